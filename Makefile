@@ -1,0 +1,44 @@
+# Each target sets up its own environment: a bare machine with Python 3.11 and PyPI is enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help demo test check e2e bench docs lock clean
+help:            ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("resetd needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(STAMP)   ## the main job on the embedded platform: events, a kill, a resume, the proof
+	$(BIN)/resetd demo
+
+test: $(STAMP)   ## the tests
+	$(BIN)/python -m pytest -m "not e2e"
+
+check: $(STAMP)  ## linters, types, import contracts, generated documents (tests are `make test`)
+	bash .ci/check
+
+e2e: $(STAMP)    ## the tests on real outside systems, where their addresses are given
+	bash .ci/e2e
+
+bench: $(STAMP)  ## ratios against a baseline in the same run
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)   ## write the generated documents anew
+	$(BIN)/python -m docs.generate
+
+lock:            ## resolve the dependencies again (versions and hashes, no addresses)
+	$(PYTHON) -m venv .lockenv && .lockenv/bin/pip install --quiet uv
+	.lockenv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --all-extras --group dev pyproject.toml --output-file requirements.lock
+	rm -rf .lockenv
+
+clean:           ## remove what the targets made
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,82 @@
+"""What stands in the sandbox platform: which environments, on which PostgreSQL server, with which databases.
+
+Read by every part of the sandbox, so that the servers, the pods and the repositories agree. The fleet
+holds the hazards of `docs/architecture.md` on purpose: two environments that share a core database, and a
+sandbox that runs on the databases of its production (the guide's table leaves their sandbox column empty).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SERVICES = (
+    "data-builder-api",
+    "los-core-api",
+    "los-integrations",
+    "sequence-builder-api",
+    "ui-builder-api",
+    "workflow-api",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One namespace of the fleet and the databases that its services are pointed at.
+
+    `databases` maps the environment variable of each service to `server/database`, where `server` is one of
+    `SERVERS`; it is what the pods get as a connection string.
+    """
+
+    name: str
+    databases: dict[tuple[str, str], str] = field(hash=False)
+
+    @property
+    def client(self) -> str:
+        """What stands before the last hyphen: the owner of `{client}-workflows`."""
+        return self.name.rpartition("-")[0]
+
+    @property
+    def kind(self) -> str:
+        """What stands after the last hyphen."""
+        return self.name.rpartition("-")[2]
+
+    @property
+    def workflows(self) -> str:
+        """The name of the repository that holds this client's workflows."""
+        return f"{self.client}-workflows"
+
+
+def _databases(server: str, core: str, core_server: str | None = None) -> dict[tuple[str, str], str]:
+    core_at = f"{core_server or server}/{core}"
+    return {
+        ("data-builder-api", "DATABASE_URL"): f"{server}/data-builder",
+        ("data-builder-api", "CORE_DATABASE_URL"): core_at,
+        ("los-core-api", "DATABASE_URL"): core_at,
+        ("los-integrations", "DATABASE_URL"): f"{server}/integrations",
+        ("sequence-builder-api", "DATABASE_URL"): f"{server}/sequence-builder",
+        ("ui-builder-api", "DATABASE_URL"): f"{server}/ui-builder",
+        ("workflow-api", "DATABASE_URL"): f"{server}/workflow-builder",
+    }
+
+
+# Each is a PostgreSQL cluster of its own, so each has its own system identifier.
+SERVERS = ("qa", "acme", "beta", "los-demo")
+
+FLEET = (
+    # Stands alone: no other environment uses its databases or its repository.
+    Environment("qa-sandbox", _databases("qa", "los-sandbox")),
+    # Two clients whose core schema is one database: never to be reset at the same time.
+    Environment("acme-sandbox", _databases("acme", "los-sandbox")),
+    Environment("beta-sandbox", _databases("beta", "los-sandbox", core_server="acme")),
+    # A sandbox that uses its production's databases for all but core, and its repository.
+    Environment("los-demo-sandbox", _databases("los-demo", "los-sandbox")),
+    Environment("los-demo-production", _databases("los-demo", "los-production")),
+)
+
+
+def environment(name: str) -> Environment:
+    """The environment of that name; KeyError when the fleet has none."""
+    for one in FLEET:
+        if one.name == name:
+            return one
+    raise KeyError(name)
