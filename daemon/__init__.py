@@ -1,0 +1,1 @@
+"""The shell: everything that touches the world, through the ports that the engine talks to."""

@@ -1,0 +1,1 @@
+"""The `resetd` command. It talks to the API, so it imports neither Kafka nor Kubernetes."""

@@ -1,0 +1,177 @@
+"""The closed list of reasons: why something was refused, stopped or set aside.
+
+Each has a code for machines, a text for people and a page `/problems/CODE`. A reason carries no value of
+the case at hand; that is the `detail` beside it, from which secrets were removed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A code of the closed list; kebab-case on the wire."""
+
+    # What could not be read: a dead letter.
+    MALFORMED_JSON = "malformed-json"
+    NOT_A_CLOUD_EVENT = "not-a-cloud-event"
+    UNKNOWN_TYPE = "unknown-type"
+    ENVIRONMENT_MISSING = "environment-missing"
+    TOO_LARGE = "too-large"
+    # What was read and refused by the shape or age of the request.
+    SCHEMA_VIOLATION = "schema-violation"
+    TOO_OLD = "too-old"
+    UNKNOWN_SERVICE = "unknown-service"
+    UNKNOWN_OPTION = "unknown-option"
+    UNKNOWN_ENVIRONMENT = "unknown-environment"
+    UNKNOWN_KIND = "unknown-kind"
+    ENVIRONMENT_BUSY = "environment-busy"
+    ENVIRONMENT_HELD = "environment-held"
+    IDEMPOTENCY_CONFLICT = "idempotency-conflict"
+    DUPLICATE = "duplicate"
+    # Rules of the planner.
+    MOCK_IN_PRODUCTION = "mock-in-production"
+    CORE_WIPE_WITHOUT_LOS_CORE = "core-wipe-without-los-core"
+    CORE_WITHOUT_SERVICE = "core-without-service"
+    INTEGRATIONS_WITHOUT_SERVICE = "integrations-without-service"
+    OPTION_WITHOUT_SERVICE = "option-without-service"
+    SHARING_UNKNOWN = "sharing-unknown"
+    DATABASE_UNIDENTIFIED = "database-unidentified"
+    REPOSITORY_UNIDENTIFIED = "repository-unidentified"
+    SERVICE_MISSING = "service-missing"
+    NOTHING_TO_DO = "nothing-to-do"
+    # What an act may be refused for.
+    UNKNOWN_RESET = "unknown-reset"
+    WRONG_STATE = "wrong-state"
+    WRONG_PLAN = "wrong-plan"
+    SELF_APPROVAL = "self-approval"
+    ALREADY_APPROVED = "already-approved"
+    CONSENT_NEEDS_A_TOKEN = "consent-needs-a-token"  # noqa: S105 - a code, no password
+    STALE_SEQUENCE = "stale-sequence"
+    SUPERSEDED = "superseded"
+    NOT_SKIPPABLE = "not-skippable"
+    UNKNOWN_STEP = "unknown-step"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    PRECONDITION_FAILED = "precondition-failed"
+    UNAVAILABLE = "unavailable"
+    NOT_YET = "not-yet"
+    # Why a reset stopped.
+    APPROVAL_EXPIRED = "approval-expired"
+    DENIED = "denied"
+    CANCELLED_BY_REQUEST = "cancelled-by-request"
+    DEPROVISIONED = "deprovisioned"
+    PLAN_CHANGED = "plan-changed"
+    DATABASE_MISMATCH = "database-mismatch"
+    BACKUP_FAILED = "backup-failed"
+    BACKUP_UNPROVEN = "backup-unproven"
+    POD_NOT_FOUND = "pod-not-found"
+    POD_NOT_READY = "pod-not-ready"
+    EXEC_REFUSED = "exec-refused"
+    COMMAND_FAILED = "command-failed"
+    COMMAND_TIMED_OUT = "command-timed-out"
+    COMMAND_INTERRUPTED = "command-interrupted"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    DATABASE_UNREACHABLE = "database-unreachable"
+    MIGRATION_LOCKED = "migration-locked"
+    MIGRATION_FAILED_BEFORE = "migration-failed-before"
+    MIGRATION_FAILED = "migration-failed"
+    MIGRATIONS_PENDING = "migrations-pending"
+    OUT_OF_MEMORY = "out-of-memory"
+    EVICTED = "evicted"
+    REPOSITORY_REFUSED = "repository-refused"
+    REPOSITORY_MOVED = "repository-moved"
+    REPOSITORY_UNREACHABLE = "repository-unreachable"
+    KUBERNETES_UNREACHABLE = "kubernetes-unreachable"
+    KUBERNETES_FORBIDDEN = "kubernetes-forbidden"
+    NOT_SYNCED = "not-synced"
+    VERIFY_FAILED = "verify-failed"
+    NO_PROGRESS = "no-progress"
+    RETRIES_EXHAUSTED = "retries-exhausted"
+
+
+TEXTS: dict[Reason, str] = {
+    Reason.MALFORMED_JSON: "The record is not valid JSON (RFC 8259) in UTF-8.",
+    Reason.NOT_A_CLOUD_EVENT: "The record is not a CloudEvent 1.0 in binary or structured mode.",
+    Reason.UNKNOWN_TYPE: "The event's type is not one that resetd handles on this topic.",
+    Reason.ENVIRONMENT_MISSING: "The event's data does not name an environment as text.",
+    Reason.TOO_LARGE: "The record is larger than resetd accepts or the broker takes back.",
+    Reason.SCHEMA_VIOLATION: "A field is missing, unknown, or not of the type that the schema gives.",
+    Reason.TOO_OLD: "The request is older than RESETD_REQUEST_MAX_AGE; publish it again if it still holds.",
+    Reason.UNKNOWN_SERVICE: "The request names a service that the catalog does not have.",
+    Reason.UNKNOWN_OPTION: "The request names an option that the catalog does not have.",
+    Reason.UNKNOWN_ENVIRONMENT: "There is no namespace of that name in the cluster.",
+    Reason.UNKNOWN_KIND: "The environment's kind (after the last hyphen) is not one of the catalog's.",
+    Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
+    Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
+    Reason.IDEMPOTENCY_CONFLICT: "This idempotency key was used before with other content.",
+    Reason.DUPLICATE: "This event was handled before.",
+    Reason.MOCK_IN_PRODUCTION: "Mock data is never seeded in an environment of a protected kind.",
+    Reason.CORE_WIPE_WITHOUT_LOS_CORE: (
+        "Wiping the core schema needs los-core-api reseeded in the same reset: without `seed:system` no "
+        "role, permission or queue is left."
+    ),
+    Reason.CORE_WITHOUT_SERVICE: "`core` was asked for without a service that has the core schema.",
+    Reason.INTEGRATIONS_WITHOUT_SERVICE: "`integrations` was given without los-integrations.",
+    Reason.OPTION_WITHOUT_SERVICE: "An option was given without the service that it belongs to.",
+    Reason.SHARING_UNKNOWN: (
+        "A protected environment could not be read, so nobody knows whether it uses these databases."
+    ),
+    Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
+    Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
+    Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
+    Reason.UNKNOWN_RESET: "There is no such reset.",
+    Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
+    Reason.WRONG_PLAN: "The plan's hash is another one than the one approved; read the plan again.",
+    Reason.SELF_APPROVAL: "Who asked for a reset can not approve it.",
+    Reason.ALREADY_APPROVED: "The same person has approved this plan already; another one is needed.",
+    Reason.CONSENT_NEEDS_A_TOKEN: (
+        "Protected resources are approved and resumed by a person known by a token, not over Kafka."
+    ),
+    Reason.STALE_SEQUENCE: "The act names an older status than the reset's last one.",
+    Reason.SUPERSEDED: "A later reset has touched one of these resources.",
+    Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
+    Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
+    Reason.UNAUTHENTICATED: "A valid token is needed.",
+    Reason.FORBIDDEN: "The token's roles do not allow this here.",
+    Reason.NOT_FOUND: "There is nothing at this address.",
+    Reason.PRECONDITION_FAILED: "It changed since it was read; read it again.",
+    Reason.UNAVAILABLE: "Something that resetd depends on does not answer; try again.",
+    Reason.NOT_YET: "This is not available yet.",
+    Reason.APPROVAL_EXPIRED: "Nobody approved within RESETD_APPROVAL_TTL.",
+    Reason.DENIED: "An approver denied it.",
+    Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
+    Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
+    Reason.PLAN_CHANGED: "The facts under the plan changed; it has to be planned and agreed to again.",
+    Reason.DATABASE_MISMATCH: (
+        "The database that the service's own tool reaches is not the one that was backed up."
+    ),
+    Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
+    Reason.BACKUP_UNPROVEN: "A dump could not be read through; nothing was destroyed.",
+    Reason.POD_NOT_FOUND: "No pod of the service exists.",
+    Reason.POD_NOT_READY: "No pod of the service is ready.",
+    Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
+    Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
+    Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
+    Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
+    Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
+    Reason.DATABASE_UNREACHABLE: "The database does not answer (Prisma P1001, or a refused connection).",
+    Reason.MIGRATION_LOCKED: "Another migration holds the advisory lock (Prisma P1002).",
+    Reason.MIGRATION_FAILED_BEFORE: "An earlier migration failed midway and blocks new ones (Prisma P3009).",
+    Reason.MIGRATION_FAILED: "A migration failed (Prisma P3018, TypeORM QueryFailedError).",
+    Reason.MIGRATIONS_PENDING: "Migrations are pending: a seed alone does not apply them.",
+    Reason.OUT_OF_MEMORY: "The container was killed for using more memory than its limit.",
+    Reason.EVICTED: "The pod was evicted from its node.",
+    Reason.REPOSITORY_REFUSED: "A rule of the repository refuses the reset of its branch.",
+    Reason.REPOSITORY_MOVED: "Somebody pushed to the branch after its head was read.",
+    Reason.REPOSITORY_UNREACHABLE: "GitHub does not answer or is rate limiting.",
+    Reason.KUBERNETES_UNREACHABLE: "The Kubernetes API server does not answer.",
+    Reason.KUBERNETES_FORBIDDEN: "The daemon's account lacks a right that it needs.",
+    Reason.NOT_SYNCED: "ArgoCD does not say Synced and Healthy.",
+    Reason.VERIFY_FAILED: "A check after the reset failed.",
+    Reason.NO_PROGRESS: "Three claims in a row made no progress.",
+    Reason.RETRIES_EXHAUSTED: "A temporary failure stayed through every retry.",
+}
+"""One text for people for each reason."""
