@@ -1,0 +1,27 @@
+"""What commands printed, kept by the daemon so that it outlives their pods."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from schemas.wire import AttemptId
+
+
+class Logs(Protocol):
+    """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut."""
+
+    async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
+        """Store output that begins at `offset` of the command's output; what is stored already is left as it is."""
+        ...
+
+    async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes from `offset`; empty at the end or where nothing is kept."""
+        ...
+
+    async def tail(self, attempt: AttemptId, lines: int) -> str:
+        """The last lines, decoded leniently."""
+        ...
+
+    async def size(self, attempt: AttemptId) -> int:
+        """How many bytes are kept: where `follow` goes on after a restart."""
+        ...
