@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.wire import EnvironmentName, IntegrationName, ResetId, Text, Time, Wire
+from schemas.wire import EnvironmentName, EnvironmentText, IntegrationName, ResetId, Text, Time, Wire
 
 RESET_REQUESTED = "com.fuse.environment.reset.requested.v1"
 RESUME_REQUESTED = "com.fuse.environment.reset.resume-requested.v1"
@@ -35,7 +35,8 @@ class Option(StrEnum):
 class ResetRequested(Wire):
     """Data of `reset.requested`; the API's body is the same without `requestedBy`."""
 
-    environment: EnvironmentName
+    environment: EnvironmentText
+    """Text, not a checked name: a request that names none of the cluster's is rejected by that reason."""
     requested_by: Text
     """Over Kafka a claim; over HTTP the token's subject."""
     mode: Mode = Mode.REFRESH

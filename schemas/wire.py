@@ -36,11 +36,14 @@ EnvironmentName = Annotated[
 ]
 """`{client}-{kind}`, a Kubernetes namespace (RFC 1123 label); the kind follows the LAST hyphen."""
 
+EnvironmentText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,253}$")]
+"""What somebody wrote as an environment's name; whether there is such a one is for the planner to say."""
+
 IntegrationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
 """A seeder of los-integrations; always an argument of a command, never part of its text."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-"""Something a person wrote: a reason, a name."""
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{1,1000}$")]
+"""Something a person wrote: a reason, a name. Without control characters: it reaches tables and terminals."""
 
 
 class Wire(BaseModel):
