@@ -1,0 +1,131 @@
+"""A Kafka record read as a CloudEvent 1.0, in binary or structured mode.
+
+Source: CloudEvents 1.0.2 and its Kafka protocol binding. The mode is decided by the content type, as the binding
+says, not by which headers happen to be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudevents.core.base import BaseCloudEvent
+from cloudevents.core.bindings import kafka
+from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from daemon.ports.bus import Record
+from schemas.reasons import Reason
+
+LONGEST_NAME = 1000
+"""Characters of a source or an id."""
+
+
+class UnreadableError(Exception):
+    """The record is a dead letter: `reason` is one of the closed list, `detail` is for people."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Event:
+    """What resetd uses of a CloudEvent."""
+
+    source: str
+    id: str
+    type: str
+    time: datetime
+    """The event's, or the record's where it has none; in UTC."""
+    data: Mapping[str, Any]
+    trace_parent: str | None
+
+
+def read(record: Record) -> Event:
+    """The event that a record carries.
+
+    Raises:
+        UnreadableError: it is not a CloudEvent, or its data is not a JSON object.
+    """
+    headers = _headers(record)
+    content_type = headers.get("content-type", b"").split(b";")[0].strip().lower()
+    structured = content_type.startswith(b"application/cloudevents")
+    if record.value is None:
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "the record has no value")
+    if not structured and not any(name.startswith("ce_") for name in headers):
+        raise UnreadableError(
+            Reason.NOT_A_CLOUD_EVENT, "it has neither ce_ headers nor the content type application/cloudevents+json"
+        )
+    if structured and content_type != b"application/cloudevents+json":
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "of the structured formats only JSON is read")
+    message = kafka.KafkaMessage(headers=headers, key=None, value=record.value)
+    parse = kafka.from_structured if structured else kafka.from_binary
+    try:
+        event = parse(message, JSONFormat(), CloudEvent)
+    except UnicodeDecodeError as error:
+        raise UnreadableError(Reason.MALFORMED_JSON, f"not UTF-8 at byte {error.start}") from error
+    except (ValueError, RecursionError) as error:
+        raise _why(error) from error
+    except BaseCloudEventException as error:
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, _first_line(error)) from error
+    except (TypeError, AttributeError, KeyError) as error:
+        # The library walks into whatever JSON it was given: a list or a number is not an event.
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "the JSON is not an event") from error
+    return _event(event, record)
+
+
+def _headers(record: Record) -> dict[str, bytes]:
+    headers: dict[str, bytes] = {}
+    for name, value in record.headers:
+        if value is not None:
+            headers[name.lower()] = value
+    return headers
+
+
+def _why(error: ValueError | RecursionError) -> UnreadableError:
+    if isinstance(error, RecursionError):
+        return UnreadableError(Reason.MALFORMED_JSON, "it is nested too deeply")
+    if type(error).__name__ == "JSONDecodeError":
+        return UnreadableError(Reason.MALFORMED_JSON, _first_line(error))
+    return UnreadableError(Reason.NOT_A_CLOUD_EVENT, _first_line(error))
+
+
+def _event(event: BaseCloudEvent, record: Record) -> Event:
+    attributes = event.get_attributes()
+    if attributes.get("specversion") != "1.0":
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "its specversion is not 1.0")
+    names = {name: _name(attributes, name) for name in ("source", "id", "type")}
+    data = event.get_data()
+    if isinstance(data, (bytes, str)):
+        raise UnreadableError(Reason.MALFORMED_JSON, "its data is not JSON by its content type")
+    if not isinstance(data, dict):
+        raise UnreadableError(Reason.ENVIRONMENT_MISSING, "its data is not a JSON object")
+    time = attributes.get("time")
+    if not isinstance(time, datetime):
+        time = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    trace = attributes.get("traceparent")
+    return Event(
+        source=names["source"],
+        id=names["id"],
+        type=names["type"],
+        time=time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC),
+        data=data,
+        trace_parent=trace if isinstance(trace, str) and len(trace) < LONGEST_NAME else None,
+    )
+
+
+def _name(attributes: Mapping[str, Any], name: str) -> str:
+    value = attributes.get(name)
+    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME or not value.isprintable():
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, f"its {name} is missing or no printable text")
+    return value
+
+
+def _first_line(error: BaseException) -> str:
+    """What a parser said, without the value it choked on beyond its first line."""
+    return (str(error).splitlines() or ["unreadable"])[0][:300]
