@@ -1,0 +1,1 @@
+"""Adapters that keep things in directories of this machine."""

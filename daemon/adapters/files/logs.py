@@ -1,0 +1,99 @@
+"""Kept output as files: `{directory}/{reset}/{step}/{n}.log`, byte for byte at the command's own offsets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+from daemon.redaction import redact_in_place
+from schemas.wire import AttemptId
+
+DEFAULT_LIMIT = 16 * 1024 * 1024
+"""Bytes kept for one attempt."""
+
+_CUT = b"\n[resetd: the output went on; it was not kept]\n"
+_WINDOW = 16 * 1024  # how far back a secret that came in two pieces is looked for
+_TAIL_WINDOW = 256 * 1024
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+
+
+class FileLogs:
+    """`Logs` in a directory. Secrets are overlaid before anything is written, without moving an offset.
+
+    Writes go to a fixed place in the file, so a second writer of the same output does no harm. Nothing is
+    synced to disk: after a crash of the machine the output is read again from the pod.
+    """
+
+    def __init__(self, directory: Path, *, limit: int = DEFAULT_LIMIT) -> None:
+        self._directory = directory
+        self._limit = limit
+
+    async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
+        """See the port. A gap (output that was never delivered) is filled with a marker of the same length."""
+        await asyncio.to_thread(self._keep, self._path(attempt), offset, data)
+
+    async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
+        """See the port."""
+        return await asyncio.to_thread(_read, self._path(attempt), offset, limit)
+
+    async def tail(self, attempt: AttemptId, lines: int) -> str:
+        """See the port. Looks at the last 256 KiB at most."""
+        path = self._path(attempt)
+        size = await asyncio.to_thread(_size, path)
+        data = await asyncio.to_thread(_read, path, max(0, size - _TAIL_WINDOW), _TAIL_WINDOW)
+        return "\n".join(data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else [])
+
+    async def size(self, attempt: AttemptId) -> int:
+        """See the port."""
+        return await asyncio.to_thread(_size, self._path(attempt))
+
+    def _path(self, attempt: AttemptId) -> Path:
+        parts = attempt.split("/")
+        if not all(_PART.fullmatch(part) for part in parts):
+            raise ValueError(f"not an attempt's id: {attempt!r}")
+        return self._directory.joinpath(*parts[:-1], f"{parts[-1]}.log")
+
+    def _keep(self, path: Path, offset: int, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(file).st_size
+            if size >= self._limit or offset + len(data) <= size:
+                return
+            new = data[size - offset :] if offset <= size else _gap(offset - size, self._limit - size) + data
+            if size + len(new) > self._limit:
+                new = new[: self._limit - size] + _CUT
+            start = max(0, size - _WINDOW)
+            _write(file, redact_in_place(os.pread(file, size - start, start) + new), start)
+        finally:
+            os.close(file)
+
+
+def _gap(length: int, room: int) -> bytes:
+    marker = f"\n[resetd: {length} bytes of output are missing here]\n".encode()
+    return marker[: min(length, room)].ljust(min(length, room), b"\n")
+
+
+def _write(file: int, data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, at)
+        view, at = view[written:], at + written
+
+
+def _read(path: Path, offset: int, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+    except FileNotFoundError:
+        return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,1 @@
+"""Adapters that live in this process: the same contracts as the real ones, for tests."""

@@ -1,0 +1,43 @@
+"""Kept output in this process, under the same contract as the files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from daemon.redaction import redact_in_place
+from schemas.wire import AttemptId
+
+_CUT = b"\n[resetd: the output went on; it was not kept]\n"
+
+
+class MemoryLogs:
+    """`Logs` that are gone with the process."""
+
+    def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
+        self._limit = limit
+        self._kept: dict[AttemptId, bytes] = defaultdict(bytes)
+
+    async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
+        """See the port."""
+        kept = self._kept[attempt]
+        if len(kept) >= self._limit or offset + len(data) <= len(kept):
+            return
+        marker = f"\n[resetd: {offset - len(kept)} bytes of output are missing here]\n".encode()
+        gap = max(0, offset - len(kept))
+        kept += marker[:gap].ljust(gap, b"\n") + data[max(0, len(kept) - offset) :]
+        if len(kept) > self._limit:
+            kept = kept[: self._limit] + _CUT
+        self._kept[attempt] = redact_in_place(kept)
+
+    async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
+        """See the port."""
+        return self._kept.get(attempt, b"")[offset : offset + limit]
+
+    async def tail(self, attempt: AttemptId, lines: int) -> str:
+        """See the port."""
+        text = self._kept.get(attempt, b"").decode(errors="replace")
+        return "\n".join(text.splitlines()[-lines:] if lines > 0 else [])
+
+    async def size(self, attempt: AttemptId) -> int:
+        """See the port."""
+        return len(self._kept.get(attempt, b""))
