@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -306,7 +305,7 @@ def load_client(**given: object) -> ClientSettings:
     return _load(ClientSettings, given)
 
 
-def _load(kind: type[SettingsT], given: Mapping[str, object]) -> SettingsT:
+def _load(kind: type[SettingsT], given: dict[str, Any]) -> SettingsT:
     try:
         return kind(**given)
     except ValidationError as error:
