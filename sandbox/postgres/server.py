@@ -1,0 +1,206 @@
+"""One PostgreSQL server: a cluster of its own (so a system identifier of its own) on a port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from sandbox.postgres import guard
+from sandbox.postgres.binaries import account, binaries
+
+_UP_WITHIN = 30.0
+_DOWN_WITHIN = 30.0
+
+# Small and quick: the sandbox is thrown away, so nothing waits for a disk.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "64MB",
+    "autovacuum_max_workers": "1",
+    "autovacuum_naptime": "60s",
+    "max_worker_processes": "1",
+    "max_parallel_workers": "0",
+    "max_logical_replication_workers": "0",
+    "jit": "off",
+}
+
+
+class ServerFailedError(RuntimeError):
+    """PostgreSQL could not be initialised or did not come up; the message ends with its last log lines."""
+
+
+@dataclass
+class Server:
+    """A running server. `superuser_url` is of the database `postgres`; `data` is the cluster's directory."""
+
+    name: str
+    data: Path
+    port: int
+    superuser_url: str
+    log: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str, role: str, password: str) -> str:
+        """A connection string in Prisma's style; libpq's tools want it without `?schema=public`."""
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}?schema=public"
+
+    def stop(self) -> None:
+        """Cut all sessions and shut down; nothing to do when it is down already."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        process.wait(_DOWN_WITHIN)
+
+    def start_again(self) -> None:
+        """Come up after `stop` on the same port with the same data."""
+        if self._process is None:
+            self._run()
+
+    def restart(self) -> None:
+        """Stop, then start on the same port: every session is cut, as in a failover."""
+        self.stop()
+        self.start_again()
+
+    def discard(self) -> None:
+        """Stop and delete the cluster."""
+        self.stop()
+        shutil.rmtree(self.data.resolve(), ignore_errors=True)
+        self.data.unlink(missing_ok=True) if self.data.is_symlink() else None
+
+    def _run(self) -> None:
+        settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+        postgres = [str(binaries() / "postgres"), "-D", str(self.data.resolve()), f"-p{self.port}"]
+        owner = account()
+        ids = [str(owner.pw_uid), str(owner.pw_gid)] if owner else ["-1", "-1"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", guard.__file__, *ids, *postgres, *settings],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+                start_new_session=True,  # Ctrl-C is for the platform, which stops us in its order
+            )
+        self._await_up(self._process)
+
+    def _await_up(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _UP_WITHIN
+        while True:
+            try:
+                psycopg.connect(self.superuser_url, connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                late = time.monotonic() > deadline
+                if process.poll() is not None or late:
+                    self.stop()
+                    tail = self.log.read_text(errors="replace")[-1000:]
+                    raise ServerFailedError(f"{self.name} did not come up: {tail}") from error
+                time.sleep(0.02)
+            else:
+                return
+
+
+def start(directory: Path, name: str) -> Server:
+    """Make a new cluster `name` below `directory` and start it.
+
+    Below a directory that `nobody` can't enter (a 0700 home, pytest's), the cluster lies in the machine's
+    temporary directory and `directory/name` is a link to it; `Server.discard` removes both.
+
+    Raises:
+        ServerFailedError: initdb failed, or the server was not up within 30 s.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = _place(directory, name)
+    password = secrets.token_urlsafe(18)
+    _initialise(data, password)
+    failures: list[ServerFailedError] = []
+    for _ in range(5):
+        port = _free_port()
+        server = Server(
+            name=name,
+            data=directory / name,
+            port=port,
+            superuser_url=f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres",
+            log=directory / f"{name}.log",
+        )
+        try:
+            server.start_again()
+        except ServerFailedError as error:  # another process may have taken the port meanwhile
+            failures.append(error)
+        else:
+            return server
+    raise failures[-1]
+
+
+def _place(directory: Path, name: str) -> Path:
+    wanted = directory / name
+    owner = account()
+    if owner is None:
+        wanted.mkdir(mode=0o700)
+        return wanted
+    if all(parent.stat().st_mode & 0o001 for parent in (directory, *directory.resolve().parents)):
+        wanted.mkdir(mode=0o700)
+        place = wanted
+    else:
+        place = Path(tempfile.mkdtemp(prefix=f"resetd-postgres-{name}-"))
+        wanted.symlink_to(place)
+    shutil.chown(place, owner.pw_uid, owner.pw_gid)
+    return place
+
+
+def _initialise(data: Path, password: str) -> None:
+    """`initdb` anew for each: a copied cluster would keep its template's system identifier."""
+    owner = account()
+    with tempfile.NamedTemporaryFile("w", prefix="resetd-postgres-") as secret:
+        secret.write(password)
+        secret.flush()
+        if owner:
+            shutil.chown(secret.name, owner.pw_uid, owner.pw_gid)
+        done = subprocess.run(
+            [
+                str(binaries() / "initdb"),
+                f"--pgdata={data.resolve()}",
+                "--username=postgres",
+                f"--pwfile={secret.name}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--wal-segsize=1",
+                "--no-sync",
+                "--no-instructions",
+            ],
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise ServerFailedError(f"initdb of {data}: {done.stderr[-1000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
