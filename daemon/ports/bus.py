@@ -41,11 +41,24 @@ class Inbox(Protocol):
     """A member of the intake's consumer group."""
 
     async def start(self, positions: Positions) -> None:
-        """Join; on each assignment seek to what `positions` answers, else to the topic's beginning."""
+        """Join; on each assignment seek to what `positions` answers, else to the topic's beginning.
+
+        Partitions may come only with a later `poll`. A stored position that the topic does not have (any more)
+        means its beginning.
+
+        Raises:
+            TemporaryError: the broker does not answer.
+        """
         ...
 
     async def poll(self, *, timeout: float) -> Sequence[Record]:
-        """Records that came, at most a few hundred, in order for each partition; empty after `timeout` seconds."""
+        """Records that came, at most a few hundred, in order for each partition; empty after `timeout` seconds.
+
+        Offsets may have gaps (transactions, compaction, retention).
+
+        Raises:
+            TemporaryError: the broker refuses, or `positions` raised it; polling again goes on.
+        """
         ...
 
     async def rewind(self) -> None:

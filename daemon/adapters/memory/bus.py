@@ -1,0 +1,202 @@
+"""The bus in memory: topics with partitions and offsets, groups that share them, outages on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+
+from daemon.ports.bus import Message, Positions, Record
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
+
+_POLL_RECORDS = 300
+
+At = tuple[str, int]
+
+
+class MemoryBus:
+    """A broker. `down = True` is an outage; `max_message_bytes` is what it takes at most."""
+
+    def __init__(self, *, partitions: int = 3, max_message_bytes: int = 1024 * 1024) -> None:
+        self.down = False
+        self.max_message_bytes = max_message_bytes
+        self.acknowledged: dict[tuple[str, At], int] = {}
+        """(group, (topic, partition)) -> the offset that the group's member told."""
+        self._count = partitions
+        self._logs: dict[str, list[list[Record]]] = {}
+        self._members: dict[str, list[MemoryInbox]] = {}
+        self._arrived = asyncio.Condition()
+
+    async def append(
+        self, message: Message, *, partition: int | None = None, timestamp_ms: int = 0
+    ) -> Record:
+        """Put a record in, as any client of the broker might."""
+        if partition is None:
+            partition = 0 if message.key is None else zlib.crc32(message.key) % self._count
+        log = self._topic(message.topic)[partition]
+        record = Record(
+            topic=message.topic,
+            partition=partition,
+            offset=len(log),
+            key=message.key,
+            value=message.value,
+            headers=message.headers,
+            timestamp_ms=timestamp_ms,
+        )
+        log.append(record)
+        await self.notify()
+        return record
+
+    def records(self, topic: str) -> list[Record]:
+        """All of a topic, partition after partition."""
+        return [record for log in self._topic(topic) for record in log]
+
+    def make_anew(self, topic: str) -> None:
+        """Delete the topic and create it again, empty."""
+        self._logs.pop(topic, None)
+
+    async def notify(self) -> None:
+        """Wake those who poll."""
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    async def wait(self) -> None:
+        """Until something changed."""
+        async with self._arrived:
+            await self._arrived.wait()
+
+    async def join(self, member: MemoryInbox, group: str) -> None:
+        """Add a member; everybody's assignment is another one now."""
+        self._members.setdefault(group, []).append(member)
+        await self._rebalance(group)
+
+    async def leave(self, member: MemoryInbox, group: str) -> None:
+        """Remove a member."""
+        if member in self._members.get(group, []):
+            self._members[group].remove(member)
+            await self._rebalance(group)
+
+    def assignment(self, member: MemoryInbox, group: str, topics: Sequence[str]) -> list[At]:
+        """The partitions of a member: every n-th one."""
+        members = self._members.get(group, [])
+        if member not in members:
+            return []
+        every = [(topic, number) for topic in topics for number in range(self._count)]
+        return every[members.index(member) :: len(members)]
+
+    def read(self, at: At, offset: int, limit: int) -> list[Record]:
+        """Records from `offset` on; from the beginning where there is no such offset."""
+        log = self._topic(at[0])[at[1]]
+        start = offset if offset <= len(log) else 0
+        return log[start : start + limit]
+
+    async def _rebalance(self, group: str) -> None:
+        for member in self._members[group]:
+            member.forget()
+        await self.notify()
+
+    def _topic(self, topic: str) -> list[list[Record]]:
+        return self._logs.setdefault(topic, [[] for _ in range(self._count)])
+
+
+class MemoryInbox:
+    """`daemon.ports.bus.Inbox` on a `MemoryBus`."""
+
+    def __init__(self, bus: MemoryBus, *, group_id: str, topics: Sequence[str]) -> None:
+        self._bus = bus
+        self._group = group_id
+        self._topics = tuple(topics)
+        self._positions: Positions | None = None
+        self._next: dict[At, int] = {}
+
+    async def start(self, positions: Positions) -> None:
+        """Join the group."""
+        if self._bus.down:
+            raise _down()
+        self._positions = positions
+        await self._bus.join(self, self._group)
+
+    async def poll(self, *, timeout: float) -> Sequence[Record]:
+        """See the port."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    found = await self._read()
+                    if found:
+                        return found
+                    await self._bus.wait()
+        except TimeoutError:
+            return ()
+
+    async def rewind(self) -> None:
+        """Ask for the stored positions again, at the next poll."""
+        self.forget()
+
+    async def acknowledge(self, positions: Mapping[At, int]) -> None:
+        """Kept in `MemoryBus.acknowledged`."""
+        held = self._bus.assignment(self, self._group, self._topics)
+        self._bus.acknowledged |= {(self._group, at): to for at, to in positions.items() if at in held}
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        await self._bus.leave(self, self._group)
+
+    def forget(self) -> None:
+        """The assignment may be another one: positions have to be asked for."""
+        self._next.clear()
+
+    async def _read(self) -> list[Record]:
+        if self._bus.down or self._positions is None:
+            return []
+        held = self._bus.assignment(self, self._group, self._topics)
+        new = [at for at in held if at not in self._next]
+        if new:
+            stored = await self._positions(new)
+            self._next |= {at: stored.get(at, 0) for at in new}
+        found: list[Record] = []
+        for at in held:
+            records = self._bus.read(at, self._next.get(at, 0), _POLL_RECORDS - len(found))
+            if records:
+                self._next[at] = records[-1].offset + 1
+                found += records
+        return found
+
+
+class MemoryOutlet:
+    """`daemon.ports.bus.Outlet` on a `MemoryBus`."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    async def start(self) -> None:
+        """Connect."""
+        if self._bus.down:
+            raise _down()
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[str | None]:
+        """See the port."""
+        await self.start()
+        return [await self._publish(message) for message in messages]
+
+    async def stop(self) -> None:
+        """Nothing is buffered."""
+
+    async def _publish(self, message: Message) -> str | None:
+        if _size(message) > self._bus.max_message_bytes:
+            return f"the message has more than {self._bus.max_message_bytes} bytes"
+        try:
+            _ = [name.encode() for name, _value in message.headers]
+        except UnicodeEncodeError:
+            return "a header's name is not UTF-8"
+        await self._bus.append(message)
+        return None
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers
+
+
+def _down() -> TemporaryError:
+    return TemporaryError(Reason.UNAVAILABLE, "the bus is down")

@@ -1,0 +1,89 @@
+"""The brokers that the tests of this folder run on, and the positions that a state database would hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer
+
+from daemon.adapters.kafka.connection import Connection
+from daemon.adapters.kafka.inbox import KafkaInbox
+from daemon.adapters.kafka.outlet import KafkaOutlet
+from daemon.adapters.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
+from daemon.ports.bus import Inbox, Message, Outlet, Record
+
+WITHIN = 20.0
+
+
+class Stand(Protocol):
+    """A broker with topics of this test's own."""
+
+    topic: str
+
+    def inbox(self) -> Inbox: ...
+
+    def outlet(self) -> Outlet: ...
+
+    async def put(self, message: Message, *, partition: int) -> None: ...
+
+
+class KafkaStand:
+    def __init__(self, bootstrap: str) -> None:
+        self.topic = f"t-{uuid4()}"
+        self.connection = Connection(bootstrap, request_timeout=5)
+        self._group = f"g-{uuid4()}"
+
+    def inbox(self) -> KafkaInbox:
+        return KafkaInbox(self.connection, group_id=self._group, topics=[self.topic], session_timeout=2)
+
+    def outlet(self) -> KafkaOutlet:
+        return KafkaOutlet(self.connection)
+
+    async def put(self, message: Message, *, partition: int) -> None:
+        async with AIOKafkaProducer(bootstrap_servers=self.connection.bootstrap_servers) as producer:
+            await producer.send_and_wait(
+                message.topic,
+                message.value,
+                key=message.key,
+                headers=list(message.headers),
+                partition=partition,
+            )
+
+
+class MemoryStand:
+    def __init__(self) -> None:
+        self.topic = "t"
+        self.bus = MemoryBus()
+
+    def inbox(self) -> MemoryInbox:
+        return MemoryInbox(self.bus, group_id="g", topics=[self.topic])
+
+    def outlet(self) -> MemoryOutlet:
+        return MemoryOutlet(self.bus)
+
+    async def put(self, message: Message, *, partition: int) -> None:
+        await self.bus.append(message, partition=partition)
+
+
+class Stored:
+    """The positions that a state database would hold."""
+
+    def __init__(self, positions: Mapping[tuple[str, int], int] | None = None) -> None:
+        self.positions = dict(positions or {})
+        self.asked: list[tuple[tuple[str, int], ...]] = []
+
+    async def __call__(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        self.asked.append(tuple(partitions))
+        return {at: self.positions[at] for at in partitions if at in self.positions}
+
+
+async def read(inbox: Inbox, count: int) -> list[Record]:
+    """Poll until `count` records came."""
+    records: list[Record] = []
+    async with asyncio.timeout(WITHIN):
+        while len(records) < count:
+            records += await inbox.poll(timeout=0.5)
+    return records

@@ -1,0 +1,139 @@
+"""What only a broker can do: be killed, hold what no client could write, spread keys as the Java client does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+
+from daemon.adapters.kafka.connection import Connection
+from daemon.adapters.kafka.inbox import KafkaInbox
+from daemon.adapters.kafka.outlet import KafkaOutlet
+from daemon.ports.bus import Message
+from daemon.ports.errors import TemporaryError
+from tests.contract.bus.stands import KafkaStand, Stored, read
+
+
+@pytest.fixture
+def mortal() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A broker of one test's own."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "sandbox.kafka"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["bootstrap"], process
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def test_keys_are_hashed_as_the_java_client_hashes_them() -> None:
+    # Values of org.apache.kafka.common.utils.UtilsTest.
+    assert murmur2(b"21") - 2**32 == -973932308
+    assert murmur2(b"foobar") - 2**32 == -790332482
+    assert murmur2(b"a-little-bit-long-string") - 2**32 == -985981536
+
+
+async def test_a_header_name_that_is_no_utf8_neither_blocks_the_partition_nor_is_changed(broker: str) -> None:
+    class Raw(str):
+        __slots__ = ()
+
+        def encode(self, *_: object, **__: object) -> bytes:
+            return b"\xff\xfe"
+
+    stand = KafkaStand(broker)
+    async with AIOKafkaProducer(bootstrap_servers=broker) as producer:
+        await producer.send_and_wait(stand.topic, b"before", partition=0)
+        batch = producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(
+            2, 0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=16384
+        )
+        for value in (b"good", b"garbage"):
+            headers = [(Raw("name"), b"\x00")] if value == b"garbage" else []
+            batch.append(timestamp=None, key=b"k", value=value, headers=headers)
+        await (await producer.send_batch(batch, stand.topic, partition=0))
+        await producer.send_and_wait(stand.topic, b"after", partition=0)
+        await producer.send_and_wait(stand.topic, b"elsewhere", partition=1)
+    inbox = stand.inbox()
+    await inbox.start(Stored())
+    records = await read(inbox, 5)
+    assert [list(await inbox.poll(timeout=0.2)) for _ in range(2)] == [[], []]
+    await inbox.stop()
+    assert [r.value for r in records if r.partition == 0] == [b"before", b"good", b"garbage", b"after"]
+    assert [r.value for r in records if r.partition == 1] == [b"elsewhere"]
+    (garbage,) = [r for r in records if r.value == b"garbage"]
+    assert garbage.key == b"k"
+    assert [(name.encode("utf-8", "surrogateescape"), value) for name, value in garbage.headers] == [
+        (b"\xff\xfe", b"\x00")
+    ]
+
+
+async def test_a_broker_that_dies_means_a_temporary_error_and_closing_does_not_hang(
+    mortal: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    bootstrap, process = mortal
+    connection = Connection(bootstrap, request_timeout=2)
+    inbox = KafkaInbox(connection, group_id="g", topics=["t"], session_timeout=2)
+    outlet = KafkaOutlet(connection)
+    await inbox.start(Stored())
+    await outlet.start()
+    assert list(await outlet.publish([Message("t", b"k", b"v", ())])) == [None]
+    assert len(await read(inbox, 1)) == 1
+    process.kill()
+    process.wait()
+    with pytest.raises(TemporaryError):
+        await outlet.publish([Message("t", b"k", b"v", ())])
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    assert list(await inbox.poll(timeout=0.2)) == []
+    assert loop.time() - before < 1
+    await inbox.acknowledge({("t", 0): 1})
+    await inbox.stop()
+    await outlet.stop()
+    assert loop.time() - before < 20
+    assert threading.active_count() < 20
+
+
+async def test_nobody_at_the_address_is_a_temporary_error_without_the_password(unused_tcp_port: int) -> None:
+    connection = Connection(
+        f"127.0.0.1:{unused_tcp_port}",
+        security_protocol="SASL_PLAINTEXT",
+        sasl_username="resetd",
+        sasl_password="hush",
+        request_timeout=2,
+    )
+    inbox = KafkaInbox(connection, group_id="g", topics=["t"])
+    outlet = KafkaOutlet(connection)
+    with pytest.raises(TemporaryError) as refused:
+        await inbox.start(Stored())
+    assert "hush" not in str(refused.value) + repr(connection)
+    with pytest.raises(TemporaryError):
+        await outlet.start()
+    await inbox.stop()
+    await outlet.stop()
+
+
+async def test_a_member_that_was_killed_is_succeeded_by_another(broker: str) -> None:
+    stand = KafkaStand(broker)
+    first = stand.inbox()
+    await first.start(Stored())
+    async with AIOKafkaProducer(bootstrap_servers=broker) as producer:
+        await producer.send_and_wait(stand.topic, b"v", partition=0)
+    assert len(await read(first, 1)) == 1
+    # As after a SIGKILL the group is not told: the connections go, and the session times out.
+    await first._consumer._client.close()
+    second = stand.inbox()
+    await second.start(Stored())
+    (record,) = await read(second, 1)
+    assert record.value == b"v"
+    await second.stop()
+    await first.stop()
