@@ -32,13 +32,11 @@ class Option(StrEnum):
     KEEP_USER_DATA = "keep-user-data"
 
 
-class ResetRequested(Wire):
-    """Data of `reset.requested`; the API's body is the same without `requestedBy`."""
+class ResetWanted(Wire):
+    """What is asked for, without who asks: the body of a request over HTTP."""
 
     environment: EnvironmentText
     """Text, not a checked name: a request that names none of the cluster's is rejected by that reason."""
-    requested_by: Text
-    """Over Kafka a claim; over HTTP the token's subject."""
     mode: Mode = Mode.REFRESH
     services: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=50)
     """None: all of the catalog. A subset keeps the catalog's order."""
@@ -53,6 +51,13 @@ class ResetRequested(Wire):
     reason: Text | None = None
     not_before: Time | None = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+class ResetRequested(ResetWanted):
+    """Data of `reset.requested`."""
+
+    requested_by: Text
+    """Over Kafka a claim; over HTTP the token's subject."""
 
 
 class RequestReference(Wire):
