@@ -1,0 +1,223 @@
+"""Bodies of the HTTP API, as the daemon writes and the command line reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from schemas.reasons import Reason
+from schemas.requests import ResetRequested
+from schemas.resets import Approval, Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
+from schemas.wire import ResetId, ResourceKey, StepName, Text, Time, Wire
+
+
+class Role(StrEnum):
+    """What a token may do in its environments; each role may also do what `viewer` may."""
+
+    VIEWER = "viewer"  # read
+    REQUESTER = "requester"  # ask for plans and resets, cancel one's own
+    OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release
+    APPROVER = "approver"  # approve and deny
+
+
+class Pointer(Wire):
+    """What is wrong with one field of a body."""
+
+    pointer: str
+    """JSON Pointer (RFC 6901) into the body, or `?NAME` for a parameter of the address."""
+    detail: str
+
+
+class Problem(Wire):
+    """An error (RFC 9457), `application/problem+json`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """`/problems/CODE`: a page that explains it."""
+    title: str
+    status: int
+    code: Reason
+    detail: str | None = None
+    hint: str | None = None
+    """The next step to take."""
+    instance: str | None = None
+    errors: tuple[Pointer, ...] = ()
+    reset: ResetId | None = None
+    """The reset that it is about, where there is one."""
+
+
+class Approvals(Wire):
+    """How many people have to agree, and who did."""
+
+    required: int
+    given: tuple[Approval, ...]
+    expires_at: Time | None
+
+
+class ResetSummary(Wire):
+    """A reset in a list."""
+
+    id: ResetId
+    number: int
+    reference: str
+    """`ENVIRONMENT/NUMBER`."""
+    environment: str
+    state: ResetState
+    request: ResetRequested
+    channel: Channel
+    requested_by: tuple[str, ...]
+    plan_hash: str | None
+    approvals: Approvals
+    waiting_for: Waiting | None
+    cause: Reason | None
+    detail: str | None
+    hint: str | None
+    stopped_in: ResetState | None
+    stopped_at: StepName | None
+    destroyed: bool
+    cancel_requested: bool
+    sequence: int
+    version: int
+    """The ETag."""
+    created_at: Time
+    updated_at: Time
+
+
+class ResetBody(ResetSummary):
+    """One reset with how far it got."""
+
+    steps: tuple[Step, ...]
+    attempts: tuple[Attempt, ...]
+
+
+class Page(Wire):
+    """A page of resets, newest first."""
+
+    items: tuple[ResetSummary, ...]
+    next_cursor: str | None
+    """Opaque; None on the last page."""
+
+
+class ActBody(Wire):
+    """Body of an act; which fields an act takes is in the description of its address."""
+
+    reason: Text | None = None
+
+
+class ApproveBody(ActBody):
+    """Consent to one plan."""
+
+    plan_hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    confirm: str | None = None
+    """The environment's name, typed by the person; another one is refused."""
+
+
+class ResumeBody(ActBody):
+    """Go on after a stop."""
+
+    from_: StepName | None = Field(default=None, alias="from")
+    """The step to go on from; none: where it stopped."""
+    replan: bool = False
+    sequence: Annotated[int, Field(ge=1)] | None = None
+    """The last status that the sender saw; an older one than the reset's is refused."""
+
+
+class SkipBody(ActBody):
+    """Go on without a step; the reason is needed."""
+
+    step: StepName
+    reason: Text
+
+
+class ResolveBody(ActBody):
+    """What a person says became of an attempt whose outcome is unknown."""
+
+    step: StepName
+    outcome: OutcomeKind
+    reason: Text
+
+
+class RollbackBody(ActBody):
+    """Put everything back as it was backed up."""
+
+    force: bool = False
+
+
+class ActAccepted(Wire):
+    """The act was appended; the reset's holder judges it once more when it reads it."""
+
+    act: int
+    """Its id."""
+    reset: ResetSummary
+    """As it was when the act was appended."""
+
+
+class LockBody(Wire):
+    """A lock that is held or asked for."""
+
+    key: ResourceKey
+    reset_id: ResetId
+    environment: str
+    granted: bool
+    ticket: int
+
+
+class EnvironmentBody(Wire):
+    """An environment and what is going on in it."""
+
+    name: str
+    kind: str
+    protected: bool
+    running: ResetSummary | None
+    """The one that is neither waiting nor at rest."""
+    last: ResetSummary | None
+    """The newest one that came to rest."""
+    queue: tuple[ResetSummary, ...]
+    """Those that wait, oldest first."""
+    locks: tuple[LockBody, ...]
+
+
+class FindingLevel(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # it could not be looked at
+
+
+class Finding(Wire):
+    """One line of the doctor."""
+
+    check: str
+    """`pods`, `deployments`, `argocd`, `logs`, or a name in the catalog."""
+    subject: str
+    """What was looked at: a service, an Application."""
+    level: FindingLevel
+    detail: str
+    output: str | None = None
+    """The command's last lines."""
+    hint: str | None = None
+
+
+class DoctorReport(Wire):
+    """All findings for one environment."""
+
+    environment: str
+    healthy: bool
+    """Whether nothing failed and nothing was unknown."""
+    findings: tuple[Finding, ...]
+
+
+class WhoAmI(Wire):
+    """The token that was presented."""
+
+    subject: str
+    name: str
+    roles: tuple[Role, ...]
+    environments: tuple[str, ...]
+    expires_at: datetime | None
