@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CORE_WITHOUT_SERVICE = "core-without-service"
     INTEGRATIONS_WITHOUT_SERVICE = "integrations-without-service"
     OPTION_WITHOUT_SERVICE = "option-without-service"
+    OPTION_CONTRADICTS_MODE = "option-contradicts-mode"
     SHARING_UNKNOWN = "sharing-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
@@ -57,6 +58,8 @@ class Reason(StrEnum):
     PRECONDITION_FAILED = "precondition-failed"
     UNAVAILABLE = "unavailable"
     NOT_YET = "not-yet"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    INTERNAL = "internal"
     # Why a reset stopped.
     APPROVAL_EXPIRED = "approval-expired"
     DENIED = "denied"
@@ -115,6 +118,7 @@ TEXTS: dict[Reason, str] = {
     Reason.CORE_WITHOUT_SERVICE: "`core` was asked for without a service that has the core schema.",
     Reason.INTEGRATIONS_WITHOUT_SERVICE: "`integrations` was given without los-integrations.",
     Reason.OPTION_WITHOUT_SERVICE: "An option was given without the service that it belongs to.",
+    Reason.OPTION_CONTRADICTS_MODE: "An option asks to keep what the mode destroys.",
     Reason.SHARING_UNKNOWN: (
         "A protected environment could not be read, so nobody knows whether it uses these databases."
     ),
@@ -140,6 +144,8 @@ TEXTS: dict[Reason, str] = {
     Reason.PRECONDITION_FAILED: "It changed since it was read; read it again.",
     Reason.UNAVAILABLE: "Something that resetd depends on does not answer; try again.",
     Reason.NOT_YET: "This is not available yet.",
+    Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
+    Reason.INTERNAL: "resetd made a mistake; its log says which.",
     Reason.APPROVAL_EXPIRED: "Nobody approved within RESETD_APPROVAL_TTL.",
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
