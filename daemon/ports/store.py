@@ -86,10 +86,22 @@ class Batch:
     topic: str
     partition: int
     first: int
-    """Offset of the first record: compared with the stored position (an absent one matches anything)."""
+    """The position that the consumer believes is stored: compared with it (an absent one matches anything)."""
     next: int
     """Offset to store."""
     entries: tuple[Entry, ...]
+    expected: int | None = None
+    """The stored position to compare with, where that is not `first`: offsets were skipped (compaction, transaction
+    markers), or the topic was made anew."""
+
+
+@dataclass(frozen=True)
+class StatusTopics:
+    """Where the status events go that a store makes of history entries."""
+
+    status: str = "fuse.environment-resets.status.v1"
+    public_url: str = ""
+    """In front of the links in events; relative links where empty."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""Drives one claimed reset through its life cycle, until it is at rest or has to wait.
+
+The driver decides nothing about the world by itself: the core says what may follow what, ports do it, and each
+change is a compare-and-set. It is written so that being killed at any line is nothing special: the next claim
+starts from the stored row and finds open attempts, which are taken up rather than repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+
+from daemon.acts import apply_acts
+from daemon.facts import FactsReader
+from daemon.held import Held
+from daemon.performer import Performer, Ports, Proofs
+from daemon.ports.clock import Clock
+from daemon.ports.errors import LeaseLostError, PortError
+from daemon.ports.store import Claimed, Store
+from daemon.stages import Pause, Stages
+from daemon.work import Cancelled, Work
+from schemas.catalog import Catalog
+from schemas.reasons import Reason
+from schemas.resets import OutcomeKind, ResetState, StepState, Waiting
+from statemachines.lifecycle import AT_REST, WORKING, Trigger
+
+log = structlog.get_logger()
+
+POISON = 3
+"""Claims in a row without progress, after which a person has to look."""
+
+
+class Driver:
+    """One for each daemon; `drive` is called once for each claim."""
+
+    def __init__(
+        self,
+        store: Store,
+        ports: Ports,
+        facts: FactsReader,
+        stages: Stages,
+        catalog: Catalog,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._ports = ports
+        self._facts = facts
+        self._stages = stages
+        self._catalog = catalog
+        self._clock = clock
+
+    async def drive(self, claimed: Claimed) -> None:
+        """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
+        held = Held(claimed, self._store, self._clock)
+        bound = structlog.contextvars.bind_contextvars(
+            reset=held.reset.id, environment=held.reset.environment
+        )
+        try:
+            await self._drive(held)
+        except LeaseLostError:
+            log.warning("driver.lease-lost")
+        except PortError as error:
+            log.warning("driver.interrupted", reason=error.reason.value, detail=error.detail)
+            await self._let_go(held, Pause(Waiting(reason="retry", detail=error.detail), 5.0))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._let_go(held, None))
+            raise
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
+
+    async def _drive(self, held: Held) -> None:
+        poisoned = held.reset.claims_without_progress >= POISON and held.reset.state not in AT_REST
+        if poisoned:
+            await held.commit(
+                trigger=Trigger.LOSE,
+                cause=Reason.NO_PROGRESS,
+                detail=f"{held.reset.claims_without_progress} claims in a row ended without one commit",
+                hint="The daemon's log says why; then `resetd resume`.",
+                stopped_in=held.reset.state,
+            )
+        async with AsyncExitStack() as stack:
+            performer = Performer(self._ports, self._facts, self._catalog, held, Proofs(stack))
+            work = Work(held, performer, self._catalog, self._clock)
+            while True:
+                await apply_acts(held)
+                if held.reset.state in AT_REST:
+                    await self._let_go(held, None)
+                    return
+                log.info("driver.state", state=held.reset.state.value)
+                pause = await self._stage(held, work)
+                if pause is not None:
+                    await self._let_go(held, pause)
+                    return
+
+    async def _stage(self, held: Held, work: Work) -> Pause | None:
+        state = held.reset.state
+        stages: dict[ResetState, Callable[[Held], Awaitable[Pause | None]]] = {
+            ResetState.PLANNING: self._stages.plan,
+            ResetState.AWAITING_APPROVAL: self._stages.await_approval,
+            ResetState.QUEUED: self._stages.queue,
+        }
+        if state in stages:
+            return await stages[state](held)
+        if state in WORKING:
+            try:
+                await work.run_phase()
+            except Cancelled:
+                await apply_acts(held)
+            return None
+        if state is ResetState.CANCELLING:
+            await self._cancel(held, work)
+            return None
+        raise RuntimeError(f"nothing drives {state.value}")
+
+    async def _cancel(self, held: Held, work: Work) -> None:
+        """Nothing of the reset may be left running before it is called cancelled."""
+        for name, attempt in sorted(held.open_attempts.items()):
+            outcome = await work.abandon(attempt)
+            state = StepState.FAILED
+            if outcome.kind is OutcomeKind.UNKNOWN:
+                state = StepState.UNKNOWN
+            elif outcome.kind is OutcomeKind.SUCCEEDED:
+                state = StepState.SUCCEEDED
+            ended = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
+            step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
+            await held.finished(step, ended)
+            if outcome.kind is OutcomeKind.UNKNOWN:
+                await held.commit(
+                    trigger=Trigger.LOSE,
+                    cause=outcome.cause,
+                    detail=outcome.detail,
+                    hint=outcome.hint,
+                    stopped_at=name,
+                )
+                return
+        await held.commit(
+            trigger=Trigger.CANCELLED,
+            cause=Reason.CANCELLED_BY_REQUEST,
+            waiting_for=None,
+            cancel_requested=False,
+            release_locks=True,
+        )
+
+    async def _let_go(self, held: Held, pause: Pause | None) -> None:
+        """Give the lease back, saying when to look again."""
+        wake_at = None
+        waiting = held.reset.waiting_for
+        if pause is not None:
+            wake_at = self._clock.now() + timedelta(seconds=pause.seconds)
+            waiting = pause.waiting
+        try:
+            await held.commit(release_lease=True, wake_at=wake_at, waiting_for=waiting)
+        except LeaseLostError:
+            log.warning("driver.lease-lost")
+        except PortError as error:
+            log.warning("driver.lease-left-to-expire", detail=error.detail)

@@ -1,0 +1,20 @@
+"""Ids that are made by the daemon."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import uuid_utils
+
+from schemas.wire import ResetId
+
+
+def new_reset_id() -> ResetId:
+    """A UUIDv7 (RFC 9562): ids sort by the time they were made."""
+    return ResetId(str(uuid_utils.uuid7()))
+
+
+def new_boot_id() -> str:
+    """Names this process start, and no other: a restarted process is another owner of leases."""
+    return f"{socket.gethostname()}/{os.getpid()}/{uuid_utils.uuid7()}"

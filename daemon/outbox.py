@@ -1,0 +1,74 @@
+"""Publishes what the state database says was to be published: at least once, in order for each key."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from daemon.metrics import Metrics
+from daemon.ports.bus import Outlet
+from daemon.ports.clock import Clock
+from daemon.ports.errors import TemporaryError
+from daemon.ports.store import Store
+
+log = structlog.get_logger()
+
+AT_ONCE = 200
+"""Rows published before they are marked."""
+IDLE = 0.2
+"""Seconds between looks at an empty outbox."""
+LONGEST_PAUSE = 15.0
+"""Seconds between tries while the broker is away."""
+
+
+class Outbox:
+    """One for each daemon. A row that the broker refuses for good stays in the table and blocks nothing."""
+
+    def __init__(self, store: Store, outlet: Outlet, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = IDLE
+        started = False
+        try:
+            while True:
+                try:
+                    if not started:
+                        await self._outlet.start()
+                        started = True
+                    published = await self.publish_once()
+                    pause = 0.0 if published else IDLE
+                except TemporaryError as error:
+                    pause = min(max(pause, IDLE) * 2, LONGEST_PAUSE)
+                    log.warning("outbox.paused", detail=error.detail, seconds=pause)
+                await self._clock.sleep(pause)
+        finally:
+            await self._outlet.stop()
+
+    async def publish_once(self) -> int:
+        """Publish the oldest rows; how many there were.
+
+        Raises:
+            TemporaryError: the broker or the database does not answer; rows not marked are published again.
+        """
+        rows = await self._store.unpublished(AT_ONCE)
+        if not rows:
+            return 0
+        answers = await self._outlet.publish([row.message for row in rows])
+        refused = {row.id: answer for row, answer in zip(rows, answers, strict=True) if answer is not None}
+        for identifier, why in refused.items():
+            log.error("outbox.refused", row=identifier, detail=why)
+        marking = asyncio.ensure_future(
+            self._store.published(
+                [row.id for row in rows if row.id not in refused], refused, now=self._clock.now()
+            )
+        )
+        # Cancelled between publishing and marking, it would only publish twice; finishing is cheaper.
+        await asyncio.shield(marking)
+        self._metrics.published(len(rows) - len(refused), len(refused))
+        return len(rows)

@@ -1,0 +1,286 @@
+"""Performs one attempt at one step of a plan: which port does it, and what has to hold right before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from daemon.commands import SHOWN_LINES, Commands
+from daemon.facts import FactsReader
+from daemon.held import Held
+from daemon.ports.clock import Clock
+from daemon.ports.databases import Backup, Backups, Databases, Identity
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.logs import Logs
+from daemon.ports.pods import Pod, Pods
+from daemon.ports.repositories import Repositories
+from daemon.redaction import redact
+from schemas.catalog import Catalog, Database, Service
+from schemas.plan import PlannedStep, StepKind
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
+from schemas.wire import ResourceKey, ServiceName
+from statemachines.failures import classify
+from statemachines.handshake import statement
+
+HANDSHAKE_TIMEOUT = 60.0
+"""Seconds for the service's own tool to answer; `npx` alone takes 2.3 s on a small machine."""
+
+
+@dataclass
+class Proofs:
+    """Which container was shown to reach which database, for as long as the daemon's lock sessions live."""
+
+    stack: AsyncExitStack
+    reached: dict[tuple[str, str, str], tuple[str, Identity]] = field(default_factory=dict)
+    """(service, database, containerID) -> connection string and who answered there."""
+    shown: set[tuple[str, str, str]] = field(default_factory=set)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class Try:
+    """One attempt under way. `attempt` is None until it is recorded: until then nothing was done."""
+
+    step: PlannedStep
+    attempt: Attempt | None
+    outcome: Outcome | None = None
+    backups: tuple[Backup, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What performing a step touches."""
+
+    pods: Pods
+    databases: Databases
+    backups: Backups
+    repositories: Repositories
+    logs: Logs
+    clock: Clock
+
+
+class Performer:
+    """One for each drive of a reset: its proofs die with it."""
+
+    def __init__(self, ports: Ports, facts: FactsReader, catalog: Catalog, held: Held, proofs: Proofs) -> None:
+        self._ports = ports
+        self._facts = facts
+        self._catalog = catalog
+        self._held = held
+        self._proofs = proofs
+        self._commands = Commands(ports.pods, ports.logs, ports.clock)
+
+    async def perform(self, step: PlannedStep) -> tuple[Try, Outcome]:
+        """A new attempt, or the open one taken up; its outcome is not stored yet."""
+        this = Try(step, self._held.open_attempts.get(step.name))
+        try:
+            outcome = await self._how(step)(this)
+        except PortError as error:
+            outcome = failure(error)
+        return this, self._without_secrets(outcome)
+
+    async def abandon(self, attempt: Attempt) -> Outcome:
+        """Make sure that nothing of an open attempt is left."""
+        return self._without_secrets(await self._commands.abandon(attempt))
+
+    def _how(self, step: PlannedStep) -> Callable[[Try], Awaitable[Outcome]]:
+        return {
+            StepKind.BACKUP_DATABASE: self._back_up,
+            StepKind.HANDSHAKE: self._shake_hands,
+            StepKind.COMMAND: self._command,
+            StepKind.RESET_REPOSITORY: self._rewind,
+        }[step.kind]
+
+    async def _back_up(self, this: Try) -> Outcome:
+        step = this.step
+        service, database = self._place(step)
+        pod = await self._choose(step, service)
+        url, identity = await self._facts.identify(pod, service, database)
+        self._same(identity.key, step)
+        # A dump that was cut short by a crash is made again: an own attempt, an own file.
+        attempt = await self._start(this, None)
+        backup = await self._ports.backups.dump(
+            url, environment=pod.environment, resource=identity.key, attempt=attempt.id
+        )
+        if not backup.proven:
+            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} was not read through")
+        this.backups = (backup,)
+        return Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            facts={"path": backup.path, "sizeBytes": backup.size_bytes, "sha256": backup.sha256},
+        )
+
+    async def _shake_hands(self, this: Try) -> Outcome:
+        step = this.step
+        service = self._service(step)
+        pod = await self._choose(step, service)
+        if this.attempt is None:
+            await self._start(this, None)
+        await self._prove(pod, service, step)
+        return Outcome(kind=OutcomeKind.SUCCEEDED, facts={"containerId": pod.container_id})
+
+    async def _command(self, this: Try) -> Outcome:
+        step = this.step
+        if this.attempt is not None:
+            outcome = await self._commands.take_up(this.attempt, step, argv=step.argv)
+        else:
+            service = self._service(step)
+            pod = await self._choose(step, service)
+            await self._may_touch(step, pod, service)
+            outcome = await self._commands.start(
+                pod,
+                self._held.attempt_id(step.name),
+                step,
+                lambda control: self._start(this, control),
+                argv=step.argv,
+            )
+        return await self._judged(this, outcome)
+
+    async def _rewind(self, this: Try) -> Outcome:
+        step = this.step
+        _, owner, name, branch = step.touches[0].split("/", 3)
+        found = await self._ports.repositories.read(name, branch)
+        if found.owner != owner:
+            raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{name} is {found.owner}'s, not {owner}'s")
+        if this.attempt is None:
+            await self._start(this, None)
+        backup_branch = f"backup/{self._held.reset.id}"
+        rewound = await self._ports.repositories.rewind(found, to=found.root, backup_branch=backup_branch)
+        return Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            facts={
+                "before": rewound.before,
+                "after": rewound.after,
+                "backupBranch": rewound.backup_branch,
+                "already": rewound.already,
+            },
+        )
+
+    async def _start(self, this: Try, control: Control | None) -> Attempt:
+        step = this.step
+        number = self._held.steps[step.name].attempts + 1
+        attempt = Attempt(
+            id=self._held.attempt_id(step.name),
+            reset_id=self._held.reset.id,
+            step=step.name,
+            number=number,
+            started_at=self._ports.clock.now(),
+            control=control,
+        )
+        await self._held.started(attempt)
+        this.attempt = attempt
+        return attempt
+
+    async def _may_touch(self, step: PlannedStep, pod: Pod, service: Service) -> None:
+        """What has to hold right before a command is launched, whatever the plan's order promises.
+
+        Raises:
+            PortError: it does not hold; nothing was launched.
+        """
+        plan = self._held.plan
+        if step.destructive and plan is not None:
+            for other in plan.steps:
+                needed = other.kind is StepKind.BACKUP_DATABASE and set(other.touches) & set(step.touches)
+                if needed and self._held.steps[other.name].state is not StepState.SUCCEEDED:
+                    raise PermanentError(
+                        Reason.BACKUP_UNPROVEN, f"{other.name} has not succeeded; {step.name} needs it"
+                    )
+        await self._prove(pod, service, step)
+
+    async def _prove(self, pod: Pod, service: Service, step: PlannedStep) -> None:
+        """Show that the service's own tool reaches the databases that the step touches, and the daemon too.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            TemporaryError: it could not be tried.
+        """
+        touched = {key for key in step.touches if key.startswith("database/")}
+        async with self._proofs.turn:
+            for database in service.databases:
+                where = (service.name, database.name, pod.container_id)
+                if where not in self._proofs.reached:
+                    self._proofs.reached[where] = await self._facts.identify(pod, service, database.name)
+                url, identity = self._proofs.reached[where]
+                if identity.key not in touched:
+                    continue
+                touched.remove(identity.key)
+                if where not in self._proofs.shown:
+                    await self._shake(pod, database, url, identity)
+                    self._proofs.shown.add(where)
+        if touched:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{service.name} does not reach {', '.join(sorted(touched))} as the plan for {step.name} says",
+            )
+
+    async def _shake(self, pod: Pod, database: Database, url: str, identity: Identity) -> None:
+        lock = self._ports.databases.hold_lock(url, environment=pod.environment)
+        number = await self._proofs.stack.enter_async_context(lock)
+        argv, stdin = statement(database.handshake, number)
+        result = await self._ports.pods.read(pod, argv, timeout=HANDSHAKE_TIMEOUT, stdin=stdin)
+        if result.exit_code != 0:
+            tail = (result.stdout + result.stderr).decode(errors="replace")[-500:]
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"its own tool in {pod.name} does not see the lock held in {identity.name} "
+                f"(exit code {result.exit_code}): {tail}",
+                hint="Compare the URL variable, directUrl, .env and prisma.config of the service.",
+            )
+
+    async def _judged(self, this: Try, outcome: Outcome) -> Outcome:
+        """What an exit code means by the catalog: known failures, lines that mean failure."""
+        if this.attempt is None or outcome.exit_code is None:
+            return outcome
+        tail = await self._ports.logs.tail(this.attempt.id, SHOWN_LINES)
+        return classify(this.step, outcome.exit_code, tail)
+
+    async def _choose(self, step: PlannedStep, service: Service) -> Pod:
+        pod = await self._ports.pods.choose(
+            self._held.reset.environment, service.selector_text, service.container
+        )
+        agreed = self._held.plan.images.get(ServiceName(service.name)) if self._held.plan else None
+        if agreed is not None and agreed != pod.image_digest:
+            raise PermanentError(
+                Reason.PLAN_CHANGED,
+                f"{service.name} runs another image than the plan was made for ({step.name})",
+                hint="`resetd resume ID --replan` makes a new plan for what is left.",
+            )
+        return pod
+
+    def _same(self, key: ResourceKey, step: PlannedStep) -> None:
+        if key not in step.touches:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH, f"{step.name} would reach {key}, the plan says {', '.join(step.touches)}"
+            )
+
+    def _place(self, step: PlannedStep) -> tuple[Service, str]:
+        if step.database is None:
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{step.name} names no database")
+        return self._service(step), step.database
+
+    def _service(self, step: PlannedStep) -> Service:
+        for service in self._catalog.services:
+            if service.name == step.service:
+                return service
+        raise PermanentError(Reason.UNKNOWN_SERVICE, f"{step.name}: the catalog has no {step.service}")
+
+    def _without_secrets(self, outcome: Outcome) -> Outcome:
+        if outcome.detail is None:
+            return outcome
+        return outcome.model_copy(update={"detail": redact(outcome.detail)})
+
+
+def failure(error: PortError) -> Outcome:
+    """An adapter's error as the outcome of the attempt that met it."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        cause=error.reason,
+        detail=error.detail,
+        hint=error.hint,
+        temporary=isinstance(error, TemporaryError),
+        delay=getattr(error, "delay", None),
+        facts={"launched": False},
+    )

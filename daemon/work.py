@@ -1,0 +1,172 @@
+"""Runs the steps of one phase: batch by batch, attempt by attempt, until they succeeded or the reset stops."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from itertools import groupby
+
+import structlog
+
+from daemon.commands import settle
+from daemon.held import Held
+from daemon.performer import Performer
+from daemon.ports.clock import Clock
+from schemas.catalog import Catalog
+from schemas.plan import PlannedStep
+from schemas.resets import ActKind, Attempt, Outcome, OutcomeKind, Step, StepState
+from statemachines.lifecycle import PHASE_OF, Trigger
+from statemachines.retry import decide_retry
+
+log = structlog.get_logger()
+
+ACTS_EVERY = 0.5
+"""Seconds between looks at acts while commands run."""
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: somebody asked for it
+    """An act asks for the reset to stop; nothing more was started."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error of the program: a step did not succeed
+    """A step ended for good without success."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(step.name)
+        self.step = step
+
+
+class Work:
+    """The working states of one held reset."""
+
+    def __init__(self, held: Held, performer: Performer, catalog: Catalog, clock: Clock) -> None:
+        self._held = held
+        self._performer = performer
+        self._catalog = catalog
+        self._clock = clock
+
+    async def abandon(self, attempt: Attempt) -> Outcome:
+        """Make sure that nothing of an open attempt is left."""
+        return await self._performer.abandon(attempt)
+
+    async def run_phase(self) -> None:
+        """All steps of the present state's phase, then on to the next state; or stop where one did not succeed.
+
+        Raises:
+            Cancelled: an act asks for it.
+            LeaseLostError: another holder has it.
+        """
+        held = self._held
+        for batch in self._batches():
+            try:
+                await self._run_batch(batch)
+            except Stopped as stopped:
+                await self._stop(stopped.step)
+                return
+        await held.commit(trigger=Trigger.NEXT, waiting_for=None)
+
+    def _batches(self) -> Iterator[list[PlannedStep]]:
+        plan = self._held.plan
+        phase = PHASE_OF.get(self._held.reset.state)
+        steps = [step for step in plan.steps if step.phase is phase] if plan else []
+        for _, batch in groupby(steps, key=lambda step: step.batch):
+            yield list(batch)
+
+    async def _run_batch(self, batch: list[PlannedStep]) -> None:
+        finished = (StepState.SUCCEEDED, StepState.SKIPPED)
+        todo = [step for step in batch if self._held.steps[step.name].state not in finished]
+        if not todo:
+            return
+        running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
+        watching = asyncio.create_task(self._cancel_asked())
+        try:
+            pending: set[asyncio.Task[None]] = set(running)
+            while pending:
+                await asyncio.wait({*pending, watching}, return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    watching.result()
+                    raise Cancelled
+                pending = {task for task in pending if not task.done()}
+        finally:
+            await settle({watching, *running})
+        # Those that failed are read in the plan's order, so that the same failure is always the one shown.
+        for step in todo:
+            for task in running:
+                if task.get_name() == step.name:
+                    task.result()
+
+    async def _run_step(self, planned: PlannedStep) -> None:
+        """Attempts at one step until it succeeded.
+
+        Raises:
+            Stopped: it did not, and will not by itself.
+        """
+        held = self._held
+        while True:
+            step = held.steps[planned.name]
+            if step.state in (StepState.FAILED, StepState.UNKNOWN):
+                raise Stopped(step)
+            if step.not_before is not None and planned.name not in held.open_attempts:
+                wait = (step.not_before - self._clock.now()).total_seconds()
+                if wait > 0:
+                    await self._clock.sleep(wait)
+            this, outcome = await self._performer.perform(planned)
+            decision = decide_retry(
+                planned,
+                held.steps[planned.name],
+                outcome,
+                self._catalog.retry,
+                now=self._clock.now(),
+                jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            )
+            attempt = this.attempt or self._before_launch(planned)
+            attempt = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
+            log.info(
+                "step.attempt-ended",
+                step=planned.name,
+                outcome=outcome.kind.value,
+                exit_code=outcome.exit_code,
+                cause=outcome.cause.value if outcome.cause else None,
+                next=decision.state.value,
+            )
+            after = held.steps[planned.name].model_copy(
+                update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
+            )
+            after = after.model_copy(update={"attempts": attempt.number})
+            await held.finished(after, attempt, this.backups)
+            if after.state is StepState.SUCCEEDED:
+                return
+
+    def _before_launch(self, planned: PlannedStep) -> Attempt:
+        """An attempt that ended before it could be recorded as started: it counts, so that tries are bounded."""
+        return Attempt(
+            id=self._held.attempt_id(planned.name),
+            reset_id=self._held.reset.id,
+            step=planned.name,
+            number=self._held.steps[planned.name].attempts + 1,
+            started_at=self._clock.now(),
+        )
+
+    async def _stop(self, step: Step) -> None:
+        outcome = step.outcome or Outcome(kind=OutcomeKind.UNKNOWN)
+        unknown = step.state is StepState.UNKNOWN
+        await self._held.commit(
+            trigger=Trigger.LOSE if unknown else Trigger.FAIL,
+            cause=outcome.cause,
+            detail=outcome.detail,
+            hint=outcome.hint,
+            stopped_in=self._held.reset.state,
+            stopped_at=step.name,
+            waiting_for=None,
+            # What is unknown may be running still: its resources stay locked.
+            release_locks=not unknown,
+        )
+
+    async def _cancel_asked(self) -> None:
+        """Returns once somebody asks for the reset to be cancelled."""
+        while True:
+            acts = await self._held.read_acts()
+            if any(act.kind is ActKind.CANCEL for act in acts):
+                return
+            await self._clock.sleep(ACTS_EVERY)
