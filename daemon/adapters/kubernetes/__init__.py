@@ -1,0 +1,4 @@
+"""Kubernetes: pods with commands that outlive their stream, and ArgoCD's Applications.
+
+Import the modules, not this package: kubernetes_asyncio takes most of a second, and the command line does without.
+"""

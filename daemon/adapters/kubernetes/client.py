@@ -1,0 +1,89 @@
+"""The connection to one cluster, shared by all that talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from kubernetes_asyncio import client, config
+from kubernetes_asyncio.stream import WsApiClient
+
+from daemon.ports.errors import PermanentError
+from schemas.reasons import Reason
+
+# More execs at once in one pod stall its container runtime: 20 take 0.7 s, 50 take most of a minute.
+EXECS_PER_POD = 8
+EXECS = 32
+# A thousand TLS streams take 300 MB; a command beyond these is looked at by short execs.
+STREAMS = 96
+# Load balancers cut what is silent for a minute.
+_HEARTBEAT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class KubernetesSettings:
+    """Which cluster: an explicit kubeconfig; else the pod's own account; else the usual kubeconfig rules."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """Clients and limits for one cluster."""
+
+    rest: client.ApiClient
+    websocket: WsApiClient
+    execs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXECS))
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+    """For execs that stay: they must not keep the short ones waiting."""
+    _pods: dict[tuple[str, str], asyncio.Semaphore] = field(
+        default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(EXECS_PER_POD))
+    )
+
+    @asynccontextmanager
+    async def turn(self, environment: str, pod: str) -> AsyncIterator[None]:
+        """Wait for the right to run one more short exec in this pod."""
+        async with self._pods[environment, pod], self.execs:
+            yield
+
+
+@asynccontextmanager
+async def open_kubernetes(settings: KubernetesSettings) -> AsyncIterator[Kubernetes]:
+    """Connect; the clients are closed with the block.
+
+    Raises:
+        PermanentError: `kubernetes-unreachable`: no usable configuration was found.
+    """
+    configuration = await _configuration(settings)
+    async with AsyncExitStack() as stack:
+        rest = await stack.enter_async_context(client.ApiClient(configuration))
+        websocket = WsApiClient(configuration, heartbeat=_HEARTBEAT_SECONDS)
+        yield Kubernetes(rest, await stack.enter_async_context(websocket))
+
+
+async def _configuration(settings: KubernetesSettings) -> client.Configuration:
+    configuration = client.Configuration()
+    # The client's pool counts streams as well, so that a hundred of them would stop every other call.
+    configuration.connection_pool_maxsize = 0
+    try:
+        if not settings.kubeconfig and not settings.context:
+            try:
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            except config.ConfigException:
+                pass
+            else:
+                return configuration
+        await config.load_kube_config(
+            config_file=settings.kubeconfig, context=settings.context, client_configuration=configuration
+        )
+    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+        raise PermanentError(
+            Reason.KUBERNETES_UNREACHABLE,
+            f"no usable Kubernetes configuration: {error}",
+            hint="Set RESETD_KUBECONFIG, or run the daemon in a pod with a service account.",
+        ) from error
+    return configuration

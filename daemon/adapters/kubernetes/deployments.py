@@ -1,0 +1,99 @@
+"""ArgoCD's Application of an environment: is it settled enough to be reset?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kubernetes_asyncio.client import ApiException, CustomObjectsApi
+
+from daemon.adapters.kubernetes.client import Kubernetes
+from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.ports.deployments import Gate
+
+_SECONDS = 15.0
+_REFRESH = "argocd.argoproj.io/refresh"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ArgoGate:
+    """Implements `daemon.ports.deployments.Deployments`.
+
+    Args:
+        kubernetes: The connection, from `open_kubernetes`.
+        namespace: Where Applications live; empty: there is no ArgoCD, every gate is open.
+        fresh_within: Seconds after which a status counts as stale. ArgoCD looks again every 3 minutes.
+        now: The time, aware.
+    """
+
+    def __init__(
+        self,
+        kubernetes: Kubernetes,
+        namespace: str,
+        *,
+        fresh_within: float = 1800.0,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._objects = CustomObjectsApi(kubernetes.rest)
+        self._namespace = namespace
+        self._fresh_within = fresh_within
+        self._now = now
+
+    async def gate(self, environment: str) -> Gate:
+        """See the port. The Application is named after the environment."""
+        if not self._namespace:
+            return Gate(open=True, reason="no ArgoCD is set")
+        with translated(f"read application {environment}", "get applications.argoproj.io"):
+            try:
+                application = await self._objects.get_namespaced_custom_object(
+                    "argoproj.io",
+                    "v1alpha1",
+                    self._namespace,
+                    "applications",
+                    environment,
+                    _request_timeout=_SECONDS,
+                )
+            except ApiException as error:
+                if not is_missing(error):
+                    raise
+                return Gate(open=False, reason=f"ArgoCD has no Application {environment}")
+        reason = closed_because(application, self._now(), self._fresh_within)
+        return Gate(open=not reason, reason=reason)
+
+
+def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
+    """Why a reset would disturb or be disturbed, for people; empty when it would not."""
+    metadata, status = application.get("metadata") or {}, application.get("status") or {}
+    if metadata.get("deletionTimestamp"):
+        return "the Application is being deleted"
+    phase = (status.get("operationState") or {}).get("phase")
+    if application.get("operation") or phase in {"Running", "Terminating"}:
+        return "ArgoCD is syncing"
+    for condition in status.get("conditions") or ():
+        if str(condition.get("type", "")).endswith("Error"):
+            return f"{condition['type']}: {condition.get('message', '')}"[:300]
+    sync = (status.get("sync") or {}).get("status", "Unknown")
+    health = (status.get("health") or {}).get("status", "Unknown")
+    if sync != "Synced" or health != "Healthy":
+        return f"ArgoCD says {sync} and {health}"
+    return _stale(application, now, fresh_within)
+
+
+def _stale(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
+    """A status may describe what was wanted before, or be left by a controller that runs no more."""
+    status = application["status"]
+    if (application.get("metadata") or {}).get("annotations", {}).get(_REFRESH):
+        return "ArgoCD was asked to look again and has not yet"
+    compared = ((status.get("sync") or {}).get("comparedTo") or {}).get("source")
+    wanted = (application.get("spec") or {}).get("source")
+    if compared and wanted and compared != wanted:
+        return "ArgoCD has not looked at the Application's present source yet"
+    reconciled = status.get("reconciledAt")
+    if not reconciled:
+        return "ArgoCD has not looked at the Application yet"
+    age = (now - datetime.fromisoformat(reconciled)).total_seconds()
+    return f"ArgoCD's status is {age:.0f} s old" if age > fresh_within else ""

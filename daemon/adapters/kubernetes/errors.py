@@ -1,0 +1,84 @@
+"""What the API server's refusals mean, in the two families of `daemon.ports.errors`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from kubernetes_asyncio.client import ApiException
+
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from schemas.reasons import Reason
+
+_FORBIDDEN = 403
+_UNAUTHORIZED = 401
+_NOT_FOUND = 404
+_BUSY = frozenset({408, 429})
+_SERVER_ERRORS = 500
+
+
+@contextmanager
+def translated(what: str, right: str) -> Iterator[None]:
+    """Turn the clients' errors into ports' errors.
+
+    Args:
+        what: What was tried, for people: `list pods of qa-sandbox`.
+        right: The right that it needs, as RBAC writes it: `list pods`.
+    """
+    try:
+        yield
+    except ApiException as error:
+        raise from_status(
+            int(error.status or 0), what, right, said=_message(error), delay=_retry_after(error.headers)
+        ) from error
+    except aiohttp.WSServerHandshakeError as error:
+        raise from_status(error.status, what, right, delay=_retry_after(error.headers)) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise unreachable(what, f"{type(error).__name__}: {error}") from error
+
+
+def from_status(
+    status: int, what: str, right: str, *, said: str = "", delay: float | None = None
+) -> PortError:
+    """The error for an HTTP status. 404 is a pod's: callers that ask for other things catch it before."""
+    because = f"could not {what}: HTTP {status}" + (f", {said}" if said else "")
+    if status in {_FORBIDDEN, _UNAUTHORIZED}:
+        return PermanentError(
+            Reason.KUBERNETES_FORBIDDEN,
+            f"{because}; missing right: {right}"
+            if status == _FORBIDDEN
+            else f"{because}: credentials refused",
+            hint=f"Grant `{right}` to the daemon's account." if status == _FORBIDDEN else None,
+        )
+    if status == _NOT_FOUND:
+        return PermanentError(Reason.POD_NOT_FOUND, because)
+    if status in _BUSY or status >= _SERVER_ERRORS or status == 0:
+        return TemporaryError(Reason.KUBERNETES_UNREACHABLE, because, delay=delay)
+    return PermanentError(Reason.EXEC_REFUSED, because)
+
+
+def unreachable(what: str, because: str) -> TemporaryError:
+    """The error for an API server that does not answer, or not to the end."""
+    return TemporaryError(Reason.KUBERNETES_UNREACHABLE, f"could not {what}: {because}")
+
+
+def is_missing(error: ApiException) -> bool:
+    """Whether the API server says that there is no such thing."""
+    return bool(error.status == _NOT_FOUND)
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason or "")
+
+
+def _retry_after(headers: object) -> float | None:
+    value = headers.get("Retry-After") if hasattr(headers, "get") else None
+    try:
+        return float(value) if value is not None else None
+    except ValueError:
+        return None  # a date: the usual back-off does

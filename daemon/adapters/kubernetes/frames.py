@@ -1,0 +1,60 @@
+"""Decoding of what `follow.sh` prints, without I/O: bytes in, observations out."""
+
+from __future__ import annotations
+
+from daemon.ports.pods import Observation
+
+_LOOK, _MORE = 6, 3
+
+
+class FrameError(ValueError):
+    """What came is not what the script prints; nothing may be concluded from it."""
+
+
+class FrameDecoder:
+    """Feed it the stream's bytes; it answers each observation that is whole."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Observation]:
+        """Take bytes as they come, in pieces of any size."""
+        self._buffer += data
+        found = []
+        while (observation := self._next()) is not None:
+            found.append(observation)
+        return found
+
+    def _next(self) -> Observation | None:
+        end = self._buffer.find(b"\n")
+        if end < 0:
+            return None
+        fields = bytes(self._buffer[:end]).decode("ascii", "replace").split(" ")
+        try:
+            length = int(fields[-1])
+            if len(self._buffer) < end + 1 + length:
+                return None
+            observation = _observation(fields, bytes(self._buffer[end + 1 : end + 1 + length]))
+        except ValueError as error:
+            raise FrameError(f"unreadable frame {' '.join(fields)[:100]!r}") from error
+        del self._buffer[: end + 1 + length]
+        return observation
+
+
+def _observation(fields: list[str], log: bytes) -> Observation:
+    if fields[0] == "more" and len(fields) == _MORE:
+        # Output that was there before the look which comes after it: until then the command counts as alive.
+        return Observation(
+            claimed=True, given_up=False, alive=True, exit_code=None, log=log, offset=int(fields[1])
+        )
+    if fields[0] != "look" or len(fields) != _LOOK:
+        raise FrameError(fields[0])
+    claim, alive, code, offset = fields[1:5]
+    return Observation(
+        claimed=claim not in {"-", "given-up"},
+        given_up=claim == "given-up",
+        alive=alive == "1",
+        exit_code=None if code == "-" else int(code),
+        log=log,
+        offset=int(offset),
+    )

@@ -1,0 +1,242 @@
+"""The pods port: commands in the service's own container that outlive their stream and the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+
+from daemon.adapters.kubernetes import choice, scripts
+from daemon.adapters.kubernetes.client import Kubernetes
+from daemon.adapters.kubernetes.cluster import Cluster
+from daemon.adapters.kubernetes.errors import unreachable
+from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.scripts import Refusal
+from daemon.adapters.kubernetes.streams import STDERR, STDOUT, Place, open_exec
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods import Claim, ContainerFate, Fate, Observation, Pod, Result
+from schemas.reasons import Reason
+from schemas.resets import Control
+from schemas.wire import AttemptId
+
+_SCRIPT_SECONDS = 30.0
+_LOOK_BYTES = 65536
+_OUTPUT_BYTES = 16 * 1024 * 1024
+_OTHER_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class KubernetesPods:
+    """Implements `daemon.ports.pods.Pods`.
+
+    Args:
+        kubernetes: The connection, from `open_kubernetes`.
+        stream_seconds: How long one exec of `follow` lasts at most; then it ends and is taken up again.
+    """
+
+    def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 240) -> None:
+        self._kubernetes = kubernetes
+        self._cluster = Cluster(kubernetes)
+        self._stream_seconds = stream_seconds
+
+    async def environments(self) -> tuple[str, ...]:
+        """See the port."""
+        return await self._cluster.environments()
+
+    async def replicas(self, environment: str) -> Mapping[str, int]:
+        """See the port."""
+        return await self._cluster.replicas(environment)
+
+    async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
+        """See the port."""
+        return await self._cluster.choose(environment, selector, container)
+
+    async def fate(self, control: Control) -> ContainerFate:
+        """See the port."""
+        return await self._cluster.fate(control)
+
+    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+        """See the port."""
+        return await self._cluster.last_log(environment, selector, lines)
+
+    async def read(
+        self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        """See the port."""
+        if stdin is not None:
+            argv = ["sh", "-c", 'rd_n=$1; shift; head -c "$rd_n" | "$@"', "resetd", str(len(stdin)), *argv]
+        return await self._exec(_place(pod), argv, timeout, stdin)
+
+    async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
+        """See the port: what an exec gets is what every command of ours will get."""
+        result = await self.read(pod, ["cat", "/proc/self/environ"], timeout=_SCRIPT_SECONDS)
+        if result.exit_code != 0:
+            raise TemporaryError(Reason.EXEC_REFUSED, f"could not read the environment of {_place(pod)}")
+        entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
+        found = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+        return {name: found[name] for name in names if name in found}
+
+    async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
+        """See the port."""
+        name = "resetd." + _OTHER_NAMES.sub(".", attempt)
+        result = await self._exec(_place(pod), scripts.argv("prepare", name), _SCRIPT_SECONDS)
+        if result.exit_code == Refusal.NOT_WRITABLE:
+            raise TemporaryError(
+                Reason.EXEC_REFUSED,
+                f"{_place(pod)}: none of $TMPDIR, /tmp and /dev/shm takes a file",
+                hint="Give the container an emptyDir at /tmp, or free its disk.",
+            )
+        if result.exit_code != 0:
+            raise _unexpected("prepare", _place(pod), result)
+        directory, incarnation = result.stdout.decode("utf-8", "surrogateescape").splitlines()[:2]
+        return Control(
+            environment=pod.environment,
+            pod=pod.name,
+            pod_uid=pod.uid,
+            container=pod.container,
+            container_id=pod.container_id,
+            restart_count=pod.restart_count,
+            incarnation="" if await self._shares_pid_1(pod) else incarnation,
+            directory=directory,
+        )
+
+    async def launch(
+        self, control: Control, attempt: AttemptId, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> None:
+        """See the port."""
+        script = scripts.argv("launch", control.directory, control.incarnation, str(len(stdin or b"")), *argv)
+        # In the environment of all that the attempt runs: by it the processes are found that left the group.
+        marked = ["env", f"RESETD_ATTEMPT={attempt}", *script]
+        await self._in_container(control, "launch", marked, stdin or None)
+
+    async def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
+        """See the port."""
+        arguments = (control.directory, control.incarnation, str(offset), str(_LOOK_BYTES))
+        argv = scripts.argv("follow", *arguments, str(self._stream_seconds))
+        decoder = FrameDecoder()
+        errors = b""
+        async with (
+            self._kubernetes.streams,
+            open_exec(self._kubernetes.websocket, _place(control), argv) as stream,
+            aclosing(stream.messages()) as messages,
+        ):
+            async for channel, data in messages:
+                if channel == STDERR:
+                    errors = (errors + data)[-1000:]
+                    continue
+                try:
+                    observations = decoder.feed(data)
+                except FrameError:
+                    return  # as good as cut: nothing is known, and another look is harmless
+                for observation in observations:
+                    yield observation
+        if stream.exit_code:
+            raise await self._refused(control, "follow", Result(stream.exit_code, b"", errors))
+
+    async def give_up(self, control: Control) -> Claim:
+        """See the port."""
+        argv = scripts.argv("give_up", control.directory, control.incarnation)
+        answer = (await self._in_container(control, "give_up", argv)).stdout.strip()
+        return Claim.GIVEN_UP if answer == b"given-up" else Claim.STARTED
+
+    async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:
+        """See the port. What ran in a container that has ended is stopped."""
+        await self._sweep(control, attempt, "KILL" if force else "TERM")
+
+    async def gone(self, control: Control, attempt: AttemptId) -> bool:
+        """See the port. What ran in a container that has ended is gone."""
+        result = await self._sweep(control, attempt, "gone")
+        return result is None or result.stdout.startswith(b"gone")
+
+    async def _sweep(self, control: Control, attempt: AttemptId, act: str) -> Result | None:
+        argv = scripts.argv("sweep", control.directory, control.incarnation, attempt, act)
+        try:
+            return await self._in_container(control, "sweep", argv)
+        except PortError:
+            if (await self.fate(control)).fate is Fate.TERMINATED:
+                return None
+            raise
+
+    async def _in_container(
+        self, control: Control, name: str, argv: Sequence[str], stdin: bytes | None = None
+    ) -> Result:
+        result = await self._exec(_place(control), argv, _SCRIPT_SECONDS, stdin)
+        if result.exit_code != 0:
+            raise await self._refused(control, name, result)
+        return result
+
+    async def _refused(self, control: Control, name: str, result: Result) -> PortError:
+        where = str(_place(control))
+        match result.exit_code:
+            case Refusal.OTHER_INCARNATION:
+                return PermanentError(
+                    Reason.COMMAND_INTERRUPTED, f"{where}: the container is another one than was recorded"
+                )
+            case Refusal.NO_DIRECTORY:
+                if (await self.fate(control)).fate is Fate.TERMINATED:
+                    return PermanentError(Reason.COMMAND_INTERRUPTED, f"{where}: the container was restarted")
+                return PermanentError(
+                    Reason.OUTCOME_UNKNOWN, f"{where}: the control directory {control.directory} is gone"
+                )
+            case Refusal.NOT_WRITABLE:
+                return TemporaryError(
+                    Reason.EXEC_REFUSED, f"{where}: {control.directory} can't be written: disk full?"
+                )
+            case Refusal.UNSURE:
+                return TemporaryError(
+                    Reason.OUTCOME_UNKNOWN,
+                    f"{where}: processes whose environment can't be read may belong to the command: "
+                    + result.stdout.decode("ascii", "replace").strip(),
+                )
+            case _:
+                return _unexpected(name, _place(control), result)
+
+    async def _exec(
+        self, place: Place, argv: Sequence[str], timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        output = {STDOUT: bytearray(), STDERR: bytearray()}
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._kubernetes.turn(place.environment, place.pod),
+                open_exec(self._kubernetes.websocket, place, argv, stdin=stdin is not None) as stream,
+            ):
+                if stdin:
+                    await stream.send(stdin)
+                async with aclosing(stream.messages()) as messages:
+                    async for channel, data in messages:
+                        output[channel] += data
+                        if len(output[channel]) > _OUTPUT_BYTES:
+                            raise PermanentError(Reason.EXEC_REFUSED, f"{place}: more than 16 MiB of output")
+        except TimeoutError as error:
+            raise TemporaryError(
+                Reason.COMMAND_TIMED_OUT, f"{place}: no answer of a command within {timeout:g} s"
+            ) from error
+        if stream.exit_code is None:
+            raise unreachable(f"see the end of a command in {place}", "its stream was cut")
+        return Result(stream.exit_code, bytes(output[STDOUT]), bytes(output[STDERR]))
+
+    async def _shares_pid_1(self, pod: Pod) -> bool:
+        """Whether PID 1 outlives the container, so that it says nothing of its incarnation.
+
+        Also makes sure that the exec before it ran in the container that `pod` names: ids are never used twice.
+        """
+        now = await self._cluster.pod(pod.environment, pod.name)
+        status = choice.status_of(now, pod.container) if now else None
+        if (
+            now is None
+            or now.metadata.uid != pod.uid
+            or not status
+            or status.container_id != pod.container_id
+        ):
+            raise TemporaryError(Reason.POD_NOT_READY, f"{_place(pod)} was replaced or restarted just now")
+        return bool(now.spec.share_process_namespace or now.spec.host_pid)
+
+
+def _place(where: Pod | Control) -> Place:
+    return Place(where.environment, where.name if isinstance(where, Pod) else where.pod, where.container)
+
+
+def _unexpected(script: str, place: Place, result: Result) -> TemporaryError:
+    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
+    return TemporaryError(Reason.EXEC_REFUSED, f"{place}: {script} ended with {result.exit_code}: {said}")

@@ -1,0 +1,38 @@
+"""The shell scripts that run in the pod, as text for `sh -c`.
+
+They are data: values reach them as arguments, never as part of their text.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+Script = Literal["prepare", "launch", "follow", "give_up", "sweep"]
+
+
+class Refusal(IntEnum):
+    """Exit codes by which the scripts refuse; any other than 0 comes from the shell itself."""
+
+    NO_DIRECTORY = 81
+    OTHER_INCARNATION = 82
+    NOT_WRITABLE = 83
+    UNSURE = 84
+
+
+@cache
+def text(name: Script) -> str:
+    """The script with its prelude, without comments and indentation: it travels in the exec's address."""
+    lines = [
+        line.strip()
+        for part in ("prelude", name)
+        for line in files(__name__).joinpath(f"{part}.sh").read_text("utf-8").splitlines()
+    ]
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+def argv(name: Script, *arguments: str) -> list[str]:
+    """The command that runs a script with these arguments."""
+    return ["sh", "-c", text(name), "resetd", *arguments]

@@ -1,0 +1,36 @@
+# launch DIR INCARNATION STDIN_BYTES ARGV...: start ARGV detached, at most once for DIR.
+# It is run with RESETD_ATTEMPT in its environment, which the command inherits.
+rd_same "$1" "$2"
+rd_dir=$1 rd_in=/dev/null rd_bytes=$3
+shift 3
+if [ "$rd_bytes" -gt 0 ]; then
+    # Counted, since a v4 stream can't be ended; whole or not at all, since half a statement may be one as well.
+    rd_in=$rd_dir/stdin
+    head -c "$rd_bytes" >"$rd_in.$$" || exit 83
+    [ "$(wc -c <"$rd_in.$$")" -eq "$rd_bytes" ] || exit 83
+    mv "$rd_in.$$" "$rd_in" || exit 83
+fi
+[ -w "$rd_dir" ] || exit 83
+
+(
+    trap '' HUP
+    # Outlives its own TERM, so that the code with which the command ends is still written down.
+    trap : TERM
+    rd_look self
+    # runc gives each exec a session and group of its own, led by this script's shell. Where that is not so the
+    # group belongs to somebody else and is never to be signalled: then the marker alone finds the processes.
+    [ "$rd_group" = "$$" ] || rd_group=0
+    # The one act that decides: made or refused in one step, and it carries who we are.
+    ln -s "$rd_self.$rd_started.$rd_group" "$rd_dir/claim" 2>/dev/null || exit
+    "$@"
+    # A link is made in one step, too, and needs no block of a disk that the command may have filled.
+    ln -s "$?" "$rd_dir/exit"
+) <"$rd_in" >>"$rd_dir/log" 2>&1 &
+
+# A courtesy: most launches are claimed by the time that the caller looks. Nothing depends on it.
+rd_n=0
+until [ -L "$rd_dir/claim" ] || [ "$rd_n" -ge 40 ]; do
+    rd_n=$((rd_n + 1))
+    sleep 0.02 2>/dev/null || sleep 1
+done
+exit 0

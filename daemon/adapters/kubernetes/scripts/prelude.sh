@@ -1,0 +1,49 @@
+# Put before each of the other scripts. POSIX shell with cat, ln, readlink and nothing of procps.
+# Every name starts with rd_: a name that the container exports must not be changed under the command.
+# Exit codes of the scripts: 81 no control directory, 82 another incarnation, 83 not writable, 84 unsure.
+
+# rd_look PID: the process's rd_state, rd_group, rd_session, rd_started (field 22); fails when it is gone.
+# `read` is a builtin, so `rd_look self` is about this very process, in a subshell as well.
+rd_look() {
+    rd_stat=
+    { IFS= read -r rd_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    case $rd_stat in
+        *') '*) ;;
+        *) rd_stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1 ;; # a line break in the program's name
+    esac
+    rd_self=${rd_stat%% *}
+    set -- ${rd_stat##*') '}
+    rd_state=$1 rd_group=$3 rd_session=$4 rd_started=${20}
+    [ -n "$rd_started" ]
+}
+
+# rd_born: the container's incarnation in rd_incarnation, empty where PID 1 can't be seen.
+rd_born() {
+    rd_incarnation= rd_boot=
+    { IFS= read -r rd_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+    rd_look 1 && rd_incarnation=$rd_started-$rd_boot
+}
+
+# rd_same DIR INCARNATION: goes on only in the container that the attempt was prepared in.
+rd_same() {
+    if [ -n "$2" ]; then
+        rd_born
+        [ "$rd_incarnation" = "$2" ] || exit 82
+    fi
+    [ -d "$1" ] || exit 81
+}
+
+# rd_read_claim DIR: who won the one link, in rd_claim (empty: nobody yet) and its parts.
+rd_read_claim() {
+    rd_claim=
+    [ ! -L "$1/claim" ] || rd_claim=$(readlink "$1/claim")
+    rd_pid=0 rd_since=0 rd_own_group=0
+    case $rd_claim in
+        *.*.*)
+            rd_pid=${rd_claim%%.*}
+            rd_own_group=${rd_claim##*.}
+            rd_since=${rd_claim#*.}
+            rd_since=${rd_since%.*}
+            ;;
+    esac
+}

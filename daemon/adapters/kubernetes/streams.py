@@ -1,0 +1,136 @@
+"""`pods/exec` over a WebSocket: channels, the Status frame, and the difference between an end and a cut.
+
+A stream that is cut looks to the client like one that ended; only a Status on the error channel says that
+the command ended, and how. The client's own decoding drops that channel, so this module has its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiohttp
+from kubernetes_asyncio.client import CoreV1Api
+from kubernetes_asyncio.stream import WsApiClient
+
+from daemon.adapters.kubernetes.errors import translated
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from schemas.reasons import Reason
+
+STDOUT, STDERR = 1, 2
+_STDIN, _STATUS = b"\0", 3
+# v5 alone tells a polite end from a cut inside the cluster; v4 is what older servers speak.
+_PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
+_HANDSHAKE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """The container that a command runs in."""
+
+    environment: str
+    pod: str
+    container: str
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.pod}"
+
+
+class ExecStream:
+    """One running exec: iterate over `messages()`; `exit_code` is None until a Status came."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, place: Place) -> None:
+        self._socket = socket
+        self._place = place
+        self._status = b""
+        self.exit_code: int | None = None
+        """Of the command; None as long as nothing is known, also after the stream has ended."""
+
+    async def messages(self) -> AsyncGenerator[tuple[int, bytes], None]:
+        """`(channel, bytes)` until the command has ended or the stream is cut."""
+        async for message in self._socket:
+            data = message.data
+            if message.type is aiohttp.WSMsgType.TEXT:
+                data = data.encode()
+            elif message.type is not aiohttp.WSMsgType.BINARY:
+                return  # closing or broken: the same to us
+            channel, payload = data[0] if data else None, data[1:]
+            if channel == _STATUS:
+                self._status += payload
+            elif channel in {STDOUT, STDERR} and payload:
+                yield channel, payload
+        if self._status:
+            self.exit_code = exit_code_of(self._status, str(self._place))
+
+    async def send(self, stdin: bytes) -> None:
+        """Write to the command's input. It is not ended: version 4 can't, so scripts are told its length."""
+        for start in range(0, len(stdin), 32768):
+            await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
+
+
+def exit_code_of(status: bytes, where: str) -> int:
+    """The exit code that a v1.Status tells.
+
+    Raises:
+        PermanentError: `exec-refused`: the program could not be started.
+        TemporaryError: the Status says that something else than the command failed.
+    """
+    try:
+        told: dict[str, Any] = json.loads(status)
+    except ValueError as error:
+        raise TemporaryError(
+            Reason.KUBERNETES_UNREACHABLE, f"unreadable status of an exec in {where}"
+        ) from error
+    if told.get("status") == "Success":
+        return 0
+    if told.get("reason") == "NonZeroExitCode":
+        for cause in (told.get("details") or {}).get("causes") or []:
+            if cause.get("reason") == "ExitCode":
+                return int(cause["message"])
+    raise _refusal(str(told.get("message", "")), where)
+
+
+def _refusal(message: str, where: str) -> PortError:
+    detail = f"exec in {where}: {message[:500]}"
+    if any(text in message for text in ("executable file not found", "no such file", "permission denied")):
+        return PermanentError(
+            Reason.EXEC_REFUSED, detail, hint="The image needs `sh` and the usual small programs."
+        )
+    return TemporaryError(Reason.EXEC_REFUSED, detail)
+
+
+@asynccontextmanager
+async def open_exec(
+    client: WsApiClient, place: Place, argv: Sequence[str], *, stdin: bool = False
+) -> AsyncIterator[ExecStream]:
+    """Start `argv` in a container.
+
+    The block's end closes the stream; the command runs on, nobody signals it.
+    """
+    connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
+    doing, right = f"run a command in {place}", "get, create pods/exec"
+    with translated(doing, right):
+        async with asyncio.timeout(_HANDSHAKE_SECONDS):
+            context = await connect(
+                place.pod,
+                place.environment,
+                container=place.container,
+                command=list(argv),
+                stdin=stdin,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+                _headers={"sec-websocket-protocol": _PROTOCOLS},
+            )
+            socket = await context.__aenter__()
+    try:
+        with translated(doing, right):
+            yield ExecStream(socket, place)
+    finally:
+        with translated(doing, right):
+            await context.__aexit__(None, None, None)
