@@ -1,0 +1,1 @@
+"""Catalog files that are shipped with the daemon."""

@@ -1,0 +1,105 @@
+"""The operational parts of the catalog: when resets may run, how often they are tried, who is told."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from schemas.requests import Mode, Option
+from schemas.resets import ResetState
+from schemas.wire import EnvironmentName, IntegrationName, Wire
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name} is not a time zone of the IANA database")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+CronLine = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+"""Five fields, as a CronJob's `schedule`."""
+
+EnvironmentPattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*-]+$", max_length=63)]
+"""An environment's name; `*` stands for any letters: `qa-*`, `*-sandbox`."""
+
+
+class DoctorCheck(StrEnum):
+    """What `resetd doctor` looks at without running anything in a pod."""
+
+    PODS = "pods"  # kubectl get pods
+    DEPLOYMENTS = "deployments"  # kubectl get deployments
+    ARGOCD = "argocd"  # argocd app get
+    LOGS = "logs"  # kubectl logs --tail
+
+
+class Doctor(Wire):
+    """What `resetd doctor` does beside each service's own commands."""
+
+    checks: tuple[DoctorCheck, ...] = tuple(DoctorCheck)
+    log_lines: Annotated[int, Field(ge=1, le=10_000)] = 100
+
+
+class Window(Wire):
+    """Times in which resets of these environments may begin; outside they wait in `queued`."""
+
+    name: str
+    environments: Annotated[tuple[EnvironmentPattern, ...], Field(min_length=1)]
+    opens: CronLine
+    duration_minutes: Annotated[int, Field(ge=1, le=10_080)]
+    time_zone: TimeZone = "UTC"
+
+
+class Schedule(Wire):
+    """A reset that is asked for again and again, as a CronJob says it."""
+
+    name: str
+    environment: EnvironmentName
+    mode: Mode = Mode.REFRESH
+    services: tuple[str, ...] | None = None
+    options: tuple[Option, ...] = ()
+    integrations: tuple[IntegrationName, ...] = ()
+    schedule: CronLine
+    time_zone: TimeZone = "UTC"
+    suspend: bool = False
+    starting_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """How late a missed one may still start; None: missed ones are skipped."""
+
+
+class Queue(Wire):
+    """How many resets may wait for one environment."""
+
+    waiting: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Retry(Wire):
+    """How temporary failures are tried again: exponential back-off with full jitter."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """Attempts of one step in all, the first included."""
+    initial_delay: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    """Seconds; the upper bound of the first delay."""
+    factor: Annotated[float, Field(ge=1, le=10)] = 2.0
+    maximum_delay: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """Seconds; no back-off is longer."""
+
+    @model_validator(mode="after")
+    def _delays_are_ordered(self) -> Self:
+        if self.maximum_delay < self.initial_delay:
+            raise ValueError("maximumDelay is below initialDelay")
+        return self
+
+
+class Notification(Wire):
+    """A signed webhook."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
+    """Without a user or password: the secret is in `secretFile`."""
+    secret_file: str
+    states: tuple[ResetState, ...] = ()
+    """Empty: all."""
+    environments: tuple[EnvironmentPattern, ...] = ()
+    """Empty: all."""
