@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from daemon.adapters.kubernetes import choice, scripts
 from daemon.adapters.kubernetes.client import Kubernetes
@@ -26,6 +27,16 @@ _OUTPUT_BYTES = 16 * 1024 * 1024
 _OTHER_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
+@dataclass
+class _Watch:
+    """How one exec of `follow` ended."""
+
+    conclusive: bool = False
+    """Whether its last observation leaves nothing to wait for."""
+    whole: bool = False
+    """Whether it ended by itself; else it was cut."""
+
+
 class KubernetesPods:
     """Implements `daemon.ports.pods.Pods`.
 
@@ -34,7 +45,7 @@ class KubernetesPods:
         stream_seconds: How long one exec of `follow` lasts at most; then it ends and is taken up again.
     """
 
-    def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 240) -> None:
+    def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 25) -> None:
         self._kubernetes = kubernetes
         self._cluster = Cluster(kubernetes)
         self._stream_seconds = stream_seconds
@@ -111,6 +122,18 @@ class KubernetesPods:
 
     async def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
         """See the port."""
+        # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
+        while True:
+            watch = _Watch()
+            async with aclosing(self._watch(control, offset, watch)) as observations:
+                async for seen in observations:
+                    offset = seen.offset + len(seen.log)
+                    yield seen
+            if watch.conclusive or not watch.whole:
+                return
+
+    async def _watch(self, control: Control, offset: int, watch: _Watch) -> AsyncGenerator[Observation, None]:
+        """The observations of one exec; afterwards `watch` says how it ended."""
         arguments = (control.directory, control.incarnation, str(offset), str(_LOOK_BYTES))
         argv = scripts.argv("follow", *arguments, str(self._stream_seconds))
         decoder = FrameDecoder()
@@ -128,8 +151,11 @@ class KubernetesPods:
                     observations = decoder.feed(data)
                 except FrameError:
                     return  # as good as cut: nothing is known, and another look is harmless
-                for observation in observations:
-                    yield observation
+                for seen in observations:
+                    ended = seen.exit_code is not None or (seen.claimed and not seen.alive)
+                    watch.conclusive = ended or seen.given_up
+                    yield seen
+        watch.whole = stream.exit_code == 0
         if stream.exit_code:
             raise await self._refused(control, "follow", Result(stream.exit_code, b"", errors))
 

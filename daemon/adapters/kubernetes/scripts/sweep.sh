@@ -41,21 +41,19 @@ rd_scan() {
         rd_carries "$rd_other"
         case $? in
             0) rd_strays="$rd_strays $rd_other" ;;
-            2)
-                rd_look "$rd_other" || continue
-                case $rd_state in Z | X | x) continue ;; esac
-                rd_carries "$rd_other"
-                case $? in
-                    0) rd_strays="$rd_strays $rd_other" ;;
-                    2) rd_unsure="$rd_unsure $rd_other" ;;
-                esac
-                ;;
+            2) rd_look "$rd_other" && case $rd_state in Z | X | x) ;; *) rd_unsure="$rd_unsure $rd_other" ;; esac ;;
         esac
     done
 }
 
 if [ "$rd_act" = gone ]; then
     rd_scan
+    # Between fork and exec nobody's environment can be read: that passes.
+    for rd_again in 1 2 3; do
+        [ -n "$rd_unsure" ] && [ -z "$rd_left$rd_strays" ] || break
+        sleep 0.1 2>/dev/null || sleep 1
+        rd_scan
+    done
     if [ -n "$rd_left$rd_strays" ]; then
         printf 'left%s%s\n' "$rd_left" "$rd_strays"
     elif [ -n "$rd_unsure" ]; then
