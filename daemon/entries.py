@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,14 +46,9 @@ class IntakeRules:
 def entry_of(record: Record, rules: IntakeRules, *, now: datetime, new_id: ResetId) -> Entry | None:
     """What to store for a record; None for event types on the environments' topic that are others' business."""
     try:
-        size = len(record.value or b"")
-        if size > rules.max_bytes:
-            raise UnreadableError(Reason.TOO_LARGE, f"{size} bytes; at most {rules.max_bytes} are read")
-        event = read(record)
-        if event.type not in _TYPES[record.topic == rules.environments_topic]:
-            if record.topic == rules.environments_topic:
-                return None
-            raise UnreadableError(Reason.UNKNOWN_TYPE, f"type {event.type[:200]}")
+        event = _read(record, rules)
+        if event is None:
+            return None
         environment = _environment(event.data)
     except UnreadableError as unreadable:
         return _dead_letter(record, rules, unreadable)
@@ -65,6 +58,19 @@ def entry_of(record: Record, rules: IntakeRules, *, now: datetime, new_id: Reset
         if event.type in (RESET_REQUESTED, ENVIRONMENT_PROVISIONED):
             return _rejection(event, environment, new_id, Reason.SCHEMA_VIOLATION, _fields(error))
         return _dead_letter(record, rules, UnreadableError(Reason.SCHEMA_VIOLATION, _fields(error)))
+
+
+def _read(record: Record, rules: IntakeRules) -> Event | None:
+    size = len(record.value or b"")
+    if size > rules.max_bytes:
+        raise UnreadableError(Reason.TOO_LARGE, f"{size} bytes; at most {rules.max_bytes} are read")
+    event = read(record)
+    environments = record.topic == rules.environments_topic
+    if event.type in _TYPES[environments]:
+        return event
+    if environments:
+        return None
+    raise UnreadableError(Reason.UNKNOWN_TYPE, f"type {event.type[:200]}")
 
 
 def _request(event: Event, rules: IntakeRules, now: datetime, new_id: ResetId) -> Entry:
@@ -149,17 +155,22 @@ _TYPES = {
 }
 
 
-def _environment(data: Mapping[str, Any]) -> str:
+def _environment(data: object) -> str:
+    if not isinstance(data, dict):
+        raise UnreadableError(Reason.ENVIRONMENT_MISSING, "its data is not a JSON object")
     try:
         return _ENVIRONMENT.validate_python(data.get("environment"), strict=True)
     except ValidationError as error:
-        raise UnreadableError(Reason.ENVIRONMENT_MISSING, "data.environment is no text of 1 to 253 characters") from error
+        raise UnreadableError(
+            Reason.ENVIRONMENT_MISSING, "data.environment is no text of 1 to 253 characters"
+        ) from error
 
 
 def _rejection(event: Event, environment: str, new_id: ResetId, reason: Reason, detail: str) -> NewRequest:
     """A readable request that is refused: only what is sure to be well formed of it is kept."""
     try:
-        requested_by = _TEXT.validate_python(event.data.get("requestedBy"), strict=True)
+        claimed = event.data.get("requestedBy") if isinstance(event.data, dict) else None
+        requested_by = _TEXT.validate_python(claimed, strict=True)
     except ValidationError:
         requested_by = "unknown"
     request = ResetRequested(environment=environment, requested_by=requested_by)

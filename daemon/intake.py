@@ -17,7 +17,8 @@ from daemon.metrics import Metrics
 from daemon.ports.bus import Inbox, Record
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, TemporaryError
-from daemon.ports.store import Admission, Batch, Store
+from daemon.ports.store import Admission, Batch, DeadLetter, Deprovision, NewAct, Store
+from schemas.resets import ResetState
 
 log = structlog.get_logger()
 
@@ -119,8 +120,17 @@ class Intake:
             )
 
     def _count(self, batch: Batch, admissions: Sequence[Admission]) -> None:
-        created = sum(one.created for one in admissions)
-        self._metrics.taken_in(batch.topic, records=batch.next - batch.first, created=created)
+        created = sum(one.created and one.reset.state is not ResetState.REJECTED for one in admissions)
+        counted = {
+            "accepted": created,
+            "rejected": sum(one.created for one in admissions) - created,
+            "joined": sum(one.joined for one in admissions),
+            "duplicate": sum(not one.created and not one.joined for one in admissions),
+            "dead-letter": sum(isinstance(entry, DeadLetter) for entry in batch.entries),
+            "act": sum(isinstance(entry, (NewAct, Deprovision)) for entry in batch.entries),
+        }
+        for result, number in counted.items():
+            self._metrics.intake.labels(result).inc(number)
         log.info(
             "intake.stored",
             topic=batch.topic,

@@ -70,5 +70,5 @@ class Outbox:
         )
         # Cancelled between publishing and marking, it would only publish twice; finishing is cheaper.
         await asyncio.shield(marking)
-        self._metrics.published(len(rows) - len(refused), len(refused))
+        self._metrics.outbox.set(0 if len(rows) < AT_ONCE else AT_ONCE)
         return len(rows)

@@ -79,7 +79,7 @@ class Supervisor:
             for lease in leases:
                 held = self._drives.get(lease.reset_id)
                 if lease.reset_id not in kept and held is not None and held[0] == lease:
-                    self._metrics.lease_lost()
+                    self._metrics.leases_lost.inc()
                     log.warning("supervisor.lease-lost", reset=lease.reset_id)
                     held[1].cancel()
 
