@@ -85,7 +85,7 @@ def read(record: Record) -> Event:
     except (TypeError, AttributeError, KeyError) as error:
         # The library walks into whatever JSON it was given: a list or a number is not an event.
         raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "the JSON is not an event") from error
-    return _event(event, record)
+    return _event(event, record, structured=structured)
 
 
 def _headers(record: Record) -> dict[str, bytes]:
@@ -104,7 +104,7 @@ def _why(error: ValueError | RecursionError) -> UnreadableError:
     return UnreadableError(Reason.NOT_A_CLOUD_EVENT, _first_line(error))
 
 
-def _event(event: _Parts, record: Record) -> Event:
+def _event(event: _Parts, record: Record, *, structured: bool) -> Event:
     attributes = event.attributes
     if attributes.get("specversion") != "1.0":
         raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "its specversion is not 1.0")
@@ -118,17 +118,18 @@ def _event(event: _Parts, record: Record) -> Event:
         id=names["id"],
         type=names["type"],
         time=time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC),
-        data=_data(event),
+        data=_data(event, record, structured=structured),
         trace_parent=trace if isinstance(trace, str) and len(trace) < LONGEST_NAME else None,
     )
 
 
-def _data(event: _Parts) -> object:
-    if not isinstance(event.data, bytes):
-        return event.data
-    # `data_base64`, or a content type that the library does not take for JSON.
+def _data(event: _Parts, record: Record, *, structured: bool) -> object:
+    """JSON, whatever the content type says: in binary mode the value itself, else `data` or `data_base64`."""
+    content = event.data if structured else record.value
+    if not isinstance(content, bytes):
+        return content
     try:
-        return json.loads(event.data)
+        return json.loads(content)
     except UnicodeDecodeError as error:
         raise UnreadableError(Reason.MALFORMED_JSON, "its data is not UTF-8") from error
     except (ValueError, RecursionError) as error:
