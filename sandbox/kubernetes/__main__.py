@@ -1,0 +1,139 @@
+"""`python -m sandbox.kubernetes`: the Kubernetes API double as a process.
+
+Prints one JSON line once it serves: `{"ready": true, "pid", "port", "url", "kubeconfig", "namespaces", "environments"}`.
+Started again on the same directory it takes the same port, tokens and objects, and finds its containers. SIGTERM ends it and
+every container; so does the end of the process `--life-pid`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sandbox.fleet import FLEET
+from sandbox.kubernetes import certificates, controllers
+from sandbox.kubernetes.access import Access
+from sandbox.kubernetes.argocd import ArgoCD
+from sandbox.kubernetes.containers import Runtime, namespaces_mode
+from sandbox.kubernetes.environments import Environments, Git
+from sandbox.kubernetes.exec import Streams
+from sandbox.kubernetes.kubelet import Kubelet
+from sandbox.kubernetes.objects import Objects
+from sandbox.kubernetes.podspecs import Witness
+from sandbox.kubernetes.server import Server, listen
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.kubernetes", description=__doc__)
+    add = parser.add_argument
+    add("--directory", type=Path, required=True, help="state, kubeconfig, containers")
+    add("--images", type=Path, required=True, help="one directory for each service")
+    add("--environment-file", type=Path, required=True, help="{environment: {service: {VAR: value}}}")
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=0, help="0: the one of the last start, or any free one")
+    add("--journal", type=Path, help="unix socket that the stand-ins report to (SANDBOX_JOURNAL)")
+    add("--controls", type=Path, help="directory that tells stand-ins how to behave (SANDBOX_CONTROLS)")
+    add("--life-pid", type=int, help="containers end with this process; default: our parent")
+    add("--environments", help="names, separated by commas; default: all of the fleet with variables")
+    add("--parallel-starts", type=int, default=4, help="start scripts at the same time")
+    return parser.parse_args(argv)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Until SIGTERM, SIGINT, or the end of the life process."""
+    directory: Path = options.directory.resolve()
+    (directory / "containers").mkdir(parents=True, exist_ok=True)
+    life = os.pidfd_open(options.life_pid or os.getppid())
+    mode = namespaces_mode()
+    places = [directory, options.images.resolve(), PROJECT, Path(sys.prefix), Path(sys.base_prefix)]
+    if options.journal:
+        places.append(options.journal.resolve().parent)
+    if options.controls:
+        places.append(options.controls.resolve())
+    runtime = Runtime(directory, options.images.resolve(), tuple(places), life, mode)
+    objects = Objects(directory / "objects.sqlite3")
+    git = Git(directory / "git")
+    environments = Environments(objects, git, runtime, options.environment_file)
+    environments.prepare_cluster()
+    names = _environments(options)
+    for name in names:
+        environments.provision(name)
+    starts = asyncio.Semaphore(options.parallel_starts)
+    kubelet = Kubelet(objects, runtime, Witness(options.journal, options.controls), starts)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_reader(life, stop.set)
+    context = certificates.ensure(directory)
+    access = Access({})
+    server = Server(objects, access, Streams(kubelet), environments)
+    runner, port = await listen(server.application(), options.host, _port(options), context)
+    (directory / "port").write_text(str(port))
+    url = f"https://{options.host}:{port}"
+    access.users.update(Access.ensure(directory, url).users)
+    working = [
+        asyncio.create_task(kubelet.run(), name="kubelet"),
+        asyncio.create_task(controllers.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
+    ]
+    for task in working:
+        # A double without its controllers would only look alive.
+        task.add_done_callback(lambda _: stop.set())
+    ready = {
+        "ready": True,
+        "pid": os.getpid(),
+        "port": port,
+        "url": url,
+        "kubeconfig": str(directory / "kubeconfig"),
+        "namespaces": mode != "none",
+        "environments": names,
+    }
+    print(json.dumps(ready), flush=True)  # noqa: T201 - the ready line is this process's protocol
+    await stop.wait()
+    failed = [task.exception() for task in working if task.done() and not task.cancelled()]
+    for task in working:
+        task.cancel()
+    await asyncio.gather(*working, return_exceptions=True)
+    kubelet.kill_everything()
+    await runner.cleanup()
+    objects.close()
+    for error in failed:
+        if error is not None:
+            raise error
+
+
+def _environments(options: argparse.Namespace) -> list[str]:
+    if options.environments is not None:
+        return [name for name in options.environments.split(",") if name]
+    described = json.loads(options.environment_file.read_text())
+    return [environment.name for environment in FLEET if environment.name in described]
+
+
+def _port(options: argparse.Namespace) -> int:
+    remembered = options.directory / "port"
+    if options.port == 0 and remembered.exists():
+        return int(remembered.read_text())
+    return int(options.port)
+
+
+def main() -> None:
+    """Runs the server."""
+    options = arguments()
+    if namespaces_mode() == "none":
+        print(  # noqa: T201 - said loudly on purpose
+            "WARNING: this machine refuses namespaces: containers share /proc, /tmp and /dev/shm",
+            file=sys.stderr,
+        )
+    asyncio.run(serve(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The kinds that the double serves, and how a URL path names one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One served resource; `custom` ones come from a CustomResourceDefinition in a real cluster."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    short: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    namespaced: bool = True
+    custom: bool = False
+
+    @property
+    def api_version(self) -> str:
+        """`v1`, `apps/v1`: what objects say in `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def singular(self) -> str:
+        """The name that kubectl accepts beside the plural."""
+        return self.kind.lower()
+
+
+NAMESPACES = Kind("", "v1", "namespaces", "Namespace", ("ns",), ("status",), namespaced=False)
+NODES = Kind("", "v1", "nodes", "Node", ("no",), ("status",), namespaced=False)
+PODS = Kind("", "v1", "pods", "Pod", ("po",), ("status", "log", "exec", "eviction"))
+CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", ("cm",))
+SECRETS = Kind("", "v1", "secrets", "Secret")
+SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", ("sa",))
+SERVICES = Kind("", "v1", "services", "Service", ("svc",), ("status",))
+DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", ("deploy",), ("status", "scale"))
+REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", ("rs",), ("status", "scale"))
+AUTOSCALERS = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ("hpa",))
+APPLICATIONS = Kind("argoproj.io", "v1alpha1", "applications", "Application", ("app", "apps"), custom=True)
+
+KINDS = (
+    NAMESPACES,
+    NODES,
+    PODS,
+    CONFIG_MAPS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    AUTOSCALERS,
+    APPLICATIONS,
+)
+BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a request path points at; `namespace`, `name` and `subresource` are empty when not given."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+def parse(path: str) -> Target | None:
+    """The target of `/api/v1/...` or `/apis/GROUP/VERSION/...`; None when nothing is served there."""
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in NAMESPACES.subresources:
+        namespace, rest = rest[1], rest[2:]
+    kind = BY_PATH.get((group, version, rest[0]))
+    name, subresource = (rest + ["", ""])[1:3]
+    if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
+        return None
+    if (subresource and subresource not in kind.subresources) or (name and kind.namespaced and not namespace):
+        return None
+    return Target(kind, namespace, name, subresource)

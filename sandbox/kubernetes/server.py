@@ -1,0 +1,90 @@
+"""The door: one aiohttp application in front of the objects, the logs and the execs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sandbox.kubernetes import discovery, kinds, logs, statuses
+from sandbox.kubernetes.access import Access
+from sandbox.kubernetes.environments import Environments
+from sandbox.kubernetes.exec import Streams
+from sandbox.kubernetes.kinds import PODS
+from sandbox.kubernetes.objects import Objects
+from sandbox.kubernetes.queries import flag
+from sandbox.kubernetes.rest import Rest
+
+
+@dataclass(frozen=True)
+class Server:
+    """Answers every request of the API server, and the sandbox's own control calls under /sandbox."""
+
+    objects: Objects
+    access: Access
+    streams: Streams
+    environments: Environments
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=3 * 1024 * 1024)
+        application.router.add_route("*", "/{path:.*}", self.answer)
+        return application
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One request, refusals included."""
+        try:
+            return await self._route(request)
+        except statuses.Refusal as refusal:
+            return web.json_response(refusal.status, status=refusal.code)
+        except web.HTTPRequestEntityTooLarge:
+            message = "Request entity too large: limit is 3145728"
+            body = statuses.failure(413, "RequestEntityTooLarge", message)
+            return web.json_response(body, status=413)
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path in {"/livez", "/readyz", "/healthz"}:
+            return web.Response(text="ok")
+        user = self.access.user(request.headers.get("Authorization", ""))
+        if path.startswith("/sandbox/"):
+            return self._control(request, user)
+        if request.method == "GET" and (document := discovery.answer(path)) is not None:
+            return web.json_response(document)
+        target = kinds.parse(path)
+        if target is None:
+            return web.Response(status=404, text="404 page not found\n")
+        watch = flag(request.query, "watch")
+        self.access.check(user, request.method, target, watch=watch)
+        if target.subresource in {"log", "exec"}:
+            pod = self.objects.get(PODS, target.namespace, target.name)
+            if target.subresource == "log":
+                return await logs.serve(request, self.streams.kubelet, pod)
+            return await self.streams.serve(request, pod)
+        return await Rest(self.objects).answer(request, target)
+
+    def _control(self, request: web.Request, user: str) -> web.Response:
+        """POST /sandbox/environments/NAME provisions one; POST /sandbox/streams/cut resets all execs."""
+        if user != "admin" or request.method != "POST":
+            raise statuses.Refusal(403, "Forbidden", "control calls are POSTs of the admin")
+        match request.path.strip("/").split("/"):
+            case ["sandbox", "environments", name]:
+                self.environments.provision(name)
+                return web.json_response({"environment": name}, status=201)
+            case ["sandbox", "streams", "cut"]:
+                return web.json_response({"cut": self.streams.cut_all()})
+        raise statuses.Refusal(404, "NotFound", "the sandbox has no such control")
+
+
+async def listen(
+    application: web.Application, host: str, port: int, context: object
+) -> tuple[web.AppRunner, int]:
+    """Serves the application; (runner, the port that it got). OSError when the port is taken."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=512)  # type: ignore[arg-type]
+    await site.start()
+    bound: tuple[str, int] = runner.addresses[0]
+    await asyncio.sleep(0)
+    return runner, bound[1]
