@@ -1,0 +1,64 @@
+"""Connections to the state database, set up so that what was committed stays and nothing waits for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from daemon.adapters.store.addresses import asynchronous, file_of, is_embedded
+
+_POSTGRES_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=15000 "
+    "-c idle_in_transaction_session_timeout=30000 -c synchronous_commit=on"
+)
+
+
+def make_engine(url: URL) -> AsyncEngine:
+    """An engine; connects when it is first used."""
+    if is_embedded(url):
+        return _sqlite(url)
+    return create_async_engine(
+        asynchronous(url),
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=15,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10000,
+            "application_name": "resetd",
+            "options": _POSTGRES_OPTIONS,
+        },
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    file_of(url).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        asynchronous(url),
+        pool_size=4,
+        max_overflow=0,
+        pool_timeout=15,
+        hide_parameters=True,
+        connect_args={"timeout": 10, "isolation_level": None},
+    )
+    event.listen(engine.sync_engine, "connect", _configure)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own types
+    cursor = connection.cursor()
+    # FULL: in WAL mode NORMAL may lose the last commits with the power; what was answered has to stay.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that reads and then writes loses updates or fails; one that will write says so.
+    reads_only = connection.get_execution_options().get("reads_only", False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

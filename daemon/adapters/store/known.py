@@ -1,0 +1,69 @@
+"""What is known before entries are judged: read in a few set-based statements, and put on the intake's desk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import or_, select
+
+from daemon.adapters.intake_desk import Desk, Event, Pending, References, references
+from daemon.adapters.store import publishing, reading
+from daemon.adapters.store.rows import IDEMPOTENCY_KEYS, PENDING_ACTS, RESETS, SEEN_EVENTS, pending_of
+from daemon.adapters.store.transactions import Tx
+from daemon.ports.store import Entry
+from schemas.resets import Reset
+from schemas.wire import ResetId
+from statemachines.admission import WAITING, KeyUse
+
+
+async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:
+    """The desk for these entries; keeps their environments' rows, so that no reset of them starts meanwhile."""
+    refer = references(entries)
+    numbers = await publishing.hold_environments(tx, sorted(refer.environments))
+    seen = await _seen(tx, refer)
+    keys = await _keys(tx, refer)
+    ids = {*refer.resets, *(use.reset_id for use in keys.values()), *filter(None, seen.values())}
+    return Desk(
+        now=now,
+        limit_waiting=limit_waiting,
+        numbers=numbers,
+        seen=seen,
+        keys=keys,
+        resets=await _resets(tx, refer, ids),
+        pending=await _pending(tx, refer),
+    )
+
+
+async def _seen(tx: Tx, refer: References) -> dict[Event, ResetId | None]:
+    if not refer.events:
+        return {}
+    found = select(SEEN_EVENTS).where(SEEN_EVENTS.c.event_id.in_({event_id for _, event_id in refer.events}))
+    rows = await tx.connection.execute(found)
+    return {
+        (row.source, row.event_id): row.reset_id for row in rows if (row.source, row.event_id) in refer.events
+    }
+
+
+async def _keys(tx: Tx, refer: References) -> dict[str, KeyUse]:
+    if not refer.keys:
+        return {}
+    found = select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key.in_(refer.keys))
+    rows = await tx.connection.execute(found)
+    return {row.key: KeyUse(row.content_hash, row.reset_id) for row in rows}
+
+
+async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId, Reset]:
+    waiting = RESETS.c.environment.in_(refer.environments) & RESETS.c.state.in_(
+        [each.value for each in WAITING]
+    )
+    return {reset.id: reset for reset in await reading.resets_where(tx, or_(waiting, RESETS.c.id.in_(ids)))}
+
+
+async def _pending(tx: Tx, refer: References) -> list[Pending]:
+    events = {event_id for _, event_id in refer.events}
+    found = select(PENDING_ACTS).where(
+        or_(PENDING_ACTS.c.event_id.in_(events), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
+    )
+    rows = (await tx.connection.execute(found.order_by(PENDING_ACTS.c.id))).mappings()
+    return [Pending(pending_of(row), row["id"]) for row in rows]

@@ -1,0 +1,120 @@
+"""Locks on resources: all at once or none, first come first served by tickets that the database draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from daemon.adapters.store.rows import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
+from daemon.adapters.store.transactions import Order, Tx
+from daemon.ports.errors import LeaseLostError
+from daemon.ports.store import Lease, LockAnswer, LockRow
+from schemas.wire import ResetId, ResourceKey
+
+
+async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+    """Ask for all keys; what was asked for before and is no longer among them is let go."""
+    environment, ticket = await _mine(tx, lease)
+    await tx.in_order(Order.LOCKS)
+    if ticket is None:
+        ticket = await _draw(tx, lease)
+    wanted = sorted(set(keys))
+    before = select(LOCKS.c.key, LOCKS.c.granted).where(LOCKS.c.reset_id == lease.reset_id)
+    had = {row.key: row.granted for row in await tx.connection.execute(before)}
+    if sorted(had) == wanted and all(had.values()):
+        return LockAnswer(granted=True, ticket=ticket)
+    if sorted(had) != wanted:
+        await _ask(tx, lease.reset_id, environment, ticket, wanted)
+    blockers = await _blockers(tx, lease.reset_id, ticket, wanted)
+    if blockers:
+        held_by = tuple(dict.fromkeys(ResetId(row.reset_id) for row in blockers))
+        resources = tuple(sorted({ResourceKey(row.key) for row in blockers}))
+        return LockAnswer(granted=False, ticket=ticket, resources=resources, held_by=held_by)
+    await _grant(tx, lease.reset_id, ticket, wanted)
+    return LockAnswer(granted=True, ticket=ticket)
+
+
+async def _mine(tx: Tx, lease: Lease) -> tuple[str, int | None]:
+    found = (
+        select(RESETS.c.environment, RESETS.c.ticket)
+        .where(
+            RESETS.c.id == lease.reset_id, RESETS.c.fence == lease.fence, RESETS.c.lease_owner == lease.owner
+        )
+        .with_for_update(key_share=True)
+    )
+    row = (await tx.connection.execute(found)).one_or_none()
+    if row is None:
+        raise LeaseLostError(f"reset {lease.reset_id} has another holder")
+    return row.environment, row.ticket
+
+
+async def _draw(tx: Tx, lease: Lease) -> int:
+    dialect = postgresql if tx.postgres else sqlite
+    drawing = dialect.insert(COUNTERS).values(name="ticket", value=1)
+    drawing = drawing.on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + 1})
+    ticket: int = (await tx.connection.execute(drawing.returning(COUNTERS.c.value))).scalar_one()
+    await tx.connection.execute(update(RESETS).where(RESETS.c.id == lease.reset_id).values(ticket=ticket))
+    return ticket
+
+
+async def _ask(tx: Tx, reset_id: ResetId, environment: str, ticket: int, wanted: Sequence[str]) -> None:
+    await _let_go(tx, [reset_id])
+    asked = [
+        {"key": key, "reset_id": reset_id, "environment": environment, "ticket": ticket, "granted": False}
+        for key in wanted
+    ]
+    if asked:
+        await tx.connection.execute(insert(LOCKS), asked)
+
+
+async def _blockers(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> Sequence[LockRow]:
+    before_us = or_(LOCKS.c.granted, LOCKS.c.ticket < ticket)
+    found = select(LOCKS).where(LOCKS.c.key.in_(wanted), LOCKS.c.reset_id != reset_id, before_us)
+    rows = await tx.connection.execute(found.order_by(LOCKS.c.ticket, LOCKS.c.key))
+    return [LockRow(**row) for row in rows.mappings()]
+
+
+async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> None:
+    await tx.connection.execute(update(LOCKS).where(LOCKS.c.reset_id == reset_id).values(granted=True))
+    history = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted]
+    if history:
+        await tx.connection.execute(insert(LOCK_HISTORY).values(granted_at=tx.clock()), history)
+
+
+async def release(tx: Tx, ids: Sequence[ResetId]) -> None:
+    """Let go all that these resets hold or wait for."""
+    await tx.in_order(Order.LOCKS)
+    await _let_go(tx, ids)
+
+
+async def _let_go(tx: Tx, ids: Sequence[ResetId]) -> None:
+    held = and_(LOCK_HISTORY.c.reset_id.in_(ids), LOCK_HISTORY.c.released_at.is_(None))
+    await tx.connection.execute(update(LOCK_HISTORY).where(held).values(released_at=tx.clock()))
+    await tx.connection.execute(delete(LOCKS).where(LOCKS.c.reset_id.in_(ids)))
+
+
+async def rows(tx: Tx) -> tuple[LockRow, ...]:
+    """All locks, by key and ticket."""
+    found = await tx.connection.execute(select(LOCKS).order_by(LOCKS.c.key, LOCKS.c.ticket))
+    return tuple(LockRow(**row) for row in found.mappings())
+
+
+async def superseded_by(tx: Tx, reset_id: ResetId) -> ResetId | None:
+    """The newest other holder of one of our resources since we last let it go, also where we hold it again."""
+    let_go = (
+        select(LOCK_HISTORY.c.key, func.max(LOCK_HISTORY.c.id).label("last"))
+        .where(LOCK_HISTORY.c.reset_id == reset_id, LOCK_HISTORY.c.released_at.is_not(None))
+        .group_by(LOCK_HISTORY.c.key)
+        .subquery()
+    )
+    found = (
+        select(LOCK_HISTORY.c.reset_id)
+        .join(let_go, (let_go.c.key == LOCK_HISTORY.c.key) & (LOCK_HISTORY.c.id > let_go.c.last))
+        .where(LOCK_HISTORY.c.reset_id != reset_id)
+        .order_by(LOCK_HISTORY.c.id.desc())
+        .limit(1)
+    )
+    holder: str | None = (await tx.connection.execute(found)).scalar_one_or_none()
+    return None if holder is None else ResetId(holder)

@@ -1,0 +1,109 @@
+"""History and outbox: each line of a reset's history becomes a message in the transaction that commits it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from daemon.adapters.store.rows import ENVIRONMENTS, HISTORY, OUTBOX, history_row, message_of, outbox_row
+from daemon.adapters.store.transactions import Order, Tx
+from daemon.ports.bus import Message
+from daemon.ports.store import OutboxRow
+from schemas.resets import HistoryEntry, Reset
+from statemachines.status_record import committed, status_record
+
+Told = tuple[Reset, HistoryEntry]
+
+
+async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
+    """Keep the environments' rows to the end of the transaction; answers the last number of each."""
+    ordered = sorted(set(names))
+    if not ordered:
+        return {}
+    dialect = postgresql if tx.postgres else sqlite
+    missing = dialect.insert(ENVIRONMENTS).on_conflict_do_nothing()
+    await tx.connection.execute(
+        missing, [{"name": name, "last_number": 0, "sequence": 0} for name in ordered]
+    )
+    held = (
+        select(ENVIRONMENTS.c.name, ENVIRONMENTS.c.last_number)
+        .where(ENVIRONMENTS.c.name.in_(ordered))
+        .order_by(ENVIRONMENTS.c.name)
+        .with_for_update()
+    )
+    return {row.name: row.last_number for row in await tx.connection.execute(held)}
+
+
+async def publish(tx: Tx, told: Sequence[Told], others: Sequence[Message] = ()) -> list[int]:
+    """Store history entries and put their messages, then `others`, into the outbox; answers the ids of `others`.
+
+    The last thing that a transaction does: from here to its commit all others that publish wait.
+    """
+    entries = await _numbered(tx, told)
+    if entries:
+        await tx.connection.execute(insert(HISTORY), [history_row(entry) for _, entry in entries])
+    messages = [_message(tx, reset, entry) for reset, entry in entries]
+    if not messages and not others:
+        return []
+    await tx.in_order(Order.IDS)
+    if messages:
+        await tx.connection.execute(insert(OUTBOX), [outbox_row(message) for message in messages])
+    if not others:
+        return []
+    returning = insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)
+    found = await tx.connection.execute(returning, [outbox_row(message) for message in others])
+    return list(found.scalars())
+
+
+async def _numbered(tx: Tx, told: Sequence[Told]) -> list[Told]:
+    """Entries with their environments' sequence; the update holds each environment's row, in order of names."""
+    counts: dict[str, int] = defaultdict(int)
+    for reset, _ in told:
+        counts[reset.environment] += 1
+    following: dict[str, int] = {}
+    for name in sorted(counts):
+        counted = (
+            update(ENVIRONMENTS)
+            .where(ENVIRONMENTS.c.name == name)
+            .values(sequence=ENVIRONMENTS.c.sequence + counts[name])
+            .returning(ENVIRONMENTS.c.sequence)
+        )
+        following[name] = (await tx.connection.execute(counted)).scalar_one() - counts[name]
+    entries: list[Told] = []
+    for reset, entry in told:
+        following[reset.environment] += 1
+        number = following[reset.environment]
+        entries.append(
+            (reset, committed(entry, environment_sequence=number, public_url=tx.topics.public_url))
+        )
+    return entries
+
+
+def _message(tx: Tx, reset: Reset, entry: HistoryEntry) -> Message:
+    record = status_record(reset, entry)
+    return Message(tx.topics.status, record.key, record.value, record.headers)
+
+
+async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
+    """The oldest messages that wait."""
+    waiting = (
+        select(OUTBOX)
+        .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
+        .order_by(OUTBOX.c.id)
+        .limit(limit)
+    )
+    rows = (await tx.connection.execute(waiting)).mappings()
+    return tuple(OutboxRow(row["id"], message_of(row)) for row in rows)
+
+
+async def mark_published(tx: Tx, ids: Sequence[int], refused: Mapping[int, str], now: datetime) -> None:
+    """Mark messages as published or as refused for good."""
+    accepted = [each for each in ids if each not in refused]
+    if accepted:
+        await tx.connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(accepted)).values(published_at=now))
+    for each, why in refused.items():
+        await tx.connection.execute(update(OUTBOX).where(OUTBOX.c.id == each).values(refused=why))

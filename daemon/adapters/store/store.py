@@ -1,0 +1,172 @@
+"""The store on SQLite and PostgreSQL: each method of the port is one transaction over the functions beside it."""
+
+# ruff: noqa: D102 - what each method promises is said once, in the port
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from daemon.adapters.store import acting, claiming, intake, locking, publishing, reading, saving
+from daemon.adapters.store.addresses import is_embedded, parse
+from daemon.adapters.store.engine import make_engine
+from daemon.adapters.store.rows import POSITIONS, PROTECTED
+from daemon.adapters.store.transactions import Transactions, Tx
+from daemon.ports.store import (
+    Admission,
+    Batch,
+    Change,
+    Claimed,
+    Lease,
+    LockAnswer,
+    LockRow,
+    NewRequest,
+    OutboxRow,
+    StatusTopics,
+)
+from schemas.plan import Plan
+from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
+from schemas.wire import ResetId, ResourceKey, Time
+
+
+def open_store(database_url: str, topics: StatusTopics | None = None) -> SqlStore:
+    """A store; connects when it is first used. The schema has to be there (`migrations.upgrade`).
+
+    Raises:
+        PermanentError: the address is neither a SQLite file nor PostgreSQL.
+    """
+    return SqlStore(database_url, topics or StatusTopics())
+
+
+class SqlStore:
+    """See the port. Use as an async context manager, or call `close`."""
+
+    def __init__(self, database_url: str, topics: StatusTopics) -> None:
+        url = parse(database_url)
+        self._postgres = not is_embedded(url)
+        self._transactions = Transactions(make_engine(url), postgres=self._postgres, topics=topics)
+        self._read, self._write = self._transactions.read, self._transactions.write
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- intake ---------------------------------------------------------------------------------------------------
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        async def work(tx: Tx) -> Mapping[tuple[str, int], int]:
+            found = select(POSITIONS).where(POSITIONS.c.topic.in_({topic for topic, _ in partitions}))
+            rows = await tx.connection.execute(found)
+            stored = {(row.topic, row.partition): row.next for row in rows}
+            return {each: stored[each] for each in partitions if each in stored}
+
+        return await self._read(work)
+
+    async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
+        return await self._write(lambda tx: intake.take_in(tx, batch, now=now, limit_waiting=limit_waiting))
+
+    async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
+        return await self._write(lambda tx: intake.admit(tx, new, now=now, limit_waiting=limit_waiting))
+
+    async def append_act(self, act: Act) -> Act:
+        return (await self._write(lambda tx: acting.insert_acts(tx, [act])))[0]
+
+    # -- engine ---------------------------------------------------------------------------------------------------
+    async def claim(
+        self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
+    ) -> tuple[Claimed, ...]:
+        return await self._write(
+            lambda tx: claiming.claim(tx, owner, ttl=ttl, limit=limit, excluding=excluding)
+        )
+
+    async def renew(self, leases: Sequence[Lease], *, ttl: float) -> frozenset[ResetId]:
+        return await self._write(lambda tx: claiming.renew(tx, leases, ttl=ttl))
+
+    async def release_all(self) -> int:
+        return await self._write(claiming.release_all)
+
+    async def save(self, change: Change) -> Reset:
+        return (await self._write(lambda tx: saving.save(tx, [change])))[0]
+
+    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
+        await self._write(lambda tx: saving.keep_log_offset(tx, lease, attempt))
+
+    async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
+        return (await self._read(lambda tx: reading.acts_after(tx, {reset_id: after})))[reset_id]
+
+    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+        return await self._write(lambda tx: locking.lock(tx, lease, keys))
+
+    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:
+        dialect = postgresql if self._postgres else sqlite
+        rows = [{"key": key, "environment": keys[key], "seen_at": now} for key in sorted(keys)]
+
+        async def work(tx: Tx) -> None:
+            await tx.connection.execute(dialect.insert(PROTECTED).on_conflict_do_nothing(), rows)
+
+        if rows:
+            await self._write(work)
+
+    async def protected(self) -> Mapping[ResourceKey, str]:
+        return await self._read(reading.protected)
+
+    # -- outbox ---------------------------------------------------------------------------------------------------
+    async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
+        return await self._read(lambda tx: publishing.unpublished(tx, limit))
+
+    async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
+        await self._write(lambda tx: publishing.mark_published(tx, ids, refused, now))
+
+    # -- reading --------------------------------------------------------------------------------------------------
+    async def find(self, reference: str) -> Reset | None:
+        return await self._read(lambda tx: reading.find(tx, reference))
+
+    async def resets(
+        self,
+        *,
+        environment: str | None = None,
+        states: Sequence[ResetState] | None = None,
+        limit: int = 50,
+        before: tuple[str, str] | None = None,
+    ) -> tuple[Reset, ...]:
+        return await self._read(lambda tx: reading.page(tx, environment, states, limit, before))
+
+    async def plan(self, reset_id: ResetId) -> Plan | None:
+        return (await self._read(lambda tx: reading.plans(tx, [reset_id]))).get(reset_id)
+
+    async def steps(self, reset_id: ResetId) -> tuple[Step, ...]:
+        return (await self._read(lambda tx: reading.steps(tx, [reset_id])))[reset_id]
+
+    async def attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
+        return (await self._read(lambda tx: reading.attempts(tx, [reset_id])))[reset_id]
+
+    async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
+        return await self._read(lambda tx: reading.history(tx, reset_id, after))
+
+    async def locks(self) -> tuple[LockRow, ...]:
+        return await self._read(locking.rows)
+
+    async def backups(self, *, reset_id: ResetId | None = None) -> tuple[Mapping[str, Any], ...]:
+        return await self._read(lambda tx: reading.backups(tx, reset_id))
+
+    async def dead_letters(self, *, limit: int = 50) -> tuple[Mapping[str, Any], ...]:
+        return await self._read(lambda tx: reading.dead_letters(tx, limit))
+
+    async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
+        return await self._read(lambda tx: locking.superseded_by(tx, reset_id))
+
+    async def ping(self) -> None:
+        async def work(tx: Tx) -> None:
+            await tx.connection.execute(text("SELECT 1"))
+
+        await self._read(work)
+
+    async def close(self) -> None:
+        await self._transactions.close()

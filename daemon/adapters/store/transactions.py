@@ -1,0 +1,115 @@
+"""Transactions: one for each call of the store, whole or not at all, whatever becomes of the caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, func, literal, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from daemon.adapters.store.translation import translated
+from daemon.ports.store import StatusTopics
+
+T = TypeVar("T")
+
+_TIME_LIMIT = 25.0
+"""Seconds that a transaction may take, all of its waiting included."""
+
+
+class Order(IntEnum):
+    """Advisory locks of PostgreSQL, each held to the end of its transaction; always taken in this order.
+
+    A reset's row comes before all of them, an environment's row between LOCKS and IDS.
+    """
+
+    INTAKE = 0x7265736574640010
+    LOCKS = 0x7265736574640011
+    IDS = 0x7265736574640012
+    """Drawn by whoever inserts acts or outbox rows: ids grow in the order of the commits."""
+
+
+@dataclass(frozen=True)
+class Tx:
+    """A transaction under way."""
+
+    connection: AsyncConnection
+    postgres: bool
+    topics: StatusTopics
+
+    def clock(self, plus: float = 0.0) -> ColumnElement[Any]:
+        """The database's time, some seconds from now. SQLite has the clock of the one process that uses it."""
+        if self.postgres:
+            return func.statement_timestamp() + timedelta(seconds=plus)
+        return literal(datetime.now(UTC) + timedelta(seconds=plus), UTCDateTime())
+
+    async def in_order(self, order: Order) -> None:
+        """Wait until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
+        if self.postgres:
+            await self.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(order)})
+
+
+class Transactions:
+    """Runs each piece of work in a transaction and a task of its own.
+
+    A caller that is cancelled waits until the transaction has ended, then goes: no connection is left in the
+    middle of a statement, and no lock behind it.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, postgres: bool, topics: StatusTopics) -> None:
+        self._engine = engine
+        self._postgres = postgres
+        self._topics = topics
+        self._running: set[asyncio.Task[Any]] = set()
+        # SQLite's writers would otherwise poll for the lock, and the unlucky starve.
+        self._writer = asyncio.Lock()
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a transaction that may write.
+
+        Raises:
+            TemporaryError: the database does not answer; the transaction may have been committed nevertheless.
+        """
+        return await self._run(work, reads_only=False)
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a transaction that only reads: one snapshot on SQLite, one per statement on PostgreSQL."""
+        return await self._run(work, reads_only=True)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let the connections go."""
+        while self._running:
+            await asyncio.wait(self._running)
+        await self._engine.dispose()
+
+    async def _run(self, work: Callable[[Tx], Awaitable[T]], *, reads_only: bool) -> T:
+        task = asyncio.ensure_future(self._transaction(work, reads_only=reads_only))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller that was cancelled does not ask: say that it was looked at
+
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], *, reads_only: bool) -> T:
+        with translated():
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(asyncio.timeout(_TIME_LIMIT))
+                if not reads_only and not self._postgres:
+                    await stack.enter_async_context(self._writer)
+                connection = await stack.enter_async_context(self._engine.connect())
+                await connection.execution_options(reads_only=reads_only)
+                async with connection.begin():
+                    return await work(Tx(connection, self._postgres, self._topics))

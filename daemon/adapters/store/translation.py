@@ -1,0 +1,54 @@
+"""Errors of the database drivers as the two families that the engine knows, without addresses or passwords."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.reasons import Reason
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise TemporaryError for a database that does not answer, PermanentError for one without our tables."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise _family(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise TemporaryError(
+                Reason.UNAVAILABLE, f"the state database went away ({_name(error)})"
+            ) from error
+        if getattr(error.orig, "sqlstate", None) == "42P01":
+            raise _no_tables() from error
+        raise
+    except (PoolTimeoutError, TimeoutError, OSError) as error:
+        raise TemporaryError(
+            Reason.UNAVAILABLE, f"the state database does not answer in time ({type(error).__name__})"
+        ) from error
+
+
+def _family(error: DBAPIError) -> TemporaryError | PermanentError:
+    original = error.orig
+    if isinstance(original, sqlite3.Error) and "no such table" in str(original):
+        return _no_tables()
+    return TemporaryError(Reason.UNAVAILABLE, f"the state database does not answer ({_name(error)})")
+
+
+def _no_tables() -> PermanentError:
+    return PermanentError(
+        Reason.UNAVAILABLE, "the state database has no tables of resetd", hint="run `resetd db upgrade`"
+    )
+
+
+def _name(error: DBAPIError) -> str:
+    """The driver's class and code: its text may name hosts and users."""
+    original = error.orig
+    code = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None)
+    return f"{type(original).__name__} {code}" if code else type(original).__name__

@@ -1,0 +1,40 @@
+"""Rows of the state database (SQLModel); the migrations in `daemon/migrations` make the same tables."""
+
+from schemas.tables.base import Row, table_of
+from schemas.tables.intake import (
+    ActRow,
+    DeadLetterRow,
+    EnvironmentRow,
+    IdempotencyKeyRow,
+    JoinedRow,
+    PendingActRow,
+    PositionRow,
+    SeenEventRow,
+)
+from schemas.tables.publishing import HistoryRow, OutboxRow
+from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
+from schemas.tables.resources import CounterRow, LockHistoryRow, LockRow, ProtectedRow
+
+__all__ = [
+    "ActRow",
+    "AttemptRow",
+    "BackupRow",
+    "CounterRow",
+    "DeadLetterRow",
+    "EnvironmentRow",
+    "HistoryRow",
+    "IdempotencyKeyRow",
+    "JoinedRow",
+    "LockHistoryRow",
+    "LockRow",
+    "OutboxRow",
+    "PendingActRow",
+    "PlanRow",
+    "PositionRow",
+    "ProtectedRow",
+    "ResetRow",
+    "Row",
+    "SeenEventRow",
+    "StepRow",
+    "table_of",
+]

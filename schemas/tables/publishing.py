@@ -1,0 +1,47 @@
+"""What goes out: the history of each reset, and the messages made of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlmodel import Field
+
+from schemas.tables.base import Json, Row, serial
+
+
+class HistoryRow(Row, table=True):
+    """A line of a reset's history."""
+
+    __tablename__ = "history"
+
+    reset_id: str = Field(primary_key=True, foreign_key="resets.id")
+    sequence: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime
+    type: str
+    data: dict[str, Any] = Field(sa_type=Json)
+
+
+class OutboxRow(Row, table=True):
+    """A message to publish, in the order of the ids; `refused` is why the broker will never take it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index(
+            "ix_outbox_waiting",
+            "id",
+            sqlite_where=text("published_at IS NULL AND refused IS NULL"),
+            postgresql_where=text("published_at IS NULL AND refused IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=serial())
+    topic: str
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: list[list[str]] = Field(sa_type=Json)
+    """Name and value in base64 of each, in order."""
+    published_at: datetime | None = None
+    refused: str | None = None

@@ -1,0 +1,123 @@
+"""Resets with their plans, steps, attempts and backups: written by the holder of the reset's lease alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, text
+from sqlmodel import Field
+
+from schemas.resets import Channel, ResetState, StepState
+from schemas.tables.base import Json, Row, one_of, serial
+
+
+class ResetRow(Row, table=True):
+    """A reset. Who joined it later is in `joined_requesters`: those rows are the intake's."""
+
+    __tablename__ = "resets"
+    __table_args__ = (
+        one_of("state", ResetState),
+        one_of("channel", Channel),
+        UniqueConstraint("environment", "number"),
+        Index(
+            "ix_resets_live", "created_at", "id", sqlite_where=text("live = 1"), postgresql_where=text("live")
+        ),
+        Index("ix_resets_environment_state", "environment", "state"),
+    )
+
+    id: str = Field(primary_key=True)
+    number: int
+    environment: str
+    request: dict[str, Any] = Field(sa_type=Json)
+    content_hash: str
+    channel: str
+    event_source: str | None = None
+    event_id: str | None = None
+    trace_parent: str | None = None
+    state: str
+    live: bool
+    """Whether the loop has to look at it: not at rest, or with a time to wake at."""
+    plan_hash: str | None = None
+    approvals_required: int
+    approvals: list[dict[str, Any]] = Field(sa_type=Json)
+    approval_expires_at: datetime | None = None
+    waiting_for: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    cause: str | None = None
+    detail: str | None = None
+    hint: str | None = None
+    stopped_in: str | None = None
+    stopped_at: str | None = None
+    destroyed: bool
+    cancel_requested: bool
+    ticket: int | None = Field(default=None, sa_column=Column(BigInteger))
+    sequence: int
+    acts_seen: int = Field(sa_column=Column(BigInteger, nullable=False))
+    claims_without_progress: int
+    version: int
+    fence: int
+    claimed_version: int | None = None
+    """The version that the last claim found: the same one again is no progress."""
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    wake_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class PlanRow(Row, table=True):
+    """A plan that a reset had; the present one is named by the reset's `plan_hash`."""
+
+    __tablename__ = "plans"
+
+    reset_id: str = Field(primary_key=True, foreign_key="resets.id")
+    hash: str = Field(primary_key=True)
+    body: dict[str, Any] = Field(sa_type=Json)
+
+
+class StepRow(Row, table=True):
+    """A step of the present plan."""
+
+    __tablename__ = "steps"
+    __table_args__ = (one_of("state", StepState),)
+
+    reset_id: str = Field(primary_key=True, foreign_key="resets.id")
+    name: str = Field(primary_key=True)
+    position: int
+    state: str
+    attempts: int
+    not_before: datetime | None = None
+    outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
+
+
+class AttemptRow(Row, table=True):
+    """An attempt; it outlives its step when a new plan no longer has that."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_reset_id", "reset_id", "started_at"),)
+
+    id: str = Field(primary_key=True)
+    reset_id: str = Field(foreign_key="resets.id")
+    step: str
+    number: int
+    started_at: datetime
+    control: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    finished_at: datetime | None = None
+    outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class BackupRow(Row, table=True):
+    """A dump that a reset took."""
+
+    __tablename__ = "backups"
+    __table_args__ = (UniqueConstraint("path"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_column=serial())
+    reset_id: str = Field(foreign_key="resets.id", index=True)
+    resource: str
+    path: str
+    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: str
+    taken_at: datetime
+    proven: bool

@@ -1,0 +1,70 @@
+"""Resources: who holds or waits for a lock, who held one, and which were seen to be protected."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlmodel import Field
+
+from schemas.tables.base import Row, serial
+
+
+class CounterRow(Row, table=True):
+    """A number that only grows; `ticket` is the queue for locks."""
+
+    __tablename__ = "counters"
+
+    name: str = Field(primary_key=True)
+    value: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class LockRow(Row, table=True):
+    """A lock that a reset holds or waits for."""
+
+    __tablename__ = "locks"
+    __table_args__ = (
+        Index(
+            "uq_locks_one_holder",
+            "key",
+            unique=True,
+            sqlite_where=text("granted = 1"),
+            postgresql_where=text("granted"),
+        ),
+        Index("ix_locks_reset_id", "reset_id"),
+    )
+
+    key: str = Field(primary_key=True)
+    reset_id: str = Field(primary_key=True, foreign_key="resets.id")
+    environment: str
+    ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
+    granted: bool
+
+
+class LockHistoryRow(Row, table=True):
+    """A lock that was granted; ids of one key grow in the order of its holders."""
+
+    __tablename__ = "lock_history"
+    __table_args__ = (
+        Index("ix_lock_history_key", "key", "id"),
+        Index("ix_lock_history_reset_id", "reset_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=serial())
+    key: str
+    reset_id: str = Field(foreign_key="resets.id")
+    ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
+    granted_at: datetime
+    released_at: datetime | None = None
+
+
+class ProtectedRow(Row, table=True):
+    """A resource that an environment of a protected kind was seen to use: remembered for good."""
+
+    __tablename__ = "protected_resources"
+
+    key: str = Field(primary_key=True)
+    environment: str
+    """The one that was seen first."""
+    seen_at: datetime

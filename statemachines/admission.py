@@ -1,0 +1,129 @@
+"""What becomes of a request that can be read: a new reset, an old one, or a refusal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.reasons import Reason
+from schemas.requests import ResetRequested
+from schemas.resets import Channel, Reset, ResetState
+from schemas.wire import ResetId
+
+WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
+"""States in which nothing of a reset was started: it counts as waiting, and may absorb an identical request."""
+
+AT_REST = frozenset(
+    {
+        ResetState.DONE,
+        ResetState.PLANNED,
+        ResetState.REJECTED,
+        ResetState.DENIED,
+        ResetState.FAILED,
+        ResetState.NEEDS_OPERATOR,
+        ResetState.CANCELLED,
+        ResetState.ROLLED_BACK,
+    }
+)
+"""States in which nothing goes on until somebody asks for it."""
+
+
+@dataclass(frozen=True)
+class KeyUse:
+    """What an idempotency key was used for first."""
+
+    content_hash: str
+    reset_id: ResetId
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`existing` is the reset that answers the request; without one a reset is made, rejected where `cause` is set."""
+
+    existing: ResetId | None = None
+    joined: bool = False
+    cause: Reason | None = None
+    detail: str | None = None
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the idempotency key was used before with other content."""
+        return self.cause is Reason.IDEMPOTENCY_CONFLICT
+
+
+def judge(
+    request: ResetRequested,
+    *,
+    content_hash: str,
+    refused: Reason | None,
+    refused_detail: str | None,
+    seen: ResetId | None,
+    key_use: KeyUse | None,
+    waiting: Sequence[Reset],
+    limit_waiting: int,
+) -> Verdict:
+    """Decide.
+
+    `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
+    `waiting` the environment's resets in a waiting state, oldest first.
+    """
+    if seen is not None:
+        return Verdict(existing=seen)
+    if key_use is not None and key_use.content_hash == content_hash:
+        return Verdict(existing=key_use.reset_id)
+    if key_use is not None:
+        return Verdict(
+            cause=Reason.IDEMPOTENCY_CONFLICT,
+            detail=f"the key was first used by reset {key_use.reset_id}",
+        )
+    if refused is not None:
+        return Verdict(cause=refused, detail=refused_detail)
+    for candidate in waiting:
+        if absorbs(candidate, request):
+            return Verdict(existing=candidate.id, joined=True)
+    if len(waiting) >= limit_waiting:
+        return Verdict(cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already")
+    return Verdict()
+
+
+def new_reset(
+    reset_id: ResetId,
+    request: ResetRequested,
+    *,
+    channel: Channel,
+    source: str | None,
+    event_id: str | None,
+    trace_parent: str | None,
+    number: int,
+    verdict: Verdict,
+    now: datetime,
+) -> Reset:
+    """The reset that a request without an existing one becomes: in planning, or rejected for the verdict's cause."""
+    return Reset(
+        id=reset_id,
+        number=number,
+        environment=request.environment,
+        request=request,
+        channel=channel,
+        requested_by=(request.requested_by,),
+        event_source=source,
+        event_id=event_id,
+        trace_parent=trace_parent,
+        state=ResetState.REJECTED if verdict.cause else ResetState.PLANNING,
+        cause=verdict.cause,
+        detail=verdict.detail,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def absorbs(candidate: Reset, request: ResetRequested) -> bool:
+    """Whether a request may join a reset: it waits, nothing was started, and they ask for the very same."""
+    if candidate.state not in WAITING or candidate.destroyed or candidate.cancel_requested:
+        return False
+    return _content(candidate.request) == _content(request)
+
+
+def _content(request: ResetRequested) -> ResetRequested:
+    return request.model_copy(update={"requested_by": "", "idempotency_key": None})

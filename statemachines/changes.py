@@ -1,0 +1,24 @@
+"""What makes a commit of the lease holder coherent, whatever store it goes to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.plan import Plan
+from schemas.resets import HistoryEntry, Reset
+
+
+def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
+    """Refuse a commit whose parts contradict each other.
+
+    Raises:
+        ValueError: the history does not end at the reset's sequence in steps of one, is another reset's, or the plan
+            is not the one that the reset names.
+    """
+    first = reset.sequence - len(history) + 1
+    if [entry.sequence for entry in history] != list(range(first, reset.sequence + 1)):
+        raise ValueError(f"history of {reset.id} does not lead to sequence {reset.sequence} without gaps")
+    if any(entry.reset_id != reset.id for entry in history):
+        raise ValueError(f"history of another reset than {reset.id}")
+    if plan is not None and plan.hash != reset.plan_hash:
+        raise ValueError(f"reset {reset.id} names another plan than the one that is stored with it")
