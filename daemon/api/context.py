@@ -1,0 +1,68 @@
+"""All that the API needs of the rest of the daemon, in one value."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from daemon.api.tokens import Tokens
+from daemon.metrics import Metrics
+from daemon.ports.clock import Clock
+from daemon.ports.logs import Logs
+from daemon.ports.pods import Pods
+from daemon.ports.store import Store
+from daemon.settings import Settings
+from schemas.api import DoctorReport
+from schemas.catalog import Catalog
+from schemas.plan import Plan
+from schemas.requests import ResetRequested
+from schemas.resets import Channel
+from statemachines.refusals import Refusal
+
+
+class PlansResets(Protocol):
+    """`daemon.planning.Planning`, as the API uses it."""
+
+    async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
+        """What a reset for this request would do now; nothing is touched."""
+        ...
+
+
+class ExaminesEnvironments(Protocol):
+    """`daemon.doctor.Doctor`, as the API uses it."""
+
+    async def examine(self, environment: str) -> DoctorReport:
+        """Findings for one environment; never raises for what could not be looked at."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """Ports and settings of the API."""
+
+    store: Store
+    catalog: Catalog
+    tokens: Tokens
+    logs: Logs
+    pods: Pods
+    planning: PlansResets
+    doctor: ExaminesEnvironments
+    clock: Clock
+    metrics: Metrics
+    settings: Settings
+    ready: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    """Checks of `/readyz` beside the state database: each raises while its part is not ready."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the daemon drains: streams end, so that the server can."""
+
+
+def _context(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(_context)]

@@ -1,0 +1,45 @@
+"""What the API shows of what the store holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.ports.store import LockRow
+from schemas.api import Approvals, LockBody, ResetBody, ResetSummary
+from schemas.resets import Attempt, Reset, Step
+
+
+def summary(reset: Reset) -> ResetSummary:
+    """A reset in a list."""
+    return ResetSummary.model_validate(_shown(reset))
+
+
+def body(reset: Reset, steps: tuple[Step, ...], attempts: tuple[Attempt, ...]) -> ResetBody:
+    """A reset with its steps and attempts."""
+    return ResetBody.model_validate(_shown(reset) | {"steps": steps, "attempts": attempts})
+
+
+def lock(row: LockRow) -> LockBody:
+    """A lock that is held or asked for."""
+    return LockBody(
+        key=row.key,
+        reset_id=row.reset_id,
+        environment=row.environment,
+        granted=row.granted,
+        ticket=row.ticket,
+    )
+
+
+def etag(reset: Reset) -> str:
+    """Changes with each change of the reset."""
+    return f'"{reset.version}"'
+
+
+def _shown(reset: Reset) -> dict[str, Any]:
+    values = {name: getattr(reset, name) for name in ResetSummary.model_fields if name in Reset.model_fields}
+    return values | {
+        "reference": f"{reset.environment}/{reset.number}",
+        "approvals": Approvals(
+            required=reset.approvals_required, given=reset.approvals, expires_at=reset.approval_expires_at
+        ),
+    }
