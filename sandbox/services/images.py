@@ -1,0 +1,80 @@
+"""Build what each service's container image holds: its package, migrations, seeds, and the programs.
+
+`bin/` (npm, npx, node) goes on the container's PATH. What a real image has in `node_modules/.bin` is there too, and only
+found by npm and npx, as in a real one. A container needs a copy of its own: `prisma generate` writes into it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from sandbox.fleet import SERVICES
+from sandbox.services.standins.node import client_directory
+
+_SOURCES = Path(__file__).parent / "sources"
+_SHEBANG_LIMIT = 127
+
+_ON_PATH = {"npm": "npm:main", "npx": "npx:main", "node": "node:main"}
+_OF_PACKAGES = {
+    "prisma": "prisma.cli:main",
+    "typeorm": "typeorm.cli:main",
+    "ts-node": "seeding.cli:ts_node",
+    "tsx": "seeding.cli:tsx",
+    "cross-env": "runners:cross_env",
+    "run-p": "runners:run_p",
+    "nest": "runners:nest",
+}
+
+
+def build(directory: Path) -> dict[str, Path]:
+    """Make one image directory for each service below `directory`; answers them by service.
+
+    A pod's working directory is a copy of it and its PATH begins with that copy's `bin`.
+    """
+    images = {}
+    for service in SERVICES:
+        image = images[service] = directory / service
+        shutil.copytree(_SOURCES / service, image)
+        _programs(image / "bin", _ON_PATH)
+        _programs(image / "node_modules" / ".bin", _OF_PACKAGES)
+        entry = image / ("dist/src/main.js" if service == "sequence-builder-api" else "dist/main.js")
+        if service == "data-builder-api":
+            # One schema, one set of migrations: the core's, which los-core-api owns.
+            _share_core(image)
+            continue  # `npm run build` makes its entry, `db:sync-model` its clients, in each container anew
+        entry.parent.mkdir(parents=True)
+        entry.write_text('require("./app");\n')
+        for schema in image.glob("prisma/schema.prisma"):
+            client = client_directory(schema)  # generated when the image was built, as by `npm ci`
+            client.mkdir(parents=True)
+            (client / "index.js").write_text("// @prisma/client, generated\n")
+    return images
+
+
+def _share_core(image: Path) -> None:
+    core = image / "prisma-core"
+    shutil.copytree(_SOURCES / "los-core-api" / "prisma", core)
+    schema = core / "schema.prisma"
+    text = schema.read_text().replace('env("DATABASE_URL")', 'env("CORE_DATABASE_URL")')
+    generator = 'provider = "prisma-client-js"'
+    output = f'{generator}\n  output   = "../node_modules/.prisma/core-client"'
+    schema.write_text(text.replace(generator, output))
+
+
+def _programs(directory: Path, programs: dict[str, str]) -> None:
+    directory.mkdir(parents=True)
+    for name, target in programs.items():
+        module, _, function = target.partition(":")
+        body = (
+            f"from sandbox.services.standins.{module} import {function}\n"
+            "from sandbox.services.standins.witness import run\n"
+            f'run("{name}", {function})\n'
+        )
+        shebang = f"#!{sys.executable} -I\n"
+        if len(shebang) > _SHEBANG_LIMIT:  # the kernel cuts it: let a shell find the interpreter
+            shebang = f"#!/bin/sh\n'''exec' '{sys.executable}' -I \"$0\" \"$@\"\n' '''\n"
+        path = directory / name
+        path.write_text(shebang + body)
+        path.chmod(0o755)

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "components" ADD COLUMN "definition" JSONB NOT NULL DEFAULT '{}';

@@ -1,0 +1,69 @@
+"""`node dist/main.js`: the service itself, which is ready as soon as it runs and stays until it is told to go."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+_VERSION = "v20.19.5"
+_TERMINATED = 143
+
+NOT_GENERATED = (
+    'Error: @prisma/client did not initialize yet. Please run "prisma generate" and try to import it again.'
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve; touches SANDBOX_READY_FILE once it does. SIGTERM ends it at once with 143."""
+    if arguments[:1] in (["--version"], ["-v"]):
+        sys.stdout.write(f"{_VERSION}\n")
+        return 0
+    script = Path(arguments[0]) if arguments else None
+    if script is None or not (script.is_file() or script.with_suffix(".js").is_file()):
+        where = Path.cwd() / (script or "")
+        sys.stderr.write(
+            "node:internal/modules/cjs/loader:1215\n  throw err;\n  ^\n\n"
+            f"Error: Cannot find module '{where}'\n\nNode.js {_VERSION}\n"
+        )
+        return 1
+    missing = missing_client(Path.cwd())
+    if missing:
+        sys.stderr.write(
+            f"{NOT_GENERATED}\n    at new PrismaClient ({missing}/default.js:43:11)\n\nNode.js {_VERSION}\n"
+        )
+        return 1
+    signal.signal(signal.SIGTERM, _leave)
+    sys.stdout.write("[Nest] LOG [NestApplication] Nest application successfully started\n")
+    ready = os.environ.get("SANDBOX_READY_FILE")
+    if ready:
+        Path(ready).touch()
+    while True:
+        signal.pause()
+
+
+def missing_client(directory: Path, schemas: list[str] | None = None) -> Path | None:
+    """The first generated client that is not there, of `schemas` or of all of the service's; None: all are there."""
+    found = (
+        [directory / one for one in schemas] if schemas else sorted(directory.glob("prisma*/schema.prisma"))
+    )
+    for schema in found:
+        output = client_directory(schema)
+        if not (output / "index.js").is_file():
+            return output
+    return None
+
+
+def client_directory(schema: Path) -> Path:
+    """Where `prisma generate` puts the client of a schema: the generator's `output`, else `node_modules/.prisma/client`."""
+    named = re.search(r'^\s*output\s*=\s*"([^"]+)"', schema.read_text(), re.MULTILINE)
+    if named:
+        return Path(os.path.normpath(schema.parent / named[1]))
+    return schema.parent.parent / "node_modules" / ".prisma" / "client"
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(_TERMINATED)

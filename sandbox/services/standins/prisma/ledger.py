@@ -1,0 +1,135 @@
+"""The `_prisma_migrations` table, the advisory lock around it, and the application of a migration.
+
+The record of a migration is committed before its script runs, and finished after: a client that is killed
+between leaves a failed migration (P3009), and its session holds the lock until the statement has ended (P1002).
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from sandbox.controls import Control
+from sandbox.services.standins.prisma import failures
+from sandbox.services.standins.prisma.schema import Datasource, Migration
+
+_LOCK = 72707369
+_LOCK_WITHIN = "10s"
+
+_TABLE = """
+CREATE TABLE _prisma_migrations (
+    id                      VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum                VARCHAR(64) NOT NULL,
+    finished_at             TIMESTAMPTZ,
+    migration_name          VARCHAR(255) NOT NULL,
+    logs                    TEXT,
+    rolled_back_at          TIMESTAMPTZ,
+    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count     INTEGER NOT NULL DEFAULT 0
+)
+"""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A row of the ledger that was not rolled back. `begun` is UTC text; `failed`: it has no end."""
+
+    name: str
+    begun: str
+    failed: bool
+
+
+def connect(source: Datasource) -> psycopg.Connection:
+    """A session in the datasource's schema, every statement a transaction of its own.
+
+    Raises:
+        PrismaError: P1000, P1001 or P1003.
+    """
+    try:
+        connection = psycopg.connect(source.dsn, autocommit=True, connect_timeout=5)
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(source.schema)))
+    except psycopg.OperationalError as error:
+        raise failures.from_connecting(error, source) from error
+    return connection
+
+
+def lock(connection: psycopg.Connection, source: Datasource) -> None:
+    """Take Prisma's advisory lock; the session holds it to its end. Raises PrismaError P1002 after 10 s."""
+    try:
+        connection.execute(f"SET lock_timeout = '{_LOCK_WITHIN}'")
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        connection.execute("RESET lock_timeout")
+    except psycopg.errors.LockNotAvailable as error:
+        raise failures.locked(source) from error
+
+
+def exists(connection: psycopg.Connection) -> bool:
+    """Whether there is a ledger."""
+    row = connection.execute("SELECT to_regclass('_prisma_migrations') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def other_tables(connection: psycopg.Connection, source: Datasource) -> bool:
+    """Whether the schema holds any table but the ledger."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename <> '_prisma_migrations')"
+    )
+    row = connection.execute(query, [source.schema]).fetchone()
+    return bool(row and row[0])
+
+
+def initialise(connection: psycopg.Connection, source: Datasource) -> None:
+    """Make the ledger where there is none. Raises PrismaError P3005 over tables that it does not know."""
+    if exists(connection):
+        return
+    if other_tables(connection, source):
+        raise failures.not_empty()
+    connection.execute(_TABLE)
+
+
+def applied(connection: psycopg.Connection) -> list[Applied]:
+    """What was applied or tried, oldest first."""
+    rows = connection.execute(
+        "SELECT migration_name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),"
+        " finished_at IS NULL FROM _prisma_migrations WHERE rolled_back_at IS NULL"
+        " ORDER BY started_at"
+    )
+    return [Applied(*row) for row in rows]
+
+
+def apply(connection: psycopg.Connection, migration: Migration, control: Control) -> None:
+    """Run a script as ONE simple query, so in one transaction, and keep the record around it.
+
+    Raises:
+        PrismaError: P3018 when the database refuses the script, P1017 when the session is lost.
+    """
+    key = str(uuid.uuid4())
+    connection.execute(
+        "INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES (%s, %s, %s, %s)",
+        [key, migration.checksum, migration.name, datetime.now(UTC)],
+    )
+    script = migration.script
+    if control.seconds:
+        script = f"SELECT pg_sleep({float(control.seconds)});\n{script}"
+    if control.fail:
+        raised = control.fail.replace("'", "''").replace("%", "%%")
+        script = f"{script}\nDO $sandbox$ BEGIN RAISE EXCEPTION '{raised}'; END $sandbox$;"
+    try:
+        connection.execute(script.encode())
+    except psycopg.Error as error:
+        if failures.lost(error):
+            raise failures.from_statement(error) from error
+        failure = failures.failed_now(migration.name, error)
+        logs = str(failure).partition("Migration name:")[2]
+        connection.execute(
+            "UPDATE _prisma_migrations SET logs = %s WHERE id = %s", [f"Migration name:{logs}", key]
+        )
+        raise failure from error
+    connection.execute(
+        "UPDATE _prisma_migrations SET finished_at = %s, applied_steps_count = 1 WHERE id = %s",
+        [datetime.now(UTC), key],
+    )

@@ -1,0 +1,110 @@
+"""A `schema.prisma`: which database it names, by which variable, and which migrations lie beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from sandbox.services.standins.prisma.failures import PrismaError
+
+_DEFAULTS = ("schema.prisma", "prisma/schema.prisma")
+
+
+@dataclass(frozen=True)
+class Datasource:
+    """Where a connection string leads. `dsn` is what libpq understands; `schema` comes from the query."""
+
+    dsn: str
+    user: str
+    address: str
+    database: str
+    schema: str
+
+    @classmethod
+    def parse(cls, url: str) -> Datasource:
+        """Of Prisma's `postgresql://user:password@host:port/database?schema=name`."""
+        parts = urlsplit(url)
+        schema = parse_qs(parts.query).get("schema", ["public"])[0]
+        return cls(
+            dsn=parts._replace(query="").geturl(),
+            user=unquote(parts.username or ""),
+            address=f"{parts.hostname}:{parts.port or 5432}",
+            database=unquote(parts.path[1:]),
+            schema=schema,
+        )
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One folder of `migrations/`."""
+
+    name: str
+    script: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the script, as in the ledger."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A schema file, `path` relative to the working directory as far as it can be."""
+
+    path: Path
+    text: str
+
+    @property
+    def folder(self) -> str:
+        """The migrations' directory as the CLI prints it."""
+        return str(self.path.parent / "migrations")
+
+    def migrations(self) -> list[Migration]:
+        """In the order of their names, which is that of their times."""
+        files = sorted(Path(self.folder).glob("*/migration.sql"))
+        return [Migration(file.parent.name, file.read_text()) for file in files]
+
+    def datasource(self) -> Datasource:
+        """Raises PrismaError P1012 when the variable is not set."""
+        found = re.search(r'^\s*url\s*=\s*env\("(\w+)"\)', self.text, re.MULTILINE)
+        variable = found[1] if found else "DATABASE_URL"
+        if variable not in os.environ:
+            raise PrismaError(
+                "Error: Prisma schema validation - (get-config wasm)\nError code: P1012\n"
+                f"error: Environment variable not found: {variable}.\n  -->  {self.path}\n\n"
+                "Validation Error Count: 1\n[Context: getConfig]\n\nPrisma CLI Version : 6.19.3"
+            )
+        return Datasource.parse(os.environ[variable])
+
+
+def load(named: str | None) -> Schema:
+    """The schema of `--schema`, else of the default places.
+
+    Raises:
+        PrismaError: there is none.
+    """
+    if named is not None:
+        path = Path(os.path.normpath(named))
+        if path.is_file():
+            return Schema(path, path.read_text())
+        raise PrismaError(
+            f"Error: Could not load `--schema` from provided path `{os.path.normpath(named)}`: "
+            "file or directory not found"
+        )
+    for default in _DEFAULTS:
+        if Path(default).is_file():
+            return Schema(Path(default), Path(default).read_text())
+    raise PrismaError(
+        "Error: Could not find Prisma Schema that is required for this command.\n"
+        "You can either provide it with `--schema` argument,\n"
+        "set it in your Prisma Config file (e.g., `prisma.config.ts`),\n"
+        "set it as `prisma.schema` in your package.json,\n"
+        "or put it into the default location (`./prisma/schema.prisma`, or `./schema.prisma`.\n"
+        "Checked following paths:\n\n"
+        + "".join(f"{default}: file not found\n" for default in _DEFAULTS)
+        + "\nSee also https://pris.ly/d/prisma-schema-location"
+    )

@@ -1,0 +1,132 @@
+"""Write a seed's rows, each in a transaction of its own: a seed that is killed leaves what it wrote until then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from sandbox.controls import Control
+
+_SECONDS = 0.3
+
+
+class SeedError(Exception):
+    """Ends the seed with exit code 1; the text is what the Prisma client or the script would throw."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. `upsert` (by `key`) may be repeated, `insert` may not."""
+
+    table: str
+    key: tuple[str, ...]
+    mode: str
+    values: dict[str, Any]
+
+    def statement(self) -> tuple[sql.Composed, list[Any]]:
+        """The INSERT and its parameters."""
+        columns = [sql.Identifier(name) for name in self.values]
+        parts = [
+            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                sql.Identifier(self.table),
+                sql.SQL(", ").join(columns),
+                sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+            )
+        ]
+        if self.mode == "upsert":
+            parts.append(
+                sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(
+                    sql.SQL(", ").join(map(sql.Identifier, self.key)),
+                    sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(column) for column in columns),
+                )
+            )
+        parameters = [
+            Jsonb(value) if isinstance(value, dict | list) else value for value in self.values.values()
+        ]
+        return sql.SQL(" ").join(parts), parameters
+
+
+def rows_of(tables: Sequence[dict[str, Any]]) -> Iterator[Row]:
+    """The rows of a seed file's `tables`, in their order."""
+    for table in tables:
+        for values in table["rows"]:
+            yield Row(table["table"], tuple(table["key"]), table["mode"], values)
+
+
+def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
+    """A session on the database of a variable. Raises SeedError when it is not set or does not answer."""
+    url = os.environ.get(variable)
+    if url is None:
+        raise SeedError(
+            f"PrismaClientInitializationError: error: Environment variable not found: {variable}."
+        )
+    try:
+        return psycopg.connect(url.partition("?")[0], autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        said = str(error)
+        if "FATAL:" in said:
+            text = said[said.index("FATAL:") :].strip()
+        else:
+            address = url.rpartition("@")[2].partition("/")[0]
+            text = f"Can't reach database server at `{address}`"
+        raise SeedError(f"PrismaClientInitializationError: \n{text}") from error
+
+
+def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control) -> None:
+    """Write them all, with a line of progress for each table, in about the control's time.
+
+    Raises:
+        SeedError: the control's, or the database's in the client's words.
+    """
+    seconds = _SECONDS if control.seconds is None else control.seconds
+    stop_after = len(rows) if control.fail_after_rows is None else control.fail_after_rows
+    begun = time.monotonic()
+    for number, row in enumerate(rows):
+        if control.fail and number >= stop_after:
+            raise SeedError(f"Error: {control.fail}")
+        statement, parameters = row.statement()
+        try:
+            connection.execute(statement, parameters)
+        except psycopg.Error as error:
+            raise SeedError(_as_client(error, row)) from error
+        if number + 1 == len(rows) or rows[number + 1].table != row.table:
+            sys.stdout.write(f"  ✓ {row.table} ({number + 1}/{len(rows)})\n")
+        time.sleep(max(0.0, begun + seconds * (number + 1) / len(rows) - time.monotonic()))
+    if control.fail:
+        raise SeedError(f"Error: {control.fail}")
+
+
+def check_readable(connection: psycopg.Connection, table: str, column: str) -> None:
+    """Raises SeedError when the table or column is not there."""
+    query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
+    try:
+        connection.execute(query)
+    except psycopg.Error as error:
+        raise SeedError(_as_client(error, Row(table, (), "find", {column: None}))) from error
+
+
+def _as_client(error: psycopg.Error, row: Row) -> str:
+    call = f"Invalid `prisma.{row.table}.{row.mode}()` invocation:\n\n"
+    known = "PrismaClientKnownRequestError: \n" + call
+    said = error.diag.message_primary
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return (
+            f"{known}The table `public.{row.table}` does not exist in the current database.\n  code: 'P2021'"
+        )
+    if isinstance(error, psycopg.errors.UndefinedColumn):
+        return f"{known}The column does not exist in the current database: {said}\n  code: 'P2022'"
+    if error.sqlstate is None or error.sqlstate.startswith("57P"):
+        return f"{known}Server has closed the connection.\n  code: 'P1017'"
+    return (
+        f"PrismaClientUnknownRequestError: \n{call}Error occurred during query execution:\n"
+        f'ConnectorError(ConnectorError {{ kind: QueryError(PostgresError {{ code: "{error.sqlstate}", '
+        f'message: "{said}", severity: "{error.diag.severity}" }}) }})'
+    )
