@@ -68,8 +68,8 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
     """Backups, handshakes, commands, repositories, checks. What may run at the same time shares a batch."""
     pairs = written(case.commands)
     groups: list[list[PlannedStep]] = [
-        _backups(case, pairs),
-        [_handshake(case, service, database) for service, database in pairs],
+        # Handshakes hold for as long as the daemon keeps its lock sessions: they need not wait for the dumps.
+        [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
         [_check(case, check) for check in checks(case.selection)] if case.commands else [],

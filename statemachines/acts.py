@@ -1,0 +1,189 @@
+"""Whether an act makes sense and is allowed, in the state that a reset is in.
+
+Asked twice: when the act comes in, so that who asks gets an answer, and by the lease holder when it reads the
+act, because the state may be another by then. Roles and environments of tokens are the API's to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, Step, StepState
+from schemas.wire import ResetId
+from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
+from statemachines.refusals import Refusal, refuse
+
+OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
+"""All that an event may ask for; a topic has no authenticated person behind it."""
+
+_STOPPED = frozenset({ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED})
+
+
+def judge(
+    act: Act,
+    reset: Reset,
+    plan: Plan | None,
+    steps: Sequence[Step],
+    *,
+    superseded_by: ResetId | None = None,
+) -> Refusal | None:
+    """Why the act is refused; None: it is not.
+
+    `superseded_by` is a later reset that has touched one of this one's resources.
+    """
+    if act.channel is not Channel.HTTP and act.kind not in OVER_KAFKA:
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{act.kind.value} is not taken from {act.channel.value}")
+    if act.sequence is not None and act.sequence < reset.sequence:
+        return refuse(
+            Reason.STALE_SEQUENCE, f"it names status {act.sequence}, the last one is {reset.sequence}"
+        )
+    if (
+        act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
+        and superseded_by is not None
+        and reset.state in _STOPPED
+    ):
+        return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
+    return _JUDGES[act.kind](act, reset, plan, steps)
+
+
+def consenting(reset: Reset) -> tuple[str, ...]:
+    """Who agreed to the present plan and counts: each person once, nobody who asked for the reset.
+
+    Somebody who approved may have joined the request later; then the approval counts no longer.
+    """
+    asked = {_person(name) for name in reset.requested_by}
+    people: dict[str, str] = {}
+    for approval in reset.approvals:
+        who = _person(approval.actor)
+        if approval.plan_hash == reset.plan_hash and who not in asked:
+            people.setdefault(who, approval.actor)
+    return tuple(people.values())
+
+
+def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    if reset.state is not ResetState.AWAITING_APPROVAL or plan is None:
+        return _wrong_state(act, reset)
+    if reset.approval_expires_at is not None and act.at >= reset.approval_expires_at:
+        return refuse(Reason.APPROVAL_EXPIRED, "the time for approving has passed")
+    if act.plan_hash is None or not act.plan_hash == plan.hash == reset.plan_hash:
+        return refuse(Reason.WRONG_PLAN, f"the plan is {plan.hash}, the approval is of {act.plan_hash}")
+    if _person(act.actor) in {_person(name) for name in reset.requested_by}:
+        return refuse(Reason.SELF_APPROVAL, f"{act.actor} asked for this reset")
+    given = {_person(one.actor) for one in reset.approvals if one.plan_hash == plan.hash}
+    if _person(act.actor) in given:
+        return refuse(Reason.ALREADY_APPROVED, f"{act.actor} has approved this plan")
+    return None
+
+
+def _deny(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    return None if allows(reset.state, Trigger.DENY) else _wrong_state(act, reset)
+
+
+def _cancel(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    return None if allows(reset.state, Trigger.CANCEL) else _wrong_state(act, reset)
+
+
+def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    trigger = Trigger.REPLAN if act.replan or plan is None else Trigger.RESUME
+    if not allows(reset.state, trigger) or _cancelled_for_good(reset):
+        return _wrong_state(act, reset)
+    if act.channel is not Channel.HTTP and protects(plan, reset):
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
+    unknown = [step.name for step in steps if step.state is StepState.UNKNOWN]
+    if unknown:
+        return refuse(
+            Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
+        )
+    if act.step is not None and all(step.name != act.step for step in steps):
+        return _unknown_step(act)
+    return None
+
+
+def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    if (
+        plan is None
+        or reset.state not in {*WORKING, *_STOPPED, ResetState.QUEUED}
+        or _cancelled_for_good(reset)
+    ):
+        return _wrong_state(act, reset)
+    step = _step(act, steps)
+    if step is None:
+        return _unknown_step(act)
+    if not _skippable(act, plan):
+        return refuse(Reason.NOT_SKIPPABLE, f"{act.step} has to succeed")
+    if step.state not in {StepState.PENDING, StepState.FAILED}:
+        return refuse(Reason.WRONG_STATE, f"{step.name} is {step.state.value}")
+    return None
+
+
+def _resolve(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    if plan is None or reset.state is not ResetState.NEEDS_OPERATOR:
+        return _wrong_state(act, reset)
+    step = _step(act, steps)
+    if step is None:
+        return _unknown_step(act)
+    if step.state is not StepState.UNKNOWN:
+        return refuse(Reason.WRONG_STATE, f"{step.name} is {step.state.value}, nothing about it is unknown")
+    if act.outcome not in {OutcomeKind.SUCCEEDED, OutcomeKind.FAILED}:
+        return refuse(Reason.WRONG_STATE, "a step is resolved as succeeded or as failed")
+    if act.outcome is OutcomeKind.SUCCEEDED and not _skippable(act, plan):
+        return refuse(Reason.NOT_SKIPPABLE, f"resolve {act.step} as failed and resume: it runs again")
+    return None
+
+
+def _roll_back(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    if plan is None or not reset.destroyed or not allows(reset.state, Trigger.ROLL_BACK):
+        return _wrong_state(act, reset)
+    return None
+
+
+def _release(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    return None if reset.state in {ResetState.FAILED, ResetState.CANCELLED} else _wrong_state(act, reset)
+
+
+_JUDGES: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Refusal | None]] = {
+    ActKind.APPROVE: _approve,
+    ActKind.DENY: _deny,
+    ActKind.CANCEL: _cancel,
+    ActKind.RESUME: _resume,
+    ActKind.SKIP: _skip,
+    ActKind.RESOLVE: _resolve,
+    ActKind.ROLLBACK: _roll_back,
+    ActKind.RELEASE: _release,
+}
+
+
+def protects(plan: Plan | None, reset: Reset) -> bool:
+    """Whether consent is needed for what the reset touches."""
+    return reset.approvals_required > 0 or (plan is not None and any(one.protected for one in plan.resources))
+
+
+def _cancelled_for_good(reset: Reset) -> bool:
+    """A reset that was cancelled before it destroyed anything is over: ask for another one."""
+    return reset.state is ResetState.CANCELLED and not reset.destroyed
+
+
+def _step(act: Act, steps: Sequence[Step]) -> Step | None:
+    return next((step for step in steps if step.name == act.step), None)
+
+
+def _skippable(act: Act, plan: Plan) -> bool:
+    return any(step.name == act.step and step.skippable for step in plan.steps)
+
+
+def _unknown_step(act: Act) -> Refusal:
+    return refuse(Reason.UNKNOWN_STEP, f"there is no step {act.step or '(none was named)'}")
+
+
+def _wrong_state(act: Act, reset: Reset) -> Refusal:
+    over = " and over" if reset.state in TERMINAL else ""
+    return refuse(
+        Reason.WRONG_STATE, f"{act.kind.value} makes no sense: the reset is {reset.state.value}{over}"
+    )
+
+
+def _person(name: str) -> str:
+    """Names are compared without regard to case and spaces around them: `Ana` must not approve for `ana`."""
+    return name.strip().casefold()

@@ -1,0 +1,130 @@
+"""The life cycle of a reset: which state may follow which, as a table, and nothing else.
+
+The `transitions` package keeps the table and is asked as a pure guard. Its machines have no model here, run no
+callback and hold no state: a reset's state is a column that its lease holder changes by compare-and-set.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from transitions import Machine
+
+from schemas.plan import Phase
+from schemas.resets import ResetState
+
+
+class Trigger(StrEnum):
+    """What moves a reset from state to state."""
+
+    PLANNED = "planned"  # a plan was made that needs nobody's consent
+    DRY_RUN = "dry-run"  # a plan was all that was asked for
+    NEEDS_APPROVAL = "needs-approval"
+    REPLANNED = "replanned"  # other facts, another plan, and again nobody's consent is needed
+    REJECT = "reject"  # a rule refuses it
+    APPROVED = "approved"  # by as many people as it needs
+    DENY = "deny"
+    EXPIRED = "expired"  # nobody approved in time
+    LOCKED = "locked"  # all resources are held and the facts still are those of the plan
+    NEXT = "next"  # a working state has nothing left to do
+    FAIL = "fail"  # a step failed for good, or the world stands in the way
+    LOSE = "lose"  # an outcome is unknown, or there is no progress: a person has to look
+    RESUME = "resume"  # with the same plan
+    REPLAN = "replan"  # with a new plan for what is left
+    CANCEL = "cancel"
+    CANCELLED = "cancelled"  # nothing of it is running any more
+    ROLL_BACK = "roll-back"
+    ROLLED_BACK = "rolled-back"
+
+
+_S = ResetState
+
+WORKING: tuple[ResetState, ...] = (
+    _S.QUIESCING,
+    _S.BACKING_UP,
+    _S.MIGRATING_CORE,
+    _S.SEEDING,
+    _S.RESETTING_GIT,
+    _S.VERIFYING,
+    _S.RELEASING,
+)
+"""In this order. One with nothing to do is passed through, and recorded."""
+
+PHASE_OF: dict[ResetState, Phase] = dict(zip(WORKING, Phase, strict=True))
+"""The phase whose steps a working state runs."""
+
+STATE_OF: dict[Phase, ResetState] = {phase: state for state, phase in PHASE_OF.items()}
+
+TERMINAL: frozenset[ResetState] = frozenset({_S.DONE, _S.PLANNED, _S.REJECTED, _S.DENIED, _S.ROLLED_BACK})
+"""Nothing leads out of these."""
+
+AT_REST: frozenset[ResetState] = TERMINAL | {_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED}
+"""In these nothing goes on until somebody asks for it."""
+
+KEEP_LOCKS: frozenset[ResetState] = frozenset(
+    {*WORKING, _S.QUEUED, _S.NEEDS_OPERATOR, _S.CANCELLING, _S.ROLLING_BACK}
+)
+"""What is held stays held in these; any other state lets all locks go when it is entered."""
+
+_BEFORE_WORK = (_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED)
+_STOPPED = (_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED)
+
+_TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
+    (Trigger.DRY_RUN, (_S.PLANNING,), _S.PLANNED),
+    (Trigger.REJECT, (_S.PLANNING,), _S.REJECTED),
+    (Trigger.PLANNED, (_S.PLANNING,), _S.QUEUED),
+    (Trigger.NEEDS_APPROVAL, (_S.PLANNING, _S.QUEUED), _S.AWAITING_APPROVAL),
+    (Trigger.APPROVED, (_S.AWAITING_APPROVAL,), _S.QUEUED),
+    (Trigger.DENY, (_S.AWAITING_APPROVAL,), _S.DENIED),
+    (Trigger.EXPIRED, (_S.AWAITING_APPROVAL,), _S.CANCELLED),
+    (Trigger.REPLANNED, (_S.QUEUED,), _S.QUEUED),
+    (Trigger.LOCKED, (_S.QUEUED,), WORKING[0]),
+    *((Trigger.NEXT, (now,), then) for now, then in zip(WORKING, (*WORKING[1:], _S.DONE), strict=True)),
+    (Trigger.FAIL, (*_BEFORE_WORK, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
+    (Trigger.LOSE, (*_BEFORE_WORK, *WORKING, _S.CANCELLING, _S.ROLLING_BACK), _S.NEEDS_OPERATOR),
+    # A resumed reset queues again: whoever stopped has let its locks go, and the facts may be others.
+    (Trigger.RESUME, _STOPPED, _S.QUEUED),
+    (Trigger.REPLAN, _STOPPED, _S.PLANNING),
+    # Always by way of `cancelling`: also a reset that waits or failed may have a command running.
+    (Trigger.CANCEL, (*_BEFORE_WORK, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
+    (Trigger.CANCELLED, (_S.CANCELLING,), _S.CANCELLED),
+    (Trigger.ROLL_BACK, _STOPPED, _S.ROLLING_BACK),
+    (Trigger.ROLLED_BACK, (_S.ROLLING_BACK,), _S.ROLLED_BACK),
+)
+
+_MACHINE = Machine(
+    model=None,
+    states=ResetState,
+    initial=ResetState.PLANNING,
+    auto_transitions=False,
+    transitions=[
+        {"trigger": trigger.value, "source": list(sources), "dest": dest} for trigger, sources, dest in _TABLE
+    ],
+)
+
+
+class ForbiddenTransitionError(ValueError):
+    """This trigger does not lead out of this state."""
+
+    def __init__(self, state: ResetState, trigger: Trigger) -> None:
+        super().__init__(f"{trigger.value} does not lead out of {state.value}")
+        self.state = state
+        self.trigger = trigger
+
+
+def advance(state: ResetState, trigger: Trigger) -> ResetState:
+    """The state that follows.
+
+    Raises:
+        ForbiddenTransitionError: the table has no such transition.
+    """
+    # The package answers an empty list for what it does not know, and destinations by NAME.
+    edges = _MACHINE.get_transitions(trigger.value, source=state)
+    if not edges:
+        raise ForbiddenTransitionError(state, trigger)
+    return ResetState[str(edges[0].dest)]
+
+
+def allows(state: ResetState, trigger: Trigger) -> bool:
+    """Whether the trigger leads out of the state."""
+    return bool(_MACHINE.get_transitions(trigger.value, source=state))
