@@ -1,8 +1,9 @@
 """How the stand-ins are told to take their time or to fail.
 
-SANDBOX_CONTROLS names a directory with one file `{namespace}/{service}.json`: a command's name -> what it is to do. A command is
-named by its npm script (`seed:system`, `db:deploy:core`) or by itself (`prisma migrate deploy`, `typeorm migration:run`). The
-stand-ins read the file when they are launched; those that a start script launched only obey with `startScript`.
+SANDBOX_CONTROLS names a directory with one file `{namespace}/{service}.json`: a command's name -> what it
+is to do. A command is named by its npm script (`seed:system`, `db:deploy:core`) or by itself (`prisma migrate
+deploy`, `typeorm migration:run`). The stand-ins read the file when they are launched; those that a start
+script launched only obey with `startScript`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ _WIRE = {
 class Control:
     """What one command is to do.
 
-    `seconds`: how long it takes, spread over a seed's rows or spent inside a migration's transaction; None: the default (a
-    seed 0.3 s). `fail`: the text it fails with, a seed after `fail_after_rows` rows (all, when None). `ignore_term`: SIGTERM
-    does nothing. `output_bytes`: so much is printed first. `start_script`: also for the start script's run.
+    `seconds`: how long it takes, spread over a seed's rows or spent inside each migration's transaction; None:
+    the default (a seed 0.3 s). `fail`: the text it fails with, a seed after `fail_after_rows` rows (all, when
+    None). `ignore_term`: SIGTERM does nothing. `output_bytes`: so much is printed first. `start_script`: also
+    for the start script's run.
     """
 
     seconds: float | None = None
@@ -46,7 +48,7 @@ NOTHING = Control()
 
 
 def put(directory: Path, namespace: str, service: str, **commands: Control) -> None:
-    """Say it for some commands of a service, as `put(..., **{"seed:system": Control(seconds=3)})`; others stay as they were."""
+    """Say it for some commands of a service: `put(..., **{"seed:system": Control(seconds=3)})`; others stay."""
     file = directory / namespace / f"{service}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     said = json.loads(file.read_text()) if file.exists() else {}

@@ -1,7 +1,8 @@
 """Build what each service's container image holds: its package, migrations, seeds, and the programs.
 
-`bin/` (npm, npx, node) goes on the container's PATH. What a real image has in `node_modules/.bin` is there too, and only
-found by npm and npx, as in a real one. A container needs a copy of its own: `prisma generate` writes into it.
+`bin/` (npm, npx, node) goes on the container's PATH. What a real image has in `node_modules/.bin` is there too,
+and only found by npm and npx, as in a real one. A container needs a copy of its own: `prisma generate` writes
+into it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""The programs on a container's PATH. Each is started hundreds of times: nothing heavy is imported before it is needed."""
+"""The programs on a container's PATH.
+
+Each is started hundreds of times: nothing heavy is imported before it is needed.
+"""

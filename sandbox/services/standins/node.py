@@ -58,7 +58,7 @@ def missing_client(directory: Path, schemas: list[str] | None = None) -> Path | 
 
 
 def client_directory(schema: Path) -> Path:
-    """Where `prisma generate` puts the client of a schema: the generator's `output`, else `node_modules/.prisma/client`."""
+    """Where `prisma generate` puts a schema's client: its `output`, else `node_modules/.prisma/client`."""
     named = re.search(r'^\s*output\s*=\s*"([^"]+)"', schema.read_text(), re.MULTILINE)
     if named:
         return Path(os.path.normpath(schema.parent / named[1]))

@@ -13,7 +13,7 @@ _LINE = "x" * 79 + "\n"
 
 def begin(*names: str) -> controls.Control:
     """The control of this command, by its npm script or one of `names`; its common parts are done already."""
-    script = os.environ.get("npm_lifecycle_event")
+    script = os.environ.get("npm_lifecycle_event")  # noqa: SIM112 - npm's name
     control = controls.here([script, *names] if script else names)
     if control.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -23,7 +23,7 @@ def cross_env(arguments: list[str]) -> int:
 
 def run_p(arguments: list[str]) -> int:
     """`run-p SCRIPT...`: npm scripts side by side; when one fails the others get SIGTERM and it answers 1."""
-    scripts = {subprocess.Popen(["npm", "run", name]): name for name in arguments}
+    scripts = {subprocess.Popen(["/usr/bin/env", "npm", "run", name]): name for name in arguments}
 
     def pass_on(number: int, _: object) -> None:
         for child in scripts:

@@ -7,6 +7,7 @@ SANDBOX_JOURNAL_PARENT (`id:depth`) and SANDBOX_START_SCRIPT.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -77,15 +78,11 @@ def _announce(argv: list[str]) -> socket.socket:
 
 def _finish(connection: socket.socket, code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError):  # whoever read it is gone, as for the real programs
             stream.flush()
-        except OSError:
-            pass  # whoever read it is gone, as for the real programs
-    try:
+    with contextlib.suppress(OSError):
         connection.sendall(b'{"exitCode": %d}\n' % code)
         connection.close()
-    except OSError:
-        pass
     if code < 0:  # a program whose child died by a signal dies by it too
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

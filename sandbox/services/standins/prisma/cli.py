@@ -106,10 +106,8 @@ def _execute(options: dict[str, str]) -> int:
         raise PrismaError("Error: Either --stdin or --file must be provided.\nSee `prisma db execute -h`")
     if "--url" not in options and "--schema" not in options:
         raise PrismaError("Error: Either --url or --schema must be provided.\nSee `prisma db execute -h`")
-    if "--url" in options:
-        source = Datasource.parse(options["--url"])
-    else:
-        source = load(options["--schema"]).datasource()
+    url = options.get("--url")
+    source = Datasource.parse(url) if url else load(options["--schema"]).datasource()
     file = options.get("--file")
     script = Path(file).read_bytes() if file else sys.stdin.buffer.read()
     import psycopg

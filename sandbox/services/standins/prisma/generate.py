@@ -19,5 +19,5 @@ def generate(schema: Schema) -> None:
     digest = hashlib.sha256(schema.text.encode()).hexdigest()
     fresh.write_text(f"// @prisma/client, generated from {schema.path}, {digest}\n")
     fresh.rename(output / "index.js")
-    where = os.path.relpath(output)
+    where = os.path.relpath(output).replace(".prisma/client", "@prisma/client")
     sys.stdout.write(f"\n✔ Generated Prisma Client (v6.19.3) to ./{where} in 57ms\n\n")

@@ -5,6 +5,7 @@ All pending migrations run in ONE transaction and without any lock: two that run
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ _LOOK = (
     'SELECT * FROM "information_schema"."tables" WHERE "table_schema" = $1 AND "table_name" = $2'
     ' -- PARAMETERS: ["public","migrations"]'
 )
+_INSERT = 'INSERT INTO "migrations"("timestamp", "name") VALUES ($1, $2)'
+_DELETE = 'DELETE FROM "migrations" WHERE "timestamp" = $1 AND "name" = $2'
 _ALL = 'SELECT * FROM "migrations" "migrations" ORDER BY "id" DESC'
 
 
@@ -62,10 +65,7 @@ def run(connection: psycopg.Connection, source: DataSource, control: Control) ->
             'INSERT INTO "migrations"("timestamp", "name") VALUES (%s, %s)',
             [migration.timestamp, migration.name],
         )
-        say(
-            'query: INSERT INTO "migrations"("timestamp", "name") VALUES ($1, $2)'
-            f' -- PARAMETERS: [{migration.timestamp},"{migration.name}"]'
-        )
+        say(f"query: {_INSERT} -- PARAMETERS: {_parameters(migration.timestamp, migration.name)}")
         say(f"Migration {migration.name} has been executed successfully.")
     query(connection, "COMMIT")
 
@@ -98,10 +98,7 @@ def revert(connection: psycopg.Connection, source: DataSource, control: Control)
         _roll_back(connection)
         raise
     connection.execute('DELETE FROM "migrations" WHERE "timestamp" = %s AND "name" = %s', [timestamp, name])
-    say(
-        'query: DELETE FROM "migrations" WHERE "timestamp" = $1 AND "name" = $2'
-        f' -- PARAMETERS: [{timestamp},"{name}"]'
-    )
+    say(f"query: {_DELETE} -- PARAMETERS: {_parameters(timestamp, name)}")
     say(f"Migration {name} has been reverted successfully.")
     query(connection, "COMMIT")
     return None
@@ -152,6 +149,10 @@ def _roll_back(connection: psycopg.Connection) -> None:
 def _raise(connection: psycopg.Connection, text: str) -> None:
     raised = text.replace("'", "''").replace("%", "%%")
     query(connection, f"DO $sandbox$ BEGIN RAISE EXCEPTION '{raised}'; END $sandbox$")
+
+
+def _parameters(timestamp: int, name: str) -> str:
+    return json.dumps([timestamp, name], separators=(",", ":"))
 
 
 def _date(timestamp: int) -> str:
