@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.acts import apply_acts
+from daemon.acts import Acts
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.performer import Performer, Ports, Proofs
@@ -22,7 +22,7 @@ from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store
 from daemon.stages import Pause, Stages
-from daemon.work import Cancelled, Work
+from daemon.work import Work
 from schemas.catalog import Catalog
 from schemas.reasons import Reason
 from schemas.resets import OutcomeKind, ResetState, StepState, Waiting
@@ -52,6 +52,7 @@ class Driver:
         self._stages = stages
         self._catalog = catalog
         self._clock = clock
+        self._acts = Acts(store, clock)
 
     async def drive(self, claimed: Claimed) -> None:
         """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
@@ -84,9 +85,9 @@ class Driver:
             )
         async with AsyncExitStack() as stack:
             performer = Performer(self._ports, self._facts, self._catalog, held, Proofs(stack))
-            work = Work(held, performer, self._catalog, self._clock)
+            work = Work(held, performer, self._acts, self._catalog, self._clock)
             while True:
-                await apply_acts(held)
+                await self._acts.apply(held)
                 if held.reset.state in AT_REST:
                     await self._let_go(held, None)
                     return
@@ -106,10 +107,7 @@ class Driver:
         if state in stages:
             return await stages[state](held)
         if state in WORKING:
-            try:
-                await work.run_phase()
-            except Cancelled:
-                await apply_acts(held)
+            await work.run_phase()
             return None
         if state is ResetState.CANCELLING:
             await self._cancel(held, work)

@@ -70,7 +70,9 @@ class FactsReader:
                     wanted = name == environment and service.name in chosen
                     # An environment that never had this service has nothing to tell about it.
                     if wanted or service.name in consumers:
-                        group.create_task(self._read_service(findings, turns, name, service, wanted, consumers))
+                        group.create_task(
+                            self._read_service(findings, turns, name, service, wanted, consumers)
+                        )
         repositories = await self._read_repositories(findings, request, names)
         return Facts(
             environment=environment,

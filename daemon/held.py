@@ -47,7 +47,10 @@ class Held:
         step = self.steps[attempt.step].model_copy(
             update={"state": StepState.RUNNING, "attempts": attempt.number, "not_before": None}
         )
-        await self.commit(steps=[step], attempts=[attempt], step_event=(step, attempt))
+        destroyed = self.reset.destroyed or self.planned(attempt.step).destructive
+        await self.commit(
+            steps=[step], attempts=[attempt], step_event=(step, attempt), destroyed=destroyed
+        )
 
     async def finished(self, step: Step, attempt: Attempt | None, backups: Sequence[Backup] = ()) -> None:
         """Record an attempt's outcome and what it makes of its step."""

@@ -18,15 +18,16 @@ from daemon.ports.pods import Pod, Pods
 from daemon.ports.repositories import Repositories
 from daemon.redaction import redact
 from schemas.catalog import Catalog, Database, Service
-from schemas.plan import PlannedStep, StepKind
+from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import ResourceKey, ServiceName
 from statemachines.failures import classify
 from statemachines.handshake import statement
+from statemachines.retry import was_launched
 
-HANDSHAKE_TIMEOUT = 60.0
-"""Seconds for the service's own tool to answer; `npx` alone takes 2.3 s on a small machine."""
+CHECK_TIMEOUT = 60.0
+"""Seconds for a check that changes nothing; `npx` alone takes 2.3 s on a small machine."""
 
 
 @dataclass
@@ -48,6 +49,8 @@ class Try:
     attempt: Attempt | None
     outcome: Outcome | None = None
     backups: tuple[Backup, ...] = ()
+    bound: int | None = None
+    """Of a step that repeats: how many attempts it can need, those before this one included."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ class Ports:
 class Performer:
     """One for each drive of a reset: its proofs die with it."""
 
-    def __init__(self, ports: Ports, facts: FactsReader, catalog: Catalog, held: Held, proofs: Proofs) -> None:
+    def __init__(
+        self, ports: Ports, facts: FactsReader, catalog: Catalog, held: Held, proofs: Proofs
+    ) -> None:
         self._ports = ports
         self._facts = facts
         self._catalog = catalog
@@ -130,6 +135,8 @@ class Performer:
             service = self._service(step)
             pod = await self._choose(step, service)
             await self._may_touch(step, pod, service)
+            if not await self._needed(this, pod):
+                return Outcome(kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do")
             outcome = await self._commands.start(
                 pod,
                 self._held.attempt_id(step.name),
@@ -220,7 +227,7 @@ class Performer:
         lock = self._ports.databases.hold_lock(url, environment=pod.environment)
         number = await self._proofs.stack.enter_async_context(lock)
         argv, stdin = statement(database.handshake, number)
-        result = await self._ports.pods.read(pod, argv, timeout=HANDSHAKE_TIMEOUT, stdin=stdin)
+        result = await self._ports.pods.read(pod, argv, timeout=database.handshake.timeout, stdin=stdin)
         if result.exit_code != 0:
             tail = (result.stdout + result.stderr).decode(errors="replace")[-500:]
             raise PermanentError(
@@ -229,6 +236,23 @@ class Performer:
                 f"(exit code {result.exit_code}): {tail}",
                 hint="Compare the URL variable, directUrl, .env and prisma.config of the service.",
             )
+
+    async def _needed(self, this: Try, pod: Pod) -> bool:
+        """Whether the command has to run (again). For one that repeats, how often it may is read here, too.
+
+        Raises:
+            PortError: its check could not be run.
+        """
+        step, last = this.step, self._held.steps[this.step.name]
+        if step.repeat is not None:
+            result = await self._ports.pods.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
+            this.bound = last.attempts + result.stdout.count(b"[X]")
+        launched_before = last.outcome is not None and was_launched(last.outcome)
+        ended_badly = last.outcome is not None and last.outcome.kind is not OutcomeKind.SUCCEEDED
+        if step.idempotent is Idempotency.RERUN_AFTER_CHECK and launched_before and ended_badly:
+            result = await self._ports.pods.read(pod, step.check, timeout=CHECK_TIMEOUT)
+            return result.exit_code == 0
+        return True
 
     async def _judged(self, this: Try, outcome: Outcome) -> Outcome:
         """What an exit code means by the catalog: known failures, lines that mean failure."""
@@ -253,7 +277,8 @@ class Performer:
     def _same(self, key: ResourceKey, step: PlannedStep) -> None:
         if key not in step.touches:
             raise PermanentError(
-                Reason.DATABASE_MISMATCH, f"{step.name} would reach {key}, the plan says {', '.join(step.touches)}"
+                Reason.DATABASE_MISMATCH,
+                f"{step.name} would reach {key}, the plan says {', '.join(step.touches)}",
             )
 
     def _place(self, step: PlannedStep) -> tuple[Service, str]:

@@ -5,6 +5,7 @@ A stage either moves the reset on, or answers a `Pause`: what it waits for, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,9 +15,10 @@ from daemon.ports.clock import Clock
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.store import Store
-from schemas.plan import Plan
+from schemas.plan import Plan, PlannedStep
 from schemas.reasons import TEXTS, Reason
-from schemas.resets import Channel, ResetState, Step, StepState, Waiting
+from schemas.resets import Channel, Step, StepState, Waiting
+from statemachines.acts import consenting
 from statemachines.lifecycle import Trigger
 from statemachines.planner import Refusal
 
@@ -74,7 +76,7 @@ class Stages:
     async def await_approval(self, held: Held) -> Pause | None:
         """From `awaiting-approval` on once enough people agreed to this very plan, or nobody did in time."""
         reset = held.reset
-        given = {one.actor for one in reset.approvals if one.plan_hash == reset.plan_hash}
+        given = consenting(reset)
         if len(given) >= reset.approvals_required:
             await held.commit(trigger=Trigger.APPROVED, waiting_for=None)
             return None
@@ -142,9 +144,8 @@ class Stages:
 
     async def _adopt(self, held: Held, plan: Plan, *, replanned: bool = False) -> None:
         """Take a plan; the locks of another plan are let go, and consent to another plan is void."""
-        steps = [
-            _kept(held, planned.name, index) for index, planned in enumerate(plan.steps)
-        ]
+        used = await self._numbers_used(held)
+        steps = [_carried_over(held, planned, index, used) for index, planned in enumerate(plan.steps)]
         trigger = Trigger.REPLANNED if replanned else Trigger.PLANNED
         expires = None
         if held.reset.request.dry_run:
@@ -163,6 +164,14 @@ class Stages:
             waiting_for=None,
             release_locks=replanned,
         )
+
+    async def _numbers_used(self, held: Held) -> dict[str, int]:
+        """Step -> the highest number of an attempt that it ever had here: an attempt's id is used once."""
+        used: dict[str, int] = {}
+        if held.plan is not None:
+            for attempt in await self._store.attempts(held.reset.id):
+                used[attempt.step] = max(used.get(attempt.step, 0), attempt.number)
+        return used
 
     async def _refuse(self, held: Held, refusal: Refusal) -> None:
         """A rule's refusal is final; where only the world stands in the way, the reset can be resumed."""
@@ -199,3 +208,16 @@ class Stages:
 def _in_progress(held: Held) -> bool:
     """Whether some step was done already: this is a resumed reset."""
     return any(step.state is not StepState.PENDING for step in held.steps.values())
+
+
+def _carried_over(held: Held, planned: PlannedStep, index: int, used: Mapping[str, int]) -> Step:
+    """A step of a new plan, with what was done of the very same step under the old one."""
+    number = used.get(planned.name, 0)
+    old = held.steps.get(planned.name)
+    if old is None:
+        return Step(name=planned.name, index=index, attempts=number)
+    before = held.planned(planned.name)
+    same = before.argv == planned.argv and before.touches == planned.touches
+    if same and old.state in (StepState.SUCCEEDED, StepState.SKIPPED):
+        return old.model_copy(update={"index": index})
+    return Step(name=planned.name, index=index, attempts=number, outcome=old.outcome)

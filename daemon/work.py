@@ -9,6 +9,7 @@ from itertools import groupby
 
 import structlog
 
+from daemon.acts import Acts
 from daemon.commands import settle
 from daemon.held import Held
 from daemon.performer import Performer
@@ -25,10 +26,6 @@ ACTS_EVERY = 0.5
 """Seconds between looks at acts while commands run."""
 
 
-class Cancelled(Exception):  # noqa: N818 - no error: somebody asked for it
-    """An act asks for the reset to stop; nothing more was started."""
-
-
 class Stopped(Exception):  # noqa: N818 - no error of the program: a step did not succeed
     """A step ended for good without success."""
 
@@ -40,9 +37,10 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 class Work:
     """The working states of one held reset."""
 
-    def __init__(self, held: Held, performer: Performer, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, held: Held, performer: Performer, acts: Acts, catalog: Catalog, clock: Clock) -> None:
         self._held = held
         self._performer = performer
+        self._acts = acts
         self._catalog = catalog
         self._clock = clock
 
@@ -54,15 +52,18 @@ class Work:
         """All steps of the present state's phase, then on to the next state; or stop where one did not succeed.
 
         Raises:
-            Cancelled: an act asks for it.
             LeaseLostError: another holder has it.
         """
         held = self._held
+        state = held.reset.state
         for batch in self._batches():
             try:
                 await self._run_batch(batch)
             except Stopped as stopped:
                 await self._stop(stopped.step)
+                return
+            await self._acts.apply(held)
+            if held.reset.state is not state:
                 return
         await held.commit(trigger=Trigger.NEXT, waiting_for=None)
 
@@ -83,11 +84,16 @@ class Work:
         try:
             pending: set[asyncio.Task[None]] = set(running)
             while pending:
-                await asyncio.wait({*pending, watching}, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait({*pending, watching}, return_when=asyncio.FIRST_COMPLETED)
                 if watching.done():
+                    # Reading acts failed, or somebody asks to cancel: what runs is dealt with by that act.
                     watching.result()
-                    raise Cancelled
-                pending = {task for task in pending if not task.done()}
+                    return
+                pending -= done
+                for task in done:
+                    # A step that stopped waits for its batch; a lost lease waits for nothing.
+                    if not isinstance(task.exception(), Stopped):
+                        task.result()
         finally:
             await settle({watching, *running})
         # Those that failed are read in the plan's order, so that the same failure is always the one shown.
@@ -112,30 +118,33 @@ class Work:
                 if wait > 0:
                     await self._clock.sleep(wait)
             this, outcome = await self._performer.perform(planned)
+            now = self._clock.now()
+            attempt = this.attempt or self._before_launch(planned)
+            attempt = attempt.model_copy(update={"finished_at": now, "outcome": outcome})
+            step = held.steps[planned.name].model_copy(update={"attempts": attempt.number})
             decision = decide_retry(
                 planned,
-                held.steps[planned.name],
+                step,
                 outcome,
                 self._catalog.retry,
-                now=self._clock.now(),
+                now=now,
                 jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+                bound=this.bound,
             )
-            attempt = this.attempt or self._before_launch(planned)
-            attempt = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
             log.info(
                 "step.attempt-ended",
                 step=planned.name,
+                attempt=attempt.number,
                 outcome=outcome.kind.value,
                 exit_code=outcome.exit_code,
                 cause=outcome.cause.value if outcome.cause else None,
-                next=decision.state.value,
+                then=decision.state.value,
             )
-            after = held.steps[planned.name].model_copy(
+            step = step.model_copy(
                 update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
             )
-            after = after.model_copy(update={"attempts": attempt.number})
-            await held.finished(after, attempt, this.backups)
-            if after.state is StepState.SUCCEEDED:
+            await held.finished(step, attempt, this.backups)
+            if step.state is StepState.SUCCEEDED:
                 return
 
     def _before_launch(self, planned: PlannedStep) -> Attempt:

@@ -1,0 +1,160 @@
+"""What the lease holder does with appended acts: judged once more, then each applied in one commit.
+
+The commit that applies an act also says that it was read, so an act takes effect once, whatever is killed when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from daemon.held import Held
+from daemon.ports.clock import Clock
+from daemon.ports.store import Store
+from schemas.reasons import Reason
+from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
+from statemachines.acts import judge
+from statemachines.lifecycle import Trigger
+
+log = structlog.get_logger()
+
+
+class Acts:
+    """Applies acts to a held reset."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def apply(self, held: Held) -> None:
+        """Apply all that nobody has applied yet, in the order in which they were appended.
+
+        Raises:
+            LeaseLostError: another holder has it.
+        """
+        for act in await held.read_acts():
+            later = await self._store.superseded_by(held.reset.id)
+            refusal = judge(act, held.reset, held.plan, tuple(held.steps.values()), superseded_by=later)
+            if refusal is not None:
+                log.info("act.refused", act=act.kind.value, actor=act.actor, reason=refusal.reason.value)
+                await held.commit(acts_seen=act.id)
+                continue
+            log.info("act.applied", act=act.kind.value, actor=act.actor)
+            await self._how(act)(held, act)
+
+    def _how(self, act: Act) -> Callable[[Held, Act], Awaitable[None]]:
+        hows: Mapping[ActKind, Callable[[Held, Act], Awaitable[None]]] = {
+            ActKind.APPROVE: self._approve,
+            ActKind.DENY: self._deny,
+            ActKind.CANCEL: self._cancel,
+            ActKind.RESUME: self._resume,
+            ActKind.SKIP: self._skip,
+            ActKind.RESOLVE: self._resolve,
+        }
+        return hows.get(act.kind, self._pass_over)
+
+    async def _approve(self, held: Held, act: Act) -> None:
+        approval = Approval(actor=act.actor, plan_hash=act.plan_hash or "", at=act.at)
+        await held.commit(acts_seen=act.id, approvals=(*held.reset.approvals, approval))
+
+    async def _deny(self, held: Held, act: Act) -> None:
+        await held.commit(
+            acts_seen=act.id,
+            trigger=Trigger.DENY,
+            cause=Reason.DENIED,
+            detail=_by(act),
+            waiting_for=None,
+            wake_at=None,
+        )
+
+    async def _cancel(self, held: Held, act: Act) -> None:
+        await held.commit(
+            acts_seen=act.id,
+            trigger=Trigger.CANCEL,
+            cancel_requested=True,
+            stopped_in=held.reset.stopped_in or held.reset.state,
+            cause=Reason.CANCELLED_BY_REQUEST,
+            detail=_by(act),
+            hint=None,
+            waiting_for=None,
+        )
+
+    async def _resume(self, held: Held, act: Act) -> None:
+        replan = act.replan or held.plan is None
+        again = [step for step in held.steps.values() if step.state is StepState.FAILED]
+        if act.step is not None:
+            start = held.steps[act.step].index
+            # Backups stay: they are of the database as it was before anything was destroyed.
+            again += [
+                step
+                for step in held.steps.values()
+                if step.index >= start
+                and step.state in (StepState.SUCCEEDED, StepState.SKIPPED)
+                and not step.name.startswith("backup.")
+            ]
+        await held.commit(
+            acts_seen=act.id,
+            trigger=Trigger.REPLAN if replan else Trigger.RESUME,
+            steps=[_again(step) for step in again],
+            cause=None,
+            detail=None,
+            hint=None,
+            stopped_in=None,
+            stopped_at=None,
+            cancel_requested=False,
+            waiting_for=None,
+            wake_at=None,
+        )
+
+    async def _skip(self, held: Held, act: Act) -> None:
+        if act.step is None:
+            return
+        step = held.steps[act.step].model_copy(update={"state": StepState.SKIPPED, "not_before": None})
+        await held.commit(acts_seen=act.id, steps=[step], step_event=(step, None))
+
+    async def _resolve(self, held: Held, act: Act) -> None:
+        if act.step is None or act.outcome is None:
+            return
+        succeeded = act.outcome is OutcomeKind.SUCCEEDED
+        outcome = Outcome(
+            kind=act.outcome,
+            cause=None if succeeded else Reason.COMMAND_FAILED,
+            detail=f"resolved {_by(act)}",
+            facts={"resolvedBy": act.actor},
+        )
+        step = held.steps[act.step].model_copy(
+            update={"state": StepState.SUCCEEDED if succeeded else StepState.FAILED, "outcome": outcome}
+        )
+        attempt = self._closed(held, step, outcome)
+        await held.commit(
+            acts_seen=act.id,
+            steps=[step],
+            attempts=[attempt] if attempt else [],
+            step_event=(step, attempt),
+            trigger=Trigger.RESUME if succeeded else Trigger.FAIL,
+            cause=outcome.cause,
+            detail=None if succeeded else outcome.detail,
+            hint=None if succeeded else "`resetd resume ID` runs the step again.",
+            stopped_in=None if succeeded else held.reset.stopped_in,
+            stopped_at=None if succeeded else step.name,
+            waiting_for=None,
+            release_locks=not succeeded,
+        )
+
+    def _closed(self, held: Held, step: Step, outcome: Outcome) -> Attempt | None:
+        attempt = held.open_attempts.get(step.name)
+        if attempt is None:
+            return None
+        return attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
+
+    async def _pass_over(self, held: Held, act: Act) -> None:
+        await held.commit(acts_seen=act.id)
+
+
+def _again(step: Step) -> Step:
+    return step.model_copy(update={"state": StepState.PENDING, "not_before": None})
+
+
+def _by(act: Act) -> str:
+    return f"by {act.actor}: {act.reason}" if act.reason else f"by {act.actor}"

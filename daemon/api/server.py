@@ -1,0 +1,50 @@
+"""Serves the API inside the daemon's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """The daemon handles signals for all of its loops; a server that took them would end alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_api(app: FastAPI, *, host: str, port: int) -> None:
+    """Until cancelled; then open requests get a moment to end.
+
+    Raises:
+        OSError: the address can't be bound.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+    server = _Server(config)
+    listening = config.bind_socket()
+    address, bound = listening.getsockname()[:2]
+    log.info("api.listening", host=address, port=bound)
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="uvicorn")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise

@@ -1,0 +1,178 @@
+"""The only place that builds adapters: settings in, a running daemon out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+
+from daemon.adapters.files.logs import FileLogs
+from daemon.adapters.github.repositories import GitHubRepositories, GitHubSettings
+from daemon.adapters.kafka.connection import Connection
+from daemon.adapters.kafka.inbox import KafkaInbox
+from daemon.adapters.kafka.outlet import KafkaOutlet
+from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.deployments import ArgoGate
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.postgres.backups import PostgresBackups
+from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.store import SqlStore, embedded_lock, migrations, open_store
+from daemon.adapters.store.publishing import StatusTopics
+from daemon.api.app import create_app
+from daemon.api.context import ApiContext
+from daemon.api.server import serve_api
+from daemon.api.tokens import load_tokens
+from daemon.catalog_file import LoadedCatalog, load_catalog
+from daemon.clock import SystemClock
+from daemon.doctor import Doctor
+from daemon.driver import Driver
+from daemon.entries import IntakeRules
+from daemon.facts import FactsReader
+from daemon.identifiers import new_boot_id
+from daemon.intake import Intake
+from daemon.metrics import Metrics
+from daemon.outbox import Outbox
+from daemon.performer import Ports
+from daemon.planning import Planning
+from daemon.settings import Settings, SettingsError
+from daemon.stages import Limits as StageLimits
+from daemon.stages import Stages
+from daemon.supervisor import Limits, Supervisor, run_until
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """What `serve` runs."""
+
+    owner: str
+    loops: dict[str, Callable[[], Awaitable[None]]]
+
+
+async def serve(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT: then nothing new is started, and running commands are left alone.
+
+    Raises:
+        SettingsError: a setting that only `serve` needs is missing.
+        CatalogError: the catalog can't be used.
+        PortError: another process uses the embedded state; no cluster is configured; no database answers.
+    """
+    if settings.kafka_bootstrap_servers is None:
+        raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
+    catalog = load_catalog(settings.catalog)
+    state_url = settings.state_url.get_secret_value()
+    stop = asyncio.Event()
+    with embedded_lock(state_url), _stopped_by_signals(stop):
+        await asyncio.to_thread(migrations.upgrade, state_url)
+        async with AsyncExitStack() as stack:
+            kubernetes = await stack.enter_async_context(
+                open_kubernetes(
+                    KubernetesSettings(
+                        kubeconfig=str(settings.kubeconfig) if settings.kubeconfig else None,
+                        context=settings.kube_context,
+                    )
+                )
+            )
+            topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
+            store = await stack.enter_async_context(open_store(state_url, topics))
+            daemon = _build(settings, catalog, kubernetes, store, stop)
+            if settings.database_url is None:
+                # The file's lock proves that whoever held these leases is dead.
+                await store.release_all()
+            log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
+            await run_until(stop, daemon.loops)
+            log.info("daemon.stopped")
+
+
+def _build(
+    settings: Settings, loaded: LoadedCatalog, kubernetes: Kubernetes, store: SqlStore, stop: asyncio.Event
+) -> Daemon:
+    catalog, clock, metrics, owner = loaded.catalog, SystemClock(), Metrics(), new_boot_id()
+    pods = KubernetesPods(kubernetes)
+    ports = Ports(
+        pods=pods,
+        databases=PostgresDatabases(),
+        backups=PostgresBackups(_directory(settings.backups), pg_bin=settings.pg_bin),
+        repositories=GitHubRepositories(_github(settings)),
+        logs=FileLogs(settings.logs_dir),
+        clock=clock,
+    )
+    gate = ArgoGate(kubernetes, settings.argocd_namespace)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+    planning = Planning(facts, catalog, loaded.id)
+    stages = Stages(planning, gate, store, clock, StageLimits(approval_ttl=settings.approval_ttl))
+    driver = Driver(store, ports, facts, stages, catalog, clock)
+    limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
+    supervisor = Supervisor(store, driver, clock, metrics, owner=owner, limits=limits)
+    connection = _kafka(settings)
+    inbox = KafkaInbox(
+        connection,
+        group_id=settings.kafka_group_id,
+        topics=(settings.requests_topic, settings.environments_topic),
+        session_timeout=settings.kafka_session_timeout.total_seconds(),
+    )
+    rules = IntakeRules(
+        requests_topic=settings.requests_topic,
+        environments_topic=settings.environments_topic,
+        dead_letters_topic=settings.dead_letters_topic,
+        max_age=settings.request_max_age,
+    )
+    intake = Intake(inbox, store, rules, clock, metrics, limit_waiting=catalog.queue.waiting)
+    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics)
+    context = ApiContext(
+        store=store,
+        catalog=catalog,
+        tokens=load_tokens(settings),
+        logs=ports.logs,
+        pods=pods,
+        planning=planning,
+        doctor=Doctor(pods, gate, catalog),
+        clock=clock,
+        metrics=metrics,
+        settings=settings,
+        closing=stop,
+    )
+    app = create_app(context)
+    return Daemon(
+        owner,
+        {
+            "claims": supervisor.claim_forever,
+            "leases": supervisor.renew_forever,
+            "intake": intake.run,
+            "outbox": outbox.run,
+            "api": lambda: serve_api(app, host=settings.api_host, port=settings.api_port),
+        },
+    )
+
+
+def _kafka(settings: Settings) -> Connection:
+    password = settings.kafka_sasl_password
+    return Connection(
+        bootstrap_servers=settings.kafka_bootstrap_servers or "",
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism or "PLAIN",
+        sasl_username=settings.kafka_sasl_username,
+        sasl_password=password.get_secret_value() if password else None,
+        ssl_cafile=str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None,
+        ssl_certfile=str(settings.kafka_ssl_certfile) if settings.kafka_ssl_certfile else None,
+        ssl_keyfile=str(settings.kafka_ssl_keyfile) if settings.kafka_ssl_keyfile else None,
+    )
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for one in signals:
+        loop.add_signal_handler(one, stop.set)
+    try:
+        yield
+    finally:
+        for one in signals:
+            loop.remove_signal_handler(one)
