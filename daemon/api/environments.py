@@ -15,19 +15,11 @@ from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
 from schemas.resets import Reset, ResetState
 from schemas.wire import kind_of
+from statemachines.lifecycle import AT_REST, WORKING
 
 router = APIRouter(tags=["environments"])
-_WAITING = (ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED)
-_RESTING = (
-    ResetState.DONE,
-    ResetState.PLANNED,
-    ResetState.REJECTED,
-    ResetState.DENIED,
-    ResetState.FAILED,
-    ResetState.CANCELLED,
-    ResetState.ROLLED_BACK,
-)
-_RUNNING = tuple(state for state in ResetState if state not in {*_WAITING, *_RESTING})
+_RUNNING = (*WORKING, ResetState.CANCELLING, ResetState.ROLLING_BACK)
+_WAITING = tuple(state for state in ResetState if state not in {*_RUNNING, *AT_REST})
 
 
 @router.get("/environments")
@@ -70,7 +62,7 @@ async def _body(context: ApiContext, name: str, locks: Sequence[LockRow]) -> Env
     async def some(states: Sequence[ResetState], limit: int) -> tuple[Reset, ...]:
         return await context.store.resets(environment=name, states=states, limit=limit)
 
-    running, last = await some(_RUNNING, 1), await some(_RESTING, 1)
+    running, last = await some(_RUNNING, 1), await some(tuple(AT_REST), 1)
     waiting = await some(_WAITING, 50)
     return EnvironmentBody(
         name=name,

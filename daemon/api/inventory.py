@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic.alias_generators import to_camel
 
 from daemon.api import views
 from daemon.api.auth import Caller, require
@@ -29,8 +31,13 @@ async def list_backups(context: Context, caller: Caller, reset: str | None = Non
     """Recorded backups, newest first, with the reset that took each."""
     require(caller, Role.VIEWER)
     chosen: ResetId | None = (await find(context, caller, reset)).id if reset else None
-    rows = [dict(row) for row in await context.store.backups(reset_id=chosen)]
-    return [row for row in rows if "environment" not in row or caller.sees(str(row["environment"]))]
+    rows = await context.store.backups(reset_id=chosen)
+    shown: dict[str, str | None] = {}
+    for reset_id in {str(row["reset_id"]) for row in rows}:
+        taker = await context.store.find(reset_id)
+        visible = taker is not None and caller.sees(taker.environment)
+        shown[reset_id] = f"{taker.environment}/{taker.number}" if taker and visible else None
+    return [_camel(row) | {"reset": shown[row["reset_id"]]} for row in rows if shown[row["reset_id"]]]
 
 
 @router.get("/dead-letters")
@@ -39,7 +46,7 @@ async def list_dead_letters(
 ) -> list[Any]:
     """Records that could not be read, newest first; without their content."""
     require(caller, Role.VIEWER)
-    return [redact_value(dict(row)) for row in await context.store.dead_letters(limit=limit)]
+    return [redact_value(_camel(row)) for row in await context.store.dead_letters(limit=limit)]
 
 
 @router.get("/whoami")
@@ -53,3 +60,7 @@ async def who_am_i(caller: Caller) -> WhoAmI:
         environments=token.environments,
         expires_at=token.expires_at,
     )
+
+
+def _camel(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {to_camel(name): value for name, value in row.items()}

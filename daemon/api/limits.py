@@ -18,6 +18,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is small enough."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

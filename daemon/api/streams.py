@@ -17,25 +17,15 @@ from daemon.api.problems import ProblemError
 from daemon.api.references import ONE, find
 from schemas.api import Pointer
 from schemas.reasons import Reason
-from schemas.resets import Attempt, HistoryEntry, Reset, ResetState
+from schemas.resets import Attempt, HistoryEntry, Reset
 from schemas.wire import AttemptId, ResetId
+from statemachines.lifecycle import AT_REST
 
 router = APIRouter(tags=["resets"])
 EVENT_STREAM = "text/event-stream"
 _LOOK_EVERY = 0.3  # seconds between looks at the store
 _KEEP_ALIVE = 15.0  # seconds of silence after which proxies hear that somebody is there
 _CHUNK = 64 * 1024
-_ENDED = frozenset(
-    {
-        ResetState.DONE,
-        ResetState.PLANNED,
-        ResetState.REJECTED,
-        ResetState.DENIED,
-        ResetState.FAILED,
-        ResetState.CANCELLED,
-        ResetState.ROLLED_BACK,
-    }
-)
 
 
 @router.get(
@@ -151,7 +141,7 @@ class _Reader:
             if attempts:
                 return attempts[-1].finished_at is not None
         reset = await self.context.store.find(self.reset.id)
-        return reset is None or reset.state in _ENDED
+        return reset is None or reset.state in AT_REST
 
     async def _rest(self, attempt: Attempt) -> AsyncIterator[bytes]:
         if attempt.id not in self._offsets:
