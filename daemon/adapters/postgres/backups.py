@@ -1,0 +1,187 @@
+"""Backups in a directory: a dump under its final name is whole, and its manifest says by what one can tell.
+
+{environment}/{database}/{attempt}.dump        pg_dump's custom format
+{environment}/{database}/{attempt}.dump.json   size, checksum, when, of what, and whether it was read through
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from daemon.adapters.postgres import failures
+from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
+from daemon.adapters.postgres.restoring import restore_into
+from daemon.adapters.postgres.urls import Address, address
+from daemon.ports.databases import Backup
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.reasons import Reason
+from schemas.wire import ResourceKey
+
+_PARTIAL = ".partial"
+_CHUNK = 1024 * 1024
+
+
+class DirectoryBackups:
+    """Implements `daemon.ports.databases.Backups` in a directory.
+
+    Args:
+        root: The store; made when it is not there. Its files are readable by their owner only.
+        pg_bin: Where pg_dump, pg_restore and psql are; None: PATH, then the embedded PostgreSQL's.
+        timeout: Seconds that one dump, proof or restore may take.
+    """
+
+    def __init__(self, root: Path, pg_bin: Path | None = None, *, timeout: float = 3600.0) -> None:
+        self._root = root
+        self._pg_bin = pg_bin
+        self._timeout = timeout
+        self._databases = PostgresDatabases()
+
+    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+        """See the port. Raises `database-mismatch` when another database answers than `resource` names."""
+        where = address(url, environment)
+        identity = await self._databases.identify(url, environment=environment)
+        if identity.key != resource:
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
+        programs = programs_for(identity.server_version, self._pg_bin)
+        folder = Path(_safe(environment)) / _safe(identity.name)
+        path = folder / f"{_safe(attempt)}.dump"
+        try:
+            partial = await asyncio.to_thread(self._make_room, folder)
+            try:
+                await self._pg_dump(programs, where, partial)
+                size, sha256 = await asyncio.to_thread(_checksum, partial)
+                backup = Backup(resource, str(path), size, sha256, datetime.now(UTC), proven=False)
+                await asyncio.to_thread(self._keep, partial, backup)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise TemporaryError(Reason.BACKUP_FAILED, f"backup store: {error.strerror}") from error
+        try:
+            return await self._proved(backup, programs)
+        except PermanentError:
+            await asyncio.to_thread(self._discard, backup)
+            raise
+
+    async def prove(self, backup: Backup) -> Backup:
+        """See the port."""
+        return await self._proved(backup, newest_programs(self._pg_bin))
+
+    async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
+        """See the port. Proves it once more, then puts it back; a failure on the way changes nothing."""
+        where = address(url, environment)
+        identity = await self._databases.identify(url, environment=environment)
+        programs = programs_for(identity.server_version, self._pg_bin)
+        await self._proved(backup, programs)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await restore_into(programs, self._root / backup.path, where)
+        except TimeoutError as error:
+            raise TemporaryError(
+                Reason.BACKUP_FAILED, f"restoring {where} took more than {self._timeout:g} s"
+            ) from error
+
+    async def _pg_dump(self, programs: Programs, where: Address, partial: Path) -> None:
+        argv = [
+            programs["pg_dump"],
+            "--format=custom",
+            "--no-password",
+            "--lock-wait-timeout=60s",
+            f"--file={partial}",
+            f"--dbname={where.conninfo()}",
+        ]
+        try:
+            code, _, errors = await run(argv, where, timeout=self._timeout)
+        except TimeoutError as error:
+            raise TemporaryError(
+                Reason.BACKUP_FAILED, f"pg_dump of {where} took more than {self._timeout:g} s"
+            ) from error
+        if code != 0:
+            raise failures.of_program(where, "pg_dump", errors)
+
+    async def _proved(self, backup: Backup, programs: Programs) -> Backup:
+        path = self._root / backup.path
+        try:
+            size, sha256 = await asyncio.to_thread(_checksum, path)
+        except FileNotFoundError as error:
+            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is gone") from error
+        except OSError as error:
+            raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{backup.path}: {error.strerror}") from error
+        if (size, sha256) != (backup.size_bytes, backup.sha256):
+            raise PermanentError(
+                Reason.BACKUP_UNPROVEN,
+                f"{backup.path} has {size} bytes and sha256 {sha256[:12]}..., "
+                f"not {backup.size_bytes} and {backup.sha256[:12]}...",
+            )
+        # Listing is not enough: a dump that was cut still lists.
+        try:
+            code, _, errors = await run(
+                [programs["pg_restore"], "--file=/dev/null", str(path)], timeout=self._timeout
+            )
+        except TimeoutError as error:
+            raise TemporaryError(Reason.BACKUP_UNPROVEN, f"reading {backup.path} took too long") from error
+        if code != 0:
+            raise PermanentError(
+                Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {failures.one_line(errors)}"
+            )
+        proven = replace(backup, proven=True)
+        await asyncio.to_thread(self._describe, proven)
+        return proven
+
+    def _make_room(self, folder: Path) -> Path:
+        """A fresh temporary name; what killed dumps of this database have left goes."""
+        directory = self._root / folder
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in directory.glob(f"*{_PARTIAL}"):
+            left.unlink(missing_ok=True)
+        partial = directory / f".{secrets.token_hex(8)}{_PARTIAL}"
+        partial.touch(mode=0o600, exist_ok=False)
+        return partial
+
+    def _keep(self, partial: Path, backup: Backup) -> None:
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        final = self._root / backup.path
+        partial.rename(final)
+        self._describe(backup)
+
+    def _describe(self, backup: Backup) -> None:
+        final = self._root / f"{backup.path}.json"
+        fresh = final.with_name(f".{secrets.token_hex(8)}{_PARTIAL}")
+        told = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
+        with fresh.open("x", encoding="utf-8") as file:
+            json.dump(told, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(final)
+        directory = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _discard(self, backup: Backup) -> None:
+        for path in (backup.path, f"{backup.path}.json"):
+            (self._root / path).unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    """A name as one part of a path: an attempt's slashes become dots, anything odd is escaped."""
+    return quote(name.replace("/", "."), safe="").lstrip(".") or "_"
+
+
+def _checksum(path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()

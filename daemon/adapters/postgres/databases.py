@@ -1,0 +1,103 @@
+"""The databases port by psycopg: who answers at a URL, and the lock that the handshake looks for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from daemon.adapters.postgres import failures
+from daemon.adapters.postgres.urls import Address, address
+from daemon.ports.databases import Identity
+from schemas.wire import ResourceKey
+
+_CONNECT_SECONDS = 10
+# A copied cluster keeps its system identifier and a rename swaps the oid: so identifier and name, and the
+# handshake right before anything is destroyed.
+_IDENTITY = """
+SELECT (SELECT system_identifier FROM pg_control_system()),
+       current_database(),
+       current_setting('server_version_num')::int,
+       pg_database_size(current_database()),
+       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+"""
+
+
+class PostgresDatabases:
+    """Implements `daemon.ports.databases.Databases`.
+
+    Args:
+        timeout_ms: What a statement of ours may take.
+    """
+
+    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+        self._timeout_ms = timeout_ms
+
+    async def identify(self, url: str, *, environment: str) -> Identity:
+        """See the port."""
+        where = address(url, environment)
+        try:
+            async with await self._connect(where) as connection:
+                await self._limit(connection)
+                row = await (await connection.execute(_IDENTITY)).fetchone()
+        except psycopg.Error as error:
+            raise failures.of_connection(where, str(error), error.sqlstate) from _quiet(error, where)
+        assert row is not None
+        identifier, name, version, size, tables = row
+        return Identity(
+            key=ResourceKey(f"database/{identifier}/{name}"),
+            name=name,
+            server_version=version,
+            size_bytes=size,
+            tables=tables,
+        )
+
+    @asynccontextmanager
+    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[int]:
+        """See the port.
+
+        The lock is a transaction's, and the transaction stays open: behind a pooler that would keep the backend ours.
+        """
+        where = address(url, environment)
+        number = secrets.randbelow(2**31 - 1) + 1
+        try:
+            connection = await self._connect(where)
+            try:
+                await self._limit(connection)
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                await connection.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (number,))
+            except BaseException:
+                await connection.close()
+                raise
+        except psycopg.Error as error:
+            raise failures.of_connection(where, str(error), error.sqlstate) from _quiet(error, where)
+        try:
+            yield number
+        finally:
+            await connection.close()  # which ends the transaction, and with it the lock
+
+    async def _connect(self, where: Address) -> AsyncConnection[TupleRow]:
+        return await AsyncConnection.connect(
+            where.conninfo(
+                connect_timeout=_CONNECT_SECONDS,
+                application_name="resetd",
+                keepalives_idle=15,
+            ),
+            password=where.password or None,
+            # Prepared statements outlive a transaction, which a pooler does not.
+            prepare_threshold=None,
+        )
+
+    async def _limit(self, connection: AsyncConnection[TupleRow]) -> None:
+        # Within the transaction: poolers refuse start-up options and hand a session's settings to others.
+        await connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(self._timeout_ms),))
+
+
+def _quiet(error: psycopg.Error, where: Address) -> BaseException | None:
+    """The client's own error as the cause, unless it quotes the password."""
+    return None if where.password and where.password in str(error) else error

@@ -1,0 +1,62 @@
+"""What PostgreSQL's messages mean: temporary or permanent, with a reason. libpq gives text only for failed logins."""
+
+from __future__ import annotations
+
+from daemon.adapters.postgres.urls import Address
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from schemas.reasons import Reason
+
+# A server that speaks another language is only told apart by its codes, which failed logins do not carry: those
+# then count as temporary, and end with the retries.
+_REFUSED = (
+    "password authentication failed",
+    "no password supplied",
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "permission denied",
+    "must be member of",
+    "invalid connection option",
+    "does not exist",
+)
+_UNREACHABLE = (
+    "connection to server",
+    "could not connect",
+    "could not translate host name",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",
+    "too many clients",
+    "remaining connection slots",
+    "connection failed",
+    "timeout expired",
+)
+_REFUSED_CODES = ("28", "3D", "42")
+_DISK_FULL = "No space left on device"
+_LOCKED = ("lock timeout", "deadlock detected")
+
+
+def of_connection(address: Address, said: str, code: str | None = None) -> PortError:
+    """The error for a connection or a query that failed, with its SQLSTATE where there is one."""
+    said = one_line(address.without_secret(said))
+    if (code or "").startswith(_REFUSED_CODES) or any(text in said for text in _REFUSED):
+        return PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{address}: {said}")
+    return TemporaryError(Reason.DATABASE_UNREACHABLE, f"{address}: {said}")
+
+
+def of_program(address: Address, program: str, said: str) -> PortError:
+    """The error for pg_dump, pg_restore or psql that ended with another code than 0."""
+    said = one_line(address.without_secret(said))
+    detail = f"{program} of {address}: {said}"
+    if _DISK_FULL in said:
+        return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Free space in the backup store.")
+    if any(text in said for text in _LOCKED):
+        return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Somebody else holds locks; try again.")
+    if any(text in said for text in _UNREACHABLE) and not any(text in said for text in _REFUSED):
+        return TemporaryError(Reason.DATABASE_UNREACHABLE, detail)
+    return PermanentError(Reason.BACKUP_FAILED, detail)
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """The end of a message, on one line."""
+    return " ".join(text.split())[-limit:]

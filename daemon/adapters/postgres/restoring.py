@@ -1,0 +1,159 @@
+"""Putting a dump back: one transaction that drops what is there, restores, and compares; COMMIT is ours to say.
+
+pg_restore writes the statements and psql runs them. Between the two a cut would look like an end, so the last
+word is sent only after pg_restore ended well; without it psql's session is dropped and nothing has changed.
+`--clean` alone would leave what the dump does not know, such as tables of later migrations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from daemon.adapters.postgres import failures
+from daemon.adapters.postgres.programs import Programs, run, running
+from daemon.adapters.postgres.urls import Address
+from daemon.ports.errors import PermanentError
+from schemas.reasons import Reason
+
+_CHUNK = 65536
+_TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
+# A plain owner may not say these, and they are so anyway.
+_SUPERUSERS = re.compile(r" COMMENT - (EXTENSION|SCHEMA public) ")
+
+# Extensions stay, with what belongs to them: a plain owner may not make them again.
+_DROP_EVERYTHING = r"""
+SET lock_timeout = '30s';
+SET client_min_messages = warning;
+DO $resetd$
+DECLARE doomed record;
+BEGIN
+    FOR doomed IN
+        SELECT nspname FROM pg_namespace n
+         WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
+                            AND d.objid = n.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', doomed.nspname);
+    END LOOP;
+    FOR doomed IN
+        SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                          WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind
+          FROM pg_class c
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                            AND d.objid = c.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP %s IF EXISTS public.%I CASCADE', doomed.kind, doomed.relname);
+    END LOOP;
+    FOR doomed IN
+        SELECT p.oid::regprocedure AS signature FROM pg_proc p
+         WHERE p.pronamespace = 'public'::regnamespace
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+                            AND d.objid = p.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', doomed.signature);
+    END LOOP;
+    FOR doomed IN
+        SELECT t.typname FROM pg_type t
+         WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'r', 'c')
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
+                            AND d.objid = t.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP TYPE IF EXISTS public.%I CASCADE', doomed.typname);
+    END LOOP;
+    PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
+END
+$resetd$;
+"""
+
+_COMPARE = """
+DO $resetd$
+DECLARE found bigint;
+BEGIN
+    SELECT count(*) INTO found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                        AND d.objid = c.oid AND d.deptype = 'e');
+    IF found <> {tables} THEN
+        RAISE EXCEPTION 'the dump has {tables} tables, the database % after the restore', found;
+    END IF;
+END
+$resetd$;
+COMMIT;
+"""
+
+
+async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
+    """Replace the contents of the database at `where` by the dump's.
+
+    Raises:
+        PermanentError: `backup-unproven` when the dump can't be read to its end, `backup-failed` otherwise.
+        TemporaryError: the database went away, or somebody held locks too long.
+    """
+    code, listing, errors = await run([programs["pg_restore"], "--list", str(dump)], timeout=60)
+    if code != 0:
+        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {failures.one_line(errors)}")
+    compare = _COMPARE.format(tables=len(_TABLE.findall(listing)))
+    psql = [programs["psql"], "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
+    with NamedTemporaryFile("w", encoding="utf-8", prefix="resetd-", suffix=".list") as chosen:
+        chosen.write("\n".join(line for line in listing.splitlines() if not _SUPERUSERS.search(line)) + "\n")
+        chosen.flush()
+        reader = [programs["pg_restore"], "--file=-", f"--use-list={chosen.name}", str(dump)]
+        async with (
+            running([*psql, f"--dbname={where.conninfo()}"], where, stdin=PIPE) as session,
+            running(reader, stdout=PIPE) as statements,
+        ):
+            complaints = asyncio.gather(_all_of(session.stderr), _all_of(statements.stderr))
+            try:
+                unread = not await _carry(statements, session, compare)
+                said, why_unread = await complaints
+            finally:
+                complaints.cancel()
+    if unread:
+        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {failures.one_line(why_unread)}")
+    if session.returncode != 0:
+        raise failures.of_program(where, "restore", said)
+
+
+async def _carry(
+    statements: asyncio.subprocess.Process, session: asyncio.subprocess.Process, compare: str
+) -> bool:
+    """Carry all statements over and say COMMIT; False when pg_restore broke, so that it was not said."""
+    assert statements.stdout is not None
+    read = True
+    try:
+        await _say(session, "BEGIN;\n" + _DROP_EVERYTHING)
+        while chunk := await statements.stdout.read(_CHUNK):
+            _stdin(session).write(chunk)
+            await _stdin(session).drain()
+        read = await statements.wait() == 0
+        if read:
+            await _say(session, compare)
+            _stdin(session).close()
+    except (BrokenPipeError, ConnectionResetError):
+        # psql has given up, and says why; pg_restore would wait for ever for somebody to read on.
+        if statements.returncode is None:
+            statements.kill()
+    if not read:
+        session.kill()
+    await session.wait()
+    return read
+
+
+async def _say(session: asyncio.subprocess.Process, text: str) -> None:
+    _stdin(session).write(text.encode())
+    await _stdin(session).drain()
+
+
+def _stdin(process: asyncio.subprocess.Process) -> asyncio.StreamWriter:
+    assert process.stdin is not None
+    return process.stdin
+
+
+async def _all_of(stream: asyncio.StreamReader | None) -> str:
+    assert stream is not None
+    return (await stream.read()).decode("utf-8", "replace")

@@ -1,0 +1,93 @@
+"""Connection strings as pods have them, made fit for libpq and for the daemon's place in the network."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from psycopg.conninfo import make_conninfo
+
+from daemon.ports.errors import PermanentError
+from schemas.reasons import Reason
+
+# What libpq knows and what means the same to Prisma and TypeORM. All else in a query is theirs (`schema`,
+# `connection_limit`, `pgbouncer`, ...) or names a file in the pod (`sslcert`, `sslidentity`).
+_KEPT = frozenset(
+    {"sslmode", "sslnegotiation", "channel_binding", "gssencmode", "target_session_attrs", "options", "host"}
+)
+_PORT = 5432
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a database is and who we are to it. Never shown with its password."""
+
+    host: str
+    port: int
+    user: str
+    name: str
+    password: str = field(repr=False)
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}/{self.name}"
+
+    def conninfo(self, **more: str | int) -> str:
+        """Libpq's keywords and values, without the password: fit for an argument list."""
+        known: dict[str, Any] = {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "dbname": self.name,
+        }
+        return make_conninfo(**(known | self.extra | more))
+
+    def without_secret(self, text: str) -> str:
+        """A message of the server or a program with the password taken out, should it hold it."""
+        return text.replace(self.password, "***") if self.password else text
+
+
+def address(url: str, environment: str) -> Address:
+    """Read a URL as a pod of `environment` means it.
+
+    Raises:
+        PermanentError: `database-unidentified`; the message holds no part of the URL.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port, name = parts.hostname, parts.port or _PORT, unquote(parts.path.removeprefix("/"))
+        extra = {key: value for key, value in parse_qsl(parts.query) if key in _KEPT}
+    except ValueError:
+        raise _unreadable() from None  # its message may quote the URL
+    host = extra.pop("host", None) or (unquote(host) if host else None)
+    if parts.scheme not in {"postgres", "postgresql"} or not host or not name:
+        raise _unreadable()
+    return Address(
+        host=_as_seen_from_outside(host, environment),
+        port=port,
+        user=unquote(parts.username or ""),
+        name=name,
+        password=unquote(parts.password or ""),
+        extra=extra,
+    )
+
+
+def _as_seen_from_outside(host: str, environment: str) -> str:
+    """A short name resolves only in its own namespace: `db` -> `db.qa-sandbox.svc`."""
+    if "." in host or host.startswith("/") or host == "localhost":
+        return host
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"{host}.{environment}.svc"
+    return host
+
+
+def _unreadable() -> PermanentError:
+    return PermanentError(
+        Reason.DATABASE_UNIDENTIFIED,
+        "the connection string is not a PostgreSQL URL with one host and a database",
+        hint="It has to look like postgresql://user:password@host:5432/name.",
+    )

@@ -1,0 +1,86 @@
+"""The same contract on the real server and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from daemon.adapters.memory.databases import MemoryDatabase, MemoryDatabases
+from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.ports.databases import Databases
+from sandbox.postgres import Server, start
+from sandbox.postgres.databases import create
+
+PASSWORD = "s3cret-Pa55"
+SEEN = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s
+  AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+
+
+@dataclass
+class Stand:
+    """`core` and `again` lead to one database, `other` to a second one on the same server; `silent` to nobody."""
+
+    databases: Databases
+    core: str
+    again: str
+    other: str
+    silent: str
+    sees: Callable[[str, int], Awaitable[bool]]
+    """Whether a plain role that is connected to a URL's database sees the lock of that number."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(Path(tmp_path_factory.mktemp("postgres")), "contract")
+    try:
+        create(running, ["core", "other"], PASSWORD)
+        yield running
+    finally:
+        running.discard()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def stand(request: pytest.FixtureRequest) -> Stand:
+    if request.param == "memory":
+        return _memory()
+    running: Server = request.getfixturevalue("server")
+
+    async def sees(url: str, number: int) -> bool:
+        connection = await psycopg.AsyncConnection.connect(url.partition("?")[0])
+        async with connection:
+            row = await (await connection.execute(SEEN, (number,))).fetchone()
+        return bool(row and row[0])
+
+    return Stand(
+        databases=PostgresDatabases(),
+        core=running.url("core", "fuse", PASSWORD),
+        again=running.url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
+        other=running.url("other", "fuse", PASSWORD),
+        silent=f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/core",
+        sees=sees,
+    )
+
+
+def _memory() -> Stand:
+    databases = MemoryDatabases()
+    core = databases.add("postgresql://fuse:pw@db/core", MemoryDatabase("7001", "core"))
+    databases.add("postgresql://fuse:pw@db/core?connection_limit=5", core)
+    databases.add("postgresql://fuse:pw@db/other", MemoryDatabase("7001", "other"))
+
+    async def sees(url: str, number: int) -> bool:
+        return number in databases.at(url).locks
+
+    return Stand(
+        databases=databases,
+        core="postgresql://fuse:pw@db/core",
+        again="postgresql://fuse:pw@db/core?connection_limit=5",
+        other="postgresql://fuse:pw@db/other",
+        silent=f"postgresql://fuse:{PASSWORD}@nobody/core",
+        sees=sees,
+    )

@@ -1,0 +1,63 @@
+"""What every databases port has to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.reasons import Reason
+
+from .conftest import PASSWORD, Stand
+
+ENVIRONMENT = "qa-sandbox"
+
+
+async def test_one_database_has_one_key_whatever_the_url_says_beside_it(stand: Stand) -> None:
+    core = await stand.databases.identify(stand.core, environment=ENVIRONMENT)
+    again = await stand.databases.identify(stand.again, environment=ENVIRONMENT)
+    assert core.key == again.key
+    kind, identifier, name = core.key.split("/")
+    assert (kind, name, core.name) == ("database", "core", "core")
+    assert identifier.isdigit()
+    assert core.server_version >= 160000
+    assert core.size_bytes > 0
+
+
+async def test_two_databases_of_one_server_have_two_keys(stand: Stand) -> None:
+    core = await stand.databases.identify(stand.core, environment=ENVIRONMENT)
+    other = await stand.databases.identify(stand.other, environment=ENVIRONMENT)
+    assert core.key != other.key
+    assert core.key.split("/")[1] == other.key.split("/")[1]
+
+
+async def test_a_held_lock_is_seen_in_its_own_database_only_and_only_while_it_is_held(stand: Stand) -> None:
+    async with stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as number:
+        assert 0 < number < 2**31
+        assert await stand.sees(stand.again, number)
+        assert not await stand.sees(stand.other, number)
+    assert not await stand.sees(stand.core, number)
+
+
+async def test_each_lock_has_a_number_of_its_own(stand: Stand) -> None:
+    async with (
+        stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as one,
+        stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as two,
+    ):
+        assert one != two
+
+
+async def test_a_server_that_does_not_answer_is_temporary_and_its_error_holds_no_password(
+    stand: Stand,
+) -> None:
+    with pytest.raises(TemporaryError) as raised:
+        await stand.databases.identify(stand.silent, environment=ENVIRONMENT)
+    assert raised.value.reason is Reason.DATABASE_UNREACHABLE
+    assert PASSWORD not in f"{raised.value!r} {raised.value.__cause__!r} {raised.value.__context__!r}"
+
+
+@pytest.mark.parametrize("url", ["mysql://u:s3cret-Pa55@db/core", "", "s3cret-Pa55"])
+async def test_what_is_no_postgresql_url_is_unidentified_and_not_shown(stand: Stand, url: str) -> None:
+    with pytest.raises(PermanentError) as raised:
+        await stand.databases.identify(url, environment=ENVIRONMENT)
+    assert raised.value.reason is Reason.DATABASE_UNIDENTIFIED
+    assert PASSWORD not in repr(raised.value)
