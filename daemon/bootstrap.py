@@ -7,22 +7,23 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
 from daemon.adapters.files.logs import FileLogs
-from daemon.adapters.github.repositories import GitHubRepositories, GitHubSettings
+from daemon.adapters.github.connection import Connection as GitHubConnection
+from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.deployments import ArgoGate
 from daemon.adapters.kubernetes.pods import KubernetesPods
-from daemon.adapters.postgres.backups import PostgresBackups
+from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
-from daemon.adapters.store import SqlStore, embedded_lock, migrations, open_store
-from daemon.adapters.store.publishing import StatusTopics
+from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import serve_api
@@ -39,6 +40,7 @@ from daemon.metrics import Metrics
 from daemon.outbox import Outbox
 from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports.store import StatusTopics, Store
 from daemon.settings import Settings, SettingsError
 from daemon.stages import Limits as StageLimits
 from daemon.stages import Stages
@@ -55,8 +57,10 @@ class Daemon:
     loops: dict[str, Callable[[], Awaitable[None]]]
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
     """Run the daemon until SIGTERM or SIGINT: then nothing new is started, and running commands are left alone.
+
+    `store_as` puts something in front of the state store: fault tests end the process at a chosen commit there.
 
     Raises:
         SettingsError: a setting that only `serve` needs is missing.
@@ -80,7 +84,7 @@ async def serve(settings: Settings) -> None:
                 )
             )
             topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
-            store = await stack.enter_async_context(open_store(state_url, topics))
+            store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
             daemon = _build(settings, catalog, kubernetes, store, stop)
             if settings.database_url is None:
                 # The file's lock proves that whoever held these leases is dead.
@@ -91,14 +95,14 @@ async def serve(settings: Settings) -> None:
 
 
 def _build(
-    settings: Settings, loaded: LoadedCatalog, kubernetes: Kubernetes, store: SqlStore, stop: asyncio.Event
+    settings: Settings, loaded: LoadedCatalog, kubernetes: Kubernetes, store: Store, stop: asyncio.Event
 ) -> Daemon:
     catalog, clock, metrics, owner = loaded.catalog, SystemClock(), Metrics(), new_boot_id()
     pods = KubernetesPods(kubernetes)
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(),
-        backups=PostgresBackups(_directory(settings.backups), pg_bin=settings.pg_bin),
+        backups=DirectoryBackups(_directory(settings.backups), settings.pg_bin),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
@@ -163,6 +167,31 @@ def _kafka(settings: Settings) -> Connection:
         ssl_certfile=str(settings.kafka_ssl_certfile) if settings.kafka_ssl_certfile else None,
         ssl_keyfile=str(settings.kafka_ssl_keyfile) if settings.kafka_ssl_keyfile else None,
     )
+
+
+def _github(settings: Settings) -> GitHubConnection:
+    """Raises SettingsError where it is not said whose repositories they are."""
+    if settings.github_owner is None:
+        raise SettingsError(("RESETD_GITHUB_OWNER: is needed; give the organisation of the repositories",))
+    token, key = settings.github_token, settings.github_app_private_key
+    return GitHubConnection(
+        owner=settings.github_owner,
+        api_url=settings.github_api_url,
+        token=token.get_secret_value() if token else None,
+        app_id=settings.github_app_id,
+        app_private_key=key.get_secret_value() if key else None,
+        app_installation_id=settings.github_app_installation_id,
+    )
+
+
+def _directory(backups: str) -> Path:
+    """Raises SettingsError for stores that this version can't write to."""
+    parts = urlsplit(backups)
+    if parts.scheme != "file":
+        raise SettingsError(
+            (f"RESETD_BACKUP_URL: {parts.scheme}:// is not there yet; write it like file:///backups",)
+        )
+    return Path(unquote(parts.path))
 
 
 @contextmanager

@@ -1,0 +1,131 @@
+"""The daemon as a process of its own, beside the sandbox: started, killed, started again, and asked by its API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+SERVE = ("-m", "daemon", "serve")
+_ENDED_WITHIN = 20.0
+
+
+class DaemonProcess:
+    """`resetd serve` with its state in `directory`; every start of one value uses the same state and the same port."""
+
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], *, module: Sequence[str] = SERVE
+    ) -> None:
+        self.directory = directory
+        self.log = directory / "daemon.log"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._module = tuple(module)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("RESETD_")},
+            **environment,
+            "RESETD_DATA_DIR": str(directory),
+            "RESETD_API_PORT": str(self.port),
+            "RESETD_LOG_FORMAT": "json",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its process gets; enough for the command line, too."""
+        return {**self._environment, "RESETD_URL": self.url}
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process; None when there is none."""
+        if self._process is None or self._process.poll() is not None:
+            return None
+        return self._process.pid
+
+    def start(self, **environment: str) -> None:
+        """Start it; `environment` is for this start only."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._module],
+                env={**self._environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_ready(self, *, within: float = 30.0) -> None:
+        """Until its API answers.
+
+        Raises:
+            RuntimeError: it ended, or did not answer in time; with the last lines of its log.
+        """
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            if self.pid is None:
+                raise RuntimeError(f"the daemon ended: {self.last_lines()}")
+            try:
+                if httpx.get(f"{self.url}/livez", timeout=2.0).is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError(f"the daemon did not answer within {within:g} s: {self.last_lines()}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said to it, nothing is cleaned up by it."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def wait_ended(self, *, within: float) -> int:
+        """Until it ends by itself; its exit code (negative: the signal)."""
+        if self._process is None:
+            raise RuntimeError("the daemon was not started")
+        return self._process.wait(timeout=within)
+
+    def client(self) -> httpx.Client:
+        """A client of its API with the operator's token, which the first start makes."""
+        token = (self.directory / "operator-token").read_text().strip()
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=10.0)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What the API answers, decoded.
+
+        Raises:
+            httpx.HTTPError: it does not answer, or with an error.
+        """
+        with self.client() as client:
+            return client.get(path).raise_for_status().json()
+
+    def last_lines(self, number: int = 30) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-number:])
+
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(timeout=_ENDED_WITHIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        return self._process.returncode
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
