@@ -1,0 +1,93 @@
+"""Repositories in memory: commits are numbers' hashes with parents, refs a dictionary."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.repositories import Branch, Rewound
+from schemas.reasons import Reason
+
+
+@dataclass
+class MemoryRepository:
+    """A repository. `protected` branches refuse to be forced; `parents` maps each commit to its parents."""
+
+    owner: str
+    name: str
+    default_branch: str = "main"
+    refs: dict[str, str] = field(default_factory=dict)
+    """Short name of a branch -> commit."""
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
+    warnings: tuple[str, ...] = ()
+
+    def push(self, branch: str, *, merging: str | None = None) -> str:
+        """Commit on a branch; a new branch starts with no parent. `merging` is another branch as second parent."""
+        tips = [self.refs[one] for one in (branch, merging) if one is not None and one in self.refs]
+        sha = hashlib.sha1(f"{self.name}/{len(self.parents)}".encode(), usedforsecurity=False).hexdigest()
+        self.parents[sha] = tuple(tips)
+        self.refs[branch] = sha
+        return sha
+
+    def roots(self, sha: str) -> set[str]:
+        """All commits without parents that `sha` descends from."""
+        waiting, seen = [sha], {sha}
+        while waiting:
+            new = [parent for parent in self.parents[waiting.pop()] if parent not in seen]
+            seen.update(new)
+            waiting += new
+        return {one for one in seen if not self.parents[one]}
+
+
+class MemoryRepositories:
+    """`daemon.ports.repositories.Repositories`. `down` is an outage; `lose_answers` that many calls act in silence."""
+
+    def __init__(self, owner: str = "fuse") -> None:
+        self.owner = owner
+        self.down = False
+        self.lose_answers = 0
+        self._repositories: dict[str, MemoryRepository] = {}
+
+    def make(self, name: str) -> MemoryRepository:
+        """The repository of that name, made empty if it is new."""
+        return self._repositories.setdefault(name, MemoryRepository(self.owner, name))
+
+    async def read(self, repository: str, branch: str | None) -> Branch:
+        """See the port."""
+        found = self._find(repository)
+        name = branch or found.default_branch
+        if name not in found.refs:
+            raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{repository} has no branch {name}")
+        head = found.refs[name]
+        roots = found.roots(head)
+        if len(roots) != 1:
+            raise PermanentError(
+                Reason.REPOSITORY_UNIDENTIFIED,
+                f"{repository}: {head} descends from {len(roots)} root commits",
+            )
+        return Branch(repository, self.owner, name, head, roots.pop(), found.warnings)
+
+    async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
+        """See the port."""
+        found = self._find(branch.repository)
+        head, backup = found.refs.get(branch.branch), found.refs.get(backup_branch)
+        if backup is not None and head == to:
+            return Rewound(before=backup, after=to, backup_branch=backup_branch, already=backup == to)
+        if backup is not None or head != branch.head:
+            raise PermanentError(Reason.REPOSITORY_MOVED, f"{branch.branch} is at {head}")
+        if to not in found.parents or (head != to and branch.branch in found.protected):
+            raise PermanentError(Reason.REPOSITORY_REFUSED, f"a rule of {branch.branch} refuses it")
+        found.refs |= {backup_branch: branch.head, branch.branch: to}
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, "the answer was lost")
+        return Rewound(before=branch.head, after=to, backup_branch=backup_branch, already=branch.head == to)
+
+    def _find(self, repository: str) -> MemoryRepository:
+        if self.down:
+            raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, "the hub is down")
+        if repository not in self._repositories:
+            raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"there is no {repository}")
+        return self._repositories[repository]

@@ -1,0 +1,121 @@
+"""What the sandbox itself asks of its GitHub: push as a person would, protect a branch, break things. No token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.github.access import CONTROL
+from sandbox.github.git import NOTHING, RefUpdate
+from sandbox.github.hub import Fault, PullRequest, Repository
+from sandbox.github.rest import HUB
+
+_AT = CONTROL + "/repos/{owner}/{repo}"
+
+
+def _repository(request: web.Request) -> Repository:
+    found = request.app[HUB].find(request.match_info["owner"], request.match_info["repo"])
+    if found is None:
+        raise web.HTTPNotFound
+    return found
+
+
+async def make(request: web.Request) -> web.Response:
+    """PUT: the repository, empty if it is new."""
+    made = request.app[HUB].make(request.match_info["owner"], request.match_info["repo"])
+    return web.json_response({"id": made.node_id})
+
+
+async def push(request: web.Request) -> web.Response:
+    """POST commits: `{branch, message, files}`; answers the commit's sha."""
+    body = await request.json()
+    sha = _repository(request).push(
+        body.get("branch", "main"), body.get("message", "Change"), body.get("files", {})
+    )
+    return web.json_response({"sha": sha})
+
+
+async def merge(request: web.Request) -> web.Response:
+    """POST merges: `{branch, head}`: a commit with two parents, whatever they have in common."""
+    body, of = await request.json(), _repository(request)
+    name = f"refs/heads/{body['branch']}"
+    ours, theirs = of.git.ref(name), of.git.ref(f"refs/heads/{body['head']}")
+    if ours is None or theirs is None:
+        raise web.HTTPNotFound
+    at = max(of.git.read(ours).at, of.git.read(theirs).at)
+    sha = of.git.commit(of.git.files(ours), parents=[ours, theirs], message="Merge", at=at)
+    of.git.update([RefUpdate(name, sha, before=ours)])
+    return web.json_response({"sha": sha})
+
+
+async def put_ref(request: web.Request) -> web.Response:
+    """PUT refs/{ref}: `{sha}`, past all rules; an empty sha deletes it."""
+    body, name = await request.json(), f"refs/{request.match_info['ref']}"
+    _repository(request).git.update([RefUpdate(name, body["sha"] or NOTHING, force=True)])
+    return web.json_response({})
+
+
+async def refs(request: web.Request) -> web.Response:
+    """GET refs: all, by full name."""
+    return web.json_response(_repository(request).git.refs())
+
+
+async def protect(request: web.Request) -> web.Response:
+    """PUT rules/{branch}: a list such as `[{"type": "non_fast_forward"}]`; an empty one ends the protection."""
+    of = _repository(request)
+    of.notes.rules[request.match_info["branch"]] = [_rule(of, rule) for rule in await request.json()]
+    of.keep()
+    return web.json_response({})
+
+
+def _rule(of: Repository, rule: dict[str, Any]) -> dict[str, Any]:
+    source = {"ruleset_source_type": "Repository", "ruleset_source": f"{of.owner}/{of.name}", "ruleset_id": 1}
+    return {**rule, **source}
+
+
+async def open_pull(request: web.Request) -> web.Response:
+    """POST pulls: `{title, head, base}`."""
+    body, of = await request.json(), _repository(request)
+    pull = PullRequest(len(of.notes.pulls) + 1, body["title"], body["head"], body.get("base", "main"))
+    of.notes.pulls.append(pull)
+    of.keep()
+    return web.json_response({"number": pull.number})
+
+
+async def add_fault(request: web.Request) -> web.Response:
+    """POST faults: the fields of `hub.Fault`."""
+    request.app[HUB].faults.append(Fault(**await request.json()))
+    return web.json_response({})
+
+
+async def clear_faults(request: web.Request) -> web.Response:
+    """DELETE faults."""
+    request.app[HUB].faults.clear()
+    return web.json_response({})
+
+
+async def requests(request: web.Request) -> web.Response:
+    """GET requests: `METHOD PATH` of all calls to the API so far."""
+    return web.json_response(request.app[HUB].requests)
+
+
+async def register_app(request: web.Request) -> web.Response:
+    """PUT apps/{id}: `{publicKey}` (PEM) of a GitHub App."""
+    request.app[HUB].app_keys[request.match_info["id"]] = (await request.json())["publicKey"]
+    return web.json_response({})
+
+
+ROUTES = (
+    web.put(_AT, make),
+    web.post(_AT + "/commits", push),
+    web.post(_AT + "/merges", merge),
+    web.get(_AT + "/refs", refs),
+    web.put(_AT + "/refs/{ref:.+}", put_ref),
+    web.put(_AT + "/rules/{branch:.+}", protect),
+    web.post(_AT + "/pulls", open_pull),
+    web.post(CONTROL + "/faults", add_fault),
+    web.delete(CONTROL + "/faults", clear_faults),
+    web.get(CONTROL + "/requests", requests),
+    web.put(CONTROL + "/apps/{id}", register_app),
+)

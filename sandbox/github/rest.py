@@ -1,0 +1,216 @@
+"""The REST calls, under the paths that api.github.com has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.github.answers import Answers
+from sandbox.github.git import NOTHING, RefError, RefUpdate
+from sandbox.github.hub import Hub, Repository
+
+HUB = web.AppKey("HUB", Hub)
+
+_DOCUMENTATION = "https://docs.github.com/rest"
+_MOST_A_PAGE = 100
+
+
+def problem(status: int, message: str) -> web.Response:
+    """An error as GitHub words it."""
+    body = {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)}
+    return web.json_response(body, status=status)
+
+
+def refuse(status: int, message: str) -> web.HTTPException:
+    """The same, to raise."""
+    answer = problem(status, message)
+    error: type[web.HTTPException] = {
+        404: web.HTTPNotFound,
+        409: web.HTTPConflict,
+        422: web.HTTPUnprocessableEntity,
+    }[status]
+    return error(text=answer.text, content_type="application/json")
+
+
+def answers(request: web.Request) -> Answers:
+    """Answers with links to where this request came in."""
+    return Answers(f"{request.scheme}://{request.host}")
+
+
+def _repository(request: web.Request) -> Repository:
+    found = request.app[HUB].find(request.match_info["owner"], request.match_info["repo"])
+    if found is None:
+        raise refuse(404, "Not Found")
+    return found
+
+
+def _page(request: web.Request, items: Sequence[Any]) -> web.Response:
+    """One page, with the Link header that leads on."""
+    size = min(int(request.query.get("per_page", "30")), _MOST_A_PAGE)
+    number = max(int(request.query.get("page", "1")), 1)
+    last = max(-(-len(items) // size), 1)
+    targets: dict[str, int] = {}
+    if number < last:
+        targets |= {"next": number + 1, "last": last}
+    if number > 1:
+        targets |= {"first": 1, "prev": number - 1}
+    url = request.url.with_scheme(request.scheme)
+    link = ", ".join(
+        f'<{url.update_query(page=str(page), per_page=str(size))}>; rel="{rel}"'
+        for rel, page in targets.items()
+    )
+    return web.json_response(
+        list(items[(number - 1) * size : number * size]), headers={"Link": link} if link else {}
+    )
+
+
+async def get_repository(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}."""
+    return web.json_response(answers(request).repository(_repository(request)))
+
+
+async def list_branches(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/branches."""
+    of = _repository(request)
+    heads = {name.removeprefix("refs/heads/"): sha for name, sha in of.git.refs("refs/heads/").items()}
+    return _page(request, [answers(request).short_branch(of, name, sha) for name, sha in heads.items()])
+
+
+async def get_branch(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/branches/{branch}."""
+    of, name = _repository(request), request.match_info["branch"]
+    sha = of.git.ref(f"refs/heads/{name}")
+    if sha is None:
+        return problem(404, "Branch not found")
+    return web.json_response(answers(request).branch(of, name, sha))
+
+
+async def get_ref(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/git/ref/{ref}: exactly that one."""
+    of, name = _repository(request), f"refs/{request.match_info['ref']}"
+    if not of.git.refs():
+        return problem(409, "Git Repository is empty.")
+    sha = of.git.ref(name)
+    if sha is None:
+        return problem(404, "Not Found")
+    return web.json_response(answers(request).ref(of, name, sha))
+
+
+async def matching_refs(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/git/matching-refs/{ref}: all that begin so."""
+    of = _repository(request)
+    refs = of.git.refs(f"refs/{request.match_info['ref']}")
+    return _page(request, [answers(request).ref(of, name, sha) for name, sha in refs.items()])
+
+
+async def create_ref(request: web.Request) -> web.Response:
+    """POST /repos/{owner}/{repo}/git/refs."""
+    of, body = _repository(request), await _body(request)
+    name, sha = str(body.get("ref", "")), str(body.get("sha", ""))
+    if not name.startswith("refs/") or name.count("/") < 2:  # noqa: PLR2004 - refs, kind, name
+        return problem(422, "Reference name must start with 'refs/' and contain at least two slashes.")
+    if of.git.ref(name) is not None:
+        return problem(422, "Reference already exists")
+    return _updated(request, of, RefUpdate(name, sha, before=NOTHING), status=201)
+
+
+async def update_ref(request: web.Request) -> web.Response:
+    """PATCH /repos/{owner}/{repo}/git/refs/{ref}."""
+    of, body = _repository(request), await _body(request)
+    name = f"refs/{request.match_info['ref']}"
+    if of.git.ref(name) is None:
+        return problem(422, "Reference does not exist")
+    return _updated(
+        request, of, RefUpdate(name, str(body.get("sha", "")), force=bool(body.get("force"))), status=200
+    )
+
+
+async def delete_ref(request: web.Request) -> web.Response:
+    """DELETE /repos/{owner}/{repo}/git/refs/{ref}."""
+    of = _repository(request)
+    try:
+        of.update([RefUpdate(f"refs/{request.match_info['ref']}", NOTHING)])
+    except RefError as error:
+        return problem(422, str(error))
+    return web.Response(status=204)
+
+
+async def list_commits(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/commits?sha=."""
+    of = _repository(request)
+    if not of.git.refs():
+        return problem(409, "Git Repository is empty.")
+    start = request.query.get("sha", of.git.default_branch)
+    sha = of.git.ref(f"refs/heads/{start}") or start
+    try:
+        commits = list(of.git.history(sha))
+    except KeyError:
+        return problem(404, "Not Found")
+    return _page(request, [answers(request).commit(of, commit) for commit in commits])
+
+
+async def get_git_commit(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/git/commits/{sha}."""
+    of = _repository(request)
+    try:
+        commit = of.git.read(request.match_info["sha"])
+    except KeyError:
+        return problem(404, "Not Found")
+    return web.json_response(answers(request).git_commit(of, commit))
+
+
+async def branch_rules(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/rules/branches/{branch}: those that are in force, also for a branch not made yet."""
+    return _page(request, _repository(request).notes.rules.get(request.match_info["branch"], []))
+
+
+async def list_pulls(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/pulls?base=: open ones."""
+    of, base = _repository(request), request.query.get("base")
+    pulls = [pull for pull in of.notes.pulls if base in {None, pull.base}]
+    return _page(request, [answers(request).pull(of, pull) for pull in pulls])
+
+
+async def list_tags(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/tags."""
+    of = _repository(request)
+    tags = {name.removeprefix("refs/tags/"): sha for name, sha in of.git.refs("refs/tags/").items()}
+    return _page(request, [answers(request).tag(of, name, sha) for name, sha in tags.items()])
+
+
+def _updated(request: web.Request, of: Repository, update: RefUpdate, *, status: int) -> web.Response:
+    try:
+        of.update([update])
+    except RefError as error:
+        return problem(422, str(error))
+    return web.json_response(answers(request).ref(of, update.name, update.after), status=status)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except json.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise refuse(422, "Problems parsing JSON")
+    return body
+
+
+ROUTES = (
+    web.get("/repos/{owner}/{repo}", get_repository),
+    web.get("/repos/{owner}/{repo}/branches", list_branches),
+    web.get("/repos/{owner}/{repo}/branches/{branch:.+}", get_branch),
+    web.get("/repos/{owner}/{repo}/git/ref/{ref:.+}", get_ref),
+    web.get("/repos/{owner}/{repo}/git/matching-refs/{ref:.*}", matching_refs),
+    web.post("/repos/{owner}/{repo}/git/refs", create_ref),
+    web.patch("/repos/{owner}/{repo}/git/refs/{ref:.+}", update_ref),
+    web.delete("/repos/{owner}/{repo}/git/refs/{ref:.+}", delete_ref),
+    web.get("/repos/{owner}/{repo}/commits", list_commits),
+    web.get("/repos/{owner}/{repo}/git/commits/{sha}", get_git_commit),
+    web.get("/repos/{owner}/{repo}/rules/branches/{branch:.+}", branch_rules),
+    web.get("/repos/{owner}/{repo}/pulls", list_pulls),
+    web.get("/repos/{owner}/{repo}/tags", list_tags),
+)

@@ -1,0 +1,102 @@
+"""The hubs that the tests of this folder run on, seen from the people who push to them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import httpx
+
+from daemon.adapters.github.connection import Connection
+from daemon.adapters.github.repositories import GitHubRepositories
+from daemon.adapters.memory.repositories import MemoryRepositories
+from daemon.ports.repositories import Repositories
+
+
+class Stand(Protocol):
+    """A hub with a repository of this test's own, empty."""
+
+    name: str
+
+    @property
+    def port(self) -> Repositories: ...
+
+    async def push(self, branch: str = "main") -> str: ...
+
+    async def merge(self, branch: str, other: str) -> str: ...
+
+    async def refs(self) -> dict[str, str]: ...
+
+    async def protect(self, branch: str) -> None: ...
+
+    async def lose_the_answer_of_a_rewinding(self) -> None: ...
+
+
+class MemoryStand:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port: MemoryRepositories = MemoryRepositories()
+        self._repository = self.port.make(name)
+
+    async def push(self, branch: str = "main") -> str:
+        return self._repository.push(branch)
+
+    async def merge(self, branch: str, other: str) -> str:
+        return self._repository.push(branch, merging=other)
+
+    async def refs(self) -> dict[str, str]:
+        return dict(self._repository.refs)
+
+    async def protect(self, branch: str) -> None:
+        self._repository.protected.add(branch)
+
+    async def lose_the_answer_of_a_rewinding(self) -> None:
+        self.port.lose_answers = 1
+
+
+class GitHubStand:
+    def __init__(self, hub: dict[str, str], name: str) -> None:
+        self.name = name
+        self.hub = hub
+        self.connection = Connection(
+            owner=hub["owner"],
+            api_url=hub["url"],
+            token=hub["token"],
+            request_timeout=3,
+            operation_timeout=20,
+        )
+        self.port: GitHubRepositories = GitHubRepositories(self.connection)
+        self.control("PUT", "")
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        answer = httpx.request(
+            method, f"{self.hub['url']}/_sandbox/repos/{self.hub['owner']}/{self.name}{path}", json=body
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def fault(self, **fault: object) -> None:
+        httpx.post(f"{self.hub['url']}/_sandbox/faults", json=fault).raise_for_status()
+
+    def register_app(self, number: int, public_key: str) -> None:
+        url = f"{self.hub['url']}/_sandbox/apps/{number}"
+        httpx.put(url, json={"publicKey": public_key}).raise_for_status()
+
+    async def push(self, branch: str = "main") -> str:
+        sha: str = self.control("POST", "/commits", {"branch": branch, "files": {"a": branch}})["sha"]
+        return sha
+
+    async def merge(self, branch: str, other: str) -> str:
+        sha: str = self.control("POST", "/merges", {"branch": branch, "head": other})["sha"]
+        return sha
+
+    async def refs(self) -> dict[str, str]:
+        found: dict[str, str] = self.control("GET", "/refs")
+        return {name.removeprefix("refs/heads/"): sha for name, sha in found.items() if "/heads/" in name}
+
+    async def protect(self, branch: str) -> None:
+        self.control("PUT", f"/rules/{branch}", [{"type": "non_fast_forward"}])
+
+    async def lose_the_answer_of_a_rewinding(self) -> None:
+        # The first /graphql asks for the repository's id, the second is the mutation; so is its retry.
+        self.fault(match="POST /graphql", action="delay", times=1, seconds=0)
+        self.fault(match="POST /graphql", action="drop-after", times=1)
