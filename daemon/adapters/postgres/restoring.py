@@ -20,6 +20,9 @@ from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
 _CHUNK = 65536
+_HEAD = 2048
+# Programs from version 17 on say it at the head of every script; older servers do not know it, and 0 is the default.
+_TOO_NEW = b"SET transaction_timeout = 0;\n"
 _TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
 # A plain owner may not say these, and they are so anyway.
 _SUPERUSERS = re.compile(r" COMMENT - (EXTENSION|SCHEMA public) ")
@@ -127,6 +130,7 @@ async def _carry(
     read = True
     try:
         await _say(session, "BEGIN;\n" + _DROP_EVERYTHING)
+        _stdin(session).write((await _head(statements.stdout)).replace(_TOO_NEW, b""))
         while chunk := await statements.stdout.read(_CHUNK):
             _stdin(session).write(chunk)
             await _stdin(session).drain()
@@ -142,6 +146,13 @@ async def _carry(
         session.kill()
     await session.wait()
     return read
+
+
+async def _head(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readexactly(_HEAD)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
 
 
 async def _say(session: asyncio.subprocess.Process, text: str) -> None:

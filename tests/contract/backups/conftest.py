@@ -1,0 +1,139 @@
+"""The same contract on a real server with PostgreSQL's programs, and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.ports.databases import Backups, Databases
+from sandbox.postgres import Server, start
+from sandbox.postgres.databases import create
+
+PASSWORD = "s3cret-Pa55"
+ENVIRONMENT = "qa-sandbox"
+FILL = """
+DROP SCHEMA IF EXISTS side CASCADE;
+DROP TABLE IF EXISTS people, later CASCADE;
+DROP TYPE IF EXISTS mood;
+CREATE TYPE mood AS ENUM ('fine', 'tired');
+CREATE SCHEMA side;
+CREATE TABLE side.notes (id int PRIMARY KEY);
+CREATE TABLE people (id serial PRIMARY KEY, name text NOT NULL, mood mood);
+COMMENT ON TABLE people IS 'kept';
+INSERT INTO people (name, mood) SELECT 'person ' || md5(n::text), 'fine' FROM generate_series(1, 2000) n;
+"""
+CHANGE = """
+ALTER TABLE people DROP COLUMN mood;
+DROP TYPE mood;
+TRUNCATE people;
+DROP SCHEMA side CASCADE;
+CREATE TABLE later (person int);
+"""
+
+
+@dataclass
+class Stand:
+    """A database with contents, and ways to change and compare them and to hurt the store."""
+
+    backups: Backups
+    databases: Databases
+    url: str
+    change: Callable[[], Awaitable[None]]
+    contents: Callable[[], Awaitable[object]]
+    cut: Callable[[str], None]
+    """Cut a stored dump to a third."""
+    stored: Callable[[], set[str]]
+    """Paths of everything in the store that looks like a dump."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(Path(tmp_path_factory.mktemp("postgres")), "contract")
+    try:
+        create(running, ["core"], PASSWORD)
+        yield running
+    finally:
+        running.discard()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """Of a database with fresh contents."""
+    url = server.url("core", "fuse", PASSWORD)
+    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+        connection.execute(FILL)
+    return url
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
+    if request.param == "memory":
+        return _memory()
+    url: str = request.getfixturevalue("url")
+    root = tmp_path / "backups"
+
+    async def change() -> None:
+        async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+            await connection.execute(CHANGE)
+
+    async def contents() -> object:
+        return await contents_of(url)
+
+    def cut(path: str) -> None:
+        whole = (root / path).read_bytes()
+        (root / path).write_bytes(whole[: len(whole) // 3])
+
+    return Stand(
+        backups=DirectoryBackups(root),
+        databases=PostgresDatabases(),
+        url=url,
+        change=change,
+        contents=contents,
+        cut=cut,
+        stored=lambda: {str(one.relative_to(root)) for one in root.rglob("*.dump")},
+    )
+
+
+async def contents_of(url: str) -> object:
+    """Tables with their comments, and all rows of `people`."""
+    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+        tables = await connection.execute(
+            "SELECT n.nspname, c.relname, obj_description(c.oid) FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind = 'r' AND n.nspname IN ('public', 'side') ORDER BY 1, 2"
+        )
+        rows = await connection.execute("SELECT p::text FROM people p ORDER BY id")
+        return await tables.fetchall(), await rows.fetchall()
+
+
+def _memory() -> Stand:
+    databases = MemoryDatabases()
+    url = "postgresql://fuse:pw@db/core"
+    database = databases.add(url, MemoryDatabase("7001", "core", {"people": ["ann", "bob"]}))
+    backups = MemoryBackups(databases)
+
+    async def change() -> None:
+        database.tables = {"later": []}
+
+    async def contents() -> object:
+        return dict(database.tables)
+
+    def cut(path: str) -> None:
+        backups.files[path] = backups.files[path][: len(backups.files[path]) // 3]
+
+    return Stand(
+        backups=backups,
+        databases=databases,
+        url=url,
+        change=change,
+        contents=contents,
+        cut=cut,
+        stored=lambda: set(backups.files),
+    )
