@@ -1,8 +1,8 @@
 """`python -m sandbox.kubernetes`: the Kubernetes API double as a process.
 
-Prints one JSON line once it serves: `{"ready": true, "pid", "port", "url", "kubeconfig", "namespaces", "environments"}`.
-Started again on the same directory it takes the same port, tokens and objects, and finds its containers. SIGTERM ends it and
-every container; so does the end of the process `--life-pid`.
+Prints one JSON line once it serves: `{"ready": true, "pid": ..., "port": ..., "url": ..., "kubeconfig": PATH,
+"namespaces": BOOL, "environments": [...]}`. Started again on the same directory it takes the same port, tokens and
+objects, and finds its containers. SIGTERM ends it and every container; so does the end of the process `--life-pid`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any
 
 from sandbox.kubernetes import statuses
 from sandbox.kubernetes.kinds import DEPLOYMENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Kind
@@ -24,6 +23,11 @@ RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
     "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+POD_UPDATES = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 IMMUTABLE = "field is immutable"
 Cause = tuple[str, str, str]
@@ -102,16 +106,7 @@ def check_update(kind: Kind, before: Object, after: Object) -> None:
     causes: list[Cause] = []
     old, new = before.get("spec") or {}, after.get("spec") or {}
     if kind is PODS and _fixed(old) != _fixed(new):
-        causes.append(
-            (
-                "FieldValueForbidden",
-                "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-                "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
-                "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-                "previously negative)",
-                "spec",
-            )
-        )
+        causes.append(("FieldValueForbidden", f"Forbidden: {POD_UPDATES}", "spec"))
     if kind is DEPLOYMENTS:
         causes += _deployment_causes(new)
         if old["selector"] != new.get("selector"):
@@ -130,7 +125,7 @@ def _fixed(spec: Object) -> Object:
     return spec
 
 
-def _go(value: Any) -> str:
+def _go(value: object) -> str:
     return str(value).replace("'", '"')
 
 
@@ -142,9 +137,8 @@ def _pod_causes(spec: Object, at: str) -> list[Cause]:
     names: set[str] = set()
     for number, container in enumerate(containers):
         place = f"{at}.containers[{number}]"
-        for field in ("name", "image"):
-            if not container.get(field):
-                causes.append((REQUIRED, "Required value", f"{place}.{field}"))
+        empty = [field for field in ("name", "image") if not container.get(field)]
+        causes += [(REQUIRED, "Required value", f"{place}.{field}") for field in empty]
         name = container.get("name", "")
         if name in names:
             causes.append(("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{place}.name"))

@@ -36,7 +36,7 @@ class ArgoCD:
 
     def reconcile(self) -> None:
         """Looks at every Application once."""
-        for application in list(self.objects.list(APPLICATIONS)):
+        for application in list(self.objects.every(APPLICATIONS)):
             annotations = application["metadata"].get("annotations") or {}
             if annotations.get(SKIP_ANNOTATION) != "true":
                 self._look(application)
@@ -48,15 +48,15 @@ class ArgoCD:
         there = self.objects.find(NAMESPACES, "", namespace)
         usable = there is not None and "deletionTimestamp" not in there["metadata"]
         asked = application.get("operation")
-        automated = (spec.get("syncPolicy") or {}).get("automated")
+        automated: Object | None = (spec.get("syncPolicy") or {}).get("automated")
         drift = self._drift(namespace, manifests, spec)
         fresh = (application.get("status") or {}).get("sync", {}).get("revision") != revision
-        due = drift and automated is not None and automated.get("enabled", True)
-        if due and not fresh:
-            since = self._drifting.setdefault(name, self.clock())
-            due = bool(automated.get("selfHeal")) and self.clock() - since >= SELF_HEAL
-        elif not drift:
+        due = False
+        if not drift:
             self._drifting.pop(name, None)
+        elif automated is not None and automated.get("enabled", True):
+            since = self._drifting.setdefault(name, self.clock())
+            due = fresh or (bool(automated.get("selfHeal")) and self.clock() - since >= SELF_HEAL)
         operation = None
         if usable and (due or asked):
             operation = self._sync(namespace, manifests, revision, asked)

@@ -1,9 +1,9 @@
 """A container: one process tree under `init`, in namespaces of its own, found again after a restart of the server.
 
-Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, the working directory), the
-init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. So the directory is the record, and the API server
-may be killed at any instant. A container ends with the process behind `life` (a pidfd that PID 1 holds), so that nothing
-is left behind when the whole sandbox was killed.
+Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, the working
+directory), the init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. So the directory is the record,
+and the API server may be killed at any instant. A container ends with the process behind `life` (a pidfd that PID 1
+holds), so that nothing is left behind when the whole sandbox was killed.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def namespaces_mode() -> str:
     return "none"
 
 
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 async def gone(pid: int, ticks: int) -> None:
     """Waits until that very process has ended; it need not be a child of ours."""
     try:
@@ -63,7 +68,7 @@ async def gone(pid: int, ticks: int) -> None:
         if start_ticks(pid) == ticks:
             loop = asyncio.get_running_loop()
             ended: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+            loop.add_reader(descriptor, _resolve, ended)
             try:
                 await ended
             finally:

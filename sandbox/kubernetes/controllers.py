@@ -15,26 +15,35 @@ TICK = 0.5
 async def run(objects: Objects, argocd: ArgoCD) -> None:
     """Serves for ever."""
     queue = objects.subscribe()
+    clock = asyncio.get_running_loop().time
+    look = clock()
     try:
-        touched = {one["metadata"]["name"] for one in objects.list(NAMESPACES)}
+        touched = {one["metadata"]["name"] for one in objects.every(NAMESPACES)}
         while True:
             environments.default_account(objects)
             for namespace in sorted(touched):
                 workloads.reconcile(objects, namespace)
             deletion.empty_namespaces(objects)
-            touched = await _next(queue, argocd)
+            if clock() >= look:
+                argocd.reconcile()
+                look = clock() + TICK
+            touched = _namespaces(await _changes(queue, max(0.0, look - clock())))
     finally:
         objects.unsubscribe(queue)
 
 
-async def _next(queue: asyncio.Queue[Change], argocd: ArgoCD) -> set[str]:
-    """The namespaces of the changes that came, at the earliest when there is one or ArgoCD's time has come."""
+async def _changes(queue: asyncio.Queue[Change], patience: float) -> list[Change]:
+    """What changed, waiting no longer than `patience` seconds for the first change."""
     changes = []
     try:
-        changes.append(await asyncio.wait_for(queue.get(), TICK))
+        changes.append(await asyncio.wait_for(queue.get(), patience))
     except TimeoutError:
-        argocd.reconcile()
+        return []
     while not queue.empty():
         changes.append(queue.get_nowait())
+    return changes
+
+
+def _namespaces(changes: list[Change]) -> set[str]:
     relevant = [change for change in changes if change.kind is not APPLICATIONS]
     return {change.latest["metadata"].get("namespace", "") for change in relevant} - {""}

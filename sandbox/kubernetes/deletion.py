@@ -74,7 +74,7 @@ def _set_free(objects: Objects, owner: Object) -> None:
     """Takes the owner out of what it owns (propagationPolicy Orphan)."""
     uid = owner["metadata"]["uid"]
     for kind in KINDS:
-        for one in list(objects.list(kind, owner["metadata"].get("namespace", ""))):
+        for one in list(objects.every(kind, owner["metadata"].get("namespace", ""))):
             meta = one["metadata"]
             kept = [r for r in meta.get("ownerReferences") or [] if r["uid"] != uid]
             if len(kept) != len(meta.get("ownerReferences") or []):
@@ -87,9 +87,9 @@ def _set_free(objects: Objects, owner: Object) -> None:
 
 def collect_orphans(objects: Objects, namespace: str) -> None:
     """Deletes what is owned by a Deployment or ReplicaSet that is gone."""
-    uids = {one["metadata"]["uid"] for kind in OWNERS for one in objects.list(kind, namespace)}
+    uids = {one["metadata"]["uid"] for kind in OWNERS for one in objects.every(kind, namespace)}
     for kind in (REPLICA_SETS, PODS):
-        for one in list(objects.list(kind, namespace)):
+        for one in list(objects.every(kind, namespace)):
             owners = one["metadata"].get("ownerReferences") or []
             ours = [r for r in owners if r.get("kind") in {"Deployment", "ReplicaSet"}]
             going = "deletionTimestamp" in one["metadata"]
@@ -99,13 +99,13 @@ def collect_orphans(objects: Objects, namespace: str) -> None:
 
 def empty_namespaces(objects: Objects) -> None:
     """Deletes what is in a namespace that is Terminating, and the namespace once it is empty."""
-    for namespace in list(objects.list(NAMESPACES)):
+    for namespace in list(objects.every(NAMESPACES)):
         if "deletionTimestamp" not in namespace["metadata"]:
             continue
         name = namespace["metadata"]["name"]
         left = False
         for kind in KINDS:
-            for one in list(objects.list(kind, name)) if kind.namespaced else []:
+            for one in list(objects.every(kind, name)) if kind.namespaced else []:
                 left = True
                 if "deletionTimestamp" not in one["metadata"]:
                     delete(objects, kind, one)

@@ -1,7 +1,7 @@
 """The namespaces of the fleet, and what git says should run in each.
 
-An environment is provisioned as the real pipeline does it: a namespace and an ArgoCD Application; the Deployments are made
-by ArgoCD's first sync, from the manifests. "Git" is DIRECTORY/git/ENVIRONMENT.json, read anew at each look.
+An environment is provisioned as the real pipeline does it: a namespace and an ArgoCD Application; the Deployments are
+made by ArgoCD's first sync, from the manifests. "Git" is DIRECTORY/git/ENVIRONMENT.json, read anew at each look.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Environments:
 
 def default_account(objects: Objects) -> None:
     """Every living namespace gets its ServiceAccount `default`."""
-    for namespace in list(objects.list(NAMESPACES)):
+    for namespace in list(objects.every(NAMESPACES)):
         meta = namespace["metadata"]
         if "deletionTimestamp" in meta or objects.find(SERVICE_ACCOUNTS, meta["name"], "default"):
             continue

@@ -1,9 +1,9 @@
 """pods/exec over WebSocket, subprotocols v4.channel.k8s.io and v5.channel.k8s.io.
 
-As with a real kubelet and runc: the command is a session of its own in the container; it lives on when the stream is cut
-or the API server is killed, and then blocks in write once its pipe is full, because the pipe keeps a reader (the command
-itself: its end is opened for both directions). Only a polite close on v5 lets its output be drained. A program that cannot
-start is an InternalError without an ExitCode; everything is told by a v1.Status on channel 3 before the close.
+As with a real kubelet and runc: the command is a session of its own in the container; it lives on when the stream is
+cut or the API server is killed, and then blocks in write once its pipe is full, because the pipe keeps a reader (the
+command itself: its end is opened for both directions). Only a polite close on v5 lets its output be drained. A program
+that cannot start is an InternalError without an ExitCode; all is told by a v1.Status on channel 3 before the close.
 Left out: SPDY, and a terminal (`tty` merges stderr into stdout and is no terminal).
 """
 
@@ -16,8 +16,9 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.kubernetes import podspecs, statuses
 from sandbox.kubernetes.containers import Container, Runtime, gone, start_ticks
@@ -198,7 +199,8 @@ class _Stream:
         receiver = asyncio.create_task(self._receive(process))
         over = asyncio.gather(exit_code, *pumps)
         try:
-            await asyncio.wait({over, receiver}, return_when="FIRST_COMPLETED")
+            both: set[asyncio.Future[Any]] = {over, receiver}
+            await asyncio.wait(both, return_when="FIRST_COMPLETED")
             if over.done() and not over.exception():
                 await self.finish(_ended(command, exit_code.result()))
         finally:
@@ -226,7 +228,7 @@ class _Stream:
                         await writer.drain()
                 elif channel == CLOSE_CHANNEL and self._v5 and data == bytes([STDIN]):
                     writer.close()
-            self._polite = self._socket.close_code == 1000
+            self._polite = self._socket.close_code == WSCloseCode.OK
         finally:
             if writer is not None:
                 writer.close()

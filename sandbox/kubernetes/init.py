@@ -20,6 +20,7 @@ import time
 from typing import Any, NoReturn
 
 Spec = dict[str, Any]
+LONGEST_LINE = 16384
 
 
 def write(path: str, text: str) -> None:
@@ -30,7 +31,7 @@ def write(path: str, text: str) -> None:
 
 
 def mount(spec: Spec, *arguments: str) -> None:
-    """Runs mount(8); an error ends the container, with its text in the log."""
+    """One call of the program; an error ends the container, with its text in the log."""
     program = spec["mount"]
     _, status = os.waitpid(os.posix_spawn(program, [program, *arguments], {}), 0)
     if status:
@@ -75,7 +76,7 @@ class Log:
         """Takes what was read; the last line without an end is written when the stream ends."""
         *lines, rest = (self._rest[stream] + data).split(b"\n")
         entries = [(line, b"F") for line in lines]
-        if (ended and rest) or len(rest) > 16384:
+        if (ended and rest) or len(rest) > LONGEST_LINE:
             entries.append((rest, b"P"))
             rest = b""
         self._rest[stream] = rest
@@ -186,7 +187,7 @@ def main() -> NoReturn:
         spec: Spec = json.load(file)
     os.setsid()
     if spec["life"] is not None:
-        os.set_inheritable(spec["life"], False)
+        os.set_inheritable(spec["life"], False)  # noqa: FBT003 - takes no keyword
     log = Log(spec["log"])
     wake, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wake_write)

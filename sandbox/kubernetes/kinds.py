@@ -71,19 +71,32 @@ class Target:
 
 def parse(path: str) -> Target | None:
     """The target of `/api/v1/...` or `/apis/GROUP/VERSION/...`; None when nothing is served there."""
-    parts = [part for part in path.split("/") if part]
-    if parts[:1] == ["api"] and len(parts) > 2:
-        group, version, rest = "", parts[1], parts[2:]
-    elif parts[:1] == ["apis"] and len(parts) > 3:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
-        return None
+    match [part for part in path.split("/") if part]:
+        case ["api", version, *rest]:
+            group = ""
+        case ["apis", group, version, *rest]:
+            pass
+        case _:
+            return None
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in NAMESPACES.subresources:
-        namespace, rest = rest[1], rest[2:]
-    kind = BY_PATH.get((group, version, rest[0]))
-    name, subresource = (rest + ["", ""])[1:3]
-    if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
+    match rest:
+        case ["namespaces", namespace, plural, *rest] if plural not in NAMESPACES.subresources:
+            pass
+        case [plural, *rest]:
+            namespace = ""
+        case _:
+            return None
+    match rest:
+        case []:
+            name, subresource = "", ""
+        case [name]:
+            subresource = ""
+        case [name, subresource]:
+            pass
+        case _:
+            return None
+    kind = BY_PATH.get((group, version, plural))
+    if kind is None or (namespace and not kind.namespaced):
         return None
     if (subresource and subresource not in kind.subresources) or (name and kind.namespaced and not namespace):
         return None

@@ -33,13 +33,13 @@ class Kubelet:
         """Serves for ever; cancelled, it leaves the containers running."""
         known = {
             status.get("containerID", "").rpartition("/")[2]
-            for pod in self.objects.list(PODS)
+            for pod in self.objects.every(PODS)
             for status in (pod.get("status") or {}).get("containerStatuses") or []
         }
         self.runtime.sweep(known)
         queue = self.objects.subscribe()
         try:
-            for pod in self.objects.list(PODS):
+            for pod in self.objects.every(PODS):
                 self._work_on(pod)
             while True:
                 change = await queue.get()
@@ -67,7 +67,7 @@ class Kubelet:
 
     def pod_directory(self, pod: Object) -> Path:
         """What belongs to the pod rather than to one container."""
-        return self.runtime.directory / "pods" / pod["metadata"]["uid"]
+        return self.runtime.directory / "pods" / str(pod["metadata"]["uid"])
 
     def log_path(self, pod: Object, name: str, restart: int) -> Path:
         """Where a container's output of that start lies."""

@@ -46,10 +46,10 @@ class Wish:
 
     def line(self, entry: bytes) -> bytes:
         """One CRI entry as a client sees it; empty when it is too old."""
-        stamp, _, flag, text = (entry.split(b" ", 3) + [b"", b"", b""])[:4]
+        stamp, _, whole, text = entry.split(b" ", 3)
         if stamp.decode() < self.since:
             return b""
-        end = b"\n" if flag == b"F" else b""
+        end = b"\n" if whole == b"F" else b""
         return (stamp + b" " if self.timestamps else b"") + text + end
 
 
@@ -65,7 +65,7 @@ async def serve(request: web.Request, kubelet: Kubelet, pod: Object) -> web.Stre
         lines = lines[len(lines) - wish.tail :] if wish.tail < len(lines) else lines
         lines = lines if wish.tail else []
     body = b"".join(lines)[: wish.limit]
-    if query.get("follow") not in {"true", "1"}:
+    if not flag(query, "follow"):
         return web.Response(body=body, content_type="text/plain")
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     try:

@@ -91,7 +91,7 @@ class Objects:
         """The object, or None."""
         return self._objects[kind].get((namespace, name))
 
-    def list(self, kind: Kind, namespace: str = "") -> Iterator[Object]:
+    def every(self, kind: Kind, namespace: str = "") -> Iterator[Object]:
         """All objects of a kind, of one namespace when one is named, in the order of their keys."""
         everything = self._objects[kind]
         for key in sorted(everything):

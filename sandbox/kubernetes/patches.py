@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 from sandbox.kubernetes import statuses
 
+# Any value of a JSON document.
+Json: TypeAlias = Any
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -56,16 +58,17 @@ def apply(content_type: str, body: bytes, before: dict[str, Any], *, custom: boo
             "map[string]interface {}"
         )
     if content_type == MERGE_PATCH:
-        return merge(before, patch)
+        merged: dict[str, Any] = merge(before, patch)
+        return merged
     return strategic(before, patch)
 
 
-def _go(value: Any) -> str:
+def _go(value: Json) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
     return names.get(type(value), "null")
 
 
-def merge(before: Any, patch: Any) -> Any:
+def merge(before: Json, patch: Json) -> Json:
     """RFC 7386."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
@@ -78,7 +81,7 @@ def merge(before: Any, patch: Any) -> Any:
     return after
 
 
-def strategic(before: Any, patch: dict[str, Any]) -> dict[str, Any]:
+def strategic(before: Json, patch: dict[str, Any]) -> dict[str, Any]:
     """As `merge`, but lists that have a merge key are merged by it."""
     if patch.get("$patch") == "replace":
         return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}
@@ -120,15 +123,15 @@ def _merge_list(before: list[Any], patch: list[Any], key: str) -> list[Any]:
     return after
 
 
-class _Unfit(Exception):
+class _UnfitError(Exception):
     """A JSON patch that does not fit the document."""
 
 
-def _json_patch(document: Any, operations: list[Any]) -> dict[str, Any]:
+def _json_patch(document: Json, operations: list[Any]) -> dict[str, Any]:
     try:
         for operation in operations:
             document = _operate(document, operation)
-    except (_Unfit, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (_UnfitError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise statuses.Refusal(
             422, "Invalid", "the server rejected our request due to an error in our request"
         ) from error
@@ -137,7 +140,7 @@ def _json_patch(document: Any, operations: list[Any]) -> dict[str, Any]:
     return document
 
 
-def _operate(document: Any, operation: dict[str, Any]) -> Any:
+def _operate(document: Json, operation: dict[str, Any]) -> Json:
     path = _pointer(operation["path"])
     match operation["op"]:
         case "add":
@@ -155,39 +158,39 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
             return _add(document, path, copy.deepcopy(_read(document, _pointer(operation["from"]))))
         case "test":
             if _read(document, path) != operation.get("value"):
-                raise _Unfit("test failed")
+                raise _UnfitError("test failed")
             return document
         case other:
-            raise _Unfit(f"unexpected kind: {other}")
+            raise _UnfitError(f"unexpected kind: {other}")
 
 
 def _pointer(text: str) -> list[str]:
     if text and not text.startswith("/"):
-        raise _Unfit(f"no JSON pointer: {text}")
+        raise _UnfitError(f"no JSON pointer: {text}")
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
-def _read(document: Any, path: list[str]) -> Any:
+def _read(document: Json, path: list[str]) -> Json:
     for step in path:
         document = document[int(step)] if isinstance(document, list) else document[step]
     return document
 
 
-def _add(document: Any, path: list[str], value: Any) -> Any:
+def _add(document: Json, path: list[str], value: Json) -> Json:
     if not path:
         return value
     parent = _read(document, path[:-1])
     if isinstance(parent, list):
         place = len(parent) if path[-1] == "-" else int(path[-1])
         if not 0 <= place <= len(parent):
-            raise _Unfit("index out of bounds")
+            raise _UnfitError("index out of bounds")
         parent.insert(place, value)
     else:
         parent[path[-1]] = value
     return document
 
 
-def _remove(document: Any, path: list[str]) -> Any:
+def _remove(document: Json, path: list[str]) -> Json:
     if not path:
         return None
     parent = _read(document, path[:-1])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.kubernetes.containers import Container
-from sandbox.kubernetes.kinds import CONFIG_MAPS, SECRETS
+from sandbox.kubernetes.kinds import CONFIG_MAPS, SECRETS, Kind
 from sandbox.kubernetes.objects import Object, Objects
 
 NAME_LABEL = "app.kubernetes.io/name"
@@ -63,7 +63,7 @@ def variables(objects: Objects, pod: Object, container: Object) -> dict[str, str
     return result
 
 
-def _data(objects: Objects, kind: Any, pod: Object, reference: Object) -> dict[str, str]:
+def _data(objects: Objects, kind: Kind, pod: Object, reference: Object) -> dict[str, str]:
     found = objects.find(kind, pod["metadata"]["namespace"], reference["name"])
     if found is None:
         if reference.get("optional"):

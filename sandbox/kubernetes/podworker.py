@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.kubernetes import podstatus
 from sandbox.kubernetes.containerloop import ContainerLoop
@@ -62,8 +62,8 @@ class PodWorker:
         deleted = asyncio.create_task(self._deleted())
         try:
             if running is not None:
-                waited = {deleted, asyncio.ensure_future(running)}
-                await asyncio.wait(waited, timeout=self._deadline(), return_when="FIRST_COMPLETED")
+                both: set[asyncio.Future[Any]] = {deleted, running}
+                await asyncio.wait(both, timeout=self._deadline(), return_when="FIRST_COMPLETED")
                 if running.done():
                     running.result()
                 elif not deleted.done():

@@ -6,12 +6,11 @@ import base64
 import copy
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import yaml
 from aiohttp import web
 
-from sandbox.kubernetes import admission, deletion, patches, selectors, statuses, tables, watching
+from sandbox.kubernetes import admission, deletion, patches, scales, selectors, statuses, tables, watching
 from sandbox.kubernetes.kinds import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Kind, Target
 from sandbox.kubernetes.objects import Object, Objects, now
 from sandbox.kubernetes.queries import flag
@@ -53,7 +52,7 @@ class Rest:
 
     def _read(self, target: Target) -> Object:
         found = self.objects.get(target.kind, target.namespace, target.name)
-        return _scale(found) if target.subresource == "scale" else found
+        return scales.scale_of(found) if target.subresource == "scale" else found
 
     def _one(self, request: web.Request, target: Target, one: Object, code: int = 200) -> web.Response:
         if tables.wanted(request.headers.get("Accept", "")) and target.subresource != "scale":
@@ -79,7 +78,7 @@ class Rest:
                 return tables.table(target.kind, [one], version)
 
             return await watching.serve(request, self.objects, target, matches, shape)
-        found = (one for one in self.objects.list(target.kind, target.namespace) if matches(one))
+        found = (one for one in self.objects.every(target.kind, target.namespace) if matches(one))
         page, metadata = self._page(found, query.get("limit", ""), query.get("continue", ""))
         if as_table:
             return web.json_response(tables.table(target.kind, page, metadata))
@@ -176,34 +175,18 @@ class Rest:
 
         def change(before: Object) -> Object:
             if target.subresource == "scale":
-                return _rescaled(kind, before, make(_scale(before)))
-            after = copy.deepcopy(make(before))
-            meta = after.setdefault("metadata", {})
-            if meta.get("name", target.name) != target.name:
-                raise statuses.bad_request("the name of the object does not match the name on the URL")
-            if kind in TYPED:
-                kept = ("spec", "metadata") if target.subresource == "status" else ("status",)
-                after = after | {key: before[key] for key in kept if key in before}
-                if target.subresource == "status":
-                    version = meta.get("resourceVersion", before["metadata"]["resourceVersion"])
-                    after["metadata"] = before["metadata"] | {"resourceVersion": version}
-            for fixed in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-                if fixed in before["metadata"]:
-                    after["metadata"][fixed] = before["metadata"][fixed]
-                else:
-                    after["metadata"].pop(fixed, None)
-            admission.check_update(kind, before, after)
-            return after
+                return scales.rescaled(before, make(scales.scale_of(before)))
+            return _changed(target, before, copy.deepcopy(make(before)))
 
         if _dry_run(request):
             shown = change(copy.deepcopy(self.objects.get(kind, target.namespace, target.name)))
         else:
             shown = self.objects.update(kind, target.namespace, target.name, change)
             meta = shown["metadata"]
-            if "deletionTimestamp" in meta and kind is not PODS and not meta.get("finalizers"):
-                if kind is not NAMESPACES:
-                    self.objects.remove(kind, target.namespace, target.name)
-        shown = _scale(shown) if target.subresource == "scale" else shown
+            freed = "deletionTimestamp" in meta and not meta.get("finalizers")
+            if freed and kind not in {PODS, NAMESPACES}:
+                self.objects.remove(kind, target.namespace, target.name)
+        shown = scales.scale_of(shown) if target.subresource == "scale" else shown
         return self._one(request, target, shown)
 
     def _delete(self, request: web.Request, target: Target, options: Object) -> web.Response:
@@ -223,7 +206,9 @@ class Rest:
             )
         by_label = selectors.labels(request.query.get("labelSelector", ""))
         by_field = selectors.fields(request.query.get("fieldSelector", ""), kind)
-        doomed = [one for one in self.objects.list(kind, target.namespace) if by_label(one) and by_field(one)]
+        doomed = [
+            one for one in self.objects.every(kind, target.namespace) if by_label(one) and by_field(one)
+        ]
         for one in doomed:
             if not _dry_run(request):
                 deletion.delete(self.objects, kind, one, options)
@@ -296,30 +281,23 @@ def _delete_options(request: web.Request, body: bytes) -> Object:
     return options
 
 
-def _scale(one: Object) -> Object:
-    """The autoscaling/v1 Scale of a Deployment or ReplicaSet."""
-    meta = one["metadata"]
-    labels = (one["spec"].get("selector") or {}).get("matchLabels") or {}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {key: meta[key] for key in kept},
-        "spec": {"replicas": one["spec"].get("replicas", 1)},
-        "status": {"replicas": (one.get("status") or {}).get("replicas", 0), "selector": selector},
-    }
-
-
-def _rescaled(kind: Kind, before: Object, scale: Object) -> Object:
-    replicas: Any = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or replicas < 0:
-        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        name = before["metadata"]["name"]
-        raise statuses.invalid("Scale", "autoscaling", name, [("FieldValueInvalid", text, "spec.replicas")])
-    before["spec"]["replicas"] = replicas
-    version = (scale.get("metadata") or {}).get("resourceVersion")
-    if version:
-        before["metadata"]["resourceVersion"] = version
-    assert kind.subresources
-    return before
+def _changed(target: Target, before: Object, after: Object) -> Object:
+    """`after` with what the subresource leaves alone taken from `before`; Refusal when it is invalid."""
+    kind, meta = target.kind, after.setdefault("metadata", {})
+    if meta.get("name", target.name) != target.name:
+        raise statuses.bad_request("the name of the object does not match the name on the URL")
+    if kind in TYPED and target.subresource == "status":
+        version = meta.get("resourceVersion", before["metadata"]["resourceVersion"])
+        return before | {
+            "status": after.get("status") or {},
+            "metadata": before["metadata"] | {"resourceVersion": version},
+        }
+    if kind in TYPED:
+        after.pop("status", None)
+        after |= {"status": before["status"]} if "status" in before else {}
+    for fixed in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        meta.pop(fixed, None)
+        if fixed in before["metadata"]:
+            meta[fixed] = before["metadata"][fixed]
+    admission.check_update(kind, before, after)
+    return after

@@ -94,7 +94,8 @@ def fields(selector: str, kind: Kind) -> Matches:
     return matches
 
 
-def _value(one: Any, path: list[str]) -> str:
+def _value(one: dict[str, Any], path: list[str]) -> str:
+    value: object = one
     for step in path:
-        one = one.get(step, "") if isinstance(one, dict) else ""
-    return str(one)
+        value = value.get(step, "") if isinstance(value, dict) else ""
+    return str(value)

@@ -13,13 +13,13 @@ Status = dict[str, Any]
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault of ours
     """An answer other than success; `status` is the v1.Status to send with HTTP code `code`."""
 
-    def __init__(self, code: int, reason: str, message: str, **details: Any) -> None:
+    def __init__(self, code: int, reason: str, message: str, **details: object) -> None:
         super().__init__(message)
         self.code = code
         self.status = failure(code, reason, message, **details)
 
 
-def failure(code: int, reason: str, message: str, **details: Any) -> Status:
+def failure(code: int, reason: str, message: str, **details: object) -> Status:
     """A v1.Status of failure; empty details are left out, as the real server does."""
     body: Status = {
         "kind": "Status",
@@ -35,7 +35,7 @@ def failure(code: int, reason: str, message: str, **details: Any) -> Status:
     return body | {"code": code}
 
 
-def success(**details: Any) -> Status:
+def success(**details: object) -> Status:
     """A v1.Status of success, as a delete answers."""
     body: Status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     return body | ({"details": details} if details else {})
@@ -64,7 +64,7 @@ def conflict(plural: str, group: str, name: str, why: str) -> Refusal:
     return Refusal(409, "Conflict", message, name=name, group=group, kind=plural)
 
 
-def forbidden(plural: str, group: str, name: str, why: str, **details: Any) -> Refusal:
+def forbidden(plural: str, group: str, name: str, why: str, **details: object) -> Refusal:
     """403, with what is forbidden named as the real server does."""
     named = f'{resource(plural, group)} "{name}"' if name else resource(plural, group)
     details = {"name": name, "group": group, "kind": plural, **details}

@@ -94,7 +94,7 @@ def _first(
         )
     version = query.get("resourceVersion", "")
     if version in {"", "0"}:
-        listed = objects.list(target.kind, target.namespace)
+        listed = objects.every(target.kind, target.namespace)
         named = (one for one in listed if target.name in {"", one["metadata"]["name"]})
         return [("ADDED", one) for one in named if matches(one)]
     if not version.isdigit():

@@ -9,8 +9,8 @@ import hashlib
 import json
 import math
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from sandbox.kubernetes import admission, deletion
 from sandbox.kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Kind
@@ -25,10 +25,10 @@ SAFE = "bcdfghjklmnpqrstvwxz2456789"
 def reconcile(objects: Objects, namespace: str) -> None:
     """Brings one namespace nearer to what its objects say."""
     deletion.collect_orphans(objects, namespace)
-    for deployment in list(objects.list(DEPLOYMENTS, namespace)):
+    for deployment in list(objects.every(DEPLOYMENTS, namespace)):
         if "deletionTimestamp" not in deployment["metadata"]:
             _Rollout(objects, deployment).step()
-    for replica_set in list(objects.list(REPLICA_SETS, namespace)):
+    for replica_set in list(objects.every(REPLICA_SETS, namespace)):
         _scale_pods(objects, replica_set)
 
 
@@ -37,7 +37,7 @@ def owned(objects: Objects, kind: Kind, owner: Object) -> list[Object]:
     uid = owner["metadata"]["uid"]
     return [
         one
-        for one in objects.list(kind, owner["metadata"]["namespace"])
+        for one in objects.every(kind, owner["metadata"]["namespace"])
         if any(r.get("controller") and r["uid"] == uid for r in _owners(one))
     ]
 
@@ -82,8 +82,7 @@ def _scale_pods(objects: Objects, replica_set: Object) -> None:
         return
     pods = [pod for pod in owned(objects, PODS, replica_set) if active(pod)]
     wanted = replica_set["spec"].get("replicas", 1)
-    for _ in range(wanted - len(pods)):
-        pods.append(_create_pod(objects, replica_set))
+    pods.extend(_create_pod(objects, replica_set) for _ in range(wanted - len(pods)))
     # Not-ready before ready, newest before oldest: the order of the real controller, as far as it matters here.
     doomed = sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
     for pod in sorted(doomed, key=ready)[: max(0, len(pods) - wanted)]:
@@ -208,7 +207,7 @@ class _Rollout:
     def _resize(self, replica_set: Object, size: int) -> None:
         self._update(REPLICA_SETS, replica_set, lambda one: one["spec"].update(replicas=size))
 
-    def _update(self, kind: Kind, one: Object, change: Any) -> None:
+    def _update(self, kind: Kind, one: Object, change: Callable[[Object], None]) -> None:
         meta = one["metadata"]
         self.objects.update(kind, meta["namespace"], meta["name"], change)
 
@@ -218,7 +217,7 @@ class _Rollout:
         available = sum(map(ready, pods))
         done = len(fresh) == len(pods) == available == self.wanted
         name = new["metadata"]["name"] if new else ""
-        _, least = 0, self.wanted - _share("25%", self.wanted, up=False)
+        least = self.wanted - _share("25%", self.wanted, up=False)
 
         def change(one: Object) -> None:
             status = one.setdefault("status", {})

@@ -1,0 +1,107 @@
+"""Starts the double as a process and waits until it serves: for the platform and for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `python -m sandbox.kubernetes` is given; its `--help` says what each one is."""
+
+    directory: Path
+    images: Path
+    environment_file: Path
+    port: int = 0
+    journal: Path | None = None
+    controls: Path | None = None
+    life_pid: int | None = None
+    environments: tuple[str, ...] | None = None
+    parallel_starts: int = 4
+
+    def argv(self) -> list[str]:
+        """The command line."""
+        argv = [sys.executable, "-m", "sandbox.kubernetes"]
+        given = {
+            "--directory": self.directory,
+            "--images": self.images,
+            "--environment-file": self.environment_file,
+            "--port": self.port,
+            "--journal": self.journal,
+            "--controls": self.controls,
+            "--life-pid": self.life_pid or os.getpid(),
+            "--environments": None if self.environments is None else ",".join(self.environments),
+            "--parallel-starts": self.parallel_starts,
+        }
+        for name, value in given.items():
+            if value is not None:
+                argv += [name, str(value)]
+        return argv
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started server. `ready` is its ready line."""
+
+    process: subprocess.Popen[bytes]
+    ready: dict[str, Any]
+
+    @property
+    def kubeconfig(self) -> str:
+        """Path of the file for clients."""
+        return str(self.ready["kubeconfig"])
+
+    def stop(self) -> None:
+        """SIGTERM: the server and every container end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: the server ends, the containers run on."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def start(arguments: Arguments, patience: float = 30.0) -> Running:
+    """Starts the server and waits for its ready line; it blocks. RuntimeError when there is none in time.
+
+    What it writes to stderr goes to DIRECTORY/server.log.
+    """
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    log = arguments.directory / "server.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            arguments.argv(),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    end = time.monotonic() + patience
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        # The line is shorter than a pipe's atomic write, so the first data is all of it.
+        if selector.select(max(0.0, end - time.monotonic())) and (line := process.stdout.readline()):
+            ready: dict[str, Any] = json.loads(line)
+            return Running(process, ready)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    raise RuntimeError(f"the Kubernetes double did not start: {log.read_text()[-2000:]}")
