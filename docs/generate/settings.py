@@ -1,0 +1,54 @@
+"""The table of the daemon's settings, out of `daemon.settings`: `docs/settings.md`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from daemon.settings import PREFIX, ClientSettings, Settings, is_secret
+
+PATH = "docs/settings.md"
+_HEADING = """\
+# Settings
+
+Generated from `daemon/settings.py` by `make docs`. All are environment variables. A secret (marked \\*) may instead be
+a file's content: `RESETD_..._FILE` names the file. An empty variable counts as unset, but for
+`RESETD_ARGOCD_NAMESPACE`, where empty means: no gate. Durations are written like `10s`, `90m`, `1h30m`, `24h`.
+A wrong value stops `resetd` with one line for each variable (exit code 2).
+"""
+
+
+def documents() -> dict[str, str]:
+    """Path in the repository -> text."""
+    parts = [
+        _HEADING,
+        "## The daemon\n",
+        *_table(Settings),
+        "",
+        "## The command line\n",
+        *_table(ClientSettings),
+    ]
+    return {PATH: "\n".join(parts) + "\n"}
+
+
+def _table(of: type[BaseModel]) -> list[str]:
+    rows = [_row(name, field) for name, field in of.model_fields.items()]
+    return ["| variable | default | meaning |", "| --- | --- | --- |", *rows]
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    mark = " \\*" if is_secret(field) else ""
+    meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+    return f"| `{PREFIX}{name.upper()}`{mark} | {_default(field.default)} | {meaning} |"
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, timedelta):
+        seconds = int(value.total_seconds())
+        return f"`{seconds // 3600}h`" if seconds % 3600 == 0 else f"`{seconds}s`"
+    return f"`{f'./{value}' if isinstance(value, Path) else value}`"
