@@ -1,0 +1,24 @@
+"""Durations as people type them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from daemon.cli.exits import EndError, Exit
+from daemon.settings import Duration
+
+_DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of `24h`, `90m`, `1h30m`; a bare number is seconds.
+
+    Raises:
+        EndError: it is none.
+    """
+    try:
+        return _DURATION.validate_python(f"{text}s" if text.isdecimal() else text).total_seconds()
+    except ValidationError as error:
+        raise EndError(Exit.USAGE, f"{text} is no duration", "Write it like 30m, 90s or 1h30m.") from error

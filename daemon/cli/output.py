@@ -1,0 +1,109 @@
+"""How answers are printed: tables on a terminal, plain columns when piped, or JSON, YAML, names for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class Format(StrEnum):
+    """Values of `-o`."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="table, wide, json, yaml or name")]
+Column = tuple[str, Callable[[dict[str, Any]], object]]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_COLOURS = {
+    "done": "green", "planned": "green", "succeeded": "green", "ok": "green",
+    "failed": "red", "rejected": "red", "denied": "red", "unknown": "red", "needs-operator": "red",
+    "awaiting-approval": "yellow", "warning": "yellow", "cancelled": "yellow", "cancelling": "yellow",
+    "running": "cyan",
+}  # fmt: skip
+
+
+def styled(value: object) -> Text:
+    """Text without markup or control characters; words for states in their colour."""
+    text = clean("" if value is None else str(value))
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def clean(text: str) -> str:
+    """Without control characters: what others wrote must not steer the terminal."""
+    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
+
+
+def say(text: str) -> None:
+    """A line on stdout."""
+    out.print(Text(clean(text)))
+
+
+def note(text: str) -> None:
+    """A line on stderr: for people, beside the answer."""
+    err.print(Text(clean(text)))
+
+
+def structured(value: object, chosen: Format) -> bool:
+    """Print as JSON or YAML where that was asked for; says whether it was."""
+    if chosen is Format.JSON:
+        sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
+    elif chosen is Format.YAML:
+        yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
+    return chosen in {Format.JSON, Format.YAML}
+
+
+def listed(
+    rows: Sequence[dict[str, Any]],
+    chosen: Format,
+    *,
+    name: Callable[[dict[str, Any]], object],
+    columns: Sequence[Column],
+    wide: Sequence[Column] = (),
+    empty: str,
+) -> None:
+    """Print a list; `wide` columns only with `-o wide`."""
+    if structured(list(rows), chosen):
+        return
+    if chosen is Format.NAME:
+        for row in rows:
+            say(str(name(row)))
+        return
+    if not rows:
+        note(empty)
+        return
+    shown = [*columns, *(wide if chosen is Format.WIDE else ())]
+    table([title for title, _ in shown], [[value(row) for _, value in shown] for row in rows])
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on a terminal; columns in plain lines, never cut, when piped."""
+    if out.is_terminal:
+        built = Table(box=None, pad_edge=False, header_style="bold")
+        for title in titles:
+            built.add_column(title)
+        for row in rows:
+            built.add_row(*(styled(value) for value in row))
+        out.print(built, soft_wrap=False)
+        return
+    texts = [[clean("" if value is None else str(value)).replace("\n", " ") for value in row] for row in rows]
+    widths = [max(len(line[at]) for line in [list(titles), *texts]) for at in range(len(titles))]
+    for line in [list(titles), *texts]:
+        padded = "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True))
+        sys.stdout.write(f"{padded.rstrip()}\n")

@@ -1,0 +1,169 @@
+"""Verbs of the daemon itself: they need no running daemon, and load what they need only when they are run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+import yaml
+
+from daemon.cli.exits import EndError, Exit
+from daemon.cli.output import Format, Output, note, say, structured, table
+from daemon.settings import Settings, SettingsError, load
+
+database = typer.Typer(no_args_is_help=True, help="resetd's own state database.")
+catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
+sandbox = typer.Typer(no_args_is_help=True, help="The local platform double.")
+
+
+def serve() -> None:
+    """Run the daemon until SIGTERM or Ctrl-C; commands in pods go on, and the next start finds them."""
+    from daemon.documents import DocumentError
+    from daemon.log_setup import set_up
+    from daemon.ports.errors import PortError
+
+    settings = _settings()
+    set_up(settings.log_format, settings.log_level)
+    with _catalog_errors():
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+            from daemon.bootstrap import serve as run
+
+            asyncio.run(run(settings))
+        except (SettingsError, DocumentError) as error:
+            raise EndError(Exit.USAGE, str(error)) from error
+        except PortError as error:
+            raise EndError(Exit.FAILED, error.detail, error.hint) from error
+        except OSError as error:
+            raise EndError(
+                Exit.FAILED, f"{error.strerror or error}", "Is another one running already?"
+            ) from error
+
+
+@sandbox.command("up")
+def sandbox_up() -> None:
+    """Run the platform double (Kafka, Kubernetes, GitHub, PostgreSQL, six services) until Ctrl-C."""
+    _extra("sandbox.platform")
+
+
+def demo() -> None:
+    """Show the whole story: platform, daemon, events, a kill, a resume, the proof; then exit."""
+    _extra("sandbox.demo")
+
+
+def _extra(module: str) -> None:
+    """Run `main()` of a part of the sandbox; its exit code is the command's."""
+    try:
+        run = import_module(module).main
+    except ModuleNotFoundError as error:
+        hint = "Install it with its extra: pip install 'resetd[sandbox]'."
+        raise EndError(
+            Exit.USAGE, f"the sandbox is not installed whole ({error.name} is missing)", hint
+        ) from error
+    raise typer.Exit(run() or Exit.DONE)
+
+
+def config(output: Output = Format.TABLE) -> None:
+    """Print the settings in force, and where each comes from; secrets are masked."""
+    from daemon.cli.masked import in_force, unknown
+
+    rows = in_force(_settings())
+    if not structured([row._asdict() for row in rows], output):
+        if output is Format.NAME:
+            for row in rows:
+                say(row.name)
+        else:
+            table(["SETTING", "VALUE", "FROM"], [[row.name, row.value, row.origin] for row in rows])
+    for name, meant in unknown():
+        note(f"{name}: is no setting of resetd{f'; did you mean {meant}?' if meant else ''}")
+
+
+@database.command("upgrade")
+def upgrade() -> None:
+    """Bring the schema to this version's; harmless to repeat."""
+    with _state_database() as (url, migrations):
+        migrations.upgrade(url)
+        say(f"the schema is at {migrations.current(url)}")
+
+
+@database.command("check")
+def check() -> None:
+    """Compare the schema with this version's; exit code 1 when they differ."""
+    with _state_database() as (url, migrations):
+        flaws = migrations.check(url)
+    for flaw in flaws:
+        note(flaw)
+    if flaws:
+        raise typer.Exit(Exit.FAILED)
+    say("the schema is this version's")
+
+
+@catalog.command("check")
+def check_catalog(
+    file: Annotated[Path | None, typer.Argument(help="unless given: the one in force")] = None,
+) -> None:
+    """Validate a catalog; each error with file, line and field."""
+    from daemon.catalog_file import load_catalog
+
+    with _catalog_errors():
+        loaded = load_catalog(file or _settings().catalog)
+    say(
+        f"{loaded.file}: {loaded.id}: {len(loaded.catalog.services)} services, {len(loaded.catalog.kinds)} kinds"
+    )
+
+
+@catalog.command("show")
+def show_catalog(
+    output: Annotated[Format, typer.Option("--output", "-o", help="yaml, json or name")] = Format.YAML,
+) -> None:
+    """Print the catalog in force, its defaults left out."""
+    from daemon.catalog_file import load_catalog
+
+    with _catalog_errors():
+        loaded = load_catalog(_settings().catalog)
+    content = loaded.catalog.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if output is Format.NAME:
+        say(loaded.id)
+    elif output is Format.JSON:
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _settings() -> Settings:
+    try:
+        return load()
+    except SettingsError as error:
+        raise EndError(Exit.USAGE, str(error)) from error
+
+
+@contextmanager
+def _catalog_errors() -> Iterator[None]:
+    from daemon.catalog_file import CatalogError
+
+    try:
+        yield
+    except CatalogError as error:
+        raise EndError(Exit.USAGE, str(error), "`resetd catalog check FILE` checks a file.") from error
+
+
+@contextmanager
+def _state_database() -> Iterator[tuple[str, ModuleType]]:
+    from daemon.adapters.store import migrations
+    from daemon.ports.errors import PortError, TemporaryError
+
+    settings = _settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        yield settings.state_url.get_secret_value(), migrations
+    except PortError as error:
+        code = Exit.UNREACHABLE if isinstance(error, TemporaryError) else Exit.USAGE
+        raise EndError(code, error.detail, error.hint or "RESETD_DATABASE_URL names the database.") from error
