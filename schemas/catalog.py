@@ -118,6 +118,9 @@ class Service(Wire):
     failures: tuple[Name, ...] = ()
     """Names of sets of known failures, for all of its steps."""
 
+    def _place(self, step: StepEntry) -> tuple[str, str, str]:
+        return (step.phase, step.target or self.name, step.name)
+
     @property
     def selector_text(self) -> str:
         """The label selector of its pods and its Deployment."""
@@ -145,7 +148,7 @@ class Service(Wire):
                 raise ValueError(f"{one.name or 'verify'} names databases it has not: {sorted(unknown)}")
         for mode, steps in self.steps.items():
             for first, second in combinations(steps, 2):
-                same = (first.phase, first.target, first.name) == (second.phase, second.target, second.name)
+                same = self._place(first) == self._place(second)
                 if same and not excludes(first.when, second.when):
                     raise ValueError(f"two steps of {mode.value} may both be {first.name}")
         return self

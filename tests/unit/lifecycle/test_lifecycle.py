@@ -91,7 +91,10 @@ def test_a_cancellation_always_makes_sure_first_that_nothing_runs(state: ResetSt
 
 def test_nobody_gets_to_work_except_by_the_queue() -> None:
     ways_in = {
-        state for state in ResetState for after in exits(state).values() if after in WORKING and state not in WORKING
+        state
+        for state in ResetState
+        for after in exits(state).values()
+        if after in WORKING and state not in WORKING
     }
     assert ways_in == {ResetState.QUEUED}
 

@@ -22,7 +22,9 @@ asks = st.lists(st.frozensets(st.sampled_from(KEYS), min_size=1), min_size=1, ma
 def settle(everyone: list[Ask]) -> list[Ask]:
     """Grant all that may be granted."""
     allowed = set(grantable(everyone))
-    return [Ask(one.reset_id, one.ticket, one.keys, one.granted or one.reset_id in allowed) for one in everyone]
+    return [
+        Ask(one.reset_id, one.ticket, one.keys, one.granted or one.reset_id in allowed) for one in everyone
+    ]
 
 
 @given(asks)

@@ -53,7 +53,11 @@ def fitting(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "service_modes": modes, "options": options, "integrations": integrations}
 
 
-plans = asked.map(fitting).map(lambda fields: answer(request(**fields))).filter(lambda made: isinstance(made, Plan))
+plans = (
+    asked.map(fitting)
+    .map(lambda fields: answer(request(**fields)))
+    .filter(lambda made: isinstance(made, Plan))
+)
 
 
 @given(plans)
@@ -166,14 +170,19 @@ def test_pods_heads_and_sizes_do_not_change_the_hash(number: int, text: str) -> 
 def test_another_image_user_identity_or_mode_changes_the_hash() -> None:
     known = facts()
     image = known.model_copy(
-        update={"services": tuple(one.model_copy(update={"image_digest": "sha256:new"}) for one in known.services)}
+        update={
+            "services": tuple(one.model_copy(update={"image_digest": "sha256:new"}) for one in known.services)
+        }
     )
     moved = known.model_copy(
         update={
             "databases": tuple(
                 one.model_copy(update={"key": key_of(one.name, server="7002")}) for one in known.databases
             ),
-            "users": {**known.users, **{key_of(one.name, server="7002"): ("qa-sandbox",) for one in known.databases}},
+            "users": {
+                **known.users,
+                **{key_of(one.name, server="7002"): ("qa-sandbox",) for one in known.databases},
+            },
         }
     )
     hashes = [
@@ -194,7 +203,9 @@ def test_other_argv_changes_the_hash() -> None:
     for index, step in enumerate(made.steps):
         if step.argv:
             other = step.model_copy(update={"argv": (*step.argv, "--verbose")})
-            changed = made.model_copy(update={"steps": (*made.steps[:index], other, *made.steps[index + 1 :])})
+            changed = made.model_copy(
+                update={"steps": (*made.steps[:index], other, *made.steps[index + 1 :])}
+            )
             assert plan_hash(changed) != made.hash
 
 

@@ -66,7 +66,11 @@ def test_seed_only_runs_the_seeds_and_leaves_the_repository_alone() -> None:
     [
         (
             {"services": ["data-builder-api"]},
-            ["npm run db:deploy:data-builder", "npm run db:sync-model:data-builder", "npm run db:seed:data-builder"],
+            [
+                "npm run db:deploy:data-builder",
+                "npm run db:sync-model:data-builder",
+                "npm run db:seed:data-builder",
+            ],
         ),
         (
             {"services": ["data-builder-api"], "mode": Mode.WIPE},
@@ -143,7 +147,9 @@ def test_the_table_of_modes_and_options(fields: dict[str, object], expected: lis
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_an_integration_is_an_argument_and_never_text_of_the_command(mode: Mode) -> None:
-    made = planned(request(mode=mode, services=["los-integrations"], integrations=["plaid", "docusign", "plaid"]))
+    made = planned(
+        request(mode=mode, services=["los-integrations"], integrations=["plaid", "docusign", "plaid"])
+    )
     steps = [step for step in made.steps if "sync-" in step.name]
     assert [step.name for step in steps] == [
         "seed.los-integrations.sync-plaid",

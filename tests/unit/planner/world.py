@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from daemon.catalog_file import load_catalog
 from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact
 from schemas.plan import Plan
@@ -27,7 +25,7 @@ def repository_key(client: str) -> ResourceKey:
     return ResourceKey(f"repository/fuse/{client}-workflows/main")
 
 
-def facts(environment: str = "qa-sandbox", **changes: Any) -> Facts:
+def facts(environment: str = "qa-sandbox", **changes: object) -> Facts:
     """All services run, all databases answer, nobody else uses any of them."""
     names = {"core": "los-sandbox"}
     databases = tuple(
@@ -52,7 +50,7 @@ def facts(environment: str = "qa-sandbox", **changes: Any) -> Facts:
         head="a" * 40,
         root="b" * 40,
     )
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "environment": environment,
         "exists": True,
         "services": tuple(
@@ -63,9 +61,9 @@ def facts(environment: str = "qa-sandbox", **changes: Any) -> Facts:
         ),
         "databases": databases,
         "repositories": (repository,),
-        "users": {fact.key: (environment,) for fact in (*databases, repository)},
+        "users": dict.fromkeys([*(one.key for one in databases), repository.key], (environment,)),
     }
-    return Facts(**(fields | changes))
+    return Facts.model_validate(fields | changes)
 
 
 def used_by(known: Facts, key: ResourceKey, *environments: str) -> Facts:
@@ -74,8 +72,8 @@ def used_by(known: Facts, key: ResourceKey, *environments: str) -> Facts:
     return known.model_copy(update={"users": users})
 
 
-def request(environment: str = "qa-sandbox", **fields: Any) -> ResetRequested:
-    return ResetRequested(environment=environment, requested_by="ana", **fields)
+def request(environment: object = "qa-sandbox", **fields: object) -> ResetRequested:
+    return ResetRequested.model_validate({"environment": environment, "requested_by": "ana", **fields})
 
 
 def answer(

@@ -8,8 +8,8 @@ from schemas.resets import OutcomeKind
 from statemachines.failures import classify
 from tests.unit.planner.world import Mode, planned, request
 
-WIPE = {step.name: step for step in planned(request(mode=Mode.WIPE)).steps}
-REFRESH = {step.name: step for step in planned().steps}
+WIPE = {str(step.name): step for step in planned(request(mode=Mode.WIPE)).steps}
+REFRESH = {str(step.name): step for step in planned().steps}
 DEPLOY = REFRESH["seed.ui-builder-api.deploy"]
 TYPEORM = REFRESH["seed.workflow-api.deploy"]
 SEED = REFRESH["seed.los-integrations.reset"]
@@ -19,7 +19,12 @@ SEED = REFRESH["seed.los-integrations.reset"]
     ("step", "tail", "cause", "temporary"),
     [
         (DEPLOY, "Error: P1001: Can't reach database server at `db:5432`", Reason.DATABASE_UNREACHABLE, True),
-        (DEPLOY, "Error: P1000: Authentication failed against database server", Reason.DATABASE_UNIDENTIFIED, False),
+        (
+            DEPLOY,
+            "Error: P1000: Authentication failed against database server",
+            Reason.DATABASE_UNIDENTIFIED,
+            False,
+        ),
         (
             DEPLOY,
             "Error: P1002\nTimed out trying to acquire a postgres advisory lock (SELECT pg_advisory_lock(72707369))",
@@ -33,7 +38,12 @@ SEED = REFRESH["seed.los-integrations.reset"]
             False,
         ),
         (DEPLOY, "Error: P3018\n\nA migration failed to apply.", Reason.MIGRATION_FAILED, False),
-        (TYPEORM, "Error during migration run:\nQueryFailedError: syntax error", Reason.MIGRATION_FAILED, False),
+        (
+            TYPEORM,
+            "Error during migration run:\nQueryFailedError: syntax error",
+            Reason.MIGRATION_FAILED,
+            False,
+        ),
         (TYPEORM, "Error: connect ECONNREFUSED 127.0.0.1:5432", Reason.DATABASE_UNREACHABLE, True),
         (
             REFRESH["seed.workflow-api.seed"],
@@ -78,7 +88,10 @@ def test_exit_codes_of_the_shell_have_a_meaning(code: int, cause: Reason) -> Non
 
 def test_a_pending_type_orm_migration_fails_the_check_although_the_tool_exits_0() -> None:
     check = REFRESH["verify.workflow-api"]
-    assert classify(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause is Reason.MIGRATIONS_PENDING
+    assert (
+        classify(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause
+        is Reason.MIGRATIONS_PENDING
+    )
     assert classify(check, 0, "[X] 1 Initial1700000000000").kind is OutcomeKind.SUCCEEDED
 
 

@@ -51,7 +51,9 @@ def decide(
 
 
 @given(policies, st.integers(1, 10_000), st.floats(0, 1))
-def test_a_back_off_is_never_negative_nor_over_the_maximum(policy: Retry, attempts: int, jitter: float) -> None:
+def test_a_back_off_is_never_negative_nor_over_the_maximum(
+    policy: Retry, attempts: int, jitter: float
+) -> None:
     assert 0 <= backoff(attempts, policy, jitter) <= policy.maximum_delay
 
 

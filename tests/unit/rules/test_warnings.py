@@ -23,7 +23,9 @@ def test_resetting_data_builder_alone_says_that_core_stays() -> None:
 
 
 def test_a_production_is_to_be_checked_before_it_is_approved() -> None:
-    assert warned("protected kind production", planned(request("qa-production"), facts("qa-production")).warnings)
+    assert warned(
+        "protected kind production", planned(request("qa-production"), facts("qa-production")).warnings
+    )
 
 
 def test_other_users_of_a_database_are_named() -> None:
@@ -39,7 +41,7 @@ def test_a_database_that_is_remembered_as_protected_is_named() -> None:
 def test_a_service_on_another_database_than_the_guides_table_says_is_named() -> None:
     known = facts("qa-production")
     made = planned(request("qa-production"), known)
-    assert warned("los-core-api uses los-sandbox as core; a production is expected to use los-production", made.warnings)
+    assert warned("los-sandbox as core; a production is expected to use los-production", made.warnings)
     assert not warned("is expected to use", planned().warnings)
 
 
@@ -58,7 +60,9 @@ def test_a_service_on_another_database_than_the_guides_table_says_is_named() -> 
         ({"git": False}, "qa-workflows is left as it is"),
     ],
 )
-def test_what_the_guide_warns_of_is_said_by_the_plans_that_do_it(fields: dict[str, object], text: str) -> None:
+def test_what_the_guide_warns_of_is_said_by_the_plans_that_do_it(
+    fields: dict[str, object], text: str
+) -> None:
     assert warned(text, planned(request(**fields)).warnings)
 
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.catalog import Database
+from schemas.catalog_operations import Notification, Retry, Schedule, Window
+
+PARTS = {
+    "host": "DB_HOST",
+    "port": "DB_PORT",
+    "user": "DB_USER",
+    "password": "DB_PASSWORD",
+    "database": "DB_NAME",
+}
+
+
+def database(**fields: object) -> Database:
+    return Database.model_validate({"name": "main", "handshake": {"argv": ["psql"]}} | fields)
+
+
+def test_the_url_is_in_database_url_unless_the_catalog_says_otherwise() -> None:
+    assert database().url({"DATABASE_URL": "postgresql://db/a"}) == "postgresql://db/a"
+    assert database(urlVariable="CORE").url({"DATABASE_URL": "a", "CORE": "b"}) == "b"
+    assert database().url({}) is None
+    assert database().url({"DATABASE_URL": ""}) is None
+
+
+def test_a_url_made_of_parts_keeps_odd_passwords_whole() -> None:
+    values = {"DB_HOST": "db", "DB_PORT": "5433", "DB_USER": "u", "DB_PASSWORD": "p@/:?", "DB_NAME": "main"}
+    assert database(urlParts=PARTS).url(values) == "postgresql://u:p%40%2F%3A%3F@db:5433/main"
+    assert database(urlParts=PARTS).url({**values, "DB_HOST": ""}) is None
+    assert database(urlParts=PARTS).variables == tuple(PARTS.values())
+
+
+def test_a_url_comes_from_one_place() -> None:
+    with pytest.raises(ValidationError, match="not both"):
+        database(urlVariable="A", urlParts=PARTS)
+
+
+def test_operations_are_checked_when_they_are_read() -> None:
+    Window(
+        name="nights",
+        environments=("qa-*",),
+        opens="0 22 * * *",
+        duration_minutes=480,
+        time_zone="Europe/Berlin",
+    )
+    with pytest.raises(ValidationError, match="time zone"):
+        Window(
+            name="n", environments=("qa-*",), opens="0 22 * * *", duration_minutes=1, time_zone="Mars/Base"
+        )
+    with pytest.raises(ValidationError, match="schedule"):
+        Schedule(name="weekly", environment="qa-sandbox", schedule="every monday")
+    with pytest.raises(ValidationError, match="below initialDelay"):
+        Retry(initial_delay=10, maximum_delay=5)
+    with pytest.raises(ValidationError, match="url"):
+        Notification(url="https://user:secret@hooks.example/x", secret_file="/run/hook")
