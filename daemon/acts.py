@@ -139,7 +139,6 @@ class Acts:
             stopped_in=None if succeeded else held.reset.stopped_in,
             stopped_at=None if succeeded else step.name,
             waiting_for=None,
-            release_locks=not succeeded,
         )
 
     def _closed(self, held: Held, step: Step, outcome: Outcome) -> Attempt | None:

@@ -86,12 +86,15 @@ class Driver:
         async with AsyncExitStack() as stack:
             performer = Performer(self._ports, self._facts, self._catalog, held, Proofs(stack))
             work = Work(held, performer, self._acts, self._catalog, self._clock)
+            shown = None
             while True:
                 await self._acts.apply(held)
                 if held.reset.state in AT_REST:
                     await self._let_go(held, None)
                     return
-                log.info("driver.state", state=held.reset.state.value)
+                if held.reset.state is not shown and held.reset.waiting_for is None:
+                    shown = held.reset.state
+                    log.info("driver.state", state=shown.value)
                 pause = await self._stage(held, work)
                 if pause is not None:
                     await self._let_go(held, pause)
@@ -140,7 +143,6 @@ class Driver:
             cause=Reason.CANCELLED_BY_REQUEST,
             waiting_for=None,
             cancel_requested=False,
-            release_locks=True,
         )
 
     async def _let_go(self, held: Held, pause: Pause | None) -> None:

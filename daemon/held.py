@@ -12,7 +12,7 @@ from daemon.ports.store import Change, Claimed, Store
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, StepName
-from statemachines.lifecycle import Trigger, advance
+from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.status import tell
 
 
@@ -48,9 +48,7 @@ class Held:
             update={"state": StepState.RUNNING, "attempts": attempt.number, "not_before": None}
         )
         destroyed = self.reset.destroyed or self.planned(attempt.step).destructive
-        await self.commit(
-            steps=[step], attempts=[attempt], step_event=(step, attempt), destroyed=destroyed
-        )
+        await self.commit(steps=[step], attempts=[attempt], step_event=(step, attempt), destroyed=destroyed)
 
     async def finished(self, step: Step, attempt: Attempt | None, backups: Sequence[Backup] = ()) -> None:
         """Record an attempt's outcome and what it makes of its step."""
@@ -74,7 +72,7 @@ class Held:
         release_lease: bool = False,
         **fields: Any,  # noqa: ANN401 - columns of the reset, checked by its model
     ) -> None:
-        """Store a change, with the status events that it means.
+        """Store a change, with the status events that it means; entering a state that keeps no locks lets them go.
 
         A cancelled caller gets its cancellation only after the store has answered: whether a
         compare-and-set took place is never left open.
@@ -113,7 +111,7 @@ class Held:
                 attempts=tuple(attempts),
                 history=tuple(history),
                 backups=tuple(backups),
-                release_locks=release_locks,
+                release_locks=release_locks or (trigger is not None and reset.state not in KEEP_LOCKS),
                 release_lease=release_lease,
             )
             await self._save(change)

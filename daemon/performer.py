@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class Proofs:
     reached: dict[tuple[str, str, str], tuple[str, Identity]] = field(default_factory=dict)
     """(service, database, containerID) -> connection string and who answered there."""
     shown: set[tuple[str, str, str]] = field(default_factory=set)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: dict[tuple[str, str, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """Steps that run side by side show the same thing once."""
 
 
 @dataclass
@@ -205,9 +207,9 @@ class Performer:
             TemporaryError: it could not be tried.
         """
         touched = {key for key in step.touches if key.startswith("database/")}
-        async with self._proofs.turn:
-            for database in service.databases:
-                where = (service.name, database.name, pod.container_id)
+        for database in service.databases:
+            where = (service.name, database.name, pod.container_id)
+            async with self._proofs.turns[where]:
                 if where not in self._proofs.reached:
                     self._proofs.reached[where] = await self._facts.identify(pod, service, database.name)
                 url, identity = self._proofs.reached[where]

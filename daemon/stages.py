@@ -194,7 +194,6 @@ class Stages:
             hint=hint or TEXTS[reason],
             stopped_in=held.reset.state,
             waiting_for=None,
-            release_locks=True,
         )
 
     def _unsettled(self, detail: str) -> Pause:

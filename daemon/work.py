@@ -168,8 +168,6 @@ class Work:
             stopped_in=self._held.reset.state,
             stopped_at=step.name,
             waiting_for=None,
-            # What is unknown may be running still: its resources stay locked.
-            release_locks=not unknown,
         )
 
     async def _cancel_asked(self) -> None:
