@@ -1,0 +1,275 @@
+"""Pods in memory: containers whose commands are coroutines, under the contract of the real ones.
+
+A command runs on whoever follows it, as in a cluster: it outlives streams and callers, and ends with its container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from daemon.adapters.memory.processes import Command, Process
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods import Claim, ContainerFate, Fate, Observation, Pod, Result
+from schemas.reasons import Reason
+from schemas.resets import Control
+from schemas.wire import AttemptId
+
+Program = Callable[[Process], Awaitable[int]]
+"""What a command does: writes to its process and answers the exit code."""
+
+_LOOK_BYTES = 65536
+
+
+async def succeed(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+    """The program of containers that were given none."""
+    return 0
+
+
+@dataclass
+class MemoryService:
+    """One service's Deployment with one pod."""
+
+    environment: str
+    name: str
+    program: Program
+    variables: dict[str, str]
+    replicas: int = 1
+    ready: bool = True
+    restarts: int = 0
+    image_digest: str = "sha256:0"
+    log: str = ""
+    last_reason: str | None = None
+    """Why its former container ended."""
+    commands: dict[str, Command] = field(default_factory=dict)
+    """By control directory, of the present container."""
+
+    def pod(self) -> Pod:
+        """As it is now."""
+        return Pod(
+            environment=self.environment,
+            name=f"{self.name}-0",
+            uid=f"uid-{self.environment}-{self.name}",
+            container=self.name,
+            container_id=f"memory://{self.environment}/{self.name}/{self.restarts}",
+            image_digest=self.image_digest,
+            restart_count=self.restarts,
+        )
+
+
+class MemoryPods:
+    """Implements `daemon.ports.pods.Pods`. `close` ends what still runs."""
+
+    def __init__(self, *, idle: float = 0.05) -> None:
+        self._idle = idle
+        """Seconds between two looks at a command of which nothing new is seen."""
+        self._services: dict[tuple[str, str], MemoryService] = {}
+        self._faults: dict[str, list[tuple[PortError, bool]]] = {}
+        self._cuts = 0
+        self._directories = count(1)
+        self.launched: list[tuple[AttemptId, tuple[str, ...]]] = []
+        """Every command that really started, in order: what a test compares the engine's claims with."""
+
+    def add(
+        self,
+        environment: str,
+        service: str,
+        program: Program = succeed,
+        variables: Mapping[str, str] | None = None,
+    ) -> MemoryService:
+        """Add a service with one ready pod; its label is `app.kubernetes.io/name=SERVICE`."""
+        made = MemoryService(environment, service, program, dict(variables or {}))
+        self._services[environment, service] = made
+        return made
+
+    def fail(self, method: str, error: PortError, *, after: bool = False) -> None:
+        """Let the next call of a method raise; with `after` it takes effect and only its answer is lost."""
+        self._faults.setdefault(method, []).append((error, after))
+
+    def cut_streams(self) -> None:
+        """End every `follow` without a word."""
+        self._cuts += 1
+
+    async def restart(self, service: MemoryService, reason: str = "Error") -> None:
+        """Let the container end with all of its commands and come up as another one."""
+        await self._end(service)
+        service.restarts += 1
+        service.last_reason = reason
+
+    async def remove(self, service: MemoryService) -> None:
+        """Delete the service with its pod."""
+        await self._end(service)
+        del self._services[service.environment, service.name]
+
+    async def close(self) -> None:
+        """End every command."""
+        for service in self._services.values():
+            await self._end(service)
+
+    async def environments(self) -> tuple[str, ...]:
+        """See the port."""
+        self._maybe_fail("environments")
+        return tuple(sorted({environment for environment, _ in self._services}))
+
+    async def replicas(self, environment: str) -> Mapping[str, int]:
+        """See the port."""
+        self._maybe_fail("replicas")
+        return {one.name: one.replicas for (where, _), one in self._services.items() if where == environment}
+
+    async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
+        """See the port."""
+        self._maybe_fail("choose")
+        service = self._services.get((environment, selector.rpartition("=")[2]))
+        if service is None or service.replicas == 0:
+            raise PermanentError(Reason.POD_NOT_FOUND, f"{environment}: no pod matches {selector}")
+        if not service.ready:
+            raise TemporaryError(Reason.POD_NOT_READY, f"{environment}: no pod of {selector} is ready")
+        if container not in {None, service.name}:
+            raise PermanentError(
+                Reason.POD_NOT_FOUND, f"{environment}: {selector} has no container {container}"
+            )
+        return service.pod()
+
+    async def read(
+        self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        """See the port."""
+        self._maybe_fail("read")
+        service = self._service(pod.environment, pod.name)
+        process = Process(None, tuple(argv), stdin or b"", service.variables)
+        try:
+            async with asyncio.timeout(timeout):
+                code = await service.program(process)
+        except TimeoutError as error:
+            raise TemporaryError(Reason.COMMAND_TIMED_OUT, f"no answer within {timeout:g} s") from error
+        self._maybe_fail("read", after=True)
+        return Result(code, bytes(process.output), b"")
+
+    async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
+        """See the port."""
+        self._maybe_fail("variables")
+        known = self._service(pod.environment, pod.name).variables
+        return {name: known[name] for name in names if name in known}
+
+    async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
+        """See the port."""
+        self._maybe_fail("prepare")
+        service = self._service(pod.environment, pod.name)
+        if service.pod().container_id != pod.container_id:
+            raise TemporaryError(Reason.POD_NOT_READY, f"{pod.name} was restarted just now")
+        directory = next((d for d, one in service.commands.items() if one.attempt == attempt), None)
+        if directory is None:
+            directory = f"/memory/{next(self._directories)}"
+            service.commands[directory] = Command(attempt)
+        self._maybe_fail("prepare", after=True)
+        return Control(
+            environment=pod.environment,
+            pod=pod.name,
+            pod_uid=pod.uid,
+            container=pod.container,
+            container_id=pod.container_id,
+            restart_count=pod.restart_count,
+            incarnation=str(service.restarts),
+            directory=directory,
+        )
+
+    async def launch(
+        self, control: Control, attempt: AttemptId, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> None:
+        """See the port."""
+        self._maybe_fail("launch")
+        service, command = self._command(control)
+        variables = service.variables | {"RESETD_ATTEMPT": attempt}
+        if command.start(service.program, Process(attempt, tuple(argv), stdin or b"", variables)):
+            self.launched.append((attempt, tuple(argv)))
+        await asyncio.sleep(0)
+        self._maybe_fail("launch", after=True)
+
+    async def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
+        """See the port."""
+        self._maybe_fail("follow")
+        cuts = self._cuts
+        while cuts == self._cuts:
+            _, command = self._command(control)
+            alive, code = command.alive, command.exit_code
+            log = bytes(command.output[offset:])
+            for start in range(0, max(len(log), 1), _LOOK_BYTES):
+                chunk = log[start : start + _LOOK_BYTES]
+                last = start + _LOOK_BYTES >= len(log)
+                yield Observation(
+                    claimed=command.claimed,
+                    given_up=command.given_up,
+                    alive=alive if last else True,
+                    exit_code=code if last else None,
+                    log=chunk,
+                    offset=offset,
+                )
+                offset += len(chunk)
+            if command.given_up or code is not None or (command.claimed and not alive):
+                return
+            await command.changed(self._idle)
+
+    async def give_up(self, control: Control) -> Claim:
+        """See the port."""
+        self._maybe_fail("give_up")
+        _, command = self._command(control)
+        command.give_up()
+        self._maybe_fail("give_up", after=True)
+        return Claim.GIVEN_UP if command.given_up else Claim.STARTED
+
+    async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        self._maybe_fail("stop")
+        if (await self.fate(control)).fate is not Fate.TERMINATED:
+            _, command = self._command(control)
+            await command.stop(force=force)
+
+    async def gone(self, control: Control, attempt: AttemptId) -> bool:  # noqa: ARG002 - the port's
+        """See the port."""
+        self._maybe_fail("gone")
+        if (await self.fate(control)).fate is Fate.TERMINATED:
+            return True
+        _, command = self._command(control)
+        return not command.alive
+
+    async def fate(self, control: Control) -> ContainerFate:
+        """See the port."""
+        self._maybe_fail("fate")
+        service = self._services.get((control.environment, control.container))
+        if service is None:
+            return ContainerFate(Fate.UNKNOWN)
+        if service.restarts > control.restart_count:
+            return ContainerFate(Fate.TERMINATED, service.last_reason, 137)
+        return ContainerFate(Fate.RUNNING)
+
+    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+        """See the port."""
+        self._maybe_fail("last_log")
+        service = self._services.get((environment, selector.rpartition("=")[2]))
+        return "".join(service.log.splitlines(keepends=True)[-lines:]) if service else ""
+
+    def _service(self, environment: str, pod: str) -> MemoryService:
+        for service in self._services.values():
+            if service.environment == environment and service.pod().name == pod:
+                return service
+        raise PermanentError(Reason.POD_NOT_FOUND, f"there is no pod {environment}/{pod}")
+
+    def _command(self, control: Control) -> tuple[MemoryService, Command]:
+        service = self._service(control.environment, control.pod)
+        if str(service.restarts) != control.incarnation:
+            raise PermanentError(
+                Reason.COMMAND_INTERRUPTED, f"{control.pod}: the container is another one than was recorded"
+            )
+        return service, service.commands[control.directory]
+
+    def _maybe_fail(self, method: str, *, after: bool = False) -> None:
+        faults = self._faults.get(method, [])
+        if faults and faults[0][1] is after:
+            raise faults.pop(0)[0]
+
+    async def _end(self, service: MemoryService) -> None:
+        commands, service.commands = service.commands, {}
+        for command in commands.values():
+            await command.stop(force=True)

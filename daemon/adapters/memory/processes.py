@@ -1,0 +1,99 @@
+"""Commands of pods in memory: a task with a claim, a log and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from schemas.wire import AttemptId
+
+_TERMINATED = 143
+
+
+@dataclass
+class Process:
+    """What a program sees of itself."""
+
+    attempt: AttemptId | None
+    """None where it is only read."""
+    argv: tuple[str, ...]
+    stdin: bytes
+    variables: Mapping[str, str]
+    output: bytearray = field(default_factory=bytearray)
+    ignores_term: bool = False
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def write(self, data: bytes) -> None:
+        """Write to its output."""
+        self.output += data
+        self.wrote.set()
+
+
+@dataclass
+class Command:
+    """One control directory."""
+
+    attempt: AttemptId
+    given_up: bool = False
+    exit_code: int | None = None
+    _process: Process | None = None
+    _task: asyncio.Task[None] | None = None
+    _terminating: bool = False
+
+    @property
+    def claimed(self) -> bool:
+        """Whether a launch won."""
+        return self._task is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def output(self) -> bytearray:
+        """All that it has written."""
+        return self._process.output if self._process else bytearray()
+
+    def start(self, program: Callable[[Process], Awaitable[int]], process: Process) -> bool:
+        """Start it unless a launch or a tombstone came before; whether it did."""
+        if self.given_up or self.claimed:
+            return False
+        self._process = process
+        self._task = asyncio.create_task(self._run(program, process), name=f"command of {self.attempt}")
+        return True
+
+    def give_up(self) -> None:
+        """Put up the tombstone unless it started."""
+        self.given_up = self.given_up or not self.claimed
+
+    async def stop(self, *, force: bool) -> None:
+        """TERM, which a program may ignore, or KILL, which leaves no exit code."""
+        if self._task is None or self._process is None or (self._process.ignores_term and not force):
+            return
+        self._terminating = not force
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def changed(self, seconds: float) -> None:
+        """Wait until there is output or an end, or so many seconds."""
+        if self._process is None or self._task is None:
+            await asyncio.sleep(seconds)
+            return
+        self._process.wrote.clear()
+        wrote = asyncio.ensure_future(self._process.wrote.wait())
+        try:
+            await asyncio.wait({wrote, self._task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wrote.cancel()
+
+    async def _run(self, program: Callable[[Process], Awaitable[int]], process: Process) -> None:
+        try:
+            self.exit_code = await program(process)
+        except asyncio.CancelledError:
+            if not self._terminating:
+                raise
+            self.exit_code = _TERMINATED
