@@ -10,6 +10,7 @@ from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel, Reset, ResetState
 from schemas.wire import ResetId
+from statemachines.requests import content_hash
 
 WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
 """States in which nothing of a reset was started: it counts as waiting, and may absorb an identical request."""
@@ -53,9 +54,8 @@ class Verdict:
 
 
 def judge(
-    request: ResetRequested,
     *,
-    content_hash: str,
+    asked: str,
     refused: Reason | None,
     refused_detail: str | None,
     seen: ResetId | None,
@@ -63,14 +63,14 @@ def judge(
     waiting: Sequence[Reset],
     limit_waiting: int,
 ) -> Verdict:
-    """Decide.
+    """Decide about a request whose content hash is `asked`.
 
     `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
     `waiting` the environment's resets in a waiting state, oldest first.
     """
     if seen is not None:
         return Verdict(existing=seen)
-    if key_use is not None and key_use.content_hash == content_hash:
+    if key_use is not None and key_use.content_hash == asked:
         return Verdict(existing=key_use.reset_id)
     if key_use is not None:
         return Verdict(
@@ -80,7 +80,7 @@ def judge(
     if refused is not None:
         return Verdict(cause=refused, detail=refused_detail)
     for candidate in waiting:
-        if absorbs(candidate, request):
+        if absorbs(candidate, asked):
             return Verdict(existing=candidate.id, joined=True)
     if len(waiting) >= limit_waiting:
         return Verdict(cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already")
@@ -118,12 +118,10 @@ def new_reset(
     )
 
 
-def absorbs(candidate: Reset, request: ResetRequested) -> bool:
-    """Whether a request may join a reset: it waits, nothing was started, and they ask for the very same."""
+def absorbs(candidate: Reset, asked: str) -> bool:
+    """Whether a request with the content hash `asked` may join a reset: it waits, nothing was started, and it asks
+    for the very same.
+    """
     if candidate.state not in WAITING or candidate.destroyed or candidate.cancel_requested:
         return False
-    return _content(candidate.request) == _content(request)
-
-
-def _content(request: ResetRequested) -> ResetRequested:
-    return request.model_copy(update={"requested_by": "", "idempotency_key": None})
+    return content_hash(candidate.request) == asked

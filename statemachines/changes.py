@@ -7,6 +7,27 @@ from collections.abc import Sequence
 from schemas.plan import Plan
 from schemas.resets import HistoryEntry, Reset
 
+HOLDERS = (
+    "state",
+    "plan_hash",
+    "approvals_required",
+    "approvals",
+    "approval_expires_at",
+    "waiting_for",
+    "cause",
+    "detail",
+    "hint",
+    "stopped_in",
+    "stopped_at",
+    "destroyed",
+    "cancel_requested",
+    "sequence",
+    "acts_seen",
+    "wake_at",
+    "updated_at",
+)
+"""Fields of a reset that its lease holder writes; the others are the store's, whatever a change says of them."""
+
 
 def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
     """Refuse a commit whose parts contradict each other.

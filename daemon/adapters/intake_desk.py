@@ -79,8 +79,7 @@ class Desk:
         key = new.request.idempotency_key
         environment = new.request.environment
         verdict = judge(
-            new.request,
-            content_hash=new.content_hash,
+            asked=new.content_hash,
             refused=new.refused,
             refused_detail=new.refused_detail,
             seen=seen if seen != _NEVER else None,

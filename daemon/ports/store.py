@@ -213,7 +213,11 @@ class Store(Protocol):
         ...
 
     async def append_act(self, act: Act) -> Act:
-        """Append; answers it with its id."""
+        """Append; answers it with its id.
+
+        Raises:
+            PermanentError: `unknown-reset`.
+        """
         ...
 
     # -- engine ---------------------------------------------------------------------------------------------------

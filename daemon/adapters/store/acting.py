@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
-from daemon.adapters.store.rows import ACTS, act_row
+from daemon.adapters.store.rows import ACTS, RESETS, act_row
 from daemon.adapters.store.transactions import Order, Tx
+from daemon.ports.errors import PermanentError
+from schemas.reasons import Reason
 from schemas.resets import Act
 
 
@@ -17,3 +19,15 @@ async def insert_acts(tx: Tx, acts: Sequence[Act]) -> list[Act]:
     appending = insert(ACTS).returning(ACTS.c.id, sort_by_parameter_order=True)
     ids = (await tx.connection.execute(appending, [act_row(act) for act in acts])).scalars().all()
     return [act.model_copy(update={"id": new}) for act, new in zip(acts, ids, strict=True)]
+
+
+async def append(tx: Tx, act: Act) -> Act:
+    """Append one.
+
+    Raises:
+        PermanentError: `unknown-reset`.
+    """
+    known = select(RESETS.c.id).where(RESETS.c.id == act.reset_id)
+    if (await tx.connection.execute(known)).first() is None:
+        raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {act.reset_id}")
+    return (await insert_acts(tx, [act]))[0]

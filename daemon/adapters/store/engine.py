@@ -9,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from daemon.adapters.store.addresses import asynchronous, file_of, is_embedded
 
+BUSY_SECONDS = 10.0
+"""How long SQLite waits for another process's write."""
+
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=15000 "
     "-c idle_in_transaction_session_timeout=30000 -c synchronous_commit=on"
@@ -43,7 +46,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=15,
         hide_parameters=True,
-        connect_args={"timeout": 10, "isolation_level": None},
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -53,7 +56,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own types
     cursor = connection.cursor()
     # FULL: in WAL mode NORMAL may lose the last commits with the power; what was answered has to stay.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

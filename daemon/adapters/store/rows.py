@@ -38,6 +38,7 @@ from schemas.tables import (
     table_of,
 )
 from statemachines.admission import AT_REST
+from statemachines.changes import HOLDERS
 
 RESETS = table_of(ResetRow)
 PLANS = table_of(PlanRow)
@@ -59,24 +60,7 @@ LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED = table_of(ProtectedRow)
 
-_CHANGING = (
-    "state",
-    "plan_hash",
-    "approvals_required",
-    "approval_expires_at",
-    "cause",
-    "detail",
-    "hint",
-    "stopped_in",
-    "stopped_at",
-    "destroyed",
-    "cancel_requested",
-    "sequence",
-    "acts_seen",
-    "wake_at",
-    "updated_at",
-)
-"""Columns of a reset that its holder changes and that hold the value as it is."""
+_AS_JSON = ("approvals", "waiting_for")
 _FIXED = (
     "id",
     "number",
@@ -106,7 +90,7 @@ def plain(model: BaseModel) -> dict[str, Any]:
 
 def changing(reset: Reset) -> dict[str, Any]:
     """The columns that the holder of the lease writes."""
-    return _bare({name: getattr(reset, name) for name in _CHANGING}) | {
+    return _bare({name: getattr(reset, name) for name in HOLDERS if name not in _AS_JSON}) | {
         "live": reset.state not in AT_REST or reset.wake_at is not None,
         "approvals": [plain(approval) for approval in reset.approvals],
         "waiting_for": plain(reset.waiting_for) if reset.waiting_for else None,
@@ -135,15 +119,13 @@ def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
 
 def reset_of(row: RowMapping, joined: Sequence[str]) -> Reset:
     """A reset, with those who joined it in their order."""
-    values = {name: row[name] for name in (*_FIXED, *_CHANGING)}
+    values = {name: row[name] for name in (*_FIXED, *HOLDERS)}
     request = row["request"]
     return Reset.model_validate(
         values
         | {
             "request": request,
             "requested_by": (request["requestedBy"], *joined),
-            "approvals": row["approvals"],
-            "waiting_for": row["waiting_for"],
         }
     )
 

@@ -76,7 +76,7 @@ class SqlStore:
         return await self._write(lambda tx: intake.admit(tx, new, now=now, limit_waiting=limit_waiting))
 
     async def append_act(self, act: Act) -> Act:
-        return (await self._write(lambda tx: acting.insert_acts(tx, [act])))[0]
+        return await self._write(lambda tx: acting.append(tx, act))
 
     # -- engine ---------------------------------------------------------------------------------------------------
     async def claim(

@@ -1,0 +1,118 @@
+"""The stores under contract: SQLite in a file, PostgreSQL (a real server), and the one in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from daemon.adapters.memory.store import MemoryStore
+from daemon.adapters.store import SqlStore, migrations, open_store
+from daemon.ports.store import StatusTopics, Store
+from sandbox.postgres.server import Server, start
+
+TOPICS = StatusTopics(status="status", public_url="https://resetd.example")
+_numbers = count(1)
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server with a database `template` that has our tables."""
+    running = start(tmp_path_factory.mktemp("postgres"), "state")
+    try:
+        _execute(running, "CREATE DATABASE template")
+        migrations.upgrade(_database(running, "template"))
+        yield running
+    finally:
+        running.discard()
+
+
+@pytest.fixture
+def postgres_url(server: Server) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    name = f"state_{next(_numbers)}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy")
+    yield _database(server, name)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(template_file: Path, tmp_path: Path) -> str:
+    """A migrated SQLite file of the test's own."""
+    shutil.copy(template_file, tmp_path / "state.db")
+    return f"sqlite:///{tmp_path / 'state.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each database in turn."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
+
+
+Opener = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+async def another(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
+    """Opens stores of one database, as replicas do; in memory all of them are the same one."""
+    if request.param == "memory":
+        memory = MemoryStore(SystemClock(), TOPICS)
+        yield lambda: memory
+        return
+    url = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    async with AsyncExitStack() as stack:
+
+        def opened() -> Store:
+            new = open_store(url, TOPICS)
+            stack.push_async_callback(new.close)
+            return new
+
+        yield opened
+
+
+@pytest.fixture
+def store(another: Opener) -> Store:
+    """The store under test."""
+    return another()
+
+
+@pytest.fixture
+async def sql_store(database_url: str) -> AsyncIterator[SqlStore]:
+    """A store with a real database below."""
+    async with open_store(database_url, TOPICS) as opened:
+        yield opened
+
+
+def _database(server: Server, name: str) -> str:
+    return f"{server.superuser_url.rpartition('/')[0]}/{name}"
+
+
+def _execute(server: Server, statement: str) -> None:
+    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -1,0 +1,227 @@
+"""Requests in: one reset for each, a number, a first status, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from daemon.ports.errors import LeaseLostError
+from daemon.ports.store import Batch, Store
+from schemas.reasons import Reason
+from schemas.resets import ResetState
+from tests.contract.store.conftest import Opener
+from tests.contract.store.making import NOW, admitted, asked, begun, claimed, different, moved, taken
+
+
+async def test_a_request_becomes_a_reset_in_planning_with_its_first_status(store: Store) -> None:
+    new = asked()
+    admission = await store.admit(new, now=NOW, limit_waiting=3)
+    assert admission.created
+    assert (admission.reset.state, admission.reset.number, admission.reset.sequence) == (
+        ResetState.PLANNING,
+        1,
+        1,
+    )
+    assert await store.find(new.id) == admission.reset
+    [entry] = await store.history(new.id)
+    [row] = await store.unpublished(10)
+    assert entry.type == "com.fuse.environment.reset.planning.v1"
+    assert row.message.value is not None
+    assert json.loads(row.message.value) == entry.data
+    assert entry.data["environmentSequence"] == 1
+    assert entry.data["links"] == {"self": f"https://resetd.example/api/v1/resets/{new.id}"}
+
+
+async def test_an_event_that_is_delivered_again_is_the_same_reset_whatever_it_says(store: Store) -> None:
+    first = await admitted(store, asked(event="one"))
+    again = await store.admit(asked(event="one", **different(2)), now=NOW, limit_waiting=3)
+    assert (again.reset, again.created, again.joined) == (first, False, False)
+    assert len(await store.unpublished(10)) == 1
+
+
+async def test_an_event_twice_in_one_batch_is_one_reset(store: Store) -> None:
+    first, second = await taken(store, asked(event="one"), asked(event="one"))
+    assert (first.created, second.created) == (True, False)
+    assert first.reset.id == second.reset.id
+
+
+async def test_one_idempotency_key_with_one_content_is_one_reset(store: Store) -> None:
+    first = await admitted(store, asked(idempotency_key="k", **different(1)))
+    again = await store.admit(asked(by="bob", idempotency_key="k", **different(1)), now=NOW, limit_waiting=3)
+    assert (again.reset.id, again.created, again.joined) == (first.id, False, False)
+
+
+async def test_one_idempotency_key_with_other_content_is_a_rejection(store: Store) -> None:
+    first = await admitted(store, asked(idempotency_key="k", **different(1)))
+    other = await store.admit(asked(idempotency_key="k", **different(2)), now=NOW, limit_waiting=3)
+    assert (other.created, other.conflict) == (True, True)
+    assert (other.reset.state, other.reset.cause) == (ResetState.REJECTED, Reason.IDEMPOTENCY_CONFLICT)
+    third = await store.admit(asked(idempotency_key="k", **different(1)), now=NOW, limit_waiting=3)
+    assert third.reset.id == first.id
+
+
+async def test_an_identical_request_joins_the_one_that_waits(store: Store) -> None:
+    first = await admitted(store, asked(by="ann"))
+    second = await store.admit(asked(by="bob", idempotency_key="k"), now=NOW, limit_waiting=1)
+    third = await store.admit(asked(by="bob"), now=NOW, limit_waiting=1)
+    assert (second.joined, second.created, second.reset.id) == (True, False, first.id)
+    assert third.reset.requested_by == ("ann", "bob")
+    found = await store.find(first.id)
+    assert found is not None
+    assert (found.requested_by, found.version) == (("ann", "bob"), 0)
+
+
+async def test_who_joined_is_known_to_the_holder_and_outlives_its_writes(store: Store) -> None:
+    holder = await begun(store)
+    joined = await store.admit(asked(by="bob"), now=NOW, limit_waiting=3)
+    saved = await store.save(moved(holder, ResetState.QUEUED))
+    assert joined.joined
+    assert saved.requested_by == ("ann", "bob")
+
+
+async def test_the_event_of_a_joined_request_leads_to_the_reset_that_absorbed_it(store: Store) -> None:
+    first = await admitted(store)
+    await admitted(store, asked(by="bob", event="joiner"))
+    again = await store.admit(asked(by="bob", event="joiner"), now=NOW, limit_waiting=3)
+    assert (again.reset.id, again.created, again.joined) == (first.id, False, False)
+
+
+async def test_a_running_reset_never_absorbs_a_request(store: Store) -> None:
+    holder = await begun(store)
+    await store.save(moved(holder, ResetState.SEEDING))
+    second = await store.admit(asked(by="bob"), now=NOW, limit_waiting=3)
+    assert (second.created, second.joined) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"dry_run": True}, {"services": ("los-core-api",)}, {"environment": "other-sandbox"}]
+)
+async def test_a_request_for_something_else_does_not_join(store: Store, fields: dict[str, object]) -> None:
+    await admitted(store)
+    second = await store.admit(asked(**fields), now=NOW, limit_waiting=3)  # type: ignore[arg-type] # any fields
+    assert (second.created, second.joined) == (True, False)
+
+
+async def test_past_the_limit_the_environment_is_busy_and_others_are_not(store: Store) -> None:
+    for number in range(2):
+        await admitted(store, asked(**different(number)), limit=2)
+    refused = await admitted(store, asked(**different(3)), limit=2)
+    assert (refused.state, refused.cause) == (ResetState.REJECTED, Reason.ENVIRONMENT_BUSY)
+    other = await admitted(store, asked("other-sandbox"), limit=2)
+    assert other.state is ResetState.PLANNING
+
+
+async def test_running_and_ended_resets_do_not_make_an_environment_busy(store: Store) -> None:
+    first = await begun(store, **different(1))
+    await store.save(moved(first, ResetState.SEEDING))
+    second = await begun(store, **different(2))
+    await store.save(moved(second, ResetState.DONE))
+    assert (await admitted(store, asked(**different(3)), limit=1)).state is ResetState.PLANNING
+
+
+async def test_what_the_intake_refuses_is_stored_as_rejected_with_its_status(store: Store) -> None:
+    reset = await admitted(store, asked(refused=Reason.TOO_OLD))
+    assert (reset.state, reset.cause, reset.detail) == (ResetState.REJECTED, Reason.TOO_OLD, "it is old")
+    [entry] = await store.history(reset.id)
+    assert entry.type == "com.fuse.environment.reset.rejected.v1"
+    assert entry.data["cause"] == "too-old"
+    assert await store.claim("one", ttl=5, limit=10, excluding=frozenset()) == ()
+
+
+async def test_numbers_of_an_environment_have_no_gaps_rejections_included(store: Store) -> None:
+    entries = [
+        asked(**different(number), refused=Reason.TOO_OLD if number % 2 else None) for number in range(6)
+    ]
+    admissions = await taken(store, *entries, asked("other-sandbox"), limit=10)
+    numbers = [each.reset.number for each in admissions]
+    assert numbers == [1, 2, 3, 4, 5, 6, 1]
+    found = await store.find("qa-sandbox/5")
+    latest = await store.find("qa-sandbox/@latest")
+    assert found is not None
+    assert latest is not None
+    assert (found.id, latest.number) == (admissions[4].reset.id, 6)
+    for nonsense in (
+        "qa-sandbox/0",
+        "qa-sandbox/x",
+        "none-sandbox/@latest",
+        "qa-sandbox/99999999999999999999",
+        "",
+    ):
+        assert await store.find(nonsense) is None
+
+
+async def test_replicas_that_admit_at_once_give_each_number_once(another: Opener) -> None:
+    stores = [another(), another(), another()]
+    resets = await asyncio.gather(
+        *(admitted(stores[number % 3], asked(**different(number)), limit=100) for number in range(24))
+    )
+    assert sorted(reset.number for reset in resets) == list(range(1, 25))
+    rows = await stores[0].unpublished(100)
+    sequences = [json.loads(row.message.value or b"")["environmentSequence"] for row in rows]
+    assert sequences == list(range(1, 25))
+
+
+async def test_one_event_admitted_by_replicas_at_once_is_one_reset(another: Opener) -> None:
+    stores = [another(), another(), another()]
+    admissions = await asyncio.gather(
+        *(store.admit(asked(event="one"), now=NOW, limit_waiting=3) for store in stores * 4)
+    )
+    assert len({each.reset.id for each in admissions}) == 1
+    assert [each.created for each in admissions].count(True) == 1
+
+
+async def test_a_batch_moves_the_position_with_what_it_stores(store: Store) -> None:
+    assert await store.positions([("requests", 0)]) == {}
+    await taken(store, asked(), first=7)
+    await taken(store, first=8)
+    assert await store.positions([("requests", 0), ("requests", 1)]) == {("requests", 0): 8}
+
+
+async def test_a_batch_from_another_position_is_refused_whole(store: Store) -> None:
+    await taken(store, asked(**different(1)), first=0)
+    with pytest.raises(LeaseLostError):
+        await taken(store, asked(**different(2)), first=0)
+    assert await store.positions([("requests", 0)]) == {("requests", 0): 1}
+    assert len(await store.resets()) == 1
+
+
+async def test_a_batch_may_say_which_position_it_expects_where_offsets_were_skipped(store: Store) -> None:
+    await taken(store, asked(**different(1)), first=0)
+    await store.take_in(Batch("requests", 0, 5, 6, (), expected=1), now=NOW, limit_waiting=3)
+    await store.take_in(Batch("requests", 0, 0, 2, (), expected=6), now=NOW, limit_waiting=3)
+    assert await store.positions([("requests", 0)]) == {("requests", 0): 2}
+
+
+async def test_of_two_consumers_with_one_partition_one_stores_its_batch(another: Opener) -> None:
+    stores = [another(), another()]
+    results = await asyncio.gather(
+        *(taken(store, asked(**different(number))) for number, store in enumerate(stores)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(each, LeaseLostError) for each in results) == 1
+    assert len(await stores[0].resets()) == 1
+
+
+async def test_resets_are_listed_newest_first_by_page_environment_and_state(store: Store) -> None:
+    made = [await admitted(store, asked(**different(number)), limit=9) for number in range(4)]
+    other = await begun(store, "other-sandbox")
+    await store.save(moved(other, ResetState.DONE))
+    made.sort(key=lambda reset: reset.id, reverse=True)
+    first = await store.resets(environment="qa-sandbox", limit=3)
+    assert [each.id for each in first] == [each.id for each in made[:3]]
+    last = (first[-1].created_at.isoformat(), first[-1].id)
+    rest = await store.resets(environment="qa-sandbox", limit=3, before=last)
+    assert [each.id for each in rest] == [made[3].id]
+    assert [each.id for each in await store.resets(states=[ResetState.DONE])] == [other.reset.id]
+
+
+async def test_text_from_outside_comes_back_as_it_was(store: Store) -> None:
+    strange = "a'; DROP TABLE resets; -- \u00e4\U0001f600"
+    new = asked(strange, by=strange, event=strange, idempotency_key=strange, reason=strange)
+    reset = await admitted(store, replace(new, source=strange))
+    assert await store.find(reset.id) == reset
+    assert (reset.request, reset.event_id) == (new.request, strange)
+    assert (await claimed(store, reset.id)).reset.request == new.request

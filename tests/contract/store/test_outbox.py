@@ -1,0 +1,87 @@
+"""The outbox: what was committed is published, in the order of the commits, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
+from cloudevents.core.formats.json import JSONFormat
+
+from daemon.ports.bus import Message
+from daemon.ports.store import Store
+from schemas.resets import ResetState
+from schemas.status import Status
+from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
+
+
+async def test_status_events_are_cloud_events_that_follow_each_other(store: Store) -> None:
+    found = await begun(store, event="cause")
+    await store.save(moved(found, ResetState.QUEUED))
+    first, second = await store.unpublished(10)
+    assert first.id < second.id
+    message = second.message
+    assert (message.topic, message.key) == ("status", b"qa-sandbox")
+    headers = {name: value for name, value in message.headers if value is not None}
+    event = from_kafka(KafkaMessage(headers, message.key, message.value or b""), JSONFormat())
+    attributes = event.get_attributes()
+    assert attributes["id"] == f"{found.reset.id}/2"
+    assert attributes["source"] == "/resetd"
+    assert attributes["type"] == "com.fuse.environment.reset.queued.v1"
+    assert attributes["subject"] == f"qa-sandbox/{found.reset.id}"
+    assert attributes["partitionkey"] == "qa-sandbox"
+    assert attributes["correlationid"] == found.reset.id
+    assert attributes["causationid"] == "cause"
+    assert attributes["traceparent"] == found.reset.trace_parent
+    status = Status.model_validate(event.get_data())
+    assert (status.state, status.sequence, status.environment_sequence) == (ResetState.QUEUED, 2, 2)
+    assert status.requested_by == ("ann",)
+    assert status.request is not None
+    assert status.request.id == "cause"
+
+
+async def test_what_was_published_or_refused_is_not_given_again(store: Store) -> None:
+    for number in range(4):
+        await admitted(store, asked(**different(number)), limit=9)
+    rows = await store.unpublished(10)
+    await store.published([rows[0].id, rows[1].id], {rows[2].id: "too large"}, now=NOW)
+    assert await store.unpublished(10) == rows[3:]
+    await store.published([], {}, now=NOW)
+
+
+async def test_the_outbox_is_in_the_order_of_the_commits_and_given_by_pieces(store: Store) -> None:
+    found = [await begun(store, **different(number)) for number in range(3)]
+    for each in reversed(found):
+        await store.save(moved(each, ResetState.QUEUED))
+    rows = await store.unpublished(100)
+    subjects = [json.loads(row.message.value or b"")["resetId"] for row in rows]
+    assert subjects == [each.reset.id for each in found] + [each.reset.id for each in reversed(found)]
+    assert await store.unpublished(2) == rows[:2]
+
+
+async def test_a_dead_letter_is_published_byte_for_byte_and_shown(store: Store) -> None:
+    headers = (("a", b"\x00\xff"), ("a", b""), ("none", None), ("", b"nameless"))
+    odd = Message("dead-letters", None, None, headers)
+    letter = dead(0)
+    await taken(
+        store, letter, asked(), dead(2), letter.__class__(odd, letter.reason, "empty", "requests", 0, 3)
+    )
+    rows = await store.unpublished(10)
+    letters = [row.message for row in rows if row.message.topic == "dead-letters"]
+    assert letters == [letter.message, dead(2).message, odd]
+    shown = await store.dead_letters()
+    assert [(each["topic"], each["partition"], each["offset"], each["reason"]) for each in shown] == [
+        ("requests", 0, 3, "malformed-json"),
+        ("requests", 0, 2, "malformed-json"),
+        ("requests", 0, 0, "malformed-json"),
+    ]
+    assert await store.dead_letters(limit=1) == shown[:1]
+
+
+async def test_a_dead_letter_that_the_broker_refuses_stays_and_blocks_nothing(store: Store) -> None:
+    await taken(store, dead(0), dead(1))
+    first, second = await store.unpublished(10)
+    await store.published([second.id], {first.id: "larger than the broker takes"}, now=NOW)
+    assert await store.unpublished(10) == ()
+    newest, oldest = await store.dead_letters()
+    assert (oldest["refused"], oldest["published_at"]) == ("larger than the broker takes", None)
+    assert (newest["refused"], newest["published_at"]) == (None, NOW)
