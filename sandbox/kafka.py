@@ -6,7 +6,7 @@ limit of its own on the size of a message, and forgets everything when it ends. 
 appear, as on a real broker with `auto.create.topics.enable`, when a client asks for them.
 
 Run as `python -m sandbox.kafka`: prints one line of JSON, `{"bootstrap": "127.0.0.1:PORT"}`, and stays until
-SIGTERM or SIGINT.
+SIGTERM or SIGINT, with `--while-stdin-open` also no longer than whoever holds its standard input.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,6 +102,11 @@ class Cluster:
         self._library.rd_kafka_mock_cluster_destroy(self._cluster)
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main() -> None:
     """Run a cluster until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.kafka", description=__doc__)
@@ -107,6 +114,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=3)
     parser.add_argument("--brokers", type=int, default=1)
     parser.add_argument("--rebalance-delay-ms", type=int, default=200)
+    parser.add_argument("--while-stdin-open", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
     # Blocked before librdkafka starts its threads, so that sigwait below is who gets them.
     ends = {signal.SIGTERM, signal.SIGINT}
@@ -119,6 +127,8 @@ def main() -> None:
     )
     sys.stdout.write(json.dumps({"bootstrap": cluster.bootstrap}) + "\n")
     sys.stdout.flush()
+    if arguments.while_stdin_open:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     signal.sigwait(ends)
     cluster.close()
 

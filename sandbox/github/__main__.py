@@ -29,13 +29,15 @@ def application(hub: Hub) -> web.Application:
     return app
 
 
-async def serve(directory: Path, port: int) -> None:
+async def serve(directory: Path, port: int, *, while_stdin_open: bool = False) -> None:
     """Serve until a signal comes."""
     hub = Hub(directory)
     hub.seed()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if while_stdin_open:
+        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
     runner = web.AppRunner(application(hub), access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -51,8 +53,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.github", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--while-stdin-open", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.directory, arguments.port))
+    asyncio.run(serve(arguments.directory, arguments.port, while_stdin_open=arguments.while_stdin_open))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _RETRIES = 2
 class _ShortRetry(GithubRetry):
     """PyGithub's retry, which bounds its own waits by `max_rate_limit_wait` and sleeps out any Retry-After."""
 
-    def increment(
+    def increment(  # type: ignore[override]
         self,
         method: str | None = None,
         url: str | None = None,

@@ -1,0 +1,300 @@
+"""The whole platform on one machine: journal, Kafka, PostgreSQL, GitHub, Kubernetes with its services.
+
+Each part is a child process that ends when this one does, by SIGKILL as well. Everything lies in one directory:
+
+    platform.json     where what is, with the databases' URLs (0600)
+    resetd.env        RESETD_* variables for the daemon, one `NAME=value` a line (0600)
+    journal.jsonl     what was launched in the pods, by the independent witness
+    controls/         how the stand-ins behave (`sandbox.controls`)
+    kafka.log, github.log, github/, postgres/, images/, kubernetes/
+
+Nothing is kept from one run to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from sandbox import controls, fleet, journal, postgres, processes
+from sandbox.cluster import Cluster
+from sandbox.github.people import People
+from sandbox.kubernetes import launch
+from sandbox.services import contents, dirt, images
+
+_READY_WITHIN = 120.0
+_PARALLEL_STARTS = 4
+_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls")
+_FILES = ("platform.json", "resetd.env", "environments.json", "journal.jsonl", "journal.sock")
+
+Say = Callable[[str], None]
+
+
+class PlatformRunningError(RuntimeError):
+    """Another platform runs in this directory."""
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class Platform:
+    """A running platform; made by `Platform.start`."""
+
+    directory: Path
+    kafka: processes.Child
+    hub: processes.Child
+    witness: journal.JournalProcess
+    databases: postgres.Fleet
+    cluster: Cluster
+    environments: list[str] = field(default_factory=list)
+    """Names of those that were provisioned."""
+    say: Say = _silent
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(
+        cls,
+        directory: Path,
+        *,
+        environments: Iterable[str] | None = None,
+        say: Say = _silent,
+        ready_within: float = _READY_WITHIN,
+    ) -> AsyncIterator[Platform]:
+        """Bring all of it up with these environments (None: the whole fleet), their pods ready; end it at last.
+
+        Raises:
+            PlatformRunningError: the directory is in use.
+            KeyError: the fleet has no such environment.
+        """
+        chosen = [one.name for one in fleet.FLEET] if environments is None else list(environments)
+        with _alone(directory):
+            began = time.monotonic()
+            platform = await asyncio.to_thread(_bring_up, cls, directory, chosen, say)
+            try:
+                await platform.until_ready(chosen, within=ready_within)
+                say(f"up after {time.monotonic() - began:.1f} s")
+                yield platform
+            finally:
+                await asyncio.to_thread(platform.stop)
+
+    async def provision(self, *environments: str, within: float = _READY_WITHIN) -> None:
+        """Add environments of the fleet to the running platform, and wait for their pods."""
+        await asyncio.to_thread(self._add_databases, environments)
+        for environment in environments:
+            await self.cluster.provision(environment)
+        await self.until_ready(environments, within=within)
+
+    async def until_ready(self, environments: Iterable[str], *, within: float = _READY_WITHIN) -> None:
+        """Wait until the pods of these environments have run their start scripts."""
+        names = list(environments)
+        self.say(f"start scripts of {', '.join(names)} migrate and seed")
+        await self.cluster.until_ready(names, within=within)
+
+    def stop(self) -> None:
+        """End every part."""
+        _stop_all([self.cluster.running.stop, self.kafka.stop, self.hub.stop])
+        _stop_all([self.databases.stop, self.witness.stop])
+
+    @property
+    def github(self) -> People:
+        """What people do on GitHub, and its faults."""
+        return People(**self.hub.ready)
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's `host:port`."""
+        return str(self.kafka.ready["bootstrap"])
+
+    def environment(self) -> dict[str, str]:
+        """Variables for the daemon. DATA_DIR and the API's address are the daemon's own affair."""
+        return {
+            "RESETD_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "RESETD_KAFKA_SESSION_TIMEOUT": "3s",
+            "RESETD_KUBECONFIG": str(self.cluster.kubeconfig),
+            "RESETD_ARGOCD_NAMESPACE": "argocd",
+            "RESETD_GITHUB_API_URL": self.github.url,
+            "RESETD_GITHUB_OWNER": self.github.owner,
+            "RESETD_GITHUB_TOKEN": self.github.token,
+            "RESETD_PG_BIN": str(postgres.binaries()),
+        }
+
+    def postgres_url(self, environment: str, service: str, variable: str = "DATABASE_URL") -> str:
+        """What the pods of the service get; KeyError when the fleet has no such variable."""
+        return self.databases.url(fleet.environment(environment).databases[service, variable])
+
+    def journal_reader(self) -> journal.Journal:
+        """What the witness recorded until now."""
+        return self.witness.read()
+
+    def control(self, environment: str, service: str, **commands: controls.Control) -> None:
+        """Tell stand-ins how to behave: `control("qa-sandbox", "los-core-api", **{"seed:system": Control(...)})`."""
+        controls.put(self.directory / "controls", environment, service, **commands)
+
+    def clear_controls(self) -> None:
+        """Take back all that `control` said."""
+        controls.clear(self.directory / "controls")
+
+    def dirty(self, environment: str) -> None:
+        """Leave in each service's database what people leave there."""
+        for service in fleet.SERVICES:
+            dirt.dirty(self.postgres_url(environment, service), service)
+
+    def contents(self, environment: str) -> dict[str, contents.Contents]:
+        """What is in each database of an environment, by `server/database`."""
+        places = sorted(set(fleet.environment(environment).databases.values()))
+        return {place: contents.read(self.databases.url(place)) for place in places}
+
+    def _add_databases(self, environments: Iterable[str]) -> None:
+        for name in environments:
+            fleet.environment(name)
+            if name not in self.environments:
+                self.environments.append(name)
+        missing = _servers(self.environments) - self.databases.servers.keys()
+        added = _start_servers(self.directory, missing)
+        self.databases.servers.update(added.servers)
+        self.databases.passwords.update(added.passwords)
+        self._write()
+
+    def _write(self) -> None:
+        urls = _urls(self.databases, self.environments)
+        description: dict[str, Any] = {
+            "pid": os.getpid(),
+            "kafka": self.kafka.ready,
+            "github": self.hub.ready,
+            "kubernetes": {
+                "url": self.cluster.running.ready["url"],
+                "kubeconfig": str(self.cluster.kubeconfig),
+            },
+            "journal": str(self.witness.file),
+            "controls": str(self.directory / "controls"),
+            "environments": self.environments,
+            "databases": urls,
+        }
+        lines = [f"{name}={value}\n" for name, value in self.environment().items()]
+        _private(self.directory / "environments.json", json.dumps(urls, indent=1))
+        _private(self.directory / "platform.json", json.dumps(description, indent=1) + "\n")
+        _private(self.directory / "resetd.env", "".join(lines))
+
+
+def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say: Say) -> Platform:
+    """Start every part, what does not need another one at the same time; what did come up ends if one fails."""
+    with contextlib.ExitStack() as undo, ThreadPoolExecutor(max_workers=3) as pool:
+        (directory / "controls").mkdir()
+        say("journal, Kafka, GitHub, PostgreSQL and images")
+        witness = journal.start(directory)
+        undo.callback(witness.stop)
+        built = pool.submit(images.build, directory / "images")
+        servers = pool.submit(_start_servers, directory, _servers(environments))
+        kafka = pool.submit(processes.start, "sandbox.kafka", [], log=directory / "kafka.log")
+        hub = pool.submit(
+            processes.start,
+            "sandbox.github",
+            ["--directory", str(directory / "github")],
+            log=directory / "github.log",
+        )
+        for part in (kafka, hub, servers):
+            undo.callback(part.result().stop)
+        built.result()
+        databases = servers.result()
+        _private(directory / "environments.json", json.dumps(_urls(databases, environments), indent=1))
+        say("Kubernetes")
+        running = launch.start(
+            launch.Arguments(
+                directory=directory / "kubernetes",
+                images=directory / "images",
+                environment_file=directory / "environments.json",
+                journal=witness.socket,
+                controls=directory / "controls",
+                environments=tuple(environments),
+                parallel_starts=_PARALLEL_STARTS,
+            )
+        )
+        undo.callback(running.stop)
+        platform = cls(
+            directory=directory,
+            kafka=kafka.result(),
+            hub=hub.result(),
+            witness=witness,
+            databases=databases,
+            cluster=Cluster(running),
+            environments=environments,
+            say=say,
+        )
+        platform._write()
+        undo.pop_all()
+    return platform
+
+
+def _start_servers(directory: Path, names: Iterable[str]) -> postgres.Fleet:
+    """Each server with all databases that the fleet has on it, so that a later environment finds its own."""
+    wanted = [
+        fleet.Environment(f"{name}-{number}", {key: place})
+        for name in sorted(names)
+        for one in fleet.FLEET
+        for number, (key, place) in enumerate(one.databases.items())
+        if place.startswith(f"{name}/")
+    ]
+    return postgres.start_fleet(directory / "postgres", wanted)
+
+
+def _servers(environments: Iterable[str]) -> set[str]:
+    return {
+        place.partition("/")[0]
+        for name in environments
+        for place in fleet.environment(name).databases.values()
+    }
+
+
+def _urls(databases: postgres.Fleet, environments: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+    return {name: databases.urls()[name] for name in environments}
+
+
+def _private(path: Path, text: str) -> None:
+    """Write a file that only we may read, whole or not at all."""
+    fresh = path.with_name(f".{path.name}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.rename(path)
+
+
+def _stop_all(stops: Iterable[Callable[[], None]]) -> None:
+    """Stop at the same time; one that fails does not keep the others."""
+    with ThreadPoolExecutor() as pool:
+        endings = [pool.submit(stop) for stop in stops]
+    for ending in endings:
+        ending.result()
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the directory, emptied of what a former platform left there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        _take(lock, directory)
+        for cluster in (directory / "postgres").glob("*"):
+            if cluster.is_symlink():  # it lies where PostgreSQL's account can reach it
+                shutil.rmtree(cluster.resolve(), ignore_errors=True)
+        for name in _KEPT_APART:
+            shutil.rmtree(directory / name, ignore_errors=True)
+        for name in _FILES:
+            (directory / name).unlink(missing_ok=True)
+        yield
+
+
+def _take(lock: IO[str], directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise PlatformRunningError(f"a platform runs in {directory} already") from error
