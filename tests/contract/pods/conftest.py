@@ -1,0 +1,55 @@
+"""Stands for the pods' contract.
+
+On a real cluster: RESETD_E2E_KUBECONFIG, RESETD_E2E_NAMESPACE and RESETD_E2E_SELECTOR name a Deployment with one
+replica whose image has a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.adapters.memory.pods import MemoryPods
+from sandbox.kubernetes.launch import Running
+
+from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
+
+
+@pytest.fixture(scope="session")
+def double() -> Iterator[Running]:
+    """One double for all tests of this folder."""
+    with tempfile.TemporaryDirectory(prefix="double-") as directory:
+        running = started(Path(directory))
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(params=["memory", "double", pytest.param("cluster", marks=pytest.mark.e2e)])
+async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
+    if request.param == "memory":
+        pods = MemoryPods()
+        stand = MemoryStand(pods, pods.add(ENVIRONMENT, "app", variables={"GREETING": "good morning"}))
+        stand.service.program = stand.program
+        yield stand
+        await pods.close()
+        return
+    if request.param == "double":
+        running: Running = request.getfixturevalue("double")
+        async with cluster_stand(running.kubeconfig, running) as cluster:
+            yield cluster
+        return
+    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
+    if not kubeconfig:
+        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
+    async with cluster_stand(kubeconfig, None) as cluster:
+        cluster.environment = os.environ["RESETD_E2E_NAMESPACE"]
+        cluster.selector = os.environ["RESETD_E2E_SELECTOR"]
+        variable = await cluster.pods.variables(await cluster.pod(), ["PATH"])
+        cluster.variable = ("PATH", variable["PATH"])
+        yield cluster

@@ -1,0 +1,291 @@
+"""Where the pods' contract is played: in memory, on the Kubernetes double, on a cluster that is given by address.
+
+Each stand knows commands that do the same thing in its own way. `token` tells the commands of one test apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+import yaml
+from kubernetes_asyncio.client import CoreV1Api
+
+from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.memory.pods import MemoryPods, MemoryService
+from daemon.adapters.memory.processes import Process
+from daemon.ports.errors import TemporaryError
+from daemon.ports.pods import Pod, Pods
+from sandbox.kubernetes.launch import Arguments, Running, start
+
+ENVIRONMENT = "demo-sandbox"
+SELECTOR = "app.kubernetes.io/name=app"
+SERVES = '#!/bin/sh\necho serving\ntouch "$SANDBOX_READY_FILE"\nexec sleep 1000000\n'
+STARTED = 'echo run >>"/tmp/runs.$0"; '
+
+
+class Stand(Protocol):
+    """What a test needs besides the port."""
+
+    environment: str
+    selector: str
+    variable: tuple[str, str]
+    """One that the containers have."""
+    token: str
+
+    @property
+    def pods(self) -> Pods:
+        """The port under test."""
+        ...
+
+    async def pod(self) -> Pod:
+        """The service's pod, once it is ready."""
+        ...
+
+    def prints(self, data: bytes, exit_code: int) -> list[str]:
+        """A command that prints up to 100 bytes and ends."""
+        ...
+
+    def floods(self, amount: int) -> list[str]:
+        """A command that prints so many bytes 0xff."""
+        ...
+
+    def echoes(self) -> list[str]:
+        """A command that prints the attempt's marker, a line break, and its input."""
+        ...
+
+    def waits(self) -> list[str]:
+        """A command that prints `waiting`, waits for `release`, and prints `done`."""
+        ...
+
+    def stubborn(self) -> list[str]:
+        """A command that prints `waiting`, ignores TERM and never ends."""
+        ...
+
+    async def release(self) -> None:
+        """Let `waits` go on."""
+        ...
+
+    async def runs(self) -> int:
+        """How often a command of this token was started."""
+        ...
+
+    async def cut(self) -> None:
+        """Cut every stream."""
+        ...
+
+    async def restart(self) -> None:
+        """End the container, and wait until another one is ready in its pod."""
+        ...
+
+    async def remove(self) -> None:
+        """Delete the pod."""
+        ...
+
+
+@dataclass
+class MemoryStand:
+    """See Stand."""
+
+    pods: MemoryPods
+    service: MemoryService
+    environment: str = ENVIRONMENT
+    selector: str = SELECTOR
+    variable: tuple[str, str] = ("GREETING", "good morning")
+    token: str = "t"
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def pod(self) -> Pod:
+        return await self.pods.choose(self.environment, self.selector, None)
+
+    def prints(self, data: bytes, exit_code: int) -> list[str]:
+        return ["prints", data.hex(), str(exit_code)]
+
+    def floods(self, amount: int) -> list[str]:
+        return ["floods", str(amount)]
+
+    def echoes(self) -> list[str]:
+        return ["echoes"]
+
+    def waits(self) -> list[str]:
+        return ["waits"]
+
+    def stubborn(self) -> list[str]:
+        return ["stubborn"]
+
+    async def release(self) -> None:
+        self.go.set()
+
+    async def runs(self) -> int:
+        return len(self.pods.launched)
+
+    async def cut(self) -> None:
+        self.pods.cut_streams()
+
+    async def restart(self) -> None:
+        await self.pods.restart(self.service)
+
+    async def remove(self) -> None:
+        await self.pods.remove(self.service)
+
+    async def program(self, process: Process) -> int:
+        """All the commands."""
+        match process.argv:
+            case ("prints", data, code):
+                process.write(bytes.fromhex(data))
+                return int(code)
+            case ("floods", amount):
+                process.write(b"\xff" * int(amount))
+            case ("echoes",):
+                process.write(process.variables.get("RESETD_ATTEMPT", "").encode() + b"\n" + process.stdin)
+            case ("waits",):
+                process.write(b"waiting\n")
+                await self.go.wait()
+                process.write(b"done\n")
+            case _:
+                process.ignores_term = True
+                process.write(b"waiting\n")
+                await asyncio.Event().wait()
+        return 0
+
+
+@dataclass
+class ClusterStand:
+    """See Stand; `running` is None on a cluster that is not the double."""
+
+    pods: KubernetesPods
+    kubernetes: Kubernetes
+    running: Running | None
+    environment: str = ENVIRONMENT
+    selector: str = SELECTOR
+    variable: tuple[str, str] = ("GREETING", "good morning")
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    async def pod(self) -> Pod:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return await self.pods.choose(self.environment, self.selector, None)
+                except TemporaryError:
+                    await asyncio.sleep(0.05)
+
+    def prints(self, data: bytes, exit_code: int) -> list[str]:
+        escaped = "".join(f"\\{byte:03o}" for byte in data)
+        return self._shell('printf "$1"; exit "$2"', escaped, str(exit_code))
+
+    def floods(self, amount: int) -> list[str]:
+        return self._shell("head -c \"$1\" /dev/zero | tr '\\000' '\\377'", str(amount))
+
+    def echoes(self) -> list[str]:
+        return self._shell('echo "$RESETD_ATTEMPT"; cat')
+
+    def waits(self) -> list[str]:
+        return self._shell('echo waiting; until [ -e "/tmp/go.$0" ]; do sleep 0.05; done; echo done')
+
+    def stubborn(self) -> list[str]:
+        return self._shell('trap "" TERM; echo waiting; while :; do sleep 0.2; done')
+
+    async def release(self) -> None:
+        await self._in_pod("touch", f"/tmp/go.{self.token}")
+
+    async def runs(self) -> int:
+        return (await self._in_pod("sh", "-c", 'cat "/tmp/runs.$0" 2>/dev/null; :', self.token)).count(b"run")
+
+    async def cut(self) -> None:
+        if self.running is None:
+            pytest.skip("a real cluster's streams are not ours to cut")
+        await asyncio.to_thread(control, self.running, "streams/cut")
+
+    async def restart(self) -> None:
+        if self.running is None:
+            pytest.skip("a real container's first process is not ours to kill")
+        before = await self.pod()
+        identifier = before.container_id.partition("//")[2]
+        state = Path(self.running.kubeconfig).parent / "containers" / identifier / "state"
+        os.kill(int(state.read_text().split()[0]), 9)
+        async with asyncio.timeout(60):
+            while (await self.pod()).container_id == before.container_id:  # noqa: ASYNC110 - a cluster has no event
+                await asyncio.sleep(0.05)
+
+    async def remove(self) -> None:
+        pod = await self.pod()
+        core = CoreV1Api(self.kubernetes.rest)
+        await core.delete_namespaced_pod(pod.name, pod.environment, grace_period_seconds=0)
+
+    def _shell(self, script: str, *arguments: str) -> list[str]:
+        return ["sh", "-c", STARTED + script, self.token, *arguments]
+
+    async def _in_pod(self, *argv: str) -> bytes:
+        result = await self.pods.read(await self.pod(), argv, timeout=20)
+        assert result.exit_code == 0, result
+        return result.stdout
+
+
+def lay_out(directory: Path) -> Arguments:
+    """A double's directory with one tiny service."""
+    program = directory / "images" / "app" / "bin" / "npm"
+    program.parent.mkdir(parents=True)
+    program.write_text(SERVES)
+    program.chmod(0o755)
+    (directory / "images" / "app" / "package.json").write_text('{"scripts": {"prod": "node dist/main.js"}}')
+    variables = {ENVIRONMENT: {"app": {"GREETING": "good morning"}}}
+    (directory / "variables.json").write_text(json.dumps(variables))
+    return Arguments(
+        directory / "cluster", directory / "images", directory / "variables.json", environments=(ENVIRONMENT,)
+    )
+
+
+def started(directory: Path) -> Running:
+    """A double with one tiny service."""
+    return start(lay_out(directory))
+
+
+def control(running: Running, what: str) -> None:
+    """Tell the double to do something."""
+    config = yaml.safe_load(Path(running.kubeconfig).read_text())
+    token = config["users"][0]["user"]["token"]
+    request = Request(  # noqa: S310 - the double's own address
+        f"{running.ready['url']}/sandbox/{what}",
+        method="POST",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    unchecked = ssl._create_unverified_context()  # noqa: S323 - on loopback, with its own authority
+    with urlopen(request, context=unchecked, timeout=10) as answer:  # noqa: S310
+        assert answer.status == 200
+
+
+@asynccontextmanager
+async def cluster_stand(
+    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25
+) -> AsyncIterator[ClusterStand]:
+    """A stand on a cluster."""
+    async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as kubernetes:
+        pods = KubernetesPods(kubernetes, stream_seconds=stream_seconds)
+        yield ClusterStand(pods, kubernetes, running)
+    if running is not None:
+        # A closed TLS connection is gone only after the loop's next rounds, and warns if the loop ends before.
+        async with asyncio.timeout(10):
+            while connected_to(running.ready["port"]):  # noqa: ASYNC110 - the kernel has no event for us
+                await asyncio.sleep(0.01)
+
+
+def connected_to(port: int) -> bool:
+    """Whether this process has a connection to that port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}")}
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    return any(f"socket:[{inode}]" in links for inode in inodes)
