@@ -50,7 +50,7 @@ def mentioning(text: str) -> list[int]:
 
 async def replicas(platform: Platform, service: str) -> int:
     found = await platform.cluster.deployments("qa-sandbox")
-    return next(one["spec"]["replicas"] for one in found if one["metadata"]["name"] == service)
+    return int(next(one["spec"]["replicas"] for one in found if one["metadata"]["name"] == service))
 
 
 async def until_none_mentions(text: str) -> None:
