@@ -97,7 +97,11 @@ class JournalServer:
         *lines, command.received = command.received.split(b"\n")
         launches = []
         for line in lines:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:
+                chunk = b""  # no stand-in: it is not answered, and hung up on
+                break
             if "exitCode" in message:
                 self._ended(command, {"exitCode": message["exitCode"], "killed": False})
             else:

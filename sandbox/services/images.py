@@ -27,6 +27,14 @@ _OF_PACKAGES = {
     "run-p": "runners:run_p",
     "nest": "runners:nest",
 }
+_PACKAGES = {
+    "data-builder-api": ("prisma", "tsx", "run-p", "nest"),
+    "los-core-api": ("prisma", "ts-node"),
+    "los-integrations": ("prisma", "ts-node"),
+    "sequence-builder-api": ("prisma", "ts-node"),
+    "ui-builder-api": ("prisma", "ts-node"),
+    "workflow-api": ("typeorm", "ts-node", "cross-env"),
+}
 
 
 def build(directory: Path) -> dict[str, Path]:
@@ -39,7 +47,7 @@ def build(directory: Path) -> dict[str, Path]:
         image = images[service] = directory / service
         shutil.copytree(_SOURCES / service, image)
         _programs(image / "bin", _ON_PATH)
-        _programs(image / "node_modules" / ".bin", _OF_PACKAGES)
+        _programs(image / "node_modules" / ".bin", {name: _OF_PACKAGES[name] for name in _PACKAGES[service]})
         entry = image / ("dist/src/main.js" if service == "sequence-builder-api" else "dist/main.js")
         if service == "data-builder-api":
             # One schema, one set of migrations: the core's, which los-core-api owns.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +20,11 @@ from psycopg import sql
 
 from sandbox import journal
 from sandbox.fleet import Environment, environment
-from sandbox.postgres import Fleet, start_fleet
-from sandbox.services import images
+from sandbox.postgres import ROLE, Fleet, start_fleet
+from sandbox.services import contents, images
 
 _WITHIN = 60
+_NUMBERS = itertools.count(1)  # a pod's name is used once, as the witness outlives the test
 ENVIRONMENT = environment("qa-sandbox")
 
 
@@ -69,12 +74,21 @@ class Container:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def contents(self, variable: str = "DATABASE_URL") -> contents.Contents:
+        """What is in the container's database."""
+        return contents.read(self.urls[variable])
+
+    def until(self, statement: str) -> None:
+        """Wait until a query of the container's database answers true."""
+        deadline = time.monotonic() + _WITHIN
+        while self.query(statement) != [(True,)]:
+            assert time.monotonic() < deadline, f"never true: {statement}"
+            time.sleep(0.02)
+
     def end(self) -> None:
-        """Kill what was left running."""
+        """Let go of what was launched, which is dead by now."""
         for process in self._launched:
-            if process.poll() is None:
-                os.killpg(process.pid, 9)
-            process.communicate()
+            process.communicate(timeout=_WITHIN)
 
 
 @dataclass
@@ -87,6 +101,7 @@ class Pods:
     witness: journal.JournalProcess
     directory: Path
     made: list[Container] = field(default_factory=list)
+    _fresh: set[str] = field(default_factory=set)
 
     @property
     def controls(self) -> Path:
@@ -95,7 +110,11 @@ class Pods:
 
     def container(self, service: str) -> Container:
         """A new container of a service."""
-        number = len(self.made)
+        for (owner, _), database in self.environment.databases.items():
+            if owner == service and database not in self._fresh:
+                self._fresh.add(database)
+                self._empty(*database.split("/"))
+        number = next(_NUMBERS)
         directory = self.directory / f"{service}-{number}"
         shutil.copytree(self.images[service], directory)
         urls = self.fleet.urls()[self.environment.name][service]
@@ -112,6 +131,45 @@ class Pods:
         made = Container(service, directory, environ, urls)
         self.made.append(made)
         return made
+
+    @staticmethod
+    def until(condition: Callable[[], object]) -> None:
+        """Wait until it holds."""
+        deadline = time.monotonic() + _WITHIN
+        while not condition():
+            assert time.monotonic() < deadline, f"never held: {condition}"
+            time.sleep(0.02)
+
+    def kill(self, launch: journal.Launch, number: int) -> None:
+        """Send a signal to one process, and with SIGKILL wait until the witness has seen its end."""
+        os.kill(launch.host_pid, number)
+        if number == signal.SIGKILL:
+            self.until(lambda: not self.launch(launch.id).running)
+
+    def launch(self, number: int) -> journal.Launch:
+        """A launch as the witness knows it now."""
+        return next(one for one in self.witness.read().launches if one.id == number)
+
+    def end(self) -> None:
+        """Kill what is left running, by the witness's pids: orphans too."""
+        pods = {container.environ["SANDBOX_POD"] for container in self.made}
+        for launch in self.witness.read().launches:
+            if launch.pod in pods and launch.running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(launch.host_pid, signal.SIGKILL)
+        for container in self.made:
+            container.end()
+
+    def innermost(self, pod: Container) -> journal.Launch:
+        """The youngest running command of a container."""
+        name = pod.environ["SANDBOX_POD"]
+        return [one for one in self.witness.read().launches if one.pod == name and one.running][-1]
+
+    def _empty(self, server: str, database: str) -> None:
+        name, role = sql.Identifier(database), sql.Identifier(ROLE)
+        with psycopg.connect(self.fleet.servers[server].superuser_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, role))
 
 
 @pytest.fixture(scope="session")
@@ -146,16 +204,7 @@ def witness(place: Path) -> Iterator[journal.JournalProcess]:
 def pods(
     fleet: Fleet, built: dict[str, Path], witness: journal.JournalProcess, tmp_path: Path
 ) -> Iterator[Pods]:
-    """Containers on empty databases."""
-    for server in fleet.servers.values():
-        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-            for (database,) in connection.execute(
-                "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres') AND NOT datistemplate"
-            ).fetchall():
-                name = sql.Identifier(database)
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER fuse").format(name))
+    """Containers on databases that are empty when a test first uses them."""
     made = Pods(fleet, ENVIRONMENT, built, witness, tmp_path)
     yield made
-    for container in made.made:
-        container.end()
+    made.end()
