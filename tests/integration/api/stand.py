@@ -1,0 +1,194 @@
+"""The whole daemon over ports in memory: a real engine drives resets while the API is called."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from fastapi import FastAPI
+
+from daemon.adapters.files.logs import FileLogs
+from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from daemon.adapters.memory.deployments import MemoryDeployments
+from daemon.adapters.memory.pods import MemoryPods, MemoryService
+from daemon.adapters.memory.processes import Process
+from daemon.adapters.memory.repositories import MemoryRepositories
+from daemon.adapters.memory.store import MemoryStore
+from daemon.api.app import create_app
+from daemon.api.context import ApiContext
+from daemon.api.tokens import load_tokens
+from daemon.catalog_file import load_catalog
+from daemon.clock import SystemClock
+from daemon.doctor import Doctor
+from daemon.driver import Driver
+from daemon.facts import FactsReader
+from daemon.metrics import Metrics
+from daemon.performer import Ports
+from daemon.planning import Planning
+from daemon.settings import Settings, load
+from daemon.stages import Limits as StageLimits
+from daemon.stages import Stages
+from daemon.supervisor import Limits, Supervisor
+
+SECRET = "hunter2-of-the-database"
+PEOPLE: dict[str, tuple[list[str], list[str]]] = {
+    "vera": (["viewer"], ["qa-*"]),
+    "ana": (["requester"], ["qa-*", "los-demo-*"]),
+    "oli": (["operator"], ["*"]),
+    "ben": (["approver"], ["*"]),
+    "pat": (["requester", "approver"], ["*"]),
+}
+ENVIRONMENTS = ("qa-sandbox", "los-demo-production")
+
+
+@dataclass
+class Stand:
+    """What a test may hold on to, or bend."""
+
+    app: FastAPI
+    context: ApiContext
+    pods: MemoryPods
+    deployments: MemoryDeployments
+    databases: list[MemoryDatabase]
+    tokens: dict[str, str]
+    services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
+    failing: dict[str, bytes] = field(default_factory=dict)
+    """Text of a command -> what it prints before it ends with exit code 1."""
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Text of a command -> it ends only once this is set."""
+
+    def client(self, person: str | None) -> httpx.AsyncClient:
+        """A client of the API with that person's token, in this process."""
+        headers = {"Authorization": f"Bearer {self.tokens[person]}"} if person else {}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://resetd/api/v1", headers=headers)
+
+    async def asked(self, person: str = "ana", **wanted: object) -> dict[str, Any]:
+        """A reset that this person asked for."""
+        async with self.client(person) as client:
+            answer = await client.post("/resets", json={"environment": "qa-sandbox", **wanted})
+        assert answer.status_code == 202, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def until(self, reset: dict[str, Any], *states: str) -> dict[str, Any]:
+        """The reset once it is in one of the states."""
+        async with asyncio.timeout(30), self.client("oli") as client:
+            while True:
+                found: dict[str, Any] = (await client.get(f"/resets/{reset['id']}")).json()
+                if found["state"] in states:
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def run(self, process: Process) -> int:
+        """What every command in a pod does."""
+        text = " ".join(process.argv)
+        numbers = {
+            int(number) for number in re.findall(r"objid::bigint = (\d+)", f"{text} {process.stdin.decode()}")
+        }
+        if numbers:
+            return 0 if any(numbers & one.locks for one in self.databases) else 1
+        process.write(f"$ {text}\n".encode())
+        for part, output in self.failing.items():
+            if part in text:
+                process.write(output)
+                return 1
+        for part, event in self.held.items():
+            if part in text:
+                await event.wait()
+        return 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def write_tokens(directory: Path) -> tuple[Path, dict[str, str]]:
+    """A file of tokens for all people, and the tokens."""
+    tokens = {person: f"token-of-{person}-for-these-tests" for person in PEOPLE}
+    entries = [
+        {
+            "name": f"{person}'s laptop",
+            "subject": person,
+            "sha256": hashlib.sha256(tokens[person].encode()).hexdigest(),
+            "roles": roles,
+            "environments": environments,
+        }
+        for person, (roles, environments) in PEOPLE.items()
+    ]
+    file = directory / "tokens.yaml"
+    file.write_text(yaml.safe_dump(entries))
+    return file, tokens
+
+
+@asynccontextmanager
+async def running(directory: Path) -> AsyncIterator[Stand]:
+    """A daemon whose world is in memory, with two environments on databases of their own."""
+    file, tokens = write_tokens(directory)
+    settings = load(data_dir=directory, api_tokens=file)
+    stand, supervisor = _build(settings, tokens)
+    loops = [
+        asyncio.create_task(supervisor.claim_forever()),
+        asyncio.create_task(supervisor.renew_forever()),
+    ]
+    try:
+        yield stand
+    finally:
+        stand.context.closing.set()
+        for event in stand.held.values():
+            event.set()
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await stand.pods.close()
+
+
+def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Supervisor]:
+    loaded, clock, metrics = load_catalog(settings.catalog), SystemClock(), Metrics()
+    store, pods, deployments = MemoryStore(clock), MemoryPods(), MemoryDeployments()
+    databases, repositories = MemoryDatabases(), MemoryRepositories()
+    ports = Ports(pods, databases, MemoryBackups(databases), repositories, FileLogs(settings.logs_dir), clock)
+    facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
+    planning = Planning(facts, loaded.catalog, loaded.id)
+    context = ApiContext(
+        store=store,
+        catalog=loaded.catalog,
+        tokens=load_tokens(settings),
+        logs=ports.logs,
+        pods=pods,
+        planning=planning,
+        doctor=Doctor(pods, deployments, loaded.catalog),
+        clock=clock,
+        metrics=metrics,
+        settings=settings,
+    )
+    stand = Stand(create_app(context), context, pods, deployments, [], tokens)
+    for environment in ENVIRONMENTS:
+        repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
+        for service in loaded.catalog.services:
+            variables = {}
+            for database in service.databases:
+                url = f"postgresql://app:{SECRET}@db/{environment}-{database.name}"
+                if not any(f"{environment}-{database.name}" == one.name for one in stand.databases):
+                    made = MemoryDatabase("7001", f"{environment}-{database.name}", {"dirt": [1]})
+                    stand.databases.append(databases.add(url, made))
+                variables[database.variables[0]] = url
+            added = pods.add(environment, service.name, stand.run, variables)
+            stand.services[environment, service.name] = added
+    stages = Stages(planning, deployments, store, clock, StageLimits())
+    driver = Driver(store, ports, facts, stages, loaded.catalog, clock)
+    limits = Limits(concurrent=4, lease_ttl=6.0)
+    return stand, Supervisor(store, driver, clock, metrics, owner="test", limits=limits)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+
+from tests.integration.api.stand import Stand
+
+
+async def test_nothing_protected_is_touched_before_somebody_else_agreed_to_its_plan(stand: Stand) -> None:
+    reset = await stand.asked("pat", environment="los-demo-production")
+    waiting = await stand.until(reset, "awaiting-approval", "done", "failed")
+    assert waiting["state"] == "awaiting-approval"
+    assert waiting["approvals"]["required"] >= 1
+    body = {"planHash": waiting["planHash"], "confirm": "los-demo-production"}
+    async with stand.client("pat") as pat, stand.client("ben") as ben:
+        path = f"/resets/{reset['id']}/approve"
+        own = await pat.post(path, json=body)
+        wrong = await ben.post(path, json={"planHash": f"sha256:{'0' * 64}"})
+        elsewhere = await ben.post(path, json={**body, "confirm": "qa-sandbox"})
+        stale = await ben.post(path, json=body, headers={"If-Match": '"0"'})
+        assert (own.status_code, own.json()["code"]) == (409, "self-approval")
+        assert (wrong.status_code, wrong.json()["code"]) == (409, "wrong-plan")
+        assert (elsewhere.status_code, elsewhere.json()["errors"][0]["pointer"]) == (422, "/confirm")
+        assert (stale.status_code, stale.json()["code"]) == (412, "precondition-failed")
+        assert stand.pods.launched == []
+        agreed = await ben.post(path, json=body)
+        assert agreed.status_code == 202
+        assert agreed.json()["act"] >= 1
+    done = await stand.until(reset, "done", "failed")
+    assert done["state"] == "done", done
+    assert [one["actor"] for one in done["approvals"]["given"]] == ["ben"]
+
+
+async def test_a_denied_reset_runs_nothing(stand: Stand) -> None:
+    reset = await stand.asked(environment="los-demo-production")
+    await stand.until(reset, "awaiting-approval")
+    async with stand.client("ben") as client:
+        assert (
+            await client.post(f"/resets/{reset['id']}/deny", json={"reason": "not today"})
+        ).status_code == 202
+    denied = await stand.until(reset, "denied")
+    assert denied["cause"] == "denied"
+    assert stand.pods.launched == []
+
+
+async def test_a_failed_reset_is_resumed_from_where_it_stopped(stand: Stand) -> None:
+    stand.failing["seed:system"] = b"Error: P1001: can't reach the database\n"
+    reset = await stand.asked()
+    failed = await stand.until(reset, "failed", "done")
+    assert (failed["state"], failed["stoppedAt"]) == ("failed", "seed.los-core-api.system")
+    before = len(stand.pods.launched)
+    stand.failing.clear()
+    async with stand.client("oli") as client:
+        path = f"/resets/{reset['id']}"
+        stale = await client.post(f"{path}/resume", json={"sequence": 1})
+        unknown = await client.post(f"{path}/resume", json={"from": "seed.nothing"})
+        assert (stale.status_code, stale.json()["code"]) == (409, "stale-sequence")
+        assert (unknown.status_code, unknown.json()["code"]) == (409, "unknown-step")
+        resumed = await client.post(f"{path}/resume", json={}, headers={"If-Match": "*"})
+        assert resumed.status_code == 202
+    done = await stand.until(reset, "done")
+    assert done["cause"] is None
+    assert len(stand.pods.launched) > before
+
+
+async def test_what_makes_no_sense_in_its_state_is_refused_and_changes_nothing(stand: Stand) -> None:
+    reset = await stand.asked(dryRun=True)
+    planned = await stand.until(reset, "planned")
+    async with stand.client("oli") as client:
+        for act, body in (
+            ("resume", {}),
+            ("cancel", {}),
+            ("skip", {"step": planned["steps"][0]["name"] if planned["steps"] else "a", "reason": "b"}),
+            ("resolve", {"step": "a", "outcome": "succeeded", "reason": "b"}),
+        ):
+            answer = await client.post(f"/resets/{reset['id']}/{act}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "wrong-state"), act
+            assert answer.json()["reset"] == reset["id"]
+        for act in ("rollback", "release"):
+            answer = await client.post(f"/resets/{reset['id']}/{act}", json={})
+            assert answer.status_code == 409
+        unreasoned = await client.post(f"/resets/{reset['id']}/skip", json={"step": "a"})
+        assert unreasoned.json()["errors"][0]["pointer"] == "/reason"
+        assert (await client.get(f"/resets/{reset['id']}")).json()["version"] == planned["version"]
+
+
+async def test_a_running_reset_is_cancelled(stand: Stand) -> None:
+    stand.held["seed:system"] = asyncio.Event()
+    reset = await stand.asked()
+    await stand.until(reset, "seeding")
+    async with stand.client("oli") as client:
+        environment = (await client.get("/environments/qa-sandbox")).json()
+        assert environment["running"]["id"] == reset["id"]
+        assert {one["resetId"] for one in environment["locks"]} == {reset["id"]}
+        assert (await client.get("/locks")).json() != []
+        assert (await client.post(f"/resets/{reset['id']}/cancel", json={})).status_code == 202
+    cancelled = await stand.until(reset, "cancelled", "needs-operator", "failed", "done")
+    assert cancelled["state"] == "cancelled"

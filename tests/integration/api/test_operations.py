@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.reasons import Reason
+from tests.integration.api.stand import SECRET, Stand
+
+
+async def test_health_metrics_and_problems_need_no_token(stand: Stand) -> None:
+    async with stand.client(None) as client:
+        for path in ("/livez", "/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/self-approval"):
+            answer = await client.get(f"http://resetd{path}")
+            assert answer.status_code == 200, path
+            assert SECRET not in answer.text
+        figures = (await client.get("http://resetd/metrics")).text
+        page = await client.get("http://resetd/problems/self-approval", headers={"Accept": "text/html"})
+        nothing = await client.get("http://resetd/problems/no-such-code")
+    assert 'resetd_resets{state="done"}' in figures
+    assert "Who asked for a reset can not approve it." in page.text
+    assert (nothing.status_code, nothing.json()["code"]) == (404, "not-found")
+
+
+async def test_every_reason_has_a_page(stand: Stand) -> None:
+    async with stand.client(None) as client:
+        for reason in Reason:
+            answer = await client.get(f"http://resetd/problems/{reason.value}")
+            assert answer.json()["text"]
+
+
+async def test_a_part_that_does_not_answer_makes_the_daemon_unready(stand: Stand) -> None:
+    stand.context.closing.set()
+    async with stand.client(None) as client:
+        answer = await client.get("http://resetd/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"] == {"state": "ok", "daemon": "draining"}
+        assert (await client.get("http://resetd/livez")).status_code == 200
+
+
+async def test_the_doctor_finds_nothing_wrong_where_all_is_well(stand: Stand) -> None:
+    async with stand.client("ana") as client:
+        report = (await client.post("/environments/qa-sandbox/doctor")).json()
+    assert report["healthy"]
+    checks = {(one["check"], one["subject"]) for one in report["findings"]}
+    assert {
+        ("argocd", "qa-sandbox"),
+        ("pods", "los-core-api"),
+        ("deployments", "workflow-api"),
+        ("logs", "ui-builder-api"),
+        ("migrate-status", "los-core-api"),
+        ("connection-core", "data-builder-api"),
+        ("seed-list", "los-integrations"),
+        ("migration-show", "workflow-api"),
+    } <= checks
+
+
+async def test_the_doctor_says_what_is_wrong_and_what_to_do_and_one_fault_hides_no_other(
+    stand: Stand,
+) -> None:
+    stand.deployments.closed["qa-sandbox"] = "Degraded"
+    stand.failing["migration:show"] = b"[ ] 12 AddColumn\n"
+    stand.failing["seed:list"] = f"P1001 at postgresql://app:{SECRET}@db\n".encode()
+    await stand.pods.remove(stand.services["qa-sandbox", "ui-builder-api"])
+    async with stand.client("ana") as client:
+        answer = await client.post("/environments/qa-sandbox/doctor")
+    report = answer.json()
+    found = {(one["check"], one["subject"]): one for one in report["findings"]}
+    assert not report["healthy"]
+    assert SECRET not in answer.text
+    assert found["argocd", "qa-sandbox"]["level"] == "warning"
+    assert found["pods", "ui-builder-api"]["level"] == "failed"
+    assert found["deployments", "ui-builder-api"]["level"] == "failed"
+    assert found["seed-list", "los-integrations"]["level"] == "failed"
+    assert found["seed-list", "los-integrations"]["hint"]
+    assert found["migration-show", "workflow-api"]["level"] == "failed"
+    assert found["migrate-status", "los-core-api"]["level"] == "ok"
+
+
+async def test_a_cluster_that_is_away_is_a_problem_to_try_again_and_a_forbidden_one_is_not(
+    stand: Stand,
+) -> None:
+    async with stand.client("oli") as client:
+        stand.pods.fail("environments", TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no answer", delay=7))
+        away = await client.get("/environments")
+        stand.pods.fail("environments", PermanentError(Reason.KUBERNETES_FORBIDDEN, "list namespaces"))
+        forbidden = await client.get("/environments")
+    assert (away.status_code, away.json()["code"]) == (503, "kubernetes-unreachable")
+    assert away.headers["Retry-After"] == "7"
+    assert (forbidden.status_code, forbidden.json()["code"]) == (502, "kubernetes-forbidden")
+
+
+async def test_a_mistake_of_our_own_says_nothing_of_the_inside(stand: Stand) -> None:
+    await stand.context.store.close()
+    object.__setattr__(stand.context, "tokens", None)
+    async with stand.client("oli") as client:
+        answer = await client.get("/resets")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "NoneType" not in answer.text

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from daemon.api.server import serve_api
+from tests.integration.api.stand import Stand, free_port
+
+
+@contextlib.asynccontextmanager
+async def _served(stand: Stand) -> AsyncIterator[httpx.AsyncClient]:
+    """A client by a real socket: the transport in the process would hold a stream back until it ended."""
+    port = free_port()
+    server = asyncio.create_task(serve_api(stand.app, host="127.0.0.1", port=port))
+    headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
+    url = f"http://127.0.0.1:{port}/api/v1"
+    try:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+            yield client
+    finally:
+        stand.context.closing.set()
+        server.cancel()
+        await asyncio.gather(server, return_exceptions=True)
+
+
+async def _events(
+    client: httpx.AsyncClient, path: str, **headers: str
+) -> AsyncIterator[tuple[str, str, Any]]:
+    async with client.stream("GET", path, headers={"Accept": "text/event-stream", **headers}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        event: dict[str, str] = {}
+        async for line in answer.aiter_lines():
+            name, colon, value = line.partition(": ")
+            if colon:
+                event[name] = value
+            elif not line and "data" in event:
+                yield event["id"], event["event"], json.loads(event["data"])
+                event = {}
+
+
+async def test_events_follow_a_reset_and_go_on_after_the_last_one_that_was_seen(stand: Stand) -> None:
+    hold = stand.held["seed:system"] = asyncio.Event()
+    async with _served(stand) as client:
+        reset = await stand.asked()
+        seen: list[str] = []
+        async for number, event, _ in _events(client, "/resets/qa-sandbox/1/events"):
+            seen.append(number)
+            if event == "seeding":
+                break
+        hold.set()
+        async for number, event, entry in _events(
+            client, "/resets/qa-sandbox/1/events", **{"Last-Event-ID": seen[-1]}
+        ):
+            seen.append(number)
+            if event == "done":
+                assert entry["data"]["resetId"] == reset["id"]
+                break
+    assert seen == [str(number) for number in range(1, len(seen) + 1)]
+
+
+async def test_a_stream_ends_when_the_daemon_drains(stand: Stand) -> None:
+    reset = await stand.asked(dryRun=True)
+    await stand.until(reset, "planned")
+    async with _served(stand) as client, asyncio.timeout(10):
+        async for _, event, _ in _events(client, "/resets/qa-sandbox/1/events"):
+            if event == "planned":
+                stand.context.closing.set()
+
+
+async def test_a_log_is_followed_to_the_end_of_the_reset(stand: Stand) -> None:
+    hold = stand.held["seed:system"] = asyncio.Event()
+    async with _served(stand) as client:
+        await stand.asked()
+        text = ""
+        async with client.stream("GET", "/resets/qa-sandbox/1/log", params={"follow": True}) as answer:
+            async for piece in answer.aiter_text():
+                text += piece
+                if "seed:system" in text:
+                    hold.set()
+        assert (await client.get("/resets/qa-sandbox/1")).json()["state"] == "done"
+        merged = (await client.get("/resets/qa-sandbox/1/log")).text
+    assert text.count("==> seed.los-core-api.system (attempt 1) <==") == 1
+    assert sorted(text.splitlines()) == sorted(merged.splitlines())
+
+
+async def test_a_log_is_read_by_step_attempt_offset_and_tail(stand: Stand) -> None:
+    stand.failing["seed:system"] = b"one\ntwo\nthree\n"
+    reset = await stand.asked()
+    await stand.until(reset, "failed")
+    async with stand.client("oli") as client:
+        path = f"/resets/{reset['id']}/log"
+        step = {"step": "seed.los-core-api.system"}
+        whole = (await client.get(path, params=step)).text
+        assert whole.endswith("one\ntwo\nthree\n")
+        assert (await client.get(path, params={**step, "offset": len(whole) - 6})).text == "three\n"
+        assert (await client.get(path, params={**step, "offset": 10_000})).text == ""
+        assert (await client.get(path, params={**step, "attempt": 1, "tail": 2})).text == "two\nthree\n"
+        assert (await client.get(path, params={**step, "attempt": 9})).text == ""
+        unknown = await client.get(path, params={"step": "seed.nothing"})
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-step")
+        assert (await client.get(path, params={"offset": 5})).status_code == 422
