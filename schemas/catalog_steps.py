@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.plan import Failure, Idempotency, Phase, RunIn, Scope
 from schemas.reasons import Reason
@@ -22,6 +23,18 @@ STATEMENT = "{statement}"
 
 INTEGRATION = "{integration}"
 """An argument that becomes the integration's name in a step `forEach: integration`."""
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression (Python `re`), searched in each line."""
 
 
 class Condition(StrEnum):
@@ -128,7 +141,7 @@ class VerifyEntry(Wire):
     when: tuple[Condition, ...] = ()
     databases: tuple[Name, ...] | None = None
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
-    fail_on: str | None = None
+    fail_on: Pattern | None = None
     """A regular expression; a line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Name, ...] = ()
 
@@ -139,13 +152,14 @@ class DoctorCommand(Wire):
     name: Name
     argv: Argv
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
-    fail_on: str | None = None
+    fail_on: Pattern | None = None
 
 
-class KnownFailure(Failure):
-    """A known failure as the catalog has it: its reason is one of the closed list."""
+def _known(failure: Failure) -> Failure:
+    _pattern(failure.pattern)
+    Reason(failure.reason)
+    return failure
 
-    @field_validator("reason")
-    @classmethod
-    def _is_of_the_list(cls, reason: str) -> str:
-        return Reason(reason).value
+
+KnownFailure = Annotated[Failure, AfterValidator(_known)]
+"""A known failure as the catalog has it: a pattern that compiles, and a reason of the closed list."""

@@ -83,11 +83,7 @@ def written(planned: Iterable[Command]) -> tuple[tuple[ServiceName, str], ...]:
 
 def failures_of(catalog: Catalog, sets: Iterable[str]) -> tuple[Failure, ...]:
     """Known failures out of the named sets, each set once, in that order."""
-    return tuple(
-        Failure.model_validate(failure.model_dump())
-        for name in dict.fromkeys(sets)
-        for failure in catalog.failures[name]
-    )
+    return tuple(failure for name in dict.fromkeys(sets) for failure in catalog.failures[name])
 
 
 def _expand(service: Service, entry: StepEntry, integrations: tuple[str, ...]) -> Iterator[Command]:

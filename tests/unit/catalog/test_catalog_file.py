@@ -100,6 +100,8 @@ def test_comments_do_not_change_the_id_and_commands_do() -> None:
         ("when: [keep-user-data, no-integrations]", "when: [keep-user-data]", "may both be"),
         ("protected: true, approvers: 1", "protected: true, approvers: 0", "needs at least one"),
         ("reason: database-unreachable", "reason: bad-luck", "bad-luck"),
+        ("- pattern: \\bP3009\\b", "- pattern: '(P3009'", "no regular expression"),
+        ("failOn: '^\\s*\\[ \\]'", "failOn: '['", "no regular expression"),
         ('pattern: "{client}-workflows"', 'pattern: "{customer}-workflows"', "{client} and {kind}"),
         ("          check: [sh", "          failures: []\n          when: [] #", "rerun-after-check"),
     ],

@@ -72,7 +72,7 @@ def without_service(known: Facts, name: str, *why: Unreadable) -> Facts:
 def test_a_request_that_breaks_a_rule_is_refused_before_the_world_is_looked_at(
     fields: dict[str, object], reason: Reason
 ) -> None:
-    asked = request(**({"environment": "qa-sandbox"} | fields))  # type: ignore[arg-type]
+    asked = request(**({"environment": "qa-sandbox"} | fields))
     refusal = judge_request(asked, CATALOG)
     assert refusal is not None
     assert refusal.reason is reason
