@@ -122,5 +122,5 @@ def test_locks_are_kept_while_anything_may_run_and_let_go_where_it_stopped() -> 
     assert not KEEP_LOCKS & TERMINAL
 
 
-def test_the_store_and_the_life_cycle_agree_on_what_is_at_rest() -> None:
-    assert admission.AT_REST == AT_REST
+def test_what_counts_as_waiting_has_touched_nothing_yet() -> None:
+    assert not admission.WAITING & (AT_REST | set(WORKING))
