@@ -1,8 +1,9 @@
 """A process that runs one server and ends it when its own standard input closes.
 
-Run as a file: `python -I guard.py UID GID PROGRAM ARGUMENT...` (UID -1: stay who we are). Whoever started it holds
-the other end of the pipe: when that process dies, even by SIGKILL, the pipe closes and the server is
-stopped, so that no sandbox leaves a PostgreSQL behind. Standard library only.
+Run as a file: `python -I guard.py UID GID SCRATCH PROGRAM ARGUMENT...` (UID -1: stay who we are). Whoever started
+it holds the other end of the pipe: when that process dies, even by SIGKILL, the pipe closes and the server is
+stopped, and the directory SCRATCH (`-`: none) is deleted, so that no sandbox leaves anything behind. A byte
+before the close says that it is an orderly stop, which keeps the data. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import shutil
 import signal
 import sys
 
+ORDERLY = b"."
 _PR_SET_PDEATHSIG = 1
 
 
-def main(uid: int, gid: int, command: list[str]) -> int:
+def main(uid: int, gid: int, scratch: str, command: list[str]) -> int:
     """Run `command` until it ends or standard input closes; answers its exit code."""
     libc = ctypes.CDLL(None, use_errno=True)
     child = os.fork()
@@ -37,8 +40,11 @@ def main(uid: int, gid: int, command: list[str]) -> int:
     readable, _, _ = select.select([0, alive], [], [])
     if alive not in readable:
         os.kill(child, signal.SIGINT)  # PostgreSQL's fast shutdown: sessions are cut, data are kept
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if alive not in readable and scratch != "-" and not os.read(0, 1):
+        shutil.rmtree(scratch, ignore_errors=True)
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import socket
@@ -65,7 +66,9 @@ class Server:
         if process is None:
             return
         if process.stdin:
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it ended by itself
+                process.stdin.write(guard.ORDERLY)
+                process.stdin.close()
         process.wait(_DOWN_WITHIN)
 
     def start_again(self) -> None:
@@ -82,16 +85,18 @@ class Server:
         """Stop and delete the cluster."""
         self.stop()
         shutil.rmtree(self.data.resolve(), ignore_errors=True)
-        self.data.unlink(missing_ok=True) if self.data.is_symlink() else None
+        if self.data.is_symlink():
+            self.data.unlink()
 
     def _run(self) -> None:
         settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
         postgres = [str(binaries() / "postgres"), "-D", str(self.data.resolve()), f"-p{self.port}"]
         owner = account()
         ids = [str(owner.pw_uid), str(owner.pw_gid)] if owner else ["-1", "-1"]
+        scratch = str(self.data.resolve()) if self.data.is_symlink() else "-"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", guard.__file__, *ids, *postgres, *settings],
+                [sys.executable, "-I", guard.__file__, *ids, scratch, *postgres, *settings],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -58,7 +58,8 @@ def _run(directory: Path, package: dict[str, object], name: str, rest: list[str]
         )
         return 1
     # npm takes options of its own up to `--`; what it does not know it drops with a warning.
-    passed = rest[rest.index("--") + 1 :] if "--" in rest else [one for one in rest if one[:1] != "-"]
+    own = rest.index("--") if "--" in rest else len(rest)
+    passed = [one for one in rest[:own] if not one.startswith("-")] + rest[own + 1 :]
     words = " ".join([scripts[name], *(shlex.quote(one) for one in passed)])
     sys.stdout.write(f"\n> {package['name']}@{package['version']} {name}\n> {words}\n\n")
     sys.stdout.flush()

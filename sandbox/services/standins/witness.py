@@ -81,7 +81,7 @@ def _finish(connection: socket.socket, code: int) -> NoReturn:
         with contextlib.suppress(OSError):  # whoever read it is gone, as for the real programs
             stream.flush()
     with contextlib.suppress(OSError):
-        connection.sendall(b'{"exitCode": %d}\n' % code)
+        connection.sendall(b'{"exitCode": %d}\n' % (code if code >= 0 else 128 - code))
         connection.close()
     if code < 0:  # a program whose child died by a signal dies by it too
         signal.signal(-code, signal.SIG_DFL)

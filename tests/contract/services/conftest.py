@@ -19,11 +19,16 @@ import pytest
 from psycopg import sql
 
 from sandbox import journal
+from sandbox.controls import Control, put
 from sandbox.fleet import Environment, environment
 from sandbox.postgres import ROLE, Fleet, start_fleet
 from sandbox.services import contents, images
 
 _WITHIN = 60
+_SEEDS = (
+    *("seed", "seed:system", "seed:mock", "seed:sync", "seed:reset"),
+    *("db:seed:data-builder", "populate-core-entities"),
+)
 _NUMBERS = itertools.count(1)  # a pod's name is used once, as the witness outlives the test
 ENVIRONMENT = environment("qa-sandbox")
 
@@ -130,6 +135,9 @@ class Pods:
         }
         made = Container(service, directory, environ, urls)
         self.made.append(made)
+        if not (self.controls / self.environment.name / f"{service}.json").exists():
+            at_once = dict.fromkeys(_SEEDS, Control(seconds=0))
+            put(self.controls, self.environment.name, service, **at_once)
         return made
 
     @staticmethod

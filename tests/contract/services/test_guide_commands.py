@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,10 +136,18 @@ def test_a_start_script_migrates_seeds_and_serves_until_sigterm(
     assert serving.running
     assert all(one.attempt is None for one in mine)
     assert all(one.start_script for one in mine if not one.outermost)
-    pods.kill(serving, 15)
+    pods.kill(serving, signal.SIGTERM)
     process.wait(30)
     ended = next(one for one in pods.witness.read().launches if one.id == serving.id)
     assert (ended.exit_code, ended.killed) == (143, False)
+
+
+def test_a_service_holds_the_sessions_that_its_pod_asks_for(pods: Pods) -> None:
+    pod = pods.container("los-core-api")
+    pod.start("node dist/main.js", SANDBOX_SESSIONS="2")
+    pod.until("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'los-core-api'")
+    pods.kill(pods.innermost(pod), signal.SIGTERM)
+    pod.until("SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'los-core-api'")
 
 
 def test_npm_answers_with_the_script_s_code_and_puts_notices_on_standard_error(pods: Pods) -> None:
