@@ -9,6 +9,7 @@ import psycopg
 
 _OWN_TABLE = """
 CREATE TABLE IF NOT EXISTS scratch_notes (id SERIAL PRIMARY KEY, note TEXT NOT NULL);
+DELETE FROM scratch_notes;
 INSERT INTO scratch_notes (note) VALUES ('kept by a person'), ('unknown to any migration');
 """
 
