@@ -70,9 +70,14 @@ async def serve(options: argparse.Namespace) -> None:
     kubelet = Kubelet(objects, runtime, Witness(options.journal, options.controls), starts)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+
+    def end_of_life() -> None:
+        loop.remove_reader(life)
+        stop.set()
+
+    loop.add_reader(life, end_of_life)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_reader(life, stop.set)
     context = certificates.ensure(directory)
     access = Access({})
     server = Server(objects, access, Streams(kubelet), environments)

@@ -19,7 +19,7 @@ from sandbox.kubernetes.kinds import APPLICATIONS, DEPLOYMENTS, NAMESPACES
 from sandbox.kubernetes.objects import Object, Objects, now
 
 SELF_HEAL = 1.0
-REFRESH = 10.0
+REFRESH = 3.0
 REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 SKIP_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
 _WORST = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")

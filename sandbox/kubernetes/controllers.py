@@ -36,7 +36,9 @@ async def _changes(queue: asyncio.Queue[Change], patience: float) -> list[Change
     """What changed, waiting no longer than `patience` seconds for the first change."""
     changes = []
     try:
-        changes.append(await asyncio.wait_for(queue.get(), patience))
+        # Not `wait_for`: on Python 3.11 it may swallow a cancellation that meets a change.
+        async with asyncio.timeout(patience):
+            changes.append(await queue.get())
     except TimeoutError:
         return []
     while not queue.empty():

@@ -58,9 +58,12 @@ async def serve(
         await response.prepare(request)
         for kind, one in pending:
             await _send(response, kind, shape(one))
+            # What is missed can't be made good: the client must list again.
+            end = 0.0 if kind == "ERROR" else end
         while (left := end - clock()) > 0 and _connected(request):
             try:
-                change = await asyncio.wait_for(queue.get(), min(left, PATROL))
+                async with asyncio.timeout(min(left, PATROL)):
+                    change = await queue.get()
             except TimeoutError:
                 continue
             if (found := event(change, target, matches)) is not None:
