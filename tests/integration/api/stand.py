@@ -25,6 +25,7 @@ from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.adapters.memory.store import MemoryStore
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
+from daemon.api.server import serve_api
 from daemon.api.tokens import load_tokens
 from daemon.catalog_file import load_catalog
 from daemon.clock import SystemClock
@@ -47,6 +48,7 @@ PEOPLE: dict[str, tuple[list[str], list[str]]] = {
     "ben": (["approver"], ["*"]),
     "pat": (["requester", "approver"], ["*"]),
 }
+_CATALOG = load_catalog()
 ENVIRONMENTS = ("qa-sandbox", "los-demo-production")
 
 
@@ -108,6 +110,20 @@ class Stand:
         return 0
 
 
+@asynccontextmanager
+async def served(stand: Stand, port: int | None = None) -> AsyncIterator[str]:
+    """Its API on a real socket; gives the address. The daemon drains when the block ends."""
+    chosen = port or free_port()
+    stand.context.closing.clear()
+    server = asyncio.create_task(serve_api(stand.app, host="127.0.0.1", port=chosen))
+    try:
+        yield f"http://127.0.0.1:{chosen}"
+    finally:
+        stand.context.closing.set()
+        server.cancel()
+        await asyncio.gather(server, return_exceptions=True)
+
+
 def free_port() -> int:
     """A port that nobody listens on just now."""
     with socket.socket() as one:
@@ -157,7 +173,7 @@ async def running(directory: Path) -> AsyncIterator[Stand]:
 
 
 def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Supervisor]:
-    loaded, clock, metrics = load_catalog(settings.catalog), SystemClock(), Metrics()
+    loaded, clock, metrics = _CATALOG, SystemClock(), Metrics()
     store, pods, deployments = MemoryStore(clock), MemoryPods(), MemoryDeployments()
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     ports = Ports(pods, databases, MemoryBackups(databases), repositories, FileLogs(settings.logs_dir), clock)

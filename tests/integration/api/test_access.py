@@ -15,13 +15,13 @@ from tests.integration.api.stand import SECRET, Stand
 READS = ("/resets", "/environments", "/locks", "/backups", "/dead-letters", "/whoami", "/resets/qa-sandbox/1")
 
 
-@pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("header", [None, "Bearer nobody-knows-this-one", "Basic YTpi", "Bearer "])
-async def test_without_a_valid_token_nothing_is_read(stand: Stand, path: str, header: str | None) -> None:
+async def test_without_a_valid_token_nothing_is_read(stand: Stand, header: str | None) -> None:
     async with stand.client(None) as client:
-        answer = await client.get(path, headers={"Authorization": header} if header else {})
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        for path in READS:
+            answer = await client.get(path, headers={"Authorization": header} if header else {})
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), path
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 async def test_a_viewer_asks_for_nothing_and_a_requester_only_in_its_environments(stand: Stand) -> None:

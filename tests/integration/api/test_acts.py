@@ -43,7 +43,7 @@ async def test_a_denied_reset_runs_nothing(stand: Stand) -> None:
 
 
 async def test_a_failed_reset_is_resumed_from_where_it_stopped(stand: Stand) -> None:
-    stand.failing["seed:system"] = b"Error: P1001: can't reach the database\n"
+    stand.failing["seed:system"] = b"Error: the roles are broken\n"
     reset = await stand.asked()
     failed = await stand.until(reset, "failed", "done")
     assert (failed["state"], failed["stoppedAt"]) == ("failed", "seed.los-core-api.system")

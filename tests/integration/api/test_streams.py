@@ -8,24 +8,18 @@ from typing import Any
 
 import httpx
 
-from daemon.api.server import serve_api
-from tests.integration.api.stand import Stand, free_port
+from tests.integration.api.stand import Stand, served
 
 
 @contextlib.asynccontextmanager
 async def _served(stand: Stand) -> AsyncIterator[httpx.AsyncClient]:
     """A client by a real socket: the transport in the process would hold a stream back until it ended."""
-    port = free_port()
-    server = asyncio.create_task(serve_api(stand.app, host="127.0.0.1", port=port))
     headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
-    url = f"http://127.0.0.1:{port}/api/v1"
-    try:
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
-            yield client
-    finally:
-        stand.context.closing.set()
-        server.cancel()
-        await asyncio.gather(server, return_exceptions=True)
+    async with (
+        served(stand) as url,
+        httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=20) as client,
+    ):
+        yield client
 
 
 async def _events(
