@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.wire import EnvironmentName, EnvironmentText, IntegrationName, ResetId, Text, Time, Wire
 
@@ -14,6 +14,9 @@ RESUME_REQUESTED = "com.fuse.environment.reset.resume-requested.v1"
 CANCEL_REQUESTED = "com.fuse.environment.reset.cancel-requested.v1"
 ENVIRONMENT_PROVISIONED = "com.fuse.environment.provisioned.v1"
 ENVIRONMENT_DEPROVISIONED = "com.fuse.environment.deprovisioned.v1"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
+"""An idempotency key: chosen by others, without control characters."""
 
 
 class Mode(StrEnum):
@@ -50,7 +53,7 @@ class ResetWanted(Wire):
     dry_run: bool = False
     reason: Text | None = None
     not_before: Time | None = None
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    idempotency_key: Name | None = None
 
 
 class ResetRequested(ResetWanted):
@@ -63,15 +66,15 @@ class ResetRequested(ResetWanted):
 class RequestReference(Wire):
     """Names a request by the event that carried it."""
 
-    source: Annotated[str, Field(min_length=1, max_length=1000)]
-    id: Annotated[str, Field(min_length=1, max_length=255)]
+    source: Text
+    id: Text
 
 
 class _Reference(Wire):
     environment: EnvironmentName
     reset_id: ResetId | None = None
     request: RequestReference | None = None
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    idempotency_key: Name | None = None
     requested_by: Text
     reason: Text | None = None
 

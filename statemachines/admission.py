@@ -8,26 +8,15 @@ from datetime import datetime
 
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.resets import Channel, Reset, ResetState
+from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.requests import content_hash
 
 WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
 """States in which nothing of a reset was started: it counts as waiting, and may absorb an identical request."""
 
-AT_REST = frozenset(
-    {
-        ResetState.DONE,
-        ResetState.PLANNED,
-        ResetState.REJECTED,
-        ResetState.DENIED,
-        ResetState.FAILED,
-        ResetState.NEEDS_OPERATOR,
-        ResetState.CANCELLED,
-        ResetState.ROLLED_BACK,
-    }
-)
-"""States in which nothing goes on until somebody asks for it."""
+ENDING = frozenset({ActKind.CANCEL, ActKind.DENY})
+"""Acts after which nobody should join: what was asked for next would end with what was asked for before."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +50,14 @@ def judge(
     seen: ResetId | None,
     key_use: KeyUse | None,
     waiting: Sequence[Reset],
+    ending: frozenset[ResetId] | set[ResetId],
     limit_waiting: int,
 ) -> Verdict:
     """Decide about a request whose content hash is `asked`.
 
     `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
-    `waiting` the environment's resets in a waiting state, oldest first.
+    `waiting` the environment's resets in a waiting state, oldest first, and `ending` those of them that somebody asked
+    to cancel or denied, which the holder has not read yet.
     """
     if seen is not None:
         return Verdict(existing=seen)
@@ -80,7 +71,7 @@ def judge(
     if refused is not None:
         return Verdict(cause=refused, detail=refused_detail)
     for candidate in waiting:
-        if absorbs(candidate, asked):
+        if candidate.id not in ending and absorbs(candidate, asked):
             return Verdict(existing=candidate.id, joined=True)
     if len(waiting) >= limit_waiting:
         return Verdict(cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already")
@@ -122,6 +113,7 @@ def absorbs(candidate: Reset, asked: str) -> bool:
     """Whether a request with the content hash `asked` may join a reset: it waits, nothing was started, and it asks
     for the very same.
     """
-    if candidate.state not in WAITING or candidate.destroyed or candidate.cancel_requested:
+    started = candidate.destroyed or candidate.stopped_in is not None
+    if candidate.state not in WAITING or started or candidate.cancel_requested:
         return False
     return content_hash(candidate.request) == asked

@@ -12,7 +12,7 @@ from datetime import datetime
 from daemon.ports.store import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
-from statemachines.admission import WAITING, KeyUse, judge, new_reset
+from statemachines.admission import ENDING, WAITING, KeyUse, judge, new_reset
 from statemachines.status import tell
 
 Event = tuple[str, str]
@@ -42,6 +42,8 @@ class Desk:
     resets: dict[ResetId, Reset]
     """All that wait in these environments, and all that the entries refer to."""
     pending: list[Pending]
+    ending: set[ResetId]
+    """Those that unread acts ask to end."""
     new_resets: list[tuple[Reset, NewRequest]] = field(default_factory=list)
     newly_seen: dict[Event, ResetId | None] = field(default_factory=dict)
     new_keys: dict[str, KeyUse] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Desk:
             if isinstance(entry, Deprovision):
                 self._deprovision(entry)
             elif (reset := self._named(entry)) is not None:
-                self.acts.append(entry.act.model_copy(update={"reset_id": reset.id}))
+                self._append(entry.act.model_copy(update={"reset_id": reset.id}))
             else:
                 self.pending.append(Pending(entry))
         return None
@@ -85,6 +87,7 @@ class Desk:
             seen=seen if seen != _NEVER else None,
             key_use=self.keys.get(key) if key else None,
             waiting=self._waiting(environment),
+            ending=self.ending,
             limit_waiting=self.limit_waiting,
         )
         if verdict.existing is not None:
@@ -133,17 +136,22 @@ class Desk:
         ]
 
     def _deprovision(self, entry: Deprovision) -> None:
-        self.acts += [
-            Act(
-                reset_id=reset.id,
-                kind=ActKind.CANCEL,
-                actor=entry.actor,
-                channel=Channel.PROVISIONING,
-                reason="the environment was deprovisioned",
-                at=entry.at,
+        for reset in self._waiting(entry.environment):
+            self._append(
+                Act(
+                    reset_id=reset.id,
+                    kind=ActKind.CANCEL,
+                    actor=entry.actor,
+                    channel=Channel.PROVISIONING,
+                    reason="the environment was deprovisioned",
+                    at=entry.at,
+                )
             )
-            for reset in self._waiting(entry.environment)
-        ]
+
+    def _append(self, act: Act) -> None:
+        self.acts.append(act)
+        if act.kind in ENDING:
+            self.ending.add(act.reset_id)
 
     def _named(self, new: NewAct) -> Reset | None:
         """The reset that an act names; one of another environment than it says is not meant."""
@@ -163,7 +171,7 @@ class Desk:
             if reset is None:
                 still.append(pending)
                 continue
-            self.acts.append(pending.new.act.model_copy(update={"reset_id": reset.id}))
+            self._append(pending.new.act.model_copy(update={"reset_id": reset.id}))
             if pending.id is not None:
                 self.bound.append(pending.id)
         self.pending = still

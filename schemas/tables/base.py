@@ -5,7 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Integer, MetaData, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
 from sqlmodel import SQLModel
 
 NAMING = {
@@ -31,6 +42,17 @@ class Json(JSON):
 
     def __init__(self) -> None:
         super().__init__(none_as_null=True)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside: PostgreSQL refuses the character NUL, so what has one gets U+FFFD in its place."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """As it can be stored."""
+        return None if value is None else value.replace("\x00", "\ufffd")
 
 
 def serial() -> Column[int]:

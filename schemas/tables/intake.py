@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field
 
 from schemas.resets import ActKind, Channel, OutcomeKind
-from schemas.tables.base import Json, Row, one_of, serial
+from schemas.tables.base import Json, Row, Words, one_of, serial
 
 
 class EnvironmentRow(Row, table=True):
@@ -39,8 +39,10 @@ class SeenEventRow(Row, table=True):
 
     __tablename__ = "seen_events"
 
-    source: str = Field(primary_key=True)
-    event_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    """Digest of source and id: together they may be longer than PostgreSQL takes into an index."""
+    source: str
+    event_id: str
     reset_id: str | None = Field(default=None, foreign_key="resets.id")
     seen_at: datetime
 
@@ -59,11 +61,11 @@ class JoinedRow(Row, table=True):
     """Somebody whose identical request a waiting reset absorbed."""
 
     __tablename__ = "joined_requesters"
-    __table_args__ = (UniqueConstraint("reset_id", "actor"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index("ix_joined_requesters_reset_id", "reset_id"), {"sqlite_autoincrement": True})
 
     id: int | None = Field(default=None, sa_column=serial())
     reset_id: str = Field(foreign_key="resets.id")
-    actor: str
+    actor: str = Field(sa_type=Words)
     joined_at: datetime
 
 
@@ -83,9 +85,9 @@ class ActRow(Row, table=True):
     id: int | None = Field(default=None, sa_column=serial())
     reset_id: str = Field(foreign_key="resets.id")
     kind: str
-    actor: str
+    actor: str = Field(sa_type=Words)
     channel: str
-    reason: str | None = None
+    reason: str | None = Field(default=None, sa_type=Words)
     plan_hash: str | None = None
     step: str | None = None
     outcome: str | None = None
@@ -101,7 +103,7 @@ class PendingActRow(Row, table=True):
 
     __tablename__ = "pending_acts"
     __table_args__ = (
-        Index("ix_pending_acts_event", "event_source", "event_id"),
+        Index("ix_pending_acts_event_key", "event_key"),
         Index("ix_pending_acts_idempotency_key", "idempotency_key"),
         {"sqlite_autoincrement": True},
     )
@@ -109,6 +111,8 @@ class PendingActRow(Row, table=True):
     id: int | None = Field(default=None, sa_column=serial())
     environment: str
     reset_id: str | None = None
+    event_key: str | None = None
+    """Digest of the source and id that it names, as in `seen_events`."""
     event_source: str | None = None
     event_id: str | None = None
     idempotency_key: str | None = None
@@ -122,8 +126,8 @@ class DeadLetterRow(Row, table=True):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, sa_column=serial())
-    reason: str
-    detail: str
+    reason: str = Field(sa_type=Words)
+    detail: str = Field(sa_type=Words)
     topic: str
     partition: int
     record_offset: int = Field(sa_column=Column(BigInteger, nullable=False))

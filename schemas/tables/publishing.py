@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from schemas.tables.base import Json, Row, serial
+from schemas.tables.base import Json, Row, Words, serial
 
 
 class HistoryRow(Row, table=True):
@@ -44,4 +44,4 @@ class OutboxRow(Row, table=True):
     headers: list[list[str]] = Field(sa_type=Json)
     """Name and value in base64 of each, in order."""
     published_at: datetime | None = None
-    refused: str | None = None
+    refused: str | None = Field(default=None, sa_type=Words)

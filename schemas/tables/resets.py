@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from schemas.resets import Channel, ResetState, StepState
-from schemas.tables.base import Json, Row, one_of, serial
+from schemas.tables.base import Json, Row, Words, one_of, serial
 
 
 class ResetRow(Row, table=True):
@@ -34,7 +34,7 @@ class ResetRow(Row, table=True):
     channel: str
     event_source: str | None = None
     event_id: str | None = None
-    trace_parent: str | None = None
+    trace_parent: str | None = Field(default=None, sa_type=Words)
     state: str
     live: bool
     """Whether the loop has to look at it: not at rest, or with a time to wake at."""
@@ -44,8 +44,8 @@ class ResetRow(Row, table=True):
     approval_expires_at: datetime | None = None
     waiting_for: dict[str, Any] | None = Field(default=None, sa_type=Json)
     cause: str | None = None
-    detail: str | None = None
-    hint: str | None = None
+    detail: str | None = Field(default=None, sa_type=Words)
+    hint: str | None = Field(default=None, sa_type=Words)
     stopped_in: str | None = None
     stopped_at: str | None = None
     destroyed: bool

@@ -18,7 +18,8 @@ from daemon.ports.store import DeadLetter, LockRow, NewAct, StatusTopics
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
-from statemachines.admission import AT_REST, WAITING, KeyUse
+from statemachines.admission import ENDING, WAITING, KeyUse
+from statemachines.lifecycle import AT_REST
 from statemachines.status_record import committed, status_record
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -102,6 +103,11 @@ class State:
                 or (entry.reset.environment in refer.environments and entry.reset.state in WAITING)
             },
             pending=[Pending(new, number) for number, new in self.pending.items()],
+            ending={
+                act.reset_id
+                for act in self.acts
+                if act.kind in ENDING and act.id > self.entries[act.reset_id].reset.acts_seen
+            },
         )
 
     def write(self, desk: Desk) -> None:

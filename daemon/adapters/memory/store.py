@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +32,7 @@ from schemas.reasons import Reason
 from schemas.resets import Act, Attempt, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.changes import HOLDERS, check_change
+from statemachines.locks import Ask, blocked
 
 
 class MemoryStore(MemoryReading):
@@ -196,20 +198,23 @@ class MemoryStore(MemoryReading):
             state.locks += [
                 LockRow(key, lease.reset_id, environment, ticket, granted=False) for key in wanted
             ]
-        blockers = [
-            row
-            for row in sorted(state.locks, key=lambda row: (row.ticket, row.key))
-            if row.key in wanted and row.reset_id != lease.reset_id and (row.granted or row.ticket < ticket)
-        ]
-        if blockers:
-            resources = tuple(sorted({row.key for row in blockers}))
-            held_by = tuple(dict.fromkeys(row.reset_id for row in blockers))
-            return LockAnswer(granted=False, ticket=ticket, resources=resources, held_by=held_by)
+        waits = blocked(Ask(lease.reset_id, ticket, frozenset(wanted)), self._asks())
+        if waits is not None:
+            return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)
         state.locks = [
             replace(row, granted=row.granted or row.reset_id == lease.reset_id) for row in state.locks
         ]
         state.held += [Held(key, lease.reset_id) for key in sorted(wanted)]
         return LockAnswer(granted=True, ticket=ticket)
+
+    def _asks(self) -> list[Ask]:
+        asks: dict[ResetId, list[LockRow]] = defaultdict(list)
+        for row in self._state.locks:
+            asks[row.reset_id].append(row)
+        return [
+            Ask(reset_id, rows[0].ticket, frozenset(row.key for row in rows), granted=rows[0].granted)
+            for reset_id, rows in asks.items()
+        ]
 
     def _holds(self, lease: Lease) -> bool:
         entry = self._state.entries.get(lease.reset_id)

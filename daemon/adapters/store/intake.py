@@ -26,6 +26,7 @@ from daemon.adapters.store.rows import (
     RESETS,
     SEEN_EVENTS,
     dead_letter_row,
+    event_key,
     pending_row,
     reset_row,
 )
@@ -107,7 +108,13 @@ def _rows(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...]:
         (
             SEEN_EVENTS,
             [
-                {"source": source, "event_id": event_id, "reset_id": reset_id, "seen_at": desk.now}
+                {
+                    "key": event_key(source, event_id),
+                    "source": source,
+                    "event_id": event_id,
+                    "reset_id": reset_id,
+                    "seen_at": desk.now,
+                }
                 for (source, event_id), reset_id in desk.newly_seen.items()
             ],
         ),

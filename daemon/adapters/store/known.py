@@ -9,12 +9,20 @@ from sqlalchemy import or_, select
 
 from daemon.adapters.intake_desk import Desk, Event, Pending, References, references
 from daemon.adapters.store import publishing, reading
-from daemon.adapters.store.rows import IDEMPOTENCY_KEYS, PENDING_ACTS, RESETS, SEEN_EVENTS, pending_of
+from daemon.adapters.store.rows import (
+    ACTS,
+    IDEMPOTENCY_KEYS,
+    PENDING_ACTS,
+    RESETS,
+    SEEN_EVENTS,
+    event_key,
+    pending_of,
+)
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.store import Entry
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.admission import WAITING, KeyUse
+from statemachines.admission import ENDING, WAITING, KeyUse
 
 
 async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:
@@ -32,17 +40,15 @@ async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting
         keys=keys,
         resets=await _resets(tx, refer, ids),
         pending=await _pending(tx, refer),
+        ending=await _ending(tx),
     )
 
 
 async def _seen(tx: Tx, refer: References) -> dict[Event, ResetId | None]:
     if not refer.events:
         return {}
-    found = select(SEEN_EVENTS).where(SEEN_EVENTS.c.event_id.in_({event_id for _, event_id in refer.events}))
-    rows = await tx.connection.execute(found)
-    return {
-        (row.source, row.event_id): row.reset_id for row in rows if (row.source, row.event_id) in refer.events
-    }
+    found = select(SEEN_EVENTS).where(SEEN_EVENTS.c.key.in_(_event_keys(refer)))
+    return {(row.source, row.event_id): row.reset_id for row in await tx.connection.execute(found)}
 
 
 async def _keys(tx: Tx, refer: References) -> dict[str, KeyUse]:
@@ -61,9 +67,17 @@ async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId,
 
 
 async def _pending(tx: Tx, refer: References) -> list[Pending]:
-    events = {event_id for _, event_id in refer.events}
     found = select(PENDING_ACTS).where(
-        or_(PENDING_ACTS.c.event_id.in_(events), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
+        or_(PENDING_ACTS.c.event_key.in_(_event_keys(refer)), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
     )
     rows = (await tx.connection.execute(found.order_by(PENDING_ACTS.c.id))).mappings()
     return [Pending(pending_of(row), row["id"]) for row in rows]
+
+
+async def _ending(tx: Tx) -> set[ResetId]:
+    found = select(ACTS.c.reset_id).where(~ACTS.c.seen, ACTS.c.kind.in_([each.value for each in ENDING]))
+    return set((await tx.connection.execute(found)).scalars())
+
+
+def _event_keys(refer: References) -> list[str]:
+    return [event_key(source, event_id) for source, event_id in sorted(refer.events)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.rows import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
@@ -12,6 +13,7 @@ from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Lease, LockAnswer, LockRow
 from schemas.wire import ResetId, ResourceKey
+from statemachines.locks import Ask, blocked
 
 
 async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
@@ -27,11 +29,9 @@ async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         return LockAnswer(granted=True, ticket=ticket)
     if sorted(had) != wanted:
         await _ask(tx, lease.reset_id, environment, ticket, wanted)
-    blockers = await _blockers(tx, lease.reset_id, ticket, wanted)
-    if blockers:
-        held_by = tuple(dict.fromkeys(ResetId(row.reset_id) for row in blockers))
-        resources = tuple(sorted({ResourceKey(row.key) for row in blockers}))
-        return LockAnswer(granted=False, ticket=ticket, resources=resources, held_by=held_by)
+    mine = Ask(lease.reset_id, ticket, frozenset(wanted))
+    if (waits := blocked(mine, await _others(tx, mine))) is not None:
+        return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)
     await _grant(tx, lease.reset_id, ticket, wanted)
     return LockAnswer(granted=True, ticket=ticket)
 
@@ -69,11 +69,16 @@ async def _ask(tx: Tx, reset_id: ResetId, environment: str, ticket: int, wanted:
         await tx.connection.execute(insert(LOCKS), asked)
 
 
-async def _blockers(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> Sequence[LockRow]:
-    before_us = or_(LOCKS.c.granted, LOCKS.c.ticket < ticket)
-    found = select(LOCKS).where(LOCKS.c.key.in_(wanted), LOCKS.c.reset_id != reset_id, before_us)
-    rows = await tx.connection.execute(found.order_by(LOCKS.c.ticket, LOCKS.c.key))
-    return [LockRow(**row) for row in rows.mappings()]
+async def _others(tx: Tx, mine: Ask) -> list[Ask]:
+    """What others hold or wait for of the same resources."""
+    found = select(LOCKS).where(LOCKS.c.key.in_(mine.keys), LOCKS.c.reset_id != mine.reset_id)
+    asks: dict[ResetId, list[LockRow]] = defaultdict(list)
+    for row in (await tx.connection.execute(found)).mappings():
+        asks[row["reset_id"]].append(LockRow(**row))
+    return [
+        Ask(reset_id, rows[0].ticket, frozenset(row.key for row in rows), granted=rows[0].granted)
+        for reset_id, rows in asks.items()
+    ]
 
 
 async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> None:

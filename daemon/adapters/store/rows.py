@@ -6,6 +6,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -37,8 +38,8 @@ from schemas.tables import (
     StepRow,
     table_of,
 )
-from statemachines.admission import AT_REST
 from statemachines.changes import HOLDERS
+from statemachines.lifecycle import AT_REST
 
 RESETS = table_of(ResetRow)
 PLANS = table_of(PlanRow)
@@ -222,11 +223,17 @@ def dead_letter_row(letter: DeadLetter, outbox_id: int, at: datetime) -> dict[st
     }
 
 
+def event_key(source: str, event_id: str) -> str:
+    """A digest that is another one for any other pair."""
+    return sha256(f"{len(source)}:{source}{event_id}".encode()).hexdigest()
+
+
 def pending_row(new: NewAct) -> dict[str, Any]:
     """An act that waits for its request."""
     return {
         "environment": new.environment,
         "reset_id": new.act.reset_id or None,
+        "event_key": event_key(new.request.source, new.request.id) if new.request else None,
         "event_source": new.request.source if new.request else None,
         "event_id": new.request.id if new.request else None,
         "idempotency_key": new.idempotency_key,

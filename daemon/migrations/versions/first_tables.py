@@ -70,6 +70,7 @@ def upgrade() -> None:
         ),
         sa.Column("environment", sa.String(), nullable=False),
         sa.Column("reset_id", sa.String(), nullable=True),
+        sa.Column("event_key", sa.String(), nullable=True),
         sa.Column("event_source", sa.String(), nullable=True),
         sa.Column("event_id", sa.String(), nullable=True),
         sa.Column("idempotency_key", sa.String(), nullable=True),
@@ -78,7 +79,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("pending_acts", schema=None) as batch_op:
-        batch_op.create_index("ix_pending_acts_event", ["event_source", "event_id"], unique=False)
+        batch_op.create_index("ix_pending_acts_event_key", ["event_key"], unique=False)
         batch_op.create_index("ix_pending_acts_idempotency_key", ["idempotency_key"], unique=False)
 
     op.create_table(
@@ -255,9 +256,11 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["reset_id"], ["resets.id"], name=op.f("fk_joined_requesters_reset_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_joined_requesters")),
-        sa.UniqueConstraint("reset_id", "actor", name=op.f("uq_joined_requesters_reset_id_actor")),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("joined_requesters", schema=None) as batch_op:
+        batch_op.create_index("ix_joined_requesters_reset_id", ["reset_id"], unique=False)
+
     op.create_table(
         "lock_history",
         sa.Column(
@@ -306,12 +309,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "seen_events",
+        sa.Column("key", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("event_id", sa.String(), nullable=False),
         sa.Column("reset_id", sa.String(), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["reset_id"], ["resets.id"], name=op.f("fk_seen_events_reset_id")),
-        sa.PrimaryKeyConstraint("source", "event_id", name=op.f("pk_seen_events")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_seen_events")),
     )
     op.create_table(
         "steps",
@@ -347,6 +351,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_lock_history_key")
 
     op.drop_table("lock_history")
+    with op.batch_alter_table("joined_requesters", schema=None) as batch_op:
+        batch_op.drop_index("ix_joined_requesters_reset_id")
+
     op.drop_table("joined_requesters")
     op.drop_table("idempotency_keys")
     op.drop_table("history")
@@ -376,7 +383,7 @@ def downgrade() -> None:
     op.drop_table("positions")
     with op.batch_alter_table("pending_acts", schema=None) as batch_op:
         batch_op.drop_index("ix_pending_acts_idempotency_key")
-        batch_op.drop_index("ix_pending_acts_event")
+        batch_op.drop_index("ix_pending_acts_event_key")
 
     op.drop_table("pending_acts")
     with op.batch_alter_table("outbox", schema=None) as batch_op:

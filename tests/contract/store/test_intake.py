@@ -7,13 +7,26 @@ import json
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Batch, Store
+from daemon.ports.store import Batch, Change, NewAct, Store
 from schemas.reasons import Reason
+from schemas.requests import RequestReference
 from schemas.resets import ResetState
 from tests.contract.store.conftest import Opener
-from tests.contract.store.making import NOW, admitted, asked, begun, claimed, different, moved, taken
+from tests.contract.store.making import (
+    NOW,
+    act,
+    act_by_event,
+    admitted,
+    asked,
+    begun,
+    claimed,
+    different,
+    moved,
+    taken,
+)
 
 
 async def test_a_request_becomes_a_reset_in_planning_with_its_first_status(store: Store) -> None:
@@ -225,3 +238,48 @@ async def test_text_from_outside_comes_back_as_it_was(store: Store) -> None:
     assert await store.find(reset.id) == reset
     assert (reset.request, reset.event_id) == (new.request, strange)
     assert (await claimed(store, reset.id)).reset.request == new.request
+
+
+async def test_a_request_after_a_cancel_does_not_join_what_is_about_to_end(store: Store) -> None:
+    first = await admitted(store, asked(event="one"))
+    await taken(store, act_by_event("one"), first=0)
+    second = await store.admit(asked(), now=NOW, limit_waiting=3)
+    in_one_batch = await taken(
+        store,
+        asked("other-sandbox", event="two"),
+        act_by_event("two", environment="other-sandbox"),
+        asked("other-sandbox"),
+        first=1,
+    )
+    assert (second.created, second.reset.id == first.id) == (True, False)
+    assert [each.created for each in in_one_batch] == [True, True]
+
+
+async def test_text_with_the_character_nul_stops_nothing(store: Store) -> None:
+    new = replace(asked(), trace_parent="\0")
+    await taken(store, new)
+    found = await claimed(store, new.id)
+    broken = found.reset.model_copy(update={"detail": "log \0 line", "state": ResetState.FAILED})
+    saved = await store.save(Change(reset=broken, lease=found.lease))
+    assert await store.find(new.id) == saved
+
+
+@pytest.mark.parametrize("key", ["k\0", "\n", "", "k" * 256])
+def test_a_key_that_a_database_can_not_look_up_is_no_key(key: str) -> None:
+    with pytest.raises(ValidationError):
+        asked(idempotency_key=key)
+
+
+async def test_names_as_long_as_they_may_be_are_looked_up_and_stored(store: Store) -> None:
+    long = "".join(chr(0x1F300 + number**5 % 509) for number in range(1000))
+    entries = [
+        replace(asked(by=long[::-1], event=long, idempotency_key=long[:255], reason=long), source=long),
+        asked(by=long, reason=long),
+        NewAct(act(), "qa-sandbox", RequestReference(source=long, id=long), None, long, long[::-1]),
+        NewAct(act(), "qa-sandbox", RequestReference(source=long, id=long[::-1]), None, long, "2"),
+    ]
+    first, joined = await taken(store, *entries, first=0)
+    [again] = await taken(store, replace(asked(event=long), source=long), first=4)
+    assert joined.joined
+    assert (again.created, again.reset.id) == (False, first.reset.id)
+    assert len(await store.unread_acts(first.reset.id, 0)) == 1
