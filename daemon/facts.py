@@ -21,9 +21,12 @@ from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unre
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
+from statemachines.protection import is_protected_kind
 
 AT_ONCE = 8
 """Pods and databases read at the same time."""
+RESERVED = "kube-"
+"""Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
 
 @dataclass
@@ -57,22 +60,21 @@ class FactsReader:
             PortError: the cluster itself or the state database can't be asked.
         """
         environment = request.environment
-        names = [name for name in await self._pods.environments() if kind_of(name) in self._catalog.kinds]
+        # Namespaces of kinds that the catalog does not declare are read as well: where one of them runs
+        # these services, it may use the same databases.
+        names = [name for name in await self._pods.environments() if not name.startswith(RESERVED)]
         if environment not in names:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
         findings = _Findings()
         turns = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                consumers = await self._pods.replicas(name)
-                for service in self._catalog.services:
-                    wanted = name == environment and service.name in chosen
-                    # An environment that never had this service has nothing to tell about it.
-                    if wanted or service.name in consumers:
-                        group.create_task(
-                            self._read_service(findings, turns, name, service, wanted, consumers)
-                        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    wanted = chosen if name == environment else set[str]()
+                    group.create_task(self._read_namespace(group, findings, turns, name, wanted))
+        except* PortError as errors:
+            raise _first(errors) from errors
         repositories = await self._read_repositories(findings, request, names)
         return Facts(
             environment=environment,
@@ -106,6 +108,25 @@ class FactsReader:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
         return url, await self._databases.identify(url, environment=pod.environment)
+
+    async def _read_namespace(
+        self,
+        group: asyncio.TaskGroup,
+        findings: _Findings,
+        turns: asyncio.Semaphore,
+        environment: str,
+        wanted: set[str],
+    ) -> None:
+        async with turns:
+            consumers = await self._pods.replicas(environment)
+        for service in self._catalog.services:
+            # An environment that never had this service has nothing to tell about it.
+            if service.name in wanted or service.name in consumers:
+                group.create_task(
+                    self._read_service(
+                        findings, turns, environment, service, service.name in wanted, consumers
+                    )
+                )
 
     async def _read_service(
         self,
@@ -188,6 +209,13 @@ class FactsReader:
             subject=subject,
             reason=error.reason,
             detail=error.detail,
-            protected=self._catalog.kinds[kind_of(environment)].protected,
+            protected=is_protected_kind(kind_of(environment), self._catalog),
             temporary=isinstance(error, TemporaryError),
         )
+
+
+def _first(errors: BaseExceptionGroup[PortError]) -> PortError:
+    """One of those that tasks ended with, for a caller that knows nothing of tasks."""
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")

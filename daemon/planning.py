@@ -12,6 +12,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
 from statemachines.planner import Refusal, plan
+from statemachines.protection import is_protected_kind
 
 
 class Planning:
@@ -42,6 +43,6 @@ class Planning:
         seen: dict[ResourceKey, str] = {}
         for key, users in facts.users.items():
             for user in users:
-                if self._catalog.kinds[kind_of(user)].protected:
+                if is_protected_kind(kind_of(user), self._catalog):
                     seen.setdefault(key, user)
         return seen

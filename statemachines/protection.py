@@ -30,9 +30,9 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
     A user whose kind the catalog does not know counts as protected: it could be a production by another name.
     """
     own = kind_of(facts.environment)
-    if _protects(own, catalog):
+    if is_protected_kind(own, catalog):
         return Protection(f"{facts.environment} is of the protected kind {own}", (own,))
-    users = [name for name in facts.users.get(key, ()) if _protects(kind_of(name), catalog)]
+    users = [name for name in facts.users.get(key, ()) if is_protected_kind(kind_of(name), catalog)]
     if users:
         return Protection(
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
@@ -65,6 +65,7 @@ def _approvers(kind: Kind, channel: Channel) -> int:
     return kind.approvers if channel is Channel.HTTP else max(kind.approvers, kind.approvers_unattended)
 
 
-def _protects(kind: str, catalog: Catalog) -> bool:
+def is_protected_kind(kind: str, catalog: Catalog) -> bool:
+    """Whether the kind is protected, or unknown to the catalog."""
     known = catalog.kinds.get(kind)
     return known is None or known.protected
