@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from daemon.settings import PREFIX, ClientSettings, Settings, is_secret
+from daemon.settings import ClientSettings, Settings
+from daemon.settings_source import PREFIX, is_secret
 
 PATH = "docs/settings.md"
 _HEADING = """\
