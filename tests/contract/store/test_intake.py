@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Batch, Change, NewAct, Store
+from daemon.ports.store import Batch, Change, Entry, NewAct, Store
 from schemas.reasons import Reason
 from schemas.requests import RequestReference
 from schemas.resets import ResetState
@@ -272,7 +272,7 @@ def test_a_key_that_a_database_can_not_look_up_is_no_key(key: str) -> None:
 
 async def test_names_as_long_as_they_may_be_are_looked_up_and_stored(store: Store) -> None:
     long = "".join(chr(0x1F300 + number**5 % 509) for number in range(1000))
-    entries = [
+    entries: list[Entry] = [
         replace(asked(by=long[::-1], event=long, idempotency_key=long[:255], reason=long), source=long),
         asked(by=long, reason=long),
         NewAct(act(), "qa-sandbox", RequestReference(source=long, id=long), None, long, long[::-1]),
