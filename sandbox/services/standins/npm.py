@@ -11,7 +11,6 @@ from pathlib import Path
 from sandbox.services.standins import children, witness
 
 _VERSION = "10.9.2"
-_START_SCRIPTS = ("prod", "start:prod")
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +65,7 @@ def _run(directory: Path, package: dict[str, object], name: str, rest: list[str]
     outermost = os.environ.get(witness.PARENT, "").endswith(":1")
     environ = children.with_local_programs(directory)
     environ["npm_lifecycle_event"] = name
-    if name in _START_SCRIPTS:
+    if name in witness.START_SCRIPTS:
         environ[witness.START_SCRIPT] = name
     code = children.wait_for(["/bin/sh", "-c", words], environ, str(directory))
     if outermost:

@@ -19,6 +19,8 @@ from typing import NoReturn
 PARENT = "SANDBOX_JOURNAL_PARENT"
 START_SCRIPT = "SANDBOX_START_SCRIPT"
 REFUSED = 97
+START_SCRIPTS = ("prod", "start:prod")
+_START_COMMANDS = [["npm", "run", name] for name in START_SCRIPTS]
 
 
 def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
@@ -60,7 +62,7 @@ def _announce(argv: list[str]) -> socket.socket:
         "argv": argv,
         "cwd": os.getcwd(),  # noqa: PTH109 - pathlib costs a millisecond that each launch would pay
         "attempt": environ.get("RESETD_ATTEMPT"),
-        "startScript": START_SCRIPT in environ,
+        "startScript": START_SCRIPT in environ or argv[:3] in _START_COMMANDS,
         "pid": os.getpid(),
         "depth": int(depth) + 1,
         "parent": int(parent) if parent else None,

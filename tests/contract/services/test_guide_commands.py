@@ -135,7 +135,7 @@ def test_a_start_script_migrates_seeds_and_serves_until_sigterm(
     assert serving.argv[0] == "node"
     assert serving.running
     assert all(one.attempt is None for one in mine)
-    assert all(one.start_script for one in mine if not one.outermost)
+    assert all(one.start_script for one in mine)
     pods.kill(serving, signal.SIGTERM)
     process.wait(30)
     ended = next(one for one in pods.witness.read().launches if one.id == serving.id)
