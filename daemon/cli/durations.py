@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.cli.exits import EndError, Exit
-from daemon.settings import Duration
+from daemon.settings_source import Duration
 
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 

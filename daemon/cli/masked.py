@@ -10,7 +10,8 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from daemon.redaction import redact
-from daemon.settings import PREFIX, ClientSettings, Settings, is_secret
+from daemon.settings import ClientSettings, Settings
+from daemon.settings_source import PREFIX, is_secret
 
 _MASK = "**********"
 # Set by the daemon for commands in pods, and by the kubelet for Services named resetd.

@@ -46,7 +46,7 @@ def client() -> AbstractContextManager[Client]:
 def run(app: Callable[..., Any]) -> None:
     """Run the application and exit; every known error is a line or two, never a traceback."""
     try:
-        app()
+        app(prog_name="resetd")
     except EndError as error:
         note(f"resetd: {error.message}")
         if error.hint:

@@ -1,0 +1,110 @@
+"""What every keeper of output promises, in files and in memory."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from daemon.adapters.files.logs import FileLogs
+from daemon.adapters.memory.logs import MemoryLogs
+from daemon.ports.logs import Logs
+from schemas.wire import AttemptId
+
+ATTEMPT = AttemptId("019ab4e0-0000-7000-8000-000000000000/seed.los-core-api.system/1")
+LIMIT = 4096
+_NUMBERS = count(1)
+
+
+@pytest.fixture(params=["files", "memory"])
+def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
+    return FileLogs(tmp_path, limit=LIMIT) if request.param == "files" else MemoryLogs(limit=LIMIT)
+
+
+async def test_nothing_is_read_where_nothing_was_kept(logs: Logs) -> None:
+    assert await logs.read(ATTEMPT, 0, 100) == b""
+    assert await logs.tail(ATTEMPT, 5) == ""
+    assert await logs.size(ATTEMPT) == 0
+
+
+async def test_output_is_read_from_any_offset_and_its_size_is_where_to_go_on(logs: Logs) -> None:
+    await logs.keep(ATTEMPT, 0, b"one\ntwo\n")
+    await logs.keep(ATTEMPT, await logs.size(ATTEMPT), "thr\u00e9e\n".encode())
+    assert await logs.read(ATTEMPT, 4, 3) == b"two"
+    assert await logs.read(ATTEMPT, 8, 100) == "thr\u00e9e\n".encode()
+    assert await logs.tail(ATTEMPT, 2) == "two\nthr\u00e9e"
+    assert await logs.tail(ATTEMPT, 0) == ""
+
+
+async def test_attempts_are_kept_apart(logs: Logs) -> None:
+    second = AttemptId(ATTEMPT[:-1] + "2")
+    await logs.keep(ATTEMPT, 0, b"one")
+    await logs.keep(second, 0, b"two")
+    assert (await logs.read(ATTEMPT, 0, 9), await logs.read(second, 0, 9)) == (b"one", b"two")
+
+
+async def test_what_is_stored_already_is_left_and_only_the_rest_is_added(logs: Logs) -> None:
+    await logs.keep(ATTEMPT, 0, b"abcdef")
+    await logs.keep(ATTEMPT, 3, b"XYZghi")
+    await logs.keep(ATTEMPT, 0, b"abc")
+    assert await logs.read(ATTEMPT, 0, 100) == b"abcdefghi"
+
+
+async def test_missing_output_is_marked_and_no_offset_moves(logs: Logs) -> None:
+    await logs.keep(ATTEMPT, 0, b"begin")
+    await logs.keep(ATTEMPT, 200, b"end")
+    assert await logs.size(ATTEMPT) == 203
+    kept = await logs.read(ATTEMPT, 0, 300)
+    assert kept.startswith(b"begin")
+    assert b"195 bytes of output are missing here" in kept
+    assert kept[200:] == b"end"
+
+
+async def test_what_is_longer_than_the_limit_is_cut_once_and_marked(logs: Logs) -> None:
+    for offset in range(0, 3 * LIMIT, 1000):
+        await logs.keep(ATTEMPT, offset, b"x" * 1000)
+    await logs.keep(ATTEMPT, await logs.size(ATTEMPT), b"more")
+    kept = await logs.read(ATTEMPT, 0, 10 * LIMIT)
+    assert kept[:LIMIT] == b"x" * LIMIT
+    assert kept[LIMIT:] == b"\n[resetd: the output went on; it was not kept]\n"
+
+
+async def test_a_secret_that_came_in_two_pieces_is_not_kept(logs: Logs) -> None:
+    await logs.keep(ATTEMPT, 0, b"at postgresql://app:hunt")
+    await logs.keep(ATTEMPT, 24, b"er22@db/los failed\n")
+    kept = await logs.read(ATTEMPT, 0, 100)
+    assert kept == b"at postgresql://app:********@db/los failed\n"
+    assert len(kept) == 43
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(min_size=1, max_size=300), cuts=st.lists(st.integers(0, 299), max_size=8))
+async def test_however_output_is_cut_and_repeated_the_same_bytes_are_kept(
+    logs: Logs, data: bytes, cuts: list[int]
+) -> None:
+    attempt = AttemptId(f"reset/step/{next(_NUMBERS)}")
+    for cut in sorted(min(cut, len(data)) for cut in cuts):
+        start = max(0, min(cut, await logs.size(attempt)) - 10)
+        await logs.keep(attempt, start, data[start:cut])
+    await logs.keep(attempt, 0, data)
+    assert await logs.read(attempt, 0, 1000) == data
+
+
+@pytest.mark.parametrize("wrong", ["../../etc/passwd", "a/../b/1", "/a/b/1", "a//1", ""])
+async def test_an_id_never_leads_out_of_the_directory(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ValueError, match="not an attempt's id"):
+        await FileLogs(tmp_path).keep(AttemptId(wrong), 0, b"x")
+    assert _files_in(tmp_path) == []
+
+
+async def test_files_are_for_the_daemon_alone(tmp_path: Path) -> None:
+    await FileLogs(tmp_path).keep(ATTEMPT, 0, b"x")
+    (file,) = _files_in(tmp_path)
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def _files_in(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
