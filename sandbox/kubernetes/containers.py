@@ -92,6 +92,7 @@ class Container:
     id: str
     directory: Path
     image_id: str
+    isolated: bool = True
     pid: int = 0
     ticks: int = 0
     wrapper: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -145,12 +146,22 @@ class Container:
 
     def signal(self, number: signal.Signals) -> None:
         """Sends to PID 1; SIGKILL takes the whole container along."""
-        if self.alive:
+        if number is signal.SIGKILL and not self.isolated:
+            self._kill_marked()
+        elif self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
         elif self.wrapper is not None and self.wrapper.poll() is None and not self.pid:
             # PID 1 has not said its number yet: the wrapper is the only handle, and has --kill-child.
             self.wrapper.kill()
+
+    def _kill_marked(self) -> None:
+        """Without a PID namespace: all that carry this container's id in their environment."""
+        marker = f"SANDBOX_CONTAINER_ID={self.id}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if marker in (process / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(process.name), signal.SIGKILL)
 
 
 class ImageMissing(Exception):  # noqa: N818 - named for the state that it leads to
@@ -170,6 +181,10 @@ class Runtime:
     keep: tuple[Path, ...]
     life: int
     mode: str
+
+    def _container(self, identifier: str, image_id: str) -> Container:
+        directory = self.directory / "containers" / identifier
+        return Container(identifier, directory, image_id, isolated=self.mode != "none")
 
     def image(self, name: str) -> tuple[Path, str]:
         """The directory of an image reference, by its last part without tag, and its digest."""
@@ -195,7 +210,7 @@ class Runtime:
         """
         source, digest = self.image(image)
         identifier = secrets.token_hex(32)
-        container = Container(identifier, self.directory / "containers" / identifier, digest)
+        container = self._container(identifier, digest)
         container.directory.mkdir(parents=True)
         (container.directory / "stage").mkdir()
         shutil.copytree(source, container.app, symlinks=True)
@@ -252,7 +267,7 @@ class Runtime:
 
     def find(self, identifier: str, image_id: str) -> Container:
         """A container that an earlier life of the server started; it may have ended since."""
-        container = Container(identifier, self.directory / "containers" / identifier, image_id)
+        container = self._container(identifier, image_id)
         container.read_state()
         return container
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,24 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.kubernetes import podspecs, statuses
-from sandbox.kubernetes.containers import Container, Runtime, gone, start_ticks
+from sandbox.kubernetes.containers import Container, Runtime
 from sandbox.kubernetes.kubelet import Kubelet
 from sandbox.kubernetes.objects import Object
+from sandbox.kubernetes.processes import (
+    CHUNK,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Process,
+    open_reader,
+    open_writer,
+    spawn,
+)
 from sandbox.kubernetes.queries import flag
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-STDIN, STDOUT, STDERR, ERROR = 0, 1, 2, 3
+ERROR = 3
 CLOSE_CHANNEL = 255
-CHUNK = 32 * 1024
 MESSAGE_LIMIT = 4 * 1024 * 1024
 
 
@@ -106,63 +113,6 @@ class Streams:
         task.add_done_callback(self._left.discard)
 
 
-@dataclass
-class _Process:
-    """A started command with our ends of its pipes; -1 where it has none."""
-
-    popen: subprocess.Popen[bytes]
-    stdin: int = -1
-    outputs: dict[int, int] = field(default_factory=dict)
-
-    async def exit_code(self) -> int:
-        ticks = start_ticks(self.popen.pid)
-        if ticks is not None:
-            await gone(self.popen.pid, ticks)
-        code = self.popen.wait()
-        return 128 - code if code < 0 else code
-
-
-def _output() -> tuple[int, int]:
-    """(ours, the command's): its end also reads, so that without us it blocks instead of breaking."""
-    ours, write = os.pipe()
-    theirs = os.open(f"/proc/self/fd/{write}", os.O_RDWR)
-    os.close(write)
-    return ours, theirs
-
-
-def _spawn(runtime: Runtime, container: Container, command: list[str], wanted: set[str]) -> _Process:
-    theirs: list[int] = []
-    outputs: dict[int, int] = {}
-    null = os.open(os.devnull, os.O_RDWR)
-    theirs.append(null)
-    fds = {STDIN: null, STDOUT: null, STDERR: null}
-    stdin = -1
-    try:
-        if "stdin" in wanted:
-            fds[STDIN], stdin = os.pipe()
-            theirs.append(fds[STDIN])
-        for channel, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
-            if name in wanted and not (channel == STDERR and "tty" in wanted):
-                outputs[channel], fds[channel] = _output()
-                theirs.append(fds[channel])
-        if "tty" in wanted:
-            fds[STDERR] = fds[STDOUT]
-        popen = subprocess.Popen(
-            runtime.exec_command(container, command),
-            stdin=fds[STDIN],
-            stdout=fds[STDOUT],
-            stderr=fds[STDERR],
-            env=container.environment(),
-            cwd=container.app,
-            # With namespaces the session inside is made by setsid there; nsenter outside gets one too.
-            start_new_session=runtime.mode != "none",
-        )
-    finally:
-        for descriptor in theirs:
-            os.close(descriptor)
-    return _Process(popen, stdin, outputs)
-
-
 class _Stream:
     """One open WebSocket with its command."""
 
@@ -192,9 +142,9 @@ class _Stream:
         if why := podspecs.program(command[0], container.app, path, root):
             await self.finish(_cannot_start(why, container))
             return
-        process = _spawn(runtime, container, command, self._wanted)
+        process = spawn(runtime, container, command, self._wanted)
         exit_code = asyncio.create_task(process.exit_code())
-        readers = {channel: await _reader(descriptor) for channel, descriptor in process.outputs.items()}
+        readers = {channel: await open_reader(descriptor) for channel, descriptor in process.outputs.items()}
         pumps = [asyncio.create_task(self._pump(c, r)) for c, (r, _) in readers.items()]
         receiver = asyncio.create_task(self._receive(process))
         over = asyncio.gather(exit_code, *pumps)
@@ -202,7 +152,7 @@ class _Stream:
             both: set[asyncio.Future[Any]] = {over, receiver}
             await asyncio.wait(both, return_when="FIRST_COMPLETED")
             if over.done() and not over.exception():
-                await self.finish(_ended(command, exit_code.result()))
+                await self.finish(_ended(command, exit_code.result(), container))
         finally:
             receiver.cancel()
             for pump in pumps:
@@ -214,9 +164,9 @@ class _Stream:
         while data := await reader.read(CHUNK):
             await self._socket.send_bytes(bytes([channel]) + data)
 
-    async def _receive(self, process: _Process) -> None:
+    async def _receive(self, process: Process) -> None:
         """Takes stdin until the connection ends."""
-        writer = await _writer(process.stdin) if process.stdin >= 0 else None
+        writer = await open_writer(process.stdin) if process.stdin >= 0 else None
         try:
             async for message in self._socket:
                 if message.type is not WSMsgType.BINARY or writer is None or not message.data:
@@ -235,7 +185,7 @@ class _Stream:
 
     def _let_go(
         self,
-        process: _Process,
+        process: Process,
         readers: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]],
     ) -> None:
         """After the stream: the command is left alone, and collected when it ends."""
@@ -255,22 +205,6 @@ class _Stream:
         self._owner.leave(asyncio.create_task(collect()))
 
 
-async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=CHUNK)
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    return reader, transport
-
-
-async def _writer(descriptor: int) -> asyncio.StreamWriter:
-    loop = asyncio.get_running_loop()
-    pipe = os.fdopen(descriptor, "wb", buffering=0)
-    protocol_of = asyncio.streams.FlowControlMixin
-    transport, protocol = await loop.connect_write_pipe(protocol_of, pipe)
-    return asyncio.StreamWriter(transport, protocol, None, loop)
-
-
 def _cannot_start(why: str, container: Container) -> statuses.Status:
     return statuses.internal_error(
         "Internal error occurred: error executing command in container: failed to exec in container: "
@@ -279,7 +213,10 @@ def _cannot_start(why: str, container: Container) -> statuses.Status:
     )
 
 
-def _ended(command: list[str], code: int) -> statuses.Status:
+def _ended(command: list[str], code: int, container: Container) -> statuses.Status:
+    if code == 1 and not container.alive:
+        # Perhaps nsenter's own failure, because the container went away under it: nobody knows.
+        return statuses.internal_error("error executing command in container: container is not running")
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     return {

@@ -185,7 +185,8 @@ def main() -> NoReturn:
     """See the module's docstring."""
     with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123
         spec: Spec = json.load(file)
-    os.setsid()
+    if os.getsid(0) != os.getpid():
+        os.setsid()
     if spec["life"] is not None:
         os.set_inheritable(spec["life"], False)  # noqa: FBT003 - takes no keyword
     log = Log(spec["log"])

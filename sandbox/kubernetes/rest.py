@@ -7,14 +7,23 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 
-import yaml
 from aiohttp import web
 
-from sandbox.kubernetes import admission, deletion, patches, scales, selectors, statuses, tables, watching
+from sandbox.kubernetes import (
+    admission,
+    bodies,
+    deletion,
+    patches,
+    scales,
+    selectors,
+    statuses,
+    tables,
+    watching,
+)
 from sandbox.kubernetes.kinds import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Kind, Target
 from sandbox.kubernetes.objects import Object, Objects, now
+from sandbox.kubernetes.ownership import random_suffix
 from sandbox.kubernetes.queries import flag
-from sandbox.kubernetes.workloads import random_suffix
 
 TYPED = (DEPLOYMENTS, REPLICA_SETS, PODS, NAMESPACES)
 
@@ -36,13 +45,13 @@ class Rest:
         if method == "POST" and target.subresource == "eviction":
             return self._evict(target)
         if method == "POST" and not target.name:
-            return self._create(request, target, _decode(request, body))
+            return self._create(request, target, bodies.decode(request, body))
         if method == "PUT" and target.name:
-            return self._replace(request, target, _decode(request, body))
+            return self._replace(request, target, bodies.decode(request, body))
         if method == "PATCH" and target.name:
             return self._patch(request, target, body)
         if method == "DELETE" and not target.subresource:
-            options = _delete_options(request, body)
+            options = bodies.delete_options(request, body)
             return self._delete(request, target, options)
         raise statuses.Refusal(
             405,
@@ -241,24 +250,6 @@ def _other_namespace() -> statuses.Refusal:
     )
 
 
-def _decode(request: web.Request, body: bytes) -> Object:
-    content_type = request.content_type
-    if content_type not in {"application/json", "application/yaml", "application/octet-stream"}:
-        raise statuses.Refusal(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml",
-        )
-    try:
-        decoded = yaml.safe_load(body) if content_type == "application/yaml" else json.loads(body)
-    except (ValueError, yaml.YAMLError) as error:
-        raise statuses.bad_request(f"error decoding body: {error}") from error
-    if not isinstance(decoded, dict):
-        raise statuses.bad_request("couldn't get version/kind; json parse error")
-    return decoded
-
-
 def _check_type(kind: Kind, new: Object) -> None:
     given = new.get("apiVersion", kind.api_version), new.get("kind", kind.kind)
     if given != (kind.api_version, kind.kind):
@@ -267,18 +258,6 @@ def _check_type(kind: Kind, new: Object) -> None:
             f"{given[1]} in version {version!r} cannot be handled as a {kind.kind}: "
             f"no kind {given[1]!r} is registered for version {group + '/' if group else ''}{version}"
         )
-
-
-def _delete_options(request: web.Request, body: bytes) -> Object:
-    options: Object = {}
-    if body.strip():
-        options = _decode(request, body)
-    for name in ("gracePeriodSeconds", "propagationPolicy"):
-        if name in request.query:
-            options[name] = request.query[name]
-    if options.get("gracePeriodSeconds") is not None:
-        options["gracePeriodSeconds"] = max(0, int(options["gracePeriodSeconds"]))
-    return options
 
 
 def _changed(target: Target, before: Object, after: Object) -> Object:
