@@ -31,19 +31,39 @@ GRACE = 10.0
 """Seconds between TERM and KILL."""
 PATIENCE = timedelta(seconds=60)
 """How long a command may be out of sight, its pod gone, before its outcome is called unknown."""
+SHORTEST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+"""Seconds between two looks at a command whose stream ended."""
 SHOWN_LINES = 20
 """Last lines of output that an outcome shows."""
 
 
 @dataclass(frozen=True)
 class Sought:
-    """What `follow` needs besides the attempt: the command again, in case its launch never arrived."""
+    """The attempt that is followed, and its command again, in case its launch never arrived."""
 
     attempt: Attempt
     control: Control
     argv: tuple[str, ...]
-    stdin: bytes | None
     deadline: datetime
+
+
+async def _nothing() -> None:
+    """What a caller asks for who asks for nothing."""
+
+
+@dataclass
+class _Pursuit:
+    """How far the following of one attempt got, in this process."""
+
+    fresh: bool = False
+    """Whether it was prepared just now, so that nobody can have claimed it."""
+    before_launch: Callable[[], Awaitable[None]] = _nothing
+    found_alive: Callable[[], Awaitable[None]] = _nothing
+    launches: int = 0
+    launched_now: bool = False
+    told_alive: bool = False
+    missing_since: datetime | None = None
 
 
 class Commands:
@@ -62,7 +82,6 @@ class Commands:
         record: Callable[[Control], Awaitable[Attempt]],
         *,
         argv: tuple[str, ...],
-        stdin: bytes | None = None,
     ) -> Outcome:
         """Prepare, `record` (must be durable when it returns), launch, follow to the end.
 
@@ -71,47 +90,28 @@ class Commands:
         """
         control = await self._pods.prepare(pod, attempt)
         recorded = await record(control)
-        return await self.take_up(recorded, step, argv=argv, stdin=stdin)
+        return await self._pursue(_sought(recorded, control, step, argv), _Pursuit(fresh=True))
 
     async def take_up(
-        self, attempt: Attempt, step: PlannedStep, *, argv: tuple[str, ...], stdin: bytes | None = None
+        self,
+        attempt: Attempt,
+        step: PlannedStep,
+        *,
+        argv: tuple[str, ...],
+        before_launch: Callable[[], Awaitable[None]],
+        found_alive: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Find a recorded attempt's command again, wherever it is, and follow it to its end.
 
         Launching it is part of that: an attempt that was recorded and never launched looks the same, after
-        a crash, as one whose launch is still under way, and a second delivery is harmless.
+        a crash, as one whose launch is still under way, and a second delivery is harmless. `before_launch`
+        raises PermanentError where it must not be launched any more; `found_alive` is awaited once the
+        command was seen running.
         """
         if attempt.control is None:
             return Outcome(kind=OutcomeKind.INTERRUPTED, cause=Reason.COMMAND_INTERRUPTED)
-        deadline = attempt.started_at + timedelta(seconds=step.timeout)
-        sought = Sought(attempt, attempt.control, argv, stdin, deadline)
-        launches = 0
-        missing_since: datetime | None = None
-        pause = 0.1
-        while True:
-            try:
-                seen = await self._watch(sought)
-                if isinstance(seen, Outcome):
-                    return seen
-                missing_since = None
-                if seen is not None and not seen.claimed:
-                    if seen.given_up:
-                        return _never_started("it was given up before it started")
-                    if launches == LAUNCHES:
-                        if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
-                            return _never_started("its launch was delivered and never took effect")
-                        continue
-                    launches += 1
-                    await self._pods.launch(sought.control, attempt.id, argv, stdin=stdin)
-                    pause = 0.1
-                    continue
-            except PortError as error:
-                outcome, missing_since = await self._missing(sought, error, missing_since)
-                if outcome is not None:
-                    return outcome
-                pause = getattr(error, "delay", None) or pause
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, 2.0)
+        pursuit = _Pursuit(before_launch=before_launch, found_alive=found_alive)
+        return await self._pursue(_sought(attempt, attempt.control, step, argv), pursuit)
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of the attempt runs or ever will: tombstone, or TERM, grace, KILL, and proof.
@@ -144,7 +144,64 @@ class Commands:
             pass
         return False
 
-    async def _watch(self, sought: Sought) -> Outcome | Observation | None:
+    async def _pursue(self, sought: Sought, pursuit: _Pursuit) -> Outcome:
+        """Look, launch where it is not claimed, look again, until its outcome is known or known to be unknown."""
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                outcome = await self._look(sought, pursuit)
+            except PortError as error:
+                outcome = await self._missing(sought, error, pursuit)
+                pause = getattr(error, "delay", None) or pause
+            if outcome is not None:
+                return outcome
+            if self._clock.now() > sought.deadline + PATIENCE:
+                return await self._time_out(sought)
+            if pursuit.launched_now:
+                pursuit.launched_now = False
+                pause = SHORTEST_PAUSE
+                continue
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _look(self, sought: Sought, pursuit: _Pursuit) -> Outcome | None:
+        """Follow it for as long as one stream lasts; where nobody has claimed it, deliver its launch."""
+        if not pursuit.fresh:
+            seen = await self._watch(sought, pursuit)
+            if isinstance(seen, Outcome):
+                return seen
+            pursuit.missing_since = None
+            if seen is None or seen.claimed:
+                return None
+            if seen.given_up:
+                return _never_started("it was given up before it started")
+        pursuit.fresh = False
+        if pursuit.launches == LAUNCHES:
+            if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
+                return _never_started("its launch was delivered and never took effect")
+            return None
+        refused = await self._refused(sought, pursuit)
+        if refused is None:
+            pursuit.launches += 1
+            pursuit.launched_now = True
+            await self._pods.launch(sought.control, sought.attempt.id, sought.argv)
+        return refused
+
+    async def _refused(self, sought: Sought, pursuit: _Pursuit) -> Outcome | None:
+        """Why it must not be launched any more, with a tombstone so that it never is; None: it may be.
+
+        Raises:
+            TemporaryError: that can't be told for now, or it did start meanwhile: look again.
+        """
+        try:
+            await pursuit.before_launch()
+        except PermanentError as error:
+            if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
+                return _never_started(error.detail, error.reason, temporary=False)
+            raise TemporaryError(error.reason, "it was started after all") from error
+        return None
+
+    async def _watch(self, sought: Sought, pursuit: _Pursuit) -> Outcome | Observation | None:
         """Follow one stream: an outcome, the last observation of a stream that was cut, or None if it had none."""
         offset = await self._logs.size(sought.attempt.id)
         last: Observation | None = None
@@ -161,6 +218,9 @@ class Commands:
                 return seen
             if not seen.alive:
                 return _interrupted("its process is gone and left no exit code")
+            if not pursuit.told_alive:
+                pursuit.told_alive = True
+                await pursuit.found_alive()
             if self._clock.now() > sought.deadline:
                 return await self._time_out(sought)
         return last
@@ -196,33 +256,40 @@ class Commands:
                 raise TemporaryError(Reason.OUTCOME_UNKNOWN, "processes of it survive KILL")
             await self._clock.sleep(0.2)
 
-    async def _missing(
-        self, sought: Sought, error: PortError, since: datetime | None
-    ) -> tuple[Outcome | None, datetime | None]:
-        """What an error while following means: an outcome once it is conclusive, else since when it lasts."""
-        now = self._clock.now()
-        if isinstance(error, PermanentError) and error.reason is Reason.KUBERNETES_FORBIDDEN:
-            return _unknown(error.detail), since
+    async def _missing(self, sought: Sought, error: PortError, pursuit: _Pursuit) -> Outcome | None:
+        """What an error while following means: an outcome once it is conclusive, else None."""
+        log.info(
+            "command.out-of-sight", attempt=sought.attempt.id, reason=error.reason.value, detail=error.detail
+        )
+        if error.reason is Reason.KUBERNETES_FORBIDDEN:
+            return _unknown(error.detail)
         try:
             fate = await self._pods.fate(sought.control)
         except PortError:
             # The API server itself is away: the command is not lost, only out of sight.
-            return None, None
+            pursuit.missing_since = None
+            return None
         if fate.fate is Fate.TERMINATED:
             reason = Reason.OUT_OF_MEMORY if fate.reason == "OOMKilled" else Reason.COMMAND_INTERRUPTED
-            return _interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason), since
+            return _interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
         if fate.fate is Fate.RUNNING and isinstance(error, TemporaryError):
-            return None, None
-        since = since or now
-        if now - since > PATIENCE or isinstance(error, PermanentError):
-            return _unknown(f"{error.detail}; Kubernetes says nothing more of its container"), since
-        return None, since
+            pursuit.missing_since = None
+            return None
+        now = self._clock.now()
+        pursuit.missing_since = pursuit.missing_since or now
+        if now - pursuit.missing_since > PATIENCE or isinstance(error, PermanentError):
+            return _unknown(f"{error.detail}; Kubernetes says nothing more of its container")
+        return None
 
     async def _fate(self, control: Control) -> Fate:
         try:
             return (await self._pods.fate(control)).fate
         except PortError:
             return Fate.UNKNOWN
+
+
+def _sought(attempt: Attempt, control: Control, step: PlannedStep, argv: tuple[str, ...]) -> Sought:
+    return Sought(attempt, control, argv, attempt.started_at + timedelta(seconds=step.timeout))
 
 
 async def settle(tasks: set[asyncio.Task[None]]) -> None:
@@ -232,12 +299,12 @@ async def settle(tasks: set[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _never_started(detail: str) -> Outcome:
+def _never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:
     return Outcome(
         kind=OutcomeKind.FAILED,
-        cause=Reason.EXEC_REFUSED,
+        cause=reason,
         detail=detail,
-        temporary=True,
+        temporary=temporary,
         facts={"launched": False},
     )
 

@@ -21,7 +21,7 @@ from daemon.performer import Performer, Ports, Proofs
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store
-from daemon.stages import Pause, Stages
+from daemon.stages import Pause, Stages, waiting_since
 from daemon.work import Work
 from schemas.catalog import Catalog
 from schemas.reasons import Reason
@@ -119,7 +119,14 @@ class Driver:
 
     async def _cancel(self, held: Held, work: Work) -> None:
         """Nothing of the reset may be left running before it is called cancelled."""
-        for name, attempt in sorted(held.open_attempts.items()):
+        unknown = {name for name, step in held.steps.items() if step.state is StepState.UNKNOWN}
+        doubtful = {
+            # Closed without knowing: perhaps more can be shown of the last attempt now.
+            attempt.step: attempt
+            for attempt in (await self._store.attempts(held.reset.id) if unknown else ())
+            if attempt.step in unknown
+        }
+        for name, attempt in sorted((doubtful | held.open_attempts).items()):
             outcome = await work.abandon(attempt)
             state = StepState.FAILED
             if outcome.kind is OutcomeKind.UNKNOWN:
@@ -150,8 +157,11 @@ class Driver:
         wake_at = None
         waiting = held.reset.waiting_for
         if pause is not None:
-            wake_at = self._clock.now() + timedelta(seconds=pause.seconds)
-            waiting = pause.waiting
+            now = self._clock.now()
+            wake_at = now + timedelta(seconds=pause.seconds)
+            waiting = pause.waiting.model_copy(
+                update={"since": waiting_since(held, pause.waiting.reason, now)}
+            )
         try:
             await held.commit(release_lease=True, wake_at=wake_at, waiting_for=waiting)
         except LeaseLostError:

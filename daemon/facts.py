@@ -25,6 +25,8 @@ from statemachines.protection import is_protected_kind
 
 AT_ONCE = 8
 """Pods and databases read at the same time."""
+REMEMBERED = 1000
+"""Containers whose variables are kept."""
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
@@ -92,6 +94,8 @@ class FactsReader:
         key = (pod.uid, pod.container_id)
         if key not in self._variables:
             self._variables[key] = await self._pods.variables(pod, names)
+            while len(self._variables) > REMEMBERED:
+                del self._variables[next(iter(self._variables))]
         return self._variables[key]
 
     async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:

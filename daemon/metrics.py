@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter as Tally
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from daemon.ports.store import Change
+from schemas.plan import Phase
 from schemas.resets import OutcomeKind, ResetState
+from schemas.status import STEP_FINISHED, STEP_STARTED, status_type
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -17,11 +21,24 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.resets = Gauge("resetd_resets", "Resets by state.", ["state"], registry=self.registry)
-        self.steps = Counter(
-            "resetd_steps", "Steps that came to an end, by outcome.", ["outcome"], registry=self.registry
+        self.resets = Gauge(
+            "resetd_resets",
+            "Resets that are not over, by state; of all replicas.",
+            ["state"],
+            registry=self.registry,
         )
-        self.attempts = Counter("resetd_attempts", "Attempts that were started.", registry=self.registry)
+        self.entered = Counter(
+            "resetd_reset_states_entered",
+            "States that this process moved resets to.",
+            ["state"],
+            registry=self.registry,
+        )
+        self.attempts = Counter(
+            "resetd_attempts", "Attempts that this process started.", registry=self.registry
+        )
+        self.steps = Counter(
+            "resetd_steps", "Attempts that came to an end, by outcome.", ["outcome"], registry=self.registry
+        )
         self.step_seconds = Histogram(
             "resetd_step_seconds",
             "How long attempts took.",
@@ -32,9 +49,6 @@ class Metrics:
         self.outbox = Gauge(
             "resetd_outbox_messages", "Messages that wait to be published.", registry=self.registry
         )
-        self.outbox_age = Gauge(
-            "resetd_outbox_age_seconds", "Age of the oldest message that waits.", registry=self.registry
-        )
         self.intake = Counter(
             "resetd_intake_records",
             "Records read: accepted, joined, duplicate, rejected, act, dead-letter, ignored.",
@@ -44,23 +58,31 @@ class Metrics:
         self.leases_lost = Counter(
             "resetd_leases_lost", "Resets that another replica took over.", registry=self.registry
         )
-        self.running = Gauge(
-            "resetd_running_resets", "Resets that this process drives.", registry=self.registry
-        )
         for state in ResetState:
-            self.resets.labels(state.value)
+            self.entered.labels(state.value)
         for outcome in OutcomeKind:
             self.steps.labels(outcome.value)
+        for phase in Phase:
+            self.step_seconds.labels(phase.value)
 
-    def count_resets(self, by_state: Mapping[ResetState, int]) -> None:
-        """Set the gauge; states that are not given have none."""
-        for state in ResetState:
-            self.resets.labels(state.value).set(by_state.get(state, 0))
+    def observe(self, change: Change) -> None:
+        """Count what a change that was stored says: each line of its history is one thing that happened."""
+        for entry in change.history:
+            if entry.type == status_type(STEP_STARTED):
+                self.attempts.inc()
+            elif entry.type != status_type(STEP_FINISHED):
+                self.entered.labels(str(entry.data["state"])).inc()
+        for attempt in change.attempts:
+            if attempt.outcome is not None and attempt.finished_at is not None:
+                self.steps.labels(attempt.outcome.kind.value).inc()
+                took = (attempt.finished_at - attempt.started_at).total_seconds()
+                self.step_seconds.labels(attempt.step.partition(".")[0]).observe(took)
 
-    def count_steps(self, outcomes: Iterable[OutcomeKind]) -> None:
-        """Count attempts that ended."""
-        for outcome in outcomes:
-            self.steps.labels(outcome.value).inc()
+    def count_resets(self, states: Iterable[ResetState], among: Iterable[ResetState]) -> None:
+        """Set the gauge to how often each state of `among` is in `states`."""
+        tally = Tally(states)
+        for state in among:
+            self.resets.labels(state.value).set(tally[state])
 
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""

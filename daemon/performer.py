@@ -107,8 +107,8 @@ class Performer:
         pod = await self._choose(step, service)
         url, identity = await self._facts.identify(pod, service, database)
         self._same(identity.key, step)
-        # A dump that was cut short by a crash is made again: an own attempt, an own file.
-        attempt = await self._start(this, None)
+        # A dump that was cut short by a crash is made again, under the same name.
+        attempt = this.attempt or await self._start(this, None)
         backup = await self._ports.backups.dump(
             url, environment=pod.environment, resource=identity.key, attempt=attempt.id
         )
@@ -132,7 +132,13 @@ class Performer:
     async def _command(self, this: Try) -> Outcome:
         step = this.step
         if this.attempt is not None:
-            outcome = await self._commands.take_up(this.attempt, step, argv=step.argv)
+            outcome = await self._commands.take_up(
+                this.attempt,
+                step,
+                argv=step.argv,
+                before_launch=lambda: self._may_still_touch(this),
+                found_alive=self._held.commit,
+            )
         else:
             service = self._service(step)
             pod = await self._choose(step, service)
@@ -198,6 +204,22 @@ class Performer:
                         Reason.BACKUP_UNPROVEN, f"{other.name} has not succeeded; {step.name} needs it"
                     )
         await self._prove(pod, service, step)
+
+    async def _may_still_touch(self, this: Try) -> None:
+        """The same for an attempt that an earlier process recorded: what it had shown was shown long ago.
+
+        Raises:
+            PortError: it does not hold (any more); it must not be launched.
+        """
+        service = self._service(this.step)
+        pod = await self._choose(this.step, service)
+        recorded = this.attempt.control if this.attempt else None
+        if recorded is not None and recorded.container_id != pod.container_id:
+            raise PermanentError(
+                Reason.COMMAND_INTERRUPTED,
+                f"{service.name} runs in another container than it was recorded for",
+            )
+        await self._may_touch(this.step, pod, service)
 
     async def _prove(self, pod: Pod, service: Service, step: PlannedStep) -> None:
         """Show that the service's own tool reaches the databases that the step touches, and the daemon too.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.held import Held
 from daemon.planning import Planning
@@ -65,8 +65,8 @@ class Stages:
             return self._unsettled(error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Refusal):
-            limit = self._patience(held)
-            if answer.temporary and self._clock.now() - reset.created_at < limit:
+            now = self._clock.now()
+            if answer.temporary and now - waiting_since(held, "facts", now) < self._patience(held):
                 return self._unsettled(answer.detail)
             await self._refuse(held, answer)
             return None
@@ -92,6 +92,13 @@ class Stages:
 
     async def queue(self, held: Held) -> Pause | None:
         """From `queued` on: the moment asked for, ArgoCD's word, all locks at once, and the facts once more."""
+        try:
+            return await self._queue(held)
+        except PermanentError as error:
+            await self._fail(held, error.reason, error.detail, error.hint)
+            return None
+
+    async def _queue(self, held: Held) -> Pause | None:
         reset = held.reset
         now = self._clock.now()
         not_before = reset.request.not_before
@@ -103,7 +110,7 @@ class Stages:
         if not _in_progress(held):
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
-                if now - reset.created_at > self._limits.settled:
+                if now - waiting_since(held, "argocd", now) > self._limits.settled:
                     hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
                     await self._fail(held, Reason.NOT_SYNCED, gate.reason, hint)
                     return None
@@ -202,6 +209,14 @@ class Stages:
     def _patience(self, held: Held) -> timedelta:
         provisioning = held.reset.channel is Channel.PROVISIONING
         return self._limits.provisioning if provisioning else self._limits.facts
+
+
+def waiting_since(held: Held, reason: str, now: datetime) -> datetime:
+    """When the reset began to wait for that; now, where it waits for something else or nothing."""
+    waiting = held.reset.waiting_for
+    if waiting is not None and waiting.reason == reason and waiting.since is not None:
+        return waiting.since
+    return now
 
 
 def _in_progress(held: Held) -> bool:

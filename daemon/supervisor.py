@@ -119,7 +119,7 @@ async def run_until(stop: asyncio.Event, loops: Mapping[str, Callable[[], Awaita
     """Run loops side by side until `stop` is set or one of them fails; then cancel them all and wait for their end.
 
     Raises:
-        ExceptionGroup: what a loop failed with.
+        Exception: what a loop failed with; an ExceptionGroup where several did.
     """
 
     async def running(loop: Callable[[], Awaitable[None]]) -> None:
@@ -137,5 +137,7 @@ async def run_until(stop: asyncio.Event, loops: Mapping[str, Callable[[], Awaita
         for task in tasks
         if task.done() and not task.cancelled() and isinstance(error := task.exception(), Exception)
     ]
+    if len(failed) == 1:
+        raise failed[0]
     if failed:
         raise ExceptionGroup("a loop of the daemon failed", failed)

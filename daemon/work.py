@@ -57,14 +57,16 @@ class Work:
         held = self._held
         state = held.reset.state
         for batch in self._batches():
-            try:
-                await self._run_batch(batch)
-            except Stopped as stopped:
-                await self._stop(stopped.step)
-                return
-            await self._acts.apply(held)
-            if held.reset.state is not state:
-                return
+            finished = False
+            while not finished:
+                try:
+                    finished = await self._run_batch(batch)
+                except Stopped as stopped:
+                    await self._stop(stopped.step)
+                    return
+                await self._acts.apply(held)
+                if held.reset.state is not state:
+                    return
         await held.commit(trigger=Trigger.NEXT, waiting_for=None)
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
@@ -74,11 +76,12 @@ class Work:
         for _, batch in groupby(steps, key=lambda step: step.batch):
             yield list(batch)
 
-    async def _run_batch(self, batch: list[PlannedStep]) -> None:
+    async def _run_batch(self, batch: list[PlannedStep]) -> bool:
+        """Whether all of it succeeded; False when somebody asks to cancel, and nothing of ours follows it now."""
         finished = (StepState.SUCCEEDED, StepState.SKIPPED)
         todo = [step for step in batch if self._held.steps[step.name].state not in finished]
         if not todo:
-            return
+            return True
         running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
         watching = asyncio.create_task(self._cancel_asked())
         try:
@@ -88,7 +91,7 @@ class Work:
                 if watching.done():
                     # Reading acts failed, or somebody asks to cancel: what runs is dealt with by that act.
                     watching.result()
-                    return
+                    return False
                 pending -= done
                 for task in done:
                     # A step that stopped waits for its batch; a lost lease waits for nothing.
@@ -101,6 +104,7 @@ class Work:
             for task in running:
                 if task.get_name() == step.name:
                     task.result()
+        return True
 
     async def _run_step(self, planned: PlannedStep) -> None:
         """Attempts at one step until it succeeded.

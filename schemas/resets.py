@@ -134,6 +134,7 @@ class Waiting(Wire):
     reason: str
     """`locks`, `approval`, `argocd`, `not-before`, `window`, `freeze`, `retry`, `facts`."""
     detail: str
+    since: Time | None = None
     until: Time | None = None
     resources: tuple[ResourceKey, ...] = ()
     held_by: tuple[ResetId, ...] = ()

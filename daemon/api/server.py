@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import structlog
@@ -38,7 +39,9 @@ async def serve_api(app: FastAPI, *, host: str, port: int) -> None:
         server_header=False,
     )
     server = _Server(config)
-    listening = config.bind_socket()
+    # Uvicorn's own binding ends the process where the address is taken.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=128)
     address, bound = listening.getsockname()[:2]
     log.info("api.listening", host=address, port=bound)
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="uvicorn")
