@@ -1,0 +1,28 @@
+"""`resetd demo`: the whole story on the sandbox platform, and the proof of each of its claims."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.demo.screen import Screen
+from sandbox.demo.story import tell
+from sandbox.demo.verdict import show
+
+
+def main() -> int:
+    """Run it; 0 when every claim was shown to be true, else 1."""
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    with tempfile.TemporaryDirectory(prefix="resetd-demo-", ignore_cleanup_errors=True) as directory:
+        # The databases' account has to reach its files through this directory.
+        Path(directory).chmod(0o755)
+        try:
+            evidence = asyncio.run(tell(Path(directory), Screen(console)))
+        except KeyboardInterrupt:
+            console.print("stopped; nothing was left behind")
+            return 1
+        return 0 if show(evidence, console) else 1
