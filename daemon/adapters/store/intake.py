@@ -93,7 +93,9 @@ async def _write(tx: Tx, desk: Desk) -> None:
         await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound)))
     if desk.acts:
         await insert_acts(tx, desk.acts)
-    outbox_ids = await publishing.publish(tx, desk.told, [letter.message for letter in desk.dead_letters])
+    before = await publishing.count(tx, [reset.environment for reset, _ in desk.told])
+    letters_sent = [letter.message for letter in desk.dead_letters]
+    outbox_ids = await publishing.publish(tx, desk.told, before, letters_sent)
     letters = [
         dead_letter_row(letter, outbox_id, desk.now)
         for letter, outbox_id in zip(desk.dead_letters, outbox_ids, strict=True)

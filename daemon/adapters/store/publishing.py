@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
@@ -38,12 +38,34 @@ async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
     return {row.name: row.last_number for row in await tx.connection.execute(held)}
 
 
-async def publish(tx: Tx, told: Sequence[Told], others: Sequence[Message] = ()) -> list[int]:
+async def count(tx: Tx, told: Iterable[str]) -> dict[str, int]:
+    """Count one status for each name; answers the sequence before the first of each environment.
+
+    Holds the environments' rows, in order of their names: from here to the commit nobody else tells or admits
+    anything there.
+    """
+    counts = Counter(told)
+    before: dict[str, int] = {}
+    for name in sorted(counts):
+        counting = (
+            update(ENVIRONMENTS)
+            .where(ENVIRONMENTS.c.name == name)
+            .values(sequence=ENVIRONMENTS.c.sequence + counts[name])
+            .returning(ENVIRONMENTS.c.sequence)
+        )
+        before[name] = (await tx.connection.execute(counting)).scalar_one() - counts[name]
+    return before
+
+
+async def publish(
+    tx: Tx, told: Sequence[Told], before: Mapping[str, int], others: Sequence[Message] = ()
+) -> list[int]:
     """Store history entries and put their messages, then `others`, into the outbox; answers the ids of `others`.
 
-    The last thing that a transaction does: from here to its commit all others that publish wait.
+    `before` is what `count` answered. The last thing that a transaction does: from here to its commit all others
+    that publish wait.
     """
-    entries = await _numbered(tx, told)
+    entries = _numbered(tx, told, before)
     if entries:
         await tx.connection.execute(insert(HISTORY), [history_row(entry) for _, entry in entries])
     messages = [_message(tx, reset, entry) for reset, entry in entries]
@@ -59,20 +81,8 @@ async def publish(tx: Tx, told: Sequence[Told], others: Sequence[Message] = ()) 
     return list(found.scalars())
 
 
-async def _numbered(tx: Tx, told: Sequence[Told]) -> list[Told]:
-    """Entries with their environments' sequence; the update holds each environment's row, in order of names."""
-    counts: dict[str, int] = defaultdict(int)
-    for reset, _ in told:
-        counts[reset.environment] += 1
-    following: dict[str, int] = {}
-    for name in sorted(counts):
-        counted = (
-            update(ENVIRONMENTS)
-            .where(ENVIRONMENTS.c.name == name)
-            .values(sequence=ENVIRONMENTS.c.sequence + counts[name])
-            .returning(ENVIRONMENTS.c.sequence)
-        )
-        following[name] = (await tx.connection.execute(counted)).scalar_one() - counts[name]
+def _numbered(tx: Tx, told: Sequence[Told], before: Mapping[str, int]) -> list[Told]:
+    following = dict(before)
     entries: list[Told] = []
     for reset, entry in told:
         following[reset.environment] += 1

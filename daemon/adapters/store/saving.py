@@ -48,9 +48,12 @@ async def save(tx: Tx, changes: Sequence[Change]) -> list[Reset]:
     letting_go = [change.reset.id for change in changes if change.release_locks]
     if letting_go:
         await locking.release(tx, letting_go)
+    # Counted before it is read who joined: whoever joins later finds the states that these changes lead to.
+    telling = [change.reset.environment for change in changes for _ in change.history]
+    before = await publishing.count(tx, telling)
     stored = await reading.with_joined(tx, rows)
     told = [(reset, entry) for reset, change in zip(stored, changes, strict=True) for entry in change.history]
-    await publishing.publish(tx, told)
+    await publishing.publish(tx, told, before)
     return stored
 
 

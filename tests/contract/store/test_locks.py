@@ -119,6 +119,22 @@ async def test_of_many_that_ask_at_once_one_is_granted_and_the_others_stand_in_l
     assert granted[0].ticket == 1
 
 
+async def test_who_asks_for_other_keys_and_who_is_next_on_them_do_not_both_get_them(another: Opener) -> None:
+    stores = [another(), another()]
+    for number in range(8):
+        holder, wider, next_one = [
+            await begun(stores[0], **different(10 * number + place)) for place in range(3)
+        ]
+        await stores[0].lock(holder.lease, [A, B])
+        await stores[0].lock(wider.lease, [A])
+        await stores[0].lock(next_one.lease, [B])
+        await let_go(stores[0], holder)
+        both = await asyncio.gather(stores[1].lock(next_one.lease, [B]), stores[0].lock(wider.lease, [A, B]))
+        assert [answer.granted for answer in both].count(True) == 1
+        await let_go(stores[0], wider)
+        await let_go(stores[0], next_one)
+
+
 async def test_locks_go_round_in_the_order_of_their_tickets(another: Opener) -> None:
     stores = [another(), another()]
     found = [await begun(stores[0], **different(number)) for number in range(4)]

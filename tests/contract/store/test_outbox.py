@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
 
+from daemon.adapters.store import SqlStore
+from daemon.adapters.store.acting import insert_acts
+from daemon.adapters.store.publishing import publish
+from daemon.adapters.store.transactions import Tx
 from daemon.ports.bus import Message
 from daemon.ports.store import Store
 from schemas.resets import ResetState
 from schemas.status import Status
-from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
+from tests.contract.store.making import NOW, act, admitted, asked, begun, dead, different, moved, taken
 
 
 async def test_status_events_are_cloud_events_that_follow_each_other(store: Store) -> None:
@@ -85,3 +90,29 @@ async def test_a_dead_letter_that_the_broker_refuses_stays_and_blocks_nothing(st
     newest, oldest = await store.dead_letters()
     assert (oldest["refused"], oldest["published_at"]) == ("larger than the broker takes", None)
     assert (newest["refused"], newest["published_at"]) == (None, NOW)
+
+
+async def test_ids_are_given_in_the_order_of_the_commits_however_long_a_commit_takes(
+    sql_store: SqlStore,
+) -> None:
+    reset = await admitted(sql_store)
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx: Tx) -> list[int]:
+        acts = await insert_acts(tx, [act(reset.id)])
+        ids = await publish(tx, [], {}, [dead(0).message])
+        written.set()
+        await go_on.wait()
+        return [acts[0].id, *ids]
+
+    slow = asyncio.ensure_future(sql_store._write(slowly))
+    await written.wait()
+    quick = asyncio.ensure_future(sql_store.append_act(act(reset.id)))
+    told = asyncio.ensure_future(taken(sql_store, dead(1)))
+    done, _ = await asyncio.wait({quick, told}, timeout=0.3)
+    go_on.set()
+    first_act, first_row = await slow
+    await told
+    assert not done
+    assert (await quick).id > first_act
+    assert [row.id for row in await sql_store.unpublished(10)][1] == first_row

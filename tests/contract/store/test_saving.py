@@ -16,7 +16,7 @@ from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, 
 from schemas.wire import ResourceKey, StepName
 from statemachines.status import tell
 from tests.contract.store.conftest import Opener
-from tests.contract.store.making import NOBODY, NOW, attempt, begun, claimed, moved, planned
+from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, claimed, moved, planned
 
 CONTROL = Control(
     environment="qa-sandbox",
@@ -79,6 +79,15 @@ async def test_a_stale_version_changes_nothing(store: Store) -> None:
         )
     assert await store.attempts(found.reset.id) == ()
     assert await store.unpublished(10) == before
+
+
+async def test_a_stale_version_without_history_changes_nothing_either(store: Store) -> None:
+    found = await begun(store)
+    silent = Change(reset=found.reset.model_copy(update={"detail": "first"}), lease=found.lease)
+    saved = await store.save(silent)
+    with pytest.raises(LeaseLostError):
+        await store.save(silent)
+    assert await store.find(found.reset.id) == saved
 
 
 async def test_of_two_saves_of_one_version_one_wins(another: Opener) -> None:
@@ -219,3 +228,17 @@ async def test_sequences_have_no_gaps_when_many_resets_are_saved_at_once(another
     assert sorted(entry.data["environmentSequence"] for entry in told) == list(range(1, 25))
     assert len(rows) == 24
     assert await stores[0].claim("x", ttl=1, limit=1, excluding=NOBODY) == ()
+
+
+async def test_who_joins_while_a_reset_starts_is_known_to_its_holder_or_has_a_reset_of_its_own(
+    another: Opener,
+) -> None:
+    stores = [another(), another()]
+    for number in range(15):
+        found = await begun(stores[0], reason=f"number {number}")
+        admission, saved = await asyncio.gather(
+            stores[1].admit(asked(by="bob", reason=f"number {number}"), now=NOW, limit_waiting=1000),
+            stores[0].save(moved(found, ResetState.QUIESCING)),
+        )
+        assert admission.joined == ("bob" in saved.requested_by)
+        assert admission.created != admission.joined
