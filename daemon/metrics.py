@@ -29,7 +29,7 @@ class Metrics:
         )
         self.entered = Counter(
             "resetd_reset_states_entered",
-            "States that this process moved resets to.",
+            "States that this process led resets to.",
             ["state"],
             registry=self.registry,
         )

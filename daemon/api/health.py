@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 from typing import Annotated
 
@@ -12,9 +13,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from daemon.api.context import Context
 from daemon.api.problems import ProblemError
 from daemon.metrics import CONTENT_TYPE
+from daemon.ports.errors import PortError
 from schemas.reasons import TEXTS, Reason
+from schemas.resets import ResetState
+from statemachines.lifecycle import TERMINAL
 
 router = APIRouter(tags=["health"])
+_NOT_OVER = tuple(state for state in ResetState if state not in TERMINAL)
+_MOST = 1000
 _PATIENCE = 3.0  # seconds: a probe's usual limit is not much more
 
 
@@ -45,6 +51,9 @@ async def ready(context: Context) -> JSONResponse:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(context: Context) -> Response:
     """Figures for Prometheus."""
+    with contextlib.suppress(PortError):  # without the database the other figures are all the more wanted
+        found = await context.store.resets(states=_NOT_OVER, limit=_MOST)
+        context.metrics.count_resets((one.state for one in found), _NOT_OVER)
     return Response(context.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -14,9 +14,20 @@ async def test_health_metrics_and_problems_need_no_token(stand: Stand) -> None:
         figures = (await client.get("http://resetd/metrics")).text
         page = await client.get("http://resetd/problems/self-approval", headers={"Accept": "text/html"})
         nothing = await client.get("http://resetd/problems/no-such-code")
-    assert 'resetd_resets{state="done"}' in figures
+    assert 'resetd_resets{state="queued"} 0.0' in figures
     assert "Who asked for a reset can not approve it." in page.text
     assert (nothing.status_code, nothing.json()["code"]) == (404, "not-found")
+
+
+async def test_resets_that_are_not_over_are_counted_by_state(stand: Stand) -> None:
+    stand.deployments.closed["qa-sandbox"] = "OutOfSync"
+    await stand.until(await stand.asked(), "queued")
+    await stand.until(await stand.asked(environment="los-demo-production"), "awaiting-approval")
+    async with stand.client(None) as client:
+        figures = (await client.get("http://resetd/metrics")).text
+    assert 'resetd_resets{state="queued"} 1.0' in figures
+    assert 'resetd_resets{state="awaiting-approval"} 1.0' in figures
+    assert 'resetd_resets{state="seeding"} 0.0' in figures
 
 
 async def test_every_reason_has_a_page(stand: Stand) -> None:
