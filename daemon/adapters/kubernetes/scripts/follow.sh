@@ -9,11 +9,10 @@ rd_look self
 rd_me=$rd_self rd_mine=$rd_started rd_target=$rd_self
 [ "$rd_group" != "$rd_self" ] || rd_target=-$rd_self
 (
-    rd_nap=
-    trap '[ -z "$rd_nap" ] || kill "$rd_nap"; wait; exit 0' TERM
+    # `$!` and KILL leave no instant in which the sleep is there and would not be found.
+    trap '[ -z "$!" ] || kill -KILL "$!"; wait; exit 0' TERM
     sleep "$((rd_life + 30))" &
-    rd_nap=$!
-    wait "$rd_nap"
+    wait "$!"
     rd_look "$rd_me" && [ "$rd_started" = "$rd_mine" ] && kill -KILL "$rd_target"
 ) </dev/null >/dev/null 2>&1 &
 rd_watch=$!
