@@ -66,7 +66,8 @@ class Stages:
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Refusal):
             now = self._clock.now()
-            if answer.temporary and now - waiting_since(held, "facts", now) < self._patience(held):
+            may_pass = answer.temporary or self._still_coming_up(held, answer)
+            if may_pass and now - waiting_since(held, "facts", now) < self._patience(held):
                 return self._unsettled(answer.detail)
             await self._refuse(held, answer)
             return None
@@ -205,6 +206,11 @@ class Stages:
 
     def _unsettled(self, detail: str) -> Pause:
         return Pause(Waiting(reason="facts", detail=detail), 2.0)
+
+    def _still_coming_up(self, held: Held, refusal: Refusal) -> bool:
+        """Whether a provisioned environment may only not be there yet: its event comes before its pods."""
+        missing = refusal.reason is Reason.UNKNOWN_ENVIRONMENT or not refusal.by_rule
+        return held.reset.channel is Channel.PROVISIONING and missing
 
     def _patience(self, held: Held) -> timedelta:
         provisioning = held.reset.channel is Channel.PROVISIONING

@@ -13,10 +13,13 @@ from sandbox.demo.screen import Screen
 from sandbox.demo.story import tell
 from sandbox.demo.verdict import show
 
+WIDTH = 110
+"""Columns where the output is no terminal."""
+
 
 def main() -> int:
     """Run it; 0 when every claim was shown to be true, else 1."""
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory(prefix="resetd-demo-", ignore_cleanup_errors=True) as directory:
         # The databases' account has to reach its files through this directory.
         Path(directory).chmod(0o755)

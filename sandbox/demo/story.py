@@ -95,9 +95,11 @@ async def _play(platform: Platform, daemon: DaemonProcess, screen: Screen, evide
     screen.chapter(f"{SECOND} is provisioned; its reset waits until ArgoCD says Healthy")
     provisioning = asyncio.create_task(platform.provision(SECOND))
     publisher.publish(EnvironmentProvisioned(environment=SECOND, provisioned_by="pipeline"))
-    with screen.progress():
-        second = await _until_done(daemon, f"{SECOND}/1", screen, evidence)
-    await provisioning
+    try:
+        with screen.progress():
+            second = await _until_done(daemon, f"{SECOND}/1", screen, evidence)
+    finally:
+        await provisioning
     with daemon.client() as client:
         for reset in (first, second):
             evidence.resets.append(client.get(f"/api/v1/resets/{reset['id']}").json())

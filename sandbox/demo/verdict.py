@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from sandbox import journal
 from sandbox.demo.story import FIRST, KILLED_IN, Evidence
+from sandbox.journal import Launch
 from sandbox.services.contents import counts, digest
 
 _NOT_COMMANDS = ("backup.", "git.")
@@ -42,20 +44,30 @@ def show(evidence: Evidence, console: Console) -> bool:
 
 
 def _steps(evidence: Evidence) -> Table:
-    table = Table(title="Steps, and launches as the sandbox's journal counts them", title_justify="left")
-    for title in ("environment", "step", "state", "attempts", "launches"):
-        table.add_column(title, no_wrap=True)
-    by_attempt = evidence.journal.by_attempt()
+    """One row for each step; launches are the journal's, not the daemon's."""
+    table = Table(
+        title="Steps: attempts, and launches as the sandbox's journal counts them", title_justify="left"
+    )
+    table.add_column("step", no_wrap=True)
     for reset in evidence.resets:
-        for step in reset["steps"]:
-            launches = sum(
-                len(launched)
-                for attempt, launched in by_attempt.items()
-                if attempt.startswith(f"{reset['id']}/{step['name']}/")
-            )
-            shown = "" if step["name"].startswith(_NOT_COMMANDS) else str(launches)
-            table.add_row(reset["environment"], step["name"], step["state"], str(step["attempts"]), shown)
+        table.add_column(f"{reset['environment']}\nattempts", justify="right")
+        table.add_column("\nlaunches", justify="right")
+    by_attempt = evidence.journal.by_attempt()
+    names = dict.fromkeys(step["name"] for reset in evidence.resets for step in reset["steps"])
+    for name in names:
+        cells: list[str] = []
+        for reset in evidence.resets:
+            step = next((one for one in reset["steps"] if one["name"] == name), None)
+            cells += ["", ""] if step is None else _counted(reset["id"], step, by_attempt)
+        table.add_row(name, *cells)
     return table
+
+
+def _counted(reset_id: str, step: dict[str, Any], by_attempt: dict[str, tuple[Launch, ...]]) -> list[str]:
+    marker = f"{reset_id}/{step['name']}/"
+    launches = sum(len(launched) for attempt, launched in by_attempt.items() if attempt.startswith(marker))
+    mark = "[green]✔[/green]" if step["state"] == "succeeded" else f"[red]{step['state']}[/red]"
+    return [f"{mark} {step['attempts']}", "" if step["name"].startswith(_NOT_COMMANDS) else str(launches)]
 
 
 def _databases(evidence: Evidence) -> Table:
@@ -71,10 +83,11 @@ def _databases(evidence: Evidence) -> Table:
 
 def _backups(evidence: Evidence) -> Table:
     table = Table(title="Backups", title_justify="left")
-    for title in ("file", "bytes", "sha256"):
-        table.add_column(title, overflow="fold")
+    for title in ("environment", "database", "bytes", "sha256"):
+        table.add_column(title, no_wrap=True)
     for backup in evidence.backups:
-        table.add_row(backup["path"], str(backup["sizeBytes"]), backup["sha256"][:16])
+        environment, database, _ = backup["path"].split("/")
+        table.add_row(environment, database, str(backup["sizeBytes"]), backup["sha256"][:32])
     return table
 
 

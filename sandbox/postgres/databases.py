@@ -44,7 +44,7 @@ class Fleet:
 
     def stop(self) -> None:
         """Stop every server and delete its data."""
-        for server in self.servers.values():
+        for server in list(self.servers.values()):
             server.discard()
 
 
