@@ -12,7 +12,7 @@ from daemon.cli.exits import EndError, Exit
 from daemon.cli.following import wait_for
 from daemon.cli.output import Format, Output, note, say, structured
 from daemon.cli.root import Why, client
-from daemon.cli.shown import next_step, show_plan
+from daemon.cli.shown import last_words, show_plan
 from schemas.requests import Mode, Option
 
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="environment, as qa-sandbox")]
@@ -69,10 +69,7 @@ def request(
         if output is Format.NAME:
             say(reset["reference"])
         elif not structured(reset, output):
-            say(f"{reset['reference']} is {reset['state']}")
-            following = next_step(reset)
-            if following:
-                note(f"next: {following}")
+            say(last_words(reset))
         if wait and code is not Exit.DONE:
             raise typer.Exit(code)
 

@@ -17,7 +17,7 @@ from daemon.cli.durations import seconds_of
 from daemon.cli.exits import OF_STATE, EndError, Exit
 from daemon.cli.output import Format, Output, clean, note, out, say, structured, styled
 from daemon.cli.root import Reference, client
-from daemon.cli.shown import next_step, outcome, took, waits_for
+from daemon.cli.shown import last_words, outcome, took, waits_for
 from schemas.resets import ResetState
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ def watch(reference: Reference) -> None:
         reset = daemon.reset(reference)
         daemon.patience = PATIENCE
         reset = _watch_live(daemon, reset) if out.is_terminal else _watch_lines(daemon, reset)
-    note(_last_words(reset))
+    note(last_words(reset))
     raise typer.Exit(OF_STATE.get(ResetState(reset["state"]), Exit.DONE))
 
 
@@ -48,7 +48,7 @@ def wait(
     if output is Format.NAME:
         say(reset["reference"])
     elif not structured(reset, output):
-        say(_last_words(reset))
+        say(last_words(reset))
     raise typer.Exit(code)
 
 
@@ -154,19 +154,6 @@ def _picture(reset: Json) -> Group:
             Text(step["name"]), styled(step["state"]), took(reset, step), tries, clean(outcome(step))
         )
     return Group(head, steps)
-
-
-def _last_words(reset: Json) -> str:
-    words = [
-        f"{reset['reference']} is {reset['state']}",
-        waits_for(reset),
-        reset.get("detail"),
-        reset.get("hint"),
-    ]
-    following = next_step(reset)
-    return "\n  ".join(
-        [": ".join(str(word) for word in words if word), *([f"next: {following}"] if following else [])]
-    )
 
 
 def _beginnings(daemon: Client, reference: str) -> dict[str, str]:

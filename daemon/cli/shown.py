@@ -128,6 +128,16 @@ def next_step(reset: Json) -> str | None:
             return f"resetd watch {name}"
 
 
+def last_words(reset: Json) -> str:
+    """Where it stands, why, and the next step, in a few lines."""
+    first = [f"{reset['reference']} is {reset['state']}", waits_for(reset), reset.get("detail")]
+    lines = [": ".join(str(word) for word in first if word)]
+    lines += [reset["hint"]] if reset.get("hint") else []
+    following = next_step(reset)
+    lines += [f"next: {following}"] if following else []
+    return "\n  ".join(lines)
+
+
 def show_plan(plan: Json) -> None:
     """A plan: steps in order, what they touch and who shares it, warnings."""
     say(f"{plan['mode']} of {plan['environment']}: {len(plan['steps'])} steps, catalog {plan['catalog']}")

@@ -96,7 +96,7 @@ async def test_a_reset_that_fails_ends_with_1_and_the_next_step(resetd: CommandL
     resetd.stand.failing["seed:system"] = b"the roles are broken\n"
     failed = await resetd.run("request", "qa-sandbox", "--wait")
     assert failed.code == 1
-    assert "resetd resume qa-sandbox/1" in failed.err
+    assert "resetd resume qa-sandbox/1" in failed.out
     resetd.stand.failing.clear()
     resumed = await resetd.run("resume", "qa-sandbox/1", person="oli")
     assert resumed.code == 0, resumed
@@ -131,10 +131,16 @@ async def test_what_is_refused_ends_with_3_what_waits_with_4_and_nobody_there_wi
     )
     assert (forbidden.code, waits.code, unreachable.code) == (3, 4, 5)
     assert "forbidden" in forbidden.err
-    assert "resetd approve los-demo-production/1" in waits.err
+    assert "resetd approve los-demo-production/1" in waits.out
     assert "resetd serve" in unreachable.err
     ran_out = await resetd.run("wait", "los-demo-production/1", "--for", "done", "--timeout", "0.1s")
     assert ran_out.code == 4
+
+
+async def test_a_rejection_says_which_rule(resetd: CommandLine) -> None:
+    rejected = await resetd.run("request", "los-demo-production", "--option", "mock", "--wait")
+    assert rejected.code == 3
+    assert "mock-in-production" in rejected.out
 
 
 async def test_approving_needs_the_plans_hash_without_a_terminal(resetd: CommandLine) -> None:
