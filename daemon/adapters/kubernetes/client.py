@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import yaml
 from kubernetes_asyncio import client, config
 from kubernetes_asyncio.stream import WsApiClient
 
@@ -80,10 +81,17 @@ async def _configuration(settings: KubernetesSettings) -> client.Configuration:
         await config.load_kube_config(
             config_file=settings.kubeconfig, context=settings.context, client_configuration=configuration
         )
-    except (config.ConfigException, OSError, ValueError, TypeError) as error:
-        raise PermanentError(
-            Reason.KUBERNETES_UNREACHABLE,
-            f"no usable Kubernetes configuration: {error}",
-            hint="Set RESETD_KUBECONFIG, or run the daemon in a pod with a service account.",
-        ) from error
+    except (config.ConfigException, OSError) as error:
+        raise _unusable(str(error)) from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
+        # Their messages may quote the file, and it holds tokens.
+        raise _unusable(f"{settings.kubeconfig or 'kubeconfig'} can't be read as one") from error
     return configuration
+
+
+def _unusable(because: str) -> PermanentError:
+    return PermanentError(
+        Reason.KUBERNETES_UNREACHABLE,
+        f"no usable Kubernetes configuration: {because}",
+        hint="Set RESETD_KUBECONFIG, or run the daemon in a pod with a service account.",
+    )

@@ -1,0 +1,177 @@
+"""When a reset may start, as ArgoCD says it: in memory and on the Kubernetes double."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes_asyncio.client import CustomObjectsApi
+
+from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.deployments import ArgoGate, closed_because
+from daemon.adapters.memory.deployments import MemoryDeployments
+from daemon.ports.deployments import Deployments
+from daemon.ports.errors import PermanentError, TemporaryError
+from sandbox.kubernetes.launch import Arguments, Running, start
+from schemas.reasons import Reason
+
+ENVIRONMENT = "demo-sandbox"
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+SOURCE = {"repoURL": "git@example:infra.git", "path": "argocd/demo-sandbox", "targetRevision": "main"}
+
+
+@dataclass
+class Stand:
+    """A gate, and a way to let ArgoCD say that the environment is not settled."""
+
+    deployments: Deployments
+    unsettle: Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="double-") as name:
+        directory = Path(name)
+        (directory / "images").mkdir()
+        (directory / "variables.json").write_text(f'{{"{ENVIRONMENT}": {{}}}}')
+        arguments = Arguments(
+            directory / "cluster",
+            directory / "images",
+            directory / "variables.json",
+            environments=(ENVIRONMENT,),
+        )
+        running = start(arguments)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(params=["memory", "double"])
+async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
+    if request.param == "memory":
+        memory = MemoryDeployments()
+
+        async def close() -> None:
+            memory.closed[ENVIRONMENT] = "syncing"
+
+        yield Stand(memory, close)
+        return
+    running: Running = request.getfixturevalue("double")
+    async with open_kubernetes(KubernetesSettings(kubeconfig=running.kubeconfig)) as kubernetes:
+        objects = CustomObjectsApi(kubernetes.rest)
+        application = ("argoproj.io", "v1alpha1", "argocd", "applications", ENVIRONMENT)
+
+        async def suspend() -> None:
+            # Nobody looks at it any more, and what was seen last is bad.
+            annotations = {"argocd.argoproj.io/skip-reconcile": "true"}
+            # A dict alone is sent as a JSON patch.
+            merge: Any = {"_content_type": "application/merge-patch+json"}
+            await objects.patch_namespaced_custom_object(
+                *application, {"metadata": {"annotations": annotations}}, **merge
+            )
+            status = {"status": {"health": {"status": "Degraded"}}}
+            await objects.patch_namespaced_custom_object(*application, status, **merge)
+
+        yield Stand(ArgoGate(kubernetes, "argocd"), suspend)
+
+
+async def test_a_settled_environment_is_open_until_it_is_unsettled(stand: Stand) -> None:
+    async with asyncio.timeout(30):
+        while not (gate := await stand.deployments.gate(ENVIRONMENT)).open:  # noqa: ASYNC110 - asked of a cluster
+            await asyncio.sleep(0.05)
+    assert not gate.reason
+    await stand.unsettle()
+    gate = await stand.deployments.gate(ENVIRONMENT)
+    assert not gate.open
+    assert gate.reason
+
+
+async def test_a_missing_application_is_closed_with_a_reason(double: Running) -> None:
+    async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
+        gate = await ArgoGate(kubernetes, "argocd").gate("other-sandbox")
+    assert not gate.open
+    assert "other-sandbox" in gate.reason
+
+
+async def test_without_argocd_every_gate_is_open(double: Running) -> None:
+    async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
+        assert (await ArgoGate(kubernetes, "").gate("other-sandbox")).open
+
+
+async def test_a_cluster_that_does_not_answer_is_temporary(double: Running, tmp_path: Path) -> None:
+    moved = await asyncio.to_thread(Path(double.kubeconfig).read_text)
+    nowhere = tmp_path / "kubeconfig"
+    nowhere.write_text(moved.replace(f":{double.ready['port']}", ":1"))
+    async with open_kubernetes(KubernetesSettings(kubeconfig=str(nowhere))) as kubernetes:
+        with pytest.raises(TemporaryError) as raised:
+            await ArgoGate(kubernetes, "argocd").gate(ENVIRONMENT)
+    assert raised.value.reason is Reason.KUBERNETES_UNREACHABLE
+
+
+@pytest.mark.parametrize("config", ["", "not: [yaml", "{}"])
+async def test_a_kubeconfig_that_can_not_be_used_is_refused(tmp_path: Path, config: str) -> None:
+    (tmp_path / "kubeconfig").write_text(config)
+    with pytest.raises(PermanentError):
+        async with open_kubernetes(KubernetesSettings(kubeconfig=str(tmp_path / "kubeconfig"))):
+            pass
+
+
+def application(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a document
+    """A settled Application with some parts of its status changed."""
+    return {
+        "metadata": {"name": ENVIRONMENT},
+        "spec": {"source": SOURCE},
+        "status": {
+            "sync": {"status": "Synced", "comparedTo": {"source": SOURCE}},
+            "health": {"status": "Healthy"},
+            "operationState": {"phase": "Succeeded"},
+            "reconciledAt": "2026-05-04T11:58:00Z",
+        }
+        | changes,
+    }
+
+
+def test_a_settled_application_is_open() -> None:
+    assert closed_because(application(), NOW, 600) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"operationState": {"phase": "Running"}}, "syncing"),
+        ({"operationState": {"phase": "Terminating"}}, "syncing"),
+        ({"sync": {"status": "OutOfSync"}}, "OutOfSync"),
+        ({"health": {"status": "Progressing"}}, "Progressing"),
+        ({"conditions": [{"type": "ComparisonError", "message": "no manifest"}]}, "no manifest"),
+        ({"reconciledAt": "2026-05-04T11:00:00Z"}, "3600 s old"),
+        ({"reconciledAt": None}, "not looked"),
+        ({"sync": {"status": "Synced", "comparedTo": {"source": {"path": "old"}}}}, "present source"),
+    ],
+)
+def test_an_unsettled_application_is_closed_with_its_reason(changes: dict[str, Any], said: str) -> None:
+    assert said in closed_because(application(**changes), NOW, 600)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"metadata": {"deletionTimestamp": "2026-05-04T11:59:00Z"}}, "deleted"),
+        ({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}, "look again"),
+        ({"operation": {"sync": {}}}, "syncing"),
+        ({"status": None}, "Unknown"),
+    ],
+)
+def test_an_application_that_is_about_to_change_is_closed(part: dict[str, Any], said: str) -> None:
+    assert said in closed_because(application() | part, NOW, 600)
+
+
+def test_a_warning_condition_is_no_error() -> None:
+    found = application(conditions=[{"type": "OrphanedResourceWarning", "message": "one"}])
+    assert closed_because(found, NOW, timedelta(minutes=10).total_seconds()) == ""
