@@ -55,8 +55,9 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own types
     cursor = connection.cursor()
+    # The write-ahead log is a property of the file (`migrations.upgrade`).
     # FULL: in WAL mode NORMAL may lose the last commits with the power; what was answered has to stay.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

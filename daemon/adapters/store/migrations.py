@@ -5,8 +5,9 @@ These calls block: from an event loop use `asyncio.to_thread`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -31,6 +32,7 @@ def upgrade(database_url: str) -> None:
     Raises:
         TemporaryError: the database does not answer.
     """
+    _write_ahead(database_url)
     with _connected(database_url) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -57,6 +59,15 @@ def check(database_url: str) -> tuple[str, ...]:
             f"models and schema differ: {difference}"
             for difference in compare_metadata(context, Row.metadata)
         )
+
+
+def _write_ahead(database_url: str) -> None:
+    """Make a SQLite file one with a write-ahead log, for good: two connections that both try it first may fail."""
+    url = parse(database_url)
+    if is_embedded(url):
+        file_of(url).parent.mkdir(parents=True, exist_ok=True)
+        with translated(), closing(sqlite3.connect(file_of(url), timeout=10)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -20,6 +20,8 @@ def translated() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise _family(error) from error
+    except sqlite3.OperationalError as error:
+        raise TemporaryError(Reason.UNAVAILABLE, "the state database does not answer") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise TemporaryError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from daemon.adapters.store import SqlStore, embedded_lock, open_store
+from daemon.adapters.store import SqlStore, embedded_lock, migrations, open_store
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import PermanentError
 from tests.contract.store.making import admitted
@@ -59,3 +61,17 @@ async def pragma(store: SqlStore, name: str) -> object:
         return (await tx.connection.execute(text(f"PRAGMA {name}"))).scalar_one()
 
     return await store._read(work)
+
+
+async def test_many_connections_that_open_a_new_file_at_once_do_not_disturb_each_other(
+    tmp_path: Path,
+) -> None:
+    for number in range(10):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        await asyncio.to_thread(migrations.upgrade, url)
+        stores = [open_store(url) for _ in range(3)]
+        await asyncio.gather(
+            *(store.resets() for store in stores * 3), *(admitted(store) for store in stores)
+        )
+        for store in stores:
+            await store.close()
