@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
-from daemon.api.server import serve_api
+from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.catalog_file import LoadedCatalog, load_catalog
 from daemon.clock import SystemClock
@@ -40,6 +41,7 @@ from daemon.metrics import Metrics
 from daemon.outbox import Outbox
 from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports.pods import Pods
 from daemon.ports.store import StatusTopics, Store
 from daemon.settings import Settings, SettingsError
 from daemon.stages import Limits as StageLimits
@@ -72,7 +74,11 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     catalog = load_catalog(settings.catalog)
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
-    with embedded_lock(state_url), _stopped_by_signals(stop):
+    with (
+        embedded_lock(state_url),
+        listen(settings.api_host, settings.api_port) as listening,
+        _stopped_by_signals(stop),
+    ):
         await asyncio.to_thread(migrations.upgrade, state_url)
         async with AsyncExitStack() as stack:
             kubernetes = await stack.enter_async_context(
@@ -85,7 +91,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             )
             topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
             store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
-            daemon = _build(settings, catalog, kubernetes, store, stop)
+            daemon = _build(settings, catalog, kubernetes, store, stop, listening)
             if settings.database_url is None:
                 # The file's lock proves that whoever held these leases is dead.
                 await store.release_all()
@@ -95,7 +101,12 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
 
 
 def _build(
-    settings: Settings, loaded: LoadedCatalog, kubernetes: Kubernetes, store: Store, stop: asyncio.Event
+    settings: Settings,
+    loaded: LoadedCatalog,
+    kubernetes: Kubernetes,
+    store: Store,
+    stop: asyncio.Event,
+    listening: socket.socket,
 ) -> Daemon:
     catalog, clock, metrics, owner = loaded.catalog, SystemClock(), Metrics(), new_boot_id()
     pods = KubernetesPods(kubernetes)
@@ -111,7 +122,7 @@ def _build(
     facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
     planning = Planning(facts, catalog, loaded.id)
     stages = Stages(planning, gate, store, clock, StageLimits(approval_ttl=settings.approval_ttl))
-    driver = Driver(store, ports, facts, stages, catalog, clock)
+    driver = Driver(store, ports, facts, stages, catalog, clock, metrics)
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     supervisor = Supervisor(store, driver, clock, metrics, owner=owner, limits=limits)
     connection = _kafka(settings)
@@ -140,6 +151,7 @@ def _build(
         clock=clock,
         metrics=metrics,
         settings=settings,
+        ready={"kubernetes": _answers(pods), "kafka": outbox.check},
         closing=stop,
     )
     app = create_app(context)
@@ -150,9 +162,16 @@ def _build(
             "leases": supervisor.renew_forever,
             "intake": intake.run,
             "outbox": outbox.run,
-            "api": lambda: serve_api(app, host=settings.api_host, port=settings.api_port),
+            "api": lambda: serve_api(app, listening),
         },
     )
+
+
+def _answers(pods: Pods) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        await pods.environments()
+
+    return check
 
 
 def _kafka(settings: Settings) -> Connection:

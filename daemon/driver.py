@@ -17,6 +17,7 @@ import structlog
 from daemon.acts import Acts
 from daemon.facts import FactsReader
 from daemon.held import Held
+from daemon.metrics import Metrics
 from daemon.performer import Performer, Ports, Proofs
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
@@ -45,6 +46,7 @@ class Driver:
         stages: Stages,
         catalog: Catalog,
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._ports = ports
@@ -52,11 +54,12 @@ class Driver:
         self._stages = stages
         self._catalog = catalog
         self._clock = clock
+        self._metrics = metrics
         self._acts = Acts(store, clock)
 
     async def drive(self, claimed: Claimed) -> None:
         """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
-        held = Held(claimed, self._store, self._clock)
+        held = Held(claimed, self._store, self._clock, self._metrics)
         bound = structlog.contextvars.bind_contextvars(
             reset=held.reset.id, environment=held.reset.environment
         )

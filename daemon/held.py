@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup
 from daemon.ports.store import Change, Claimed, Store
@@ -19,7 +20,7 @@ from statemachines.status import tell
 class Held:
     """Every change is one compare-and-set of the store. LeaseLostError out of any of them means: stop."""
 
-    def __init__(self, claimed: Claimed, store: Store, clock: Clock) -> None:
+    def __init__(self, claimed: Claimed, store: Store, clock: Clock, metrics: Metrics) -> None:
         self.reset: Reset = claimed.reset
         self.lease = claimed.lease
         self.plan: Plan | None = claimed.plan
@@ -28,6 +29,7 @@ class Held:
         self.unread: tuple[Act, ...] = claimed.acts
         self._store = store
         self._clock = clock
+        self._metrics = metrics
         # Steps of one batch run side by side; their commits follow one another.
         self._turn = asyncio.Lock()
 
@@ -136,6 +138,7 @@ class Held:
 
     def _took(self, change: Change, stored: Reset) -> None:
         self.reset = stored
+        self._metrics.observe(change)
         if change.plan is not None:
             self.plan = change.plan
             self.steps = {}

@@ -11,6 +11,7 @@ from daemon.ports.bus import Outlet
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store import Store
+from schemas.reasons import Reason
 
 log = structlog.get_logger()
 
@@ -30,6 +31,16 @@ class Outbox:
         self._outlet = outlet
         self._clock = clock
         self._metrics = metrics
+        self._trouble: TemporaryError | None = TemporaryError(Reason.NOT_YET, "not connected yet")
+
+    async def check(self) -> None:
+        """Whether the last try to publish reached the broker.
+
+        Raises:
+            TemporaryError: it did not, or there was none yet.
+        """
+        if self._trouble is not None:
+            raise self._trouble
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -42,8 +53,10 @@ class Outbox:
                         await self._outlet.start()
                         started = True
                     published = await self.publish_once()
+                    self._trouble = None
                     pause = 0.0 if published else IDLE
                 except TemporaryError as error:
+                    self._trouble = error
                     pause = min(max(pause, IDLE) * 2, LONGEST_PAUSE)
                     log.warning("outbox.paused", detail=error.detail, seconds=pause)
                 await self._clock.sleep(pause)

@@ -11,8 +11,9 @@ from schemas.plan import Plan
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
-from statemachines.planner import Refusal, plan
+from statemachines.planner import plan
 from statemachines.protection import is_protected_kind
+from statemachines.refusals import Refusal
 
 
 class Planning:

@@ -20,7 +20,7 @@ from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, Step, StepState, Waiting
 from statemachines.acts import consenting
 from statemachines.lifecycle import Trigger
-from statemachines.planner import Refusal
+from statemachines.refusals import Refusal
 
 
 @dataclass(frozen=True)

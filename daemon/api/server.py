@@ -22,16 +22,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_api(app: FastAPI, *, host: str, port: int) -> None:
-    """Until cancelled; then open requests get a moment to end.
+@contextlib.contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """The API's socket, bound before anything else is started; port 0: a free one, told in the log.
 
     Raises:
         OSError: the address can't be bound.
     """
+    # Uvicorn's own binding ends the process where the address is taken.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=128) as listening:
+        address, bound = listening.getsockname()[:2]
+        log.info("api.listening", host=address, port=bound)
+        yield listening
+
+
+async def serve_api(app: FastAPI, listening: socket.socket) -> None:
+    """Until cancelled; then open requests get a moment to end."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -39,11 +48,6 @@ async def serve_api(app: FastAPI, *, host: str, port: int) -> None:
         server_header=False,
     )
     server = _Server(config)
-    # Uvicorn's own binding ends the process where the address is taken.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=128)
-    address, bound = listening.getsockname()[:2]
-    log.info("api.listening", host=address, port=bound)
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="uvicorn")
     try:
         await asyncio.shield(serving)

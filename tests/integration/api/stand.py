@@ -25,7 +25,7 @@ from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.adapters.memory.store import MemoryStore
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
-from daemon.api.server import serve_api
+from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.catalog_file import load_catalog
 from daemon.clock import SystemClock
@@ -115,13 +115,14 @@ async def served(stand: Stand, port: int | None = None) -> AsyncIterator[str]:
     """Its API on a real socket; gives the address. The daemon drains when the block ends."""
     chosen = port or free_port()
     stand.context.closing.clear()
-    server = asyncio.create_task(serve_api(stand.app, host="127.0.0.1", port=chosen))
-    try:
-        yield f"http://127.0.0.1:{chosen}"
-    finally:
-        stand.context.closing.set()
-        server.cancel()
-        await asyncio.gather(server, return_exceptions=True)
+    with listen("127.0.0.1", chosen) as listening:
+        server = asyncio.create_task(serve_api(stand.app, listening))
+        try:
+            yield f"http://127.0.0.1:{chosen}"
+        finally:
+            stand.context.closing.set()
+            server.cancel()
+            await asyncio.gather(server, return_exceptions=True)
 
 
 def free_port() -> int:
@@ -205,6 +206,6 @@ def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Superviso
             added = pods.add(environment, service.name, stand.run, variables)
             stand.services[environment, service.name] = added
     stages = Stages(planning, deployments, store, clock, StageLimits())
-    driver = Driver(store, ports, facts, stages, loaded.catalog, clock)
+    driver = Driver(store, ports, facts, stages, loaded.catalog, clock, metrics)
     limits = Limits(concurrent=4, lease_ttl=6.0)
     return stand, Supervisor(store, driver, clock, metrics, owner="test", limits=limits)
