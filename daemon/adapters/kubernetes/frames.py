@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.ports.pods import Observation
 
-_LOOK, _MORE = 6, 3
+_FIELDS = {"look": 6, "more": 3}
 
 
 class FrameError(ValueError):
@@ -31,6 +31,8 @@ class FrameDecoder:
             return None
         fields = bytes(self._buffer[:end]).decode("ascii", "replace").split(" ")
         try:
+            if len(fields) != _FIELDS.get(fields[0]):
+                raise ValueError("neither `look` nor `more`")  # noqa: TRY301 - told like the others
             length = int(fields[-1])
             if len(self._buffer) < end + 1 + length:
                 return None
@@ -42,13 +44,11 @@ class FrameDecoder:
 
 
 def _observation(fields: list[str], log: bytes) -> Observation:
-    if fields[0] == "more" and len(fields) == _MORE:
+    if fields[0] == "more":
         # Output that was there before the look which comes after it: until then the command counts as alive.
         return Observation(
             claimed=True, given_up=False, alive=True, exit_code=None, log=log, offset=int(fields[1])
         )
-    if fields[0] != "look" or len(fields) != _LOOK:
-        raise FrameError(fields[0])
     claim, alive, code, offset = fields[1:5]
     return Observation(
         claimed=claim not in {"-", "given-up"},

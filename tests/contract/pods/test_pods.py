@@ -37,7 +37,7 @@ async def launched(stand: Stand, argv: list[str], stdin: bytes | None = None) ->
 async def seen(
     stand: Stand,
     control: Control,
-    until: Callable[[Observation, bytes], bool] = lambda *_: False,
+    until: Callable[[Observation, bytes], object] = lambda *_: False,
     offset: int = 0,
 ) -> tuple[Observation, bytes]:
     """The last observation, at the end of the stream or once it is as wanted, and all output until then."""
@@ -187,11 +187,10 @@ async def test_a_cut_stream_ends_silently_and_the_command_runs_on(stand: Stand) 
     control = await launched(stand, stand.waits())
     last, output = await seen(stand, control, until=lambda _, output: output == b"waiting\n")
     assert last.exit_code is None
-    following = asyncio.create_task(seen(stand, control, offset=len(output)))
-    await seen(stand, control, until=lambda one, _: one.alive)
-    while not following.done():
-        await stand.cut()
-        await asyncio.sleep(0.05)
+    looked = asyncio.Event()
+    following = asyncio.create_task(seen(stand, control, until=lambda *_: looked.set(), offset=len(output)))
+    await looked.wait()
+    await stand.cut()
     cut, nothing = await following
     assert (cut.alive, cut.exit_code, nothing) == (True, None, b"")
     await stand.release()
