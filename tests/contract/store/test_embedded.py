@@ -66,7 +66,7 @@ async def pragma(store: SqlStore, name: str) -> object:
 async def test_many_connections_that_open_a_new_file_at_once_do_not_disturb_each_other(
     tmp_path: Path,
 ) -> None:
-    for number in range(10):
+    for number in range(4):
         url = f"sqlite:///{tmp_path / f'{number}.db'}"
         await asyncio.to_thread(migrations.upgrade, url)
         stores = [open_store(url) for _ in range(3)]

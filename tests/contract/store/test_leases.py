@@ -66,13 +66,14 @@ async def test_a_released_lease_is_free_at_once_and_its_former_holder_is_out(sto
 
 
 async def test_a_reset_that_sleeps_is_claimed_when_its_time_comes(store: Store) -> None:
-    found = await begun(store)
     soon = datetime.now(UTC) + timedelta(seconds=0.3)
-    sleeping = found.reset.model_copy(update={"wake_at": soon})
-    await store.save(Change(reset=sleeping, lease=found.lease, release_lease=True))
-    assert await store.claim("two", ttl=30, limit=1, excluding=NOBODY) == ()
-    await eventually(lambda: store.claim("two", ttl=30, limit=1, excluding=NOBODY))
+    for environment, wake_at in (("qa-sandbox", soon), ("other-sandbox", soon + timedelta(hours=1))):
+        found = await begun(store, environment)
+        sleeping = found.reset.model_copy(update={"wake_at": wake_at})
+        await store.save(Change(reset=sleeping, lease=found.lease, release_lease=True))
+    [woken] = await eventually(lambda: store.claim("two", ttl=30, limit=5, excluding=NOBODY))
     assert datetime.now(UTC) >= soon
+    assert woken.reset.environment == "qa-sandbox"
 
 
 @pytest.mark.parametrize("state", [ResetState.DONE, ResetState.FAILED, ResetState.NEEDS_OPERATOR])

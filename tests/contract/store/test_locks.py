@@ -121,7 +121,7 @@ async def test_of_many_that_ask_at_once_one_is_granted_and_the_others_stand_in_l
 
 async def test_who_asks_for_other_keys_and_who_is_next_on_them_do_not_both_get_them(another: Opener) -> None:
     stores = [another(), another()]
-    for number in range(8):
+    for number in range(4):
         holder, wider, next_one = [
             await begun(stores[0], **different(10 * number + place)) for place in range(3)
         ]

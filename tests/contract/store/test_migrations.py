@@ -43,12 +43,13 @@ async def test_an_empty_database_is_brought_up_and_equals_the_models(empty_url: 
         await admitted(store)
 
 
-def test_a_schema_that_differs_from_the_models_is_told(database_url: str) -> None:
-    engine = create_engine(synchronous(parse(database_url)))
+def test_a_schema_that_differs_from_the_models_is_told(empty_url: str) -> None:
+    migrations.upgrade(empty_url)
+    engine = create_engine(synchronous(parse(empty_url)))
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE resets ADD COLUMN surprise INTEGER"))
     engine.dispose()
-    [difference] = migrations.check(database_url)
+    [difference] = migrations.check(empty_url)
     assert "surprise" in difference
 
 

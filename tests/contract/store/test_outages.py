@@ -19,7 +19,7 @@ from tests.contract.store.making import NOBODY, admitted, asked, begun, differen
 
 async def test_calls_that_are_cancelled_at_any_moment_leave_a_working_store(sql_store: SqlStore) -> None:
     found = await begun(sql_store, "other-sandbox")
-    for number in range(40):
+    for number in range(25):
         calls = [
             asyncio.ensure_future(admitted(sql_store, asked(**different(number)), limit=1000)),
             asyncio.ensure_future(sql_store.lock(found.lease, [f"database/7/{number}"])),  # type: ignore[list-item]

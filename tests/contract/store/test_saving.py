@@ -234,7 +234,7 @@ async def test_who_joins_while_a_reset_starts_is_known_to_its_holder_or_has_a_re
     another: Opener,
 ) -> None:
     stores = [another(), another()]
-    for number in range(15):
+    for number in range(10):
         found = await begun(stores[0], reason=f"number {number}")
         admission, saved = await asyncio.gather(
             stores[1].admit(asked(by="bob", reason=f"number {number}"), now=NOW, limit_waiting=1000),
