@@ -7,13 +7,14 @@ tombstone; and what can't be known is said to be unknown.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
+from daemon.endings import PATIENCE, Endings, interrupted, never_started, unknown
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
@@ -27,10 +28,6 @@ log = structlog.get_logger()
 
 LAUNCHES = 5
 """Deliveries of one launch before its tombstone decides."""
-GRACE = 10.0
-"""Seconds between TERM and KILL."""
-PATIENCE = timedelta(seconds=60)
-"""How long a command may be out of sight, its pod gone, before its outcome is called unknown."""
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 """Seconds between two looks at a command whose stream ended."""
@@ -69,10 +66,11 @@ class _Pursuit:
 class Commands:
     """Runs commands in pods through the pods' port and keeps what they print."""
 
-    def __init__(self, pods: Pods, logs: Logs, clock: Clock) -> None:
+    def __init__(self, pods: Pods, logs: Logs, clock: Clock, endings: Endings) -> None:
         self._pods = pods
         self._logs = logs
         self._clock = clock
+        self._endings = endings
 
     async def start(
         self,
@@ -113,37 +111,6 @@ class Commands:
         pursuit = _Pursuit(before_launch=before_launch, found_alive=found_alive)
         return await self._pursue(_sought(attempt, attempt.control, step, argv), pursuit)
 
-    async def abandon(self, attempt: Attempt) -> Outcome:
-        """Make sure that nothing of the attempt runs or ever will: tombstone, or TERM, grace, KILL, and proof.
-
-        The outcome says `interrupted` when it did start, `failed` when it never did, `unknown` when the proof
-        can't be had, and the command's own result when it had already ended.
-        """
-        control = attempt.control
-        if control is None:
-            return Outcome(kind=OutcomeKind.INTERRUPTED, cause=Reason.COMMAND_INTERRUPTED)
-        try:
-            if await self._pods.give_up(control) is Claim.GIVEN_UP:
-                return _never_started("it was given up before it started")
-            await self._kill(control, attempt.id)
-        except PortError as error:
-            fate = await self._fate(control)
-            if fate is Fate.TERMINATED:
-                return _interrupted("its container has ended")
-            return _unknown(f"whether it is gone can't be shown: {error.detail}")
-        if await self._succeeded(control):
-            return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
-        return _interrupted("it was stopped, and nothing of it is left")
-
-    async def _succeeded(self, control: Control) -> bool:
-        """Whether it had written exit code 0 before it could be stopped."""
-        try:
-            async for seen in self._pods.follow(control, offset=0):
-                return seen.exit_code == 0
-        except PortError:
-            pass
-        return False
-
     async def _pursue(self, sought: Sought, pursuit: _Pursuit) -> Outcome:
         """Look, launch where it is not claimed, look again, until its outcome is known or known to be unknown."""
         pause = SHORTEST_PAUSE
@@ -174,11 +141,11 @@ class Commands:
             if seen is None or seen.claimed:
                 return None
             if seen.given_up:
-                return _never_started("it was given up before it started")
+                return never_started("it was given up before it started")
         pursuit.fresh = False
         if pursuit.launches == LAUNCHES:
             if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
-                return _never_started("its launch was delivered and never took effect")
+                return never_started("its launch was delivered and never took effect")
             return None
         refused = await self._refused(sought, pursuit)
         if refused is None:
@@ -197,7 +164,7 @@ class Commands:
             await pursuit.before_launch()
         except PermanentError as error:
             if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
-                return _never_started(error.detail, error.reason, temporary=False)
+                return never_started(error.detail, error.reason, temporary=False)
             raise TemporaryError(error.reason, "it was started after all") from error
         return None
 
@@ -205,28 +172,27 @@ class Commands:
         """Follow one stream: an outcome, the last observation of a stream that was cut, or None if it had none."""
         offset = await self._logs.size(sought.attempt.id)
         last: Observation | None = None
-        async for seen in self._pods.follow(sought.control, offset=offset):
-            last = seen
-            if seen.log:
-                await self._logs.keep(sought.attempt.id, seen.offset, seen.log)
-            if seen.exit_code is not None:
-                return Outcome(
-                    kind=OutcomeKind.SUCCEEDED if seen.exit_code == 0 else OutcomeKind.FAILED,
-                    exit_code=seen.exit_code,
-                )
-            if not seen.claimed:
-                return seen
-            if not seen.alive:
-                return _interrupted("its process is gone and left no exit code")
-            if not pursuit.told_alive:
-                pursuit.told_alive = True
-                await pursuit.found_alive()
-            if self._clock.now() > sought.deadline:
-                return await self._time_out(sought)
-        return last
+        async with aclosing(self._pods.follow(sought.control, offset=offset)) as observations:
+            async for seen in observations:
+                last = seen
+                if seen.log:
+                    await self._logs.keep(sought.attempt.id, seen.offset, seen.log)
+                if not seen.claimed:
+                    return seen
+                ended = _ended(seen)
+                if ended is not None:
+                    return await self._endings.confirm(sought.attempt, sought.control, ended, sought.deadline)
+                if not pursuit.told_alive:
+                    pursuit.told_alive = True
+                    await pursuit.found_alive()
+                if self._clock.now() > sought.deadline:
+                    break
+            else:
+                return last
+        return await self._time_out(sought)
 
     async def _time_out(self, sought: Sought) -> Outcome:
-        ended = await self.abandon(sought.attempt)
+        ended = await self._endings.abandon(sought.attempt)
         if ended.kind is OutcomeKind.UNKNOWN:
             return ended
         seconds = (sought.deadline - sought.attempt.started_at).total_seconds()
@@ -237,32 +203,13 @@ class Commands:
             hint="Raise the step's timeout in the catalog if it needs longer, then `resetd resume`.",
         )
 
-    async def _kill(self, control: Control, attempt: AttemptId) -> None:
-        """TERM, a grace, KILL, until nothing is left.
-
-        Raises:
-            PortError: that can't be shown.
-        """
-        await self._pods.stop(control, attempt, force=False)
-        forced = False
-        began = self._clock.now()
-        while not await self._pods.gone(control, attempt):
-            waited = (self._clock.now() - began).total_seconds()
-            if waited > GRACE:
-                # Again on each look: a child forked between two looks is marked like its parent.
-                await self._pods.stop(control, attempt, force=True)
-                forced = True
-            if forced and waited > 3 * GRACE:
-                raise TemporaryError(Reason.OUTCOME_UNKNOWN, "processes of it survive KILL")
-            await self._clock.sleep(0.2)
-
     async def _missing(self, sought: Sought, error: PortError, pursuit: _Pursuit) -> Outcome | None:
         """What an error while following means: an outcome once it is conclusive, else None."""
         log.info(
             "command.out-of-sight", attempt=sought.attempt.id, reason=error.reason.value, detail=error.detail
         )
         if error.reason is Reason.KUBERNETES_FORBIDDEN:
-            return _unknown(error.detail)
+            return unknown(error.detail)
         try:
             fate = await self._pods.fate(sought.control)
         except PortError:
@@ -271,52 +218,24 @@ class Commands:
             return None
         if fate.fate is Fate.TERMINATED:
             reason = Reason.OUT_OF_MEMORY if fate.reason == "OOMKilled" else Reason.COMMAND_INTERRUPTED
-            return _interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
+            return interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
         if fate.fate is Fate.RUNNING and isinstance(error, TemporaryError):
             pursuit.missing_since = None
             return None
         now = self._clock.now()
         pursuit.missing_since = pursuit.missing_since or now
         if now - pursuit.missing_since > PATIENCE or isinstance(error, PermanentError):
-            return _unknown(f"{error.detail}; Kubernetes says nothing more of its container")
+            return unknown(f"{error.detail}; Kubernetes says nothing more of its container")
         return None
 
-    async def _fate(self, control: Control) -> Fate:
-        try:
-            return (await self._pods.fate(control)).fate
-        except PortError:
-            return Fate.UNKNOWN
+
+def _ended(seen: Observation) -> Outcome | None:
+    """The outcome of a claimed command that is over; None while it runs."""
+    if seen.exit_code is not None:
+        kind = OutcomeKind.SUCCEEDED if seen.exit_code == 0 else OutcomeKind.FAILED
+        return Outcome(kind=kind, exit_code=seen.exit_code)
+    return None if seen.alive else interrupted("its process is gone and left no exit code")
 
 
 def _sought(attempt: Attempt, control: Control, step: PlannedStep, argv: tuple[str, ...]) -> Sought:
     return Sought(attempt, control, argv, attempt.started_at + timedelta(seconds=step.timeout))
-
-
-async def settle(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until each has ended, whatever with."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:
-    return Outcome(
-        kind=OutcomeKind.FAILED,
-        cause=reason,
-        detail=detail,
-        temporary=temporary,
-        facts={"launched": False},
-    )
-
-
-def _interrupted(detail: str, reason: Reason = Reason.COMMAND_INTERRUPTED) -> Outcome:
-    return Outcome(kind=OutcomeKind.INTERRUPTED, cause=reason, detail=detail)
-
-
-def _unknown(detail: str) -> Outcome:
-    return Outcome(
-        kind=OutcomeKind.UNKNOWN,
-        cause=Reason.OUTCOME_UNKNOWN,
-        detail=detail,
-        hint="Look at the pod and the database, then say what happened: `resetd resolve ID STEP OUTCOME`.",
-    )

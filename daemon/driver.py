@@ -18,10 +18,11 @@ from daemon.acts import Acts
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.metrics import Metrics
-from daemon.performer import Performer, Ports, Proofs
+from daemon.performer import Performer, Ports
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store
+from daemon.proofs import Proofs
 from daemon.stages import Pause, Stages, waiting_since
 from daemon.work import Work
 from schemas.catalog import Catalog
@@ -87,7 +88,8 @@ class Driver:
                 stopped_in=held.reset.state,
             )
         async with AsyncExitStack() as stack:
-            performer = Performer(self._ports, self._facts, self._catalog, held, Proofs(stack))
+            proofs = Proofs(stack, self._facts, self._ports.pods, self._ports.databases)
+            performer = Performer(self._ports, self._facts, self._catalog, held, proofs)
             work = Work(held, performer, self._acts, self._catalog, self._clock)
             shown = None
             while True:
@@ -166,8 +168,27 @@ class Driver:
                 update={"since": waiting_since(held, pause.waiting.reason, now)}
             )
         try:
-            await held.commit(release_lease=True, wake_at=wake_at, waiting_for=waiting)
+            await held.commit(
+                release_lease=True,
+                wake_at=wake_at,
+                waiting_for=waiting,
+                tell_again=pause is not None and _waits_for_another(held, pause.waiting),
+            )
         except LeaseLostError:
             log.warning("driver.lease-lost")
         except PortError as error:
             log.warning("driver.lease-left-to-expire", detail=error.detail)
+
+
+def _waits_for_another(held: Held, waiting: Waiting) -> bool:
+    """Whether a queued reset waits for something or somebody that its last status did not name."""
+    if held.reset.state is not ResetState.QUEUED:
+        return False
+    before = held.reset.waiting_for
+    if before is None:
+        return True
+    return (before.reason, before.resources, before.held_by) != (
+        waiting.reason,
+        waiting.resources,
+        waiting.held_by,
+    )

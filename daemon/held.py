@@ -72,9 +72,12 @@ class Held:
         backups: Sequence[Backup] = (),
         release_locks: bool = False,
         release_lease: bool = False,
+        tell_again: bool = False,
         **fields: Any,  # noqa: ANN401 - columns of the reset, checked by its model
     ) -> None:
         """Store a change, with the status events that it means; entering a state that keeps no locks lets them go.
+
+        `tell_again`: the state is the same, but what a status says of it is new.
 
         A cancelled caller gets its cancellation only after the store has answered: whether a
         compare-and-set took place is never left open.
@@ -102,7 +105,7 @@ class Held:
                     outcome=step.outcome if attempt is None else attempt.outcome,
                 )
                 history.append(entry)
-            if trigger is not None:
+            if trigger is not None or tell_again:
                 reset, entry = tell(reset, at=now, steps=all_steps)
                 history.append(entry)
             change = Change(

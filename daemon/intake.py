@@ -114,7 +114,8 @@ class Intake:
             yield Batch(
                 topic=topic,
                 partition=number,
-                first=self._expected.get((topic, number), members[0].offset),
+                first=members[0].offset,
+                expected=self._expected.get((topic, number)),
                 next=members[-1].offset + 1,
                 entries=tuple(entry for entry in entries if entry is not None),
             )

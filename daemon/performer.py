@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from daemon.commands import SHOWN_LINES, Commands
+from daemon.endings import Endings
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.ports.clock import Clock
-from daemon.ports.databases import Backup, Backups, Databases, Identity
+from daemon.ports.databases import Backup, Backups, Databases
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
 from daemon.ports.pods import Pod, Pods
 from daemon.ports.repositories import Repositories
+from daemon.proofs import Proofs
 from daemon.redaction import redact
-from schemas.catalog import Catalog, Database, Service
+from schemas.catalog import Catalog, Service
 from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import ResourceKey, ServiceName
 from statemachines.failures import classify
-from statemachines.handshake import statement
 from statemachines.retry import was_launched
 
 CHECK_TIMEOUT = 60.0
 """Seconds for a check that changes nothing; `npx` alone takes 2.3 s on a small machine."""
-
-
-@dataclass
-class Proofs:
-    """Which container was shown to reach which database, for as long as the daemon's lock sessions live."""
-
-    stack: AsyncExitStack
-    reached: dict[tuple[str, str, str], tuple[str, Identity]] = field(default_factory=dict)
-    """(service, database, containerID) -> connection string and who answered there."""
-    shown: set[tuple[str, str, str]] = field(default_factory=set)
-    turns: dict[tuple[str, str, str], asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Steps that run side by side show the same thing once."""
 
 
 @dataclass
@@ -78,7 +64,8 @@ class Performer:
         self._catalog = catalog
         self._held = held
         self._proofs = proofs
-        self._commands = Commands(ports.pods, ports.logs, ports.clock)
+        self._endings = Endings(ports.pods, ports.logs, ports.clock)
+        self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings)
 
     async def perform(self, step: PlannedStep) -> tuple[Try, Outcome]:
         """A new attempt, or the open one taken up; its outcome is not stored yet."""
@@ -91,7 +78,7 @@ class Performer:
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of an open attempt is left."""
-        return self._without_secrets(await self._commands.abandon(attempt))
+        return self._without_secrets(await self._endings.abandon(attempt))
 
     def _how(self, step: PlannedStep) -> Callable[[Try], Awaitable[Outcome]]:
         return {
@@ -126,7 +113,7 @@ class Performer:
         pod = await self._choose(step, service)
         if this.attempt is None:
             await self._start(this, None)
-        await self._prove(pod, service, step)
+        await self._proofs.show(pod, service, step)
         return Outcome(kind=OutcomeKind.SUCCEEDED, facts={"containerId": pod.container_id})
 
     async def _command(self, this: Try) -> Outcome:
@@ -203,7 +190,7 @@ class Performer:
                     raise PermanentError(
                         Reason.BACKUP_UNPROVEN, f"{other.name} has not succeeded; {step.name} needs it"
                     )
-        await self._prove(pod, service, step)
+        await self._proofs.show(pod, service, step)
 
     async def _may_still_touch(self, this: Try) -> None:
         """The same for an attempt that an earlier process recorded: what it had shown was shown long ago.
@@ -220,46 +207,6 @@ class Performer:
                 f"{service.name} runs in another container than it was recorded for",
             )
         await self._may_touch(this.step, pod, service)
-
-    async def _prove(self, pod: Pod, service: Service, step: PlannedStep) -> None:
-        """Show that the service's own tool reaches the databases that the step touches, and the daemon too.
-
-        Raises:
-            PermanentError: `database-mismatch`.
-            TemporaryError: it could not be tried.
-        """
-        touched = {key for key in step.touches if key.startswith("database/")}
-        for database in service.databases:
-            where = (service.name, database.name, pod.container_id)
-            async with self._proofs.turns[where]:
-                if where not in self._proofs.reached:
-                    self._proofs.reached[where] = await self._facts.identify(pod, service, database.name)
-                url, identity = self._proofs.reached[where]
-                if identity.key not in touched:
-                    continue
-                touched.remove(identity.key)
-                if where not in self._proofs.shown:
-                    await self._shake(pod, database, url, identity)
-                    self._proofs.shown.add(where)
-        if touched:
-            raise PermanentError(
-                Reason.DATABASE_MISMATCH,
-                f"{service.name} does not reach {', '.join(sorted(touched))} as the plan for {step.name} says",
-            )
-
-    async def _shake(self, pod: Pod, database: Database, url: str, identity: Identity) -> None:
-        lock = self._ports.databases.hold_lock(url, environment=pod.environment)
-        number = await self._proofs.stack.enter_async_context(lock)
-        argv, stdin = statement(database.handshake, number)
-        result = await self._ports.pods.read(pod, argv, timeout=database.handshake.timeout, stdin=stdin)
-        if result.exit_code != 0:
-            tail = (result.stdout + result.stderr).decode(errors="replace")[-500:]
-            raise PermanentError(
-                Reason.DATABASE_MISMATCH,
-                f"its own tool in {pod.name} does not see the lock held in {identity.name} "
-                f"(exit code {result.exit_code}): {tail}",
-                hint="Compare the URL variable, directUrl, .env and prisma.config of the service.",
-            )
 
     async def _needed(self, this: Try, pod: Pod) -> bool:
         """Whether the command has to run (again). For one that repeats, how often it may is read here, too.

@@ -126,6 +126,9 @@ class Stages:
                 held_by=answer.held_by,
             )
             return Pause(waiting, 1.0)
+        if _in_progress(held) and (later := await self._store.superseded_by(reset.id)) is not None:
+            await self._fail(held, Reason.SUPERSEDED, f"{later} has touched one of its resources since", None)
+            return None
         return await self._check_again(held, held.plan)
 
     async def _check_again(self, held: Held, agreed: Plan) -> Pause | None:

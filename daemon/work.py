@@ -10,7 +10,6 @@ from itertools import groupby
 import structlog
 
 from daemon.acts import Acts
-from daemon.commands import settle
 from daemon.held import Held
 from daemon.performer import Performer
 from daemon.ports.clock import Clock
@@ -181,3 +180,10 @@ class Work:
             if any(act.kind is ActKind.CANCEL for act in acts):
                 return
             await self._clock.sleep(ACTS_EVERY)
+
+
+async def settle(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until each has ended, whatever with."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from schemas.catalog import Handshake
 from schemas.catalog_steps import STATEMENT
 
+NOT_THE_DATABASE = "resetd: this is not the database that was backed up"
+"""What the statement says where it does not see the lock."""
+
 LARGEST = 2**31 - 1
 """Numbers up to this one are `pg_locks.objid` of `pg_advisory_lock(bigint)`, with `classid` 0."""
 

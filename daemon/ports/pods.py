@@ -7,7 +7,7 @@ any byte offset, as often as needed; `give_up` is the tombstone that makes "it n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -139,7 +139,7 @@ class Pods(Protocol):
         """
         ...
 
-    def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
+    def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """Observations as they come, each with the output since the last. Ends after the final one, or
         silently when the stream was cut: then nothing is known, and the caller follows again from its offset.
         A first observation comes at once.

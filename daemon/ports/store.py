@@ -86,7 +86,7 @@ class Batch:
     topic: str
     partition: int
     first: int
-    """The position that the consumer believes is stored: compared with it (an absent one matches anything)."""
+    """Offset of the first record; compared with the stored position where `expected` is not given."""
     next: int
     """Offset to store."""
     entries: tuple[Entry, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -120,7 +120,7 @@ class KubernetesPods:
         marked = ["env", f"RESETD_ATTEMPT={attempt}", *script]
         await self._in_container(control, "launch", marked, stdin or None)
 
-    async def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
+    async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""
         # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
         while True:

@@ -6,7 +6,7 @@ A command runs on whoever follows it, as in a cluster: it outlives streams and c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -187,7 +187,7 @@ class MemoryPods:
         await asyncio.sleep(0)
         self._maybe_fail("launch", after=True)
 
-    async def follow(self, control: Control, *, offset: int) -> AsyncIterator[Observation]:
+    async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""
         self._maybe_fail("follow")
         cuts = self._cuts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +17,7 @@ from schemas.wire import AttemptId
 from .stands import Stand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
 
 def attempt_of(stand: Stand, number: int = 1) -> AttemptId:
@@ -42,8 +42,7 @@ async def seen(
 ) -> tuple[Observation, bytes]:
     """The last observation, at the end of the stream or once it is as wanted, and all output until then."""
     last, output = None, b""
-    # Every adapter's is one; the port only promises what a caller needs.
-    stream = cast("AsyncGenerator[Observation, None]", stand.pods.follow(control, offset=offset))
+    stream = stand.pods.follow(control, offset=offset)
     async with asyncio.timeout(30), aclosing(stream) as observations:
         async for last in observations:
             assert last.offset == offset + len(output)
