@@ -20,3 +20,10 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     directory: Path = tmp_path_factory.mktemp("platform")
     async with Platform.start(directory, environments=["qa-sandbox"]) as platform:
         yield platform
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sharing(platform: Platform) -> Platform:
+    """The platform with two environments more that share their core database."""
+    await platform.provision("acme-sandbox", "beta-sandbox")
+    return platform

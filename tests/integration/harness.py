@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,14 @@ RESET_WITHIN = 90.0
 class Harness:
     """The daemon, what other services do to it, and what the witness saw of it."""
 
-    def __init__(self, platform: Platform, directory: Path, *, crashing: bool = False) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        directory: Path,
+        *,
+        crashing: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.platform = platform
         tag = uuid.uuid4().hex[:8]
         self.topics = {
@@ -41,6 +48,7 @@ class Harness:
             "RESETD_DEAD_LETTERS_TOPIC": self.topics["dead-letters"],
             "RESETD_KAFKA_GROUP_ID": tag,
             "CRASH_DIRECTORY": str(self.crashes),
+            **(settings or {}),
         }
         self.daemon = DaemonProcess(directory, variables, module=CRASHING if crashing else SERVE)
         names = {REQUESTS_TOPIC: self.topics["requests"], ENVIRONMENTS_TOPIC: self.topics["environments"]}
@@ -125,9 +133,15 @@ def _state(one: Seen) -> tuple[str, str]:
 
 
 @contextmanager
-def running(platform: Platform, directory: Path, *, crashing: bool = False) -> Iterator[Harness]:
-    """A started daemon; killed at the end, whatever happened."""
-    harness = Harness(platform, directory, crashing=crashing)
+def running(
+    platform: Platform,
+    directory: Path,
+    *,
+    crashing: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Harness]:
+    """A started daemon with these RESETD_ variables besides its own; killed at the end, whatever happened."""
+    harness = Harness(platform, directory, crashing=crashing, settings=settings)
     try:
         harness.start()
         yield harness
