@@ -19,6 +19,7 @@ from schemas.plan import Plan, PlannedStep
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, Step, StepState, Waiting
 from statemachines.acts import consenting
+from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 
@@ -202,7 +203,7 @@ class Stages:
             trigger=Trigger.FAIL,
             cause=reason,
             detail=detail,
-            hint=hint or TEXTS[reason],
+            hint=hint or hint_for(reason, held.reset.environment),
             stopped_in=held.reset.state,
             waiting_for=None,
         )

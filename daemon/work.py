@@ -16,6 +16,7 @@ from daemon.ports.clock import Clock
 from schemas.catalog import Catalog
 from schemas.plan import PlannedStep
 from schemas.resets import ActKind, Attempt, Outcome, OutcomeKind, Step, StepState
+from statemachines.hints import hint_for
 from statemachines.lifecycle import PHASE_OF, Trigger
 from statemachines.retry import decide_retry
 
@@ -167,7 +168,8 @@ class Work:
             trigger=Trigger.LOSE if unknown else Trigger.FAIL,
             cause=outcome.cause,
             detail=outcome.detail,
-            hint=outcome.hint,
+            hint=outcome.hint
+            or (hint_for(outcome.cause, self._held.reset.environment) if outcome.cause else None),
             stopped_in=self._held.reset.state,
             stopped_at=step.name,
             waiting_for=None,
