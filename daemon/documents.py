@@ -2,92 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
-_Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One thing that is wrong. `line` counts from 1."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}"
+        return f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
 
 
 class DocumentError(Exception):
-    """A document that can't be used; `lines` for people: `FILE:LINE: FIELD: what is wrong`."""
+    """A document that can't be used; `flaws` is never empty."""
 
-    def __init__(self, lines: tuple[str, ...]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
+    def __init__(self, flaws: Sequence[Flaw]) -> None:
+        super().__init__("\n".join(str(flaw) for flaw in flaws))
+        self.flaws = tuple(flaws)
 
 
-def read_document(path: Path, shape: TypeAdapter[T]) -> T:
-    """The document in `path`, validated.
+def read_document(source: Path | Traversable, shape: TypeAdapter[T]) -> T:
+    """The document in a file, validated.
 
     Raises:
         DocumentError: it can't be read, is no YAML, or has not the shape; all errors at once.
     """
+    name = str(source)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DocumentError((f"{path}: {error.strerror or error}",)) from error
-    except UnicodeDecodeError as error:
-        raise DocumentError((f"{path}: is not UTF-8 text",)) from error
-    return parse_document(text, shape, name=str(path))
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DocumentError([Flaw(name, 1, "", f"can't be read: {reason}")]) from error
+    return parse_document(text, shape, file=name)
 
 
-def parse_document(text: str, shape: TypeAdapter[T], *, name: str) -> T:
-    """The same for text; `name` stands for the file in errors."""
+def parse_document(text: str, shape: TypeAdapter[T], *, file: str) -> T:
+    """The same for a text; `file` is for errors.
+
+    Raises:
+        DocumentError: as `read_document`.
+    """
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DocumentError((f"{name}:{line}: {error.problem or 'is no YAML'}",)) from error
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        flaws = _duplicates(root, file)
+        if flaws:
+            raise DocumentError(flaws)
+        data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise DocumentError((f"{name}: is no YAML: {error}",)) from error
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        line = mark.line + 1 if mark is not None else 1
+        raise DocumentError([Flaw(file, line, "", str(problem))]) from error
     try:
         return shape.validate_python(data)
     except ValidationError as error:
-        lines = tuple(
-            f"{name}:{_line_of(node, one['loc'])}: {_field(one['loc'])}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_url=False, include_input=False, include_context=False)
-        )
-        raise DocumentError(lines) from None
+        wrong = error.errors(include_url=False, include_input=False, include_context=False)
+        # Without its cause: that holds the values, and a file of tokens is read here as well.
+        raise DocumentError([_flaw(one["loc"], one["msg"], root, file) for one in wrong]) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice: plain YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str | int) and key in seen:
-                mark = key_node.start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is given twice", mark)
-            if isinstance(key, str | int):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _field(place: _Place) -> str:
-    return ".".join(str(part) for part in place) or "document"
-
-
-def _line_of(node: yaml.Node | None, place: _Place) -> int:
-    """The line of the deepest node on the way to `place` that there is (a missing key: its mapping's line)."""
+def _flaw(loc: tuple[int | str, ...], message: str, root: yaml.Node | None, file: str) -> Flaw:
+    """Where a field is: the deepest part of its path that the file has."""
+    node = root
     line = 1
-    for part in place:
-        if node is not None:
-            line = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                return line
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
+    for part in loc:
+        key, value = _child(node, part)
+        if value is None:
+            break
+        line = (key or value).start_mark.line + 1
+        node = value
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    return Flaw(file, line, field, message.removeprefix("Value error, "))
+
+
+def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node | None, yaml.Node | None]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return None, node.value[part]
+    return None, None
+
+
+def _duplicates(node: yaml.Node | None, file: str) -> list[Flaw]:
+    """YAML loaders keep the last of two equal keys and say nothing: a step would vanish."""
+    found: list[Flaw] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[Any] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                found.append(Flaw(file, key.start_mark.line + 1, key.value, "given twice"))
+            seen.add(key.value)
+            found += _duplicates(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            found += _duplicates(item, file)
+    return found

@@ -76,17 +76,8 @@ def _read(record: Record, rules: IntakeRules) -> Event | None:
 def _request(event: Event, rules: IntakeRules, now: datetime, new_id: ResetId) -> Entry:
     request = ResetRequested.model_validate(event.data)
     if now - event.time > rules.max_age:
-        detail = f"the event is from {event.time.isoformat()}"
-        return _rejection(event, request.environment, new_id, Reason.TOO_OLD, detail)
-    return NewRequest(
-        id=new_id,
-        request=request,
-        channel=Channel.KAFKA,
-        source=event.source,
-        event_id=event.id,
-        content_hash=content_hash(request),
-        trace_parent=event.trace_parent,
-    )
+        return _rejection(event, request.environment, new_id, *_too_old(event))
+    return _new(event, request, Channel.KAFKA, new_id)
 
 
 def _provisioned(event: Event, rules: IntakeRules, now: datetime, new_id: ResetId) -> Entry:
@@ -97,17 +88,31 @@ def _provisioned(event: Event, rules: IntakeRules, now: datetime, new_id: ResetI
         mode=Mode.REFRESH,
         reason="the environment was provisioned",
     )
-    refused = Reason.TOO_OLD if now - event.time > rules.max_age else None
+    refused = _too_old(event) if now - event.time > rules.max_age else None
+    return _new(event, request, Channel.PROVISIONING, new_id, refused)
+
+
+def _too_old(event: Event) -> tuple[Reason, str]:
+    return Reason.TOO_OLD, f"the event is from {event.time.isoformat()}"
+
+
+def _new(
+    event: Event,
+    request: ResetRequested,
+    channel: Channel,
+    new_id: ResetId,
+    refused: tuple[Reason, str] | None = None,
+) -> NewRequest:
     return NewRequest(
         id=new_id,
         request=request,
-        channel=Channel.PROVISIONING,
+        channel=channel,
         source=event.source,
         event_id=event.id,
         content_hash=content_hash(request),
         trace_parent=event.trace_parent,
-        refused=refused,
-        refused_detail=f"the event is from {event.time.isoformat()}" if refused else None,
+        refused=refused[0] if refused else None,
+        refused_detail=refused[1] if refused else None,
     )
 
 
@@ -174,17 +179,7 @@ def _rejection(event: Event, environment: str, new_id: ResetId, reason: Reason, 
     except ValidationError:
         requested_by = "unknown"
     request = ResetRequested(environment=environment, requested_by=requested_by)
-    return NewRequest(
-        id=new_id,
-        request=request,
-        channel=Channel.KAFKA,
-        source=event.source,
-        event_id=event.id,
-        content_hash=content_hash(request),
-        trace_parent=event.trace_parent,
-        refused=reason,
-        refused_detail=detail,
-    )
+    return _new(event, request, Channel.KAFKA, new_id, (reason, detail))
 
 
 def _fields(error: ValidationError) -> str:

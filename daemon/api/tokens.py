@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
-from daemon.documents import DocumentError, read_document
+from daemon.documents import DocumentError, Flaw, read_document
 from daemon.settings import Settings
 from schemas.api import Role
 from schemas.wire import Text, Time, Wire
@@ -100,9 +100,8 @@ def load_tokens(settings: Settings) -> Tokens:
     tokens = read_document(settings.api_tokens, _FILE)
     digests = [token.sha256 for token in tokens]
     if len(set(digests)) != len(digests):
-        raise DocumentError(
-            (f"{settings.api_tokens}: two tokens have one sha256; every token needs its own",)
-        )
+        twice = "two tokens have one sha256; every token needs its own"
+        raise DocumentError([Flaw(str(settings.api_tokens), 1, "", twice)])
     return Tokens(tokens)
 
 
@@ -124,7 +123,8 @@ def operator_token(path: Path) -> str:
         fresh.unlink()
     secret = path.read_text(encoding="utf-8").strip()
     if len(secret) < _SHORTEST:
-        raise DocumentError((f"{path}: holds no token; delete the file, the next start makes a new one",))
+        empty = "holds no token; delete the file, the next start makes a new one"
+        raise DocumentError([Flaw(str(path), 1, "", empty)])
     return secret
 
 

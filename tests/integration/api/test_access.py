@@ -160,18 +160,18 @@ def test_an_expired_token_is_nobodys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- name: a\n  subject: b\n", ":1: 0.sha256: "),
+        ("- name: a\n  subject: b\n", ":1: [0].sha256: "),
         (
             "- name: a\n  subject: b\n  sha256: short\n  roles: [viewer]\n  environments: ['*']\n",
-            ":3: 0.sha256: ",
+            ":3: [0].sha256: ",
         ),
         (
             "- name: a\n  subject: b\n  sha256: {digest}\n  roles: [viewer, king]\n  environments: ['*']\n",
-            ":4: 0.roles.1: ",
+            ":4: [0].roles[1]: ",
         ),
-        ("- name: a\n  name: b\n", ":2: the key name is given twice"),
+        ("- name: a\n  name: b\n", ":2: name: given twice"),
         ("- [\n", "tokens.yaml:"),
-        ("just text", ":1: document: "),
+        ("just text", ":1: Input should be"),
     ],
 )
 def test_a_wrong_file_of_tokens_is_refused_with_line_and_field(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import daemon.catalogs
-from daemon.catalog_file import CatalogError, Flaw, load_catalog, parse_catalog
+from daemon.catalog_file import CatalogError, load_catalog, parse_catalog
+from daemon.documents import Flaw
 
 SHIPPED = (Path(daemon.catalogs.__file__).parent / "fuse-platform.yaml").read_text()
 
