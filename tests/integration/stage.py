@@ -130,27 +130,28 @@ class Stage:
         asked = [one for one in launched if one not in mine]
         verified = [one for one in mine if "/verify." in str(one.attempt)]
         steps = [one for one in mine if one not in verified]
-        assert [(one.service, one.command) for one in steps] == [
-            (service, text) for service, text in case.typed
-        ]
-        assert len({one.attempt for one in mine}) == len(mine)
-        assert [one.command for one in mine if one.exit_code != 0] == []
+        ran = tuple((one.service, one.command) for one in steps)
+        assert ran == case.typed, f"launched: {ran}\nexpected: {case.typed}"
+        assert len({one.attempt for one in mine}) == len(mine), f"an attempt was launched twice: {mine}"
+        failed = [(one.command, one.exit_code) for one in mine if one.exit_code != 0]
+        assert not failed, f"exit codes: {failed}"
         for former, latter in pairwise(steps):
-            assert former.ended is not None
+            assert former.ended is not None, f"no end of {former.command}"
             assert former.ended <= latter.started, f"{former.command} and {latter.command} overlap"
-        assert {one.service for one in verified} == {service for service, _ in case.typed}
+        checked, planned = ({one.service for one in verified}, {service for service, _ in case.typed})
+        assert checked == planned, f"verified: {checked}, planned: {planned}"
         strange = [one.command for one in asked if not one.command.startswith(_QUESTIONS)]
-        assert strange == []
+        assert not strange, f"launched without an attempt: {strange}"
 
     def _assert_repository(self, case: Case, reset_id: str, head: str) -> None:
         refs = asyncio.run(self.platform.github.refs(REPOSITORY))
         backup = f"refs/heads/backup/{reset_id}"
         if case.git:
-            assert refs["refs/heads/main"] == self._root(head)
-            assert refs[backup] == head
+            assert refs["refs/heads/main"] == self._root(head), f"not at the root: {refs}"
+            assert refs.get(backup) == head, f"no backup branch at {head}: {refs}"
         else:
-            assert refs["refs/heads/main"] == head
-            assert backup not in refs
+            assert refs["refs/heads/main"] == head, f"moved from {head}: {refs}"
+            assert backup not in refs, f"nothing was to be backed up: {refs}"
 
     def _root(self, head: str) -> str:
         """The commit without parents that `head` goes back to."""
@@ -162,7 +163,7 @@ class Stage:
             trust_env=False,
         )
         root: dict[str, Any] = answer.raise_for_status().json()[-1]
-        assert root["parents"] == []
+        assert root["parents"] == [], f"more commits than one page: {root}"
         return str(root["sha"])
 
 
