@@ -23,9 +23,17 @@ class Publisher:
     """A producer of another service; librdkafka's, so that the daemon is not only tested with its own client."""
 
     def __init__(
-        self, bootstrap: str, *, source: str = "/sandbox", topics: Mapping[str, str] | None = None
+        self,
+        bootstrap: str,
+        *,
+        source: str = "/sandbox",
+        topics: Mapping[str, str] | None = None,
+        largest: int = 1_000_000,
     ) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "log_level": 0})
+        """`largest`: of a record, in bytes; librdkafka's default."""
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap, "linger.ms": 0, "log_level": 0, "message.max.bytes": largest}
+        )
         self._source = source
         self._topics = topics or {}
 

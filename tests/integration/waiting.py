@@ -11,8 +11,8 @@ T = TypeVar("T")
 LOOK_EVERY = 0.02
 
 
-def wait_for(look: Callable[[], T | None], what: str, *, within: float) -> T:
-    """What `look` answers once that is true.
+def wait_for(look: Callable[[], T | None], what: str, *, within: float, every: float = LOOK_EVERY) -> T:
+    """What `look` answers once that is true; looks that cost something can be made fewer (`every`, seconds).
 
     Raises:
         AssertionError: it was not within so many seconds.
@@ -22,5 +22,5 @@ def wait_for(look: Callable[[], T | None], what: str, *, within: float) -> T:
         found = look()
         if found:
             return found
-        time.sleep(LOOK_EVERY)
+        time.sleep(every)
     raise AssertionError(f"not within {within:g} s: {what}")
