@@ -19,6 +19,8 @@ SEED = REFRESH["seed.los-integrations.reset"]
     ("step", "tail", "cause", "temporary"),
     [
         (DEPLOY, "Error: P1001: Can't reach database server at `db:5432`", Reason.DATABASE_UNREACHABLE, True),
+        (SEED, "Can't reach database server at `db:5432`", Reason.DATABASE_UNREACHABLE, True),
+        (SEED, "Server has closed the connection.", Reason.DATABASE_UNREACHABLE, True),
         (
             DEPLOY,
             "Error: P1000: Authentication failed against database server",
