@@ -14,22 +14,17 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
-    InvalidTopicError,
     KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RecordTooLargeError,
     UnsupportedVersionError,
 )
 
 from daemon.adapters.kafka.connection import Connection, close
+from daemon.adapters.kafka.lanes import Lane, lanes_of
 from daemon.ports.bus import Message
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 
 _log = structlog.get_logger(__name__)
-
-_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError, InvalidTopicError)
 
 
 class KafkaOutlet:
@@ -47,11 +42,10 @@ class KafkaOutlet:
             await self._open()
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[str | None]:
-        """See the port. After an error the producer is made anew: an idempotent one may not go on after a gap."""
+        """See the port. After an error or a refusal the producer is made anew: an idempotent one leaves no gap."""
         await self.start()
         try:
-            async with asyncio.timeout(self._connection.request_timeout + 1):
-                return await self._publish(messages)
+            return await self._publish(messages)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise _unavailable(error) from error
@@ -95,51 +89,29 @@ class KafkaOutlet:
         return producer
 
     async def _publish(self, messages: Sequence[Message]) -> list[str | None]:
-        sent: list[asyncio.Future[Any] | str] = []
-        try:
-            sent.extend([await self._send(message) for message in messages])
-        finally:
-            pending = [one for one in sent if isinstance(one, asyncio.Future)]
-            # Gathered in any case, so that no future's error is left unread.
-            answers = await asyncio.gather(*pending, return_exceptions=True)
-        outcomes = iter(answers)
-        return [one if isinstance(one, str) else _refusal(next(outcomes)) for one in sent]
+        async with self._in_time():
+            lanes, refused = await lanes_of(self._producer, messages, self._max_message_bytes)
+        while lanes:
+            # Each round has its time, and each gets on: a hundred refusals are no outage.
+            async with self._in_time():
+                await self._send(lanes)
+            for lane in lanes:
+                refused |= lane.refused
+            if any(lane.was_refused for lane in lanes):
+                await self.stop()
+                await self._open()
+            lanes = [lane for lane in lanes if lane.waiting]
+        return [refused.get(place) for place in range(len(messages))]
 
-    async def _send(self, message: Message) -> asyncio.Future[Any] | str:
-        try:
-            if message.key is None and message.value is None:
-                return await self._send_empty(message)
-            future: asyncio.Future[Any] = await self._producer.send(
-                message.topic, message.value, key=message.key, headers=list(message.headers)
-            )
-        except _FOR_GOOD as error:
-            return _text(error)
-        except UnicodeEncodeError:
-            return "a header's name is not UTF-8, which the client cannot write"
-        return future
+    async def _send(self, lanes: Sequence[Lane]) -> None:
+        sending = [lane.send(self._producer, self._connection.options()) for lane in lanes]
+        # Gathered in any case, so that no error is left unread.
+        for ended in await asyncio.gather(*sending, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
 
-    async def _send_empty(self, message: Message) -> asyncio.Future[Any]:
-        """Aiokafka's `send` asserts that there is a key or a value; a record on Kafka may have neither."""
-        partitions = await self._producer.partitions_for(message.topic)
-        batch = self._producer.create_batch()
-        batch.append(timestamp=None, key=None, value=None, headers=list(message.headers))
-        batch.close()
-        future: asyncio.Future[Any] = await self._producer.send_batch(
-            batch, message.topic, partition=min(partitions)
-        )
-        return future
-
-
-def _refusal(answer: object) -> str | None:
-    if isinstance(answer, _FOR_GOOD):
-        return _text(answer)
-    if isinstance(answer, BaseException):
-        raise answer
-    return None
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    def _in_time(self) -> asyncio.Timeout:
+        return asyncio.timeout(self._connection.request_timeout + 1)
 
 
 def _unavailable(error: Exception) -> TemporaryError:

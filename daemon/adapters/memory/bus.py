@@ -186,9 +186,9 @@ class MemoryOutlet:
         if _size(message) > self._bus.max_message_bytes:
             return f"the message has more than {self._bus.max_message_bytes} bytes"
         try:
-            _ = [name.encode() for name, _value in message.headers]
+            _ = [name.encode("utf-8", "surrogateescape") for name, _value in message.headers]
         except UnicodeEncodeError:
-            return "a header's name is not UTF-8"
+            return "a header's name stands for no bytes"
         await self._bus.append(message)
         return None
 

@@ -1,8 +1,12 @@
-"""Each contract test of this folder runs on librdkafka's mock cluster and on the bus in memory."""
+"""Each contract test of this folder runs on librdkafka's mock cluster and on the bus in memory.
+
+With RESETD_E2E_KAFKA, `host:port` of a broker (plain text) that lets us make and delete topics, also on that one.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -10,11 +14,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from daemon.ports.bus import Inbox, Outlet
-from tests.contract.bus.stands import KafkaStand, MemoryStand, Stand
+from tests.contract.bus.stands import KafkaStand, MemoryStand, Stand, own_topic
+
+GIVEN = pytest.param("given", marks=pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[str]:
+def mock_broker() -> Iterator[str]:
     """Bootstrap address of a mock broker."""
     with subprocess.Popen(
         [sys.executable, "-m", "sandbox.kafka"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
@@ -27,11 +33,40 @@ def broker() -> Iterator[str]:
             process.wait(10)
 
 
-@pytest.fixture(params=["kafka", "memory"])
-def stand(request: pytest.FixtureRequest) -> Stand:
-    if request.param == "kafka":
-        return KafkaStand(request.getfixturevalue("broker"))
-    return MemoryStand()
+@pytest.fixture
+def given_broker() -> str:
+    """Bootstrap address of the real broker."""
+    address = os.environ.get("RESETD_E2E_KAFKA")
+    if not address:
+        pytest.skip("RESETD_E2E_KAFKA is not set")
+    return address
+
+
+async def _on_kafka(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[KafkaStand]:
+    if kind == "mock":
+        yield KafkaStand(request.getfixturevalue("mock_broker"))
+        return
+    stand = KafkaStand(request.getfixturevalue("given_broker"))
+    # Not left to the broker: it may not make topics by itself, and would not drop them.
+    async with own_topic(stand.connection.bootstrap_servers, stand.topic):
+        yield stand
+
+
+@pytest.fixture(params=["mock", GIVEN])
+async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[KafkaStand]:
+    """A stand on each broker."""
+    async for stand in _on_kafka(request, request.param):
+        yield stand
+
+
+@pytest.fixture(params=["mock", "memory", GIVEN])
+async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
+    """A stand on each bus."""
+    if request.param == "memory":
+        yield MemoryStand()
+        return
+    async for stand in _on_kafka(request, request.param):
+        yield stand
 
 
 @pytest.fixture

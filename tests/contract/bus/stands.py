@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
@@ -51,6 +53,32 @@ class KafkaStand:
                 headers=list(message.headers),
                 partition=partition,
             )
+
+
+@asynccontextmanager
+async def own_topic(
+    bootstrap: str, name: str, *, partitions: int = 4, configs: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
+    """A topic on a real broker, deleted in the end."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(configs or {}))])
+        await _led(admin, name, partitions)
+        yield name
+        await admin.delete_topics([name])
+    finally:
+        await admin.close()
+
+
+async def _led(admin: AIOKafkaAdminClient, name: str, partitions: int) -> None:
+    """Until each partition has a leader: the broker answers the creation before that."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            (found,) = await admin.describe_topics([name])
+            if sum(one["leader"] >= 0 for one in found["partitions"]) == partitions:
+                return
+            await asyncio.sleep(0.05)
 
 
 class MemoryStand:

@@ -129,9 +129,22 @@ async def test_a_message_that_is_too_large_is_refused_alone(
     assert [r.value for r in await read(inbox, 2)] == [b"fine", b"fine"]
 
 
-async def test_a_header_name_that_no_client_can_write_is_a_refusal(stand: Stand, outlet: Outlet) -> None:
-    outcomes = await outlet.publish([Message(stand.topic, b"k", b"v", (("\udcff", b"x"),))])
-    assert "UTF-8" in (outcomes[0] or "")
+async def test_a_header_name_that_is_not_utf8_goes_out_as_it_came_in(
+    stand: Stand, inbox: Inbox, outlet: Outlet
+) -> None:
+    headers = (("\udcff\udcfe", b"\x00"), ("plain", None))
+    messages = [Message(stand.topic, b"k", b"%d" % n, headers if n == 1 else ()) for n in range(3)]
+    assert set(await outlet.publish(messages)) == {None}
+    await inbox.start(Stored())
+    records = await read(inbox, 3)
+    assert [(r.value, r.headers) for r in records] == [(b"0", ()), (b"1", headers), (b"2", ())]
+
+
+async def test_a_header_name_that_stands_for_no_bytes_is_a_refusal(stand: Stand, outlet: Outlet) -> None:
+    fine = Message(stand.topic, b"k", b"v", ())
+    outcomes = await outlet.publish([fine, Message(stand.topic, b"k", b"v", (("\ud800", b"x"),)), fine])
+    assert outcomes[0] is outcomes[2] is None
+    assert "header" in (outcomes[1] or "")
 
 
 async def test_acknowledging_what_is_not_assigned_is_no_error(stand: Stand, inbox: Inbox) -> None:
