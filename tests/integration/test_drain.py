@@ -102,7 +102,7 @@ def ended(daemon: DaemonProcess, **environment: str) -> tuple[int, str]:
         ({"RESETD_LEASE_TTL": "soon"}, "RESETD_LEASE_TTL: "),
         ({"RESETD_API_PORT": "http"}, "RESETD_API_PORT: "),
         ({"RESETD_DATABASE_URL": f"mysql://root:{quote(PECULIAR, safe='')}@db/x"}, "RESETD_DATABASE_URL: "),
-        ({"RESETD_CATALOG": "{catalog}"}, "{catalog}:{line}: services.0.steps.refresh.0.timeout"),
+        ({"RESETD_CATALOG": "{catalog}"}, "{catalog}:{line}: services[0].steps.refresh[0].timeout"),
         ({"RESETD_BACKUP_URL": "ftp://store"}, "RESETD_BACKUP_URL: "),
     ],
 )
