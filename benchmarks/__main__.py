@@ -20,6 +20,7 @@ from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.clock import SystemClock
 from daemon.held import Held
 from daemon.identifiers import new_reset_id
+from daemon.metrics import Metrics
 from daemon.ports.store import NewRequest
 from schemas.requests import ResetRequested
 from schemas.resets import Attempt, Channel, Outcome, OutcomeKind, Step, StepState
@@ -72,7 +73,7 @@ async def _held(store: SqlStore, resets: int) -> list[Held]:
         )
         await store.admit(new, now=datetime.now(UTC), limit_waiting=3)
     claimed = await store.claim("bench", ttl=600, limit=resets, excluding=frozenset())
-    return [Held(one, store, SystemClock()) for one in claimed]
+    return [Held(one, store, SystemClock(), Metrics()) for one in claimed]
 
 
 async def _work(held: Held, until: float) -> int:

@@ -152,7 +152,9 @@ class Acts:
 
 
 def _again(step: Step) -> Step:
-    return step.model_copy(update={"state": StepState.PENDING, "not_before": None})
+    return step.model_copy(
+        update={"state": StepState.PENDING, "not_before": None, "attempts_before": step.attempts}
+    )
 
 
 def _by(act: Act) -> str:

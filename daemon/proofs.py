@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 
 from daemon.facts import FactsReader
-from daemon.ports.databases import Databases, Identity
+from daemon.ports.databases import Databases, HeldLock, Identity
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods import Pod, Pods
 from schemas.catalog import Database, Service
@@ -32,7 +32,7 @@ class Proofs:
         self._pods = pods
         self._databases = databases
         self._reached: dict[_Where, tuple[str, Identity]] = {}
-        self._shown: set[_Where] = set()
+        self._shown: dict[_Where, HeldLock] = {}
         # Steps that run side by side show the same thing once.
         self._turns: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -48,12 +48,14 @@ class Proofs:
         for database in service.databases:
             where = (service.name, database.name, pod.container_id)
             async with self._turns[where]:
+                if where in self._shown and not await self._shown[where].held():
+                    # The server was restarted or replaced: whom the tool reaches now is anybody's guess.
+                    del self._shown[where], self._reached[where]
                 if where not in self._reached:
                     self._reached[where] = await self._facts.identify(pod, service, database.name)
                 url, identity = self._reached[where]
                 if identity.key in touched and where not in self._shown:
-                    await self._shake_hands(pod, database, url, identity)
-                    self._shown.add(where)
+                    self._shown[where] = await self._shake_hands(pod, database, url, identity)
                 missing.discard(identity.key)
         if missing:
             raise PermanentError(
@@ -61,13 +63,13 @@ class Proofs:
                 f"{service.name} does not reach {', '.join(sorted(missing))} as the plan for {step.name} says",
             )
 
-    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> None:
-        lock = self._databases.hold_lock(url, environment=pod.environment)
-        number = await self._stack.enter_async_context(lock)
-        argv, stdin = statement(database.handshake, number)
+    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> HeldLock:
+        holding = self._databases.hold_lock(url, environment=pod.environment)
+        lock = await self._stack.enter_async_context(holding)
+        argv, stdin = statement(database.handshake, lock.number)
         result = await self._pods.read(pod, argv, timeout=database.handshake.timeout, stdin=stdin)
         if result.exit_code == 0:
-            return
+            return lock
         said = (result.stdout + result.stderr).decode(errors="replace")
         if NOT_THE_DATABASE in said:
             raise PermanentError(

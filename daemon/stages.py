@@ -239,9 +239,9 @@ def _carried_over(held: Held, planned: PlannedStep, index: int, used: Mapping[st
     number = used.get(planned.name, 0)
     old = held.steps.get(planned.name)
     if old is None:
-        return Step(name=planned.name, index=index, attempts=number)
+        return Step(name=planned.name, index=index, attempts=number, attempts_before=number)
     before = held.planned(planned.name)
     same = before.argv == planned.argv and before.touches == planned.touches
     if same and old.state in (StepState.SUCCEEDED, StepState.SKIPPED):
         return old.model_copy(update={"index": index})
-    return Step(name=planned.name, index=index, attempts=number, outcome=old.outcome)
+    return Step(name=planned.name, index=index, attempts=number, attempts_before=number, outcome=old.outcome)

@@ -122,6 +122,8 @@ class Step(Wire):
     state: StepState = StepState.PENDING
     attempts: int = 0
     """How many attempts were started."""
+    attempts_before: int = 0
+    """How many of them were made before somebody last asked for the step again: they use up no automatic retry."""
     not_before: Time | None = None
     """When the next automatic attempt may start."""
     outcome: Outcome | None = None

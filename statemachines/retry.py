@@ -38,7 +38,8 @@ def decide_retry(
 ) -> Decision:
     """Decide.
 
-    `step.attempts` counts the attempt that `outcome` is of; `jitter` is a random number from 0 to 1; `bound`
+    `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that somebody's resume
+    has forgiven; `jitter` is a random number from 0 to 1; `bound`
     is how many repetitions a `repeat` step can need at most.
 
     A command that was launched is launched again only where its class allows that, and only once it is known
@@ -50,10 +51,11 @@ def decide_retry(
         return _repeat(planned, step, outcome, bound)
     if not _may_run_again(planned, outcome):
         return Decision(StepState.FAILED)
-    allowed = policy.attempts + (_bound(bound) if planned.repeat else 0)
-    if step.attempts >= allowed:
+    tries = step.attempts - step.attempts_before
+    allowed = policy.attempts + (max(_bound(bound) - step.attempts_before, 0) if planned.repeat else 0)
+    if tries >= allowed:
         return Decision(StepState.FAILED, exhausted=True)
-    wait = max(backoff(step.attempts, policy, jitter), outcome.delay or 0.0)
+    wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
     check = planned.idempotent is Idempotency.RERUN_AFTER_CHECK and was_launched(outcome)
     return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait), check_first=check)
 

@@ -22,6 +22,19 @@ class Identity:
     tables: int
 
 
+class HeldLock(Protocol):
+    """An advisory lock of the daemon's own, in the session that took it."""
+
+    @property
+    def number(self) -> int:
+        """New for each lock, random, positive and under 2**31 (`pg_locks.objid` of `pg_advisory_lock(bigint)`)."""
+        ...
+
+    async def held(self) -> bool:
+        """Whether its session lives, and with it the lock: a server that failed over has forgotten both."""
+        ...
+
+
 class Databases(Protocol):
     """Connections that the daemon itself makes, with the URL that the pod shows."""
 
@@ -34,11 +47,8 @@ class Databases(Protocol):
         """
         ...
 
-    def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[int]:
-        """Hold an advisory lock for as long as the block runs; gives its number.
-
-        The number is new, random, positive and under 2**31 (`pg_locks.objid` of `pg_advisory_lock(bigint)`).
-        """
+    def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[HeldLock]:
+        """Hold an advisory lock for as long as the block runs and its session lives."""
         ...
 
 

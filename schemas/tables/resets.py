@@ -86,6 +86,7 @@ class StepRow(Row, table=True):
     position: int
     state: str
     attempts: int
+    attempts_before: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     not_before: datetime | None = None
     outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
 

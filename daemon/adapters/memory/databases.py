@@ -39,6 +39,18 @@ class MemoryDatabase:
         return ResourceKey(f"database/{self.server}/{self.name}")
 
 
+@dataclass(frozen=True)
+class MemoryLock:
+    """Implements `daemon.ports.databases.HeldLock`."""
+
+    number: int
+    database: MemoryDatabase
+
+    async def held(self) -> bool:
+        """See the port."""
+        return self.database.answers and self.number in self.database.locks
+
+
 class MemoryDatabases:
     """Implements `daemon.ports.databases.Databases`."""
 
@@ -71,13 +83,18 @@ class MemoryDatabases:
         )
 
     @asynccontextmanager
-    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[int]:  # noqa: ARG002 - the port's
+    async def hold_lock(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+    ) -> AsyncIterator[MemoryLock]:
         """See the port."""
         database = self.at(url)
         number = secrets.randbelow(2**31 - 1) + 1
         database.locks.add(number)
         try:
-            yield number
+            yield MemoryLock(number, database)
         finally:
             database.locks.discard(number)
 

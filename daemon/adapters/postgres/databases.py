@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import AsyncConnection
@@ -26,6 +27,22 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
 """
+
+
+@dataclass(frozen=True)
+class PostgresLock:
+    """Implements `daemon.ports.databases.HeldLock`."""
+
+    number: int
+    connection: AsyncConnection[TupleRow]
+
+    async def held(self) -> bool:
+        """See the port. Asked of the server: a dead peer's socket looks open for a long time."""
+        try:
+            await self.connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
 
 class PostgresDatabases:
@@ -58,7 +75,7 @@ class PostgresDatabases:
         )
 
     @asynccontextmanager
-    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[int]:
+    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[PostgresLock]:
         """See the port.
 
         The lock is a transaction's, and the transaction stays open: behind a pooler that would keep the backend ours.
@@ -77,7 +94,7 @@ class PostgresDatabases:
         except psycopg.Error as error:
             raise failures.of_connection(where, str(error), error.sqlstate) from _quiet(error, where)
         try:
-            yield number
+            yield PostgresLock(number, connection)
         finally:
             await connection.close()  # which ends the transaction, and with it the lock
 

@@ -139,6 +139,7 @@ def step_row(reset_id: str, step: Step) -> dict[str, Any]:
         "position": step.index,
         "state": step.state.value,
         "attempts": step.attempts,
+        "attempts_before": step.attempts_before,
         "not_before": step.not_before,
         "outcome": plain(step.outcome) if step.outcome else None,
     }
@@ -147,7 +148,10 @@ def step_row(reset_id: str, step: Step) -> dict[str, Any]:
 def step_of(row: RowMapping) -> Step:
     """A step."""
     return Step.model_validate(
-        {name: row[name] for name in ("name", "state", "attempts", "not_before", "outcome")}
+        {
+            name: row[name]
+            for name in ("name", "state", "attempts", "attempts_before", "not_before", "outcome")
+        }
         | {"index": row["position"]}
     )
 

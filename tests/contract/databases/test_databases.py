@@ -31,11 +31,13 @@ async def test_two_databases_of_one_server_have_two_keys(stand: Stand) -> None:
 
 
 async def test_a_held_lock_is_seen_in_its_own_database_only_and_only_while_it_is_held(stand: Stand) -> None:
-    async with stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as number:
-        assert 0 < number < 2**31
-        assert await stand.sees(stand.again, number)
-        assert not await stand.sees(stand.other, number)
-    assert not await stand.sees(stand.core, number)
+    async with stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as lock:
+        assert 0 < lock.number < 2**31
+        assert await lock.held()
+        assert await stand.sees(stand.again, lock.number)
+        assert not await stand.sees(stand.other, lock.number)
+    assert not await stand.sees(stand.core, lock.number)
+    assert not await lock.held()
 
 
 async def test_each_lock_has_a_number_of_its_own(stand: Stand) -> None:
@@ -43,7 +45,7 @@ async def test_each_lock_has_a_number_of_its_own(stand: Stand) -> None:
         stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as one,
         stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as two,
     ):
-        assert one != two
+        assert one.number != two.number
 
 
 async def test_a_server_that_does_not_answer_is_temporary_and_its_error_holds_no_password(

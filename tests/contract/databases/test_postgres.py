@@ -78,3 +78,14 @@ def test_what_is_prismas_is_left_out_and_what_is_libpqs_is_kept() -> None:
 def test_a_url_without_one_host_and_a_database_is_refused(url: str) -> None:
     with pytest.raises(PermanentError):
         address(url, ENVIRONMENT)
+
+
+async def test_a_lock_whose_session_the_server_has_ended_is_held_no_longer(server: Server) -> None:
+    url = server.url("core", "fuse", PASSWORD)
+    async with PostgresDatabases().hold_lock(url, environment=ENVIRONMENT) as lock:
+        async with await psycopg.AsyncConnection.connect(server.superuser_url) as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = %s",
+                (lock.number,),
+            )
+        assert not await lock.held()

@@ -114,6 +114,15 @@ def test_a_lasting_failure_is_not_tried_again() -> None:
     assert decide(Outcome(kind=OutcomeKind.FAILED, exit_code=1)) == (StepState.FAILED, False)
 
 
+def test_a_person_who_asks_for_a_step_again_gives_it_all_of_its_automatic_tries() -> None:
+    again = step(POLICY.attempts + 1).model_copy(update={"attempts_before": POLICY.attempts})
+    made = decide_retry(planned(), again, temporary, POLICY, now=NOW, jitter=1.0)
+    assert made.state is StepState.PENDING
+    assert made.not_before == NOW + timedelta(seconds=POLICY.initial_delay)
+    last = again.model_copy(update={"attempts": 2 * POLICY.attempts})
+    assert decide_retry(planned(), last, temporary, POLICY, now=NOW, jitter=1.0).exhausted
+
+
 def test_the_outside_may_ask_for_more_patience_than_the_policy() -> None:
     outcome = temporary.model_copy(update={"delay": 300.0})
     made = decide_retry(planned(), step(), outcome, POLICY, now=NOW, jitter=1.0)
