@@ -66,9 +66,9 @@ async def test_a_released_lease_is_free_at_once_and_its_former_holder_is_out(sto
 
 
 async def test_a_reset_that_sleeps_is_claimed_when_its_time_comes(store: Store) -> None:
+    late, early = await begun(store, "other-sandbox"), await begun(store, "qa-sandbox")
     soon = datetime.now(UTC) + timedelta(seconds=0.3)
-    for environment, wake_at in (("qa-sandbox", soon), ("other-sandbox", soon + timedelta(hours=1))):
-        found = await begun(store, environment)
+    for found, wake_at in ((late, soon + timedelta(hours=1)), (early, soon)):
         sleeping = found.reset.model_copy(update={"wake_at": wake_at})
         await store.save(Change(reset=sleeping, lease=found.lease, release_lease=True))
     [woken] = await eventually(lambda: store.claim("two", ttl=30, limit=5, excluding=NOBODY))
