@@ -94,7 +94,7 @@ class Performer:
         pod = await self._choose(step, service)
         url, identity = await self._facts.identify(pod, service, database)
         self._same(identity.key, step)
-        # A dump that was cut short by a crash is made again, under the same name.
+        # A dump that was cut short by a crash is made again, in the same attempt.
         attempt = this.attempt or await self._start(this, None)
         backup = await self._ports.backups.dump(
             url, environment=pod.environment, resource=identity.key, attempt=attempt.id

@@ -72,6 +72,8 @@ class Backups(Protocol):
     async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
         """Dump (pg_dump custom format), checksum, rename, read through; a failed one leaves nothing that looks whole.
 
+        Repeated for one attempt, it is another dump: what an earlier one stored is never replaced.
+
         Raises:
             TemporaryError: `database-unreachable`, disk full.
             PermanentError: `backup-failed`, `backup-unproven`.

@@ -112,7 +112,7 @@ class MemoryBackups:
         if database.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} answers, not {resource}")
         content = _written(database)
-        path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.dump"
+        path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
         self.files[path] = content
         digest = hashlib.sha256(content).hexdigest()
         return Backup(resource, path, len(content), digest, datetime.now(UTC), proven=True)

@@ -1,7 +1,10 @@
 """Backups in a directory: a dump under its final name is whole, and its manifest says by what one can tell.
 
-{environment}/{database}/{attempt}.dump        pg_dump's custom format
-{environment}/{database}/{attempt}.dump.json   size, checksum, when, of what, and whether it was read through
+{environment}/{database}/{attempt}.{8 hex digits}.dump        pg_dump's custom format
+{environment}/{database}/{attempt}.{8 hex digits}.dump.json   size, checksum, when, of what, whether it was read through
+
+No dump takes the name of another: a worker that was paused in the middle of an attempt may wake up when the
+database is destroyed already, and must not put what is left over what was saved.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ class DirectoryBackups:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
         programs = programs_for(identity.server_version, self._pg_bin)
         folder = Path(_safe(environment)) / _safe(identity.name)
-        path = folder / f"{_safe(attempt)}.dump"
+        path = folder / f"{_safe(attempt)}.{secrets.token_hex(4)}.dump"
         try:
             partial = await asyncio.to_thread(self._make_room, folder)
             try:

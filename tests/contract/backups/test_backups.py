@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from daemon.ports.databases import Backup
@@ -24,7 +26,7 @@ async def dumped(stand: Stand, attempt: str = ATTEMPT) -> Backup:
 async def test_a_dump_is_proven_and_lies_under_its_environment_database_and_attempt(stand: Stand) -> None:
     backup = await dumped(stand)
     assert backup.proven
-    assert backup.path == "qa-sandbox/core/0199-reset.backup.core.1.dump"
+    assert re.fullmatch(r"qa-sandbox/core/0199-reset\.backup\.core\.1\.[0-9a-f]{8}\.dump", backup.path)
     assert backup.size_bytes > 0
     assert len(backup.sha256) == 64
     assert stand.stored() == {backup.path}
@@ -72,3 +74,14 @@ async def test_two_attempts_are_two_dumps(stand: Stand) -> None:
     assert stand.stored() == {one.path, two.path}
     await stand.backups.prove(one)
     await stand.backups.prove(two)
+
+
+async def test_a_later_dump_of_the_same_attempt_leaves_the_former_one_as_it_was(stand: Stand) -> None:
+    """A worker that was paused and wakes up dumps what was destroyed meanwhile: the good dump has to survive it."""
+    before = await stand.contents()
+    good = await dumped(stand)
+    await stand.change()
+    late = await dumped(stand)
+    assert stand.stored() == {good.path, late.path}
+    await stand.backups.restore(good, stand.url, environment=ENVIRONMENT)
+    assert await stand.contents() == before
