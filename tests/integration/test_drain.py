@@ -35,6 +35,7 @@ from tests.integration.asking import (
 )
 from tests.integration.harness import Harness, running
 from tests.integration.outages import without_database
+from tests.integration.state import postgres_state
 from tests.integration.waiting import wait_for
 
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"
@@ -158,26 +159,11 @@ def set_url(platform: Platform, service: str, url: str) -> None:
     asyncio.run(platform.until_ready([ENVIRONMENT]))
 
 
-@contextlib.contextmanager
-def state_database(platform: Platform) -> Iterator[str]:
-    """The URL of an empty database for the daemon's own state, its password a peculiar one, too."""
-    server = platform.databases.servers["qa"]
-    name = f"state_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        role = sql.Identifier(name)
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(f"state-{PECULIAR}"))
-        )
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
-    password = quote(f"state-{PECULIAR}", safe="")
-    yield f"postgresql://{name}:{password}@127.0.0.1:{server.port}/{name}"
-
-
 def test_no_password_shows_anywhere_whatever_is_printed_refused_or_away(
     platform: Platform, tmp_path: Path
 ) -> None:
     with (
-        state_database(platform) as state,
+        postgres_state(platform, f"state-{PECULIAR}") as state,
         peculiar_password(platform, SEQUENCE) as url,
         running(platform, tmp_path, settings={"RESETD_DATABASE_URL": state}) as harness,
     ):
