@@ -139,7 +139,7 @@ def _build(
         max_age=settings.request_max_age,
     )
     intake = Intake(inbox, store, rules, clock, metrics, limit_waiting=catalog.queue.waiting)
-    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics)
+    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
     context = ApiContext(
         store=store,
         catalog=catalog,

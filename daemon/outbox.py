@@ -1,8 +1,12 @@
-"""Publishes what the state database says was to be published: at least once, in order for each key."""
+"""Publishes what the state database says was to be published: at least once, in order for each key.
+
+Of several processes on one database one publishes at a time, by a lease: two would double every event.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
@@ -19,6 +23,8 @@ AT_ONCE = 200
 """Rows published before they are marked."""
 IDLE = 0.2
 """Seconds between looks at an empty outbox."""
+LEASE = 6.0
+"""Seconds after which another process may publish."""
 LONGEST_PAUSE = 15.0
 """Seconds between tries while the broker is away."""
 
@@ -26,11 +32,13 @@ LONGEST_PAUSE = 15.0
 class Outbox:
     """One for each daemon. A row that the broker refuses for good stays in the table and blocks nothing."""
 
-    def __init__(self, store: Store, outlet: Outlet, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: Store, outlet: Outlet, clock: Clock, metrics: Metrics, *, owner: str) -> None:
         self._store = store
         self._outlet = outlet
         self._clock = clock
         self._metrics = metrics
+        self._owner = owner
+        self._renew_at = clock.now()
         self._trouble: TemporaryError | None = TemporaryError(Reason.NOT_YET, "not connected yet")
 
     async def check(self) -> None:
@@ -70,6 +78,13 @@ class Outbox:
             TemporaryError: the broker or the database does not answer; rows not marked are published again.
         """
         rows = await self._store.unpublished(AT_ONCE)
+        if rows and self._clock.now() >= self._renew_at:
+            now = self._clock.now()
+            if not await self._store.may_publish(self._owner, ttl=LEASE):
+                return 0
+            self._renew_at = now + timedelta(seconds=LEASE / 2)
+            # Those that were read before may have been published by the former holder.
+            rows = await self._store.unpublished(AT_ONCE)
         if not rows:
             return 0
         answers = await self._outlet.publish([row.message for row in rows])

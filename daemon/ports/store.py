@@ -234,7 +234,10 @@ class Store(Protocol):
         ...
 
     async def release_all(self) -> int:
-        """Release every lease at once; the embedded database only, whose file lock proves the former holder dead."""
+        """Release every lease at once, that of the outbox too.
+
+        For the embedded database only, whose file lock proves the former holder dead.
+        """
         ...
 
     async def save(self, change: Change) -> Reset:
@@ -270,6 +273,10 @@ class Store(Protocol):
         ...
 
     # -- outbox ---------------------------------------------------------------------------------------------------
+    async def may_publish(self, owner: str, *, ttl: float) -> bool:
+        """Take or renew the right to publish for `ttl` seconds; whether `owner` has it now. One has it at a time."""
+        ...
+
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         """The oldest rows that are neither published nor refused, in order."""
         ...

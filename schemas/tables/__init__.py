@@ -11,7 +11,7 @@ from schemas.tables.intake import (
     PositionRow,
     SeenEventRow,
 )
-from schemas.tables.publishing import HistoryRow, OutboxRow
+from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
 from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
 from schemas.tables.resources import CounterRow, LockHistoryRow, LockRow, ProtectedRow
 
@@ -32,6 +32,7 @@ __all__ = [
     "PlanRow",
     "PositionRow",
     "ProtectedRow",
+    "PublisherRow",
     "ResetRow",
     "Row",
     "SeenEventRow",

@@ -23,6 +23,16 @@ class HistoryRow(Row, table=True):
     data: dict[str, Any] = Field(sa_type=Json)
 
 
+class PublisherRow(Row, table=True):
+    """Which process publishes the outbox (`name`), until when; one row."""
+
+    __tablename__ = "publishers"
+
+    name: str = Field(primary_key=True)
+    owner: str
+    until: datetime
+
+
 class OutboxRow(Row, table=True):
     """A message to publish, in the order of the ids; `refused` is why the broker will never take it."""
 

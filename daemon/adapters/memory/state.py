@@ -77,6 +77,8 @@ class State:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)
     history: dict[ResetId, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
+    publisher: tuple[str, datetime] | None = None
+    """Who publishes the outbox, until when."""
     outbox: list[Sent] = field(default_factory=list)
     dead_letters: list[tuple[DeadLetter, Sent, datetime]] = field(default_factory=list)
     backups: dict[str, tuple[ResetId, Backup]] = field(default_factory=dict)

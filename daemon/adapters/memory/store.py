@@ -130,7 +130,20 @@ class MemoryStore(MemoryReading):
         held = [entry for entry in self._state.entries.values() if entry.owner is not None]
         for entry in held:
             entry.owner = entry.until = None
+        self._state.publisher = None
         return len(held)
+
+    async def may_publish(self, owner: str, *, ttl: float) -> bool:
+        await asyncio.sleep(0)
+        now = self._clock.now()
+        if (
+            self._state.publisher is not None
+            and self._state.publisher[0] != owner
+            and self._state.publisher[1] > now
+        ):
+            return False
+        self._state.publisher = (owner, now + timedelta(seconds=ttl))
+        return True
 
     async def save(self, change: Change) -> Reset:
         await asyncio.sleep(0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, and_, case, or_, select, union, update
+from sqlalchemy import RowMapping, and_, case, delete, or_, select, union, update
 
 from daemon.adapters.store import reading
-from daemon.adapters.store.rows import ACTS, RESETS
+from daemon.adapters.store.rows import ACTS, PUBLISHERS, RESETS
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.store import Claimed, Lease
 from schemas.wire import ResetId
@@ -87,6 +87,7 @@ async def renew(tx: Tx, leases: Sequence[Lease], *, ttl: float) -> frozenset[Res
 
 
 async def release_all(tx: Tx) -> int:
-    """Every lease at once."""
+    """Every lease at once, that of the outbox too."""
+    await tx.connection.execute(delete(PUBLISHERS))
     releasing = update(RESETS).where(RESETS.c.lease_owner.is_not(None))
     return (await tx.connection.execute(releasing.values(lease_owner=None, lease_until=None))).rowcount

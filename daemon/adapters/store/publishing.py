@@ -9,7 +9,15 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store.rows import ENVIRONMENTS, HISTORY, OUTBOX, history_row, message_of, outbox_row
+from daemon.adapters.store.rows import (
+    ENVIRONMENTS,
+    HISTORY,
+    OUTBOX,
+    PUBLISHERS,
+    history_row,
+    message_of,
+    outbox_row,
+)
 from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.bus import Message
 from daemon.ports.store import OutboxRow
@@ -17,6 +25,8 @@ from schemas.resets import HistoryEntry, Reset
 from statemachines.status_record import committed, status_record
 
 Told = tuple[Reset, HistoryEntry]
+
+_OUTBOX = "outbox"
 
 
 async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
@@ -96,6 +106,18 @@ def _numbered(tx: Tx, told: Sequence[Told], before: Mapping[str, int]) -> list[T
 def _message(tx: Tx, reset: Reset, entry: HistoryEntry) -> Message:
     record = status_record(reset, entry)
     return Message(tx.topics.status, record.key, record.value, record.headers)
+
+
+async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
+    """Take or renew the right to publish; whether it is this owner's now."""
+    dialect = postgresql if tx.postgres else sqlite
+    taking = dialect.insert(PUBLISHERS).values(name=_OUTBOX, owner=owner, until=tx.clock(plus=ttl))
+    taking = taking.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"owner": taking.excluded.owner, "until": taking.excluded.until},
+        where=(PUBLISHERS.c.owner == owner) | (PUBLISHERS.c.until <= tx.clock()),
+    )
+    return (await tx.connection.execute(taking.returning(PUBLISHERS.c.owner))).first() is not None
 
 
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:

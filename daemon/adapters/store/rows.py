@@ -33,6 +33,7 @@ from schemas.tables import (
     PlanRow,
     PositionRow,
     ProtectedRow,
+    PublisherRow,
     ResetRow,
     SeenEventRow,
     StepRow,
@@ -56,6 +57,7 @@ PENDING_ACTS = table_of(PendingActRow)
 DEAD_LETTERS = table_of(DeadLetterRow)
 HISTORY = table_of(HistoryRow)
 OUTBOX = table_of(OutboxRow)
+PUBLISHERS = table_of(PublisherRow)
 COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)

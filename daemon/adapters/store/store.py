@@ -118,6 +118,9 @@ class SqlStore:
         return await self._read(reading.protected)
 
     # -- outbox ---------------------------------------------------------------------------------------------------
+    async def may_publish(self, owner: str, *, ttl: float) -> bool:
+        return await self._write(lambda tx: publishing.may_publish(tx, owner, ttl=ttl))
+
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         return await self._read(lambda tx: publishing.unpublished(tx, limit))
 

@@ -16,7 +16,18 @@ from daemon.ports.bus import Message
 from daemon.ports.store import Store
 from schemas.resets import ResetState
 from schemas.status import Status
-from tests.contract.store.making import NOW, act, admitted, asked, begun, dead, different, moved, taken
+from tests.contract.store.making import (
+    NOW,
+    act,
+    admitted,
+    asked,
+    begun,
+    dead,
+    different,
+    eventually,
+    moved,
+    taken,
+)
 
 
 async def test_status_events_are_cloud_events_that_follow_each_other(store: Store) -> None:
@@ -61,6 +72,15 @@ async def test_the_outbox_is_in_the_order_of_the_commits_and_given_by_pieces(sto
     subjects = [json.loads(row.message.value or b"")["resetId"] for row in rows]
     assert subjects == [each.reset.id for each in found] + [each.reset.id for each in reversed(found)]
     assert await store.unpublished(2) == rows[:2]
+
+
+async def test_one_process_publishes_at_a_time_until_its_time_is_over(store: Store) -> None:
+    assert await store.may_publish("one", ttl=30)
+    assert await store.may_publish("one", ttl=0.2)
+    assert await eventually(lambda: store.may_publish("two", ttl=30))
+    assert not await store.may_publish("one", ttl=30)
+    await store.release_all()
+    assert await store.may_publish("one", ttl=30)
 
 
 async def test_a_dead_letter_is_published_byte_for_byte_and_shown(store: Store) -> None:
