@@ -16,6 +16,7 @@ from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
 from statemachines.acts import judge
 from statemachines.lifecycle import Trigger
+from statemachines.resuming import to_repeat
 
 log = structlog.get_logger()
 
@@ -82,17 +83,7 @@ class Acts:
 
     async def _resume(self, held: Held, act: Act) -> None:
         replan = act.replan or held.plan is None
-        again = [step for step in held.steps.values() if step.state is StepState.FAILED]
-        if act.step is not None:
-            start = held.steps[act.step].index
-            # Backups stay: they are of the database as it was before anything was destroyed.
-            again += [
-                step
-                for step in held.steps.values()
-                if step.index >= start
-                and step.state in (StepState.SUCCEEDED, StepState.SKIPPED)
-                and not step.name.startswith("backup.")
-            ]
+        again = [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
         await held.commit(
             acts_seen=act.id,
             trigger=Trigger.REPLAN if replan else Trigger.RESUME,
@@ -127,17 +118,25 @@ class Acts:
             update={"state": StepState.SUCCEEDED if succeeded else StepState.FAILED, "outcome": outcome}
         )
         attempt = self._closed(held, step, outcome)
+        rest = [one for one in held.steps.values() if one.name != step.name]
+        attempts = [attempt] if attempt else []
+        if any(one.state is StepState.UNKNOWN for one in rest):
+            # Locks are let go and steps tried again only once nothing is in doubt any more.
+            await held.commit(acts_seen=act.id, steps=[step], attempts=attempts, step_event=(step, attempt))
+            return
+        failed = next((one for one in (step, *rest) if one.state is StepState.FAILED), None)
+        told = failed.outcome if failed is not None else None
         await held.commit(
             acts_seen=act.id,
             steps=[step],
-            attempts=[attempt] if attempt else [],
+            attempts=attempts,
             step_event=(step, attempt),
-            trigger=Trigger.RESUME if succeeded else Trigger.FAIL,
-            cause=outcome.cause,
-            detail=None if succeeded else outcome.detail,
-            hint=None if succeeded else "`resetd resume ID` runs the step again.",
-            stopped_in=None if succeeded else held.reset.stopped_in,
-            stopped_at=None if succeeded else step.name,
+            trigger=Trigger.RESUME if failed is None else Trigger.FAIL,
+            cause=told.cause if told else None,
+            detail=told.detail if told else None,
+            hint=None if failed is None else "`resetd resume ID` runs the step again.",
+            stopped_in=None if failed is None else held.reset.stopped_in,
+            stopped_at=None if failed is None else failed.name,
             waiting_for=None,
         )
 

@@ -5,7 +5,6 @@ A stage either moves the reset on, or answers a `Pause`: what it waits for, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,13 +14,14 @@ from daemon.ports.clock import Clock
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.store import Store
-from schemas.plan import Plan, PlannedStep
+from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
-from schemas.resets import Channel, Step, StepState, Waiting
-from statemachines.acts import consenting
+from schemas.resets import Channel, StepState, Waiting
+from statemachines.acts import consenting, lacks_consent
 from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
+from statemachines.resuming import carried_over
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Stages:
         """From `awaiting-approval` on once enough people agreed to this very plan, or nobody did in time."""
         reset = held.reset
         given = consenting(reset)
-        if len(given) >= reset.approvals_required:
+        if not lacks_consent(reset):
             await held.commit(trigger=Trigger.APPROVED, waiting_for=None)
             return None
         expires = reset.approval_expires_at
@@ -109,6 +109,11 @@ class Stages:
             return Pause(waiting, (not_before - now).total_seconds())
         if held.plan is None:
             raise RuntimeError("a queued reset has a plan")
+        if lacks_consent(reset):
+            # Resumed from a stop in which nobody had agreed to this plan yet.
+            expires = now + self._limits.approval_ttl
+            await held.commit(trigger=Trigger.NEEDS_APPROVAL, approval_expires_at=expires, waiting_for=None)
+            return None
         if not _in_progress(held):
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
@@ -138,13 +143,13 @@ class Stages:
         try:
             answer, protected = await self._planning.with_protected(reset.request, reset.channel)
         except TemporaryError as error:
-            return self._unsettled(error.detail)
+            return await self._unread(held, error.reason, error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Plan) and answer.hash == agreed.hash:
             await held.commit(trigger=Trigger.LOCKED, waiting_for=None)
             return None
         if isinstance(answer, Refusal) and answer.temporary:
-            return self._unsettled(answer.detail)
+            return await self._unread(held, answer.reason, answer.detail)
         if isinstance(answer, Refusal) or _in_progress(held):
             detail = answer.detail if isinstance(answer, Refusal) else "the facts under the plan changed"
             reason = answer.reason if isinstance(answer, Refusal) else Reason.PLAN_CHANGED
@@ -157,7 +162,10 @@ class Stages:
     async def _adopt(self, held: Held, plan: Plan, *, replanned: bool = False) -> None:
         """Take a plan; the locks of another plan are let go, and consent to another plan is void."""
         used = await self._numbers_used(held)
-        steps = [_carried_over(held, planned, index, used) for index, planned in enumerate(plan.steps)]
+        steps = [
+            carried_over(held.plan, held.steps, plan, index, used.get(planned.name, 0))
+            for index, planned in enumerate(plan.steps)
+        ]
         trigger = Trigger.REPLANNED if replanned else Trigger.PLANNED
         expires = None
         if held.reset.request.dry_run:
@@ -186,8 +194,8 @@ class Stages:
         return used
 
     async def _refuse(self, held: Held, refusal: Refusal) -> None:
-        """A rule's refusal is final; where only the world stands in the way, the reset can be resumed."""
-        if not refusal.by_rule:
+        """A rule's refusal is final, unless something was done already or only the world stands in the way."""
+        if not refusal.by_rule or _in_progress(held):
             await self._fail(held, refusal.reason, refusal.detail, None)
             return
         await held.commit(
@@ -207,6 +215,14 @@ class Stages:
             stopped_in=held.reset.state,
             waiting_for=None,
         )
+
+    async def _unread(self, held: Held, reason: Reason, detail: str) -> Pause | None:
+        """Facts that can't be read now: waited for, but not for ever by one that holds its locks."""
+        now = self._clock.now()
+        if now - waiting_since(held, "facts", now) < self._patience(held):
+            return self._unsettled(detail)
+        await self._fail(held, reason, detail, None)
+        return None
 
     def _unsettled(self, detail: str) -> Pause:
         return Pause(Waiting(reason="facts", detail=detail), 2.0)
@@ -232,16 +248,3 @@ def waiting_since(held: Held, reason: str, now: datetime) -> datetime:
 def _in_progress(held: Held) -> bool:
     """Whether some step was done already: this is a resumed reset."""
     return any(step.state is not StepState.PENDING for step in held.steps.values())
-
-
-def _carried_over(held: Held, planned: PlannedStep, index: int, used: Mapping[str, int]) -> Step:
-    """A step of a new plan, with what was done of the very same step under the old one."""
-    number = used.get(planned.name, 0)
-    old = held.steps.get(planned.name)
-    if old is None:
-        return Step(name=planned.name, index=index, attempts=number, attempts_before=number)
-    before = held.planned(planned.name)
-    same = before.argv == planned.argv and before.touches == planned.touches
-    if same and old.state in (StepState.SUCCEEDED, StepState.SKIPPED):
-        return old.model_copy(update={"index": index})
-    return Step(name=planned.name, index=index, attempts=number, attempts_before=number, outcome=old.outcome)

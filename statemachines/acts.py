@@ -62,6 +62,11 @@ def consenting(reset: Reset) -> tuple[str, ...]:
     return tuple(people.values())
 
 
+def lacks_consent(reset: Reset) -> bool:
+    """Whether fewer people agreed to the present plan than it needs."""
+    return len(consenting(reset)) < reset.approvals_required
+
+
 def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
     if reset.state is not ResetState.AWAITING_APPROVAL or plan is None:
         return _wrong_state(act, reset)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from schemas.plan import Plan
 from schemas.resets import HistoryEntry, Reset
+from statemachines.acts import lacks_consent
+from statemachines.lifecycle import WORKING
 
 HOLDERS = (
     "state",
@@ -33,8 +35,8 @@ def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry
     """Refuse a commit whose parts contradict each other.
 
     Raises:
-        ValueError: the history does not end at the reset's sequence in steps of one, is another reset's, or the plan
-            is not the one that the reset names.
+        ValueError: the history does not end at the reset's sequence in steps of one, is another reset's, the plan
+            is not the one that the reset names, or it would work without the consent that it needs.
     """
     first = reset.sequence - len(history) + 1
     if [entry.sequence for entry in history] != list(range(first, reset.sequence + 1)):
@@ -43,3 +45,7 @@ def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry
         raise ValueError(f"history of another reset than {reset.id}")
     if plan is not None and plan.hash != reset.plan_hash:
         raise ValueError(f"reset {reset.id} names another plan than the one that is stored with it")
+    if reset.state in WORKING and lacks_consent(reset):
+        raise ValueError(
+            f"reset {reset.id} would be {reset.state.value} without consent to {reset.plan_hash}"
+        )

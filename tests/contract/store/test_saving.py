@@ -14,6 +14,7 @@ from daemon.ports.store import Change, Store
 from schemas.reasons import Reason
 from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
 from schemas.wire import ResourceKey, StepName
+from statemachines.lifecycle import WORKING
 from statemachines.status import tell
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, claimed, moved, planned
@@ -67,6 +68,22 @@ async def test_every_field_of_the_holder_comes_back_as_it_was_saved(store: Store
     saved = await store.save(Change(reset=reset, lease=found.lease))
     assert saved == reset.model_copy(update={"version": 1})
     assert await store.find(reset.id) == saved
+
+
+@pytest.mark.parametrize("state", WORKING)
+async def test_nothing_works_without_the_consent_that_its_plan_needs(store: Store, state: ResetState) -> None:
+    found = await begun(store)
+    needing = {"state": state, "plan_hash": "sha256:x", "approvals_required": 2}
+    for given in (
+        (),
+        (("olga", "sha256:x"),),
+        (("olga", "sha256:x"), ("ann", "sha256:x"), ("ben", "sha256:y")),
+    ):
+        approvals = tuple(Approval(actor=actor, plan_hash=plan, at=NOW) for actor, plan in given)
+        reset = found.reset.model_copy(update={**needing, "approvals": approvals})
+        with pytest.raises(ValueError, match="without consent"):
+            await store.save(Change(reset=reset, lease=found.lease))
+    assert (await store.find(found.reset.id)) == found.reset
 
 
 async def test_a_stale_version_changes_nothing(store: Store) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,10 @@ def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Superviso
                 variables[database.variables[0]] = url
             added = pods.add(environment, service.name, stand.run, variables)
             stand.services[environment, service.name] = added
-    stages = Stages(planning, deployments, store, clock, StageLimits())
+    limits = StageLimits(facts=timedelta(seconds=3))
+    stages = Stages(planning, deployments, store, clock, limits)
     driver = Driver(store, ports, facts, stages, loaded.catalog, clock, metrics)
-    limits = Limits(concurrent=4, lease_ttl=6.0)
-    return stand, Supervisor(store, driver, clock, metrics, owner="test", limits=limits)
+    supervisor = Supervisor(
+        store, driver, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
+    )
+    return stand, supervisor

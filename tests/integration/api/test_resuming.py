@@ -1,0 +1,159 @@
+"""What a resumed reset may go on with: its consent, its backups, what it did under another image."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
+from tests.integration.api.stand import Stand
+
+PRODUCTION = "los-demo-production"
+SYSTEM = "seed.los-core-api.system"
+
+
+async def act(stand: Stand, reset: dict[str, Any], kind: str, person: str = "oli", **body: object) -> None:
+    """Do that, which has to be accepted, and wait until its holder has read it."""
+    async with stand.client(person) as client:
+        answer = await client.post(f"/resets/{reset['id']}/{kind}", json={"reason": "tests", **body})
+    assert answer.status_code == 202, answer.text
+    number = answer.json()["act"]
+    async with asyncio.timeout(20):
+        while True:
+            found = await stand.context.store.find(reset["id"])
+            assert found is not None
+            if found.acts_seen >= number:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def approved(stand: Stand, reset: dict[str, Any]) -> dict[str, Any]:
+    waiting = await stand.until(reset, "awaiting-approval")
+    body = {"planHash": waiting["planHash"], "confirm": waiting["environment"]}
+    await act(stand, reset, "approve", "ben", **body)
+    return waiting
+
+
+async def failed_after_consent(stand: Stand) -> dict[str, Any]:
+    """A wipe of a production that was approved, destroyed something, and failed at a seed."""
+    stand.failing["seed:system"] = b"Error: the roles are broken\n"
+    services = ["data-builder-api", "los-core-api", "los-integrations"]
+    reset = await stand.asked("pat", environment=PRODUCTION, mode="wipe", services=services)
+    await approved(stand, reset)
+    assert (await stand.until(reset, "failed", "done"))["stoppedAt"] == SYSTEM
+    stand.failing.clear()
+    return reset
+
+
+class TestConsent:
+    async def test_a_new_plan_that_nobody_approved_is_not_reached_by_cancelling_and_resuming(
+        self, stand: Stand
+    ) -> None:
+        reset = await failed_after_consent(stand)
+        stand.services[PRODUCTION, "los-core-api"].image_digest = "sha256:another"
+        before = list(stand.pods.launched)
+        await act(stand, reset, "resume", replan=True)
+        await stand.until(reset, "awaiting-approval")
+        await act(stand, reset, "cancel")
+        await stand.until(reset, "cancelled")
+        await act(stand, reset, "resume")
+        again = await stand.until(reset, "awaiting-approval", "done", "failed")
+        assert again["state"] == "awaiting-approval"
+        assert again["approvals"]["given"] == []
+        assert again["approvals"]["expiresAt"] is not None
+        assert stand.pods.launched == before
+        await approved(stand, reset)
+        assert (await stand.until(reset, "done", "failed"))["state"] == "done"
+
+    async def test_a_plan_that_was_approved_needs_nobody_again_when_it_is_resumed(self, stand: Stand) -> None:
+        reset = await failed_after_consent(stand)
+        await act(stand, reset, "resume")
+        assert (await stand.until(reset, "done", "failed", "awaiting-approval"))["state"] == "done"
+
+
+class TestBackups:
+    async def test_a_database_that_nothing_touched_yet_is_backed_up_again(self, stand: Stand) -> None:
+        stand.failing["db:deploy"] = b"Error: P3018\n"
+        reset = await stand.asked()
+        failed = await stand.until(reset, "failed", "done")
+        assert failed["stoppedAt"] == "migrate.core.deploy"
+        stand.failing.clear()
+        await act(stand, reset, "resume")
+        done = await stand.until(reset, "done", "failed")
+        made = {
+            step["name"]: step["attempts"] for step in done["steps"] if step["name"].startswith("backup.")
+        }
+        touched = {"backup.qa-sandbox-core", "backup.qa-sandbox-data-builder"}
+        assert {name for name, attempts in made.items() if attempts == 1} >= touched
+        untouched = {name for name in made if "handshake" not in name} - touched
+        assert len(untouched) == 4
+        assert {made[name] for name in untouched} == {2}
+
+
+class TestReplan:
+    async def test_what_another_image_did_is_done_again_by_the_new_one_unless_its_class_forbids_that(
+        self, stand: Stand
+    ) -> None:
+        stand.failing["populate-core-entities"] = b"Error: broken\n"
+        reset = await stand.asked(options=["populate-core-entities"])
+        assert (await stand.until(reset, "failed", "done"))["state"] == "failed"
+        stand.failing.clear()
+        before = len(stand.pods.launched)
+        stand.services["qa-sandbox", "los-integrations"].image_digest = "sha256:another"
+        await act(stand, reset, "resume", replan=True)
+        assert (await stand.until(reset, "done", "failed"))["state"] == "done"
+        again = {attempt.split("/")[1] for attempt, _ in stand.pods.launched[before:]}
+        assert "seed.los-integrations.deploy" in again
+        assert "seed.los-integrations.reset" not in again  # of class `never`
+        assert SYSTEM not in again
+
+    async def test_a_refusal_by_a_rule_is_not_the_end_of_a_reset_that_has_destroyed_something(
+        self, stand: Stand
+    ) -> None:
+        stand.failing["seed:system"] = b"Error: the roles are broken\n"
+        reset = await stand.asked(mode="wipe")
+        await stand.until(reset, "failed")
+        stand.failing.clear()
+        # Who shares what can't be told any more.
+        stand.services[PRODUCTION, "ui-builder-api"].replicas = 0
+        await act(stand, reset, "resume", replan=True)
+        refused = await stand.until(reset, "rejected", "failed", "done")
+        assert (refused["state"], refused["cause"]) == ("failed", "sharing-unknown")
+
+
+class TestSeveralUnknownOutcomes:
+    async def test_each_has_to_be_resolved_before_locks_are_let_go_or_anything_runs_again(
+        self, stand: Stand
+    ) -> None:
+        stand.held["prisma migrate status"] = asyncio.Event()
+        services = ["sequence-builder-api", "ui-builder-api"]
+        reset = await stand.asked(services=services)
+        checks = [f"verify.{service}" for service in services]
+        await stand.until(reset, "verifying")
+        async with asyncio.timeout(20):
+            while sum("/verify." in one for one, _ in stand.pods.launched) < len(checks):  # noqa: ASYNC110 - pods tell nobody
+                await asyncio.sleep(0.02)
+        for service in services:
+            await stand.pods.remove(stand.services["qa-sandbox", service])
+        await stand.until(reset, "needs-operator")
+        await act(stand, reset, "resolve", step=checks[0], outcome="failed")
+        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "needs-operator"
+        assert await stand.context.store.locks() != ()
+        await act(stand, reset, "resolve", step=checks[1], outcome="failed")
+        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "failed"
+        assert await stand.context.store.locks() == ()
+
+
+class TestFacts:
+    async def test_a_reset_that_holds_its_locks_does_not_wait_for_ever_for_facts(self, stand: Stand) -> None:
+        stand.failing["seed:system"] = b"Error\n"
+        reset = await stand.asked()
+        await stand.until(reset, "failed")
+        stand.failing.clear()
+        for _ in range(200):
+            stand.pods.fail("environments", TemporaryError(Reason.KUBERNETES_UNREACHABLE, "away"))
+        await act(stand, reset, "resume")
+        failed = await stand.until(reset, "failed", "done")
+        assert (failed["state"], failed["cause"]) == ("failed", "kubernetes-unreachable")
+        assert await stand.context.store.locks() == ()
