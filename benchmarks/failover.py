@@ -33,7 +33,7 @@ _DEFAULTS = ("RESETD_KAFKA_SESSION_TIMEOUT", "RESETD_LEASE_TTL")
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str) -> T:
+def until(look: Callable[[], T | None], what: str) -> T:
     """What `look` answers once that is true; RuntimeError where it is not in time."""
     end = time.monotonic() + _WITHIN
     while time.monotonic() < end:
