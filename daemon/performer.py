@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from daemon.checks import has_to_run, left_to_undo
 from daemon.commands import SHOWN_LINES, Commands
 from daemon.endings import Endings
 from daemon.facts import FactsReader
@@ -23,10 +24,7 @@ from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import ResourceKey, ServiceName
 from statemachines.failures import classify
-from statemachines.retry import was_launched
-
-CHECK_TIMEOUT = 60.0
-"""Seconds for a check that changes nothing; `npx` alone takes 2.3 s on a small machine."""
+from statemachines.retry import may_be_half_done, remembering
 
 
 @dataclass
@@ -74,7 +72,8 @@ class Performer:
             outcome = await self._how(step)(this)
         except PortError as error:
             outcome = failure(error)
-        return this, self._without_secrets(outcome)
+        before = self._held.steps[step.name].outcome
+        return this, remembering(before, self._without_secrets(outcome))
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of an open attempt is left."""
@@ -212,17 +211,14 @@ class Performer:
         """Whether the command has to run (again). For one that repeats, how often it may is read here, too.
 
         Raises:
-            PortError: its check could not be run.
+            PortError: that can't be told.
         """
         step, last = this.step, self._held.steps[this.step.name]
-        if step.repeat is not None:
-            result = await self._ports.pods.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
-            this.bound = last.attempts + result.stdout.count(b"[X]")
-        launched_before = last.outcome is not None and was_launched(last.outcome)
-        ended_badly = last.outcome is not None and last.outcome.kind is not OutcomeKind.SUCCEEDED
-        if step.idempotent is Idempotency.RERUN_AFTER_CHECK and launched_before and ended_badly:
-            result = await self._ports.pods.read(pod, step.check, timeout=CHECK_TIMEOUT)
-            return result.exit_code == 0
+        left = await left_to_undo(self._ports.pods, pod, step)
+        if left is not None:
+            this.bound = last.attempts + left
+        if step.idempotent is Idempotency.RERUN_AFTER_CHECK and may_be_half_done(last.outcome):
+            return await has_to_run(self._ports.pods, pod, step)
         return True
 
     async def _judged(self, this: Try, outcome: Outcome) -> Outcome:

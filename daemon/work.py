@@ -147,6 +147,9 @@ class Work:
             step = step.model_copy(
                 update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
             )
+            if step.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED:
+                # A repetition that succeeded is progress: what failed before it is forgiven.
+                step = step.model_copy(update={"attempts_before": attempt.number})
             await held.finished(step, attempt, this.backups)
             if step.state is StepState.SUCCEEDED:
                 return

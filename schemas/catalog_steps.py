@@ -88,7 +88,10 @@ class RepeatUntil(Wire):
 
     until: Annotated[str, StringConstraints(min_length=1)]
     bound: Argv
-    """argv whose `[X]` lines, counted at launch, are the most repetitions there can be."""
+    """argv whose `[X]` lines, counted at launch, are the most repetitions there can be.
+
+    An exit code other than 0 is no answer.
+    """
 
 
 class StepEntry(Wire):
@@ -108,7 +111,11 @@ class StepEntry(Wire):
     """Seconds."""
     idempotent: Idempotency
     check: tuple[str, ...] = ()
-    """For `rerun-after-check`: exits 0 when the command has to be run again."""
+    """For `rerun-after-check`: exits 0 when the command has to be run again, 99 when nothing is left to do.
+
+    Any other exit code is no answer: the step is tried again later, and nothing is launched. A pipe hides that its
+    first program failed.
+    """
     scope: Scope = Scope.DATABASE
     run_in: RunIn = RunIn.SERVICE
     destructive: bool | None = None

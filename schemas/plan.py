@@ -29,6 +29,11 @@ class StepKind(StrEnum):
     RESET_REPOSITORY = "reset-repository"
 
 
+NOTHING_LEFT = 99
+"""The exit code of a `check` that says that nothing is left to do. No shell, node or tool at hand ends with it by
+itself, so that a check that broke is not taken for one that answered."""
+
+
 class Idempotency(StrEnum):
     """What a second launch of the same command would do."""
 
@@ -90,7 +95,7 @@ class PlannedStep(Wire):
     """Seconds."""
     idempotent: Idempotency = Idempotency.SAFE
     check: tuple[str, ...] = ()
-    """For `rerun-after-check`: exits 0 when the command has to be run again."""
+    """For `rerun-after-check`: exits 0 when the command has to be run again, `NOTHING_LEFT` when it must not be."""
     scope: Scope = Scope.DATABASE
     run_in: RunIn = RunIn.SERVICE
     destructive: bool = False

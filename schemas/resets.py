@@ -123,7 +123,8 @@ class Step(Wire):
     attempts: int = 0
     """How many attempts were started."""
     attempts_before: int = 0
-    """How many of them were made before somebody last asked for the step again: they use up no automatic retry."""
+    """How many of them use up no automatic retry: of before somebody last asked for the step again, or before the last
+    repetition of it that succeeded."""
     not_before: Time | None = None
     """When the next automatic attempt may start."""
     outcome: Outcome | None = None

@@ -12,6 +12,9 @@ from schemas.resets import Outcome, OutcomeKind, Step, StepState
 MOST_REPETITIONS = 1000
 """Of a `repeat` step whose bound was not read."""
 
+_HALF_DONE = "halfDone"
+"""The fact of an attempt that launched nothing, after one that did and failed."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -38,9 +41,9 @@ def decide_retry(
 ) -> Decision:
     """Decide.
 
-    `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that somebody's resume
-    has forgiven; `jitter` is a random number from 0 to 1; `bound`
-    is how many repetitions a `repeat` step can need at most.
+    `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that use up no automatic
+    retry: of before somebody's resume, or before a repetition that succeeded; `jitter` is a random number from 0
+    to 1; `bound` is how many repetitions a `repeat` step can need at most.
 
     A command that was launched is launched again only where its class allows that, and only once it is known
     to be dead: never after `unknown`.
@@ -52,8 +55,7 @@ def decide_retry(
     if not _may_run_again(planned, outcome):
         return Decision(StepState.FAILED)
     tries = step.attempts - step.attempts_before
-    allowed = policy.attempts + (max(_bound(bound) - step.attempts_before, 0) if planned.repeat else 0)
-    if tries >= allowed:
+    if tries >= policy.attempts:
         return Decision(StepState.FAILED, exhausted=True)
     wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
     check = planned.idempotent is Idempotency.RERUN_AFTER_CHECK and was_launched(outcome)
@@ -70,6 +72,23 @@ def backoff(attempts: int, policy: Retry, jitter: float) -> float:
 def was_launched(outcome: Outcome) -> bool:
     """Whether the command may have done anything: the performer says so where it never started."""
     return outcome.facts.get("launched") is not False
+
+
+def may_be_half_done(last: Outcome | None) -> bool:
+    """Whether a launch that did not succeed was not followed by one that did: what a `check` is for.
+
+    `last` is the step's last outcome, as `remembering` left it.
+    """
+    if last is None or last.kind is OutcomeKind.SUCCEEDED:
+        return False
+    return was_launched(last) or last.facts.get(_HALF_DONE) is True
+
+
+def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
+    """The outcome of an attempt, which does not make forgotten what an attempt before it may have left half done."""
+    if was_launched(outcome) or not may_be_half_done(before):
+        return outcome
+    return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
 
 
 def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> Decision:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from daemon.catalog_file import load_catalog
 from sandbox.controls import Control, put
+from schemas.plan import NOTHING_LEFT
+from schemas.requests import Mode
 
 if TYPE_CHECKING:
     from tests.contract.services.conftest import Pods
@@ -32,6 +35,24 @@ def test_show_exits_0_although_migrations_are_pending(pods: Pods) -> None:
     assert pod.ok(_SHOW).splitlines() == [f"[ ] {name}" for name in names]
     pod.ok("npm run db:run-migrations && npm run db:revert-migration")
     assert pod.ok(_SHOW).splitlines() == [f"[X] 1 {names[0]}", f"[X] 2 {names[1]}", f"[ ] {names[2]}"]
+
+
+def test_the_shipped_check_of_the_revert_takes_no_failure_for_an_answer(pods: Pods) -> None:
+    pod = pods.container("workflow-api")
+    service = load_catalog().catalog.service("workflow-api")
+    assert service is not None
+    shell, option, check = service.steps[Mode.WIPE][0].check
+    assert (shell, option) == ("sh", "-c")
+    assert pod.sh(check)[0] == NOTHING_LEFT
+    pod.ok("npm run db:run-migrations")
+    assert pod.sh(check)[0] == 0
+    unreachable = {"DATABASE_URL": "postgresql://fuse:s3cret@127.0.0.1:1/x"}
+    assert pod.sh(check, **unreachable)[0] not in {0, NOTHING_LEFT}
+    silent = pod.directory / "bin" / "npx"
+    silent.unlink()
+    silent.write_text("#!/bin/sh\n")
+    silent.chmod(0o755)
+    assert pod.sh(check)[0] not in {0, NOTHING_LEFT}
 
 
 def test_a_refused_migration_rolls_all_pending_ones_back(pods: Pods) -> None:

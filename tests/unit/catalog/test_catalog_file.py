@@ -104,7 +104,7 @@ def test_comments_do_not_change_the_id_and_commands_do() -> None:
         ("- pattern: \\bP3009\\b", "- pattern: '(P3009'", "no regular expression"),
         ("failOn: '^\\s*\\[ \\]'", "failOn: '['", "no regular expression"),
         ('pattern: "{client}-workflows"', 'pattern: "{customer}-workflows"', "{client} and {kind}"),
-        ("          check: [sh", "          failures: []\n          when: [] #", "rerun-after-check"),
+        ("idempotent: rerun-after-check", "idempotent: safe", "rerun-after-check"),
     ],
 )
 def test_what_contradicts_itself_is_refused(old: str, new: str, message: str) -> None:

@@ -1,0 +1,174 @@
+"""The engine over ports in memory: one environment with one service, whose programs the test gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import yaml
+from uuid_utils import uuid7
+
+from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from daemon.adapters.memory.deployments import MemoryDeployments
+from daemon.adapters.memory.logs import MemoryLogs
+from daemon.adapters.memory.pods import MemoryPods
+from daemon.adapters.memory.processes import Process
+from daemon.adapters.memory.repositories import MemoryRepositories
+from daemon.adapters.memory.store import MemoryStore
+from daemon.catalog_file import LoadedCatalog, parse_catalog
+from daemon.driver import Driver
+from daemon.facts import FactsReader
+from daemon.metrics import Metrics
+from daemon.performer import Ports
+from daemon.planning import Planning
+from daemon.ports.store import NewRequest
+from daemon.stages import Limits, Stages
+from schemas.requests import Mode, ResetRequested
+from schemas.resets import Act, ActKind, Attempt, Channel, Reset, Step
+from schemas.wire import ResetId, StepName
+from statemachines.lifecycle import AT_REST
+from statemachines.requests import content_hash
+
+from .loop import LoopClock
+
+ENVIRONMENT = "qa-sandbox"
+SERVICE = "app"
+STEP = StepName("seed.app.work")
+_URL = "postgresql://app:secret@db/app"
+_UNREACHABLE = {"pattern": "P1001", "reason": "database-unreachable", "temporary": True, "hint": "Wait"}
+_METRICS = Metrics()
+_LEASE = 86_400.0
+
+Program = Callable[[Process], Awaitable[int]]
+
+
+def catalog(*, verify: dict[str, Any] | None = None, **step: Any) -> LoadedCatalog:  # noqa: ANN401 - YAML
+    """A catalog whose only step, in each mode, is `work`; `verify` is the only check."""
+    work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
+    service = {
+        "name": SERVICE,
+        "failures": ["known"],
+        "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}}],
+        "steps": {mode.value: [work] for mode in Mode},
+        "verify": [verify] if verify else [],
+    }
+    document = {
+        "name": "engine",
+        "kinds": {"sandbox": {}},
+        "order": [SERVICE],
+        "services": [service],
+        "failures": {"known": [_UNREACHABLE]},
+        "retry": {"attempts": 3, "initialDelay": 1, "maximumDelay": 1},
+    }
+    return parse_catalog(yaml.safe_dump(document), "engine.yaml")
+
+
+class Engine:
+    """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
+
+    A program that is not there succeeds at once and prints nothing.
+    """
+
+    def __init__(self, loaded: LoadedCatalog, **programs: Program) -> None:
+        self.clock = LoopClock()
+        self.store = MemoryStore(self.clock)
+        self.pods = MemoryPods()
+        self.programs = programs
+        self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
+        self.databases = MemoryDatabases()
+        self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self.logs = MemoryLogs()
+        repositories = MemoryRepositories()
+        ports = Ports(
+            pods=self.pods,
+            databases=self.databases,
+            backups=MemoryBackups(self.databases),
+            repositories=repositories,
+            logs=self.logs,
+            clock=self.clock,
+        )
+        facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
+        planning = Planning(facts, loaded.catalog, loaded.id)
+        limits = Limits(approval_ttl=timedelta(hours=1))
+        stages = Stages(planning, MemoryDeployments(), self.store, self.clock, limits)
+        self.driver = Driver(self.store, ports, facts, stages, loaded.catalog, self.clock, _METRICS)
+        self.running: dict[str, int] = {}
+        """Program -> how many of it run now."""
+        self.overlapped: set[str] = set()
+        """Programs of which two ran at one time."""
+        self.id = ResetId(str(uuid7()))
+
+    async def _run(self, process: Process) -> int:
+        name = process.argv[0]
+        program = self.programs.get(name)
+        if program is None:
+            return 0
+        self.running[name] = self.running.get(name, 0) + 1
+        if self.running[name] > 1:
+            self.overlapped.add(name)
+        try:
+            return await program(process)
+        finally:
+            self.running[name] -= 1
+
+    async def ask(self) -> None:
+        """Ask for the reset."""
+        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=Mode.SEED)
+        new = NewRequest(
+            id=self.id,
+            request=request,
+            channel=Channel.HTTP,
+            source="/tests",
+            event_id="one",
+            content_hash=content_hash(request),
+            trace_parent=None,
+        )
+        await self.store.admit(new, now=self.clock.now(), limit_waiting=3)
+
+    async def act(self, kind: ActKind, **fields: Any) -> None:  # noqa: ANN401 - of the act
+        """Append an act."""
+        act = Act(
+            reset_id=self.id, kind=kind, actor="olga", channel=Channel.HTTP, at=self.clock.now(), **fields
+        )
+        await self.store.append_act(act)
+
+    async def drive(self) -> Reset:
+        """As the supervisor does: claim and drive it until it is at rest."""
+        while True:
+            for claimed in await self.store.claim("one", ttl=_LEASE, limit=1, excluding=frozenset()):
+                await self.driver.drive(claimed)
+            reset = await self.reset()
+            if reset.state in AT_REST:
+                return reset
+            await self.clock.sleep(1.0)
+
+    async def drive_until(self, seen: Callable[[], bool]) -> None:
+        """Drive it until something is seen, then stop the daemon; commands go on."""
+        driving = asyncio.create_task(self.drive())
+        while not seen():
+            await asyncio.sleep(0.1)
+            assert not driving.done(), f"it came to rest: {driving.result()}"
+        driving.cancel()
+        with suppress(asyncio.CancelledError):
+            await driving
+
+    async def reset(self) -> Reset:
+        """As it is stored."""
+        found = await self.store.find(self.id)
+        assert found is not None
+        return found
+
+    async def step(self, name: StepName = STEP) -> Step:
+        """As it is stored."""
+        return next(one for one in await self.store.steps(self.id) if one.name == name)
+
+    async def attempts(self, name: StepName = STEP) -> list[Attempt]:
+        """Attempts at one step, in order."""
+        return [one for one in await self.store.attempts(self.id) if one.step == name]
+
+    def launched(self, word: str = "work") -> int:
+        """How many commands with that first word really started."""
+        return sum(argv[0] == word for _, argv in self.pods.launched)
