@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.endings import PATIENCE, Endings, interrupted, never_started, unknown
+from daemon.endings import PATIENCE, Endings, exited, interrupted, never_started, unknown
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
@@ -232,8 +232,7 @@ class Commands:
 def _ended(seen: Observation) -> Outcome | None:
     """The outcome of a claimed command that is over; None while it runs."""
     if seen.exit_code is not None:
-        kind = OutcomeKind.SUCCEEDED if seen.exit_code == 0 else OutcomeKind.FAILED
-        return Outcome(kind=kind, exit_code=seen.exit_code)
+        return exited(seen.exit_code)
     return None if seen.alive else interrupted("its process is gone and left no exit code")
 
 

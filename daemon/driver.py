@@ -29,6 +29,7 @@ from schemas.catalog import Catalog
 from schemas.reasons import Reason
 from schemas.resets import OutcomeKind, ResetState, StepState, Waiting
 from statemachines.lifecycle import AT_REST, WORKING, Trigger
+from statemachines.retry import after_cancel
 
 log = structlog.get_logger()
 
@@ -133,11 +134,7 @@ class Driver:
         }
         for name, attempt in sorted((doubtful | held.open_attempts).items()):
             outcome = await work.abandon(attempt)
-            state = StepState.FAILED
-            if outcome.kind is OutcomeKind.UNKNOWN:
-                state = StepState.UNKNOWN
-            elif outcome.kind is OutcomeKind.SUCCEEDED:
-                state = StepState.SUCCEEDED
+            state = after_cancel(held.planned(name), held.steps[name], outcome)
             ended = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
             step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
             await held.finished(step, ended)

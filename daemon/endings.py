@@ -65,8 +65,9 @@ class Endings:
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of the attempt runs or ever will: tombstone, or TERM, grace, KILL, and proof.
 
-        The outcome says `interrupted` when it did start, `failed` when it never did, `unknown` when the proof
-        can't be had, and `succeeded` when it had ended well before it could be stopped.
+        The outcome says `interrupted` when it was stopped, `failed` when it never started, and `unknown` when the
+        proof can't be had. Where all of it had ended by itself, it has the exit code, of which the catalog has still
+        to say what it means, and its output is kept.
         """
         control = attempt.control
         if control is None:
@@ -74,14 +75,19 @@ class Endings:
         try:
             if await self._pods.give_up(control) is Claim.GIVEN_UP:
                 return never_started("it was given up before it started")
-            await self._kill(control, attempt.id)
+            by_itself = await self._is_gone(control, attempt.id)
+            if not by_itself:
+                await self._kill(control, attempt.id)
         except PortError as error:
             if await self.fate(control) is Fate.TERMINATED:
                 return interrupted("its container has ended")
             return unknown(f"whether it is gone can't be shown: {error.detail}")
-        if await self._succeeded(attempt, control):
-            return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
-        return interrupted("it was stopped, and nothing of it is left")
+        code = await self._exit_code(attempt, control)
+        if by_itself and code is not None:
+            return exited(code)
+        # A program that ends with 0 because it was asked to stop has not done its work.
+        how = "it was stopped" if not by_itself else "it left no exit code that can be read"
+        return interrupted(f"{how}; nothing of it is left")
 
     async def fate(self, control: Control) -> Fate:
         """What Kubernetes says of the container; `unknown` where it can't be asked."""
@@ -89,6 +95,13 @@ class Endings:
             return (await self._pods.fate(control)).fate
         except PortError:
             return Fate.UNKNOWN
+
+    async def _is_gone(self, control: Control, attempt: AttemptId) -> bool:
+        """Whether nothing of it is left; False also where that can't be seen for now."""
+        try:
+            return await self._pods.gone(control, attempt)
+        except PortError:
+            return False
 
     async def _kill(self, control: Control, attempt: AttemptId) -> None:
         """TERM, a grace, KILL, until nothing is left.
@@ -107,15 +120,23 @@ class Endings:
                 await self._pods.stop(control, attempt, force=True)
             await self._clock.sleep(LOOK_EVERY)
 
-    async def _succeeded(self, attempt: Attempt, control: Control) -> bool:
-        """Whether it had written exit code 0 before it could be stopped."""
+    async def _exit_code(self, attempt: Attempt, control: Control) -> int | None:
+        """What a command that is gone ended with, if that can be read; the rest of its output is kept."""
         with contextlib.suppress(PortError):
             offset = await self._logs.size(attempt.id)
             async with aclosing(self._pods.follow(control, offset=offset)) as observations:
                 async for seen in observations:
+                    if seen.log:
+                        await self._logs.keep(attempt.id, seen.offset, seen.log)
                     if seen.exit_code is not None:
-                        return seen.exit_code == 0
-        return False
+                        return seen.exit_code
+        return None
+
+
+def exited(code: int) -> Outcome:
+    """It ended with that exit code; the catalog says what it means."""
+    kind = OutcomeKind.SUCCEEDED if code == 0 else OutcomeKind.FAILED
+    return Outcome(kind=kind, exit_code=code)
 
 
 def never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:

@@ -76,8 +76,10 @@ class Performer:
         return this, remembering(before, self._without_secrets(outcome))
 
     async def abandon(self, attempt: Attempt) -> Outcome:
-        """Make sure that nothing of an open attempt is left."""
-        return self._without_secrets(await self._endings.abandon(attempt))
+        """Make sure that nothing of an attempt is left; what it came to, judged as if it had been followed."""
+        step = self._held.planned(attempt.step)
+        outcome = await self._judged(step, attempt, await self._endings.abandon(attempt))
+        return remembering(self._held.steps[step.name].outcome, self._without_secrets(outcome))
 
     def _how(self, step: PlannedStep) -> Callable[[Try], Awaitable[Outcome]]:
         return {
@@ -138,7 +140,7 @@ class Performer:
                 lambda control: self._start(this, control),
                 argv=step.argv,
             )
-        return await self._judged(this, outcome)
+        return await self._judged(step, this.attempt, outcome)
 
     async def _rewind(self, this: Try) -> Outcome:
         step = this.step
@@ -221,12 +223,12 @@ class Performer:
             return await has_to_run(self._ports.pods, pod, step)
         return True
 
-    async def _judged(self, this: Try, outcome: Outcome) -> Outcome:
+    async def _judged(self, step: PlannedStep, attempt: Attempt | None, outcome: Outcome) -> Outcome:
         """What an exit code means by the catalog: known failures, lines that mean failure."""
-        if this.attempt is None or outcome.exit_code is None:
+        if attempt is None or outcome.exit_code is None:
             return outcome
-        tail = await self._ports.logs.tail(this.attempt.id, SHOWN_LINES)
-        return classify(this.step, outcome.exit_code, tail)
+        tail = await self._ports.logs.tail(attempt.id, SHOWN_LINES)
+        return classify(step, outcome.exit_code, tail)
 
     async def _choose(self, step: PlannedStep, service: Service) -> Pod:
         pod = await self._ports.pods.choose(

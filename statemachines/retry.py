@@ -62,6 +62,15 @@ def decide_retry(
     return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait), check_first=check)
 
 
+def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepState:
+    """What an attempt that a cancel has ended makes of its step; a repetition that succeeded is not all of it."""
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return StepState.UNKNOWN
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        return _repeat(planned, step, outcome, None).state
+    return StepState.FAILED
+
+
 def backoff(attempts: int, policy: Retry, jitter: float) -> float:
     """Seconds to wait after that many attempts: exponential, capped, with full jitter."""
     # The exponent is capped, too: 2 ** 2000 is no float.

@@ -1,0 +1,130 @@
+"""What a cancelled reset makes of a command that had ended before anybody could stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from daemon.adapters.memory.processes import Process
+from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
+from schemas.wire import StepName
+
+from .loop import run
+from .stand import Engine, catalog
+
+VERIFY = StepName("verify.app")
+LONG = b"a line\n" * 100
+
+
+async def shown(process: Process) -> int:
+    process.write(b"[X]\n" * 3)
+    return 0
+
+
+async def cancelled_while_nobody_looks(engine: Engine, word: str) -> None:
+    """The daemon stops while the command runs; it ends by itself; the daemon finds the act first."""
+    await engine.ask()
+    await engine.drive_until(lambda: engine.running.get(word, 0) == 1)
+    await engine.act(ActKind.CANCEL)
+    while engine.running[word]:
+        await asyncio.sleep(1.0)
+    assert (await engine.drive()).state is ResetState.CANCELLED
+
+
+def test_a_repetition_that_ended_is_no_success_of_the_step_and_goes_on_after_a_resume() -> None:
+    async def scenario() -> None:
+        applied = 3
+
+        async def revert(process: Process) -> int:
+            nonlocal applied
+            await asyncio.sleep(6.0)
+            process.write(b"Reverted one\n" if applied else b"Nothing to revert!\n")
+            applied = max(applied - 1, 0)
+            return 0
+
+        repeat = {"until": "Nothing to revert!", "bound": ["show"]}
+        engine = Engine(catalog(repeatUntil=repeat), work=revert, show=shown)
+        await cancelled_while_nobody_looks(engine, "work")
+        step = await engine.step()
+        assert (step.state, applied) == (StepState.PENDING, 2)
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert applied == 0
+        assert "work" not in engine.overlapped
+
+    run(scenario())
+
+
+def test_a_check_whose_output_means_failure_has_not_passed_and_its_output_is_kept() -> None:
+    async def scenario() -> None:
+        async def look(process: Process) -> int:
+            process.write(LONG)
+            await asyncio.sleep(6.0)
+            process.write(b"[ ] pending\n")
+            return 0
+
+        engine = Engine(catalog(verify={"argv": ["look"], "failOn": r"^\[ \]"}), look=look)
+        await cancelled_while_nobody_looks(engine, "look")
+        step = await engine.step(VERIFY)
+        assert step.state is StepState.FAILED
+        assert step.outcome
+        assert step.outcome.exit_code == 0
+        (attempt,) = await engine.attempts(VERIFY)
+        assert "[ ] pending" in await engine.logs.tail(attempt.id, 1)
+
+    run(scenario())
+
+
+def test_a_command_that_ended_well_before_it_could_be_stopped_has_succeeded() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:
+            await asyncio.sleep(6.0)
+            process.write(b"done\n")
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await cancelled_while_nobody_looks(engine, "work")
+        step = await engine.step()
+        assert step.state is StepState.SUCCEEDED
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert engine.launched() == 1
+
+    run(scenario())
+
+
+def test_a_program_that_ends_with_0_when_it_is_asked_to_stop_has_not_succeeded() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(600.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        await engine.act(ActKind.CANCEL)
+        assert (await engine.drive()).state is ResetState.CANCELLED
+        assert (await engine.step()).state is StepState.FAILED
+
+    run(scenario())
+
+
+def test_a_command_that_was_stopped_is_known_to_be_interrupted() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            await asyncio.sleep(600.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        await engine.act(ActKind.CANCEL)
+        assert (await engine.drive()).state is ResetState.CANCELLED
+        step = await engine.step()
+        assert step.state is StepState.FAILED
+        assert step.outcome
+        assert step.outcome.kind is OutcomeKind.INTERRUPTED
+        assert engine.running["work"] == 0
+
+    run(scenario())
