@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from daemon.doubts import Doubts
 from daemon.held import Held
 from daemon.ports.clock import Clock
 from daemon.ports.store import Store
@@ -28,7 +29,7 @@ class Acts:
         self._store = store
         self._clock = clock
 
-    async def apply(self, held: Held) -> None:
+    async def apply(self, held: Held, doubts: Doubts) -> None:
         """Apply all that nobody has applied yet, in the order in which they were appended.
 
         Raises:
@@ -41,6 +42,14 @@ class Acts:
                 log.info("act.refused", act=act.kind.value, actor=act.actor, reason=refusal.reason.value)
                 await held.commit(acts_seen=act.id)
                 continue
+            if act.kind is ActKind.RESOLVE and act.step is not None:
+                stop = act.outcome is not OutcomeKind.SUCCEEDED
+                doubt = await doubts.settle_step(act.step, stop=stop)
+                if doubt is not None:
+                    log.info("act.refused", act=act.kind.value, actor=act.actor, reason=doubt.detail)
+                    detail = f"{act.step} can't be resolved yet: {doubt.detail}"
+                    await held.commit(acts_seen=act.id, detail=detail, hint=doubt.hint, tell_again=True)
+                    continue
             log.info("act.applied", act=act.kind.value, actor=act.actor)
             await self._how(act)(held, act)
 

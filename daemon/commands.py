@@ -208,23 +208,26 @@ class Commands:
         log.info(
             "command.out-of-sight", attempt=sought.attempt.id, reason=error.reason.value, detail=error.detail
         )
-        if error.reason is Reason.KUBERNETES_FORBIDDEN:
-            return unknown(error.detail)
+        fate = None
         try:
             fate = await self._pods.fate(sought.control)
-        except PortError:
-            # The API server itself is away: the command is not lost, only out of sight.
-            pursuit.missing_since = None
-            return None
-        if fate.fate is Fate.TERMINATED:
+        except PortError as unseen:
+            if unseen.reason is not Reason.KUBERNETES_FORBIDDEN:
+                # The API server itself is away: the command is not lost, only out of sight.
+                pursuit.missing_since = None
+                return None
+        if fate is not None and fate.fate is Fate.TERMINATED:
             reason = Reason.OUT_OF_MEMORY if fate.reason == "OOMKilled" else Reason.COMMAND_INTERRUPTED
             return interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
-        if fate.fate is Fate.RUNNING and isinstance(error, TemporaryError):
+        running = fate is not None and fate.fate is Fate.RUNNING
+        if running and isinstance(error, TemporaryError):
             pursuit.missing_since = None
             return None
         now = self._clock.now()
         pursuit.missing_since = pursuit.missing_since or now
-        if now - pursuit.missing_since > PATIENCE or isinstance(error, PermanentError):
+        # Rights and credentials that are refused may come back: what is conclusive is a pod that is not there.
+        lost = fate is not None and not running and isinstance(error, PermanentError)
+        if lost or now - pursuit.missing_since > PATIENCE:
             return unknown(f"{error.detail}; Kubernetes says nothing more of its container")
         return None
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 import structlog
 
 from daemon.acts import Acts
+from daemon.doubts import Doubts
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.metrics import Metrics
@@ -27,7 +28,8 @@ from daemon.stages import Pause, Stages, waiting_since
 from daemon.work import Work
 from schemas.catalog import Catalog
 from schemas.reasons import Reason
-from schemas.resets import OutcomeKind, ResetState, StepState, Waiting
+from schemas.resets import Outcome, OutcomeKind, ResetState, StepState, Waiting
+from schemas.wire import StepName
 from statemachines.lifecycle import AT_REST, WORKING, Trigger
 from statemachines.retry import after_cancel
 
@@ -94,19 +96,19 @@ class Driver:
             work = Work(held, performer, self._acts, self._catalog, self._clock)
             shown = None
             while True:
-                await self._acts.apply(held)
+                await self._acts.apply(held, performer.doubts)
                 if held.reset.state in AT_REST:
                     await self._let_go(held, None)
                     return
                 if held.reset.state is not shown and held.reset.waiting_for is None:
                     shown = held.reset.state
                     log.info("driver.state", state=shown.value)
-                pause = await self._stage(held, work)
+                pause = await self._stage(held, work, performer.doubts)
                 if pause is not None:
                     await self._let_go(held, pause)
                     return
 
-    async def _stage(self, held: Held, work: Work) -> Pause | None:
+    async def _stage(self, held: Held, work: Work, doubts: Doubts) -> Pause | None:
         state = held.reset.state
         stages: dict[ResetState, Callable[[Held], Awaitable[Pause | None]]] = {
             ResetState.PLANNING: self._stages.plan,
@@ -119,19 +121,15 @@ class Driver:
             await work.run_phase()
             return None
         if state is ResetState.CANCELLING:
-            await self._cancel(held, work)
+            await self._cancel(held, work, doubts)
             return None
         raise RuntimeError(f"nothing drives {state.value}")
 
-    async def _cancel(self, held: Held, work: Work) -> None:
+    async def _cancel(self, held: Held, work: Work, doubts: Doubts) -> None:
         """Nothing of the reset may be left running before it is called cancelled."""
         unknown = {name for name, step in held.steps.items() if step.state is StepState.UNKNOWN}
-        doubtful = {
-            # Closed without knowing: perhaps more can be shown of the last attempt now.
-            attempt.step: attempt
-            for attempt in (await self._store.attempts(held.reset.id) if unknown else ())
-            if attempt.step in unknown
-        }
+        # Closed without knowing: perhaps more can be shown of them now.
+        doubtful = {one.step: one for one in await doubts.attempts() if one.step in unknown}
         for name, attempt in sorted((doubtful | held.open_attempts).items()):
             outcome = await work.abandon(attempt)
             state = after_cancel(held.planned(name), held.steps[name], outcome)
@@ -139,19 +137,26 @@ class Driver:
             step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
             await held.finished(step, ended)
             if outcome.kind is OutcomeKind.UNKNOWN:
-                await held.commit(
-                    trigger=Trigger.LOSE,
-                    cause=outcome.cause,
-                    detail=outcome.detail,
-                    hint=outcome.hint,
-                    stopped_at=name,
-                )
+                await self._lose(held, outcome, name)
                 return
+        doubt = await doubts.settle()
+        if doubt is not None:
+            await self._lose(held, doubt, held.reset.stopped_at)
+            return
         await held.commit(
             trigger=Trigger.CANCELLED,
             cause=Reason.CANCELLED_BY_REQUEST,
             waiting_for=None,
             cancel_requested=False,
+        )
+
+    async def _lose(self, held: Held, outcome: Outcome, step: StepName | None) -> None:
+        await held.commit(
+            trigger=Trigger.LOSE,
+            cause=outcome.cause,
+            detail=outcome.detail,
+            hint=outcome.hint,
+            stopped_at=step,
         )
 
     async def _let_go(self, held: Held, pause: Pause | None) -> None:

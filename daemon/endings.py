@@ -62,12 +62,13 @@ class Endings:
                 return ended if ended.kind is OutcomeKind.UNKNOWN else outcome
             await self._clock.sleep(LOOK_EVERY)
 
-    async def abandon(self, attempt: Attempt) -> Outcome:
+    async def abandon(self, attempt: Attempt, *, stop: bool = True) -> Outcome:
         """Make sure that nothing of the attempt runs or ever will: tombstone, or TERM, grace, KILL, and proof.
 
         The outcome says `interrupted` when it was stopped, `failed` when it never started, and `unknown` when the
         proof can't be had. Where all of it had ended by itself, it has the exit code, of which the catalog has still
-        to say what it means, and its output is kept.
+        to say what it means, and its output is kept. Without `stop` what runs is
+        left alone, and `unknown`.
         """
         control = attempt.control
         if control is None:
@@ -76,6 +77,8 @@ class Endings:
             if await self._pods.give_up(control) is Claim.GIVEN_UP:
                 return never_started("it was given up before it started")
             by_itself = await self._is_gone(control, attempt.id)
+            if not by_itself and not stop:
+                return unknown("it may still run")
             if not by_itself:
                 await self._kill(control, attempt.id)
         except PortError as error:
@@ -92,9 +95,17 @@ class Endings:
     async def fate(self, control: Control) -> Fate:
         """What Kubernetes says of the container; `unknown` where it can't be asked."""
         try:
-            return (await self._pods.fate(control)).fate
+            return await self.ask_fate(control)
         except PortError:
             return Fate.UNKNOWN
+
+    async def ask_fate(self, control: Control) -> Fate:
+        """What Kubernetes says of the container.
+
+        Raises:
+            PortError: it can't be asked.
+        """
+        return (await self._pods.fate(control)).fate
 
     async def _is_gone(self, control: Control, attempt: AttemptId) -> bool:
         """Whether nothing of it is left; False also where that can't be seen for now."""

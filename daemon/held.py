@@ -121,6 +121,10 @@ class Held:
             )
             await self._save(change)
 
+    async def attempts(self) -> tuple[Attempt, ...]:
+        """All of the reset's attempts, in the order of their start."""
+        return await self._store.attempts(self.reset.id)
+
     async def read_acts(self) -> tuple[Act, ...]:
         """Acts that nobody has applied yet, in order."""
         known = self.unread[-1].id if self.unread else self.reset.acts_seen

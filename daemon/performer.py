@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from daemon.checks import has_to_run, left_to_undo
 from daemon.commands import SHOWN_LINES, Commands
+from daemon.doubts import Doubts
 from daemon.endings import Endings
 from daemon.facts import FactsReader
 from daemon.held import Held
@@ -63,10 +64,14 @@ class Performer:
         self._held = held
         self._proofs = proofs
         self._endings = Endings(ports.pods, ports.logs, ports.clock)
+        self.doubts = Doubts(held, self._endings)
         self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings)
 
     async def perform(self, step: PlannedStep) -> tuple[Try, Outcome]:
-        """A new attempt, or the open one taken up; its outcome is not stored yet."""
+        """A new attempt, or the open one taken up; its outcome is not stored yet.
+
+        Before a new one, `doubts` have to be settled.
+        """
         this = Try(step, self._held.open_attempts.get(step.name))
         try:
             outcome = await self._how(step)(this)

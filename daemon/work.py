@@ -64,7 +64,7 @@ class Work:
                 except Stopped as stopped:
                     await self._stop(stopped.step)
                     return
-                await self._acts.apply(held)
+                await self._acts.apply(held, self._performer.doubts)
                 if held.reset.state is not state:
                     return
         await held.commit(trigger=Trigger.NEXT, waiting_for=None)
@@ -121,6 +121,10 @@ class Work:
                 wait = (step.not_before - self._clock.now()).total_seconds()
                 if wait > 0:
                     await self._clock.sleep(wait)
+            if planned.name not in held.open_attempts:
+                doubt = await self._performer.doubts.settle()
+                if doubt is not None:
+                    raise Stopped(step.model_copy(update={"state": StepState.UNKNOWN, "outcome": doubt}))
             this, outcome = await self._performer.perform(planned)
             now = self._clock.now()
             attempt = this.attempt or self._before_launch(planned)

@@ -24,10 +24,11 @@ from daemon.facts import FactsReader
 from daemon.metrics import Metrics
 from daemon.performer import Ports
 from daemon.planning import Planning
-from daemon.ports.store import NewRequest
+from daemon.ports.errors import PortError
+from daemon.ports.store import Change, NewRequest
 from daemon.stages import Limits, Stages
 from schemas.requests import Mode, ResetRequested
-from schemas.resets import Act, ActKind, Attempt, Channel, Reset, Step
+from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState, Step, StepState
 from schemas.wire import ResetId, StepName
 from statemachines.lifecycle import AT_REST
 from statemachines.requests import content_hash
@@ -66,6 +67,21 @@ def catalog(*, verify: dict[str, Any] | None = None, **step: Any) -> LoadedCatal
     return parse_catalog(yaml.safe_dump(document), "engine.yaml")
 
 
+class GuardedPods(MemoryPods):
+    """Pods of a cluster that may come to refuse the daemon whatever it asks of a command that runs."""
+
+    refusal: PortError | None = None
+
+    def admit(self) -> None:
+        """Refuse nothing any more."""
+        self.refusal = None
+
+    def _maybe_fail(self, method: str, *, after: bool = False) -> None:
+        if self.refusal is not None and method in {"follow", "give_up", "stop", "gone", "fate"}:
+            raise self.refusal
+        super()._maybe_fail(method, after=after)
+
+
 class Engine:
     """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
 
@@ -75,7 +91,7 @@ class Engine:
     def __init__(self, loaded: LoadedCatalog, **programs: Program) -> None:
         self.clock = LoopClock()
         self.store = MemoryStore(self.clock)
-        self.pods = MemoryPods()
+        self.pods = GuardedPods()
         self.programs = programs
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases()
@@ -154,6 +170,13 @@ class Engine:
         driving.cancel()
         with suppress(asyncio.CancelledError):
             await driving
+
+    async def believe(self, name: StepName) -> None:
+        """Store a step of unknown outcome as pending, and the reset as failed."""
+        (claimed,) = await self.store.claim("one", ttl=_LEASE, limit=1, excluding=frozenset())
+        step = (await self.step(name)).model_copy(update={"state": StepState.FAILED})
+        reset = claimed.reset.model_copy(update={"state": ResetState.FAILED})
+        await self.store.save(Change(reset=reset, lease=claimed.lease, steps=(step,), release_lease=True))
 
     async def reset(self) -> Reset:
         """As it is stored."""

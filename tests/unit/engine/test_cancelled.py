@@ -26,7 +26,7 @@ async def cancelled_while_nobody_looks(engine: Engine, word: str) -> None:
     await engine.ask()
     await engine.drive_until(lambda: engine.running.get(word, 0) == 1)
     await engine.act(ActKind.CANCEL)
-    while engine.running[word]:
+    while engine.running[word]:  # noqa: ASYNC110 - programs send no event
         await asyncio.sleep(1.0)
     assert (await engine.drive()).state is ResetState.CANCELLED
 
