@@ -233,7 +233,10 @@ class Performer:
         if attempt is None or outcome.exit_code is None:
             return outcome
         tail = await self._ports.logs.tail(attempt.id, SHOWN_LINES)
-        return classify(step, outcome.exit_code, tail)
+        if step.fail_on is None:
+            return classify(step, outcome.exit_code, tail)
+        output, whole = await self._ports.logs.whole(attempt.id)
+        return classify(step, outcome.exit_code, tail, output, whole=whole)
 
     async def _choose(self, step: PlannedStep, service: Service) -> Pod:
         pod = await self._ports.pods.choose(

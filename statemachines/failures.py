@@ -15,13 +15,20 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
 
-def classify(step: PlannedStep, exit_code: int, tail: str) -> Outcome:
+def classify(
+    step: PlannedStep, exit_code: int, tail: str, output: str | None = None, *, whole: bool = True
+) -> Outcome:
     """The outcome of a command that ended with this code. `tail` is its last output, secrets removed already.
 
+    `output` is what a line that means failure is looked for in, the tail unless given. Where it is not `whole`, the
+    line may be in what is missing, and the command has failed.
     A command that a `repeat` step has to run again succeeded with the fact `repeat: true`.
     """
-    if exit_code == 0 and not _says_failure(step, tail):
+    line = _failing_line(step, tail if output is None else output, whole=whole)
+    if exit_code == 0 and line is None:
         return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0, facts=_success_facts(step, tail))
+    if line is not None and line not in tail:
+        tail = f"{line}\n[...]\n{tail}"
     known = next((one for one in step.failures if re.search(one.pattern, tail, re.MULTILINE)), None)
     cause, hint, temporary = _meaning(step, exit_code, known)
     return Outcome(
@@ -38,8 +45,15 @@ def _success_facts(step: PlannedStep, tail: str) -> dict[str, bool]:
     return {"repeat": True} if step.repeat is not None and step.repeat.until not in tail else {}
 
 
-def _says_failure(step: PlannedStep, tail: str) -> bool:
-    return step.fail_on is not None and re.search(step.fail_on, tail, re.MULTILINE) is not None
+def _failing_line(step: PlannedStep, output: str, *, whole: bool) -> str | None:
+    """The first line that means failure although the exit code is 0."""
+    if step.fail_on is None:
+        return None
+    pattern = re.compile(step.fail_on)
+    found = next((line for line in output.splitlines() if pattern.search(line)), None)
+    if found is None and not whole:
+        return "Not all of its output was kept: whether a line of it means failure can't be told."
+    return found
 
 
 def _meaning(step: PlannedStep, exit_code: int, known: Failure | None) -> tuple[Reason, str, bool]:

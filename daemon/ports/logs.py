@@ -6,6 +6,9 @@ from typing import Protocol
 
 from schemas.wire import AttemptId
 
+MARKER = b"\n[resetd: "
+"""Begins each line that stands for output that was not kept."""
+
 
 class Logs(Protocol):
     """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut."""
@@ -20,6 +23,10 @@ class Logs(Protocol):
 
     async def tail(self, attempt: AttemptId, lines: int) -> str:
         """The last lines, decoded leniently."""
+        ...
+
+    async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
+        """All that is kept, decoded leniently, and whether that is all of what was given to be kept."""
         ...
 
     async def size(self, attempt: AttemptId) -> int:

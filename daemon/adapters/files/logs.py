@@ -7,13 +7,14 @@ import os
 import re
 from pathlib import Path
 
+from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
 from schemas.wire import AttemptId
 
 DEFAULT_LIMIT = 16 * 1024 * 1024
 """Bytes kept for one attempt."""
 
-_CUT = b"\n[resetd: the output went on; it was not kept]\n"
+_CUT = MARKER + b"the output went on; it was not kept]\n"
 _WINDOW = 16 * 1024  # how far back a secret that came in two pieces is looked for
 _TAIL_WINDOW = 256 * 1024
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
@@ -45,6 +46,11 @@ class FileLogs:
         data = await asyncio.to_thread(_read, path, max(0, size - _TAIL_WINDOW), _TAIL_WINDOW)
         return "\n".join(data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else [])
 
+    async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
+        """See the port."""
+        data = await asyncio.to_thread(_read, self._path(attempt), 0, self._limit + len(_CUT))
+        return data.decode(errors="replace"), MARKER not in data
+
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""
         return await asyncio.to_thread(_size, self._path(attempt))
@@ -72,7 +78,7 @@ class FileLogs:
 
 
 def _gap(length: int, room: int) -> bytes:
-    marker = f"\n[resetd: {length} bytes of output are missing here]\n".encode()
+    marker = MARKER + f"{length} bytes of output are missing here]\n".encode()
     return marker[: min(length, room)].ljust(min(length, room), b"\n")
 
 

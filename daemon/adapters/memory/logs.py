@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
 from schemas.wire import AttemptId
 
-_CUT = b"\n[resetd: the output went on; it was not kept]\n"
+_CUT = MARKER + b"the output went on; it was not kept]\n"
 
 
 class MemoryLogs:
@@ -22,7 +23,7 @@ class MemoryLogs:
         kept = self._kept[attempt]
         if len(kept) >= self._limit or offset + len(data) <= len(kept):
             return
-        marker = f"\n[resetd: {offset - len(kept)} bytes of output are missing here]\n".encode()
+        marker = MARKER + f"{offset - len(kept)} bytes of output are missing here]\n".encode()
         gap = max(0, offset - len(kept))
         kept += marker[:gap].ljust(gap, b"\n") + data[max(0, len(kept) - offset) :]
         if len(kept) > self._limit:
@@ -37,6 +38,11 @@ class MemoryLogs:
         """See the port."""
         text = self._kept.get(attempt, b"").decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:] if lines > 0 else [])
+
+    async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
+        """See the port."""
+        data = self._kept.get(attempt, b"")
+        return data.decode(errors="replace"), MARKER not in data
 
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""

@@ -53,6 +53,21 @@ async def test_what_is_stored_already_is_left_and_only_the_rest_is_added(logs: L
     assert await logs.read(ATTEMPT, 0, 100) == b"abcdefghi"
 
 
+async def test_it_is_said_whether_all_of_the_output_was_kept(logs: Logs) -> None:
+    assert await logs.whole(ATTEMPT) == ("", True)
+    await logs.keep(ATTEMPT, 0, b"one\n" * 200)
+    assert await logs.whole(ATTEMPT) == ("one\n" * 200, True)
+    await logs.keep(ATTEMPT, 1000, b"two\n")
+    text, whole = await logs.whole(ATTEMPT)
+    assert (text.endswith("two\n"), whole) == (True, False)
+
+
+async def test_output_past_the_limit_is_not_all_that_there_was(logs: Logs) -> None:
+    await logs.keep(ATTEMPT, 0, b"x" * (LIMIT + 1))
+    text, whole = await logs.whole(ATTEMPT)
+    assert (text.startswith("x" * LIMIT), whole) == (True, False)
+
+
 async def test_missing_output_is_marked_and_no_offset_moves(logs: Logs) -> None:
     await logs.keep(ATTEMPT, 0, b"begin")
     await logs.keep(ATTEMPT, 200, b"end")

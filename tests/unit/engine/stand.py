@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -27,10 +27,12 @@ from daemon.planning import Planning
 from daemon.ports.errors import PortError
 from daemon.ports.store import Change, NewRequest
 from daemon.stages import Limits, Stages
+from schemas.plan import Plan, PlannedStep
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState, Step, StepState
-from schemas.wire import ResetId, StepName
+from schemas.wire import ResetId, ResourceKey, StepName
 from statemachines.lifecycle import AT_REST
+from statemachines.refusals import Refusal
 from statemachines.requests import content_hash
 
 from .loop import LoopClock
@@ -82,13 +84,32 @@ class GuardedPods(MemoryPods):
         super()._maybe_fail(method, after=after)
 
 
+class _ForgetfulPlanning(Planning):
+    """Plans that may lack steps: what the engine has to notice by itself."""
+
+    _forgotten: Callable[[PlannedStep], bool] | None = None
+
+    def forget(self, which: Callable[[PlannedStep], bool]) -> None:
+        """Leave these steps out."""
+        self._forgotten = which
+
+    async def with_protected(
+        self, request: ResetRequested, channel: Channel
+    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
+        answer, protected = await super().with_protected(request, channel)
+        if isinstance(answer, Plan) and self._forgotten is not None:
+            steps = tuple(step for step in answer.steps if not self._forgotten(step))
+            answer = answer.model_copy(update={"steps": steps})
+        return answer, protected
+
+
 class Engine:
     """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
 
     A program that is not there succeeds at once and prints nothing.
     """
 
-    def __init__(self, loaded: LoadedCatalog, **programs: Program) -> None:
+    def __init__(self, loaded: LoadedCatalog, logs: MemoryLogs | None = None, **programs: Program) -> None:
         self.clock = LoopClock()
         self.store = MemoryStore(self.clock)
         self.pods = GuardedPods()
@@ -96,7 +117,7 @@ class Engine:
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases()
         self.databases.add(_URL, MemoryDatabase("7001", "app"))
-        self.logs = MemoryLogs()
+        self.logs = logs or MemoryLogs()
         repositories = MemoryRepositories()
         ports = Ports(
             pods=self.pods,
@@ -107,7 +128,8 @@ class Engine:
             clock=self.clock,
         )
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
-        planning = Planning(facts, loaded.catalog, loaded.id)
+        planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
+        self.forget = planning.forget
         limits = Limits(approval_ttl=timedelta(hours=1))
         stages = Stages(planning, MemoryDeployments(), self.store, self.clock, limits)
         self.driver = Driver(self.store, ports, facts, stages, loaded.catalog, self.clock, _METRICS)
