@@ -188,15 +188,27 @@ class Performer:
         Raises:
             PortError: it does not hold; nothing was launched.
         """
-        plan = self._held.plan
-        if step.destructive and plan is not None:
-            for other in plan.steps:
-                needed = other.kind is StepKind.BACKUP_DATABASE and set(other.touches) & set(step.touches)
-                if needed and self._held.steps[other.name].state is not StepState.SUCCEEDED:
-                    raise PermanentError(
-                        Reason.BACKUP_UNPROVEN, f"{other.name} has not succeeded; {step.name} needs it"
-                    )
+        if step.destructive:
+            touched = {key for key in step.touches if key.startswith("database/")}
+            unsaved = touched - self._backed_up()
+            if unsaved or not touched:
+                raise PermanentError(
+                    Reason.BACKUP_UNPROVEN,
+                    f"{step.name} needs a backup of {', '.join(sorted(unsaved)) or 'what it touches'}, "
+                    "and none has succeeded",
+                )
         await self._proofs.show(pod, service, step)
+
+    def _backed_up(self) -> set[ResourceKey]:
+        """Databases of which a backup of this reset has succeeded."""
+        steps = self._held.plan.steps if self._held.plan else ()
+        return {
+            key
+            for one in steps
+            if one.kind is StepKind.BACKUP_DATABASE
+            and self._held.steps[one.name].state is StepState.SUCCEEDED
+            for key in one.touches
+        }
 
     async def _may_still_touch(self, this: Try) -> None:
         """The same for an attempt that an earlier process recorded: what it had shown was shown long ago.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from daemon.adapters.memory.logs import MemoryLogs
 from daemon.adapters.memory.processes import Process
 from daemon.ports.errors import TemporaryError
+from schemas.plan import StepKind
 from schemas.reasons import Reason
-from schemas.resets import ResetState
+from schemas.resets import ResetState, StepState
 
 from .loop import run
 from .stand import Engine, catalog
@@ -41,5 +42,18 @@ def test_output_of_which_something_was_not_kept_passes_no_check() -> None:
         await engine.ask()
         reset = await engine.drive()
         assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.VERIFY_FAILED)
+
+    run(scenario())
+
+
+def test_a_destructive_command_needs_a_backup_of_each_database_that_it_touches() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog(destructive=True))
+        engine.forget(lambda step: step.kind is StepKind.BACKUP_DATABASE)
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.BACKUP_UNPROVEN)
+        assert engine.launched() == 0
+        assert (await engine.step()).state is StepState.FAILED
 
     run(scenario())
