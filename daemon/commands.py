@@ -193,7 +193,8 @@ class Commands:
 
     async def _time_out(self, sought: Sought) -> Outcome:
         ended = await self._endings.abandon(sought.attempt)
-        if ended.kind is OutcomeKind.UNKNOWN:
+        if ended.kind is not OutcomeKind.INTERRUPTED:
+            # It had ended in time, never started, or may still run: the limit is not what it came to.
             return ended
         seconds = (sought.deadline - sought.attempt.started_at).total_seconds()
         return Outcome(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from daemon.adapters.memory.logs import MemoryLogs
 from daemon.adapters.memory.processes import Process
 from daemon.ports.errors import TemporaryError
 from schemas.plan import StepKind
 from schemas.reasons import Reason
-from schemas.resets import ResetState, StepState
+from schemas.resets import OutcomeKind, ResetState, StepState
 
 from .loop import run
 from .stand import Engine, catalog
@@ -42,6 +44,42 @@ def test_output_of_which_something_was_not_kept_passes_no_check() -> None:
         await engine.ask()
         reset = await engine.drive()
         assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.VERIFY_FAILED)
+
+    run(scenario())
+
+
+def test_a_command_that_had_ended_when_the_daemon_came_back_late_is_not_called_timed_out() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:
+            await asyncio.sleep(6.0)
+            process.write(b"done\n")
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        await asyncio.sleep(2000.0)
+        engine.pods.fail("follow", UNREACHABLE)
+        assert (await engine.drive()).state is ResetState.DONE
+        (attempt,) = await engine.attempts()
+        assert attempt.outcome
+        assert (attempt.outcome.kind, attempt.outcome.exit_code) == (OutcomeKind.SUCCEEDED, 0)
+
+    run(scenario())
+
+
+def test_a_command_that_runs_past_its_time_is_stopped_and_says_so() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:
+            process.write(b"half\n")
+            await asyncio.sleep(5000.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.COMMAND_TIMED_OUT)
+        assert engine.running["work"] == 0
 
     run(scenario())
 
