@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 import secrets
+import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +60,7 @@ class DirectoryBackups:
         folder = Path(_safe(environment)) / _safe(identity.name)
         path = folder / f"{_safe(attempt)}.{secrets.token_hex(4)}.dump"
         try:
-            partial = await asyncio.to_thread(self._make_room, folder)
+            partial = await asyncio.to_thread(self._make_room, folder, attempt)
             try:
                 await self._pg_dump(programs, where, partial)
                 size, sha256 = await asyncio.to_thread(_checksum, partial)
@@ -139,13 +141,21 @@ class DirectoryBackups:
         await asyncio.to_thread(self._describe, proven)
         return proven
 
-    def _make_room(self, folder: Path) -> Path:
-        """A fresh temporary name; what killed dumps of this database have left goes."""
+    def _make_room(self, folder: Path, attempt: str) -> Path:
+        """A fresh temporary name; what killed dumps have left goes.
+
+        Databases of several servers may have one name: a file of another attempt may be under way, unless it is
+        older than any dump can be.
+        """
         directory = self._root / folder
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in directory.glob(f"*{_PARTIAL}"):
-            left.unlink(missing_ok=True)
-        partial = directory / f".{secrets.token_hex(8)}{_PARTIAL}"
+        own = f".{_safe(attempt)}."
+        oldest = time.time() - 2 * self._timeout
+        for left in directory.glob(f".*{_PARTIAL}"):
+            with suppress(FileNotFoundError):
+                if left.name.startswith(own) or left.stat().st_mtime < oldest:
+                    left.unlink()
+        partial = directory / f"{own}{secrets.token_hex(4)}{_PARTIAL}"
         partial.touch(mode=0o600, exist_ok=False)
         return partial
 
@@ -158,7 +168,7 @@ class DirectoryBackups:
 
     def _describe(self, backup: Backup) -> None:
         final = self._root / f"{backup.path}.json"
-        fresh = final.with_name(f".{secrets.token_hex(8)}{_PARTIAL}")
+        fresh = final.with_name(f".manifest.{secrets.token_hex(8)}{_PARTIAL}")
         told = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
         with fresh.open("x", encoding="utf-8") as file:
             json.dump(told, file, indent=2)

@@ -113,11 +113,31 @@ async def test_a_cancelled_dump_leaves_neither_files_nor_processes(tmp_path: Pat
 
 
 async def test_what_a_killed_daemon_left_goes_with_the_next_dump(tmp_path: Path, url: str) -> None:
-    left = tmp_path / ENVIRONMENT / "core" / ".0123.partial"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
+    folder = tmp_path / ENVIRONMENT / "core"
+    folder.mkdir(parents=True)
+    own, long_ago = folder / ".r.backup.core.1.01234567.partial", folder / ".q.backup.core.1.01234567.partial"
+    for left in (own, long_ago):
+        left.write_bytes(b"half")
+    os.utime(long_ago, (0, 0))
     backup = await dumped(tmp_path, url)
     assert files(tmp_path) == {backup.path, f"{backup.path}.json"}
+
+
+async def test_dumps_of_equally_named_databases_at_once_leave_each_other_alone(
+    tmp_path: Path, url: str
+) -> None:
+    waits = f'touch "{tmp_path}/dumping"; while [ ! -e "{tmp_path}/go" ]; do sleep 0.05; done'
+    waits = f'"$real" "$@" || exit 1; {waits}'
+    program(tmp_path / "bin", "pg_dump", waits)
+    slow = asyncio.create_task(dumped(tmp_path / "store", url, pg_bin=tmp_path / "bin"))
+    async with asyncio.timeout(20):
+        while not (tmp_path / "dumping").exists():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.02)
+    another = "r/backup.core-of-another-server/1"
+    quick = await dumped(tmp_path / "store", url, attempt=another)
+    (tmp_path / "go").touch()
+    both = {quick.path, (await slow).path}
+    assert files(tmp_path / "store") == both | {f"{path}.json" for path in both}
 
 
 async def test_the_password_is_in_no_argument(tmp_path: Path, url: str) -> None:
