@@ -9,8 +9,10 @@ here before.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import requests
@@ -54,31 +56,45 @@ class GitHubRepositories:
         return await self._operation(repository, reading)
 
     async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
-        """See the port."""
+        """See the port. Cancelled or out of time, it ends only once nothing more of it can move the branch."""
+        left = threading.Event()
 
         def rewinding(github: Github) -> Rewound:
-            one = _Rewinding(github, self._full(branch.repository), branch, to, backup_branch)
+            one = _Rewinding(github, self._full(branch.repository), branch, to, backup_branch, left)
             return one.run(self._connection.secrets)
 
-        return await self._operation(branch.repository, rewinding)
+        return await self._operation(branch.repository, rewinding, left)
 
     def _full(self, repository: str) -> str:
         return f"{self._connection.owner}/{repository}"
 
-    async def _operation(self, repository: str, act: Callable[[Github], _Answer]) -> _Answer:
-        """Run `act` in a thread, with a client of its own. A thread can't be cancelled, only left behind."""
+    async def _operation(
+        self, repository: str, act: Callable[[Github], _Answer], left: threading.Event | None = None
+    ) -> _Answer:
+        """Run `act` in a thread, with a client of its own.
+
+        A thread can't be cancelled, only left behind; one that looks at `left` is waited for, which takes no longer
+        than the request that it is in.
+        """
 
         def call() -> _Answer:
             with self._connection.client() as github:
                 return act(github)
 
         subject = self._full(repository)
+        running = asyncio.create_task(asyncio.to_thread(call))
         try:
             async with asyncio.timeout(self._connection.operation_timeout):
-                return await asyncio.to_thread(call)
+                return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await _leave(running, left)
+            raise
         except PortError:
             raise
         except TimeoutError as error:
+            await _leave(running, left)
+            if not running.cancelled() and running.exception() is None:
+                return running.result()
             raise TemporaryError(
                 Reason.REPOSITORY_UNREACHABLE,
                 f"{subject}: no end after {self._connection.operation_timeout:g} s",
@@ -87,15 +103,29 @@ class GitHubRepositories:
             raise translate(error, subject, secrets=self._connection.secrets) from error
 
 
-class _Rewinding:
-    """One rewinding, in a thread."""
+async def _leave(running: asyncio.Task[_Answer], left: threading.Event | None) -> None:
+    """Tell a thread that nobody waits for its answer, and wait for it where it listens."""
+    if left is None:
+        running.cancel()
+    else:
+        left.set()
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({running})
 
-    def __init__(self, github: Github, full: str, branch: Branch, to: str, backup_branch: str) -> None:
+
+class _Rewinding:
+    """One rewinding, in a thread. Once `left` is set, it asks for no update any more."""
+
+    def __init__(
+        self, github: Github, full: str, branch: Branch, to: str, backup_branch: str, left: threading.Event
+    ) -> None:
         self._github = github
         self._full = full
         self._branch = branch
         self._to = to
         self._backup = backup_branch
+        self._left = left
         self._repository: Repository = github.get_repo(full)
 
     def run(self, secrets: tuple[str, ...]) -> Rewound:
@@ -172,6 +202,10 @@ class _Rewinding:
                     "afterOid": self._to,
                     "force": True,
                 }
+            )
+        if self._left.is_set():
+            raise TemporaryError(
+                Reason.REPOSITORY_UNREACHABLE, f"{self._full}: it was left before it asked for the update"
             )
         wanted = {"repositoryId": answer["data"]["repository"]["id"], "refUpdates": updates}
         self._github.requester.graphql_query(_UPDATE_REFS, {"input": wanted})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import httpx
@@ -76,6 +78,24 @@ class GitHubStand:
 
     def fault(self, **fault: object) -> None:
         httpx.post(f"{self.hub['url']}/_sandbox/faults", json=fault).raise_for_status()
+
+    def hold(self, call: str, *, after: int) -> Callable[[], Awaitable[None]]:
+        """Hold up a call for a second, but not the first `after` ones; what is answered waits until it has come."""
+        for _ in range(after):
+            self.fault(match=call, action="delay", seconds=0)
+        self.fault(match=call, action="delay", seconds=1)
+        wanted = self._calls(call) + after + 1
+
+        async def came() -> None:
+            async with asyncio.timeout(20):
+                while self._calls(call) < wanted:  # noqa: ASYNC110 - the hub sends no event
+                    await asyncio.sleep(0.02)
+
+        return came
+
+    def _calls(self, call: str) -> int:
+        made: list[str] = httpx.get(f"{self.hub['url']}/_sandbox/requests").raise_for_status().json()
+        return made.count(call)
 
     def register_app(self, number: int, public_key: str) -> None:
         url = f"{self.hub['url']}/_sandbox/apps/{number}"

@@ -70,6 +70,32 @@ async def test_a_mutation_that_never_arrived_is_temporary_and_can_be_repeated(gi
     assert (await github.port.rewind(found, to=root, backup_branch="backup/1")).before == head
 
 
+async def test_a_cancelled_rewinding_has_ended_when_its_caller_hears_of_it(github: GitHubStand) -> None:
+    root = await github.push()
+    head = await github.push()
+    found = await github.port.read(github.name, None)
+    mutation = github.hold("POST /graphql", after=1)
+    rewinding = asyncio.create_task(github.port.rewind(found, to=root, backup_branch="backup/1"))
+    await mutation()
+    rewinding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rewinding
+    assert await github.refs() == {"main": root, "backup/1": head}
+
+
+async def test_a_rewinding_that_is_left_before_its_update_never_asks_for_it(github: GitHubStand) -> None:
+    root = await github.push()
+    head = await github.push()
+    found = await github.port.read(github.name, None)
+    question = github.hold("POST /graphql", after=0)
+    rewinding = asyncio.create_task(github.port.rewind(found, to=root, backup_branch="backup/1"))
+    await question()
+    rewinding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rewinding
+    assert await github.refs() == {"main": head}
+
+
 async def test_of_two_rewindings_at_once_one_does_it_and_both_say_the_same(github: GitHubStand) -> None:
     root = await github.push()
     head = await github.push()
