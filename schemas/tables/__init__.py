@@ -1,6 +1,6 @@
 """Rows of the state database (SQLModel); the migrations in `daemon/migrations` make the same tables."""
 
-from schemas.tables.base import Row, table_of
+from schemas.tables.base import Row, storable, table_of
 from schemas.tables.intake import (
     ActRow,
     DeadLetterRow,
@@ -37,5 +37,6 @@ __all__ = [
     "Row",
     "SeenEventRow",
     "StepRow",
+    "storable",
     "table_of",
 ]

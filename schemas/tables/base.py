@@ -52,7 +52,12 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
         """As it can be stored."""
-        return None if value is None else value.replace("\x00", "\ufffd")
+        return storable(value)
+
+
+def storable(value: str | None) -> str | None:
+    """Text as a column of words keeps it."""
+    return None if value is None else value.replace("\x00", "\ufffd")
 
 
 def serial() -> Column[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -18,6 +19,11 @@ _POSTGRES_OPTIONS = (
 )
 
 
+def as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    """A column's JSON; several times as quick as the standard library's."""
+    return to_json(value, inf_nan_mode="constants").decode()
+
+
 def make_engine(url: URL) -> AsyncEngine:
     """An engine; connects when it is first used."""
     if is_embedded(url):
@@ -29,6 +35,7 @@ def make_engine(url: URL) -> AsyncEngine:
         pool_timeout=15,
         pool_pre_ping=True,
         hide_parameters=True,
+        json_serializer=as_json,
         connect_args={
             "connect_timeout": 5,
             "tcp_user_timeout": 10000,
@@ -42,14 +49,15 @@ def _sqlite(url: URL) -> AsyncEngine:
     file_of(url).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
         asynchronous(url),
-        pool_size=4,
+        pool_size=5,  # one of them stays with the writer of shared commits
         max_overflow=0,
         pool_timeout=15,
         hide_parameters=True,
+        json_serializer=as_json,
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
     )
     event.listen(engine.sync_engine, "connect", _configure)
-    event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "begin", begin)
     return engine
 
 
@@ -62,7 +70,8 @@ def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the dri
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def begin(connection: Connection) -> None:
+    """Begin a transaction on SQLite, by the connection's option `reads_only`."""
     # A deferred transaction that reads and then writes loses updates or fails; one that will write says so.
     reads_only = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

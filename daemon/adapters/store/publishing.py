@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.rows import (
@@ -55,16 +55,17 @@ async def count(tx: Tx, told: Iterable[str]) -> dict[str, int]:
     anything there.
     """
     counts = Counter(told)
-    before: dict[str, int] = {}
-    for name in sorted(counts):
-        counting = (
-            update(ENVIRONMENTS)
-            .where(ENVIRONMENTS.c.name == name)
-            .values(sequence=ENVIRONMENTS.c.sequence + counts[name])
-            .returning(ENVIRONMENTS.c.sequence)
-        )
-        before[name] = (await tx.connection.execute(counting)).scalar_one() - counts[name]
-    return before
+    if not counts:
+        return {}
+    counting = (
+        update(ENVIRONMENTS)
+        .where(ENVIRONMENTS.c.name == bindparam("environment"))
+        .values(sequence=ENVIRONMENTS.c.sequence + bindparam("more"))
+    )
+    adding = [{"environment": name, "more": counts[name]} for name in sorted(counts)]
+    await tx.connection.execute(counting, adding)
+    counted = select(ENVIRONMENTS.c.name, ENVIRONMENTS.c.sequence).where(ENVIRONMENTS.c.name.in_(counts))
+    return {row.name: row.sequence - counts[row.name] for row in await tx.connection.execute(counted)}
 
 
 async def publish(

@@ -33,15 +33,18 @@ from schemas.wire import ResetId, ResourceKey
 
 async def with_joined(tx: Tx, rows: Sequence[RowMapping]) -> list[Reset]:
     """Resets of rows, in the same order."""
-    ids = [row["id"] for row in rows]
-    joined: dict[str, list[str]] = defaultdict(list)
+    found = await joined(tx, [row["id"] for row in rows])
+    return [reset_of(row, found[row["id"]]) for row in rows]
+
+
+async def joined(tx: Tx, ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Who joined each of these resets, in their order."""
+    actors: dict[str, list[str]] = defaultdict(list)
     if ids:
-        found = (
-            select(JOINED.c.reset_id, JOINED.c.actor).where(JOINED.c.reset_id.in_(ids)).order_by(JOINED.c.id)
-        )
-        for each in await tx.connection.execute(found):
-            joined[each.reset_id].append(each.actor)
-    return [reset_of(row, joined[row["id"]]) for row in rows]
+        found = select(JOINED.c.reset_id, JOINED.c.actor).where(JOINED.c.reset_id.in_(ids))
+        for each in await tx.connection.execute(found.order_by(JOINED.c.id)):
+            actors[each.reset_id].append(each.actor)
+    return actors
 
 
 async def resets_where(

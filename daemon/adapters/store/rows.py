@@ -190,7 +190,13 @@ def act_of(row: RowMapping) -> Act:
 
 def history_row(entry: HistoryEntry) -> dict[str, Any]:
     """A line of history."""
-    return entry.model_dump()
+    return {
+        "reset_id": entry.reset_id,
+        "sequence": entry.sequence,
+        "at": entry.at,
+        "type": entry.type,
+        "data": entry.data,
+    }
 
 
 def outbox_row(message: Message) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""The lease holder's commits, by compare-and-set. Each part takes a list of changes, so that several resets'
-changes can share one commit.
+"""The lease holders' commits, by compare-and-set. Several resets' changes share a transaction: each statement is one
+text, prepared once, that takes all of their rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, delete, func, select, update
+from sqlalchemy import Executable, RowMapping, Table, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store import locking, publishing, reading
@@ -27,74 +27,145 @@ from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Change, Lease
 from schemas.resets import Attempt, Reset, Step
-from statemachines.changes import check_change
+from schemas.tables import storable
+from statemachines.changes import HOLDERS
+
+_DECIDING = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 
 
-async def save(tx: Tx, changes: Sequence[Change]) -> list[Reset]:
-    """All of them or none.
+def _upserting(table: Table, keys: Sequence[str], *, postgres: bool) -> Executable:
+    inserting = postgresql.insert(table) if postgres else sqlite.insert(table)
+    names = [column.name for column in table.columns if column.name not in (*keys, "id")]
+    setting = {name: inserting.excluded[name] for name in names}
+    return inserting.on_conflict_do_update(index_elements=keys, set_=setting)
 
-    Raises:
-        LeaseLostError: one of the resets is another holder's by now.
-        ValueError: a sequence would leave a gap, or a plan is not the one that its reset names.
+
+# Statements are made once: to make one costs more than to run it.
+_COMPARE_AND_SET = (
+    update(RESETS)
+    .where(
+        RESETS.c.id == bindparam("seen_id"),
+        RESETS.c.version == bindparam("seen_version"),
+        RESETS.c.fence == bindparam("seen_fence"),
+    )
+    .values(
+        {name: bindparam(name) for name in (*HOLDERS, "live")}
+        | {
+            "version": RESETS.c.version + 1,
+            "claims_without_progress": 0,
+            "lease_owner": case((bindparam("lease_goes"), None), else_=RESETS.c.lease_owner),
+            "lease_until": case((bindparam("lease_goes"), None), else_=RESETS.c.lease_until),
+            "ticket": case((bindparam("ticket_goes"), None), else_=RESETS.c.ticket),
+        }
+    )
+)
+_UPSERTS = {
+    (table.name, postgres): _upserting(table, keys, postgres=postgres)
+    for table, *keys in (
+        (PLANS, "reset_id", "hash"),
+        (STEPS, "reset_id", "name"),
+        (ATTEMPTS, "id"),
+        (BACKUPS, "path"),
+    )
+    for postgres in (True, False)
+}
+_MARK_ACTS = (
+    update(ACTS)
+    .where(ACTS.c.reset_id == bindparam("reset"), ~ACTS.c.seen, ACTS.c.id <= bindparam("up_to"))
+    .values(seen=True)
+)
+
+Answer = Reset | LeaseLostError | ValueError
+
+
+async def save(tx: Tx, changes: Sequence[Change]) -> list[Answer]:
+    """Store changes of different resets; answers, in their order, the stored reset or why nothing of it was stored.
+
+    That is LeaseLostError where the reset is another holder's, ValueError where its history would leave a gap.
     """
-    for change in changes:
-        check_change(change.reset, change.plan, change.history)
-    rows = await _compare_and_set(tx, changes)
+    rows = await _hold(tx, changes)
+    refused = [refusal(rows.get(change.reset.id), change) for change in changes]
+    winners = [change for change, why in zip(changes, refused, strict=True) if why is None]
+    stored = iter(await _store(tx, winners, rows) if winners else ())
+    return [why or next(stored) for why in refused]
+
+
+async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> list[Reset]:
+    await _compare_and_set(tx, changes)
     await _put_plans(tx, changes)
     await _put_steps(tx, changes)
     await _put_attempts(tx, changes)
     await _put_backups(tx, changes)
-    await _mark_acts(tx, changes)
+    await _mark_acts(tx, changes, rows)
     letting_go = [change.reset.id for change in changes if change.release_locks]
     if letting_go:
         await locking.release(tx, letting_go)
     # Counted before it is read who joined: whoever joins later finds the states that these changes lead to.
     telling = [change.reset.environment for change in changes for _ in change.history]
     before = await publishing.count(tx, telling)
-    stored = await reading.with_joined(tx, rows)
+    joined = await reading.joined(tx, [change.reset.id for change in changes])
+    stored = [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
     told = [(reset, entry) for reset, change in zip(stored, changes, strict=True) for entry in change.history]
     await publishing.publish(tx, told, before)
     return stored
 
 
-async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> list[RowMapping]:
-    rows = []
-    for change in changes:
-        reset, lease = change.reset, change.lease
-        values: dict[str, Any] = changing(reset) | {
-            "version": reset.version + 1,
-            "claims_without_progress": 0,
+async def _hold(tx: Tx, changes: Sequence[Change]) -> dict[str, RowMapping]:
+    """What decides, kept as it is to the end of the transaction; in the order of ids, as all that hold several."""
+    deciding = (
+        select(*(RESETS.c[name] for name in _DECIDING))
+        .where(RESETS.c.id.in_([change.reset.id for change in changes]))
+        .order_by(RESETS.c.id)
+        .with_for_update(key_share=True)
+    )
+    return {row["id"]: row for row in (await tx.connection.execute(deciding)).mappings()}
+
+
+def refusal(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError | None:
+    """Why a change may not be stored over this row."""
+    reset, lease = change.reset, change.lease
+    mine = (lease.reset_id, reset.version, lease.fence, lease.owner)
+    if row is None or (row["id"], row["version"], row["fence"], row["lease_owner"]) != mine:
+        return LeaseLostError(f"reset {reset.id} has another holder or version")
+    if row["sequence"] != reset.sequence - len(change.history):
+        return ValueError(f"reset {reset.id} is at sequence {row['sequence']}: the history would leave a gap")
+    if row["environment"] != reset.environment:
+        return ValueError(f"reset {reset.id} is one of {row['environment']}")
+    return None
+
+
+async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> None:
+    """The one write of a reset's row."""
+    values = [
+        changing(change.reset)
+        | {
+            "seen_id": change.reset.id,
+            "seen_version": change.reset.version,
+            "seen_fence": change.lease.fence,
+            "lease_goes": change.release_lease,
+            "ticket_goes": change.release_locks,
         }
-        if change.release_lease:
-            values |= {"lease_owner": None, "lease_until": None}
-        if change.release_locks:
-            values |= {"ticket": None}
-        setting = (
-            update(RESETS)
-            .where(
-                RESETS.c.id == reset.id,
-                RESETS.c.version == reset.version,
-                RESETS.c.fence == lease.fence,
-                RESETS.c.lease_owner == lease.owner,
-                RESETS.c.sequence == reset.sequence - len(change.history),
-            )
-            .values(values)
-            .returning(RESETS)
-        )
-        row = (await tx.connection.execute(setting)).mappings().one_or_none()
-        if row is None:
-            raise await _why(tx, change)
-        rows.append(row)
-    return rows
+        for change in changes
+    ]
+    set_rows = (await tx.connection.execute(_COMPARE_AND_SET, values)).rowcount
+    if set_rows != len(changes):
+        raise RuntimeError(f"{set_rows} rows of {len(changes)} were set although all were held")
 
 
-async def _why(tx: Tx, change: Change) -> LeaseLostError | ValueError:
-    found = select(RESETS.c.version, RESETS.c.fence, RESETS.c.lease_owner, RESETS.c.sequence)
-    row = (await tx.connection.execute(found.where(RESETS.c.id == change.reset.id))).one_or_none()
-    mine = (change.reset.version, change.lease.fence, change.lease.owner)
-    if row is None or (row.version, row.fence, row.lease_owner) != mine:
-        return LeaseLostError(f"reset {change.reset.id} has another holder or version")
-    return ValueError(f"reset {change.reset.id} is at sequence {row.sequence}: the history would leave a gap")
+def _stored(change: Change, row: RowMapping, joined: Sequence[str]) -> Reset:
+    """The reset as its row is after the change: the columns that are not the holder's are the row's."""
+    reset = change.reset
+    return reset.model_copy(
+        update={
+            "version": reset.version + 1,
+            "fence": row["fence"],
+            "claims_without_progress": 0,
+            "ticket": None if change.release_locks else row["ticket"],
+            "requested_by": (reset.request.requested_by, *joined),
+            "detail": storable(reset.detail),
+            "hint": storable(reset.hint),
+        }
+    )
 
 
 async def _put_plans(tx: Tx, changes: Sequence[Change]) -> None:
@@ -111,29 +182,34 @@ async def _put_plans(tx: Tx, changes: Sequence[Change]) -> None:
 
 
 async def _put_steps(tx: Tx, changes: Sequence[Change]) -> None:
-    rows = []
-    for change in changes:
-        steps = change.steps
-        if change.plan is not None:
-            steps += await _not_given(tx, change)
-        rows += [step_row(change.reset.id, step) for step in steps]
+    made = await _made(tx, [change.reset.id for change in changes if change.plan is not None])
+    rows = [
+        step_row(change.reset.id, step)
+        for change in changes
+        for step in (*change.steps, *_not_given(change, made))
+    ]
     await _upsert(tx, STEPS, rows)
 
 
-async def _not_given(tx: Tx, change: Change) -> tuple[Step, ...]:
+async def _made(tx: Tx, ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """The number of the last attempt at each step."""
+    if not ids:
+        return {}
+    counting = (
+        select(ATTEMPTS.c.reset_id, ATTEMPTS.c.step, func.max(ATTEMPTS.c.number).label("last"))
+        .where(ATTEMPTS.c.reset_id.in_(ids))
+        .group_by(ATTEMPTS.c.reset_id, ATTEMPTS.c.step)
+    )
+    return {(row.reset_id, row.step): row.last for row in await tx.connection.execute(counting)}
+
+
+def _not_given(change: Change, made: Mapping[tuple[str, str], int]) -> Iterator[Step]:
     """Steps of a new plan that the change says nothing of: pending, with numbers that go on after older attempts."""
-    assert change.plan is not None
     given = {step.name for step in change.steps}
-    counting = select(ATTEMPTS.c.step, func.max(ATTEMPTS.c.number)).where(
-        ATTEMPTS.c.reset_id == change.reset.id
-    )
-    rows = await tx.connection.execute(counting.group_by(ATTEMPTS.c.step))
-    made = {row[0]: row[1] for row in rows}
-    return tuple(
-        Step(name=planned.name, index=index, attempts=made.get(planned.name, 0))
-        for index, planned in enumerate(change.plan.steps)
-        if planned.name not in given
-    )
+    for index, planned in enumerate(change.plan.steps if change.plan else ()):
+        if planned.name not in given:
+            attempts = made.get((change.reset.id, planned.name), 0)
+            yield Step(name=planned.name, index=index, attempts=attempts)
 
 
 async def _put_attempts(tx: Tx, changes: Sequence[Change]) -> None:
@@ -154,14 +230,17 @@ async def _put_backups(tx: Tx, changes: Sequence[Change]) -> None:
         for change in changes
         for backup in change.backups
     ]
-    await _upsert(tx, BACKUPS, rows, unique=("path",))
+    await _upsert(tx, BACKUPS, rows)
 
 
-async def _mark_acts(tx: Tx, changes: Sequence[Change]) -> None:
-    for change in changes:
-        if change.reset.acts_seen:
-            read = (ACTS.c.reset_id == change.reset.id) & ~ACTS.c.seen & (ACTS.c.id <= change.reset.acts_seen)
-            await tx.connection.execute(update(ACTS).where(read).values(seen=True))
+async def _mark_acts(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> None:
+    read = [
+        {"reset": change.reset.id, "up_to": change.reset.acts_seen}
+        for change in changes
+        if change.reset.acts_seen > rows[change.reset.id]["acts_seen"]
+    ]
+    if read:
+        await tx.connection.execute(_MARK_ACTS, read)
 
 
 async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:
@@ -175,17 +254,6 @@ async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:
         raise LeaseLostError(f"reset {lease.reset_id} has another holder")
 
 
-async def _upsert(
-    tx: Tx, table: Table, rows: Sequence[dict[str, Any]], unique: tuple[str, ...] | None = None
-) -> None:
-    if not rows:
-        return
-    keys = unique or tuple(column.name for column in table.primary_key)
-    if tx.postgres:
-        inserting = postgresql.insert(table)
-        setting = {name: inserting.excluded[name] for name in rows[0] if name not in keys}
-        await tx.connection.execute(inserting.on_conflict_do_update(index_elements=keys, set_=setting), rows)
-    else:
-        embedded = sqlite.insert(table)
-        setting = {name: embedded.excluded[name] for name in rows[0] if name not in keys}
-        await tx.connection.execute(embedded.on_conflict_do_update(index_elements=keys, set_=setting), rows)
+async def _upsert(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        await tx.connection.execute(_UPSERTS[table.name, tx.postgres], rows)

@@ -15,6 +15,7 @@ from daemon.adapters.store import acting, claiming, intake, locking, publishing,
 from daemon.adapters.store.addresses import is_embedded, parse
 from daemon.adapters.store.engine import make_engine
 from daemon.adapters.store.rows import POSITIONS, PROTECTED
+from daemon.adapters.store.shared_commits import SharedCommits
 from daemon.adapters.store.transactions import Transactions, Tx
 from daemon.ports.store import (
     Admission,
@@ -50,6 +51,7 @@ class SqlStore:
         self._postgres = not is_embedded(url)
         self._transactions = Transactions(make_engine(url), postgres=self._postgres, topics=topics)
         self._read, self._write = self._transactions.read, self._transactions.write
+        self._commits = SharedCommits(self._transactions)
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,7 +95,7 @@ class SqlStore:
         return await self._write(claiming.release_all)
 
     async def save(self, change: Change) -> Reset:
-        return (await self._write(lambda tx: saving.save(tx, [change])))[0]
+        return await self._commits.save(change)
 
     async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
         await self._write(lambda tx: saving.keep_log_offset(tx, lease, attempt))
@@ -172,4 +174,5 @@ class SqlStore:
         await self._read(work)
 
     async def close(self) -> None:
+        await self._commits.close()
         await self._transactions.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +11,10 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, literal, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from daemon.adapters.store.one_visit import OneVisit, Statements
 from daemon.adapters.store.translation import translated
 from daemon.ports.store import StatusTopics
 
@@ -39,7 +40,7 @@ class Order(IntEnum):
 class Tx:
     """A transaction under way."""
 
-    connection: AsyncConnection
+    connection: Statements
     postgres: bool
     topics: StatusTopics
 
@@ -69,6 +70,7 @@ class Transactions:
         self._running: set[asyncio.Task[Any]] = set()
         # SQLite's writers would otherwise poll for the lock, and the unlucky starve.
         self._writer = asyncio.Lock()
+        self._one_visit = OneVisit(engine)
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a transaction that may write.
@@ -76,20 +78,29 @@ class Transactions:
         Raises:
             TemporaryError: the database does not answer; the transaction may have been committed nevertheless.
         """
-        return await self._run(work, reads_only=False)
+        return await self._run(self._transaction(work, reads_only=False))
+
+    async def write_at_once(self, work: Callable[[Tx], Coroutine[Any, Any, T]]) -> T:
+        """`write` for work that awaits nothing but its statements: on SQLite all of it is one trip to the driver's
+        thread.
+        """
+        return await self._run(
+            self._transaction(work, reads_only=False) if self._postgres else self._visit(work)
+        )
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a transaction that only reads: one snapshot on SQLite, one per statement on PostgreSQL."""
-        return await self._run(work, reads_only=True)
+        return await self._run(self._transaction(work, reads_only=True))
 
     async def close(self) -> None:
         """Wait for what is under way, then let the connections go."""
         while self._running:
             await asyncio.wait(self._running)
+        await self._one_visit.close()
         await self._engine.dispose()
 
-    async def _run(self, work: Callable[[Tx], Awaitable[T]], *, reads_only: bool) -> T:
-        task = asyncio.ensure_future(self._transaction(work, reads_only=reads_only))
+    async def _run(self, transaction: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(transaction)
         self._running.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -113,3 +124,10 @@ class Transactions:
                 await connection.execution_options(reads_only=reads_only)
                 async with connection.begin():
                     return await work(Tx(connection, self._postgres, self._topics))
+
+    async def _visit(self, work: Callable[[Tx], Coroutine[Any, Any, T]]) -> T:
+        with translated():
+            async with asyncio.timeout(_TIME_LIMIT), self._writer:
+                return await self._one_visit.run(
+                    lambda connection: work(Tx(connection, self._postgres, self._topics))
+                )
