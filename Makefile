@@ -37,7 +37,7 @@ lock:            ## resolve the dependencies again (versions and hashes, no addr
 	$(PYTHON) -m venv .lockenv && .lockenv/bin/pip install --quiet uv
 	.lockenv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate \
-	  --all-extras --group dev pyproject.toml --output-file requirements.lock
+	  --all-extras --group dev --group bench pyproject.toml --output-file requirements.lock
 	rm -rf .lockenv
 
 clean:           ## remove what the targets made

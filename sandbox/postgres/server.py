@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -54,6 +55,8 @@ class Server:
     port: int
     superuser_url: str
     log: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Besides those of the sandbox, which keep nothing through a power cut."""
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str, role: str, password: str) -> str:
@@ -89,7 +92,7 @@ class Server:
             self.data.unlink()
 
     def _run(self) -> None:
-        settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+        settings = [f"-c{key}={value}" for key, value in {**_SETTINGS, **self.settings}.items()]
         postgres = [str(binaries() / "postgres"), "-D", str(self.data.resolve()), f"-p{self.port}"]
         owner = account()
         ids = [str(owner.pw_uid), str(owner.pw_gid)] if owner else ["-1", "-1"]
@@ -122,8 +125,8 @@ class Server:
                 return
 
 
-def start(directory: Path, name: str) -> Server:
-    """Make a new cluster `name` below `directory` and start it.
+def start(directory: Path, name: str, settings: Mapping[str, str] | None = None) -> Server:
+    """Make a new cluster `name` below `directory` and start it; `settings` (`postgresql.conf`) go before ours.
 
     Below a directory that `nobody` can't enter (a 0700 home, pytest's), the cluster lies in the machine's
     temporary directory and `directory/name` is a link to it; `Server.discard` removes both.
@@ -144,6 +147,7 @@ def start(directory: Path, name: str) -> Server:
             port=port,
             superuser_url=f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres",
             log=directory / f"{name}.log",
+            settings=settings or {},
         )
         try:
             server.start_again()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.rows import (
@@ -18,6 +18,7 @@ from daemon.adapters.store.rows import (
     message_of,
     outbox_row,
 )
+from daemon.adapters.store.sets import NUMBER, inserting, over
 from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.bus import Message
 from daemon.ports.store import OutboxRow
@@ -27,6 +28,28 @@ from statemachines.status_record import committed, status_record
 Told = tuple[Reset, HistoryEntry]
 
 _OUTBOX = "outbox"
+_HOLD = over(
+    ENVIRONMENTS,
+    ["name"],
+    lambda given: (
+        select(ENVIRONMENTS.c.name, ENVIRONMENTS.c.sequence)
+        .where(ENVIRONMENTS.c.name.in_(select(given.c.name)))
+        .order_by(ENVIRONMENTS.c.name)
+        .with_for_update()
+    ),
+)
+_COUNT = over(
+    ENVIRONMENTS,
+    ["name"],
+    lambda given: (
+        update(ENVIRONMENTS)
+        .where(ENVIRONMENTS.c.name == given.c.name)
+        .values(sequence=ENVIRONMENTS.c.sequence + given.c.more)
+    ),
+    more=NUMBER,
+)
+_PUT_HISTORY = inserting(HISTORY, [each.name for each in HISTORY.columns])
+_PUT_OUTBOX = inserting(OUTBOX, ["topic", "key", "value", "headers"])
 
 
 async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
@@ -57,15 +80,10 @@ async def count(tx: Tx, told: Iterable[str]) -> dict[str, int]:
     counts = Counter(told)
     if not counts:
         return {}
-    counting = (
-        update(ENVIRONMENTS)
-        .where(ENVIRONMENTS.c.name == bindparam("environment"))
-        .values(sequence=ENVIRONMENTS.c.sequence + bindparam("more"))
-    )
-    adding = [{"environment": name, "more": counts[name]} for name in sorted(counts)]
-    await tx.connection.execute(counting, adding)
-    counted = select(ENVIRONMENTS.c.name, ENVIRONMENTS.c.sequence).where(ENVIRONMENTS.c.name.in_(counts))
-    return {row.name: row.sequence - counts[row.name] for row in await tx.connection.execute(counted)}
+    adding = [{"name": name, "more": more} for name, more in counts.items()]
+    before = {row.name: row.sequence for row in await _HOLD.run(tx, adding)}
+    await _COUNT.run(tx, adding)
+    return before
 
 
 async def publish(
@@ -78,13 +96,17 @@ async def publish(
     """
     entries = _numbered(tx, told, before)
     if entries:
-        await tx.connection.execute(insert(HISTORY), [history_row(entry) for _, entry in entries])
+        await _PUT_HISTORY.run(
+            tx, [history_row(entry) | {"nth": nth} for nth, (_, entry) in enumerate(entries)]
+        )
     messages = [_message(tx, reset, entry) for reset, entry in entries]
     if not messages and not others:
         return []
     await tx.in_order(Order.IDS)
     if messages:
-        await tx.connection.execute(insert(OUTBOX), [outbox_row(message) for message in messages])
+        await _PUT_OUTBOX.run(
+            tx, [outbox_row(message) | {"nth": nth} for nth, message in enumerate(messages)]
+        )
     if not others:
         return []
     returning = insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)

@@ -37,6 +37,7 @@ from schemas.tables import (
     ResetRow,
     SeenEventRow,
     StepRow,
+    storable,
     table_of,
 )
 from statemachines.changes import HOLDERS
@@ -94,6 +95,8 @@ def plain(model: BaseModel) -> dict[str, Any]:
 def changing(reset: Reset) -> dict[str, Any]:
     """The columns that the holder of the lease writes."""
     return _bare({name: getattr(reset, name) for name in HOLDERS if name not in _AS_JSON}) | {
+        "detail": storable(reset.detail),
+        "hint": storable(reset.hint),
         "live": reset.state not in AT_REST or reset.wake_at is not None,
         "approvals": [plain(approval) for approval in reset.approvals],
         "waiting_for": plain(reset.waiting_for) if reset.waiting_for else None,

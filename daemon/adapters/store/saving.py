@@ -5,10 +5,8 @@ text, prepared once, that takes all of their rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Executable, RowMapping, Table, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import RowMapping, case, delete, func, select, update
 
 from daemon.adapters.store import locking, publishing, reading
 from daemon.adapters.store.rows import (
@@ -23,6 +21,7 @@ from daemon.adapters.store.rows import (
     plain,
     step_row,
 )
+from daemon.adapters.store.sets import FLAG, NUMBER, over, upserting
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Change, Lease
@@ -33,46 +32,53 @@ from statemachines.changes import HOLDERS
 _DECIDING = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 
 
-def _upserting(table: Table, keys: Sequence[str], *, postgres: bool) -> Executable:
-    inserting = postgresql.insert(table) if postgres else sqlite.insert(table)
-    names = [column.name for column in table.columns if column.name not in (*keys, "id")]
-    setting = {name: inserting.excluded[name] for name in names}
-    return inserting.on_conflict_do_update(index_elements=keys, set_=setting)
-
-
-# Statements are made once: to make one costs more than to run it.
-_COMPARE_AND_SET = (
-    update(RESETS)
-    .where(
-        RESETS.c.id == bindparam("seen_id"),
-        RESETS.c.version == bindparam("seen_version"),
-        RESETS.c.fence == bindparam("seen_fence"),
-    )
-    .values(
-        {name: bindparam(name) for name in (*HOLDERS, "live")}
-        | {
-            "version": RESETS.c.version + 1,
-            "claims_without_progress": 0,
-            "lease_owner": case((bindparam("lease_goes"), None), else_=RESETS.c.lease_owner),
-            "lease_until": case((bindparam("lease_goes"), None), else_=RESETS.c.lease_until),
-            "ticket": case((bindparam("ticket_goes"), None), else_=RESETS.c.ticket),
-        }
-    )
+_HOLD = over(
+    RESETS,
+    ["id"],
+    lambda given: (
+        select(*(RESETS.c[name] for name in _DECIDING))
+        .where(RESETS.c.id.in_(select(given.c.id)))
+        .order_by(RESETS.c.id)
+        .with_for_update(key_share=True)
+    ),
 )
-_UPSERTS = {
-    (table.name, postgres): _upserting(table, keys, postgres=postgres)
-    for table, *keys in (
-        (PLANS, "reset_id", "hash"),
-        (STEPS, "reset_id", "name"),
-        (ATTEMPTS, "id"),
-        (BACKUPS, "path"),
-    )
-    for postgres in (True, False)
-}
-_MARK_ACTS = (
-    update(ACTS)
-    .where(ACTS.c.reset_id == bindparam("reset"), ~ACTS.c.seen, ACTS.c.id <= bindparam("up_to"))
-    .values(seen=True)
+_COMPARE_AND_SET = over(
+    RESETS,
+    ["id", "version", "fence", "live", *HOLDERS],
+    lambda given: (
+        update(RESETS)
+        .where(
+            RESETS.c.id == given.c.id,
+            RESETS.c.version == given.c.version,
+            RESETS.c.fence == given.c.fence,
+        )
+        .values(
+            {name: given.c[name] for name in ("live", *HOLDERS)}
+            | {
+                "version": RESETS.c.version + 1,
+                "claims_without_progress": 0,
+                "lease_owner": case((given.c.lease_goes, None), else_=RESETS.c.lease_owner),
+                "lease_until": case((given.c.lease_goes, None), else_=RESETS.c.lease_until),
+                "ticket": case((given.c.ticket_goes, None), else_=RESETS.c.ticket),
+            }
+        )
+    ),
+    lease_goes=FLAG,
+    ticket_goes=FLAG,
+)
+_PUT_PLANS = upserting(PLANS, ["reset_id", "hash", "body"], ["reset_id", "hash"])
+_PUT_STEPS = upserting(STEPS, [each.name for each in STEPS.columns], ["reset_id", "name"])
+_PUT_ATTEMPTS = upserting(ATTEMPTS, [each.name for each in ATTEMPTS.columns], ["id"])
+_PUT_BACKUPS = upserting(BACKUPS, [each.name for each in BACKUPS.columns if each.name != "id"], ["path"])
+_MARK_ACTS = over(
+    ACTS,
+    ["reset_id"],
+    lambda given: (
+        update(ACTS)
+        .where(ACTS.c.reset_id == given.c.reset_id, ~ACTS.c.seen, ACTS.c.id <= given.c.up_to)
+        .values(seen=True)
+    ),
+    up_to=NUMBER,
 )
 
 Answer = Reset | LeaseLostError | ValueError
@@ -112,13 +118,8 @@ async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMappin
 
 async def _hold(tx: Tx, changes: Sequence[Change]) -> dict[str, RowMapping]:
     """What decides, kept as it is to the end of the transaction; in the order of ids, as all that hold several."""
-    deciding = (
-        select(*(RESETS.c[name] for name in _DECIDING))
-        .where(RESETS.c.id.in_([change.reset.id for change in changes]))
-        .order_by(RESETS.c.id)
-        .with_for_update(key_share=True)
-    )
-    return {row["id"]: row for row in (await tx.connection.execute(deciding)).mappings()}
+    rows = await _HOLD.run(tx, [{"id": change.reset.id} for change in changes])
+    return {row["id"]: row for row in rows.mappings()}
 
 
 def refusal(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError | None:
@@ -139,15 +140,15 @@ async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> None:
     values = [
         changing(change.reset)
         | {
-            "seen_id": change.reset.id,
-            "seen_version": change.reset.version,
-            "seen_fence": change.lease.fence,
+            "id": change.reset.id,
+            "version": change.reset.version,
+            "fence": change.lease.fence,
             "lease_goes": change.release_lease,
             "ticket_goes": change.release_locks,
         }
         for change in changes
     ]
-    set_rows = (await tx.connection.execute(_COMPARE_AND_SET, values)).rowcount
+    set_rows = (await _COMPARE_AND_SET.run(tx, values)).rowcount
     if set_rows != len(changes):
         raise RuntimeError(f"{set_rows} rows of {len(changes)} were set although all were held")
 
@@ -176,7 +177,7 @@ async def _put_plans(tx: Tx, changes: Sequence[Change]) -> None:
     ]
     if not plans:
         return
-    await _upsert(tx, PLANS, plans)
+    await _PUT_PLANS.run(tx, plans)
     replaced = [plan["reset_id"] for plan in plans]
     await tx.connection.execute(delete(STEPS).where(STEPS.c.reset_id.in_(replaced)))
 
@@ -188,7 +189,8 @@ async def _put_steps(tx: Tx, changes: Sequence[Change]) -> None:
         for change in changes
         for step in (*change.steps, *_not_given(change, made))
     ]
-    await _upsert(tx, STEPS, rows)
+    if rows:
+        await _PUT_STEPS.run(tx, rows)
 
 
 async def _made(tx: Tx, ids: Sequence[str]) -> dict[tuple[str, str], int]:
@@ -213,7 +215,9 @@ def _not_given(change: Change, made: Mapping[tuple[str, str], int]) -> Iterator[
 
 
 async def _put_attempts(tx: Tx, changes: Sequence[Change]) -> None:
-    await _upsert(tx, ATTEMPTS, [attempt_row(attempt) for change in changes for attempt in change.attempts])
+    rows = [attempt_row(attempt) for change in changes for attempt in change.attempts]
+    if rows:
+        await _PUT_ATTEMPTS.run(tx, rows)
 
 
 async def _put_backups(tx: Tx, changes: Sequence[Change]) -> None:
@@ -230,17 +234,18 @@ async def _put_backups(tx: Tx, changes: Sequence[Change]) -> None:
         for change in changes
         for backup in change.backups
     ]
-    await _upsert(tx, BACKUPS, rows)
+    if rows:
+        await _PUT_BACKUPS.run(tx, rows)
 
 
 async def _mark_acts(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> None:
     read = [
-        {"reset": change.reset.id, "up_to": change.reset.acts_seen}
+        {"reset_id": change.reset.id, "up_to": change.reset.acts_seen}
         for change in changes
         if change.reset.acts_seen > rows[change.reset.id]["acts_seen"]
     ]
     if read:
-        await tx.connection.execute(_MARK_ACTS, read)
+        await _MARK_ACTS.run(tx, read)
 
 
 async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:
@@ -252,8 +257,3 @@ async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:
     found = await tx.connection.execute(keeping.values(log_offset=attempt.log_offset))
     if found.rowcount == 0:
         raise LeaseLostError(f"reset {lease.reset_id} has another holder")
-
-
-async def _upsert(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        await tx.connection.execute(_UPSERTS[table.name, tx.postgres], rows)

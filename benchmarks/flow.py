@@ -1,0 +1,119 @@
+"""The flow that is measured: resets side by side, each ten steps one after the other, launch and outcome durable.
+
+Nothing else of a reset is done: no pod, no Kafka. A step is `Held.started` (the attempt is recorded before it would
+act) and `Held.finished` (its outcome is, before anything follows from it): two commits of the engine, each with the
+reset's row, a step, an attempt, a line of history and a message in the outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from time import perf_counter
+
+from daemon.adapters.store import SqlStore, migrations, open_store
+from daemon.clock import SystemClock
+from daemon.held import Held
+from daemon.identifiers import new_reset_id
+from daemon.metrics import Metrics
+from daemon.ports.store import NewRequest
+from schemas.plan import Phase, Plan, PlannedStep, StepKind
+from schemas.requests import Mode, ResetRequested
+from schemas.resets import Attempt, Channel, Control, Outcome, OutcomeKind, StepState
+from schemas.wire import AttemptId, StepName
+from statemachines.requests import content_hash
+
+STEPS = tuple(StepName(f"seed.service-{number}.system") for number in range(10))
+
+
+def steps_a_second(url: str, resets: int, seconds: float) -> float:
+    """Durable steps each second with that many resets running, in a database of its own."""
+    migrations.upgrade(url)
+    return asyncio.run(_measure(url, resets, seconds))
+
+
+async def _measure(url: str, resets: int, seconds: float) -> float:
+    async with open_store(url) as store:
+        metrics = Metrics()
+        running = [await _begun(store, number, metrics) for number in range(resets)]
+        steps, began = 0, perf_counter()
+        while perf_counter() - began < seconds:
+            await asyncio.gather(*(_ten_steps(held) for held in running))
+            steps += len(running) * len(STEPS)
+        return steps / (perf_counter() - began)
+
+
+async def _begun(store: SqlStore, number: int, metrics: Metrics) -> Held:
+    environment = f"bench{number}-sandbox"
+    request = ResetRequested(environment=environment, requested_by="bench")
+    new = NewRequest(
+        id=new_reset_id(),
+        request=request,
+        channel=Channel.HTTP,
+        source=None,
+        event_id=None,
+        content_hash=content_hash(request),
+    )
+    await store.admit(new, now=datetime.now(UTC), limit_waiting=3)
+    [claimed] = await store.claim("bench", ttl=600, limit=1, excluding=frozenset())
+    held = Held(claimed, store, SystemClock(), metrics)
+    plan = _plan(environment)
+    await held.commit(plan=plan, plan_hash=plan.hash)
+    await store.renew([held.lease], ttl=600)
+    return Held(
+        replace(claimed, reset=held.reset, plan=plan, steps=await store.steps(new.id)),
+        store,
+        SystemClock(),
+        metrics,
+    )
+
+
+def _plan(environment: str) -> Plan:
+    return Plan(
+        environment=environment,
+        mode=Mode.SEED,
+        service_modes={},
+        core=False,
+        git=False,
+        catalog="bench@sha256:0",
+        steps=tuple(
+            PlannedStep(name=name, phase=Phase.SEED, kind=StepKind.COMMAND, batch=index, argv=("true",))
+            for index, name in enumerate(STEPS)
+        ),
+        resources=(),
+        images={},
+        approvals_required=0,
+        hash="sha256:bench",
+    )
+
+
+async def _ten_steps(held: Held) -> None:
+    for name in STEPS:
+        attempt_id = held.attempt_id(name)
+        attempt = Attempt(
+            id=attempt_id,
+            reset_id=held.reset.id,
+            step=name,
+            number=held.steps[name].attempts + 1,
+            started_at=datetime.now(UTC),
+            control=_control(held.reset.environment, attempt_id),
+        )
+        await held.started(attempt)
+        outcome = Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
+        ended = attempt.model_copy(update={"outcome": outcome, "finished_at": datetime.now(UTC)})
+        step = held.steps[name].model_copy(update={"state": StepState.SUCCEEDED, "outcome": outcome})
+        await held.finished(step, ended)
+
+
+def _control(environment: str, attempt: AttemptId) -> Control:
+    return Control(
+        environment=environment,
+        pod="los-core-api-7d4b9c6f5-x2x7p",
+        pod_uid="0f8fad5b-d9cb-469f-a165-70867728950e",
+        container="los-core-api",
+        container_id="containerd://" + "5" * 64,
+        restart_count=0,
+        incarnation="4711 0f8fad5b-d9cb-469f-a165-70867728950e",
+        directory=f"/tmp/.resetd/{attempt}",  # noqa: S108 - a path in a pod
+    )
