@@ -27,7 +27,7 @@ check: $(STAMP)  ## linters, types, import contracts, generated documents (tests
 e2e: $(STAMP)    ## the tests on real outside systems, where their addresses are given
 	bash .ci/e2e
 
-bench: $(STAMP)  ## ratios against a baseline in the same run
+bench: $(STAMP)  ## durable steps a second, beside raw commits and DBOS in the same run
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP)   ## write the generated documents anew

@@ -21,7 +21,7 @@ from daemon.adapters.store.rows import (
     plain,
     step_row,
 )
-from daemon.adapters.store.sets import FLAG, NUMBER, over, upserting
+from daemon.adapters.store.sets import FLAG, NUMBER, TEXT, over, upserting
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Change, Lease
@@ -29,14 +29,14 @@ from schemas.resets import Attempt, Reset, Step
 from schemas.tables import storable
 from statemachines.changes import HOLDERS
 
-_DECIDING = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
+_SEEN = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 
 
 _HOLD = over(
     RESETS,
     ["id"],
     lambda given: (
-        select(*(RESETS.c[name] for name in _DECIDING))
+        select(*(RESETS.c[name] for name in _SEEN))
         .where(RESETS.c.id.in_(select(given.c.id)))
         .order_by(RESETS.c.id)
         .with_for_update(key_share=True)
@@ -44,13 +44,17 @@ _HOLD = over(
 )
 _COMPARE_AND_SET = over(
     RESETS,
-    ["id", "version", "fence", "live", *HOLDERS],
+    ["id", "environment", "version", "fence", "live", *HOLDERS],
     lambda given: (
         update(RESETS)
         .where(
             RESETS.c.id == given.c.id,
+            RESETS.c.id == given.c.leased,
+            RESETS.c.environment == given.c.environment,
             RESETS.c.version == given.c.version,
             RESETS.c.fence == given.c.fence,
+            RESETS.c.lease_owner == given.c.owner,
+            RESETS.c.sequence == given.c.sequence_before,
         )
         .values(
             {name: given.c[name] for name in ("live", *HOLDERS)}
@@ -62,7 +66,11 @@ _COMPARE_AND_SET = over(
                 "ticket": case((given.c.ticket_goes, None), else_=RESETS.c.ticket),
             }
         )
+        .returning(RESETS.c.id)
     ),
+    leased=TEXT,
+    owner=TEXT,
+    sequence_before=NUMBER,
     lease_goes=FLAG,
     ticket_goes=FLAG,
 )
@@ -90,14 +98,16 @@ async def save(tx: Tx, changes: Sequence[Change]) -> list[Answer]:
     That is LeaseLostError where the reset is another holder's, ValueError where its history would leave a gap.
     """
     rows = await _hold(tx, changes)
-    refused = [refusal(rows.get(change.reset.id), change) for change in changes]
-    winners = [change for change, why in zip(changes, refused, strict=True) if why is None]
+    won = await _compare_and_set(tx, changes)
+    winners = [change for change in changes if change.reset.id in won]
     stored = iter(await _store(tx, winners, rows) if winners else ())
-    return [why or next(stored) for why in refused]
+    return [
+        next(stored) if change.reset.id in won else _why(rows.get(change.reset.id), change)
+        for change in changes
+    ]
 
 
 async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> list[Reset]:
-    await _compare_and_set(tx, changes)
     await _put_plans(tx, changes)
     await _put_steps(tx, changes)
     await _put_attempts(tx, changes)
@@ -117,40 +127,39 @@ async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMappin
 
 
 async def _hold(tx: Tx, changes: Sequence[Change]) -> dict[str, RowMapping]:
-    """What decides, kept as it is to the end of the transaction; in the order of ids, as all that hold several."""
+    """The rows as they are to the end of the transaction; in the order of ids, as all do that hold several."""
     rows = await _HOLD.run(tx, [{"id": change.reset.id} for change in changes])
     return {row["id"]: row for row in rows.mappings()}
 
 
-def refusal(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError | None:
-    """Why a change may not be stored over this row."""
-    reset, lease = change.reset, change.lease
-    mine = (lease.reset_id, reset.version, lease.fence, lease.owner)
-    if row is None or (row["id"], row["version"], row["fence"], row["lease_owner"]) != mine:
-        return LeaseLostError(f"reset {reset.id} has another holder or version")
-    if row["sequence"] != reset.sequence - len(change.history):
-        return ValueError(f"reset {reset.id} is at sequence {row['sequence']}: the history would leave a gap")
-    if row["environment"] != reset.environment:
-        return ValueError(f"reset {reset.id} is one of {row['environment']}")
-    return None
-
-
-async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> None:
-    """The one write of a reset's row."""
+async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> set[str]:
+    """Set the rows that are as their holders saw them; answers the ids of those."""
     values = [
         changing(change.reset)
         | {
             "id": change.reset.id,
+            "leased": change.lease.reset_id,
+            "environment": change.reset.environment,
             "version": change.reset.version,
             "fence": change.lease.fence,
+            "owner": change.lease.owner,
+            "sequence_before": change.reset.sequence - len(change.history),
             "lease_goes": change.release_lease,
             "ticket_goes": change.release_locks,
         }
         for change in changes
     ]
-    set_rows = (await _COMPARE_AND_SET.run(tx, values)).rowcount
-    if set_rows != len(changes):
-        raise RuntimeError(f"{set_rows} rows of {len(changes)} were set although all were held")
+    return set((await _COMPARE_AND_SET.run(tx, values)).scalars())
+
+
+def _why(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError:
+    reset, lease = change.reset, change.lease
+    mine = (lease.reset_id, reset.version, lease.fence, lease.owner)
+    if row is None or (row["id"], row["version"], row["fence"], row["lease_owner"]) != mine:
+        return LeaseLostError(f"reset {reset.id} has another holder or version")
+    if row["environment"] != reset.environment:
+        return ValueError(f"reset {reset.id} is one of {row['environment']}")
+    return ValueError(f"reset {reset.id} is at sequence {row['sequence']}: the history would leave a gap")
 
 
 def _stored(change: Change, row: RowMapping, joined: Sequence[str]) -> Reset:

@@ -40,6 +40,7 @@ from daemon.adapters.store.transactions import Tx
 
 FLAG = Boolean()
 NUMBER = BigInteger()
+TEXT = Text()
 
 
 Make = Callable[[FromClause], Executable]
