@@ -44,7 +44,23 @@ class IntakeRules:
 
 
 def entry_of(record: Record, rules: IntakeRules, *, now: datetime, new_id: ResetId) -> Entry | None:
-    """What to store for a record; None for event types on the environments' topic that are others' business."""
+    """What to store for a record; None for event types on the environments' topic that are others' business.
+
+    Raises nothing: whatever goes wrong with a record is a dead letter, for the next start would read it again.
+    """
+    try:
+        return _entry_of(record, rules, now, new_id)
+    except Exception as error:  # noqa: BLE001 - the net for what nobody thought of
+        return mishap(record, rules, error)
+
+
+def mishap(record: Record, rules: IntakeRules, error: Exception) -> DeadLetter:
+    """The dead letter of a record that was the death of our own code, or that the state database refuses."""
+    # Only the kind: the error's text may hold what was sent.
+    return _dead_letter(record, rules, UnreadableError(Reason.INTERNAL, f"unexpected {type(error).__name__}"))
+
+
+def _entry_of(record: Record, rules: IntakeRules, now: datetime, new_id: ResetId) -> Entry | None:
     try:
         event = _read(record, rules)
         if event is None:

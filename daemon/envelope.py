@@ -7,6 +7,7 @@ says, not by which headers happen to be there.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from schemas.reasons import Reason
 
 LONGEST_NAME = 1000
 """Characters of a source or an id."""
+_TRACE = re.compile(r"[!-~]{1,1000}")
+"""A header's value: Kafka carries it on, and the databases take it as text."""
 
 
 class UnreadableError(Exception):
@@ -109,18 +112,25 @@ def _event(event: _Parts, record: Record, *, structured: bool) -> Event:
     if attributes.get("specversion") != "1.0":
         raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "its specversion is not 1.0")
     names = {name: _name(attributes, name) for name in ("source", "id", "type")}
-    time = attributes.get("time")
-    if not isinstance(time, datetime):
-        time = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     trace = attributes.get("traceparent")
     return Event(
         source=names["source"],
         id=names["id"],
         type=names["type"],
-        time=time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC),
+        time=_time(attributes.get("time"), record),
         data=_data(event, record, structured=structured),
-        trace_parent=trace if isinstance(trace, str) and len(trace) < LONGEST_NAME else None,
+        trace_parent=trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None,
     )
+
+
+def _time(own: object, record: Record) -> datetime:
+    try:
+        if isinstance(own, datetime):
+            return own.replace(tzinfo=own.tzinfo or UTC).astimezone(UTC)
+        return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        detail = "its time, or the record's, is outside of the years 1 to 9999"
+        raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, detail) from error
 
 
 def _data(event: _Parts, record: Record, *, structured: bool) -> object:

@@ -6,18 +6,19 @@ lag figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import structlog
 
-from daemon.entries import IntakeRules, entry_of
+from daemon.entries import IntakeRules, entry_of, mishap
 from daemon.identifiers import new_reset_id
 from daemon.metrics import Metrics
 from daemon.ports.bus import Inbox, Record
 from daemon.ports.clock import Clock
-from daemon.ports.errors import LeaseLostError, TemporaryError
-from daemon.ports.store import Admission, Batch, DeadLetter, Deprovision, NewAct, Store
+from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
+from daemon.ports.store import Admission, Batch, DeadLetter, Deprovision, Entry, NewAct, Store
+from schemas.reasons import Reason
 from schemas.resets import ResetState
 
 log = structlog.get_logger()
@@ -93,32 +94,67 @@ class Intake:
         return stored
 
     async def _store_records(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
-        positions: dict[tuple[str, int], int] = {}
-        for batch in self._batches(records):
-            admissions = await self._store.take_in(
-                batch, now=self._clock.now(), limit_waiting=self._limit_waiting
-            )
-            positions[batch.topic, batch.partition] = batch.next
-            self._expected[batch.topic, batch.partition] = batch.next
-            self._count(batch, admissions)
-        return positions
-
-    def _batches(self, records: Sequence[Record]) -> Iterator[Batch]:
         def partition(record: Record) -> tuple[str, int]:
             return record.topic, record.partition
 
-        now = self._clock.now()
-        for (topic, number), group in groupby(sorted(records, key=partition), key=partition):
+        positions: dict[tuple[str, int], int] = {}
+        for here, group in groupby(sorted(records, key=partition), key=partition):
             members = list(group)
-            entries = [entry_of(one, self._rules, now=now, new_id=new_reset_id()) for one in members]
-            yield Batch(
-                topic=topic,
-                partition=number,
-                first=members[0].offset,
-                expected=self._expected.get((topic, number)),
-                next=members[-1].offset + 1,
-                entries=tuple(entry for entry in entries if entry is not None),
+            await self._store_each(members)
+            positions[here] = members[-1].offset + 1
+        return positions
+
+    async def _store_each(self, records: Sequence[Record]) -> None:
+        """Store records of one partition. What can't be stored with one of them costs that one only.
+
+        Raises:
+            LeaseLostError: another consumer stored them.
+            TemporaryError: the database does not answer, or takes not even the dead letter.
+        """
+        now = self._clock.now()
+        entries = [entry_of(one, self._rules, now=now, new_id=new_reset_id()) for one in records]
+        try:
+            await self._store_batch(records, entries)
+        except (PortError, LeaseLostError):
+            raise  # the database's trouble, and no record's
+        except Exception as error:  # noqa: BLE001 - sorted out here, record by record
+            if len(records) > 1:
+                for one in records:
+                    await self._store_each([one])
+                return
+            [record] = records
+            log.error(  # noqa: TRY400 - the error's text and its frames may hold what was sent
+                "intake.record-refused",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=type(error).__name__,
             )
+            try:
+                await self._store_batch(records, [mishap(record, self._rules, error)])
+            except (PortError, LeaseLostError):
+                raise
+            except Exception as again:
+                # Neither lost nor passed over: it is read again, and whatever else the daemon does goes on.
+                detail = (
+                    f"{record.topic}/{record.partition}@{record.offset} can't be stored, nor as a dead letter"
+                )
+                raise TemporaryError(Reason.INTERNAL, detail) from again
+
+    async def _store_batch(self, records: Sequence[Record], entries: Sequence[Entry | None]) -> None:
+        here = (records[0].topic, records[0].partition)
+        batch = Batch(
+            *here,
+            first=records[0].offset,
+            expected=self._expected.get(here),
+            next=records[-1].offset + 1,
+            entries=tuple(entry for entry in entries if entry is not None),
+        )
+        admissions = await self._store.take_in(
+            batch, now=self._clock.now(), limit_waiting=self._limit_waiting
+        )
+        self._expected[here] = batch.next
+        self._count(batch, admissions)
 
     def _count(self, batch: Batch, admissions: Sequence[Admission]) -> None:
         created = sum(one.created and one.reset.state is not ResetState.REJECTED for one in admissions)

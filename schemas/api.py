@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Approval, Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
-from schemas.wire import ResetId, ResourceKey, StepName, Text, Time, Wire
+from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
 
 
 class Role(StrEnum):
@@ -122,7 +122,7 @@ class ResumeBody(ActBody):
     from_: StepName | None = Field(default=None, alias="from")
     """The step to go on from; none: where it stopped."""
     replan: bool = False
-    sequence: Annotated[int, Field(ge=1)] | None = None
+    sequence: Sequence | None = None
     """The last status that the sender saw; an older one than the reset's is refused."""
 
 

@@ -7,7 +7,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.wire import EnvironmentName, EnvironmentText, IntegrationName, ResetId, Text, Time, Wire
+from schemas.wire import (
+    EnvironmentName,
+    EnvironmentText,
+    IntegrationName,
+    ResetId,
+    Sequence,
+    Text,
+    Time,
+    Wire,
+)
 
 RESET_REQUESTED = "com.fuse.environment.reset.requested.v1"
 RESUME_REQUESTED = "com.fuse.environment.reset.resume-requested.v1"
@@ -89,7 +98,7 @@ class _Reference(Wire):
 class ResumeRequested(_Reference):
     """Data of `reset.resume-requested`."""
 
-    sequence: Annotated[int, Field(ge=1)] | None = None
+    sequence: Sequence | None = None
     """The last status that the sender saw; an older one than the reset's is refused."""
 
 

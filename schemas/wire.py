@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, NewType
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 ResetId = NewType("ResetId", str)
@@ -24,11 +24,17 @@ ServiceName = NewType("ServiceName", str)
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC it is outside of the years 1 to 9999") from error
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment, aware, in UTC; RFC 3339 on the wire."""
+
+Sequence = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""A status number of a reset; the databases' column takes no larger one."""
 
 EnvironmentName = Annotated[
     str,

@@ -205,6 +205,7 @@ class Store(Protocol):
 
         Raises:
             LeaseLostError: the stored offset is not `batch.first`: another consumer has the partition.
+            PortError: nothing can be stored just now. Whatever else it raises is the fault of an entry.
         """
         ...
 

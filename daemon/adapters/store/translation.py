@@ -6,16 +6,31 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 
+_OF_THE_VALUES = (DataError, IntegrityError, ProgrammingError)
+"""What the values of a statement brought about (PEP 249; the last one where the driver can't even send them)."""
+_WRONG_TABLES = "42"
+"""PostgreSQL's class of errors for tables, columns and rights that are not there."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise TemporaryError for a database that does not answer, PermanentError for one without our tables."""
+    """Raise TemporaryError for a database that does not answer, PermanentError for one without our tables.
+
+    What the database has against the values themselves comes out as it is.
+    """
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -29,7 +44,16 @@ def translated() -> Iterator[None]:
             ) from error
         if getattr(error.orig, "sqlstate", None) == "42P01":
             raise _no_tables() from error
-        raise
+        if (getattr(error.orig, "sqlstate", None) or "").startswith(_WRONG_TABLES):
+            raise PermanentError(
+                Reason.UNAVAILABLE,
+                f"the state database does not know the statement ({_name(error)})",
+                hint="run `resetd db upgrade`; does the account have all rights on its tables?",
+            ) from error
+        if isinstance(error, _OF_THE_VALUES):
+            raise
+        # A server that has become a standby, say, or a damaged file: nothing that was to be written is to blame.
+        raise _family(error) from error
     except (PoolTimeoutError, TimeoutError, OSError) as error:
         raise TemporaryError(
             Reason.UNAVAILABLE, f"the state database does not answer in time ({type(error).__name__})"

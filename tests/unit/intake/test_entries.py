@@ -1,6 +1,7 @@
 """What each record on the topics becomes: an entry to store, a rejection, a dead letter, or nothing."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,18 @@ def dead(one: Record) -> DeadLetter:
 
 ASKED = {"environment": "qa-sandbox", "requestedBy": "ci"}
 
+MOMENTS = st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z"])
+TEXTS = st.text("a0-/:. \n\x00\x7f\xe9\ud800\U0001f600", max_size=6)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | MOMENTS
+ANY_JSON = st.recursive(
+    LEAVES, lambda each: st.lists(each, max_size=3) | st.dictionaries(TEXTS, each, max_size=3)
+)
+FIELDS = [
+    *("environment", "requestedBy", "reason", "mode", "services", "serviceModes", "options", "integrations"),
+    *("core", "git", "dryRun", "notBefore", "idempotencyKey", "resetId", "request", "sequence"),
+]
+RESET_TYPES = [f"com.fuse.environment.reset.{verb}-requested.v1" for verb in ("resume", "cancel")]
+
 
 class TestRequests:
     def test_binary_mode_is_read(self) -> None:
@@ -101,9 +114,23 @@ class TestRequests:
 
     def test_without_a_time_of_its_own_the_records_time_counts(self) -> None:
         old = binary(ASKED)
-        entry = read(Record(**{**vars(old), "timestamp_ms": int((NOW.timestamp() - 90_000) * 1000)}))
+        entry = read(replace(old, timestamp_ms=int((NOW.timestamp() - 90_000) * 1000)))
         assert isinstance(entry, NewRequest)
         assert entry.refused is Reason.TOO_OLD
+
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+    def test_a_moment_outside_of_all_years_is_rejected(self, moment: str) -> None:
+        entry = read(binary(ASKED | {"notBefore": moment}))
+        assert isinstance(entry, NewRequest)
+        assert entry.refused is Reason.SCHEMA_VIOLATION
+        assert "notBefore" in (entry.refused_detail or "")
+
+    @pytest.mark.parametrize("trace", ["00-\ud800", "00-\x00", "00-é"])
+    def test_a_trace_that_no_header_could_carry_is_left_out(self, trace: str) -> None:
+        event = {"specversion": "1.0", "id": "e1", "source": "/tests", "type": REQUESTED, "data": ASKED}
+        entry = read(structured(event | {"traceparent": trace}))
+        assert isinstance(entry, NewRequest)
+        assert entry.trace_parent is None
 
     @pytest.mark.parametrize("by", [None, "", 7, "a\x00b"])
     def test_who_asked_must_be_text(self, by: object) -> None:
@@ -125,6 +152,12 @@ class TestActs:
 
     def test_an_act_that_names_no_reset_is_a_dead_letter(self) -> None:
         letter = dead(binary(ASKED, "com.fuse.environment.reset.resume-requested.v1"))
+        assert letter.reason is Reason.SCHEMA_VIOLATION
+
+    @pytest.mark.parametrize("sequence", [0, 2**31, 10**20])
+    def test_a_sequence_that_no_reset_can_have_is_a_dead_letter(self, sequence: int) -> None:
+        data = ASKED | {"request": {"source": "/tests", "id": "e0"}, "sequence": sequence}
+        letter = dead(binary(data, "com.fuse.environment.reset.resume-requested.v1"))
         assert letter.reason is Reason.SCHEMA_VIOLATION
 
     def test_approval_does_not_come_by_kafka(self) -> None:
@@ -172,6 +205,10 @@ class TestDeadLetters:
             (binary([1, 2]), Reason.ENVIRONMENT_MISSING),
             (binary(ASKED, id="\n"), Reason.NOT_A_CLOUD_EVENT),
             (record(b"x" * 300_000), Reason.TOO_LARGE),
+            (binary(ASKED, time="0001-01-01T00:00:00+14:00"), Reason.NOT_A_CLOUD_EVENT),
+            (binary(ASKED, time="9999-12-31T23:59:59-14:00"), Reason.NOT_A_CLOUD_EVENT),
+            (replace(binary(ASKED), timestamp_ms=10**15), Reason.NOT_A_CLOUD_EVENT),
+            (replace(binary(ASKED), timestamp_ms=-(2**63)), Reason.NOT_A_CLOUD_EVENT),
         ],
     )
     def test_what_can_not_be_read_is_one_with_its_reason(self, one: Record, reason: Reason) -> None:
@@ -181,6 +218,13 @@ class TestDeadLetters:
     def test_broken_json_is_called_that(self, value: bytes) -> None:
         headers = tuple(binary(ASKED).headers)
         assert dead(record(value, headers)).reason is Reason.MALFORMED_JSON
+
+    def test_a_mistake_of_our_own_costs_the_record_its_reading_and_nothing_else(self) -> None:
+        without_a_zone = NOW.replace(tzinfo=None)
+        entry = entry_of(binary(ASKED), RULES, now=without_a_zone, new_id=ResetId("new"))
+        assert isinstance(entry, DeadLetter)
+        assert entry.reason is Reason.INTERNAL
+        assert entry.message.value == json.dumps(ASKED).encode()
 
     def test_key_value_and_headers_are_kept_byte_for_byte(self) -> None:
         headers: Headers = (("a", b"\x00\xff"), ("a", b"again"), ("none", None))
@@ -217,3 +261,23 @@ class TestDeadLetters:
     ) -> None:
         entry = read(record(value, tuple(headers)))
         assert entry is None or isinstance(entry, (NewRequest, NewAct, Deprovision, DeadLetter))
+
+    @given(
+        attributes=st.dictionaries(
+            st.sampled_from(
+                ["specversion", "id", "source", "type", "time", "traceparent", "dataschema", "data"]
+            ),
+            ANY_JSON,
+        ),
+        data=st.dictionaries(st.sampled_from(FIELDS), ANY_JSON),
+        kind=st.sampled_from([*RESET_TYPES, REQUESTED]),
+        timestamp_ms=st.integers(-(2**63), 2**63 - 1),
+    )
+    def test_no_event_of_any_shape_makes_reading_fail(
+        self, attributes: dict[str, Any], data: dict[str, Any], kind: str, timestamp_ms: int
+    ) -> None:
+        good = {"specversion": "1.0", "id": "e1", "source": "/tests", "type": kind, "data": ASKED | data}
+        entry = read(replace(structured(good | attributes), timestamp_ms=timestamp_ms))
+        assert entry is None or isinstance(entry, (NewRequest, NewAct, Deprovision, DeadLetter))
+        # The net for what nobody thought of is not what should catch these.
+        assert not isinstance(entry, DeadLetter) or entry.reason is not Reason.INTERNAL
