@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
@@ -52,8 +52,9 @@ class Doctor:
 
     async def _deployments_found(self, environment: str) -> list[Finding]:
         async def look() -> list[Finding]:
-            replicas = await self._pods.replicas(environment)
-            return [_deployment(service.name, replicas, environment) for service in self._catalog.in_order]
+            services = self._catalog.in_order
+            consumers = await self._pods.consumers(environment, [one.selector_text for one in services])
+            return [_deployment(one.name, consumers.get(one.selector_text), environment) for one in services]
 
         return await _safely("deployments", environment, look)
 
@@ -139,8 +140,7 @@ class Doctor:
         return None
 
 
-def _deployment(name: str, replicas: Mapping[str, int], environment: str) -> Finding:
-    count = replicas.get(name)
+def _deployment(name: str, count: int | None, environment: str) -> Finding:
     if count:
         detail = f"{count} replica{'s' if count > 1 else ''} asked for"
         return Finding(check="deployments", subject=name, level=FindingLevel.OK, detail=detail)

@@ -122,10 +122,11 @@ class FactsReader:
         wanted: set[str],
     ) -> None:
         async with turns:
-            consumers = await self._pods.replicas(environment)
+            selectors = [service.selector_text for service in self._catalog.services]
+            consumers = await self._pods.consumers(environment, selectors)
         for service in self._catalog.services:
             # An environment that never had this service has nothing to tell about it.
-            if service.name in wanted or service.name in consumers:
+            if service.name in wanted or service.selector_text in consumers:
                 group.create_task(
                     self._read_service(
                         findings, turns, environment, service, service.name in wanted, consumers
@@ -151,7 +152,7 @@ class FactsReader:
                             service=ServiceName(service.name),
                             image_digest=pod.image_digest,
                             pod=pod.name,
-                            consumers=consumers.get(service.name, 0),
+                            consumers=consumers.get(service.selector_text, 0),
                         )
                     )
                 for database in service.databases:

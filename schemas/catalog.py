@@ -20,6 +20,11 @@ from schemas.catalog_steps import Argv, DoctorCommand, KnownFailure, Name, StepE
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
 
+_LABEL = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_TERM = rf"{_LABEL}=[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$", max_length=1000)]
+"""`LABEL=VALUE`, several with commas; compared with the labels in Deployments' templates as well."""
+
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
@@ -105,7 +110,8 @@ class Service(Wire):
     """A service, its databases and what each mode runs in its pod."""
 
     name: Name
-    selector: str | None = None
+    selector: LabelSelector | None = None
+    """Of its pods; by default `app.kubernetes.io/name=NAME`."""
     container: str | None = None
     databases: Annotated[tuple[Database, ...], Field(min_length=1)]
     options: tuple[Option, ...] = ()
@@ -123,7 +129,7 @@ class Service(Wire):
 
     @property
     def selector_text(self) -> str:
-        """The label selector of its pods and its Deployment."""
+        """The label selector of its pods."""
         return self.selector or f"app.kubernetes.io/name={self.name}"
 
     def database(self, name: str) -> Database | None:

@@ -95,8 +95,12 @@ class Pods(Protocol):
         """Names of all namespaces that are not being deleted, sorted."""
         ...
 
-    async def replicas(self, environment: str) -> Mapping[str, int]:
-        """Deployment's service name (`app.kubernetes.io/name`) -> replicas asked for (0 is kept)."""
+    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
+        """Which services run there: selector -> pods asked for by Deployments (0 is kept), or there without one.
+
+        Only pods' labels count, in Deployments' templates too: nobody promises others. A selector that matches
+        neither a template nor a pod is left out; of all others somebody may use the service's databases.
+        """
         ...
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:

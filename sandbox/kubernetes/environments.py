@@ -127,7 +127,8 @@ class Environments:
             "metadata": {
                 "name": service,
                 "namespace": namespace,
-                "labels": labels | {"app.kubernetes.io/managed-by": "Helm"},
+                # Nobody promises that a Deployment has the labels that its pods have.
+                "labels": {"app.kubernetes.io/managed-by": "Helm"},
                 "annotations": {TRACKING: f"{namespace}:apps/Deployment:{namespace}/{service}"},
             },
             "spec": {

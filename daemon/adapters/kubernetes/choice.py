@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from kubernetes_asyncio.client import V1ContainerStatus, V1Pod, V1ReplicaSet
+from kubernetes_asyncio.client import V1ContainerStatus, V1Deployment, V1Pod, V1ReplicaSet
 
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods import Pod
@@ -51,6 +51,17 @@ def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
             hint="Give the service a narrower selector in the catalog.",
         )
     return [pod for pod in owned if _deployment_of(pod) == service]
+
+
+def makers(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
+    """Those whose pods the selector (`LABEL=VALUE`, several with commas) matches: by the template's labels."""
+    wanted = [term.partition("=")[::2] for term in selector.split(",")]
+
+    def makes(one: V1Deployment) -> bool:
+        labels = one.spec.template.metadata.labels or {}
+        return all(labels.get(label) == value for label, value in wanted)
+
+    return [one for one in deployments if makes(one)]
 
 
 def newest_first(replica_sets: Sequence[V1ReplicaSet]) -> list[str]:

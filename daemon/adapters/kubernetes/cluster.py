@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Pod, V1ReplicaSet
+from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Deployment, V1Pod, V1ReplicaSet
 
 from daemon.adapters.kubernetes import choice
 from daemon.adapters.kubernetes.client import Kubernetes
@@ -16,7 +16,6 @@ from schemas.resets import Control
 
 _SECONDS = 15.0
 _PAGE = 500
-_SERVICE = "app.kubernetes.io/name"
 _BAD_REQUEST = 400
 
 
@@ -41,17 +40,16 @@ class Cluster:
             if not after:
                 return tuple(sorted(names))
 
-    async def replicas(self, environment: str) -> Mapping[str, int]:
-        """As `Pods.replicas`; of several Deployments of one service the sum."""
-        with translated(f"list deployments of {environment}", "list deployments.apps"):
-            found = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
-        sums: dict[str, int] = {}
-        for one in found.items:
-            service = (one.metadata.labels or {}).get(_SERVICE)
-            if service:
-                asked = 1 if one.spec.replicas is None else int(one.spec.replicas)
-                sums[service] = sums.get(service, 0) + asked
-        return sums
+    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
+        """As `Pods.consumers`; of several Deployments of one service the sum."""
+        deployments = await self._deployments(environment)
+        found: dict[str, int] = {}
+        for selector in selectors:
+            if makers := choice.makers(deployments, selector):
+                found[selector] = sum(int(one.spec.replicas) for one in makers)
+            elif pods := await self._pods(environment, selector):
+                found[selector] = len(pods)
+        return found
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """As `Pods.choose`."""
@@ -115,6 +113,11 @@ class Cluster:
                 raise
         return str(log)
 
+    async def _deployments(self, environment: str) -> list[V1Deployment]:
+        with translated(f"list deployments of {environment}", "list deployments.apps"):
+            found = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
+        return list(found.items)
+
     async def _pods(self, environment: str, selector: str) -> list[V1Pod]:
         with translated(f"list pods of {environment}", "list pods"):
             found = await self._core.list_namespaced_pod(
@@ -138,11 +141,8 @@ class Cluster:
     async def _nobody(
         self, environment: str, selector: str, *, some: bool
     ) -> TemporaryError | PermanentError:
-        with translated(f"list deployments of {environment}", "list deployments.apps"):
-            found = await self._apps.list_namespaced_deployment(
-                environment, label_selector=selector, _request_timeout=_SECONDS
-            )
-        if any(one.spec.replicas != 0 for one in found.items):
+        makers = choice.makers(await self._deployments(environment), selector)
+        if any(one.spec.replicas != 0 for one in makers):
             return TemporaryError(
                 Reason.POD_NOT_READY,
                 f"{environment}: no pod of {selector} is left or made yet"
@@ -152,5 +152,6 @@ class Cluster:
         return PermanentError(
             Reason.POD_NOT_FOUND,
             f"{environment}: no pod matches {selector}"
-            + (", its deployment is scaled to 0" if found.items else ""),
+            + (", its deployment is scaled to 0" if makers else "")
+            + (" that a ReplicaSet made" if some and not makers else ""),
         )

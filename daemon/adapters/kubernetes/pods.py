@@ -54,9 +54,9 @@ class KubernetesPods:
         """See the port."""
         return await self._cluster.environments()
 
-    async def replicas(self, environment: str) -> Mapping[str, int]:
+    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
         """See the port."""
-        return await self._cluster.replicas(environment)
+        return await self._cluster.consumers(environment, selectors)
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""

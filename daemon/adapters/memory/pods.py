@@ -37,6 +37,8 @@ class MemoryService:
     program: Program
     variables: dict[str, str]
     replicas: int = 1
+    owned: bool = True
+    """Whether a ReplicaSet made its pod."""
     ready: bool = True
     restarts: int = 0
     image_digest: str = "sha256:0"
@@ -113,16 +115,17 @@ class MemoryPods:
         self._maybe_fail("environments")
         return tuple(sorted({environment for environment, _ in self._services}))
 
-    async def replicas(self, environment: str) -> Mapping[str, int]:
+    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
         """See the port."""
-        self._maybe_fail("replicas")
-        return {one.name: one.replicas for (where, _), one in self._services.items() if where == environment}
+        self._maybe_fail("consumers")
+        found = {each: self._services.get((environment, each.rpartition("=")[2])) for each in selectors}
+        return {selector: one.replicas for selector, one in found.items() if one is not None}
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
         self._maybe_fail("choose")
         service = self._services.get((environment, selector.rpartition("=")[2]))
-        if service is None or service.replicas == 0:
+        if service is None or service.replicas == 0 or not service.owned:
             raise PermanentError(Reason.POD_NOT_FOUND, f"{environment}: no pod matches {selector}")
         if not service.ready:
             raise TemporaryError(Reason.POD_NOT_READY, f"{environment}: no pod of {selector} is ready")

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 import yaml
-from kubernetes_asyncio.client import CoreV1Api
+from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
@@ -30,7 +30,8 @@ from daemon.ports.pods import Pod, Pods
 from sandbox.kubernetes.launch import Arguments, Running, start
 
 ENVIRONMENT = "demo-sandbox"
-SELECTOR = "app.kubernetes.io/name=app"
+LABEL = "app.kubernetes.io/name"
+SELECTOR = f"{LABEL}=app"
 SERVES = '#!/bin/sh\necho serving\ntouch "$SANDBOX_READY_FILE"\nexec sleep 1000000\n'
 STARTED = 'echo run >>"/tmp/runs.$0"; '
 
@@ -93,6 +94,14 @@ class Stand(Protocol):
         """Delete the pod."""
         ...
 
+    async def scaled_to_0(self) -> str:
+        """Add a service whose Deployment asks for no pod; its selector."""
+        ...
+
+    async def stray(self) -> str:
+        """Add a pod of a service that has no Deployment; its selector."""
+        ...
+
 
 @dataclass
 class MemoryStand:
@@ -138,6 +147,14 @@ class MemoryStand:
 
     async def remove(self) -> None:
         await self.pods.remove(self.service)
+
+    async def scaled_to_0(self) -> str:
+        self.pods.add(self.environment, "idle").replicas = 0
+        return f"{LABEL}=idle"
+
+    async def stray(self) -> str:
+        self.pods.add(self.environment, "stray").owned = False
+        return f"{LABEL}=stray"
 
     async def program(self, process: Process) -> int:
         """All the commands."""
@@ -222,6 +239,25 @@ class ClusterStand:
         pod = await self.pod()
         core = CoreV1Api(self.kubernetes.rest)
         await core.delete_namespaced_pod(pod.name, pod.environment, grace_period_seconds=0)
+
+    async def scaled_to_0(self) -> str:
+        labels = {LABEL: f"idle-{self.token}"}
+        template = {"metadata": {"labels": labels}, "spec": self._spec()}
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+        body: Any = {"metadata": {"name": labels[LABEL]}, "spec": spec}
+        await AppsV1Api(self.kubernetes.rest).create_namespaced_deployment(self.environment, body)
+        return f"{LABEL}={labels[LABEL]}"
+
+    async def stray(self) -> str:
+        name = f"stray-{self.token}"
+        body: Any = {"metadata": {"name": name, "labels": {LABEL: name}}, "spec": self._spec()}
+        await CoreV1Api(self.kubernetes.rest).create_namespaced_pod(self.environment, body)
+        return f"{LABEL}={name}"
+
+    def _spec(self) -> dict[str, Any]:
+        if self.running is None:
+            pytest.skip("a real cluster is not ours to add to")
+        return {"containers": [{"name": "app", "image": "fuse/app:1.0.0", "command": ["sleep", "1000000"]}]}
 
     def _shell(self, script: str, *arguments: str) -> list[str]:
         return ["sh", "-c", STARTED + script, self.token, *arguments]

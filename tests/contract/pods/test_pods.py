@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+NOTHING = "app.kubernetes.io/name=nothing"
+
+
 def attempt_of(stand: Stand, number: int = 1) -> AttemptId:
     return AttemptId(f"{stand.token}/seed.app.system/{number}")
 
@@ -55,7 +58,7 @@ async def seen(
 
 async def test_the_environment_its_service_and_its_pod_are_found(stand: Stand) -> None:
     assert stand.environment in await stand.pods.environments()
-    assert (await stand.pods.replicas(stand.environment))[stand.selector.partition("=")[2]] == 1
+    assert await stand.pods.consumers(stand.environment, [stand.selector, NOTHING]) == {stand.selector: 1}
     pod = await stand.pod()
     assert pod.environment == stand.environment
     assert "sha256:" in pod.image_digest
@@ -66,7 +69,23 @@ async def test_the_environment_its_service_and_its_pod_are_found(stand: Stand) -
 
 async def test_a_selector_that_matches_nothing_is_permanent(stand: Stand) -> None:
     with pytest.raises(PermanentError) as raised:
-        await stand.pods.choose(stand.environment, "app.kubernetes.io/name=nothing", None)
+        await stand.pods.choose(stand.environment, NOTHING, None)
+    assert raised.value.reason is Reason.POD_NOT_FOUND
+
+
+async def test_a_service_that_is_scaled_to_0_is_there_and_has_no_pod(stand: Stand) -> None:
+    selector = await stand.scaled_to_0()
+    assert await stand.pods.consumers(stand.environment, [selector]) == {selector: 0}
+    with pytest.raises(PermanentError) as raised:
+        await stand.pods.choose(stand.environment, selector, None)
+    assert raised.value.reason is Reason.POD_NOT_FOUND
+
+
+async def test_a_pod_that_no_deployment_made_is_there_and_never_chosen(stand: Stand) -> None:
+    selector = await stand.stray()
+    assert await stand.pods.consumers(stand.environment, [selector]) == {selector: 1}
+    with pytest.raises(PermanentError) as raised:
+        await stand.pods.choose(stand.environment, selector, None)
     assert raised.value.reason is Reason.POD_NOT_FOUND
 
 
