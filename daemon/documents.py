@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from yaml.constructor import ConstructorError
 
 T = TypeVar("T")
 
@@ -58,11 +59,14 @@ def parse_document(text: str, shape: TypeAdapter[T], *, file: str) -> T:
         DocumentError: as `read_document`.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        flaws = _duplicates(root, file)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        flaws = _bad_keys(root, file, set())
         if flaws:
             raise DocumentError(flaws)
-        data = yaml.safe_load(text)
+        data = None if root is None else loader.construct_document(root)
+    except RecursionError as error:
+        raise DocumentError([Flaw(file, 1, "", "nested too deeply")]) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not YAML"
@@ -73,7 +77,30 @@ def parse_document(text: str, shape: TypeAdapter[T], *, file: str) -> T:
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
         # Without its cause: that holds the values, and a file of tokens is read here as well.
-        raise DocumentError([_flaw(one["loc"], one["msg"], root, file) for one in wrong]) from None
+        places = [one["loc"] for one in wrong]
+        raise DocumentError(
+            [
+                _flaw(one["loc"], one["msg"], root, file)
+                for one in wrong
+                # A list of which all items are wrong is not short of items.
+                if one["type"] != "too_short" or not any(_inside(one["loc"], each) for each in places)
+            ]
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Tells where a scalar is that its tag can't be made of, as 2024-13-45 is no date; never what it is."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            problem = f"it is no {node.tag.rpartition(':')[2]}"
+            raise ConstructorError(problem=problem, problem_mark=node.start_mark) from None
+
+
+def _inside(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(other) > len(place) and other[: len(place)] == place
 
 
 def _flaw(loc: tuple[int | str, ...], message: str, root: yaml.Node | None, file: str) -> Flaw:
@@ -100,17 +127,24 @@ def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node | None, y
     return None, None
 
 
-def _duplicates(node: yaml.Node | None, file: str) -> list[Flaw]:
+def _bad_keys(node: yaml.Node | None, file: str, looked_at: set[yaml.Node]) -> list[Flaw]:
     """YAML loaders keep the last of two equal keys and say nothing: a step would vanish."""
     found: list[Flaw] = []
+    if node is None or node in looked_at:  # an alias, perhaps of what holds it
+        return found
+    looked_at.add(node)
     if isinstance(node, yaml.MappingNode):
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                found.append(Flaw(file, key.start_mark.line + 1, key.value, "given twice"))
-            seen.add(key.value)
-            found += _duplicates(value, file)
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                found.append(Flaw(file, line, "", "a key has to be text"))
+            elif key.value in seen:
+                found.append(Flaw(file, line, key.value, "given twice"))
+            else:
+                seen.add(key.value)
+            found += _bad_keys(value, file, looked_at)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            found += _duplicates(item, file)
+            found += _bad_keys(item, file, looked_at)
     return found

@@ -56,9 +56,37 @@ def test_a_key_that_is_given_twice_is_refused_and_not_overwritten() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\tx: 1", "{"])
+@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\tx: 1", "{", "a: \0"])
 def test_what_is_no_yaml_is_refused_with_its_line(text: str) -> None:
     assert flaw(text).line >= 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{? [a] : b}",
+        "{? {a: b} : c}",
+        "2024-13-45",
+        "!!int nine",
+        "!!timestamp soon",
+        "&a [*a]",
+        "&a {b: *a}",
+    ],
+)
+def test_yaml_that_stands_for_nothing_is_refused_with_its_line(value: str) -> None:
+    found = flaw(f"name: mine\ndescription: {value}\n")
+    assert found.line == 2
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    assert "deeply" in flaw("a: " + "[" * 10_000 + "]" * 10_000).message
+
+
+def test_services_that_are_all_wrong_are_not_called_missing() -> None:
+    with pytest.raises(CatalogError) as caught:
+        parse_catalog(SHIPPED.replace("    databases:", "    data:"), "my.yaml")
+    assert "services" not in {one.field for one in caught.value.flaws}
+    assert "services[5].databases" in {one.field for one in caught.value.flaws}
 
 
 @pytest.mark.parametrize("text", ["", "- a", "42", "null"])
