@@ -26,6 +26,7 @@ EVENT_STREAM = "text/event-stream"
 _LOOK_EVERY = 0.3  # seconds between looks at the store
 _KEEP_ALIVE = 15.0  # seconds of silence after which proxies hear that somebody is there
 _CHUNK = 64 * 1024
+_LARGEST = 2**31 - 1  # of a sequence in the databases' columns, and more than is kept of any output
 
 
 @router.get(
@@ -38,16 +39,24 @@ async def read_events(
     context: Context,
     caller: Caller,
     http: Request,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response | tuple[HistoryEntry, ...]:
     """The history, by sequence. As `text/event-stream` it follows until the client goes."""
     reset = await find(context, caller, reference)
-    seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    seen = _sequence(last_event_id) if last_event_id else after
     if EVENT_STREAM in http.headers.get("accept", ""):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_events(context, reset.id, seen), media_type=EVENT_STREAM, headers=headers)
     return await context.store.history(reset.id, after=seen)
+
+
+def _sequence(last_event_id: str) -> int:
+    """What an EventSource sends of its own accord, after a connection that was lost."""
+    if len(last_event_id) < len(str(_LARGEST)) and last_event_id.isdecimal():
+        return int(last_event_id)
+    error = Pointer(pointer="Last-Event-ID", detail="is no number of an event")
+    raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
 
 
 async def _events(context: ApiContext, reset_id: ResetId, seen: int) -> AsyncIterator[bytes]:
@@ -72,8 +81,8 @@ async def read_log(
     context: Context,
     caller: Caller,
     step: str | None = None,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    attempt: Annotated[int | None, Query(ge=1, le=_LARGEST)] = None,
+    offset: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     follow: bool = False,
     tail: Annotated[int | None, Query(ge=0, le=100_000)] = None,
 ) -> Response:

@@ -56,6 +56,7 @@ async def test_the_same_key_is_the_same_reset_and_other_content_is_refused(stand
         ({"environment": "qa-sandbox", "serviceModes": {"a/b~c": "x"}}, "/serviceModes/a~1b~0c"),
         ({"environment": "qa-sandbox", "integrations": ["ok", "$(reboot)"]}, "/integrations/1"),
         ({"environment": "qa-sandbox", "surprise": 1}, "/surprise"),
+        ({"environment": "qa-sandbox", "notBefore": "0001-01-01T00:00:00+14:00"}, "/notBefore"),
         ({"environment": 5}, "/environment"),
         ({}, "/environment"),
         ([], ""),
@@ -99,6 +100,21 @@ async def test_a_chunked_body_without_end_is_cut_off(stand: Stand) -> None:
     async with stand.client("ana") as client:
         answer = await client.post("/resets", content=endless(), headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
+
+
+async def test_numbers_beyond_every_column_and_file_are_a_mistake_of_the_caller(stand: Stand) -> None:
+    await stand.asked()
+    async with stand.client("ana") as client:
+        for name, address in {
+            "?after": "/resets/qa-sandbox/1/events?after=99999999999999999999999",
+            "?offset": "/resets/qa-sandbox/1/log?step=seed.los-core-api.system&offset=99999999999999999999999",
+            "?attempt": "/resets/qa-sandbox/1/log?step=seed.los-core-api.system&attempt=99999999999999999999999",
+        }.items():
+            answer = await client.get(address)
+            assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, name)
+        for number in ("99999999999999999999999", "9" * 5000):
+            answer = await client.get("/resets/qa-sandbox/1/events", headers={"Last-Event-ID": number})
+            assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "Last-Event-ID")
 
 
 async def test_a_dry_run_is_a_plan_and_leaves_nothing(stand: Stand) -> None:
