@@ -92,6 +92,8 @@ class ResetBody(ResetSummary):
 
     steps: tuple[Step, ...]
     attempts: tuple[Attempt, ...]
+    unread_acts: int
+    """How many acts its holder has yet to read: while there are any, its state may be the one before them."""
 
 
 class Page(Wire):

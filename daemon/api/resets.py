@@ -148,7 +148,12 @@ def _signed(wanted: ResetWanted, subject: str, header: str | None) -> ResetReque
 
 async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetBody:
     response.headers["ETag"] = views.etag(reset)
-    return views.body(reset, await context.store.steps(reset.id), await context.store.attempts(reset.id))
+    return views.body(
+        reset,
+        await context.store.steps(reset.id),
+        await context.store.attempts(reset.id),
+        len(await context.store.unread_acts(reset.id, reset.acts_seen)),
+    )
 
 
 def _sealed(place: tuple[str, str]) -> str:

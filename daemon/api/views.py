@@ -14,9 +14,11 @@ def summary(reset: Reset) -> ResetSummary:
     return ResetSummary.model_validate(_shown(reset))
 
 
-def body(reset: Reset, steps: tuple[Step, ...], attempts: tuple[Attempt, ...]) -> ResetBody:
-    """A reset with its steps and attempts."""
-    return ResetBody.model_validate(_shown(reset) | {"steps": steps, "attempts": attempts})
+def body(reset: Reset, steps: tuple[Step, ...], attempts: tuple[Attempt, ...], unread: int) -> ResetBody:
+    """A reset with its steps and attempts, and how many acts are unread."""
+    return ResetBody.model_validate(
+        _shown(reset) | {"steps": steps, "attempts": attempts, "unread_acts": unread}
+    )
 
 
 def lock(row: LockRow) -> LockBody:

@@ -23,14 +23,15 @@ from schemas.resets import ResetState
 Json = dict[str, Any]
 _ATTENTION = {ResetState.AWAITING_APPROVAL.value, ResetState.NEEDS_OPERATOR.value}
 _RESTING = {state.value for state in OF_STATE} - {ResetState.AWAITING_APPROVAL.value}
+_LOOK_EVERY = 0.5
 _STEP_EVENTS = ("step-started", "step-finished")
 
 
 def watch(reference: Reference) -> None:
     """Show a reset live until it comes to rest; plain lines when piped."""
     with client() as daemon:
-        reset = daemon.reset(reference)
         daemon.patience = PATIENCE
+        reset = _settled(daemon, daemon.reset(reference))
         reset = _watch_live(daemon, reset) if out.is_terminal else _watch_lines(daemon, reset)
     note(last_words(reset))
     raise typer.Exit(OF_STATE.get(ResetState(reset["state"]), Exit.DONE))
@@ -97,14 +98,26 @@ def wait_for(daemon: Client, reference: str, target: str, timeout: str | None) -
             passed.add(entry["data"]["state"])
         reset = daemon.reset(reset["id"])
         state = reset["state"]
-        # A state that only is passed through counts once it was there; one to stand still in has to hold.
-        if state == target or (target in passed and target not in _RESTING):
+        # A state that only is passed through counts once it was there; one to stand still in has to hold, and
+        # does not while an act is unread: a reset that was just resumed still says `failed`.
+        if target in passed and target not in _RESTING:
             return reset, Exit.DONE
-        if state in _RESTING or state in _ATTENTION:
-            return reset, OF_STATE[ResetState(state)] or Exit.FAILED
+        if not reset["unreadActs"]:
+            if state == target:
+                return reset, Exit.DONE
+            if state in _RESTING or state in _ATTENTION:
+                return reset, OF_STATE[ResetState(state)] or Exit.FAILED
         if ends is not None and time.monotonic() >= ends:
             return reset, Exit.TIME_IS_UP
-        time.sleep(0.5)
+        time.sleep(_LOOK_EVERY)
+
+
+def _settled(daemon: Client, reset: Json) -> Json:
+    """The reset once its holder has read what people asked of it: a resumed one says `failed` until then."""
+    while reset["unreadActs"]:
+        time.sleep(_LOOK_EVERY)
+        reset = daemon.reset(reset["id"])
+    return reset
 
 
 def _watch_lines(daemon: Client, reset: Json) -> Json:

@@ -153,15 +153,16 @@ def write_tokens(directory: Path) -> tuple[Path, dict[str, str]]:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Stand]:
-    """A daemon whose world is in memory, with two environments on databases of their own."""
+async def running(directory: Path, *, at_work: bool = True) -> AsyncIterator[Stand]:
+    """A daemon whose world is in memory, with two environments on databases of their own.
+
+    Not `at_work`, it answers and drives no reset, as one does that is full of others.
+    """
     file, tokens = write_tokens(directory)
     settings = load(data_dir=directory, api_tokens=file)
     stand, supervisor = _build(settings, tokens)
-    loops = [
-        asyncio.create_task(supervisor.claim_forever()),
-        asyncio.create_task(supervisor.renew_forever()),
-    ]
+    work = (supervisor.claim_forever, supervisor.renew_forever) if at_work else ()
+    loops = [asyncio.create_task(one()) for one in work]
     try:
         yield stand
     finally:

@@ -9,14 +9,18 @@ import pty
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.integration.api.stand import Stand, free_port, served
+from daemon.cli.exits import Exit
+from schemas.resets import ResetState
+from schemas.wire import ResetId
+from tests.contract.store.making import claimed, moved
+from tests.integration.api.stand import Stand, free_port, running, served
 
 
 @dataclass(frozen=True)
@@ -248,3 +252,20 @@ async def test_a_token_is_found_in_the_data_directory_of_this_machine(
     )
     out, _ = await process.communicate()
     assert (process.returncode, out) == (0, b"oli\n")
+
+
+async def test_waiting_after_a_resume_does_not_take_the_old_failure_for_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path, at_work=False) as stand, served(stand) as url:
+        resetd, store = CommandLine(stand, url), stand.context.store
+        asked = ResetId((await stand.asked())["id"])
+        await store.save(moved(await claimed(store, asked), ResetState.FAILED, release_lease=True))
+        resumed = await resetd.run("resume", "qa-sandbox/1", person="oli")
+        assert resumed.code == 0, resumed
+        too_soon = await resetd.run("wait", "qa-sandbox/1", "--timeout", "1s")
+        assert too_soon.code == Exit.TIME_IS_UP, too_soon
+        found = await claimed(store, asked)
+        seen = found.reset.model_copy(update={"acts_seen": found.acts[-1].id})
+        await store.save(moved(replace(found, reset=seen), ResetState.DONE))
+        for verb in ("wait", "watch"):
+            ended = await resetd.run(verb, "qa-sandbox/1")
+            assert ended.code == 0, ended
