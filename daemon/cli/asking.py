@@ -110,6 +110,7 @@ def _body(
     core: bool,
     git: bool | None,
 ) -> dict[str, Any]:
+    names: list[str] = []
     modes: dict[str, str] = {}
     for one in service or ():
         name, equals, its_mode = one.partition("=")
@@ -119,12 +120,15 @@ def _body(
                 f"--service {one}: {its_mode or 'nothing'} is no mode",
                 "Modes: wipe, refresh, seed.",
             )
+        if name in names:
+            raise EndError(Exit.USAGE, f"--service {name}: given twice", "Name each service once.")
+        names.append(name)
         if equals:
             modes[name] = its_mode
     return {
         "environment": environment,
         "mode": mode.value,
-        "services": [one.partition("=")[0] for one in service] if service else None,
+        "services": names or None,
         "serviceModes": modes or None,
         "options": [one.value for one in option] if option else None,
         "integrations": integration or None,

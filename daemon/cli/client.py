@@ -20,7 +20,13 @@ Json = dict[str, Any]
 PATIENCE = 30.0
 """Seconds for which a daemon that was reached may be away (a restart, a take-over) before following ends."""
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_WRONG_USE = {Reason.SCHEMA_VIOLATION.value, Reason.MALFORMED_JSON.value, Reason.TOO_LARGE.value}
+_WRONG_USE = {
+    Reason.SCHEMA_VIOLATION.value,
+    Reason.MALFORMED_JSON.value,
+    Reason.TOO_LARGE.value,
+    Reason.UNKNOWN_RESET.value,
+    Reason.UNKNOWN_STEP.value,
+}
 _GONE = (httpx.TransportError, httpx.StreamError)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -32,9 +34,14 @@ def serve() -> None:
     settings = _settings()
     set_up(settings.log_format, settings.log_level)
     with _catalog_errors():
+        # State, dumps and kept output hold clients' data.
+        os.umask(0o077)
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-
+        except OSError as error:
+            detail = f"RESETD_DATA_DIR: {settings.data_dir} can't be made: {error.strerror}"
+            raise EndError(Exit.USAGE, detail) from error
+        try:
             from daemon.bootstrap import serve as run
 
             asyncio.run(run(settings))
@@ -43,9 +50,8 @@ def serve() -> None:
         except PortError as error:
             raise EndError(Exit.FAILED, error.detail, error.hint) from error
         except OSError as error:
-            raise EndError(
-                Exit.FAILED, f"{error.strerror or error}", "Is another one running already?"
-            ) from error
+            hint = "Is another one running already?" if error.errno == errno.EADDRINUSE else None
+            raise EndError(Exit.FAILED, f"{error.strerror or error}", hint) from error
 
 
 @sandbox.command("up")

@@ -111,16 +111,18 @@ async def test_a_reset_that_fails_ends_with_1_and_the_next_step(resetd: CommandL
 
 
 async def test_wrong_use_ends_with_2_and_says_what_is_right(resetd: CommandLine) -> None:
-    wrong_mode, wrong_service, wrong_name, alone = await asyncio.gather(
+    wrong_mode, wrong_service, wrong_name, twice, alone = await asyncio.gather(
         resetd.run("request", "qa-sandbox", "--mode", "obliterate"),
         resetd.run("request", "qa-sandbox", "--service", "los-core-api=obliterate"),
         resetd.run("request", "qa-sandbox", "--integration", "$(reboot)"),
+        resetd.run("request", "qa-sandbox", "-s", "los-core-api=wipe", "-s", "los-core-api=seed"),
         resetd.run("cancel", "qa-sandbox/1", person="oli"),
     )
-    assert [one.code for one in (wrong_mode, wrong_service, wrong_name)] == [2, 2, 2]
+    assert [one.code for one in (wrong_mode, wrong_service, wrong_name, twice)] == [2, 2, 2, 2]
+    assert "los-core-api" in twice.err
     assert "wipe, refresh, seed" in wrong_service.err
     assert "/integrations/0" in wrong_name.err
-    assert alone.code == 3
+    assert alone.code == 2
     assert "unknown-reset" in alone.err
 
 

@@ -39,6 +39,21 @@ def test_config_shows_what_is_in_force_without_secrets_and_what_is_misspelt() ->
     assert rows["RESETD_LEASE_TTL"] == {"name": "RESETD_LEASE_TTL", "value": "6s", "origin": "default"}
 
 
+def test_a_data_directory_that_can_not_be_made_is_named_with_its_setting() -> None:
+    ended = resetd("serve", RESETD_DATA_DIR="/proc/x", RESETD_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert ended.returncode == 2
+    assert "RESETD_DATA_DIR: /proc/x" in ended.stderr
+    assert "running already" not in ended.stderr
+
+
+def test_what_serve_writes_is_for_its_owner_only(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    resetd(
+        "serve", RESETD_DATA_DIR=str(data), RESETD_KAFKA_BOOTSTRAP_SERVERS="x:1", RESETD_CATALOG="/no/such"
+    )
+    assert data.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
