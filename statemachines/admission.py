@@ -19,6 +19,10 @@ ENDING = frozenset({ActKind.CANCEL, ActKind.DENY})
 """Acts after which nobody should join: what was asked for next would end with what was asked for before."""
 
 
+_OF_THE_MOMENT = frozenset({Reason.ENVIRONMENT_BUSY, Reason.TOO_OLD})
+"""Reasons that may be gone when the very same request comes again."""
+
+
 @dataclass(frozen=True)
 class KeyUse:
     """What an idempotency key was used for first."""
@@ -35,6 +39,11 @@ class Verdict:
     joined: bool = False
     cause: Reason | None = None
     detail: str | None = None
+
+    @property
+    def binds_key(self) -> bool:
+        """Whether the request's idempotency key stands for it from now on: not where only the moment was wrong."""
+        return self.cause not in _OF_THE_MOMENT
 
     @property
     def conflict(self) -> bool:

@@ -112,7 +112,7 @@ class Desk:
             self.new_resets.append((reset, new))
             self.told.append((reset, entry))
         self._first_time(new.source, new.event_id, reset.id)
-        if key is not None and key not in self.keys:
+        if key is not None and key not in self.keys and verdict.binds_key:
             self.keys[key] = self.new_keys[key] = KeyUse(new.content_hash, reset.id)
         self._bind()
         return Admission(

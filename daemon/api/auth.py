@@ -13,6 +13,9 @@ from daemon.api.tokens import Caller as _Caller
 from schemas.api import Role
 from schemas.reasons import Reason
 
+WHOAMI = "`resetd auth whoami` shows the token's roles and environments."
+"""The hint of every refusal for lack of a right."""
+
 _bearer = HTTPBearer(auto_error=False, description="A token of the file RESETD_API_TOKENS")
 
 
@@ -45,5 +48,5 @@ def require(caller: _Caller, role: Role, environment: str | None = None) -> None
         raise ProblemError(
             Reason.FORBIDDEN,
             f"{caller.subject} has not the role {role.value}{where}",
-            hint="`resetd auth whoami` shows the token's roles and environments.",
+            hint=WHOAMI,
         )

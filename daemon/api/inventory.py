@@ -9,11 +9,13 @@ from fastapi import APIRouter, Query
 from pydantic.alias_generators import to_camel
 
 from daemon.api import views
-from daemon.api.auth import Caller, require
+from daemon.api.auth import WHOAMI, Caller, require
 from daemon.api.context import Context
+from daemon.api.problems import ProblemError
 from daemon.api.references import find
 from daemon.redaction import redact_value
 from schemas.api import LockBody, Role, WhoAmI
+from schemas.reasons import Reason
 from schemas.wire import ResetId
 
 router = APIRouter(tags=["inventory"])
@@ -44,8 +46,13 @@ async def list_backups(context: Context, caller: Caller, reset: str | None = Non
 async def list_dead_letters(
     context: Context, caller: Caller, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[Any]:
-    """Records that could not be read, newest first; without their content."""
+    """Records that could not be read, newest first; without their content.
+
+    Which environment they were about is not known: they are for those who see all environments.
+    """
     require(caller, Role.VIEWER)
+    if not caller.sees_all:
+        raise ProblemError(Reason.FORBIDDEN, f"{caller.subject} does not see all environments", hint=WHOAMI)
     return [redact_value(_camel(row)) for row in await context.store.dead_letters(limit=limit)]
 
 

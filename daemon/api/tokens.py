@@ -63,6 +63,11 @@ class Caller:
         has = any(role in _IMPLIED[one] for one in self.token.roles)
         return has and (environment is None or self.sees(environment))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the token is for every environment."""
+        return "*" in self.token.environments
+
     def sees(self, environment: str) -> bool:
         """Whether the token is for that environment at all."""
         return any(fnmatchcase(environment, glob) for glob in self.token.environments)

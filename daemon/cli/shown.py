@@ -120,6 +120,8 @@ def next_step(reset: Json) -> str | None:
             return f"resetd logs {name} {reset['stoppedAt'] or ''}; then resetd resume {name}".replace(
                 "  ", " "
             )
+        case "needs-operator" if reset["cause"] == "no-progress":
+            return f"resetd resume {name}, once the daemon's log says why it did not get on"
         case "needs-operator":
             return f"resetd resolve {name} {reset['stoppedAt'] or 'STEP'} succeeded|failed, once you know"
         case "done" | "planned" | "rejected" | "denied" | "rolled-back" | "cancelled":

@@ -223,7 +223,7 @@ class _Rewinding:
         raise PermanentError(
             Reason.REPOSITORY_REFUSED,
             f"{self._full}: {said(error, secrets)}; rules of {self._branch.branch}: {in_force}",
-            hint="Let the daemon's account bypass the rule, or rewind by hand and resolve the step.",
+            hint="Let the daemon's account bypass the rule, then resume; or rewind by hand, and skip the step.",
         ) from error
 
     def _ref(self, branch: str) -> str | None:

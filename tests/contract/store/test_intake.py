@@ -127,6 +127,18 @@ async def test_past_the_limit_the_environment_is_busy_and_others_are_not(store: 
     assert other.state is ResetState.PLANNING
 
 
+async def test_a_request_that_only_came_at_the_wrong_moment_does_not_use_up_its_key(store: Store) -> None:
+    first = await admitted(store, asked(**different(1)))
+    wanted = different(2) | {"idempotency_key": "again"}
+    busy = await store.admit(asked(**wanted), now=NOW, limit_waiting=1)
+    assert busy.reset.cause is Reason.ENVIRONMENT_BUSY
+    old = asked(**wanted, refused=Reason.TOO_OLD)
+    assert (await store.admit(old, now=NOW, limit_waiting=1)).reset.cause is Reason.TOO_OLD
+    later = await store.admit(asked(**wanted), now=NOW, limit_waiting=3)
+    assert (later.created, later.reset.state) == (True, ResetState.PLANNING)
+    assert later.reset.id not in {first.id, busy.reset.id}
+
+
 async def test_running_and_ended_resets_do_not_make_an_environment_busy(store: Store) -> None:
     first = await begun(store, **different(1))
     await store.save(moved(first, ResetState.SEEDING))

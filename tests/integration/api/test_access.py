@@ -182,3 +182,9 @@ def test_a_wrong_file_of_tokens_is_refused_with_line_and_field(
     with pytest.raises(DocumentError) as refused:
         load_tokens(load(data_dir=tmp_path, api_tokens=file))
     assert expected in str(refused.value)
+
+
+async def test_records_that_nobody_could_read_are_for_those_who_see_all_environments(stand: Stand) -> None:
+    for person, status in (("vera", 403), ("ana", 403), ("oli", 200)):
+        async with stand.client(person) as client:
+            assert (await client.get("/dead-letters")).status_code == status, person
