@@ -26,7 +26,7 @@ class MemoryBus:
         self._count = partitions
         self._logs: dict[str, list[list[Record]]] = {}
         self._members: dict[str, list[MemoryInbox]] = {}
-        self._arrived = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def append(
         self, message: Message, *, partition: int | None = None, timestamp_ms: int = 0
@@ -58,13 +58,16 @@ class MemoryBus:
 
     async def notify(self) -> None:
         """Wake those who poll."""
-        async with self._arrived:
-            self._arrived.notify_all()
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
     async def wait(self) -> None:
-        """Until something changed."""
-        async with self._arrived:
-            await self._arrived.wait()
+        """Until something changed. Nobody waits for another who waits: that one may stand still, or be dead."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        await waiting
 
     async def join(self, member: MemoryInbox, group: str) -> None:
         """Add a member; everybody's assignment is another one now."""

@@ -41,6 +41,8 @@ class MemoryService:
     """Whether a ReplicaSet made its pod."""
     ready: bool = True
     restarts: int = 0
+    replaced: int = 0
+    """How many pods came before the present one."""
     image_digest: str = "sha256:0"
     log: str = ""
     last_reason: str | None = None
@@ -52,10 +54,10 @@ class MemoryService:
         """As it is now."""
         return Pod(
             environment=self.environment,
-            name=f"{self.name}-0",
-            uid=f"uid-{self.environment}-{self.name}",
+            name=f"{self.name}-{self.replaced}",
+            uid=f"uid-{self.environment}-{self.name}-{self.replaced}",
             container=self.name,
-            container_id=f"memory://{self.environment}/{self.name}/{self.restarts}",
+            container_id=f"memory://{self.environment}/{self.name}-{self.replaced}/{self.restarts}",
             image_digest=self.image_digest,
             restart_count=self.restarts,
         )
@@ -99,6 +101,12 @@ class MemoryPods:
         await self._end(service)
         service.restarts += 1
         service.last_reason = reason
+
+    async def replace(self, service: MemoryService) -> None:
+        """Delete the pod; another one takes its place, which knows nothing of it."""
+        await self._end(service)
+        service.replaced += 1
+        service.restarts = 0
 
     async def remove(self, service: MemoryService) -> None:
         """Delete the service with its pod."""
@@ -241,7 +249,7 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("fate")
         service = self._services.get((control.environment, control.container))
-        if service is None:
+        if service is None or service.pod().uid != control.pod_uid:
             return ContainerFate(Fate.UNKNOWN)
         if service.restarts > control.restart_count:
             return ContainerFate(Fate.TERMINATED, service.last_reason, 137)
@@ -273,6 +281,8 @@ class MemoryPods:
             raise faults.pop(0)[0]
 
     async def _end(self, service: MemoryService) -> None:
-        commands, service.commands = service.commands, {}
-        for command in commands.values():
-            await command.stop(force=True)
+        """Nothing runs and nothing is known any more; the caller makes it another container before it waits again."""
+        while alive := [command for command in service.commands.values() if command.alive]:
+            for command in alive:
+                await command.stop(force=True)
+        service.commands = {}

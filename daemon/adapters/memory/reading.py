@@ -22,6 +22,11 @@ class MemoryReading:
     def __init__(self, topics: StatusTopics) -> None:
         self._state = State(topics)
 
+    @property
+    def state(self) -> State:
+        """All that it keeps, for who believes no answers."""
+        return self._state
+
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         await asyncio.sleep(0)
