@@ -4,7 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test check e2e bench docs lock clean
+# Of `make simulate`.
+HISTORIES ?= 10000
+SEED      ?= 1
+
+.PHONY: help demo test check e2e bench simulate docs lock clean
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -29,6 +33,9 @@ e2e: $(STAMP)    ## the tests on real outside systems, where their addresses are
 
 bench: $(STAMP)  ## durable steps a second, beside raw commits and DBOS in the same run
 	$(BIN)/python -m benchmarks
+
+simulate: $(STAMP) ## HISTORIES=10000 SEED=1: the engine in virtual time, crashes and faults among all that can happen
+	PYTHONHASHSEED=0 $(BIN)/python -W error -m tests.simulation $(HISTORIES) $(SEED)
 
 docs: $(STAMP)   ## write the generated documents anew
 	$(BIN)/python -m docs.generate

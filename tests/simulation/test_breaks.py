@@ -1,0 +1,78 @@
+"""A simulation that can't fail shows nothing: where one guard is taken away it finds what the guard prevents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from daemon.adapters.memory.pods import MemoryPods
+from daemon.adapters.memory.store import MemoryStore
+from daemon.ports.pods import Claim
+from daemon.ports.store import Change, Lease, LockAnswer
+from schemas.resets import Control, Reset
+from schemas.wire import ResourceKey
+
+from .history import History
+from .machine import Simulation
+from .running import simulate
+
+WITHIN = 300
+"""Histories in which each has to be found."""
+
+
+class StoreWithoutComparing(MemoryStore):
+    """Whoever writes last is right: neither owner, fence nor version is compared."""
+
+    async def save(self, change: Change) -> Reset:
+        entry = self.state.entries[change.reset.id]
+        entry.owner = entry.owner or change.lease.owner
+        lease = Lease(change.lease.reset_id, entry.owner, entry.reset.fence)
+        told = change.reset.sequence - len(change.history)
+        entry.reset = entry.reset.model_copy(update={"version": change.reset.version, "sequence": told})
+        return await super().save(replace(change, lease=lease))
+
+
+class StoreWithoutLocks(MemoryStore):
+    """Everybody gets every lock at once."""
+
+    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+        return replace(await super().lock(lease, keys), granted=True)
+
+
+class PodsWithoutTombstones(MemoryPods):
+    """What was given up may start all the same."""
+
+    async def give_up(self, control: Control) -> Claim:
+        _, command = self._command(control)
+        return Claim.STARTED if command.claimed else Claim.GIVEN_UP
+
+
+class NotComparing(Simulation):
+    def begin(self, seed: int, workers: int) -> History:
+        return History(seed, workers=workers, store_of=StoreWithoutComparing)
+
+
+class NotLocking(Simulation):
+    def begin(self, seed: int, workers: int) -> History:
+        return History(seed, workers=workers, store_of=StoreWithoutLocks)
+
+
+class WithoutTombstones(Simulation):
+    def begin(self, seed: int, workers: int) -> History:
+        return History(seed, workers=workers, pods_of=lambda: PodsWithoutTombstones(idle=2.0))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("machine", "found"),
+    [
+        (NotComparing, "told|called|started|held"),
+        (NotLocking, "while .* held"),
+        (WithoutTombstones, "was started"),
+    ],
+)
+def test_without_one_guard_the_simulation_finds_a_violation(machine: type[Simulation], found: str) -> None:
+    with pytest.raises(AssertionError, match=found):
+        simulate(machine, WITHIN, start=1, shrink=False)

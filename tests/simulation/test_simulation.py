@@ -1,0 +1,22 @@
+"""Hundreds of histories, the same in each run; `make simulate` runs as many others as one likes."""
+
+from __future__ import annotations
+
+import pytest
+
+from .machine import Simulation
+from .running import simulate
+
+HISTORIES = 100
+"""For each of two seeds."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", [1, 2])
+def test_whatever_happens_in_whatever_order_nothing_is_lost_and_nothing_runs_twice(start: int) -> None:
+    counts = simulate(Simulation, HISTORIES, start=start, shrink=True)
+    assert counts["histories"] >= HISTORIES
+    assert counts["crashes"] > 10
+    assert counts["commands"] > 300
+    assert counts["ended: done"] > 50
+    assert sum(number for name, number in counts.items() if name.startswith("fault: ")) > 100

@@ -1,0 +1,154 @@
+"""A worker: one daemon's engine, unchanged, with the world at the other end of a network."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from daemon.adapters.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
+from daemon.adapters.memory.logs import MemoryLogs
+from daemon.driver import Driver
+from daemon.entries import IntakeRules
+from daemon.facts import FactsReader
+from daemon.intake import Intake
+from daemon.metrics import Metrics
+from daemon.outbox import Outbox
+from daemon.performer import Ports
+from daemon.planning import Planning
+from daemon.ports.pods import Pods
+from daemon.ports.store import Store
+from daemon.stages import Limits as StageLimits
+from daemon.stages import Stages
+from daemon.supervisor import Limits, Supervisor
+from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
+
+from .loop import Process, VirtualLoop
+from .network import Network
+from .platform import CATALOG, Platform
+from .remote import Remote, RemoteDatabases, RemotePods
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = 10.0
+_TICK = 2.0
+"""Seconds: no pause ends between two ticks."""
+_GROUP = "resetd"
+_METRICS = Metrics()
+_RULES = IntakeRules(REQUESTS_TOPIC, ENVIRONMENTS_TOPIC, "dead-letters", timedelta(days=1))
+
+
+class VirtualClock:
+    """A machine's clock: it may be wrong by `ahead`, and it can be set."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        """See the port."""
+        return BEGAN + timedelta(seconds=self._loop.time()) + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """See the port. Short pauses are as long as a busy machine makes them: that keeps idle loops cheap."""
+        await asyncio.sleep(math.ceil(seconds / _TICK) * _TICK if seconds > 0 else 0)
+
+
+@dataclass
+class World:
+    """What all workers share."""
+
+    loop: VirtualLoop
+    network: Network
+    store: Store
+    platform: Platform
+    bus: MemoryBus
+
+
+class _Inbox(MemoryInbox):
+    """Polls seldom, for the same reason; records wake it."""
+
+    async def poll(self, *, timeout: float) -> Any:  # noqa: ANN401 - see the port
+        return await super().poll(timeout=20 * timeout)
+
+
+@dataclass
+class Worker:
+    """One daemon, through all of its boots. A crash loses all but `logs`: those are files on its disk."""
+
+    world: World
+    name: str
+    clock: VirtualClock
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
+    boots: int = 0
+    process: Process | None = None
+    _inbox: MemoryInbox | None = None
+    _databases: RemoteDatabases | None = None
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it was stopped and did not go on yet."""
+        return self.process is not None and self.process.stands_still
+
+    def boot(self) -> None:
+        """Start the daemon, unless it runs."""
+        if self.process is not None:
+            return
+        self.boots += 1
+        world, loop = self.world, self.world.loop
+        self.process = loop.process(f"{self.name}/{self.boots}")
+        network = world.network
+        store = cast("Store", Remote(network, "store", world.store))
+        pods = cast("Pods", RemotePods(network, "pods", world.platform.pods))
+        self._databases = RemoteDatabases(network, world.platform.databases)
+        ports = Ports(
+            pods=pods,
+            databases=cast("Any", self._databases),
+            backups=cast("Any", Remote(network, "backups", world.platform.backups)),
+            repositories=cast("Any", Remote(network, "repositories", world.platform.repositories)),
+            logs=self.logs,
+            clock=self.clock,
+        )
+        catalog = CATALOG.catalog
+        facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+        gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
+        limits = StageLimits(approval_ttl=timedelta(seconds=300), settled=timedelta(seconds=60))
+        stages = Stages(Planning(facts, catalog, CATALOG.id), gate, store, self.clock, limits)
+        driver = Driver(store, ports, facts, stages, catalog, self.clock, _METRICS)
+        supervisor = Supervisor(
+            store, driver, self.clock, _METRICS, owner=self.process.name, limits=Limits(4, LEASE)
+        )
+        self._inbox = _Inbox(world.bus, group_id=_GROUP, topics=(REQUESTS_TOPIC,))
+        outlet = cast("Any", Remote(network, "outlet", MemoryOutlet(world.bus)))
+        intake = Intake(self._inbox, store, _RULES, self.clock, _METRICS, limit_waiting=catalog.queue.waiting)
+        outbox = Outbox(store, outlet, self.clock, _METRICS)
+        for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
+            loop.start(self.process, run(), name=run.__qualname__)
+
+    def crash(self) -> None:
+        """Lose everything at once: no `finally` runs, connections break, what was sent is under way."""
+        if self.process is None:
+            return
+        self.world.loop.end(self.process)
+        self.process = None
+        if self._databases is not None:
+            self._databases.drop()
+        self._leave()
+
+    def stand_still(self) -> None:
+        """As after SIGSTOP. The group of consumers goes on without it."""
+        if self.process is not None and not self.process.stands_still:
+            self.process.stands_still = True
+            self._leave()
+
+    def go_on(self) -> None:
+        """As after SIGCONT."""
+        if self.process is not None and self.process.stands_still:
+            self.process.stands_still = False
+            if self._inbox is not None:
+                self.world.loop.start(self.world.loop.world, self.world.bus.join(self._inbox, _GROUP))
+
+    def _leave(self) -> None:
+        if self._inbox is not None:
+            self.world.loop.start(self.world.loop.world, self.world.bus.leave(self._inbox, _GROUP))
