@@ -14,7 +14,7 @@ from time import perf_counter
 
 from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.clock import SystemClock
-from daemon.held import Held
+from daemon.held import Held, Tenure
 from daemon.identifiers import new_reset_id
 from daemon.metrics import Metrics
 from daemon.ports.store import NewRequest
@@ -56,13 +56,15 @@ async def _begun(store: SqlStore, number: int, metrics: Metrics) -> Held:
         content_hash=content_hash(request),
     )
     await store.admit(new, now=datetime.now(UTC), limit_waiting=3)
+    tenure = Tenure(600, asked_at=asyncio.get_running_loop().time())
     [claimed] = await store.claim("bench", ttl=600, limit=1, excluding=frozenset())
-    held = Held(claimed, store, SystemClock(), metrics)
+    held = Held(claimed, tenure, store, SystemClock(), metrics)
     plan = _plan(environment)
     await held.commit(plan=plan, plan_hash=plan.hash)
     await store.renew([held.lease], ttl=600)
     return Held(
         replace(claimed, reset=held.reset, plan=plan, steps=await store.steps(new.id)),
+        tenure,
         store,
         SystemClock(),
         metrics,

@@ -64,13 +64,19 @@ class _Pursuit:
 
 
 class Commands:
-    """Runs commands in pods through the pods' port and keeps what they print."""
+    """Runs commands in pods through the pods' port and keeps what they print.
 
-    def __init__(self, pods: Pods, logs: Logs, clock: Clock, endings: Endings) -> None:
+    `still_ours` raises LeaseLostError where another holder may have the reset: nothing is launched then.
+    """
+
+    def __init__(
+        self, pods: Pods, logs: Logs, clock: Clock, endings: Endings, still_ours: Callable[[], None]
+    ) -> None:
         self._pods = pods
         self._logs = logs
         self._clock = clock
         self._endings = endings
+        self._still_ours = still_ours
 
     async def start(
         self,
@@ -151,6 +157,7 @@ class Commands:
         if refused is None:
             pursuit.launches += 1
             pursuit.launched_now = True
+            self._still_ours()
             await self._pods.launch(sought.control, sought.attempt.id, sought.argv)
         return refused
 

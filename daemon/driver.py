@@ -17,7 +17,7 @@ import structlog
 from daemon.acts import Acts
 from daemon.doubts import Doubts
 from daemon.facts import FactsReader
-from daemon.held import Held
+from daemon.held import Held, Tenure
 from daemon.metrics import Metrics
 from daemon.performer import Performer, Ports
 from daemon.ports.clock import Clock
@@ -61,9 +61,9 @@ class Driver:
         self._metrics = metrics
         self._acts = Acts(store, clock)
 
-    async def drive(self, claimed: Claimed) -> None:
+    async def drive(self, claimed: Claimed, tenure: Tenure) -> None:
         """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
-        held = Held(claimed, self._store, self._clock, self._metrics)
+        held = Held(claimed, tenure, self._store, self._clock, self._metrics)
         bound = structlog.contextvars.bind_contextvars(
             reset=held.reset.id, environment=held.reset.environment
         )

@@ -9,6 +9,7 @@ from typing import Any
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup
+from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Change, Claimed, Store
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
@@ -17,12 +18,39 @@ from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.status import tell
 
 
+class Tenure:
+    """Until when this process may believe that it holds a lease: by its own clock, from before it asked for it.
+
+    Rows are guarded by the fence; this guards what has none. A process that stood still finds its tenure over before
+    it does anything else.
+    """
+
+    def __init__(self, ttl: float, *, asked_at: float) -> None:
+        self._until = asked_at + ttl
+
+    def prolong(self, ttl: float, *, asked_at: float) -> None:
+        """The lease was renewed; `asked_at` is the event loop's time before that was asked for."""
+        self._until = asked_at + ttl
+
+    def check(self) -> None:
+        """Right before an effect on the world, with no wait in between.
+
+        Raises:
+            LeaseLostError: another holder may have it.
+        """
+        if asyncio.get_running_loop().time() >= self._until:
+            raise LeaseLostError("the lease was not renewed in time")
+
+
 class Held:
     """Every change is one compare-and-set of the store. LeaseLostError out of any of them means: stop."""
 
-    def __init__(self, claimed: Claimed, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, claimed: Claimed, tenure: Tenure, store: Store, clock: Clock, metrics: Metrics
+    ) -> None:
         self.reset: Reset = claimed.reset
         self.lease = claimed.lease
+        self.tenure = tenure
         self.plan: Plan | None = claimed.plan
         self.steps: dict[StepName, Step] = {step.name: step for step in claimed.steps}
         self.open_attempts: dict[StepName, Attempt] = {one.step: one for one in claimed.open_attempts}

@@ -65,7 +65,7 @@ class Performer:
         self._proofs = proofs
         self._endings = Endings(ports.pods, ports.logs, ports.clock)
         self.doubts = Doubts(held, self._endings)
-        self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings)
+        self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, held.tenure.check)
 
     async def perform(self, step: PlannedStep) -> tuple[Try, Outcome]:
         """A new attempt, or the open one taken up; its outcome is not stored yet.
@@ -156,6 +156,7 @@ class Performer:
         if this.attempt is None:
             await self._start(this, None)
         backup_branch = f"backup/{self._held.reset.id}"
+        self._held.tenure.check()
         rewound = await self._ports.repositories.rewind(found, to=found.root, backup_branch=backup_branch)
         return Outcome(
             kind=OutcomeKind.SUCCEEDED,

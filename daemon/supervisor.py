@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from daemon.driver import Driver
+from daemon.held import Tenure
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -35,6 +36,15 @@ class Limits:
     """Seconds."""
 
 
+@dataclass(frozen=True)
+class _Drive:
+    """A reset in hand."""
+
+    lease: Lease
+    tenure: Tenure
+    task: asyncio.Task[None]
+
+
 class Supervisor:
     """Holds leases in the name of one boot id, and runs a drive for each."""
 
@@ -47,7 +57,7 @@ class Supervisor:
         self._metrics = metrics
         self._owner = owner
         self._limits = limits
-        self._drives: dict[ResetId, tuple[Lease, asyncio.Task[None]]] = {}
+        self._drives: dict[ResetId, _Drive] = {}
 
     async def claim_forever(self) -> None:
         """Claim and drive until cancelled; then every drive lets its lease go, and commands are left to be found."""
@@ -68,36 +78,42 @@ class Supervisor:
         """Renew every lease at half its life; a drive whose lease is lost is cancelled."""
         while True:
             await self._clock.sleep(self._limits.lease_ttl / 2)
-            leases = [lease for lease, _ in self._drives.values()]
+            leases = [drive.lease for drive in self._drives.values()]
             if not leases:
                 continue
+            asked_at = asyncio.get_running_loop().time()
             try:
                 kept = await self._store.renew(leases, ttl=self._limits.lease_ttl)
             except TemporaryError as error:
                 log.warning("supervisor.leases-not-renewed", detail=error.detail)
                 continue
             for lease in leases:
-                held = self._drives.get(lease.reset_id)
-                if lease.reset_id not in kept and held is not None and held[0] == lease:
-                    self._metrics.leases_lost.inc()
-                    log.warning("supervisor.lease-lost", reset=lease.reset_id)
-                    held[1].cancel()
+                drive = self._drives.get(lease.reset_id)
+                if drive is None or drive.lease != lease:
+                    continue
+                if lease.reset_id in kept:
+                    drive.tenure.prolong(self._limits.lease_ttl, asked_at=asked_at)
+                    continue
+                self._metrics.leases_lost.inc()
+                log.warning("supervisor.lease-lost", reset=lease.reset_id)
+                drive.task.cancel()
 
     async def _claim(self) -> int:
         free = self._limits.concurrent - len(self._drives)
         if free <= 0:
             return 0
+        asked_at = asyncio.get_running_loop().time()
         claimed = await self._store.claim(
             self._owner, ttl=self._limits.lease_ttl, limit=free, excluding=frozenset(self._drives)
         )
         for one in claimed:
-            self._start(one)
+            self._start(one, Tenure(self._limits.lease_ttl, asked_at=asked_at))
         return len(claimed)
 
-    def _start(self, claimed: Claimed) -> None:
+    def _start(self, claimed: Claimed, tenure: Tenure) -> None:
         reset_id = claimed.reset.id
-        task = asyncio.create_task(self._driver.drive(claimed), name=f"drive {reset_id}")
-        self._drives[reset_id] = (claimed.lease, task)
+        task = asyncio.create_task(self._driver.drive(claimed, tenure), name=f"drive {reset_id}")
+        self._drives[reset_id] = _Drive(claimed.lease, tenure, task)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._drives.pop(reset_id, None)
@@ -108,7 +124,7 @@ class Supervisor:
         task.add_done_callback(ended)
 
     async def _end_drives(self) -> None:
-        tasks = [task for _, task in self._drives.values()]
+        tasks = [drive.task for drive in self._drives.values()]
         for task in tasks:
             task.cancel()
         if tasks:

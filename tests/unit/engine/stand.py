@@ -21,6 +21,7 @@ from daemon.adapters.memory.store import MemoryStore
 from daemon.catalog_file import LoadedCatalog, parse_catalog
 from daemon.driver import Driver
 from daemon.facts import FactsReader
+from daemon.held import Tenure
 from daemon.metrics import Metrics
 from daemon.performer import Ports
 from daemon.planning import Planning
@@ -177,7 +178,7 @@ class Engine:
         """As the supervisor does: claim and drive it until it is at rest."""
         while True:
             for claimed in await self.store.claim("one", ttl=_LEASE, limit=1, excluding=frozenset()):
-                await self.driver.drive(claimed)
+                await self.driver.drive(claimed, Tenure(_LEASE, asked_at=asyncio.get_running_loop().time()))
             reset = await self.reset()
             if reset.state in AT_REST:
                 return reset
