@@ -77,7 +77,7 @@ class Witness:
     _dumps: dict[str, bytes] = field(default_factory=dict)
     _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
-    _judged: set[str] = field(default_factory=set)
+    _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
 
     # -- what the platform reports ------------------------------------------------------------------------------
     def backed_up(self, attempt: str, key: ResourceKey, content: bytes) -> None:
@@ -132,8 +132,8 @@ class Witness:
         for reset_id, entry in state.entries.items():
             self._no_gap(entry.reset, len(state.history[reset_id]))
         for name, attempt in state.attempts.items():
-            if attempt.outcome is not None and name not in self._judged:
-                self._judged.add(name)
+            if attempt.outcome is not None and (name, attempt.outcome.kind) not in self._judged:
+                self._judged.add((name, attempt.outcome.kind))
                 self._true(
                     name,
                     attempt.outcome.kind,

@@ -122,7 +122,7 @@ class Worker:
         self._inbox = _Inbox(world.bus, group_id=_GROUP, topics=(REQUESTS_TOPIC,))
         outlet = cast("Any", Remote(network, "outlet", MemoryOutlet(world.bus)))
         intake = Intake(self._inbox, store, _RULES, self.clock, _METRICS, limit_waiting=catalog.queue.waiting)
-        outbox = Outbox(store, outlet, self.clock, _METRICS)
+        outbox = Outbox(store, outlet, self.clock, _METRICS, owner=self.process.name)
         for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
             loop.start(self.process, run(), name=run.__qualname__)
 
