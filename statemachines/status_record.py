@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cloudevents.core.bindings.kafka import to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from pydantic_core import to_json
 
 from schemas.resets import HistoryEntry, Reset
 
@@ -26,6 +27,14 @@ class StatusRecord:
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+
+
+class _Format(JSONFormat):
+    """The package's, by the JSON writer that everything else here uses: a record is made for each commit."""
+
+    def write_data(self, data: object, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - always JSON here
+        """The data as JSON."""
+        return to_json(data)
 
 
 def committed(entry: HistoryEntry, *, environment_sequence: int, public_url: str) -> HistoryEntry:
@@ -53,7 +62,7 @@ def status_record(reset: Reset, entry: HistoryEntry) -> StatusRecord:
         attributes["causationid"] = reset.event_id
     if reset.trace_parent is not None:
         attributes["traceparent"] = reset.trace_parent
-    message = to_binary(CloudEvent(attributes, entry.data), JSONFormat())
+    message = to_binary(CloudEvent(attributes, entry.data), _Format())
     return StatusRecord(
         key=reset.environment.encode(),
         value=message.value,

@@ -6,10 +6,8 @@ parameter sets is bound column by column in Python and, on PostgreSQL, executed 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +32,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.engine import as_json
 from daemon.adapters.store.transactions import Tx
@@ -59,12 +58,12 @@ class SetStatement:
     """What tells rows apart that are put; of several with the same keys the last one counts."""
 
     async def run(self, tx: Tx, rows: Sequence[dict[str, Any]]) -> CursorResult[Any]:
-        """Run it over the rows. Bytes have to be text in UTF-8, moments aware."""
+        """Run it over the rows. Bytes have to be text in UTF-8, moments in UTC."""
         if self.keys:
             rows = list({tuple(row[key] for key in self.keys): row for row in rows}.values())
         plain = [row | {name: _document(row[name]) for name in self.documents} for row in rows]
         statement = self.on_postgres if tx.postgres else self.on_sqlite
-        return await tx.connection.execute(statement, {"rows": json.dumps(plain, default=_as_text)})
+        return await tx.connection.execute(statement, {"rows": as_json(plain)})
 
 
 def over(table: Table, names: Sequence[str], make: Make, **more: Any) -> SetStatement:  # noqa: ANN401 - types
@@ -111,15 +110,6 @@ def _document(value: object) -> str | None:
     return None if value is None else as_json(value)
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        # As SQLAlchemy writes it on SQLite; PostgreSQL reads it by the session's time zone, which is UTC.
-        return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
-    if isinstance(value, bytes):
-        return value.decode()
-    raise TypeError(f"{type(value).__name__} in a row")
-
-
 def _recordset(types: Mapping[str, Any]) -> FromClause:
     """The rows as a table on PostgreSQL."""
     as_text = (JSON, LargeBinary)
@@ -141,6 +131,10 @@ def _each(types: Mapping[str, Any]) -> FromClause:
 
     def read(name: str, kind: Any) -> ColumnElement[Any]:  # noqa: ANN401 - SQLAlchemy's types
         value = func.json_extract(rows.c.value, literal_column(f"'$.{name}'"))
+        if isinstance(kind, UTCDateTime):
+            # As SQLAlchemy writes it: 26 characters, without a zone.
+            bare = func.replace(func.replace(value, "T", " "), "Z", "")
+            return func.substr(bare.concat(".000000"), 1, 26)
         return cast(value, kind) if isinstance(kind, LargeBinary) else type_coerce(value, kind)
 
     return select(*(read(name, kind).label(name) for name, kind in types.items())).subquery("given")

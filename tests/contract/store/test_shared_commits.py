@@ -150,6 +150,16 @@ async def test_an_attempt_that_is_given_twice_in_one_change_is_stored_as_it_was_
     assert await store.attempts(found.reset.id) == (last,)
 
 
+@pytest.mark.parametrize("microsecond", [0, 1, 120_000, 999_999])
+async def test_moments_come_back_to_the_microsecond(store: Store, microsecond: int) -> None:
+    found = await begun(store)
+    at = NOW.replace(microsecond=microsecond)
+    reset = found.reset.model_copy(update={"updated_at": at, "wake_at": at})
+    saved = await store.save(Change(reset=reset, lease=found.lease))
+    assert (saved.updated_at, saved.wake_at) == (at, at)
+    assert await store.find(reset.id) == saved
+
+
 async def test_fifty_that_save_at_once_share_two_commits(sql_store: SqlStore) -> None:
     found = await many(sql_store, 50)
     with commits_counted() as commits:
