@@ -78,10 +78,10 @@ class SharedCommits:
                     else:
                         each.answer.set_result(answer)
         finally:
-            # Nobody waits for an answer that will not come; after the loop's end there are none.
+            # A writer that is cancelled itself leaves nobody waiting for an answer that will not come.
             for each in (*taken, *self._waiting):
                 each.answer.cancel()
-            self._writer = None
+            self._waiting, self._writer = [], None
 
     def _take(self) -> list[_Waiting]:
         """The oldest change of each reset: the next one of the same reset builds on what becomes of it."""
