@@ -1,0 +1,40 @@
+"""One fault to arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.faults.kinds import FaultKind
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is to go wrong, where, and how often.
+
+    Args:
+        kind: What.
+        environment: Where, such as `qa-sandbox`; None: anywhere. Kafka and the state database have no environments: there it
+            is not looked at, but by `kafka-duplicate-delivery`.
+        service: In which service's pods or databases; None: any. Only for what happens to execs, pods and databases.
+        times: After so many hits it is spent, and what it made is undone.
+        seconds: How long a lasting one lasts, or how late a delayed one is; None: what docs/faults.md says.
+
+    Raises:
+        ValueError: `times` below 1, or `seconds` below 0.
+    """
+
+    kind: FaultKind
+    environment: str | None = None
+    service: str | None = None
+    times: int = 1
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.times < 1 or (self.seconds is not None and self.seconds < 0):
+            raise ValueError(f"{self.kind}: times is at least 1, seconds at least 0")
+
+    def meets(self, environment: str | None, service: str | None = None) -> bool:
+        """Whether it is meant for this place; what a place does not know about itself (None) any fault fits."""
+        return (self.environment is None or environment in {None, self.environment}) and (
+            self.service is None or service in {None, self.service}
+        )

@@ -1,0 +1,58 @@
+"""The control of the platform's faults: arm one, take all back, ask how often each kind has really hit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.faults.armoury import Armoury
+from sandbox.faults.fault import Fault
+from sandbox.faults.kinds import FaultKind
+
+_UNDONE_WITHIN = 60.0
+_LOOK_EVERY = 0.02
+
+
+class NotUndoneError(RuntimeError):
+    """What faults had made was not undone in time; the message names them."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """The faults of the platform whose armoury lies in `directory`; made by `Platform.faults`.
+
+    It holds nothing itself: any process and any event loop may make one and use it.
+    """
+
+    directory: Path
+
+    async def arm(self, fault: Fault) -> None:
+        """From this moment on it hits the next things that it is meant for, `fault.times` of them."""
+        self._armoury.arm(fault)
+
+    async def clear(self, *, within: float = _UNDONE_WITHIN) -> None:
+        """Nothing is armed any more, and what lasted is undone: broker up, locks gone, foreign pods deleted.
+
+        What has hit stays counted, and what a hit destroyed (a deleted pod) comes back by the platform's own means:
+        `Platform.until_ready` waits for that.
+
+        Raises:
+            NotUndoneError: not within `within` seconds.
+        """
+        armoury = self._armoury
+        armoury.disarm_all()
+        try:
+            async with asyncio.timeout(within):
+                while armoury.effects():  # noqa: ASYNC110 - other processes' files
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError as error:
+            raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}") from error
+
+    async def hits(self) -> dict[FaultKind, int]:
+        """How often each kind has hit since the platform came up; kinds that never hit are left out."""
+        return dict(self._armoury.hits())
+
+    @property
+    def _armoury(self) -> Armoury:
+        return Armoury(self.directory)
