@@ -40,6 +40,11 @@ class Cluster:
         """For clients that may do everything."""
         return Path(self.running.kubeconfig)
 
+    @property
+    def daemons_kubeconfig(self) -> Path:
+        """For the daemon: the account that faults of the API server are for."""
+        return self.kubeconfig.with_name("resetd.kubeconfig")
+
     async def deployments(self, namespace: str) -> list[dict[str, Any]]:
         """All of a namespace."""
         items: list[dict[str, Any]] = (await self.call("GET", _deployments(namespace)))["items"]

@@ -6,6 +6,7 @@ Each part is a child process that ends when this one does, by SIGKILL as well. E
     resetd.env        RESETD_* variables for the daemon, one `NAME=value` a line (0600)
     journal.jsonl     what was launched in the pods, by the independent witness
     controls/         how the stand-ins behave (`sandbox.controls`)
+    faults/           what is armed and what has hit (`sandbox.faults`)
     kafka.log, github.log, github/, postgres/, images/, kubernetes/
 
 Nothing is kept from one run to the next.
@@ -28,13 +29,14 @@ from typing import IO, Any
 
 from sandbox import controls, fleet, journal, postgres, processes
 from sandbox.cluster import Cluster
+from sandbox.faults import Faults
 from sandbox.github.people import People
 from sandbox.kubernetes import launch
 from sandbox.services import contents, dirt, images
 
 _READY_WITHIN = 120.0
 _PARALLEL_STARTS = 4
-_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls")
+_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls", "faults")
 _FILES = ("platform.json", "resetd.env", "environments.json", "journal.jsonl", "journal.sock")
 
 Say = Callable[[str], None]
@@ -113,6 +115,11 @@ class Platform:
         return People(**self.hub.ready)
 
     @property
+    def faults(self) -> Faults:
+        """What goes wrong in it, when it is told to."""
+        return Faults(self.directory / "faults")
+
+    @property
     def bootstrap(self) -> str:
         """Kafka's `host:port`."""
         return str(self.kafka.ready["bootstrap"])
@@ -122,7 +129,7 @@ class Platform:
         return {
             "RESETD_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "RESETD_KAFKA_SESSION_TIMEOUT": "3s",
-            "RESETD_KUBECONFIG": str(self.cluster.kubeconfig),
+            "RESETD_KUBECONFIG": str(self.cluster.daemons_kubeconfig),
             "RESETD_ARGOCD_NAMESPACE": "argocd",
             "RESETD_GITHUB_API_URL": self.github.url,
             "RESETD_GITHUB_OWNER": self.github.owner,
@@ -155,6 +162,10 @@ class Platform:
         """What is in each database of an environment, by `server/database`."""
         places = sorted(set(fleet.environment(environment).databases.values()))
         return {place: contents.read(self.databases.url(place)) for place in places}
+
+    def start_kubernetes(self) -> None:
+        """Start the API server again, after a kill, on what it had stored and under the same address; it blocks."""
+        self.cluster = Cluster(_start_kubernetes(self.directory, self.witness, ()))
 
     def _add_databases(self, environments: Iterable[str]) -> None:
         for name in environments:
@@ -210,17 +221,7 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
         databases = servers.result()
         _private(directory / "environments.json", json.dumps(_urls(databases, environments), indent=1))
         say("Kubernetes")
-        running = launch.start(
-            launch.Arguments(
-                directory=directory / "kubernetes",
-                images=directory / "images",
-                environment_file=directory / "environments.json",
-                journal=witness.socket,
-                controls=directory / "controls",
-                environments=tuple(environments),
-                parallel_starts=_PARALLEL_STARTS,
-            )
-        )
+        running = _start_kubernetes(directory, witness, environments)
         undo.callback(running.stop)
         platform = cls(
             directory=directory,
@@ -235,6 +236,23 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
         platform._write()
         undo.pop_all()
     return platform
+
+
+def _start_kubernetes(
+    directory: Path, witness: journal.JournalProcess, environments: Iterable[str]
+) -> launch.Running:
+    return launch.start(
+        launch.Arguments(
+            directory=directory / "kubernetes",
+            images=directory / "images",
+            environment_file=directory / "environments.json",
+            journal=witness.socket,
+            controls=directory / "controls",
+            faults=directory / "faults",
+            environments=tuple(environments),
+            parallel_starts=_PARALLEL_STARTS,
+        )
+    )
 
 
 def _start_servers(directory: Path, names: Iterable[str]) -> postgres.Fleet:

@@ -2,7 +2,8 @@
 
     armed/KIND.ID       a fault as JSON; ID grows with time. Gone once it is spent or cleared
     hits/KIND.ID.N      its N-th hit, claimed by making the file: who makes it lets the fault happen, nobody else
-    effects/KIND.ID     it lasts at this moment; whoever made it takes the file away when it is undone
+    effects/KIND.ID.M   it lasts at this moment, and says what was made; gone when that is undone
+    ends/KIND.ID.M      it is to be undone before its time
 
 So a fault survives the kill of the process that has it, several processes may serve one kind, and nothing is counted
 that did not happen.
@@ -15,7 +16,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ class Armoury:
         self._armed = directory / "armed"
         self._hits = directory / "hits"
         self._effects = directory / "effects"
-        for one in (self._armed, self._hits, self._effects):
+        self._ends = directory / "ends"
+        for one in (self._armed, self._hits, self._effects, self._ends):
             one.mkdir(parents=True, exist_ok=True)
 
     def arm(self, fault: Fault) -> Armed:
@@ -62,7 +64,7 @@ class Armoury:
         """The faults of these kinds that are not spent, oldest first."""
         wanted = set(kinds)
         found = []
-        for name in os.listdir(self._armed):
+        for name in _names(self._armed):
             kind, _, identifier = name.partition(".")
             if kind in wanted:
                 with suppress(FileNotFoundError):  # spent or cleared meanwhile
@@ -109,23 +111,44 @@ class Armoury:
 
     def hits(self) -> Counter[FaultKind]:
         """How often each kind has hit since the platform came up."""
-        return Counter(FaultKind(name.partition(".")[0]) for name in os.listdir(self._hits))
+        return Counter(FaultKind(name.partition(".")[0]) for name in _names(self._hits))
 
-    def disarm_all(self) -> None:
-        """Nothing is armed any more."""
-        for name in os.listdir(self._armed):
+    def clear(self) -> None:
+        """Nothing is armed any more, and what lasts is asked to end."""
+        for name in _names(self._armed):
             (self._armed / name).unlink(missing_ok=True)
+        for name in _names(self._effects):
+            (self._ends / name).touch()
 
     @contextmanager
-    def lasting(self, armed: Armed) -> Iterator[None]:
-        """Around what a fault makes and undoes again."""
-        file = self._effects / armed.name
-        file.touch()
-        try:
-            yield
-        finally:
-            file.unlink(missing_ok=True)
+    def lasting(self, armed: Armed, made: str = "") -> Iterator[Callable[[], bool]]:
+        """Around what a fault makes and undoes again; `made` tells the next life of this process what there is to undo.
 
-    def effects(self) -> list[str]:
-        """Names of the faults that last at this moment."""
-        return sorted(os.listdir(self._effects))
+        Yields a question: is it to end before its time? An error in between leaves the effect for that next life.
+        """
+        name = f"{armed.name}.{os.getpid()}-{next(_numbers)}"
+        effect, end = self._effects / name, self._ends / name
+        effect.write_text(made)
+        try:
+            yield end.exists
+            effect.unlink(missing_ok=True)
+        finally:
+            end.unlink(missing_ok=True)
+
+    def effects(self, of: Collection[FaultKind] = frozenset(FaultKind)) -> dict[str, str]:
+        """What lasts at this moment, by the names of its files: what was made."""
+        names = [name for name in _names(self._effects) if name.partition(".")[0] in of]
+        found = {}
+        for name in sorted(names):
+            with suppress(FileNotFoundError):  # undone meanwhile
+                found[name] = (self._effects / name).read_text()
+        return found
+
+    def forget(self, name: str) -> None:
+        """An effect of an earlier life of this process is undone."""
+        (self._effects / name).unlink(missing_ok=True)
+        (self._ends / name).unlink(missing_ok=True)
+
+
+def _names(directory: Path) -> list[str]:
+    return [one.name for one in directory.iterdir()]

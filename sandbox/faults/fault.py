@@ -13,8 +13,8 @@ class Fault:
 
     Args:
         kind: What.
-        environment: Where, such as `qa-sandbox`; None: anywhere. Kafka and the state database have no environments: there it
-            is not looked at, but by `kafka-duplicate-delivery`.
+        environment: Where, such as `qa-sandbox`; None: anywhere. Kafka and the state database have none: there only
+            `kafka-duplicate-delivery` looks at it.
         service: In which service's pods or databases; None: any. Only for what happens to execs, pods and databases.
         times: After so many hits it is spent, and what it made is undone.
         seconds: How long a lasting one lasts, or how late a delayed one is; None: what docs/faults.md says.

@@ -41,7 +41,7 @@ class Faults:
             NotUndoneError: not within `within` seconds.
         """
         armoury = self._armoury
-        armoury.disarm_all()
+        armoury.clear()
         try:
             async with asyncio.timeout(within):
                 while armoury.effects():  # noqa: ASYNC110 - other processes' files

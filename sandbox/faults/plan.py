@@ -18,8 +18,8 @@ def plan(
 ) -> tuple[Fault, ...]:
     """One fault for each round, in order; each of `kinds` comes equally often, but for one.
 
-    Half of them name an environment, and half of those a service too, so that a plan has narrow and wide faults. An empty
-    `environments` or `services` names none.
+    Half of them name an environment, and half of those a service too, so that a plan has narrow and wide faults.
+    An empty `environments` or `services` names none.
 
     Raises:
         ValueError: no kinds.

@@ -15,9 +15,10 @@ import signal
 import sys
 from pathlib import Path
 
+from sandbox.faults.armoury import Armoury
 from sandbox.fleet import FLEET
 from sandbox.kubernetes import certificates, controllers
-from sandbox.kubernetes.access import Access
+from sandbox.kubernetes.access import DAEMON, Access
 from sandbox.kubernetes.argocd import ArgoCD
 from sandbox.kubernetes.containers import Runtime, namespaces_mode
 from sandbox.kubernetes.environments import Environments, Git
@@ -26,6 +27,7 @@ from sandbox.kubernetes.kubelet import Kubelet
 from sandbox.kubernetes.objects import Objects
 from sandbox.kubernetes.podspecs import Witness
 from sandbox.kubernetes.server import Server, listen
+from sandbox.kubernetes.troubles import Troubles
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +43,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--port", type=int, default=0, help="0: the one of the last start, or any free one")
     add("--journal", type=Path, help="unix socket that the stand-ins report to (SANDBOX_JOURNAL)")
     add("--controls", type=Path, help="directory that tells stand-ins how to behave (SANDBOX_CONTROLS)")
+    add("--faults", type=Path, help="directory of the armed faults; default: DIRECTORY/faults")
     add("--life-pid", type=int, help="containers end with this process; default: our parent")
     add("--environments", help="names, separated by commas; default: all of the fleet with variables")
     add("--parallel-starts", type=int, default=4, help="start scripts at the same time")
@@ -80,11 +83,14 @@ async def serve(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     context = certificates.ensure(directory)
     access = Access({})
-    server = Server(objects, access, Streams(kubelet), environments)
+    armoury = Armoury((options.faults or directory / "faults").resolve())
+    troubles = Troubles(armoury, kubelet, DAEMON)
+    server = Server(objects, access, Streams(kubelet), environments, troubles)
     runner, port = await listen(server.application(), options.host, _port(options), context)
     (directory / "port").write_text(str(port))
     url = f"https://{options.host}:{port}"
     access.users.update(Access.ensure(directory, url).users)
+    await troubles.recover()
     working = [
         asyncio.create_task(kubelet.run(), name="kubelet"),
         asyncio.create_task(controllers.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
@@ -107,6 +113,7 @@ async def serve(options: argparse.Namespace) -> None:
     for task in working:
         task.cancel()
     await asyncio.gather(*working, return_exceptions=True)
+    await troubles.close()
     kubelet.kill_everything()
     await runner.cleanup()
     objects.close()

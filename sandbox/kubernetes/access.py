@@ -1,7 +1,8 @@
-"""Who may do what: two bearer tokens and the kubeconfig files that hold them.
+"""Who may do what: three bearer tokens and the kubeconfig files that hold them.
 
-`kubeconfig` may do everything; `viewer.kubeconfig` may get, list and watch, and read logs, as ClusterRole `view`
-does (so neither exec nor any write).
+`kubeconfig` may do everything; `resetd.kubeconfig` is the daemon's own account, so that what goes wrong for it alone
+can be told from what tests and people do; `viewer.kubeconfig` may get, list and watch, and read logs, as ClusterRole
+`view` does (so neither exec nor any write).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sandbox.kubernetes import statuses
 from sandbox.kubernetes.certificates import AUTHORITY
 from sandbox.kubernetes.kinds import SECRETS, Target
 
+ADMIN, DAEMON = "admin", "resetd"
+_FILES = {ADMIN: "kubeconfig", DAEMON: "resetd.kubeconfig", "viewer": "viewer.kubeconfig"}
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -31,7 +34,7 @@ class Access:
         """Makes the tokens once and writes the kubeconfig files for `url`."""
         users = {}
         authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
-        for user, file in (("admin", "kubeconfig"), ("viewer", "viewer.kubeconfig")):
+        for user, file in _FILES.items():
             kept = directory / f"{user}.token"
             if not kept.exists():
                 kept.touch(mode=0o600)
@@ -56,7 +59,7 @@ class Access:
         if verb == "get" and not target.name:
             verb = "watch" if watch else "list"
         reads = verb in {"get", "list", "watch"} and target.subresource != "exec"
-        if user == "admin" or (reads and target.kind is not SECRETS):
+        if user in {ADMIN, DAEMON} or (reads and target.kind is not SECRETS):
             return
         kind = target.kind
         plural = f"{kind.plural}/{target.subresource}" if target.subresource else kind.plural

@@ -108,6 +108,11 @@ class Container:
         return self.app / ".ready"
 
     @property
+    def read_only(self) -> Path:
+        """There while the root is read-only: programs have to enter their directory by its path then."""
+        return self.directory / "read-only"
+
+    @property
     def alive(self) -> bool:
         """Whether PID 1 is there."""
         return self.pid > 0 and start_ticks(self.pid) == self.ticks
@@ -134,7 +139,7 @@ class Container:
         return True
 
     async def ended(self) -> Ended:
-        """Waits for the end. Without a record of PID 1 it was killed: 137."""
+        """Waits for the end. Without a record of PID 1 it was killed: 137, with the reason of `kill_for`."""
         if self.pid:
             await gone(self.pid, self.ticks)
         if self.wrapper is not None:
@@ -142,7 +147,14 @@ class Container:
         with contextlib.suppress(FileNotFoundError):
             code, reason = (self.directory / "exit").read_text().split()
             return Ended(int(code), reason)
+        with contextlib.suppress(FileNotFoundError):
+            return Ended(137, (self.directory / "killed-for").read_text())
         return Ended(137, "Error")
+
+    def kill_for(self, reason: str) -> None:
+        """SIGKILL to all of it, for a reason such as `OOMKilled` that its status is to tell."""
+        (self.directory / "killed-for").write_text(reason)
+        self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends to PID 1; SIGKILL takes the whole container along."""
@@ -293,4 +305,6 @@ class Runtime:
             return [setsid, *command]
         nsenter = shutil.which("nsenter") or "nsenter"
         flags = ["--target", str(container.pid), *ENTER[self.mode], "--wd"]
+        if container.read_only.exists():
+            command = ["sh", "-c", 'cd "$0" && exec "$@"', str(container.app), *command]
         return [nsenter, *flags, setsid, *command]

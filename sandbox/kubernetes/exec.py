@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.kubernetes import podspecs, statuses
 from sandbox.kubernetes.containers import Container, Runtime
+from sandbox.kubernetes.courses import Course, Mishap
 from sandbox.kubernetes.kubelet import Kubelet
 from sandbox.kubernetes.objects import Object
 from sandbox.kubernetes.processes import (
@@ -61,8 +62,22 @@ class Streams:
     _open: set[asyncio.Transport] = field(default_factory=set)
     _left: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, request: web.Request, pod: Object) -> web.StreamResponse:
-        """Answers one exec request; Refusal before the upgrade where the API server refuses."""
+    @property
+    def open(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
+
+    async def serve(
+        self,
+        request: web.Request,
+        pod: Object,
+        mishap: Mishap | None = None,
+        cannot_start: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers one exec request; Refusal before the upgrade where the API server refuses.
+
+        `mishap`: what the stream runs into; `cannot_start`: why the runtime does not start the command.
+        """
         query = request.query
         name = container_name(pod, query.get("container", ""))
         command = query.getall("command", [])
@@ -88,14 +103,18 @@ class Streams:
         assert transport is not None
         self._open.add(transport)
         try:
-            stream = _Stream(self, socket, wanted, v5=protocol == V5)
+            course = Course(socket, transport, mishap)
+            stream = _Stream(self, course, wanted, v5=protocol == V5)
             with contextlib.suppress(ConnectionError):
                 await stream.greet()
                 if container is None:
                     why = f"unable to upgrade connection: {missing}"
-                    await stream.finish(statuses.internal_error(why))
-                else:
+                    await course.finish(statuses.internal_error(why))
+                elif cannot_start:
+                    await course.finish(_cannot_start(cannot_start, container))
+                elif course.begins():
                     await stream.run(self.kubelet.runtime, container, command)
+            await course.closed()
         finally:
             self._open.discard(transport)
         return socket
@@ -116,9 +135,10 @@ class Streams:
 class _Stream:
     """One open WebSocket with its command."""
 
-    def __init__(self, owner: Streams, socket: web.WebSocketResponse, wanted: set[str], *, v5: bool) -> None:
+    def __init__(self, owner: Streams, course: Course, wanted: set[str], *, v5: bool) -> None:
         self._owner = owner
-        self._socket = socket
+        self._course = course
+        self._socket = course.socket
         self._wanted = wanted
         self._v5 = v5
         self._polite = False
@@ -130,19 +150,17 @@ class _Stream:
             lowest = channel if name in self._wanted else lowest
         await self._socket.send_bytes(bytes([lowest]))
 
-    async def finish(self, status: statuses.Status) -> None:
-        """The Status on channel 3, then the close."""
-        await self._socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
-        await self._socket.close()
-
     async def run(self, runtime: Runtime, container: Container, command: list[str]) -> None:
         """Starts the command and carries its streams until it ends or the client is gone."""
         root = Path("/") if runtime.mode == "none" else Path(f"/proc/{container.pid}/root")
         path = container.environment()["PATH"]
         if why := podspecs.program(command[0], container.app, path, root):
-            await self.finish(_cannot_start(why, container))
+            await self._course.finish(_cannot_start(why, container))
             return
         process = spawn(runtime, container, command, self._wanted)
+        if not await self._course.started():
+            self._abandon(process)
+            return
         exit_code = asyncio.create_task(process.exit_code())
         readers = {channel: await open_reader(descriptor) for channel, descriptor in process.outputs.items()}
         pumps = [asyncio.create_task(self._pump(c, r)) for c, (r, _) in readers.items()]
@@ -152,7 +170,7 @@ class _Stream:
             both: set[asyncio.Future[Any]] = {over, receiver}
             await asyncio.wait(both, return_when="FIRST_COMPLETED")
             if over.done() and not over.exception():
-                await self.finish(_ended(command, exit_code.result(), container))
+                await self._course.finish(_ended(command, exit_code.result(), container))
         finally:
             receiver.cancel()
             for pump in pumps:
@@ -162,7 +180,7 @@ class _Stream:
 
     async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(CHUNK):
-            await self._socket.send_bytes(bytes([channel]) + data)
+            await self._course.carry(channel, data)
 
     async def _receive(self, process: Process) -> None:
         """Takes stdin until the connection ends."""
@@ -200,6 +218,17 @@ class _Stream:
                     while await reader.read(CHUNK):
                         pass
                     transport.close()
+            await process.exit_code()
+
+        self._owner.leave(asyncio.create_task(collect()))
+
+    def _abandon(self, process: Process) -> None:
+        """The client saw nothing of the command, and its input never came; it runs on all the same."""
+        for descriptor in (process.stdin, *process.outputs.values()):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+        async def collect() -> None:
             await process.exit_code()
 
         self._owner.leave(asyncio.create_task(collect()))

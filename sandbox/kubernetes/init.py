@@ -1,5 +1,7 @@
 """PID 1 of a container: prepares the mounts, starts the command, reaps, forwards SIGTERM, ends with the command.
 
+SIGUSR1 makes it collect the command alone, so that orphans stay zombies, until SIGUSR2.
+
 Run as a plain file by `python -I -S init.py SPEC` inside fresh PID and mount namespaces, with the container's own
 environment; it imports nothing of the project, because it stays in memory for every container. SPEC is a JSON file:
 `command` (argv), `cwd`, `log`, `state` and `exit` (files), `namespaces` (bool), `life` (an inherited pidfd of the
@@ -127,16 +129,16 @@ def start(spec: Spec, outputs: tuple[int, int]) -> int:
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate((null, *outputs))],
         setpgroup=0,
         setsigmask=[],
-        setsigdef=[signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE],
+        setsigdef=[signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2],
     )
 
 
-def reap(child: int) -> int | None:
-    """Collects every ended process; the command's wait status once it is among them."""
+def reap(child: int, whom: int) -> int | None:
+    """Collects every ended process (`whom` -1) or one only; the command's wait status once it is among them."""
     ended = None
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(whom, os.WNOHANG)
         except ChildProcessError:
             return ended
         if pid == 0:
@@ -154,6 +156,17 @@ def drain(log: Log, streams: dict[int, str]) -> None:
         log.feed(stream, b"", ended=True)
 
 
+def heed(signals: bytes, child: int, whom: int) -> int:
+    """Does what signals ask for; answers whom to collect from here on."""
+    if int(signal.SIGTERM) in signals:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGTERM)
+    for number in signals:
+        # As with node as PID 1, which never collects what it did not start itself.
+        whom = {int(signal.SIGUSR1): child, int(signal.SIGUSR2): -1}.get(number, whom)
+    return whom
+
+
 def supervise(spec: Spec, child: int, log: Log, streams: dict[int, str], wake: int) -> NoReturn:
     """Until the command ends, or the life of the sandbox does."""
     poll = select.poll()
@@ -161,20 +174,19 @@ def supervise(spec: Spec, child: int, log: Log, streams: dict[int, str], wake: i
         poll.register(fd, select.POLLIN)
     if spec["life"] is not None:
         poll.register(spec["life"], select.POLLIN)
+    whom = -1
     while True:
         for fd, _ in poll.poll():
             if fd == spec["life"]:
                 spec["exit"] = None
                 finish(spec, 137, "Error")
             elif fd == wake:
-                if int(signal.SIGTERM) in os.read(wake, 512):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child, signal.SIGTERM)
+                whom = heed(os.read(wake, 512), child, whom)
             elif data := os.read(fd, 65536):
                 log.feed(streams[fd], data)
             else:
                 poll.unregister(fd)
-        status = reap(child)
+        status = reap(child, whom)
         if status is not None:
             drain(log, streams)
             code = os.waitstatus_to_exitcode(status)
@@ -192,7 +204,7 @@ def main() -> NoReturn:
     log = Log(spec["log"])
     wake, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wake_write)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)
     here = identity()
     try:

@@ -57,6 +57,12 @@ class Kubelet:
         for container in self.containers.values():
             container.signal(signal.SIGKILL)
 
+    def evict(self, pod: Object) -> None:
+        """Fail the pod at once, as a kubelet does whose node is short of memory; its object stays."""
+        worker = self._workers.get(pod["metadata"]["uid"])
+        if worker is not None:
+            worker[0].evicted.set()
+
     def container_of(self, pod: Object, name: str) -> Container | None:
         """The running container of that name; None when there is none."""
         for status in (pod.get("status") or {}).get("containerStatuses") or []:

@@ -26,6 +26,7 @@ class Arguments:
     port: int = 0
     journal: Path | None = None
     controls: Path | None = None
+    faults: Path | None = None
     life_pid: int | None = None
     environments: tuple[str, ...] | None = None
     parallel_starts: int = 4
@@ -40,6 +41,7 @@ class Arguments:
             "--port": self.port,
             "--journal": self.journal,
             "--controls": self.controls,
+            "--faults": self.faults,
             "--life-pid": self.life_pid or os.getpid(),
             "--environments": None if self.environments is None else ",".join(self.environments),
             "--parallel-starts": self.parallel_starts,

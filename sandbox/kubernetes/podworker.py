@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from sandbox.kubernetes.kubelet import Kubelet
 
 OVER = {"Succeeded", "Failed"}
+_EXCEEDED = "Pod was active on the node longer than the specified deadline"
+_EVICTED = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 87Mi."
 
 
 class PodWorker:
-    """Owns the status of its pod. `touched` is set whenever the pod was written or removed."""
+    """Owns the status of its pod. `touched` is set whenever the pod was written or removed, `evicted` to evict it."""
 
     def __init__(self, kubelet: Kubelet, pod: Object) -> None:
         self.kubelet = kubelet
         self.pod = pod
         self.touched = asyncio.Event()
+        self.evicted = asyncio.Event()
         self.directory = kubelet.pod_directory(pod)
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
         held = {one["name"]: one for one in pod["status"].get("containerStatuses") or []}
@@ -60,19 +63,24 @@ class PodWorker:
         self, tasks: list[asyncio.Task[None]], running: asyncio.Future[list[None]] | None
     ) -> None:
         deleted = asyncio.create_task(self._deleted())
+        evicted = asyncio.create_task(self.evicted.wait())
         try:
             if running is not None:
-                both: set[asyncio.Future[Any]] = {deleted, running}
-                await asyncio.wait(both, timeout=self._deadline(), return_when="FIRST_COMPLETED")
+                ends: set[asyncio.Future[Any]] = {deleted, evicted, running}
+                await asyncio.wait(ends, timeout=self._deadline(), return_when="FIRST_COMPLETED")
                 if running.done():
                     running.result()
+                elif evicted.done():
+                    await self._stop(tasks, grace=0)
+                    self._fail("Evicted", _EVICTED)
                 elif not deleted.done():
                     await self._stop(tasks)
-                    self._exceeded()
+                    self._fail("DeadlineExceeded", _EXCEEDED)
             await deleted
             await self._stop([task for task in tasks if not task.done()])
         finally:
             deleted.cancel()
+            evicted.cancel()
 
     async def _deleted(self) -> None:
         while (pod := self.current()) is not None and "deletionTimestamp" not in pod["metadata"]:
@@ -105,14 +113,10 @@ class PodWorker:
         end = datetime.fromisoformat(started) + timedelta(seconds=seconds)
         return max(0.0, (end - datetime.now(UTC)).total_seconds())
 
-    def _exceeded(self) -> None:
+    def _fail(self, reason: str, message: str) -> None:
         def change(pod: Object) -> None:
             podstatus.fill(pod["status"], pod, self.states)
-            pod["status"] |= {
-                "phase": "Failed",
-                "reason": "DeadlineExceeded",
-                "message": "Pod was active on the node longer than the specified deadline",
-            }
+            pod["status"] |= {"phase": "Failed", "reason": reason, "message": message}
 
         self._write(change)
 
@@ -123,16 +127,18 @@ class PodWorker:
         own = pod["spec"].get("terminationGracePeriodSeconds", 30)
         return float(pod["metadata"].get("deletionGracePeriodSeconds", own))
 
-    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        """SIGTERM, the grace (which a second delete may shorten), SIGKILL."""
+    async def _stop(self, tasks: list[asyncio.Task[None]], *, grace: float | None = None) -> None:
+        """SIGTERM, the grace (the pod's own: a second delete may shorten it), SIGKILL."""
         for loop in self._loops:
             loop.stop(signal.SIGTERM)
         clock = asyncio.get_running_loop().time
         began = clock()
-        while any(not task.done() for task in tasks) and clock() < began + self._grace():
+        while any(not task.done() for task in tasks):
+            left = began + (self._grace() if grace is None else grace) - clock()
+            if left <= 0:
+                break
             self.touched.clear()
             changed = asyncio.create_task(self.touched.wait())
-            left = began + self._grace() - clock()
             await asyncio.wait({changed, *tasks}, timeout=left, return_when="FIRST_COMPLETED")
             changed.cancel()
             tasks = [task for task in tasks if not task.done()]

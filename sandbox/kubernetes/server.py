@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sandbox.kubernetes import discovery, kinds, logs, statuses
-from sandbox.kubernetes.access import Access
+from sandbox.kubernetes.access import ADMIN, Access
 from sandbox.kubernetes.environments import Environments
 from sandbox.kubernetes.exec import Streams
 from sandbox.kubernetes.kinds import PODS
 from sandbox.kubernetes.objects import Objects
 from sandbox.kubernetes.queries import flag
 from sandbox.kubernetes.rest import Rest
+from sandbox.kubernetes.troubles import Troubles
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Server:
     access: Access
     streams: Streams
     environments: Environments
+    troubles: Troubles | None = None
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -61,19 +63,26 @@ class Server:
             pod = self.objects.get(PODS, target.namespace, target.name)
             if target.subresource == "log":
                 return await logs.serve(request, self.streams.kubelet, pod)
+            if self.troubles is not None and user == self.troubles.user:
+                return await self.troubles.exec(request, self.streams, pod)
             return await self.streams.serve(request, pod)
+        lists_pods = target.kind is PODS and request.method == "GET" and not target.name and not watch
+        if lists_pods and self.troubles is not None and user == self.troubles.user:
+            await self.troubles.listing(target.namespace, request.query.get("labelSelector", ""))
         return await Rest(self.objects).answer(request, target)
 
     def _control(self, request: web.Request, user: str) -> web.Response:
-        """POST /sandbox/environments/NAME provisions one; POST /sandbox/streams/cut resets all execs."""
-        if user != "admin" or request.method != "POST":
-            raise statuses.Refusal(403, "Forbidden", "control calls are POSTs of the admin")
-        match request.path.strip("/").split("/"):
-            case ["sandbox", "environments", name]:
+        """POST environments/NAME provisions one; POST streams/cut resets all execs; GET streams counts them."""
+        if user != ADMIN:
+            raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
+        match request.method, *request.path.strip("/").split("/")[1:]:
+            case "POST", "environments", name:
                 self.environments.provision(name)
                 return web.json_response({"environment": name}, status=201)
-            case ["sandbox", "streams", "cut"]:
+            case "POST", "streams", "cut":
                 return web.json_response({"cut": self.streams.cut_all()})
+            case "GET", "streams":
+                return web.json_response({"open": self.streams.open})
         raise statuses.Refusal(404, "NotFound", "the sandbox has no such control")
 
 

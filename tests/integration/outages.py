@@ -11,8 +11,6 @@ from typing import Any
 
 import psycopg
 
-from sandbox.cluster import Cluster
-from sandbox.kubernetes import launch
 from sandbox.platform import Platform
 from tests.integration.waiting import wait_for
 
@@ -27,28 +25,13 @@ def without_kubernetes(platform: Platform) -> Iterator[None]:
     try:
         yield
     finally:
-        start_kubernetes(platform)
-
-
-def start_kubernetes(platform: Platform) -> None:
-    """Start the API server again on what it had stored, under the same address."""
-    running = launch.start(
-        launch.Arguments(
-            directory=platform.directory / "kubernetes",
-            images=platform.directory / "images",
-            environment_file=platform.directory / "environments.json",
-            journal=platform.witness.socket,
-            controls=platform.directory / "controls",
-            environments=(),
-        )
-    )
-    platform.cluster = Cluster(running)
+        platform.start_kubernetes()
 
 
 @contextmanager
 def without_credentials(platform: Platform) -> Iterator[None]:
     """The API server comes back with other credentials, so that the daemon is nobody to it, until the end."""
-    token = platform.directory / "kubernetes" / "admin.token"
+    token = platform.directory / "kubernetes" / "resetd.token"
     real = token.read_text()
     try:
         with without_kubernetes(platform):

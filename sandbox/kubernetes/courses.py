@@ -1,0 +1,145 @@
+"""How the stream of an exec goes: as it should, or as the fault says that it runs into."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket as sockets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiohttp import WSCloseCode, web
+
+from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.kinds import FaultKind
+from sandbox.kubernetes import statuses
+from sandbox.kubernetes.background import until
+
+ERROR = 3
+_DELAY = 1.0
+_SILENCE = 120.0
+_ESTABLISHED = 1  # TCP_INFO's tcpi_state, its first byte
+_CLOSES = {
+    FaultKind.EXEC_CLOSE_1000: int(WSCloseCode.OK),
+    FaultKind.EXEC_CLOSE_1001: int(WSCloseCode.GOING_AWAY),
+    FaultKind.EXEC_CLOSE_1006: int(WSCloseCode.ABNORMAL_CLOSURE),
+}
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """An armed fault that is meant for a place; it counts from the moment that it happens."""
+
+    armoury: Armoury
+    armed: Armed
+
+    def happens(self, *kinds: FaultKind) -> bool:
+        """Whether it is one of these and has a hit left, which is taken with that."""
+        return self.armed.fault.kind in kinds and self.armoury.hit(self.armed)
+
+    def seconds(self, usual: float) -> float:
+        """How long it takes."""
+        given = self.armed.fault.seconds
+        return usual if given is None else given
+
+    async def silence(self, transport: asyncio.Transport) -> None:
+        """Neither read nor write until the client has closed its connection or the fault is over; then cut it.
+
+        Nobody who reads nothing is told of the client's end, so the kernel is asked.
+        """
+        transport.pause_reading()
+        connection = transport.get_extra_info("socket")
+        with self.armoury.lasting(self.armed) as is_to_end:
+
+            def over() -> bool:
+                state = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, 1)[0]
+                return is_to_end() or state != _ESTABLISHED
+
+            await until(over, within=self.seconds(_SILENCE))
+            transport.abort()
+
+
+class Course:
+    """One open stream, seen from the server."""
+
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, mishap: Mishap | None
+    ) -> None:
+        self.socket = socket
+        self._transport = transport
+        self._mishap = mishap
+        self._happened = False
+        self._torn = False
+        self._closing: asyncio.Task[bool] | None = None
+
+    def begins(self) -> bool:
+        """Before the command starts; False: it must not, the stream is cut."""
+        if self._happens(FaultKind.EXEC_CUT_BEFORE_START):
+            self._transport.abort()
+            return False
+        return True
+
+    async def started(self) -> bool:
+        """The command has started; False: nothing more will go over this stream, and now it is closed."""
+        if self._happens(FaultKind.EXEC_CUT_AFTER_START):
+            self._transport.abort()
+            return False
+        if self._mishap is not None and self._happens(FaultKind.EXEC_HALF_OPEN):
+            await self._mishap.silence(self._transport)
+            return False
+        return True
+
+    async def carry(self, channel: int, data: bytes) -> None:
+        """Output of the command."""
+        await self._maybe_wait()
+        for part in self._parts(data):
+            await self.socket.send_bytes(bytes([channel]) + part)
+        await self._maybe_close()
+
+    async def finish(self, status: statuses.Status) -> None:
+        """The Status on channel 3, then the close."""
+        await self._maybe_wait()
+        if self._happens(FaultKind.EXEC_CUT_BEFORE_STATUS):
+            self._transport.abort()
+        elif not await self._maybe_close():
+            await self.socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
+            await self.socket.close()
+
+    async def closed(self) -> None:
+        """Until a close that was begun is finished."""
+        if self._closing is not None:
+            await self._closing
+
+    def _happens(self, *kinds: FaultKind) -> bool:
+        """Whether it is one of these that happens at this point; a stream takes one hit only."""
+        if self._happened or self._mishap is None or not self._mishap.happens(*kinds):
+            return False
+        self._happened = True
+        return True
+
+    async def _maybe_wait(self) -> None:
+        if self._mishap is not None and self._happens(FaultKind.EXEC_DELAYED):
+            await asyncio.sleep(self._mishap.seconds(_DELAY))
+
+    async def _maybe_close(self) -> bool:
+        """True when the stream was closed before its Status."""
+        if self._mishap is None or not self._happens(*_CLOSES):
+            return False
+        code = _CLOSES[self._mishap.armed.fault.kind]
+        if code == WSCloseCode.ABNORMAL_CLOSURE:
+            # 1006 is what a client calls an end without a close frame; it never is on the wire.
+            self._transport.abort()
+        else:
+            # Whoever reads this stream ends it as soon as the close begins: it has to be finished all the same.
+            self._closing = asyncio.create_task(self.socket.close(code=code))
+            await asyncio.shield(self._closing)
+        return True
+
+    def _parts(self, data: bytes) -> Iterator[bytes]:
+        """Growing odd pieces, so that lines and characters are torn; usually all in one."""
+        self._torn = self._torn or (len(data) > 1 and self._happens(FaultKind.EXEC_SPLIT))
+        size = 1 if self._torn else len(data)
+        while data:
+            yield data[:size]
+            data = data[size:]
+            size += 2
