@@ -70,7 +70,9 @@ class Course:
         self._mishap = mishap
         self._happened = False
         self._torn = False
-        self._closing: asyncio.Task[bool] | None = None
+        self._code = 0
+        self.breaks_off = asyncio.Event()
+        """Set when nothing is to be sent or read any more; `close` then closes as the fault has it."""
 
     def begins(self) -> bool:
         """Before the command starts; False: it must not, the stream is cut."""
@@ -91,24 +93,29 @@ class Course:
 
     async def carry(self, channel: int, data: bytes) -> None:
         """Output of the command."""
+        if self.breaks_off.is_set():
+            return
         await self._maybe_wait()
         for part in self._parts(data):
             await self.socket.send_bytes(bytes([channel]) + part)
-        await self._maybe_close()
+        self._maybe_break_off()
 
     async def finish(self, status: statuses.Status) -> None:
         """The Status on channel 3, then the close."""
         await self._maybe_wait()
         if self._happens(FaultKind.EXEC_CUT_BEFORE_STATUS):
             self._transport.abort()
-        elif not await self._maybe_close():
+        elif not self.breaks_off.is_set() and not self._maybe_break_off():
             await self.socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
             await self.socket.close()
 
-    async def closed(self) -> None:
-        """Until a close that was begun is finished."""
-        if self._closing is not None:
-            await self._closing
+    async def close(self) -> None:
+        """The close that a fault has; nobody may be reading any more, since the client's answer is waited for."""
+        if self._code == WSCloseCode.ABNORMAL_CLOSURE:
+            # It is what a client calls an end without a close frame; it never is on the wire.
+            self._transport.abort()
+        elif self._code:
+            await self.socket.close(code=self._code)
 
     def _happens(self, *kinds: FaultKind) -> bool:
         """Whether it is one of these that happens at this point; a stream takes one hit only."""
@@ -121,18 +128,12 @@ class Course:
         if self._mishap is not None and self._happens(FaultKind.EXEC_DELAYED):
             await asyncio.sleep(self._mishap.seconds(_DELAY))
 
-    async def _maybe_close(self) -> bool:
-        """True when the stream was closed before its Status."""
+    def _maybe_break_off(self) -> bool:
+        """True when the stream ends here, before its Status."""
         if self._mishap is None or not self._happens(*_CLOSES):
             return False
-        code = _CLOSES[self._mishap.armed.fault.kind]
-        if code == WSCloseCode.ABNORMAL_CLOSURE:
-            # 1006 is what a client calls an end without a close frame; it never is on the wire.
-            self._transport.abort()
-        else:
-            # Whoever reads this stream ends it as soon as the close begins: it has to be finished all the same.
-            self._closing = asyncio.create_task(self.socket.close(code=code))
-            await asyncio.shield(self._closing)
+        self._code = _CLOSES[self._mishap.armed.fault.kind]
+        self.breaks_off.set()
         return True
 
     def _parts(self, data: bytes) -> Iterator[bytes]:

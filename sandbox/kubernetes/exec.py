@@ -114,7 +114,6 @@ class Streams:
                     await course.finish(_cannot_start(cannot_start, container))
                 elif course.begins():
                     await stream.run(self.kubelet.runtime, container, command)
-            await course.closed()
         finally:
             self._open.discard(transport)
         return socket
@@ -166,16 +165,19 @@ class _Stream:
         pumps = [asyncio.create_task(self._pump(c, r)) for c, (r, _) in readers.items()]
         receiver = asyncio.create_task(self._receive(process))
         over = asyncio.gather(exit_code, *pumps)
+        broken_off = asyncio.create_task(self._course.breaks_off.wait())
         try:
-            both: set[asyncio.Future[Any]] = {over, receiver}
-            await asyncio.wait(both, return_when="FIRST_COMPLETED")
+            ends: set[asyncio.Future[Any]] = {over, receiver, broken_off}
+            await asyncio.wait(ends, return_when="FIRST_COMPLETED")
             if over.done() and not over.exception():
                 await self._course.finish(_ended(command, exit_code.result(), container))
         finally:
             receiver.cancel()
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(receiver, *pumps, return_exceptions=True)
+            broken_off.cancel()
+            await asyncio.gather(receiver, broken_off, *pumps, return_exceptions=True)
+            await self._course.close()
             self._let_go(process, list(readers.values()))
 
     async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:

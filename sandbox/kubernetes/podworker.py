@@ -71,7 +71,7 @@ class PodWorker:
                 if running.done():
                     running.result()
                 elif evicted.done():
-                    await self._stop(tasks, grace=0)
+                    await self._kill(tasks)
                     self._fail("Evicted", _EVICTED)
                 elif not deleted.done():
                     await self._stop(tasks)
@@ -127,21 +127,22 @@ class PodWorker:
         own = pod["spec"].get("terminationGracePeriodSeconds", 30)
         return float(pod["metadata"].get("deletionGracePeriodSeconds", own))
 
-    async def _stop(self, tasks: list[asyncio.Task[None]], *, grace: float | None = None) -> None:
-        """SIGTERM, the grace (the pod's own: a second delete may shorten it), SIGKILL."""
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        """SIGTERM, the grace (which a second delete may shorten), SIGKILL."""
         for loop in self._loops:
             loop.stop(signal.SIGTERM)
         clock = asyncio.get_running_loop().time
         began = clock()
-        while any(not task.done() for task in tasks):
-            left = began + (self._grace() if grace is None else grace) - clock()
-            if left <= 0:
-                break
+        while any(not task.done() for task in tasks) and clock() < began + self._grace():
             self.touched.clear()
             changed = asyncio.create_task(self.touched.wait())
+            left = began + self._grace() - clock()
             await asyncio.wait({changed, *tasks}, timeout=left, return_when="FIRST_COMPLETED")
             changed.cancel()
             tasks = [task for task in tasks if not task.done()]
+        await self._kill(tasks)
+
+    async def _kill(self, tasks: list[asyncio.Task[None]]) -> None:
         for loop in self._loops:
             loop.stop(signal.SIGKILL)
         await asyncio.gather(*tasks, return_exceptions=True)
