@@ -90,6 +90,10 @@ class Cluster:
         """Reset every exec that is open."""
         await self.call("POST", "/sandbox/streams/cut")
 
+    async def open_streams(self) -> int:
+        """How many execs are open."""
+        return int((await self.call("GET", "/sandbox/streams"))["open"])
+
     async def provision(self, environment: str) -> None:
         """Create the environment; its variables have to be in the double's file already."""
         await self.call("POST", f"/sandbox/environments/{environment}")

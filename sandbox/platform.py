@@ -7,6 +7,7 @@ Each part is a child process that ends when this one does, by SIGKILL as well. E
     journal.jsonl     what was launched in the pods, by the independent witness
     controls/         how the stand-ins behave (`sandbox.controls`)
     faults/           what is armed and what has hit (`sandbox.faults`)
+    pg-bin/           PostgreSQL's programs for the daemon, with a pg_dump that may run into a full disk
     kafka.log, github.log, github/, postgres/, images/, kubernetes/
 
 Nothing is kept from one run to the next.
@@ -27,16 +28,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
+import psycopg
+
 from sandbox import controls, fleet, journal, postgres, processes
 from sandbox.cluster import Cluster
-from sandbox.faults import Faults
+from sandbox.faults import Fault, Faults, dumps
+from sandbox.faults.api_server import ApiServerFaults
+from sandbox.faults.armoury import Armoury
+from sandbox.faults.databases import DatabaseFaults
+from sandbox.faults.state import StateDatabase
+from sandbox.faults.watch import Watch
 from sandbox.github.people import People
 from sandbox.kubernetes import launch
 from sandbox.services import contents, dirt, images
 
 _READY_WITHIN = 120.0
 _PARALLEL_STARTS = 4
-_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls", "faults")
+_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls", "faults", "pg-bin")
 _FILES = ("platform.json", "resetd.env", "environments.json", "journal.jsonl", "journal.sock")
 
 Say = Callable[[str], None]
@@ -63,6 +72,17 @@ class Platform:
     environments: list[str] = field(default_factory=list)
     """Names of those that were provisioned."""
     say: Say = _silent
+
+    def __post_init__(self) -> None:
+        armoury = Armoury(self.directory / "faults")
+        self._state = StateDatabase(armoury, self.directory / "postgres")
+        strikers = (
+            DatabaseFaults(armoury, self._places).strikers()
+            | ApiServerFaults(armoury, lambda: self.cluster, self.start_kubernetes).strikers()
+            | self._state.strikers()
+        )
+        self._watch = Watch(armoury, strikers, passing=(psycopg.Error, httpx.HTTPError))
+        self._watch.start()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -106,6 +126,8 @@ class Platform:
 
     def stop(self) -> None:
         """End every part."""
+        self._watch.stop()
+        self._state.stop()
         _stop_all([self.cluster.running.stop, self.kafka.stop, self.hub.stop])
         _stop_all([self.databases.stop, self.witness.stop])
 
@@ -134,12 +156,16 @@ class Platform:
             "RESETD_GITHUB_API_URL": self.github.url,
             "RESETD_GITHUB_OWNER": self.github.owner,
             "RESETD_GITHUB_TOKEN": self.github.token,
-            "RESETD_PG_BIN": str(postgres.binaries()),
+            "RESETD_PG_BIN": str(self.directory / "pg-bin"),
         }
 
     def postgres_url(self, environment: str, service: str, variable: str = "DATABASE_URL") -> str:
         """What the pods of the service get; KeyError when the fleet has no such variable."""
         return self.databases.url(fleet.environment(environment).databases[service, variable])
+
+    def state_url(self, database: str = "resetd") -> str:
+        """A database for a daemon's own state on a server that `state-*` faults are for; made when it is not there."""
+        return self._state.url(database)
 
     def journal_reader(self) -> journal.Journal:
         """What the witness recorded until now."""
@@ -166,6 +192,16 @@ class Platform:
     def start_kubernetes(self) -> None:
         """Start the API server again, after a kill, on what it had stored and under the same address; it blocks."""
         self.cluster = Cluster(_start_kubernetes(self.directory, self.witness, ()))
+
+    def _places(self, fault: Fault) -> list[tuple[postgres.Server, list[str]]]:
+        """The servers and databases that a fault is meant for."""
+        found: dict[str, set[str]] = {}
+        for name in self.environments:
+            for (service, _), place in fleet.environment(name).databases.items():
+                server, _, database = place.partition("/")
+                if fault.meets(name, service):
+                    found.setdefault(server, set()).add(database)
+        return [(self.databases.servers[name], sorted(names)) for name, names in sorted(found.items())]
 
     def _add_databases(self, environments: Iterable[str]) -> None:
         for name in environments:
@@ -208,11 +244,20 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
         undo.callback(witness.stop)
         built = pool.submit(images.build, directory / "images")
         servers = pool.submit(_start_servers, directory, _servers(environments))
-        kafka = pool.submit(processes.start, "sandbox.kafka", [], log=directory / "kafka.log")
+        faults = ["--faults", str(directory / "faults")]
+        dumps.make(
+            directory / "pg-bin",
+            faults=directory / "faults",
+            environments=directory / "environments.json",
+            programs=postgres.binaries(),
+        )
+        # Two brokers, so that leaders can move.
+        brokers = ["--brokers", "2", *faults]
+        kafka = pool.submit(processes.start, "sandbox.kafka", brokers, log=directory / "kafka.log")
         hub = pool.submit(
             processes.start,
             "sandbox.github",
-            ["--directory", str(directory / "github")],
+            ["--directory", str(directory / "github"), *faults],
             log=directory / "github.log",
         )
         for part in (kafka, hub, servers):

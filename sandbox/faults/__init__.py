@@ -1,15 +1,15 @@
 """Faults of the sandbox platform: armed by a control API or by a seeded plan, counted when they really hit.
 
-kinds       every fault by name
-fault       one fault to arm
-plan        many of them, from a seed
-faults      the control: arm, clear, count
-armoury     what is armed and what has hit, as files that all processes of the platform share
+`kinds` names every fault, `fault` is one to arm, `plan` makes many of them from a seed, `faults` is the control: arm,
+clear, count. `armoury` holds what is armed and what has hit, as files that all processes of the platform share. `watch`
+lets those happen that nobody runs into by himself (`api_server`, `databases`, `state`, `sandbox.kafka.faults`); what
+clients run into is in `sandbox.kubernetes.troubles`, in `sandbox.github.faults` and in the pg_dump of `dumps`.
 """
 
+from sandbox.faults.armoury import Group
 from sandbox.faults.fault import Fault
 from sandbox.faults.faults import Faults
 from sandbox.faults.kinds import FaultKind
 from sandbox.faults.plan import plan
 
-__all__ = ["Fault", "FaultKind", "Faults", "plan"]
+__all__ = ["Fault", "FaultKind", "Faults", "Group", "plan"]

@@ -40,6 +40,14 @@ class Armed:
         return f"{self.fault.kind}.{self.id}"
 
 
+@dataclass(frozen=True)
+class Group:
+    """The consumer group of the daemon that faults are for, and the topics that it reads."""
+
+    id: str = "resetd"
+    topics: tuple[str, ...] = ("fuse.environment-resets.requests.v1", "fuse.environments.v1")
+
+
 class Armoury:
     """The directory; made when the first one opens it."""
 
@@ -119,6 +127,19 @@ class Armoury:
             (self._armed / name).unlink(missing_ok=True)
         for name in _names(self._effects):
             (self._ends / name).touch()
+
+    def group(self) -> Group:
+        """Which consumer group Kafka's faults are for; the usual one until `concern` says another."""
+        with suppress(FileNotFoundError):
+            raw = json.loads((self.directory / "group.json").read_text())
+            return Group(raw["id"], tuple(raw["topics"]))
+        return Group()
+
+    def concern(self, group: Group) -> None:
+        """Kafka's faults are for this group."""
+        fresh = self.directory / ".group.json"
+        fresh.write_text(json.dumps(asdict(group)))
+        fresh.rename(self.directory / "group.json")
 
     @contextmanager
     def lasting(self, armed: Armed, made: str = "") -> Iterator[Callable[[], bool]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.faults.armoury import Armoury
+from sandbox.faults.armoury import Armoury, Group
 from sandbox.faults.fault import Fault
 from sandbox.faults.kinds import FaultKind
 
+_LIE_IN_WAIT = {FaultKind.POSTGRES_LOCK_HELD, FaultKind.KAFKA_DUPLICATE_DELIVERY}
+"""They have to be in place before what they wait for comes."""
+_IN_PLACE_WITHIN = 10.0
 _UNDONE_WITHIN = 60.0
 _LOOK_EVERY = 0.02
 
@@ -29,7 +33,20 @@ class Faults:
 
     async def arm(self, fault: Fault) -> None:
         """From this moment on it hits the next things that it is meant for, `fault.times` of them."""
-        self._armoury.arm(fault)
+        armoury = self._armoury
+        armed = armoury.arm(fault)
+        if fault.kind not in _LIE_IN_WAIT:
+            return
+        with suppress(TimeoutError):  # what it needs is down: it goes on trying
+            async with asyncio.timeout(_IN_PLACE_WITHIN):
+                while armoury.is_armed(armed) and not any(  # noqa: ASYNC110 - other processes' files
+                    name.startswith(armed.name) for name in armoury.effects({fault.kind})
+                ):
+                    await asyncio.sleep(_LOOK_EVERY)
+
+    async def concern(self, group: Group) -> None:
+        """Kafka's faults are for this consumer group, instead of the daemon's usual one."""
+        self._armoury.concern(group)
 
     async def clear(self, *, within: float = _UNDONE_WITHIN) -> None:
         """Nothing is armed any more, and what lasted is undone: broker up, locks gone, foreign pods deleted.

@@ -1,24 +1,16 @@
-"""Kafka for the sandbox: librdkafka's mock cluster, the only broker that PyPI alone can bring.
+"""librdkafka's mock cluster: the only broker that PyPI alone can bring.
 
 It speaks the real protocol on a port of 127.0.0.1: produce, fetch, consumer groups across processes, offsets,
 idempotent producers. It has no admin calls and no real transactions, keeps about 5 MiB for each partition, has no
 limit of its own on the size of a message, and forgets everything when it ends. Topics that are not created here
 appear, as on a real broker with `auto.create.topics.enable`, when a client asks for them.
-
-Run as `python -m sandbox.kafka`: prints one line of JSON, `{"bootstrap": "127.0.0.1:PORT"}`, and stays until
-SIGTERM or SIGINT, with `--while-stdin-open` also no longer than whoever holds its standard input.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
-import json
-import os
-import signal
-import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import confluent_kafka
@@ -61,6 +53,35 @@ def _library() -> ctypes.CDLL:
     library.rd_kafka_mock_group_initial_rebalance_delay_ms.restype = None
     library.rd_kafka_mock_cluster_destroy.argtypes = [ctypes.c_void_p]
     library.rd_kafka_mock_cluster_destroy.restype = None
+    for change in (library.rd_kafka_mock_broker_set_down, library.rd_kafka_mock_broker_set_up):
+        change.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    library.rd_kafka_mock_partition_set_leader.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_int32,
+        ctypes.c_int32,
+    ]
+    library.rd_kafka_mock_push_request_errors_array.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int16,
+        ctypes.c_size_t,
+        ctypes.POINTER(ctypes.c_int),
+    ]
+    library.rd_kafka_mock_push_request_errors_array.restype = None
+    library.rd_kafka_mock_clear_request_errors.argtypes = [ctypes.c_void_p, ctypes.c_int16]
+    library.rd_kafka_mock_clear_request_errors.restype = None
+    for tracking in (
+        library.rd_kafka_mock_start_request_tracking,
+        library.rd_kafka_mock_stop_request_tracking,
+    ):
+        tracking.argtypes = [ctypes.c_void_p]
+        tracking.restype = None
+    library.rd_kafka_mock_get_requests.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
+    library.rd_kafka_mock_get_requests.restype = ctypes.POINTER(ctypes.c_void_p)
+    library.rd_kafka_mock_request_api_key.argtypes = [ctypes.c_void_p]
+    library.rd_kafka_mock_request_api_key.restype = ctypes.c_int16
+    library.rd_kafka_mock_request_destroy_array.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t]
+    library.rd_kafka_mock_request_destroy_array.restype = None
     return library
 
 
@@ -82,6 +103,8 @@ class Cluster:
         handle = self._library.rd_kafka_new(_PRODUCER, settings, why, len(why))
         if not handle:
             raise RuntimeError(f"librdkafka does not start: {why.value.decode()}")
+        self.brokers = range(1, brokers + 1)
+        """Their ids."""
         self._cluster = self._library.rd_kafka_mock_cluster_new(handle, brokers)
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, rebalance_delay_ms)
         for topic in topics:
@@ -97,41 +120,45 @@ class Cluster:
         answer: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
         return answer.decode()
 
+    def down(self) -> None:
+        """Every broker drops its clients and takes no new ones, until `up`."""
+        for broker in self.brokers:
+            self._library.rd_kafka_mock_broker_set_down(self._cluster, broker)
+
+    def up(self) -> None:
+        """The brokers are back, with all that they held."""
+        for broker in self.brokers:
+            self._library.rd_kafka_mock_broker_set_up(self._cluster, broker)
+
+    def lead(self, topic: str, partition: int, broker: int) -> None:
+        """From here on this broker leads the partition; the one before refuses what it is asked about it."""
+        self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, broker)
+
+    def refuse_next(self, api_key: int, error: int) -> None:
+        """The next request of this kind is answered with this error code of Kafka's protocol."""
+        errors = (ctypes.c_int * 1)(error)
+        self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, 1, errors)
+
+    def refuse_no_more(self, api_key: int) -> None:
+        """Take back what `refuse_next` said and nobody has run into."""
+        self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
+
+    @contextmanager
+    def requests(self) -> Iterator[Callable[[int], int]]:
+        """Inside, the requests of a kind that came since the beginning can be counted."""
+        self._library.rd_kafka_mock_start_request_tracking(self._cluster)
+        try:
+            yield self._count
+        finally:
+            self._library.rd_kafka_mock_stop_request_tracking(self._cluster)
+
+    def _count(self, api_key: int) -> int:
+        number = ctypes.c_size_t()
+        array = self._library.rd_kafka_mock_get_requests(self._cluster, ctypes.byref(number))
+        found = [self._library.rd_kafka_mock_request_api_key(array[index]) for index in range(number.value)]
+        self._library.rd_kafka_mock_request_destroy_array(array, number)
+        return found.count(api_key)
+
     def close(self) -> None:
         """End the brokers; everything in them is gone."""
         self._library.rd_kafka_mock_cluster_destroy(self._cluster)
-
-
-def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def main() -> None:
-    """Run a cluster until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.kafka", description=__doc__)
-    parser.add_argument("--topic", action="append", help="instead of the four topics of resetd")
-    parser.add_argument("--partitions", type=int, default=3)
-    parser.add_argument("--brokers", type=int, default=1)
-    parser.add_argument("--rebalance-delay-ms", type=int, default=200)
-    parser.add_argument("--while-stdin-open", action="store_true", help="end when standard input closes")
-    arguments = parser.parse_args()
-    # Blocked before librdkafka starts its threads, so that sigwait below is who gets them.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    cluster = Cluster(
-        arguments.topic or TOPICS,
-        partitions=arguments.partitions,
-        brokers=arguments.brokers,
-        rebalance_delay_ms=arguments.rebalance_delay_ms,
-    )
-    sys.stdout.write(json.dumps({"bootstrap": cluster.bootstrap}) + "\n")
-    sys.stdout.flush()
-    if arguments.while_stdin_open:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
-    signal.sigwait(ends)
-    cluster.close()
-
-
-if __name__ == "__main__":
-    main()
