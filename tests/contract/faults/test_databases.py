@@ -115,6 +115,7 @@ async def test_a_dump_runs_into_a_full_disk_and_the_next_one_does_not(
         programs=postgres.binaries(),
     )
     with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE ballast AS SELECT md5(n::text) FROM generate_series(1, 2000) AS n")
         name, port = connection.info.dbname, connection.info.port
         conninfo = f"host=127.0.0.1 port={port} dbname={name} user={connection.info.user}"
         password = connection.info.password
