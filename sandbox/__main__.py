@@ -32,6 +32,9 @@ async def up(directory: Path, environments: list[str] | None) -> None:
         ready = {"ready": True, **{name: str(path) for name, path in paths.items()}}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
+        platform.say(
+            f"break something: python -m sandbox.faults --directory {directory} arm KIND (or: kinds)"
+        )
         await stop.wait()
         platform.say("ending")
 

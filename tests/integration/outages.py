@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
-
 from sandbox.platform import Platform
 from tests.integration.waiting import wait_for
 
-_PRISMAS_LOCK = 72707369
 _BACK_WITHIN = 60.0
 
 
@@ -51,14 +48,6 @@ def without_database(platform: Platform, server: str) -> Iterator[None]:
         yield
     finally:
         chosen.start_again()
-
-
-@contextmanager
-def migration_lock(url: str) -> Iterator[psycopg.Connection]:
-    """Somebody else holds Prisma's advisory lock; closing the connection lets it go before the end."""
-    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_PRISMAS_LOCK])
-        yield connection
 
 
 @contextmanager

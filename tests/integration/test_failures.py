@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.controls import Control
+from sandbox.faults.databases import migration_lock
 from sandbox.platform import Platform
 from tests.integration.asking import (
     ENVIRONMENT,
@@ -25,7 +26,6 @@ from tests.integration.asking import (
 from tests.integration.harness import Harness, running
 from tests.integration.outages import (
     kill_container,
-    migration_lock,
     vanish,
     without_credentials,
     without_database,
