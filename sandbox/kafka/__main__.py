@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from sandbox.faults.armoury import Armoury
 from sandbox.faults.watch import Watch
 from sandbox.kafka.cluster import TOPICS, Cluster
@@ -27,7 +29,7 @@ def _end_with_stdin() -> None:
 
 def _watch(cluster: Cluster, directory: Path) -> Watch:
     armoury = Armoury(directory)
-    watch = Watch(armoury, KafkaFaults(armoury, cluster).strikers())
+    watch = Watch(armoury, KafkaFaults(armoury, cluster).strikers(), passing=(KafkaException,))
     watch.start()
     return watch
 

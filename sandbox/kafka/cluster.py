@@ -9,6 +9,7 @@ appear, as on a real broker with `auto.create.topics.enable`, when a client asks
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +104,8 @@ class Cluster:
         handle = self._library.rd_kafka_new(_PRODUCER, settings, why, len(why))
         if not handle:
             raise RuntimeError(f"librdkafka does not start: {why.value.decode()}")
+        self._tracking = threading.Lock()
+        self._trackers = 0
         self.brokers = range(1, brokers + 1)
         """Their ids."""
         self._cluster = self._library.rd_kafka_mock_cluster_new(handle, brokers)
@@ -144,13 +147,20 @@ class Cluster:
         self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
 
     @contextmanager
-    def requests(self) -> Iterator[Callable[[int], int]]:
-        """Inside, the requests of a kind that came since the beginning can be counted."""
-        self._library.rd_kafka_mock_start_request_tracking(self._cluster)
+    def requests(self, api_key: int) -> Iterator[Callable[[], int]]:
+        """Inside, the requests of a kind that came since the beginning can be counted; several may at the same time."""
+        with self._tracking:
+            if not self._trackers:
+                self._library.rd_kafka_mock_start_request_tracking(self._cluster)
+            self._trackers += 1
+            before = self._count(api_key)
         try:
-            yield self._count
+            yield lambda: self._count(api_key) - before
         finally:
-            self._library.rd_kafka_mock_stop_request_tracking(self._cluster)
+            with self._tracking:
+                self._trackers -= 1
+                if not self._trackers:
+                    self._library.rd_kafka_mock_stop_request_tracking(self._cluster)
 
     def _count(self, api_key: int) -> int:
         number = ctypes.c_size_t()

@@ -70,9 +70,9 @@ class KafkaFaults:
         """The next request of a kind is refused; it counts when that has come."""
         self._cluster.refuse_next(api_key, error)
         try:
-            with self._cluster.requests() as count:
+            with self._cluster.requests(api_key) as count:
                 while self._armoury.is_armed(armed):
-                    if count(api_key):
+                    if count():
                         self._armoury.hit(armed)
                         return
                     wait(0, lambda: False)
@@ -114,8 +114,8 @@ class KafkaFaults:
                 TopicPartition(
                     topic, partition, reader.get_watermark_offsets(TopicPartition(topic, partition))[1]
                 )
-                for topic, partition, _ in self._partitions()
-                if topic in topics
+                for topic in topics
+                for _, partition, _ in self._partitions(topic)
             ]
             reader.assign(ends)
             with self._armoury.lasting(armed) as is_to_end:
@@ -138,10 +138,10 @@ class KafkaFaults:
         settings = {"bootstrap.servers": self._cluster.bootstrap, "group.id": "faults", "log_level": 0}
         return Consumer(settings | {"enable.auto.commit": False})
 
-    def _partitions(self) -> list[tuple[str, int, int]]:
-        """(topic, partition, leader) of all that there are."""
+    def _partitions(self, topic: str | None = None) -> list[tuple[str, int, int]]:
+        """(topic, partition, leader) of all that there are, or of one topic, which is made by the question."""
         producer = Producer({"bootstrap.servers": self._cluster.bootstrap, "log_level": 0})
-        topics = producer.list_topics(timeout=_ANSWERED_WITHIN).topics
+        topics = producer.list_topics(topic, timeout=_ANSWERED_WITHIN).topics
         return [
             (topic, number, partition.leader)
             for topic, described in topics.items()

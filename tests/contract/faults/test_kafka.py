@@ -190,7 +190,7 @@ async def test_offsets_are_out_of_range_and_the_reset_policy_begins_anew(bus: Bu
 
 
 async def test_an_event_of_the_environment_is_delivered_twice_byte_for_byte(bus: Bus, faults: Faults) -> None:
-    await faults.concern(Group(bus.group, (bus.topic,)))
+    await faults.concern(Group(bus.group, (bus.topic, f"{bus.topic}-that-nobody-has-made-yet")))
     await faults.arm(Fault(FaultKind.KAFKA_DUPLICATE_DELIVERY, "qa-sandbox"))
     await bus.send(b"other", key=b"acme-sandbox")
     await bus.send(b"event")
