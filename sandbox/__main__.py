@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from sandbox import fleet
-from sandbox.platform import Platform, PlatformRunningError
+from sandbox.directory import PlatformRunningError
+from sandbox.platform import Platform
 
 _REFUSED = 2
 

@@ -7,6 +7,7 @@ sandbox that runs on the databases of its production (the guide's table leaves t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SERVICES = (
@@ -80,3 +81,9 @@ def environment(name: str) -> Environment:
         if one.name == name:
             return one
     raise KeyError(name)
+
+
+def servers_of(environments: Iterable[str]) -> set[str]:
+    """The servers that these environments use; KeyError when the fleet has no such environment."""
+    places = [place for name in environments for place in environment(name).databases.values()]
+    return {place.partition("/")[0] for place in places}

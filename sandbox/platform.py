@@ -17,22 +17,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 import psycopg
 
 from sandbox import controls, fleet, journal, postgres, processes
 from sandbox.cluster import Cluster
+from sandbox.directory import alone, private
 from sandbox.faults import Fault, Faults, dumps
 from sandbox.faults.api_server import ApiServerFaults
 from sandbox.faults.armoury import Armoury
@@ -45,14 +44,7 @@ from sandbox.services import contents, dirt, images
 
 _READY_WITHIN = 120.0
 _PARALLEL_STARTS = 4
-_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls", "faults", "pg-bin")
-_FILES = ("platform.json", "resetd.env", "environments.json", "journal.jsonl", "journal.sock")
-
 Say = Callable[[str], None]
-
-
-class PlatformRunningError(RuntimeError):
-    """Another platform runs in this directory."""
 
 
 def _silent(_: str) -> None:
@@ -101,7 +93,7 @@ class Platform:
             KeyError: the fleet has no such environment.
         """
         chosen = [one.name for one in fleet.FLEET] if environments is None else list(environments)
-        with _alone(directory):
+        with alone(directory):
             began = time.monotonic()
             platform = await asyncio.to_thread(_bring_up, cls, directory, chosen, say)
             try:
@@ -195,27 +187,21 @@ class Platform:
 
     def _places(self, fault: Fault) -> list[tuple[postgres.Server, list[str]]]:
         """The servers and databases that a fault is meant for."""
-        found: dict[str, set[str]] = {}
-        for name in self.environments:
-            for (service, _), place in fleet.environment(name).databases.items():
-                server, _, database = place.partition("/")
-                if fault.meets(name, service):
-                    found.setdefault(server, set()).add(database)
-        return [(self.databases.servers[name], sorted(names)) for name, names in sorted(found.items())]
+        return self.databases.places(self.environments, fault.meets)
 
     def _add_databases(self, environments: Iterable[str]) -> None:
         for name in environments:
             fleet.environment(name)
             if name not in self.environments:
                 self.environments.append(name)
-        missing = _servers(self.environments) - self.databases.servers.keys()
-        added = _start_servers(self.directory, missing)
+        missing = fleet.servers_of(self.environments) - self.databases.servers.keys()
+        added = postgres.start_servers(self.directory / "postgres", missing)
         self.databases.servers.update(added.servers)
         self.databases.passwords.update(added.passwords)
         self._write()
 
     def _write(self) -> None:
-        urls = _urls(self.databases, self.environments)
+        urls = self.databases.urls_of(self.environments)
         description: dict[str, Any] = {
             "pid": os.getpid(),
             "kafka": self.kafka.ready,
@@ -230,9 +216,9 @@ class Platform:
             "databases": urls,
         }
         lines = [f"{name}={value}\n" for name, value in self.environment().items()]
-        _private(self.directory / "environments.json", json.dumps(urls, indent=1))
-        _private(self.directory / "platform.json", json.dumps(description, indent=1) + "\n")
-        _private(self.directory / "resetd.env", "".join(lines))
+        private(self.directory / "environments.json", json.dumps(urls, indent=1))
+        private(self.directory / "platform.json", json.dumps(description, indent=1) + "\n")
+        private(self.directory / "resetd.env", "".join(lines))
 
 
 def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say: Say) -> Platform:
@@ -243,7 +229,7 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
         witness = journal.start(directory)
         undo.callback(witness.stop)
         built = pool.submit(images.build, directory / "images")
-        servers = pool.submit(_start_servers, directory, _servers(environments))
+        servers = pool.submit(postgres.start_servers, directory / "postgres", fleet.servers_of(environments))
         faults = ["--faults", str(directory / "faults")]
         dumps.make(
             directory / "pg-bin",
@@ -264,7 +250,7 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
             undo.callback(part.result().stop)
         built.result()
         databases = servers.result()
-        _private(directory / "environments.json", json.dumps(_urls(databases, environments), indent=1))
+        private(directory / "environments.json", json.dumps(databases.urls_of(environments), indent=1))
         say("Kubernetes")
         running = _start_kubernetes(directory, witness, environments)
         undo.callback(running.stop)
@@ -300,64 +286,9 @@ def _start_kubernetes(
     )
 
 
-def _start_servers(directory: Path, names: Iterable[str]) -> postgres.Fleet:
-    """Each server with all databases that the fleet has on it, so that a later environment finds its own."""
-    wanted = [
-        fleet.Environment(f"{name}-{number}", {key: place})
-        for name in sorted(names)
-        for one in fleet.FLEET
-        for number, (key, place) in enumerate(one.databases.items())
-        if place.startswith(f"{name}/")
-    ]
-    return postgres.start_fleet(directory / "postgres", wanted)
-
-
-def _servers(environments: Iterable[str]) -> set[str]:
-    return {
-        place.partition("/")[0]
-        for name in environments
-        for place in fleet.environment(name).databases.values()
-    }
-
-
-def _urls(databases: postgres.Fleet, environments: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
-    return {name: databases.urls()[name] for name in environments}
-
-
-def _private(path: Path, text: str) -> None:
-    """Write a file that only we may read, whole or not at all."""
-    fresh = path.with_name(f".{path.name}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text)
-    fresh.rename(path)
-
-
 def _stop_all(stops: Iterable[Callable[[], None]]) -> None:
     """Stop at the same time; one that fails does not keep the others."""
     with ThreadPoolExecutor() as pool:
         endings = [pool.submit(stop) for stop in stops]
     for ending in endings:
         ending.result()
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Hold the directory, emptied of what a former platform left there."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        _take(lock, directory)
-        for cluster in (directory / "postgres").glob("*"):
-            if cluster.is_symlink():  # it lies where PostgreSQL's account can reach it
-                shutil.rmtree(cluster.resolve(), ignore_errors=True)
-        for name in _KEPT_APART:
-            shutil.rmtree(directory / name, ignore_errors=True)
-        for name in _FILES:
-            (directory / name).unlink(missing_ok=True)
-        yield
-
-
-def _take(lock: IO[str], directory: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise PlatformRunningError(f"a platform runs in {directory} already") from error

@@ -66,6 +66,10 @@ class Faults:
         except TimeoutError as error:
             raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}") from error
 
+    def armed(self) -> bool:
+        """Whether anything may still hit."""
+        return bool(self._armoury.armed(FaultKind))
+
     async def hits(self) -> dict[FaultKind, int]:
         """How often each kind has hit since the platform came up; kinds that never hit are left out."""
         return dict(self._armoury.hits())

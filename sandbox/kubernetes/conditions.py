@@ -16,7 +16,7 @@ from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
 from sandbox.kubernetes.background import Background, until
 from sandbox.kubernetes.containers import Container, Runtime
-from sandbox.kubernetes.processes import children, is_zombie
+from sandbox.kubernetes.proc import children, is_zombie
 
 _USUAL = {
     FaultKind.READ_ONLY_ROOT: 1.0,

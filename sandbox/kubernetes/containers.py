@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.kubernetes.proc import gone, start_ticks
+
 INIT = Path(__file__).with_name("init.py")
 MODES = {
     "root": ["--mount", "--pid", "--fork"],
@@ -33,16 +35,6 @@ ENTER = {
 }
 
 
-def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it is gone or a zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
 def namespaces_mode() -> str:
     """How this machine lets namespaces be made: `root`, `user`, or `none` when it refuses both."""
     for mode, arguments in MODES.items():
@@ -51,30 +43,6 @@ def namespaces_mode() -> str:
             if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
                 return mode
     return "none"
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def gone(pid: int, ticks: int) -> None:
-    """Waits until that very process has ended; it need not be a child of ours."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if start_ticks(pid) == ticks:
-            loop = asyncio.get_running_loop()
-            ended: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(descriptor, _resolve, ended)
-            try:
-                await ended
-            finally:
-                loop.remove_reader(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import asyncio
 import os
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from sandbox.kubernetes.containers import Container, Runtime, gone, start_ticks
+from sandbox.kubernetes.containers import Container, Runtime
+from sandbox.kubernetes.proc import gone, start_ticks
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 CHUNK = 32 * 1024
@@ -89,27 +89,3 @@ async def open_writer(descriptor: int) -> asyncio.StreamWriter:
     protocol_of = asyncio.streams.FlowControlMixin
     transport, protocol = await loop.connect_write_pipe(protocol_of, pipe)
     return asyncio.StreamWriter(transport, protocol, None, loop)
-
-
-def children(pid: int) -> list[int]:
-    """The processes whose parent is `pid`, by their numbers on the host; none when it is gone."""
-    try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def environment_of(pid: int) -> list[bytes]:
-    """The variables that a process was started with, `NAME=value` each; none when they can't be read."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether it has ended and nobody has collected it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False

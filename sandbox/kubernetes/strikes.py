@@ -16,7 +16,7 @@ from sandbox.kubernetes.containers import Container
 from sandbox.kubernetes.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from sandbox.kubernetes.kubelet import Kubelet
 from sandbox.kubernetes.objects import Object, now
-from sandbox.kubernetes.processes import children, environment_of
+from sandbox.kubernetes.proc import children, environment_of
 
 _PATIENCE = 5.0
 _LIES_ABOUT = 30.0

@@ -1,11 +1,20 @@
 """Real PostgreSQL servers for the sandbox platform, from the wheel, one cluster for each name.
 
-`start` brings up one server, `start_fleet` all of `sandbox.fleet.SERVERS` with the fleet's databases, and
+`start` brings up one server, `start_servers` some of `sandbox.fleet.SERVERS` with all the fleet's databases there, and
 `binaries` is the directory with `pg_dump`, `pg_restore` and `psql` of the same version.
 """
 
 from sandbox.postgres.binaries import binaries
-from sandbox.postgres.databases import ROLE, Fleet, start_fleet
+from sandbox.postgres.databases import ROLE, Fleet, start_fleet, start_servers
 from sandbox.postgres.server import Server, ServerFailedError, start
 
-__all__ = ["ROLE", "Fleet", "Server", "ServerFailedError", "binaries", "start", "start_fleet"]
+__all__ = [
+    "ROLE",
+    "Fleet",
+    "Server",
+    "ServerFailedError",
+    "binaries",
+    "start",
+    "start_fleet",
+    "start_servers",
+]

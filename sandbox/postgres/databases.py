@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from sandbox.fleet import FLEET, Environment
+from sandbox.fleet import FLEET, Environment, environment
 from sandbox.postgres.server import Server, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ROLE = "fuse"
 
@@ -35,12 +35,29 @@ class Fleet:
     def urls(self) -> dict[str, dict[str, dict[str, str]]]:
         """What the pods get: {environment: {service: {variable: url}}}; ready to be dumped as JSON."""
         answer: dict[str, dict[str, dict[str, str]]] = {}
-        for environment in FLEET:
-            for (service, variable), place in environment.databases.items():
+        for one in FLEET:
+            for (service, variable), place in one.databases.items():
                 if place.partition("/")[0] in self.servers:
-                    of_environment = answer.setdefault(environment.name, {})
+                    of_environment = answer.setdefault(one.name, {})
                     of_environment.setdefault(service, {})[variable] = self.url(place)
         return answer
+
+    def urls_of(self, environments: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+        """As `urls`, of these environments."""
+        every = self.urls()
+        return {name: every[name] for name in environments}
+
+    def places(
+        self, environments: Iterable[str], wanted: Callable[[str, str], bool]
+    ) -> list[tuple[Server, list[str]]]:
+        """The databases of those environments' services for which `wanted(environment, service)`, by their servers."""
+        found: dict[str, set[str]] = {}
+        for name in environments:
+            for (service, _), place in environment(name).databases.items():
+                server, _, database = place.partition("/")
+                if wanted(name, service):
+                    found.setdefault(server, set()).add(database)
+        return [(self.servers[name], sorted(databases)) for name, databases in sorted(found.items())]
 
     def stop(self) -> None:
         """Stop every server and delete its data."""
@@ -72,6 +89,18 @@ def start_fleet(directory: Path, environments: Iterable[Environment] = FLEET) ->
         fleet.stop()
         raise
     return fleet
+
+
+def start_servers(directory: Path, names: Iterable[str]) -> Fleet:
+    """Each server with all databases that the fleet has on it, so that a later environment finds its own."""
+    wanted = [
+        Environment(f"{name}-{number}", {key: place})
+        for name in sorted(names)
+        for one in FLEET
+        for number, (key, place) in enumerate(one.databases.items())
+        if place.startswith(f"{name}/")
+    ]
+    return start_fleet(directory, wanted)
 
 
 def create(server: Server, databases: Iterable[str], password: str) -> None:

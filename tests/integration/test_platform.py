@@ -18,8 +18,9 @@ from aiokafka import AIOKafkaProducer
 
 from sandbox import fleet
 from sandbox.controls import Control
+from sandbox.directory import PlatformRunningError
 from sandbox.kafka import TOPICS
-from sandbox.platform import Platform, PlatformRunningError
+from sandbox.platform import Platform
 
 WITHIN = 60.0
 
