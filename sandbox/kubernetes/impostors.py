@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import IMPOSTORS, FaultKind
@@ -45,7 +46,7 @@ class Impostors:
                 continue
             self._there.add(name)
             self._make(armed, deployment)
-            if await until(lambda one=armed: self._is_ready(one, namespace), within=_READY_WITHIN):  # type: ignore[misc]
+            if await until(partial(self._is_ready, armed, namespace), within=_READY_WITHIN):
                 self.armoury.hit(armed)
             self.background.start(self._last(armed, name))
 

@@ -18,11 +18,7 @@ from sandbox.kubernetes.objects import Object
 from sandbox.kubernetes.strikes import Strikes
 
 _REFUSALS = {
-    FaultKind.EXEC_403: (
-        403,
-        "Forbidden",
-        'pods "{}" is forbidden: User "resetd" cannot get resource "pods/exec"',
-    ),
+    FaultKind.EXEC_403: (403, "Forbidden", 'pods "{}" is forbidden: may not get resource "pods/exec"'),
     FaultKind.EXEC_404: (404, "NotFound", 'pods "{}" not found'),
     FaultKind.EXEC_429: (429, "TooManyRequests", "Too many requests, please try again later."),
     FaultKind.EXEC_500: (500, "InternalError", "Internal error occurred: etcdserver: request timed out"),
@@ -63,11 +59,8 @@ class Troubles:
         mishap = Mishap(self._armoury, armed[0]) if armed else None
         if mishap is not None and mishap.happens(*_BEFORE_UPGRADE):
             return await self._refuse(request, pod, mishap)
-        name, command = (
-            container_name(pod, request.query.get("container", "")),
-            request.query.getall("command", []),
-        )
-        container = self._kubelet.container_of(pod, name)
+        name = container_name(pod, request.query.get("container", ""))
+        container, command = self._kubelet.container_of(pod, name), request.query.getall("command", [])
         why = None
         if container is not None and command:
             for one in self._meant_for(pod, kinds.STRIKES):
