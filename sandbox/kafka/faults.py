@@ -80,7 +80,10 @@ class KafkaFaults:
             self._cluster.refuse_no_more(api_key)
 
     def rebalance(self, armed: Armed) -> None:
-        """A second member joins the daemon's group and leaves it again; it counts when it got some partitions."""
+        """A second member joins the daemon's group and leaves it again.
+
+        It counts when the member got some of the partitions and not all: so there was another one to take them from.
+        """
         group = self._armoury.group()
         member = Consumer(
             {
@@ -94,9 +97,10 @@ class KafkaFaults:
         )
         try:
             member.subscribe(list(group.topics))
+            every = sum(len(self._partitions(topic)) for topic in group.topics)
             while self._armoury.is_armed(armed):
                 member.poll(0.1)
-                if member.assignment():
+                if 0 < len(member.assignment()) < every:
                     with self._armoury.lasting(armed) as is_to_end:
                         self._armoury.hit(armed)
                         wait(_seconds(armed, _MEMBER), is_to_end)
