@@ -1,11 +1,13 @@
-"""What the lease holder does with appended acts: judged once more, then each applied in one commit.
+"""What the lease holder does with appended acts: judged once more, then each answered in one commit.
 
-The commit that applies an act also says that it was read, so an act takes effect once, whatever is killed when.
+The commit that applies or refuses an act also says that it was read, and puts who, when and why into the audit, so an
+act takes effect once, and never unseen, whatever is killed when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -15,11 +17,16 @@ from daemon.ports.clock import Clock
 from daemon.ports.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
-from statemachines.acts import judge
+from statemachines import audit
+from statemachines.acts import judge, plans_anew
 from statemachines.lifecycle import Trigger
+from statemachines.refusals import refuse
 from statemachines.resuming import to_repeat
 
 log = structlog.get_logger()
+
+Effect = dict[str, Any]
+"""What an act changes: arguments of `Held.commit`."""
 
 
 class Acts:
@@ -28,33 +35,7 @@ class Acts:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-
-    async def apply(self, held: Held, doubts: Doubts) -> None:
-        """Apply all that nobody has applied yet, in the order in which they were appended.
-
-        Raises:
-            LeaseLostError: another holder has it.
-        """
-        for act in await held.read_acts():
-            later = await self._store.superseded_by(held.reset.id)
-            refusal = judge(act, held.reset, held.plan, tuple(held.steps.values()), superseded_by=later)
-            if refusal is not None:
-                log.info("act.refused", act=act.kind.value, actor=act.actor, reason=refusal.reason.value)
-                await held.commit(acts_seen=act.id)
-                continue
-            if act.kind is ActKind.RESOLVE and act.step is not None:
-                stop = act.outcome is not OutcomeKind.SUCCEEDED
-                doubt = await doubts.settle_step(act.step, stop=stop)
-                if doubt is not None:
-                    log.info("act.refused", act=act.kind.value, actor=act.actor, reason=doubt.detail)
-                    detail = f"{act.step} can't be resolved yet: {doubt.detail}"
-                    await held.commit(acts_seen=act.id, detail=detail, hint=doubt.hint, tell_again=True)
-                    continue
-            log.info("act.applied", act=act.kind.value, actor=act.actor)
-            await self._how(act)(held, act)
-
-    def _how(self, act: Act) -> Callable[[Held, Act], Awaitable[None]]:
-        hows: Mapping[ActKind, Callable[[Held, Act], Awaitable[None]]] = {
+        self._effects: Mapping[ActKind, Callable[[Held, Act], Effect]] = {
             ActKind.APPROVE: self._approve,
             ActKind.DENY: self._deny,
             ActKind.CANCEL: self._cancel,
@@ -62,92 +43,112 @@ class Acts:
             ActKind.SKIP: self._skip,
             ActKind.RESOLVE: self._resolve,
         }
-        return hows.get(act.kind, self._pass_over)
 
-    async def _approve(self, held: Held, act: Act) -> None:
+    async def apply(self, held: Held, doubts: Doubts) -> None:
+        """Answer all that nobody has answered yet, in the order in which they were appended.
+
+        Raises:
+            LeaseLostError: another holder has it.
+        """
+        for act in await held.read_acts():
+            later = await self._store.superseded_by(held.reset.id)
+            refusal = judge(act, held.reset, held.plan, tuple(held.steps.values()), superseded_by=later)
+            effect: Effect = {}
+            if refusal is None and act.kind is ActKind.RESOLVE and act.step is not None:
+                stop = act.outcome is not OutcomeKind.SUCCEEDED
+                doubt = await doubts.settle_step(act.step, stop=stop)
+                if doubt is not None:
+                    detail = f"{act.step} can't be resolved yet: {doubt.detail}"
+                    refusal = refuse(Reason.OUTCOME_UNKNOWN, detail)
+                    effect = {"detail": detail, "hint": doubt.hint, "tell_again": True}
+            said = {"act": act.kind.value, "actor": act.actor}
+            if refusal is not None:
+                log.info("act.refused", reason=refusal.reason.value, **said)
+            else:
+                log.info("act.applied", **said)
+                effect = self._effects.get(act.kind, _nothing)(held, act)
+            again = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
+            entry = audit.of_act(act, held.reset, refusal, at=self._clock.now(), again=again)
+            await held.commit(acts_seen=act.id, audit=(entry,), **effect)
+
+    def _approve(self, held: Held, act: Act) -> Effect:
         approval = Approval(actor=act.actor, plan_hash=act.plan_hash or "", at=act.at)
-        await held.commit(acts_seen=act.id, approvals=(*held.reset.approvals, approval))
+        return {"approvals": (*held.reset.approvals, approval)}
 
-    async def _deny(self, held: Held, act: Act) -> None:
-        await held.commit(
-            acts_seen=act.id,
-            trigger=Trigger.DENY,
-            cause=Reason.DENIED,
-            detail=_by(act),
-            waiting_for=None,
-            wake_at=None,
-        )
+    def _deny(self, _held: Held, act: Act) -> Effect:
+        return {
+            "trigger": Trigger.DENY,
+            "cause": Reason.DENIED,
+            "detail": _by(act),
+            "waiting_for": None,
+            "wake_at": None,
+        }
 
-    async def _cancel(self, held: Held, act: Act) -> None:
-        await held.commit(
-            acts_seen=act.id,
-            trigger=Trigger.CANCEL,
-            cancel_requested=True,
-            stopped_in=held.reset.stopped_in or held.reset.state,
-            cause=Reason.CANCELLED_BY_REQUEST,
-            detail=_by(act),
-            hint=None,
-            waiting_for=None,
-        )
+    def _cancel(self, held: Held, act: Act) -> Effect:
+        return {
+            "trigger": Trigger.CANCEL,
+            "cancel_requested": True,
+            "stopped_in": held.reset.stopped_in or held.reset.state,
+            "cause": Reason.CANCELLED_BY_REQUEST,
+            "detail": _by(act),
+            "hint": None,
+            "waiting_for": None,
+        }
 
-    async def _resume(self, held: Held, act: Act) -> None:
-        replan = act.replan or held.plan is None
+    def _resume(self, held: Held, act: Act) -> Effect:
+        replan = plans_anew(act, held.reset, held.plan, tuple(held.steps.values()))
         again = [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
-        await held.commit(
-            acts_seen=act.id,
-            trigger=Trigger.REPLAN if replan else Trigger.RESUME,
-            steps=[_again(step) for step in again],
-            cause=None,
-            detail=None,
-            hint=None,
-            stopped_in=None,
-            stopped_at=None,
-            cancel_requested=False,
-            waiting_for=None,
-            wake_at=None,
-        )
+        return {
+            "trigger": Trigger.REPLAN if replan else Trigger.RESUME,
+            "steps": [_again(step) for step in again],
+            "cause": None,
+            "detail": None,
+            "hint": None,
+            "stopped_in": None,
+            "stopped_at": None,
+            "cancel_requested": False,
+            "waiting_for": None,
+            "wake_at": None,
+        }
 
-    async def _skip(self, held: Held, act: Act) -> None:
-        if act.step is None:
-            return
-        step = held.steps[act.step].model_copy(update={"state": StepState.SKIPPED, "not_before": None})
-        await held.commit(acts_seen=act.id, steps=[step], step_event=(step, None))
+    def _skip(self, held: Held, act: Act) -> Effect:
+        step = _named(held, act).model_copy(update={"state": StepState.SKIPPED, "not_before": None})
+        return {"steps": [step], "step_event": (step, None)}
 
-    async def _resolve(self, held: Held, act: Act) -> None:
-        if act.step is None or act.outcome is None:
-            return
+    def _resolve(self, held: Held, act: Act) -> Effect:
+        """Its word about one step; the reset goes on or fails once nothing else about it is unknown."""
         succeeded = act.outcome is OutcomeKind.SUCCEEDED
         outcome = Outcome(
-            kind=act.outcome,
+            kind=OutcomeKind.SUCCEEDED if succeeded else OutcomeKind.FAILED,
             cause=None if succeeded else Reason.COMMAND_FAILED,
             detail=f"resolved {_by(act)}",
             facts={"resolvedBy": act.actor},
         )
-        step = held.steps[act.step].model_copy(
+        step = _named(held, act).model_copy(
             update={"state": StepState.SUCCEEDED if succeeded else StepState.FAILED, "outcome": outcome}
         )
         attempt = self._closed(held, step, outcome)
+        effect: Effect = {
+            "steps": [step],
+            "attempts": [attempt] if attempt else [],
+            "step_event": (step, attempt),
+        }
         rest = [one for one in held.steps.values() if one.name != step.name]
-        attempts = [attempt] if attempt else []
-        if any(one.state is StepState.UNKNOWN for one in rest):
+        doubtful = next((one for one in rest if one.state is StepState.UNKNOWN), None)
+        if doubtful is not None:
             # Locks are let go and steps tried again only once nothing is in doubt any more.
-            await held.commit(acts_seen=act.id, steps=[step], attempts=attempts, step_event=(step, attempt))
-            return
+            return effect | {"stopped_at": doubtful.name}
         failed = next((one for one in (step, *rest) if one.state is StepState.FAILED), None)
         told = failed.outcome if failed is not None else None
-        await held.commit(
-            acts_seen=act.id,
-            steps=[step],
-            attempts=attempts,
-            step_event=(step, attempt),
-            trigger=Trigger.RESUME if failed is None else Trigger.FAIL,
-            cause=told.cause if told else None,
-            detail=told.detail if told else None,
-            hint=None if failed is None else "`resetd resume ID` runs the step again.",
-            stopped_in=None if failed is None else held.reset.stopped_in,
-            stopped_at=None if failed is None else failed.name,
-            waiting_for=None,
-        )
+        return effect | {
+            "trigger": Trigger.RESUME if failed is None else Trigger.FAIL,
+            "cause": told.cause if told else None,
+            "detail": told.detail if told else None,
+            "hint": None if failed is None else "`resetd resume ID` runs the step again.",
+            "stopped_in": None if failed is None else held.reset.stopped_in,
+            "stopped_at": None if failed is None else failed.name,
+            "waiting_for": None,
+        }
 
     def _closed(self, held: Held, step: Step, outcome: Outcome) -> Attempt | None:
         attempt = held.open_attempts.get(step.name)
@@ -155,8 +156,17 @@ class Acts:
             return None
         return attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
 
-    async def _pass_over(self, held: Held, act: Act) -> None:
-        await held.commit(acts_seen=act.id)
+
+def _nothing(_held: Held, _act: Act) -> Effect:
+    """Of an act that this version takes down and does nothing about."""
+    return {}
+
+
+def _named(held: Held, act: Act) -> Step:
+    """The step that the act names: it was judged, so there is one."""
+    if act.step is None:
+        raise RuntimeError(f"{act.kind.value} without a step was not refused")
+    return held.steps[act.step]
 
 
 def _again(step: Step) -> Step:

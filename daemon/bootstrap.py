@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from daemon.adapters.files.logs import FileLogs
+from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
 from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.adapters.kafka.connection import Connection
@@ -113,10 +114,11 @@ def _build(
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(),
-        backups=DirectoryBackups(_directory(settings.backups), settings.pg_bin),
+        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
+        marks=FileMarks(backup_directory(settings)),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
@@ -138,7 +140,8 @@ def _build(
         dead_letters_topic=settings.dead_letters_topic,
         max_age=settings.request_max_age,
     )
-    intake = Intake(inbox, store, rules, clock, metrics, limit_waiting=catalog.queue.waiting)
+    whole, waiting = driver.high_water.check, catalog.queue.waiting
+    intake = Intake(inbox, store, rules, clock, metrics, limit_waiting=waiting, gate=whole)
     outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
     context = ApiContext(
         store=store,
@@ -151,7 +154,11 @@ def _build(
         clock=clock,
         metrics=metrics,
         settings=settings,
-        ready={"kubernetes": _answers(pods), "kafka": outbox.check},
+        ready={
+            "kubernetes": _answers(pods),
+            "kafka": outbox.check,
+            "mark": whole,
+        },
         closing=stop,
     )
     app = create_app(context)
@@ -203,9 +210,13 @@ def _github(settings: Settings) -> GitHubConnection:
     )
 
 
-def _directory(backups: str) -> Path:
-    """Raises SettingsError for stores that this version can't write to."""
-    parts = urlsplit(backups)
+def backup_directory(settings: Settings) -> Path:
+    """Where backups and marks are.
+
+    Raises:
+        SettingsError: a store that this version can't write to.
+    """
+    parts = urlsplit(settings.backups)
     if parts.scheme != "file":
         raise SettingsError(
             (f"RESETD_BACKUP_URL: {parts.scheme}:// is not there yet; write it like file:///backups",)

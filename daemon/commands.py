@@ -35,6 +35,10 @@ SHOWN_LINES = 20
 """Last lines of output that an outcome shows."""
 
 
+_ENDS = {"OOMKilled": Reason.OUT_OF_MEMORY, "Evicted": Reason.EVICTED}
+"""The kubelet's word for the end of a container, where it says more than that it ended."""
+
+
 @dataclass(frozen=True)
 class Sought:
     """The attempt that is followed, and its command again, in case its launch never arrived."""
@@ -225,7 +229,7 @@ class Commands:
                 pursuit.missing_since = None
                 return None
         if fate is not None and fate.fate is Fate.TERMINATED:
-            reason = Reason.OUT_OF_MEMORY if fate.reason == "OOMKilled" else Reason.COMMAND_INTERRUPTED
+            reason = _ENDS.get(fate.reason or "", Reason.COMMAND_INTERRUPTED)
             return interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
         running = fate is not None and fate.fate is Fate.RUNNING
         if running and isinstance(error, TemporaryError):

@@ -18,6 +18,7 @@ from daemon.acts import Acts
 from daemon.doubts import Doubts
 from daemon.facts import FactsReader
 from daemon.held import Held, Tenure
+from daemon.high_water import HighWater
 from daemon.metrics import Metrics
 from daemon.performer import Performer, Ports
 from daemon.ports.clock import Clock
@@ -60,6 +61,8 @@ class Driver:
         self._clock = clock
         self._metrics = metrics
         self._acts = Acts(store, clock)
+        self.high_water = HighWater(store, ports.marks, clock)
+        """Whether the state has all that was launched from it: asked before anything is claimed or taken in."""
 
     async def drive(self, claimed: Claimed, tenure: Tenure) -> None:
         """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
@@ -92,7 +95,7 @@ class Driver:
             )
         async with AsyncExitStack() as stack:
             proofs = Proofs(stack, self._facts, self._ports.pods, self._ports.databases)
-            performer = Performer(self._ports, self._facts, self._catalog, held, proofs)
+            performer = Performer(self._ports, self._facts, self._catalog, held, proofs, self.high_water)
             work = Work(held, performer, self._acts, self._catalog, self._clock)
             shown = None
             while True:

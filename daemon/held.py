@@ -11,6 +11,7 @@ from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store import Change, Claimed, Store
+from schemas.audit import AuditEntry
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, StepName
@@ -101,6 +102,7 @@ class Held:
         release_locks: bool = False,
         release_lease: bool = False,
         tell_again: bool = False,
+        audit: Sequence[AuditEntry] = (),
         **fields: Any,  # noqa: ANN401 - columns of the reset, checked by its model
     ) -> None:
         """Store a change, with the status events that it means; entering a state that keeps no locks lets them go.
@@ -144,6 +146,7 @@ class Held:
                 attempts=tuple(attempts),
                 history=tuple(history),
                 backups=tuple(backups),
+                audit=tuple(audit),
                 release_locks=release_locks or (trigger is not None and reset.state not in KEEP_LOCKS),
                 release_lease=release_lease,
             )

@@ -6,7 +6,7 @@ lag figures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 
 import structlog
@@ -40,6 +40,7 @@ class Intake:
         metrics: Metrics,
         *,
         limit_waiting: int,
+        gate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._inbox = inbox
         self._store = store
@@ -47,6 +48,8 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._limit_waiting = limit_waiting
+        self._gate = gate
+        """Asked before records are stored: a state that lost what was launched must not take its events for new."""
         # What is stored for each partition as far as this consumer knows. Offsets have gaps (transaction
         # markers, compaction), so the first record's own offset could not be compared with it.
         self._expected: dict[tuple[str, int], int] = {}
@@ -94,6 +97,9 @@ class Intake:
         return stored
 
     async def _store_records(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
+        if records and self._gate is not None:
+            await self._gate()
+
         def partition(record: Record) -> tuple[str, int]:
             return record.topic, record.partition
 

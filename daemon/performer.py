@@ -11,21 +11,27 @@ from daemon.doubts import Doubts
 from daemon.endings import Endings
 from daemon.facts import FactsReader
 from daemon.held import Held
+from daemon.high_water import HighWater
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup, Backups, Databases
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
+from daemon.ports.marks import Marks
 from daemon.ports.pods import Pod, Pods
 from daemon.ports.repositories import Repositories
 from daemon.proofs import Proofs
 from daemon.redaction import redact
 from schemas.catalog import Catalog, Service
+from schemas.marks import Launch
 from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import ResourceKey, ServiceName
 from statemachines.failures import classify
 from statemachines.retry import may_be_half_done, remembering
+
+CHECK_AGAIN, CHECK_DONE = 0, 1
+"""What the check of a `rerun-after-check` step says: run it again; nothing is left. Other exit codes say nothing."""
 
 
 @dataclass
@@ -50,15 +56,23 @@ class Ports:
     repositories: Repositories
     logs: Logs
     clock: Clock
+    marks: Marks
 
 
 class Performer:
     """One for each drive of a reset: its proofs die with it."""
 
     def __init__(
-        self, ports: Ports, facts: FactsReader, catalog: Catalog, held: Held, proofs: Proofs
+        self,
+        ports: Ports,
+        facts: FactsReader,
+        catalog: Catalog,
+        held: Held,
+        proofs: Proofs,
+        high_water: HighWater,
     ) -> None:
         self._ports = ports
+        self._high_water = high_water
         self._facts = facts
         self._catalog = catalog
         self._held = held
@@ -71,8 +85,15 @@ class Performer:
         """A new attempt, or the open one taken up; its outcome is not stored yet.
 
         Before a new one, `doubts` have to be settled.
+
+        Raises:
+            LeaseLostError: the state is older than the mark beside the backups.
+            TemporaryError: an open attempt could not be marked; what became of it is as open as before.
         """
         this = Try(step, self._held.open_attempts.get(step.name))
+        if this.attempt is not None:
+            # Whoever recorded it may have died before it was marked, and taking it up may launch it.
+            await self._cover(this.attempt)
         try:
             outcome = await self._how(step)(this)
         except PortError as error:
@@ -181,7 +202,20 @@ class Performer:
         )
         await self._held.started(attempt)
         this.attempt = attempt
+        await self._cover(attempt)
         return attempt
+
+    async def _cover(self, attempt: Attempt) -> None:
+        reset = self._held.reset
+        await self._high_water.cover(
+            Launch(
+                attempt=attempt.id,
+                environment=reset.environment,
+                event_source=reset.event_source,
+                event_id=reset.event_id,
+                control=attempt.control,
+            )
+        )
 
     async def _may_touch(self, step: PlannedStep, pod: Pod, service: Service) -> None:
         """What has to hold right before a command is launched, whatever the plan's order promises.

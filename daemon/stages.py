@@ -188,9 +188,8 @@ class Stages:
     async def _numbers_used(self, held: Held) -> dict[str, int]:
         """Step -> the highest number of an attempt that it ever had here: an attempt's id is used once."""
         used: dict[str, int] = {}
-        if held.plan is not None:
-            for attempt in await self._store.attempts(held.reset.id):
-                used[attempt.step] = max(used.get(attempt.step, 0), attempt.number)
+        for attempt in await self._store.attempts(held.reset.id):
+            used[attempt.step] = max(used.get(attempt.step, 0), attempt.number)
         return used
 
     async def _refuse(self, held: Held, refusal: Refusal) -> None:

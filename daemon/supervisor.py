@@ -65,11 +65,12 @@ class Supervisor:
         try:
             while True:
                 try:
+                    await self._driver.high_water.look()
                     claimed = await self._claim()
                     pause = 0.0 if claimed else LOOK_EVERY
                 except TemporaryError as error:
                     pause = min(max(pause, LOOK_EVERY) * 2, 5.0)
-                    log.warning("supervisor.no-database", detail=error.detail, seconds=pause)
+                    log.warning("supervisor.paused", detail=error.detail, hint=error.hint, seconds=pause)
                 await self._clock.sleep(pause)
         finally:
             await self._end_drives()

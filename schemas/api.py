@@ -124,6 +124,8 @@ class ResumeBody(ActBody):
     from_: StepName | None = Field(default=None, alias="from")
     """The step to go on from; none: where it stopped."""
     replan: bool = False
+    force: bool = False
+    """Steps that succeeded and are not to be repeated may run again."""
     sequence: Sequence | None = None
     """The last status that the sender saw; an older one than the reset's is refused."""
 
@@ -163,9 +165,16 @@ class LockBody(Wire):
 
     key: ResourceKey
     reset_id: ResetId
+    reference: str
+    """`ENVIRONMENT/NUMBER` of that reset."""
     environment: str
     granted: bool
     ticket: int
+    """Its place in the queue: smaller ones come first."""
+    since: Time
+    """When it was granted, or asked for where it is not."""
+    waits_for: tuple[ResetId, ...] = ()
+    """Resets that hold this resource, or stand before this one in the queue for it."""
 
 
 class EnvironmentBody(Wire):

@@ -52,6 +52,8 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     NOT_SKIPPABLE = "not-skippable"
     UNKNOWN_STEP = "unknown-step"
+    REASON_REQUIRED = "reason-required"
+    WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
@@ -93,6 +95,7 @@ class Reason(StrEnum):
     VERIFY_FAILED = "verify-failed"
     NO_PROGRESS = "no-progress"
     RETRIES_EXHAUSTED = "retries-exhausted"
+    STATE_RESTORED = "state-restored"
 
 
 TEXTS: dict[Reason, str] = {
@@ -139,6 +142,10 @@ TEXTS: dict[Reason, str] = {
     Reason.SUPERSEDED: "A later reset has touched one of these resources.",
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
+    Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
+    Reason.WOULD_REPEAT: (
+        "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
+    ),
     Reason.UNAUTHENTICATED: "A valid token is needed.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
@@ -181,5 +188,8 @@ TEXTS: dict[Reason, str] = {
     Reason.VERIFY_FAILED: "A check after the reset failed.",
     Reason.NO_PROGRESS: "Three claims in a row made no progress.",
     Reason.RETRIES_EXHAUSTED: "A temporary failure stayed through every retry.",
+    Reason.STATE_RESTORED: (
+        "The state database is older than what was launched from it: it was restored from a backup, or is new."
+    ),
 }
 """One text for people for each reason."""

@@ -14,6 +14,7 @@ from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
+from statemachines.resuming import to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 """All that an event may ask for; a topic has no authenticated person behind it."""
@@ -101,12 +102,43 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
         return refuse(
             Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
         )
+    # Nobody could say anything of what was launched: it is no step of the plan that is known here.
+    if reset.cause is Reason.STATE_RESTORED and not act.force:
+        return refuse(Reason.WOULD_REPEAT, reset.detail or "a newer state launched steps of it")
     if act.step is not None and all(step.name != act.step for step in steps):
         return _unknown_step(act)
+    again = repeats(act, plan, steps)
+    if again and not act.force:
+        names = ", ".join(step.name for step in again)
+        return refuse(Reason.WOULD_REPEAT, f"{names} succeeded already and would run again")
     return None
 
 
+def repeats(act: Act, plan: Plan | None, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Steps that a resume from an earlier step makes run again although they succeeded, and are not to be
+    repeated.
+    """
+    if plan is None or act.step is None:
+        return ()
+    named = {step.name: step for step in steps}
+    planned = {step.name: step for step in plan.steps}
+    return tuple(
+        named[name]
+        for name in to_repeat(plan, named, act.step)
+        if named[name].state is StepState.SUCCEEDED and unrepeatable(planned[name])
+    )
+
+
+def plans_anew(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> bool:
+    """Whether a resume goes by way of a plan, and of consent to it: asked for, without one, or because it repeats on
+    protected resources what was agreed to once.
+    """
+    return act.replan or plan is None or (protects(plan, reset) and bool(repeats(act, plan, steps)))
+
+
 def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    if not act.reason:
+        return _unreasoned(act)
     if (
         plan is None
         or reset.state not in {*WORKING, *_STOPPED, ResetState.QUEUED}
@@ -124,6 +156,8 @@ def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> R
 
 
 def _resolve(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    if not act.reason:
+        return _unreasoned(act)
     if plan is None or reset.state is not ResetState.NEEDS_OPERATOR:
         return _wrong_state(act, reset)
     step = _step(act, steps)
@@ -176,6 +210,10 @@ def _step(act: Act, steps: Sequence[Step]) -> Step | None:
 
 def _skippable(act: Act, plan: Plan) -> bool:
     return any(step.name == act.step and step.skippable for step in plan.steps)
+
+
+def _unreasoned(act: Act) -> Refusal:
+    return refuse(Reason.REASON_REQUIRED, f"{act.kind.value} goes on {act.actor}'s word: say why")
 
 
 def _unknown_step(act: Act) -> Refusal:

@@ -29,6 +29,7 @@ class Trigger(StrEnum):
     NEXT = "next"  # a working state has nothing left to do
     FAIL = "fail"  # a step failed for good, or the world stands in the way
     LOSE = "lose"  # an outcome is unknown, or there is no progress: a person has to look
+    RESTORED = "restored"  # the state is an older one: a newer one launched what is not known here
     RESUME = "resume"  # with the same plan
     REPLAN = "replan"  # with a new plan for what is left
     CANCEL = "cancel"
@@ -67,6 +68,7 @@ KEEP_LOCKS: frozenset[ResetState] = frozenset(
 """What is held stays held in these; any other state lets all locks go when it is entered."""
 
 _BEFORE_WORK = (_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED)
+_ENDING = (_S.CANCELLING, _S.ROLLING_BACK)
 _STOPPED = (_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED)
 
 _TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
@@ -81,7 +83,8 @@ _TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
     (Trigger.LOCKED, (_S.QUEUED,), WORKING[0]),
     *((Trigger.NEXT, (now,), then) for now, then in zip(WORKING, (*WORKING[1:], _S.DONE), strict=True)),
     (Trigger.FAIL, (*_BEFORE_WORK, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
-    (Trigger.LOSE, (*_BEFORE_WORK, *WORKING, _S.CANCELLING, _S.ROLLING_BACK), _S.NEEDS_OPERATOR),
+    (Trigger.LOSE, (*_BEFORE_WORK, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
+    (Trigger.RESTORED, (*_BEFORE_WORK, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
     # A resumed reset queues again: whoever stopped has let its locks go, and the facts may be others.
     (Trigger.RESUME, _STOPPED, _S.QUEUED),
     (Trigger.REPLAN, _STOPPED, _S.PLANNING),

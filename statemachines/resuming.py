@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.plan import Idempotency, Phase, Plan, PlannedStep
+from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
 from schemas.resets import Step, StepState
 from schemas.wire import StepName
 
@@ -55,11 +55,21 @@ def carried_over(
 
 
 def _same(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:
-    if before.argv != planned.argv or before.touches != planned.touches:
+    if before.touches != planned.touches:
         return False
-    if planned.phase is Phase.BACKUP or planned.service is None or planned.idempotent is Idempotency.NEVER:
+    if before.idempotent is planned.idempotent is Idempotency.NEVER:
+        # Done is done, also where the command is another one by now: only a person has it run once more.
+        return True
+    if before.argv != planned.argv:
+        return False
+    if planned.phase is Phase.BACKUP or planned.service is None:
         return True
     return old.images.get(planned.service) == new.images.get(planned.service)
+
+
+def unrepeatable(step: PlannedStep) -> bool:
+    """Whether a person has to say so before it runs again after it succeeded."""
+    return step.idempotent is not Idempotency.SAFE or step.kind is StepKind.RESET_REPOSITORY
 
 
 def _touched(plan: Plan, steps: Mapping[StepName, Step]) -> set[str]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon.ports.store import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
+from schemas.audit import AuditEntry
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
 from statemachines.admission import ENDING, WAITING, KeyUse, judge, new_reset
+from statemachines.audit import of_request
 from statemachines.status import tell
 
 Event = tuple[str, str]
@@ -53,6 +55,7 @@ class Desk:
     """Pending acts that are pending no more."""
     told: list[tuple[Reset, HistoryEntry]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
 
     @property
     def newly_pending(self) -> list[NewAct]:
@@ -111,6 +114,7 @@ class Desk:
             self.resets[reset.id] = reset
             self.new_resets.append((reset, new))
             self.told.append((reset, entry))
+            self.audit.append(of_request(reset, at=self.now))
         self._first_time(new.source, new.event_id, reset.id)
         if key is not None and key not in self.keys and verdict.binds_key:
             self.keys[key] = self.new_keys[key] = KeyUse(new.content_hash, reset.id)
@@ -128,6 +132,7 @@ class Desk:
         self.joined.append((reset.id, actor))
         joined = reset.model_copy(update={"requested_by": (*reset.requested_by, actor)})
         self.resets[reset.id] = joined
+        self.audit.append(of_request(joined, at=self.now, joined_by=actor))
         return joined
 
     def _waiting(self, environment: str) -> list[Reset]:

@@ -5,7 +5,10 @@ Nothing here changes a reset. 202 says that the act was taken down; what came of
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Header
@@ -14,7 +17,8 @@ from daemon.api import views
 from daemon.api.auth import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, find
+from daemon.api.references import ONE, seek
+from daemon.api.refused import act_written_down
 from schemas.api import (
     ActAccepted,
     ActBody,
@@ -50,12 +54,8 @@ async def approve(
     reference: str, sent: ApproveBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Agree to the plan of this hash. Never one's own request; role `approver`."""
-    reset = await _mine(context, caller, reference, ActKind.APPROVE)
-    if sent.confirm is not None and sent.confirm != reset.environment:
-        error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
-    act = _act(context, caller, reset, ActKind.APPROVE, sent).model_copy(update={"plan_hash": sent.plan_hash})
-    return await _append(context, reset, act, if_match)
+    asked = _Asked(ActKind.APPROVE, sent, {"plan_hash": sent.plan_hash}, confirm=sent.confirm)
+    return await _take_down(context, caller, reference, asked, if_match)
 
 
 @router.post(f"{ONE}/deny", status_code=202)
@@ -63,7 +63,7 @@ async def deny(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Refuse what waits for approval; role `approver`."""
-    return await _plain(context, caller, reference, ActKind.DENY, sent, if_match)
+    return await _take_down(context, caller, reference, _Asked(ActKind.DENY, sent), if_match)
 
 
 @router.post(f"{ONE}/cancel", status_code=202)
@@ -71,7 +71,7 @@ async def cancel(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Stop it; role `operator`, or `requester` for what one asked for oneself over HTTP."""
-    return await _plain(context, caller, reference, ActKind.CANCEL, sent, if_match)
+    return await _take_down(context, caller, reference, _Asked(ActKind.CANCEL, sent), if_match)
 
 
 @router.post(f"{ONE}/resume", status_code=202)
@@ -79,10 +79,8 @@ async def resume(
     reference: str, sent: ResumeBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Go on where it stopped, or from an earlier step; `replan` makes a new plan for what is left."""
-    reset = await _mine(context, caller, reference, ActKind.RESUME)
-    more = {"step": sent.from_, "replan": sent.replan, "sequence": sent.sequence}
-    act = _act(context, caller, reset, ActKind.RESUME, sent).model_copy(update=more)
-    return await _append(context, reset, act, if_match)
+    more = {"step": sent.from_, "replan": sent.replan, "force": sent.force, "sequence": sent.sequence}
+    return await _take_down(context, caller, reference, _Asked(ActKind.RESUME, sent, more), if_match)
 
 
 @router.post(f"{ONE}/skip", status_code=202)
@@ -90,9 +88,8 @@ async def skip(
     reference: str, sent: SkipBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Go on without a step that the catalog calls skippable."""
-    reset = await _mine(context, caller, reference, ActKind.SKIP)
-    act = _act(context, caller, reset, ActKind.SKIP, sent).model_copy(update={"step": sent.step})
-    return await _append(context, reset, act, if_match)
+    asked = _Asked(ActKind.SKIP, sent, {"step": sent.step})
+    return await _take_down(context, caller, reference, asked, if_match)
 
 
 @router.post(f"{ONE}/resolve", status_code=202)
@@ -100,10 +97,8 @@ async def resolve(
     reference: str, sent: ResolveBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Say what became of a step whose outcome is unknown: `succeeded` or `failed`."""
-    reset = await _mine(context, caller, reference, ActKind.RESOLVE)
-    more = {"step": sent.step, "outcome": sent.outcome}
-    act = _act(context, caller, reset, ActKind.RESOLVE, sent).model_copy(update=more)
-    return await _append(context, reset, act, if_match)
+    asked = _Asked(ActKind.RESOLVE, sent, {"step": sent.step, "outcome": sent.outcome})
+    return await _take_down(context, caller, reference, asked, if_match)
 
 
 @router.post(f"{ONE}/rollback", status_code=202)
@@ -111,9 +106,8 @@ async def rollback(
     reference: str, sent: RollbackBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Put back what was backed up."""
-    reset = await _mine(context, caller, reference, ActKind.ROLLBACK)
-    act = _act(context, caller, reset, ActKind.ROLLBACK, sent).model_copy(update={"force": sent.force})
-    return await _append(context, reset, act, if_match)
+    asked = _Asked(ActKind.ROLLBACK, sent, {"force": sent.force})
+    return await _take_down(context, caller, reference, asked, if_match)
 
 
 @router.post(f"{ONE}/release", status_code=202)
@@ -121,49 +115,64 @@ async def release(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Give services that were left quiesced their replicas back."""
-    return await _plain(context, caller, reference, ActKind.RELEASE, sent, if_match)
+    return await _take_down(context, caller, reference, _Asked(ActKind.RELEASE, sent), if_match)
 
 
-async def _plain(
-    context: ApiContext, caller: Caller, reference: str, kind: ActKind, sent: ActBody, if_match: str | None
-) -> ActAccepted:
-    reset = await _mine(context, caller, reference, kind)
-    return await _append(context, reset, _act(context, caller, reset, kind, sent), if_match)
+@dataclass(frozen=True)
+class _Asked:
+    """An act as its body has it."""
 
+    kind: ActKind
+    body: ActBody
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What this kind of act names."""
+    confirm: str | None = None
 
-async def _mine(context: ApiContext, caller: Caller, reference: str, kind: ActKind) -> Reset:
-    """The reset, where the caller may do this to it."""
-    reset = await find(context, caller, reference)
-    own = reset.channel is Channel.HTTP and caller.subject in reset.requested_by
-    if kind is ActKind.CANCEL and own:
-        require(caller, Role.REQUESTER, reset.environment)
-    else:
-        require(caller, _ROLES[kind], reset.environment)
-    return reset
-
-
-def _act(context: ApiContext, caller: Caller, reset: Reset, kind: ActKind, sent: ActBody) -> Act:
-    return Act(
-        reset_id=reset.id,
-        kind=kind,
-        actor=caller.subject,
-        channel=Channel.HTTP,
-        reason=sent.reason,
-        at=context.clock.now(),
-    )
-
-
-async def _append(context: ApiContext, reset: Reset, act: Act, if_match: str | None) -> ActAccepted:
-    if if_match is not None and if_match not in {"*", views.etag(reset)}:
-        detail = f"it is at {views.etag(reset)}, and {reset.state.value}"
-        raise ProblemError(
-            Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint="Read it again, then decide."
+    def of(self, reset: Reset, caller: Caller, at: datetime) -> Act:
+        """The act of this caller on a reset."""
+        whole = Act(
+            reset_id=reset.id,
+            kind=self.kind,
+            actor=caller.subject,
+            channel=Channel.HTTP,
+            reason=self.body.reason,
+            at=at,
         )
-    if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
-        raise ProblemError(Reason.NOT_YET, f"{act.kind.value} comes with a later version", reset=reset.id)
-    await _judge(context, reset, act)
+        return whole.model_copy(update=self.more)
+
+
+async def _take_down(
+    context: ApiContext, caller: Caller, reference: str, asked: _Asked, if_match: str | None
+) -> ActAccepted:
+    """Append the act; or refuse it, and write that down."""
+    reset = await seek(context, caller, reference)
+    act = asked.of(reset, caller, context.clock.now())
+    async with act_written_down(context, reset, act):
+        _permit(caller, reset, asked.kind)
+        if asked.confirm is not None and asked.confirm != reset.environment:
+            error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
+            raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
+        if if_match is not None and if_match not in {"*", views.etag(reset)}:
+            detail = f"it is at {views.etag(reset)}, and {reset.state.value}"
+            hint = "Read it again, then decide."
+            raise ProblemError(Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint=hint)
+        if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
+            detail = f"{act.kind.value} comes with a later version"
+            raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
+        await _judge(context, reset, act)
     stored = await context.store.append_act(act)
     return ActAccepted(act=stored.id, reset=views.summary(reset))
+
+
+def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
+    """Whether the caller may do this to it.
+
+    Raises:
+        ProblemError: `forbidden`.
+    """
+    own = reset.channel is Channel.HTTP and caller.subject in reset.requested_by
+    role = Role.REQUESTER if kind is ActKind.CANCEL and own else _ROLES[kind]
+    require(caller, role, reset.environment)
 
 
 async def _judge(context: ApiContext, reset: Reset, act: Act) -> None:

@@ -10,6 +10,7 @@ from daemon.api import views
 from daemon.api.auth import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
+from daemon.api.references import owners
 from daemon.ports.store import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -27,14 +28,14 @@ async def list_environments(context: Context, caller: Caller) -> tuple[Environme
     """Environments of the cluster that the token is for."""
     locks = await context.store.locks()
     names = [name for name in await context.pods.environments() if _is_environment(context, name)]
-    return tuple([await _body(context, name, locks) for name in names if caller.sees(name)])
+    return tuple([await _body(context, caller, name, locks) for name in names if caller.sees(name)])
 
 
 @router.get("/environments/{name}")
 async def read_environment(name: str, context: Context, caller: Caller) -> EnvironmentBody:
     """One environment."""
     await _checked(context, caller, name, Role.VIEWER)
-    return await _body(context, name, await context.store.locks())
+    return await _body(context, caller, name, await context.store.locks())
 
 
 @router.post("/environments/{name}/doctor")
@@ -58,7 +59,7 @@ async def _checked(context: ApiContext, caller: Caller, name: str, role: Role) -
         )
 
 
-async def _body(context: ApiContext, name: str, locks: Sequence[LockRow]) -> EnvironmentBody:
+async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[LockRow]) -> EnvironmentBody:
     async def some(states: Sequence[ResetState], limit: int) -> tuple[Reset, ...]:
         return await context.store.resets(environment=name, states=states, limit=limit)
 
@@ -71,5 +72,9 @@ async def _body(context: ApiContext, name: str, locks: Sequence[LockRow]) -> Env
         running=views.summary(running[0]) if running else None,
         last=views.summary(last[0]) if last else None,
         queue=tuple(views.summary(one) for one in reversed(waiting)),
-        locks=tuple(views.lock(row) for row in locks if row.environment == name),
+        locks=tuple(
+            lock
+            for lock in views.locks(locks, await owners(context, caller, locks))
+            if lock.environment == name
+        ),
     )

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from daemon.api.context import Context
 from daemon.api.problems import ProblemError
+from daemon.high_water import BehindError
 from daemon.metrics import CONTENT_TYPE
 from daemon.ports.errors import PortError
 from schemas.reasons import TEXTS, Reason
@@ -41,7 +42,7 @@ async def ready(context: Context) -> JSONResponse:
             async with asyncio.timeout(_PATIENCE):
                 await check()
         except Exception as error:  # noqa: BLE001 - whatever it is, this part is not ready
-            failed[name] = type(error).__name__
+            failed[name] = error.detail if isinstance(error, BehindError) else type(error).__name__
     if context.closing.is_set():
         failed["daemon"] = "draining"
     parts = {name: failed.get(name, "ok") for name in [*checks, *(set(failed) - set(checks))]}

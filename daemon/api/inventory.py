@@ -12,20 +12,37 @@ from daemon.api import views
 from daemon.api.auth import WHOAMI, Caller, require
 from daemon.api.context import Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import find
+from daemon.api.references import find, owners
 from daemon.redaction import redact_value
 from schemas.api import LockBody, Role, WhoAmI
+from schemas.audit import AuditEntry
 from schemas.reasons import Reason
-from schemas.wire import ResetId
+from schemas.wire import ResetId, Time
 
 router = APIRouter(tags=["inventory"])
 
 
 @router.get("/locks")
 async def list_locks(context: Context, caller: Caller) -> tuple[LockBody, ...]:
-    """Locks that are held or asked for, by resource and ticket."""
+    """Locks that are held or asked for, by resource and ticket: by whom, since when, and behind whom."""
     require(caller, Role.VIEWER)
-    return tuple(views.lock(row) for row in await context.store.locks() if caller.sees(row.environment))
+    rows = await context.store.locks()
+    return views.locks(rows, await owners(context, caller, rows))
+
+
+@router.get("/audit")
+async def read_audit(
+    context: Context,
+    caller: Caller,
+    environment: str | None = None,
+    actor: str | None = None,
+    since: Time | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> tuple[AuditEntry, ...]:
+    """Who asked for what, when and why, and what came of it, newest first; refused tries, too."""
+    require(caller, Role.VIEWER, environment)
+    found = await context.store.audit(environment=environment, actor=actor, since=since, limit=limit)
+    return tuple(entry for entry in found if caller.sees(entry.environment or "*"))
 
 
 @router.get("/backups")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.convertors import Convertor, register_url_convertor
 
 from daemon.api.auth import require
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
+from daemon.ports.store import LockRow
 from schemas.api import Role
 from schemas.reasons import Reason
 from schemas.resets import Reset
+from schemas.wire import ResetId
 
 ONE = "/resets/{reference:reset}"
 """Address of one reset. The slash of a short form belongs to the reference and to nothing that follows it."""
@@ -35,12 +39,29 @@ async def find(context: ApiContext, caller: Caller, reference: str, role: Role =
     Raises:
         ProblemError: `unknown-reset`, `forbidden`.
     """
-    environment, slash, _ = reference.partition("/")
-    if slash:
-        require(caller, role, environment)
-    reset = await context.store.find(reference)
-    if reset is None:
-        hint = "`resetd list` shows resets; an id is never abbreviated, ENV/NUMBER and ENV/@latest are short forms."
-        raise ProblemError(Reason.UNKNOWN_RESET, f"there is no reset {reference}", hint=hint)
+    reset = await seek(context, caller, reference)
     require(caller, role, reset.environment)
     return reset
+
+
+async def seek(context: ApiContext, caller: Caller, reference: str) -> Reset:
+    """The reset, whoever asks; whether the caller may do anything about it is still to be asked.
+
+    Raises:
+        ProblemError: `unknown-reset`; `forbidden` where the caller may not even know that there is none.
+    """
+    reset = await context.store.find(reference)
+    if reset is None:
+        environment, slash, _ = reference.partition("/")
+        if slash:
+            require(caller, Role.VIEWER, environment)
+        hint = "`resetd list` shows resets; an id is never abbreviated, ENV/NUMBER and ENV/@latest are short forms."
+        raise ProblemError(Reason.UNKNOWN_RESET, f"there is no reset {reference}", hint=hint)
+    return reset
+
+
+async def owners(context: ApiContext, caller: Caller, locks: Iterable[LockRow]) -> dict[ResetId, str]:
+    """`ENVIRONMENT/NUMBER` of the resets that hold or want these locks, as far as the caller sees them."""
+    ids = {row.reset_id for row in locks if caller.sees(row.environment)}
+    found = [await context.store.find(reset_id) for reset_id in sorted(ids)]
+    return {reset.id: f"{reset.environment}/{reset.number}" for reset in found if reset is not None}

@@ -14,6 +14,7 @@ from daemon.api.context import ApiContext, Context
 from daemon.api.guide import script
 from daemon.api.problems import ProblemError
 from daemon.api.references import ONE, find
+from daemon.api.refused import request_written_down
 from daemon.identifiers import new_reset_id
 from daemon.ports.store import NewRequest
 from schemas.api import Page, Pointer, ResetBody, Role
@@ -39,8 +40,9 @@ async def request_reset(
     traceparent: Annotated[str | None, Header(max_length=128)] = None,
 ) -> ResetBody:
     """Ask for a reset. Who asks is the token's subject."""
-    require(caller, Role.REQUESTER, wanted.environment)
-    request = _signed(wanted, caller.subject, idempotency_key)
+    async with request_written_down(context, caller, wanted.environment, wanted.reason):
+        require(caller, Role.REQUESTER, wanted.environment)
+        request = _signed(wanted, caller.subject, idempotency_key)
     admission = await context.store.admit(
         NewRequest(
             id=new_reset_id(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from daemon.cli import asking, deciding, following, listing, own
+from daemon.cli import asking, deciding, following, listing, own, state
 from daemon.cli.root import root
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for verb in (
     listing.show,
     listing.environments,
     listing.locks,
+    listing.audit,
     listing.doctor,
     deciding.approve,
     deciding.deny,
@@ -44,5 +45,5 @@ for name, group in (
 app.command(rich_help_panel=_DAEMON)(own.serve)
 app.command(rich_help_panel=_DAEMON)(own.demo)
 app.command(rich_help_panel=_DAEMON)(own.config)
-for name, group in (("db", own.database), ("catalog", own.catalog), ("sandbox", own.sandbox)):
+for name, group in (("db", state.database), ("catalog", own.catalog), ("sandbox", own.sandbox)):
     app.add_typer(group, name=name, rich_help_panel=_DAEMON)

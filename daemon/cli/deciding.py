@@ -58,11 +58,15 @@ def resume(
         str | None, typer.Option("--from", metavar="STEP", help="an earlier step to go on from")
     ] = None,
     replan: Annotated[bool, typer.Option("--replan", help="make a new plan for what is left")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="with --from: also run again what succeeded and is not to be repeated"),
+    ] = False,
     reason: Why = None,
     yes: Yes = False,
 ) -> None:
     """Go on with a reset where it stopped."""
-    body = {"from": from_, "replan": replan or None, "reason": reason}
+    body = {"from": from_, "replan": replan or None, "force": force or None, "reason": reason}
     _act(reference, "resume", body, f"Resume {reference}?", yes=yes or (from_ is None and not replan))
 
 

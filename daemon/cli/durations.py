@@ -1,8 +1,8 @@
-"""Durations as people type them."""
+"""Durations and moments as people type them."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,3 +22,15 @@ def seconds_of(text: str) -> float:
         return _DURATION.validate_python(f"{text}s" if text.isdecimal() else text).total_seconds()
     except ValidationError as error:
         raise EndError(Exit.USAGE, f"{text} is no duration", "Write it like 30m, 90s or 1h30m.") from error
+
+
+def moment_of(text: str) -> datetime:
+    """A moment in UTC: RFC 3339 (local time where it has no offset), or a duration before now.
+
+    Raises:
+        EndError: it is neither.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daemon.cli.durations import moment_of
 from daemon.cli.exits import Exit
 from daemon.cli.output import Format, Output, listed, note, say, structured, table
 from daemon.cli.root import Reference, client
@@ -91,9 +92,10 @@ def environments(output: Output = Format.TABLE) -> None:
 
 
 def locks(output: Output = Format.TABLE) -> None:
-    """List locks that are held or waited for."""
+    """List locks: who holds each, who waits for it behind whom, and since when."""
     with client() as daemon:
         rows = daemon.get("/locks")
+    names = {row["resetId"]: row["reference"] for row in rows}
     listed(
         rows,
         output,
@@ -101,11 +103,55 @@ def locks(output: Output = Format.TABLE) -> None:
         columns=(
             ("RESOURCE", lambda row: row["key"]),
             ("ENVIRONMENT", lambda row: row["environment"]),
-            ("RESET", lambda row: row["resetId"]),
+            ("RESET", lambda row: row["reference"]),
             ("HELD", lambda row: "held" if row["granted"] else "waits"),
+            ("SINCE", lambda row: age(row["since"])),
+            ("BEHIND", lambda row: ", ".join(names.get(one, one) for one in row["waitsFor"])),
         ),
-        wide=(("TICKET", lambda row: row["ticket"]),),
+        wide=(("TICKET", lambda row: row["ticket"]), ("ID", lambda row: row["resetId"])),
         empty="no locks",
+    )
+
+
+def audit(
+    environment: Annotated[
+        str | None, typer.Option("--environment", "-e", help="only of this environment")
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option("--actor", help="only what this person or service asked for")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", help="a time, or how long ago: 90m, 24h")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="at most so many")] = 100,
+    output: Output = Format.TABLE,
+) -> None:
+    """Who asked for what, when and why, and what came of it, newest first; refused tries, too."""
+    with client() as daemon:
+        rows = daemon.get(
+            "/audit",
+            environment=environment,
+            actor=actor,
+            since=moment_of(since).isoformat() if since else None,
+            limit=limit,
+        )
+    listed(
+        rows,
+        output,
+        name=lambda row: f"{row['chain']}/{row['number']}",
+        columns=(
+            ("AT", lambda row: row["at"]),
+            ("ENVIRONMENT", lambda row: row["environment"]),
+            ("WHAT", lambda row: " ".join(filter(None, (row["action"], row["facts"].get("step"))))),
+            ("VERDICT", lambda row: row["code"] or row["verdict"]),
+            ("BY", lambda row: f"{row['actor']} ({row['channel']})"),
+            ("REASON", lambda row: row["reason"]),
+        ),
+        wide=(
+            ("LINE", lambda row: f"{row['chain']}/{row['number']}"),
+            ("STATE", lambda row: row["state"]),
+            ("DETAIL", lambda row: row["detail"]),
+            ("HASH", lambda row: row["hash"]),
+        ),
+        empty="nothing was asked for",
     )
 
 

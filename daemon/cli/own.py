@@ -20,7 +20,6 @@ from daemon.cli.exits import EndError, Exit
 from daemon.cli.output import Format, Output, note, say, structured, table
 from daemon.settings import Settings, SettingsError, load
 
-database = typer.Typer(no_args_is_help=True, help="resetd's own state database.")
 catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
 sandbox = typer.Typer(no_args_is_help=True, help="The local platform double.")
 
@@ -31,7 +30,7 @@ def serve() -> None:
     from daemon.log_setup import set_up
     from daemon.ports.errors import PortError
 
-    settings = _settings()
+    settings = settings_in_force()
     set_up(settings.log_format, settings.log_level)
     with _catalog_errors():
         # State, dumps and kept output hold clients' data.
@@ -98,7 +97,7 @@ def config(output: Output = Format.TABLE) -> None:
     """Print the settings in force, and where each comes from; secrets are masked."""
     from daemon.cli.masked import in_force, unknown
 
-    rows = in_force(_settings())
+    rows = in_force(settings_in_force())
     if not structured([row._asdict() for row in rows], output):
         if output is Format.NAME:
             for row in rows:
@@ -109,26 +108,6 @@ def config(output: Output = Format.TABLE) -> None:
         note(f"{name}: is no setting of resetd{f'; did you mean {meant}?' if meant else ''}")
 
 
-@database.command("upgrade")
-def upgrade() -> None:
-    """Bring the schema to this version's; harmless to repeat."""
-    with _state_database() as (url, migrations):
-        migrations.upgrade(url)
-        say(f"the schema is at {migrations.current(url)}")
-
-
-@database.command("check")
-def check() -> None:
-    """Compare the schema with this version's; exit code 1 when they differ."""
-    with _state_database() as (url, migrations):
-        flaws = migrations.check(url)
-    for flaw in flaws:
-        note(flaw)
-    if flaws:
-        raise typer.Exit(Exit.FAILED)
-    say("the schema is this version's")
-
-
 @catalog.command("check")
 def check_catalog(
     file: Annotated[Path | None, typer.Argument(help="unless given: the one in force")] = None,
@@ -137,7 +116,7 @@ def check_catalog(
     from daemon.catalog_file import load_catalog
 
     with _catalog_errors():
-        loaded = load_catalog(file or _settings().catalog)
+        loaded = load_catalog(file or settings_in_force().catalog)
     say(
         f"{loaded.file}: {loaded.id}: {len(loaded.catalog.services)} services, {len(loaded.catalog.kinds)} kinds"
     )
@@ -151,7 +130,7 @@ def show_catalog(
     from daemon.catalog_file import load_catalog
 
     with _catalog_errors():
-        loaded = load_catalog(_settings().catalog)
+        loaded = load_catalog(settings_in_force().catalog)
     content = loaded.catalog.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if output is Format.NAME:
         say(loaded.id)
@@ -161,7 +140,12 @@ def show_catalog(
         typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _settings() -> Settings:
+def settings_in_force() -> Settings:
+    """The settings.
+
+    Raises:
+        EndError: one of them can't be read.
+    """
     try:
         return load()
     except SettingsError as error:
@@ -176,17 +160,3 @@ def _catalog_errors() -> Iterator[None]:
         yield
     except CatalogError as error:
         raise EndError(Exit.USAGE, str(error), "`resetd catalog check FILE` checks a file.") from error
-
-
-@contextmanager
-def _state_database() -> Iterator[tuple[str, ModuleType]]:
-    from daemon.adapters.store import migrations
-    from daemon.ports.errors import PortError, TemporaryError
-
-    settings = _settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        yield settings.state_url.get_secret_value(), migrations
-    except PortError as error:
-        code = Exit.UNREACHABLE if isinstance(error, TemporaryError) else Exit.USAGE
-        raise EndError(code, error.detail, error.hint or "RESETD_DATABASE_URL names the database.") from error

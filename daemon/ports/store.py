@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from daemon.ports.bus import Message
 from daemon.ports.databases import Backup
+from schemas.audit import AuditEntry
+from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.requests import RequestReference, ResetRequested
@@ -156,6 +158,8 @@ class Change:
     history: tuple[HistoryEntry, ...] = ()
     """Each is stored and put into the outbox as a status event, in order; sequences are the reset's own."""
     backups: tuple[Backup, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    """Appended to the reset's chain, in order."""
     release_locks: bool = False
     release_lease: bool = False
     """Let the lease go; the reset is claimed again at `reset.wake_at` or when an act comes."""
@@ -180,6 +184,8 @@ class LockRow:
     environment: str
     ticket: int
     granted: bool
+    since: Time
+    """When it was granted, or asked for where it is not."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,10 @@ class Store(Protocol):
         """
         ...
 
+    async def append_audit(self, entry: AuditEntry) -> None:
+        """Append a line to its chain: for what no other transaction tells, such as an act that is refused at once."""
+        ...
+
     # -- engine ---------------------------------------------------------------------------------------------------
     async def claim(
         self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
@@ -238,6 +248,12 @@ class Store(Protocol):
         """Release every lease at once, that of the outbox too.
 
         For the embedded database only, whose file lock proves the former holder dead.
+        """
+        ...
+
+    async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
+        """Claim exactly these, whatever their state and whoever holds them: only where nobody may drive anything,
+        for adopting a restored state.
         """
         ...
 
@@ -271,6 +287,23 @@ class Store(Protocol):
 
     async def protected(self) -> Mapping[ResourceKey, str]:
         """All remembered ones, with the environment that was seen first."""
+        ...
+
+    # -- the state as a whole -------------------------------------------------------------------------------------
+    async def state_id(self) -> str:
+        """This state database's own id; drawn when it is first asked for."""
+        ...
+
+    async def position(self) -> Position:
+        """The newest row of the outbox. Whatever was committed before this was asked is at it or before it."""
+        ...
+
+    async def contains(self, position: Position) -> bool:
+        """Whether the outbox has that very row; always for number 0."""
+        ...
+
+    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:
+        """Write down that the state was adopted, and that these events (source, id) were handled, though not here."""
         ...
 
     # -- outbox ---------------------------------------------------------------------------------------------------
@@ -316,6 +349,17 @@ class Store(Protocol):
 
     async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
         """By sequence."""
+        ...
+
+    async def audit(
+        self,
+        *,
+        environment: str | None = None,
+        actor: str | None = None,
+        since: Time | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditEntry, ...]:
+        """The audit, newest first."""
         ...
 
     async def locks(self) -> tuple[LockRow, ...]:

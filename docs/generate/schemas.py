@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from schemas import api
+from schemas.audit import AuditEntry
 from schemas.catalog import Catalog
 from schemas.plan import Plan
 from schemas.requests import (
@@ -43,7 +44,10 @@ _BODIES: tuple[tuple[type[BaseModel], JsonSchemaMode], ...] = (
     (ResetWanted, "validation"),
     *((body, "validation") for body in (api.ActBody, api.ApproveBody, api.ResumeBody, api.SkipBody)),
     *((body, "validation") for body in (api.ResolveBody, api.RollbackBody)),
-    *((body, "serialization") for body in (api.ResetBody, api.Page, api.ActAccepted, HistoryEntry)),
+    *(
+        (body, "serialization")
+        for body in (api.ResetBody, api.Page, api.ActAccepted, HistoryEntry, AuditEntry)
+    ),
     *((body, "serialization") for body in (api.EnvironmentBody, api.DoctorReport, api.WhoAmI, api.Problem)),
 )
 """Bodies of the HTTP API: requests as they are read, answers as they are written."""

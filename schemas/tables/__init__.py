@@ -1,5 +1,6 @@
 """Rows of the state database (SQLModel); the migrations in `daemon/migrations` make the same tables."""
 
+from schemas.tables.audit import AuditHeadRow, AuditRow
 from schemas.tables.base import Row, storable, table_of
 from schemas.tables.intake import (
     ActRow,
@@ -13,11 +14,13 @@ from schemas.tables.intake import (
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
 from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
-from schemas.tables.resources import CounterRow, LockHistoryRow, LockRow, ProtectedRow
+from schemas.tables.resources import CounterRow, LockHistoryRow, LockRow, ProtectedRow, StateRow
 
 __all__ = [
     "ActRow",
     "AttemptRow",
+    "AuditHeadRow",
+    "AuditRow",
     "BackupRow",
     "CounterRow",
     "DeadLetterRow",
@@ -36,6 +39,7 @@ __all__ = [
     "ResetRow",
     "Row",
     "SeenEventRow",
+    "StateRow",
     "StepRow",
     "storable",
     "table_of",

@@ -21,6 +21,8 @@ class HistoryRow(Row, table=True):
     at: datetime
     type: str
     data: dict[str, Any] = Field(sa_type=Json)
+    hash: str
+    """Over this line and the hash of the line before (`statemachines.chain`)."""
 
 
 class PublisherRow(Row, table=True):

@@ -19,6 +19,14 @@ class CounterRow(Row, table=True):
     value: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class StateRow(Row, table=True):
+    """This state database's own id, in one row: what stands beside the backups belongs to one state database."""
+
+    __tablename__ = "state"
+
+    id: str = Field(primary_key=True)
+
+
 class LockRow(Row, table=True):
     """A lock that a reset holds or waits for."""
 
@@ -39,6 +47,8 @@ class LockRow(Row, table=True):
     environment: str
     ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
     granted: bool
+    since: datetime
+    """When it was granted, or asked for where it is not."""
 
 
 class LockHistoryRow(Row, table=True):

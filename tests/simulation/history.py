@@ -108,6 +108,7 @@ class History:
             kind=kind,
             actor=actor,
             channel=Channel.HTTP,
+            reason="somebody looked",
             at=self.server_clock.now(),
             **more,
         )

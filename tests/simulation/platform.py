@@ -14,6 +14,7 @@ from random import Random
 
 from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.memory.deployments import MemoryDeployments
+from daemon.adapters.memory.marks import MemoryMarks
 from daemon.adapters.memory.pods import MemoryPods, MemoryService
 from daemon.adapters.memory.processes import Process
 from daemon.adapters.memory.repositories import MemoryRepositories
@@ -56,6 +57,7 @@ class Platform:
     pods: MemoryPods = field(default_factory=lambda: MemoryPods(idle=2.0))
     databases: MemoryDatabases = field(default_factory=MemoryDatabases)
     deployments: MemoryDeployments = field(default_factory=MemoryDeployments)
+    marks: MemoryMarks = field(default_factory=MemoryMarks)
     services: list[MemoryService] = field(default_factory=list)
     misled: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(environment, service, variable) -> the URL that the service's tool uses instead of the variable's."""

@@ -109,6 +109,7 @@ class Worker:
             repositories=cast("Any", Remote(network, "repositories", world.platform.repositories)),
             logs=self.logs,
             clock=self.clock,
+            marks=world.platform.marks,
         )
         catalog = CATALOG.catalog
         facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)

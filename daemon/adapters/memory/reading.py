@@ -11,6 +11,7 @@ from typing import Any
 
 from daemon.adapters.memory.state import State
 from daemon.ports.store import LockRow, OutboxRow, StatusTopics
+from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
@@ -91,6 +92,25 @@ class MemoryReading:
     async def protected(self) -> Mapping[ResourceKey, str]:
         await asyncio.sleep(0)
         return dict(self._state.protected)
+
+    async def audit(
+        self,
+        *,
+        environment: str | None = None,
+        actor: str | None = None,
+        since: Time | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditEntry, ...]:
+        await asyncio.sleep(0)
+        found = [
+            entry
+            for entry in self._state.audit
+            if environment in (None, entry.environment)
+            and actor in (None, entry.actor)
+            and (since is None or entry.at >= since)
+        ]
+        found.sort(key=lambda entry: (entry.at, entry.chain, entry.number), reverse=True)
+        return tuple(found[:limit])
 
     async def locks(self) -> tuple[LockRow, ...]:
         await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
+from uuid import uuid4
 
 from pydantic import BaseModel
 
@@ -15,10 +16,12 @@ from daemon.adapters.intake_desk import Desk, Event, Pending, References
 from daemon.ports.bus import Message
 from daemon.ports.databases import Backup
 from daemon.ports.store import DeadLetter, LockRow, NewAct, StatusTopics
+from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.admission import ENDING, WAITING, KeyUse
+from statemachines.audit import chained
 from statemachines.lifecycle import AT_REST
 from statemachines.status_record import committed, status_record
 
@@ -64,6 +67,7 @@ class State:
     """All of it. Nothing here waits, so that what one call does is whole before the next begins."""
 
     topics: StatusTopics
+    id: str = field(default_factory=lambda: str(uuid4()))
     entries: dict[ResetId, Entry] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -86,6 +90,8 @@ class State:
     locks: list[LockRow] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     protected: dict[ResourceKey, str] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def desk(self, refer: References, *, now: datetime, limit_waiting: int) -> Desk:
         """A desk with what is known of these references."""
@@ -130,6 +136,7 @@ class State:
             self.pending[self.pending_count] = new
         self.append(desk.acts)
         self.tell(desk.told)
+        self.write_down(desk.audit)
         for letter in desk.dead_letters:
             self.dead_letters.append((letter, self.send(letter.message), desk.now))
 
@@ -140,6 +147,10 @@ class State:
         ]
         self.acts += stored
         return stored
+
+    def write_down(self, entries: Sequence[AuditEntry]) -> None:
+        """Lines of the audit, each at the end of its chain."""
+        self.audit += chained([copied(entry) for entry in entries], self.audit_heads)
 
     def tell(self, told: Sequence[tuple[Reset, HistoryEntry]]) -> None:
         """History entries with their messages."""

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ from daemon.ports.store import (
     NewRequest,
     StatusTopics,
 )
+from schemas.audit import AuditEntry
+from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.resets import Act, Attempt, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
@@ -84,6 +87,10 @@ class MemoryStore(MemoryReading):
         if act.reset_id not in self._state.entries:
             raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {act.reset_id}")
         return self._state.append([act])[0]
+
+    async def append_audit(self, entry: AuditEntry) -> None:
+        await asyncio.sleep(0)
+        self._state.write_down([entry])
 
     # -- engine ---------------------------------------------------------------------------------------------------
     async def claim(
@@ -145,6 +152,11 @@ class MemoryStore(MemoryReading):
         self._state.publisher = (owner, now + timedelta(seconds=ttl))
         return True
 
+    async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
+        await asyncio.sleep(0)
+        known = [self._state.entries[each] for each in sorted(reset_ids) if each in self._state.entries]
+        return tuple(self._claim(entry, owner, ttl) for entry in known)
+
     async def save(self, change: Change) -> Reset:
         await asyncio.sleep(0)
         check_change(change.reset, change.plan, change.history)
@@ -170,6 +182,7 @@ class MemoryStore(MemoryReading):
         for backup in change.backups:
             self._state.backups[backup.path] = (reset_id, backup)
         self._state.tell([(entry.reset, told) for told in change.history])
+        self._state.write_down(change.audit)
         return entry.reset
 
     def _put_plan_and_steps(self, change: Change) -> None:
@@ -207,15 +220,16 @@ class MemoryStore(MemoryReading):
             return LockAnswer(granted=True, ticket=ticket)
         if {row.key for row in mine} != wanted:
             state.let_go(lease.reset_id)
-            environment = entry.reset.environment
+            environment, now = entry.reset.environment, self._clock.now()
             state.locks += [
-                LockRow(key, lease.reset_id, environment, ticket, granted=False) for key in wanted
+                LockRow(key, lease.reset_id, environment, ticket, granted=False, since=now) for key in wanted
             ]
         waits = blocked(Ask(lease.reset_id, ticket, frozenset(wanted)), self._asks())
         if waits is not None:
             return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)
         state.locks = [
-            replace(row, granted=row.granted or row.reset_id == lease.reset_id) for row in state.locks
+            replace(row, granted=True, since=self._clock.now()) if row.reset_id == lease.reset_id else row
+            for row in state.locks
         ]
         state.held += [Held(key, lease.reset_id) for key in sorted(wanted)]
         return LockAnswer(granted=True, ticket=ticket)
@@ -241,3 +255,28 @@ class MemoryStore(MemoryReading):
     async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:  # noqa: ARG002
         await asyncio.sleep(0)
         self._state.protected = dict(keys) | self._state.protected
+
+    # -- the state as a whole -------------------------------------------------------------------------------------
+    async def state_id(self) -> str:
+        await asyncio.sleep(0)
+        return self._state.id
+
+    async def position(self) -> Position:
+        await asyncio.sleep(0)
+        return self._position(len(self._state.outbox))
+
+    async def contains(self, position: Position) -> bool:
+        await asyncio.sleep(0)
+        return position.number <= len(self._state.outbox) and self._position(position.number) == position
+
+    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:  # noqa: ARG002
+        await asyncio.sleep(0)
+        for event in events:
+            self._state.seen.setdefault(event, None)
+        self._state.write_down([entry])
+
+    def _position(self, number: int) -> Position:
+        if number == 0:
+            return Position(number=0, digest="")
+        content = repr(self._state.outbox[number - 1].message).encode()
+        return Position(number=number, digest=sha256(content).hexdigest()[:32])

@@ -30,6 +30,19 @@ async def claim(
     ids = (await tx.connection.execute(candidates)).scalars().all()
     if not ids:
         return ()
+    return await _take(tx, owner, ids, ttl)
+
+
+async def seize(tx: Tx, owner: str, ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
+    """Claim exactly these, whoever has them."""
+    known = (
+        select(RESETS.c.id).where(RESETS.c.id.in_(ids)).order_by(RESETS.c.id).with_for_update(key_share=True)
+    )
+    found = (await tx.connection.execute(known)).scalars().all()
+    return await _take(tx, owner, found, ttl) if found else ()
+
+
+async def _take(tx: Tx, owner: str, ids: Sequence[str], ttl: float) -> tuple[Claimed, ...]:
     without_progress = case(
         (RESETS.c.claimed_version == RESETS.c.version, RESETS.c.claims_without_progress + 1), else_=0
     )

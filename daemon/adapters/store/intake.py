@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Table, insert, update
 
 from daemon.adapters.intake_desk import Desk
-from daemon.adapters.store import publishing
+from daemon.adapters.store import auditing, publishing
 from daemon.adapters.store.acting import insert_acts
 from daemon.adapters.store.known import load
 from daemon.adapters.store.rows import (
@@ -96,6 +96,7 @@ async def _write(tx: Tx, desk: Desk) -> None:
     before = await publishing.count(tx, [reset.environment for reset, _ in desk.told])
     letters_sent = [letter.message for letter in desk.dead_letters]
     outbox_ids = await publishing.publish(tx, desk.told, before, letters_sent)
+    await auditing.append(tx, desk.audit)
     letters = [
         dead_letter_row(letter, outbox_id, desk.now)
         for letter, outbox_id in zip(desk.dead_letters, outbox_ids, strict=True)

@@ -66,7 +66,7 @@ async def _ask(tx: Tx, reset_id: ResetId, environment: str, ticket: int, wanted:
         for key in wanted
     ]
     if asked:
-        await tx.connection.execute(insert(LOCKS), asked)
+        await tx.connection.execute(insert(LOCKS).values(since=tx.clock()), asked)
 
 
 async def _others(tx: Tx, mine: Ask) -> list[Ask]:
@@ -82,7 +82,8 @@ async def _others(tx: Tx, mine: Ask) -> list[Ask]:
 
 
 async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> None:
-    await tx.connection.execute(update(LOCKS).where(LOCKS.c.reset_id == reset_id).values(granted=True))
+    granting = update(LOCKS).where(LOCKS.c.reset_id == reset_id)
+    await tx.connection.execute(granting.values(granted=True, since=tx.clock()))
     history = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted]
     if history:
         await tx.connection.execute(insert(LOCK_HISTORY).values(granted_at=tx.clock()), history)

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from daemon.adapters.store.auditing import history_hashes
 from daemon.adapters.store.rows import (
     ENVIRONMENTS,
     HISTORY,
@@ -96,9 +97,12 @@ async def publish(
     """
     entries = _numbered(tx, told, before)
     if entries:
-        await _PUT_HISTORY.run(
-            tx, [history_row(entry) | {"nth": nth} for nth, (_, entry) in enumerate(entries)]
-        )
+        hashes = await history_hashes(tx, [entry for _, entry in entries])
+        lines = [
+            history_row(entry, line) | {"nth": nth}
+            for nth, ((_, entry), line) in enumerate(zip(entries, hashes, strict=True))
+        ]
+        await _PUT_HISTORY.run(tx, lines)
     messages = [_message(tx, reset, entry) for reset, entry in entries]
     if not messages and not others:
         return []

@@ -22,6 +22,7 @@ from daemon.adapters.store.rows import (
     STEPS,
     act_of,
     attempt_of,
+    history_of,
     reset_of,
     step_of,
 )
@@ -135,7 +136,7 @@ async def history(tx: Tx, reset_id: ResetId, after: int) -> tuple[HistoryEntry, 
     """Lines of history above a sequence."""
     found = select(HISTORY).where(HISTORY.c.reset_id == reset_id, HISTORY.c.sequence > after)
     rows = (await tx.connection.execute(found.order_by(HISTORY.c.sequence))).mappings()
-    return tuple(HistoryEntry.model_validate(dict(row)) for row in rows)
+    return tuple(history_of(row) for row in rows)
 
 
 async def backups(tx: Tx, reset_id: ResetId | None) -> tuple[Mapping[str, Any], ...]:

@@ -14,11 +14,14 @@ from sqlalchemy import RowMapping
 
 from daemon.ports.bus import Headers, Message
 from daemon.ports.store import DeadLetter, NewAct, NewRequest
+from schemas.audit import AuditEntry
 from schemas.requests import RequestReference
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.tables import (
     ActRow,
     AttemptRow,
+    AuditHeadRow,
+    AuditRow,
     BackupRow,
     CounterRow,
     DeadLetterRow,
@@ -36,6 +39,7 @@ from schemas.tables import (
     PublisherRow,
     ResetRow,
     SeenEventRow,
+    StateRow,
     StepRow,
     storable,
     table_of,
@@ -56,6 +60,8 @@ JOINED = table_of(JoinedRow)
 ACTS = table_of(ActRow)
 PENDING_ACTS = table_of(PendingActRow)
 DEAD_LETTERS = table_of(DeadLetterRow)
+AUDIT = table_of(AuditRow)
+AUDIT_HEADS = table_of(AuditHeadRow)
 HISTORY = table_of(HistoryRow)
 OUTBOX = table_of(OutboxRow)
 PUBLISHERS = table_of(PublisherRow)
@@ -63,6 +69,7 @@ COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED = table_of(ProtectedRow)
+STATE = table_of(StateRow)
 
 _AS_JSON = ("approvals", "waiting_for")
 _FIXED = (
@@ -191,7 +198,7 @@ def act_of(row: RowMapping) -> Act:
     return Act.model_validate({name: value for name, value in row.items() if name != "seen"})
 
 
-def history_row(entry: HistoryEntry) -> dict[str, Any]:
+def history_row(entry: HistoryEntry, line_hash: str) -> dict[str, Any]:
     """A line of history."""
     return {
         "reset_id": entry.reset_id,
@@ -199,7 +206,23 @@ def history_row(entry: HistoryEntry) -> dict[str, Any]:
         "at": entry.at,
         "type": entry.type,
         "data": entry.data,
+        "hash": line_hash,
     }
+
+
+def history_of(row: RowMapping) -> HistoryEntry:
+    """A line of history."""
+    return HistoryEntry.model_validate({name: value for name, value in row.items() if name != "hash"})
+
+
+def audit_row(entry: AuditEntry) -> dict[str, Any]:
+    """A line of the audit."""
+    return _bare(entry.model_dump())
+
+
+def audit_of(row: RowMapping) -> AuditEntry:
+    """A line of the audit."""
+    return AuditEntry.model_validate(dict(row))
 
 
 def outbox_row(message: Message) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import RowMapping, case, delete, func, select, update
 
-from daemon.adapters.store import locking, publishing, reading
+from daemon.adapters.store import auditing, locking, publishing, reading
 from daemon.adapters.store.rows import (
     ACTS,
     ATTEMPTS,
@@ -123,6 +123,7 @@ async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMappin
     stored = [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
     told = [(reset, entry) for reset, change in zip(stored, changes, strict=True) for entry in change.history]
     await publishing.publish(tx, told, before)
+    await auditing.append(tx, [entry for change in changes for entry in change.audit])
     return stored
 
 

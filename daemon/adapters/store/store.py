@@ -11,7 +11,17 @@ from typing import Any, Self
 from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store import acting, claiming, intake, locking, publishing, reading, saving
+from daemon.adapters.store import (
+    acting,
+    auditing,
+    claiming,
+    intake,
+    locking,
+    positions,
+    publishing,
+    reading,
+    saving,
+)
 from daemon.adapters.store.addresses import is_embedded, parse
 from daemon.adapters.store.engine import make_engine
 from daemon.adapters.store.rows import POSITIONS, PROTECTED
@@ -29,6 +39,8 @@ from daemon.ports.store import (
     OutboxRow,
     StatusTopics,
 )
+from schemas.audit import AuditEntry
+from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
@@ -50,6 +62,7 @@ class SqlStore:
         url = parse(database_url)
         self._postgres = not is_embedded(url)
         self._transactions = Transactions(make_engine(url), postgres=self._postgres, topics=topics)
+        self._state_id: str | None = None
         self._read, self._write = self._transactions.read, self._transactions.write
         self._commits = SharedCommits(self._transactions)
 
@@ -80,6 +93,9 @@ class SqlStore:
     async def append_act(self, act: Act) -> Act:
         return await self._write(lambda tx: acting.append(tx, act))
 
+    async def append_audit(self, entry: AuditEntry) -> None:
+        await self._write(lambda tx: auditing.append(tx, [entry]))
+
     # -- engine ---------------------------------------------------------------------------------------------------
     async def claim(
         self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
@@ -93,6 +109,9 @@ class SqlStore:
 
     async def release_all(self) -> int:
         return await self._write(claiming.release_all)
+
+    async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
+        return await self._write(lambda tx: claiming.seize(tx, owner, reset_ids, ttl=ttl))
 
     async def save(self, change: Change) -> Reset:
         return await self._commits.save(change)
@@ -118,6 +137,21 @@ class SqlStore:
 
     async def protected(self) -> Mapping[ResourceKey, str]:
         return await self._read(reading.protected)
+
+    # -- the state as a whole -------------------------------------------------------------------------------------
+    async def state_id(self) -> str:
+        if self._state_id is None:
+            self._state_id = await self._write(positions.state_id)
+        return self._state_id
+
+    async def position(self) -> Position:
+        return await self._read(positions.newest)
+
+    async def contains(self, position: Position) -> bool:
+        return await self._read(lambda tx: positions.contains(tx, position))
+
+    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:
+        await self._write(lambda tx: positions.adopt(tx, entry, events, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:
@@ -154,6 +188,22 @@ class SqlStore:
 
     async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
         return await self._read(lambda tx: reading.history(tx, reset_id, after))
+
+    async def audit(
+        self,
+        *,
+        environment: str | None = None,
+        actor: str | None = None,
+        since: Time | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditEntry, ...]:
+        return await self._read(
+            lambda tx: auditing.page(tx, environment=environment, actor=actor, since=since, limit=limit)
+        )
+
+    async def broken_chains(self) -> tuple[str, ...]:
+        """What is wrong with histories and audit, a sentence for each chain; empty when all are whole."""
+        return await self._read(auditing.broken)
 
     async def locks(self) -> tuple[LockRow, ...]:
         return await self._read(locking.rows)

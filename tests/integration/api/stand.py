@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.memory.deployments import MemoryDeployments
+from daemon.adapters.memory.marks import MemoryMarks
 from daemon.adapters.memory.pods import MemoryPods, MemoryService
 from daemon.adapters.memory.processes import Process
 from daemon.adapters.memory.repositories import MemoryRepositories
@@ -40,6 +41,7 @@ from daemon.settings import Settings, load
 from daemon.stages import Limits as StageLimits
 from daemon.stages import Stages
 from daemon.supervisor import Limits, Supervisor
+from schemas.catalog import Catalog
 
 SECRET = "hunter2-of-the-database"
 PEOPLE: dict[str, tuple[list[str], list[str]]] = {
@@ -63,11 +65,15 @@ class Stand:
     deployments: MemoryDeployments
     databases: list[MemoryDatabase]
     tokens: dict[str, str]
+    store: MemoryStore
+    marks: MemoryMarks
     services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
     failing: dict[str, bytes] = field(default_factory=dict)
     """Text of a command -> what it prints before it ends with exit code 1."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Text of a command -> it ends only once this is set."""
+    codes: dict[str, int] = field(default_factory=dict)
+    """Text of a command -> its exit code."""
 
     def client(self, person: str | None) -> httpx.AsyncClient:
         """A client of the API with that person's token, in this process."""
@@ -108,7 +114,7 @@ class Stand:
         for part, event in self.held.items():
             if part in text:
                 await event.wait()
-        return 0
+        return next((code for part, code in self.codes.items() if part in text), 0)
 
 
 @asynccontextmanager
@@ -153,14 +159,24 @@ def write_tokens(directory: Path) -> tuple[Path, dict[str, str]]:
 
 
 @asynccontextmanager
-async def running(directory: Path, *, at_work: bool = True) -> AsyncIterator[Stand]:
+async def running(
+    directory: Path,
+    *,
+    at_work: bool = True,
+    store: MemoryStore | None = None,
+    marks: MemoryMarks | None = None,
+    catalog: Catalog | None = None,
+) -> AsyncIterator[Stand]:
     """A daemon whose world is in memory, with two environments on databases of their own.
 
-    Not `at_work`, it answers and drives no reset, as one does that is full of others.
+    Not `at_work`, it answers and drives no reset, as one does that is full of others. `store` and `marks`: those of
+    another one, as they were left or copied. `catalog`: another than the shipped one.
     """
     file, tokens = write_tokens(directory)
     settings = load(data_dir=directory, api_tokens=file)
-    stand, supervisor = _build(settings, tokens)
+    stand, supervisor = _build(
+        settings, tokens, store or MemoryStore(SystemClock()), marks or MemoryMarks(), catalog
+    )
     work = (supervisor.claim_forever, supervisor.renew_forever) if at_work else ()
     loops = [asyncio.create_task(one()) for one in work]
     try:
@@ -175,13 +191,22 @@ async def running(directory: Path, *, at_work: bool = True) -> AsyncIterator[Sta
         await stand.pods.close()
 
 
-def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Supervisor]:
-    loaded, clock, metrics = _CATALOG, SystemClock(), Metrics()
-    store, pods, deployments = MemoryStore(clock), MemoryPods(), MemoryDeployments()
+def _build(
+    settings: Settings,
+    tokens: dict[str, str],
+    store: MemoryStore,
+    marks: MemoryMarks,
+    catalog: Catalog | None,
+) -> tuple[Stand, Supervisor]:
+    loaded = replace(_CATALOG, catalog=catalog or _CATALOG.catalog)
+    clock, metrics = SystemClock(), Metrics()
+    pods, deployments = MemoryPods(), MemoryDeployments()
     databases, repositories = MemoryDatabases(), MemoryRepositories()
-    ports = Ports(pods, databases, MemoryBackups(databases), repositories, FileLogs(settings.logs_dir), clock)
+    logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
+    ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
     facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
     planning = Planning(facts, loaded.catalog, loaded.id)
+    ready: dict[str, Callable[[], Awaitable[None]]] = {}
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
@@ -193,8 +218,9 @@ def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Superviso
         clock=clock,
         metrics=metrics,
         settings=settings,
+        ready=ready,
     )
-    stand = Stand(create_app(context), context, pods, deployments, [], tokens)
+    stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks)
     for environment in ENVIRONMENTS:
         repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
         for service in loaded.catalog.services:
@@ -210,6 +236,7 @@ def _build(settings: Settings, tokens: dict[str, str]) -> tuple[Stand, Superviso
     limits = StageLimits(facts=timedelta(seconds=3))
     stages = Stages(planning, deployments, store, clock, limits)
     driver = Driver(store, ports, facts, stages, loaded.catalog, clock, metrics)
+    ready["mark"] = driver.high_water.check
     supervisor = Supervisor(
         store, driver, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
     )

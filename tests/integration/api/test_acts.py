@@ -62,6 +62,56 @@ async def test_a_failed_reset_is_resumed_from_where_it_stopped(stand: Stand) -> 
     assert len(stand.pods.launched) > before
 
 
+async def test_what_succeeded_and_is_not_to_be_repeated_runs_again_only_when_somebody_says_so(
+    stand: Stand,
+) -> None:
+    stand.failing["populate-core-entities"] = b"Error: no entities\n"
+    reset = await stand.asked(options=["populate-core-entities"])
+    failed = await stand.until(reset, "failed", "done")
+    assert failed["stoppedAt"] == "seed.ui-builder-api.populate-core-entities", failed
+    stand.failing.clear()
+    path = f"/resets/{reset['id']}"
+    async with stand.client("oli") as client:
+        body = {"from": "seed.los-integrations.reset"}
+        refused = await client.post(f"{path}/resume", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "would-repeat")
+        assert "seed.los-integrations.reset" in refused.json()["detail"]
+        before = runs(stand, "seed:reset")
+        assert (await client.post(f"{path}/resume", json={**body, "force": True})).status_code == 202
+        await stand.until(reset, "done")
+        assert runs(stand, "seed:reset") == before + 1
+        [line] = [one for one in (await client.get("/audit")).json() if one["verdict"] == "applied"][:1]
+    assert "seed.los-integrations.reset" in line["facts"]["again"]
+    assert line["facts"]["force"] is True
+
+
+def runs(stand: Stand, command: str) -> int:
+    """How often a command was launched."""
+    return sum(command in " ".join(argv) for _, argv in stand.pods.launched)
+
+
+async def test_a_new_plan_for_what_is_left_of_a_protected_reset_is_agreed_to_anew(stand: Stand) -> None:
+    stand.failing["seed:system"] = b"Error: the roles are broken\n"
+    reset = await stand.asked(environment="los-demo-production")
+    path = f"/resets/{reset['id']}"
+    async with stand.client("ben") as ben, stand.client("oli") as oli:
+        waiting = await stand.until(reset, "awaiting-approval")
+        await ben.post(f"{path}/approve", json={"planHash": waiting["planHash"]})
+        await stand.until(reset, "failed")
+        stand.failing.clear()
+        before = len(stand.pods.launched)
+        assert (await oli.post(f"{path}/resume", json={"replan": True})).status_code == 202
+        again = await stand.until(reset, "awaiting-approval", "done")
+        assert (again["state"], again["approvals"]["given"]) == ("awaiting-approval", [])
+        assert len(stand.pods.launched) == before
+        await ben.post(f"{path}/approve", json={"planHash": again["planHash"]})
+        done = await stand.until(reset, "done", "failed")
+    assert done["state"] == "done"
+    attempts = {one["step"]: one["number"] for one in done["attempts"]}
+    assert attempts["migrate.core.deploy"] == 1
+    assert attempts["seed.los-core-api.system"] > 1
+
+
 async def test_what_makes_no_sense_in_its_state_is_refused_and_changes_nothing(stand: Stand) -> None:
     reset = await stand.asked(dryRun=True)
     planned = await stand.until(reset, "planned")

@@ -242,6 +242,31 @@ async def test_the_rest_can_be_looked_at(resetd: CommandLine) -> None:
     assert "have not yet been applied" in ill.out
 
 
+async def test_who_waits_behind_whom_and_who_asked_for_what_is_shown(resetd: CommandLine) -> None:
+    resetd.stand.held["seed:system"] = asyncio.Event()
+    first = await resetd.stand.asked(reason="for the demo")
+    await resetd.stand.until(first, "seeding")
+    second = await resetd.stand.asked(mode="seed")
+    async with asyncio.timeout(30):
+        while not (await resetd.stand.until(second, "queued"))["waitingFor"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    locks, as_json, listed, audit = await asyncio.gather(
+        resetd.run("locks", person="oli"),
+        resetd.run("locks", "-o", "json", person="oli"),
+        resetd.run("list", person="oli"),
+        resetd.run("audit", "--since", "1h", "--environment", "qa-sandbox", person="oli"),
+    )
+    waiting = [line.split() for line in locks.out.splitlines() if "waits" in line]
+    assert waiting
+    assert all(line[2:4] == ["qa-sandbox/2", "waits"] and line[-1] == "qa-sandbox/1" for line in waiting)
+    assert {row["reference"] for row in as_json.json if row["granted"]} == {"qa-sandbox/1"}
+    assert "locks: other resets hold" in listed.out
+    assert [line.split()[2:6] for line in audit.out.splitlines()[1:]] == [
+        ["request", "applied", "ana", "(http)"]
+    ] * 2
+    assert "for the demo" in audit.out
+
+
 async def test_a_token_is_found_in_the_data_directory_of_this_machine(
     resetd: CommandLine, tmp_path: Path
 ) -> None:

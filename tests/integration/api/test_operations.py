@@ -42,7 +42,7 @@ async def test_a_part_that_does_not_answer_makes_the_daemon_unready(stand: Stand
     async with stand.client(None) as client:
         answer = await client.get("http://resetd/readyz")
         assert answer.status_code == 503
-        assert answer.json()["checks"] == {"state": "ok", "daemon": "draining"}
+        assert answer.json()["checks"] == {"state": "ok", "mark": "ok", "daemon": "draining"}
         assert (await client.get("http://resetd/livez")).status_code == 200
 
 

@@ -59,7 +59,14 @@ def reset(state: ResetState = ResetState.AWAITING_APPROVAL, **fields: object) ->
 
 
 def act(kind: ActKind, actor: str = "ben", channel: Channel = Channel.HTTP, **fields: object) -> Act:
-    base: dict[str, object] = {"reset_id": ID, "kind": kind, "actor": actor, "channel": channel, "at": NOW}
+    base: dict[str, object] = {
+        "reset_id": ID,
+        "kind": kind,
+        "actor": actor,
+        "channel": channel,
+        "reason": "why not",
+        "at": NOW,
+    }
     return Act.model_validate(base | fields)
 
 

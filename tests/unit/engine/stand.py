@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.memory.deployments import MemoryDeployments
 from daemon.adapters.memory.logs import MemoryLogs
+from daemon.adapters.memory.marks import MemoryMarks
 from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.processes import Process
 from daemon.adapters.memory.repositories import MemoryRepositories
@@ -127,6 +128,7 @@ class Engine:
             repositories=repositories,
             logs=self.logs,
             clock=self.clock,
+            marks=MemoryMarks(),
         )
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
@@ -170,7 +172,13 @@ class Engine:
     async def act(self, kind: ActKind, **fields: Any) -> None:  # noqa: ANN401 - of the act
         """Append an act."""
         act = Act(
-            reset_id=self.id, kind=kind, actor="olga", channel=Channel.HTTP, at=self.clock.now(), **fields
+            reset_id=self.id,
+            kind=kind,
+            actor="olga",
+            channel=Channel.HTTP,
+            reason="I looked",
+            at=self.clock.now(),
+            **fields,
         )
         await self.store.append_act(act)
 

@@ -1,0 +1,62 @@
+"""The state database as a whole: its own id, and how far it has come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.dialects import postgresql, sqlite
+from uuid_utils import uuid7
+
+from daemon.adapters.store import auditing
+from daemon.adapters.store.rows import OUTBOX, SEEN_EVENTS, STATE, event_key, message_of
+from daemon.adapters.store.transactions import Order, Tx
+from schemas.audit import AuditEntry
+from schemas.marks import Position
+
+
+async def state_id(tx: Tx) -> str:
+    """The id; drawn where there is none yet."""
+    await tx.in_order(Order.IDS)
+    found: str | None = (await tx.connection.execute(select(STATE.c.id))).scalar_one_or_none()
+    if found is None:
+        found = str(uuid7())
+        await tx.connection.execute(STATE.insert().values(id=found))
+    return found
+
+
+async def newest(tx: Tx) -> Position:
+    """The newest row of the outbox. Rows become visible in the order of their ids (`Order.IDS`)."""
+    last = select(OUTBOX).order_by(OUTBOX.c.id.desc()).limit(1)
+    row = (await tx.connection.execute(last)).mappings().one_or_none()
+    return Position(number=0, digest="") if row is None else _position(row)
+
+
+async def contains(tx: Tx, position: Position) -> bool:
+    """Whether that very row is there."""
+    if position.number == 0:
+        return True
+    found = select(OUTBOX).where(OUTBOX.c.id == position.number)
+    row = (await tx.connection.execute(found)).mappings().one_or_none()
+    return row is not None and _position(row) == position
+
+
+async def adopt(tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], now: datetime) -> None:
+    """A line of the audit, and events that a newer state handled."""
+    rows = [
+        {"key": event_key(*event), "source": event[0], "event_id": event[1], "reset_id": None, "seen_at": now}
+        for event in sorted(set(events))
+    ]
+    if rows:
+        dialect = postgresql if tx.postgres else sqlite
+        await tx.connection.execute(dialect.insert(SEEN_EVENTS).on_conflict_do_nothing(), rows)
+    await auditing.append(tx, [entry])
+
+
+def _position(row: RowMapping) -> Position:
+    """By what was to be published, not by whether it was."""
+    message = message_of(row)
+    digest = hashlib.sha256(repr((message.topic, message.key, message.value, message.headers)).encode())
+    return Position(number=row["id"], digest=digest.hexdigest()[:32])

@@ -1,0 +1,61 @@
+"""The state as a whole: its own id, how far it has come, and what adopting it writes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from daemon.ports.store import Store
+from schemas.audit import AuditAction
+from schemas.marks import Position
+from schemas.resets import ResetState
+from statemachines.audit import of_act
+from tests.contract.store.conftest import Opener
+from tests.contract.store.making import NOBODY, NOW, act, admitted, asked, begun, different, moved, taken
+
+
+async def test_its_id_is_drawn_once_whoever_asks(another: Opener) -> None:
+    stores = [another(), another()]
+    ids = await asyncio.gather(*(stores[number % 2].state_id() for number in range(10)))
+    assert len(set(ids)) == 1
+    assert ids[0]
+
+
+async def test_it_has_come_to_the_newest_message_and_contains_every_one_before(store: Store) -> None:
+    assert await store.position() == Position(number=0, digest="")
+    passed = [await store.position()]
+    for number in range(3):
+        await admitted(store, asked(**different(number)))
+        passed.append(await store.position())
+    assert [one.number for one in passed] == [0, 1, 2, 3]
+    assert all([await store.contains(one) for one in passed])
+    assert not await store.contains(Position(number=4, digest=passed[-1].digest))
+    assert not await store.contains(Position(number=3, digest=passed[2].digest))
+
+
+async def test_a_message_is_the_same_one_once_it_was_published(store: Store) -> None:
+    await admitted(store)
+    before = await store.position()
+    [row] = await store.unpublished(10)
+    await store.published([row.id], {}, now=NOW)
+    assert await store.position() == before
+
+
+async def test_what_is_seized_is_taken_from_its_holder_whatever_its_state(store: Store) -> None:
+    found = await begun(store)
+    await store.save(moved(found, ResetState.FAILED))
+    [seized] = await store.seize("adopt", [found.reset.id], ttl=30)
+    assert seized.lease.fence == found.lease.fence + 1
+    assert seized.reset.state is ResetState.FAILED
+    assert await store.renew([found.lease], ttl=30) == frozenset()
+    assert await store.seize("adopt", [], ttl=30) == ()
+
+
+async def test_adopting_writes_a_line_and_the_events_are_handled(store: Store) -> None:
+    found = await begun(store)
+    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(
+        update={"chain": "resetd", "action": AuditAction.ADOPT}
+    )
+    await store.adopt(entry, [("/tests", "lost"), ("/tests", "lost")], now=NOW)
+    assert (await taken(store, asked(event="lost"))) == ()
+    assert [one.chain for one in await store.audit() if one.action is AuditAction.ADOPT] == ["resetd"]
+    assert await store.claim("one", ttl=30, limit=9, excluding=NOBODY) == ()

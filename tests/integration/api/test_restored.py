@@ -1,0 +1,170 @@
+"""A state that was restored from an older backup launches nothing again, until a person adopts it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from uuid_utils import uuid7
+
+from daemon.adapters.memory.marks import MemoryMarks
+from daemon.adapters.memory.store import MemoryStore
+from daemon.adopting import Adoption, Finding
+from daemon.clock import SystemClock
+from daemon.ports.store import NewRequest
+from schemas.audit import AuditAction
+from schemas.requests import ResetRequested
+from schemas.resets import Channel, ResetState
+from statemachines.requests import content_hash
+from tests.integration.api.stand import Stand, running
+
+SYSTEM = "seed.los-core-api.system"
+
+
+@asynccontextmanager
+async def restored(older: MemoryStore, marks: MemoryMarks, directory: Path) -> AsyncIterator[Stand]:
+    """A daemon on a copy of a state, beside the same backups. The containers of its world are new ones."""
+    await asyncio.to_thread(directory.mkdir)
+    async with running(directory, store=older, marks=marks) as stand:
+        for service in stand.services.values():
+            await stand.pods.restart(service)
+        yield stand
+
+
+async def until_behind(stand: Stand) -> str:
+    """Why it is not ready."""
+    async with asyncio.timeout(10):
+        transport = httpx.ASGITransport(stand.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://resetd") as client:
+            while (answer := await client.get("/readyz")).status_code != 503:  # noqa: ASYNC110 - it sends no event
+                await asyncio.sleep(0.02)
+            return str(answer.json()["checks"]["mark"])
+
+
+def copied(store: MemoryStore) -> MemoryStore:
+    return copy.deepcopy(store)
+
+
+async def adopted(stand: Stand) -> Finding:
+    adoption = Adoption(stand.store, stand.marks, SystemClock(), owner="adopt")
+    finding = await adoption.look()
+    await adoption.adopt(finding, actor="root", reason="the disk died")
+    assert not (await adoption.look()).behind
+    return finding
+
+
+async def test_an_older_state_starts_nothing_and_says_why(stand: Stand, tmp_path: Path) -> None:
+    stand.held["db:seed:data-builder"] = asyncio.Event()
+    reset = await stand.asked()
+    await stand.until(reset, "seeding")
+    older = copied(stand.store)
+    stand.held["db:seed:data-builder"].set()
+    await stand.until(reset, "done")
+    async with restored(older, stand.marks, tmp_path / "older") as later:
+        assert "older than the mark" in await until_behind(later)
+        async with later.client("oli") as client:
+            listed = (await client.get("/resets")).json()["items"]
+        assert [one["state"] for one in listed] == ["seeding"]
+        # It goes on growing by what is asked for meanwhile; that makes it no newer.
+        asked = [await later.asked(mode="seed", reason=str(number)) for number in range(3)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2.5):
+                await later.until(asked[0], *(state for state in ResetState if state != "planning"))
+        assert later.pods.launched == []
+
+
+async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_says(
+    stand: Stand, tmp_path: Path
+) -> None:
+    stand.held["db:seed:data-builder"] = asyncio.Event()
+    reset = await stand.asked()
+    await stand.until(reset, "seeding")
+    older = copied(stand.store)
+    stand.held["db:seed:data-builder"].set()
+    done = await stand.until(reset, "done")
+    ran = {one["step"] for one in done["attempts"]}
+    async with restored(older, stand.marks, tmp_path / "older") as later:
+        await until_behind(later)
+        finding = await adopted(later)
+        assert [one.id for one in finding.known] == [reset["id"]]
+        stopped = await later.until(reset, "needs-operator")
+        assert stopped["cause"] == "state-restored"
+        states = {one["name"]: one["state"] for one in stopped["steps"]}
+        # The open one, and all that the newer state launched after the copy was made: nothing is pending any more.
+        assert {name for name, state in states.items() if state == "unknown"} == {
+            name for name in ran if name.startswith(("seed.", "git.", "verify."))
+        }
+        assert "pending" not in states.values()
+        async with later.client("oli") as client:
+            path = f"/resets/{reset['id']}"
+            refused = await client.post(f"{path}/resume", json={})
+            assert refused.json()["code"] == "outcome-unknown"
+            for name, state in states.items():
+                if state == "unknown":
+                    outcome = "failed" if name == SYSTEM else "succeeded"
+                    body = {"step": name, "outcome": outcome, "reason": "I looked"}
+                    answer = await client.post(f"{path}/resolve", json=body)
+                    if answer.status_code != 202:
+                        assert answer.json()["code"] == "not-skippable", answer.text
+                        again = await client.post(f"{path}/resolve", json={**body, "outcome": "failed"})
+                        assert again.status_code == 202
+            await later.until(reset, "failed")
+            assert later.pods.launched == []
+            assert (await client.post(f"{path}/resume", json={})).status_code == 202
+            lines = (await client.get("/audit", params={"actor": "root"})).json()
+        assert {one["chain"] for one in lines} == {"resetd", reset["id"]}
+        assert all(one["action"] == AuditAction.ADOPT and one["reason"] == "the disk died" for one in lines)
+        await later.until(reset, "done")
+        launched = [attempt for attempt, _ in later.pods.launched]
+        assert f"{reset['id']}/{SYSTEM}/2" in launched
+        assert not {f"{reset['id']}/{SYSTEM}/1"} & set(launched)
+
+
+async def test_the_event_of_a_reset_that_is_lost_does_not_ask_for_it_again(
+    stand: Stand, tmp_path: Path
+) -> None:
+    older = copied(stand.store)
+
+    def event() -> NewRequest:
+        request = ResetRequested(environment="qa-sandbox", requested_by="pipeline")
+        return NewRequest(
+            id=str(uuid7()),  # type: ignore[arg-type]
+            request=request,
+            channel=Channel.KAFKA,
+            source="/tests",
+            event_id="one",
+            content_hash=content_hash(request),
+        )
+
+    now = SystemClock().now()
+    lost = await stand.store.admit(event(), now=now, limit_waiting=3)
+    await stand.until({"id": lost.reset.id}, "done")
+    async with restored(older, stand.marks, tmp_path / "older") as later:
+        # It has launched nothing itself, so nothing but the marks tells that it is an older one.
+        await until_behind(later)
+        finding = await adopted(later)
+        assert list(finding.lost) == [lost.reset.id]
+        try:
+            again = await later.store.admit(event(), now=now, limit_waiting=3)
+        except ValueError:
+            again = None
+        assert again is None
+        fine = await later.asked(mode="seed")
+        await later.until(fine, "done")
+
+
+async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(
+    stand: Stand, tmp_path: Path
+) -> None:
+    reset = await stand.asked()
+    await stand.until(reset, "done")
+    async with restored(MemoryStore(SystemClock()), stand.marks, tmp_path / "new") as later:
+        assert "another state database" in await until_behind(later)
+        await adopted(later)
+        fine = await later.asked(mode="seed")
+        await later.until(fine, "done")
