@@ -30,8 +30,6 @@ from schemas.wire import ResourceKey, ServiceName
 from statemachines.failures import classify
 from statemachines.retry import may_be_half_done, remembering
 
-CHECK_AGAIN, CHECK_DONE = 0, 1
-"""What the check of a `rerun-after-check` step says: run it again; nothing is left. Other exit codes say nothing."""
 
 
 @dataclass
