@@ -15,12 +15,12 @@ from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup, Backups, Databases
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
-from daemon.ports.pods import Pod, Pods
+from daemon.ports.pods import Need, Pod, Pods
 from daemon.ports.repositories import Repositories
 from daemon.proofs import Proofs
 from daemon.redaction import redact
 from schemas.catalog import Catalog, Service
-from schemas.plan import Idempotency, PlannedStep, StepKind
+from schemas.plan import Idempotency, PlannedStep, RunIn, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import ResourceKey, ServiceName
@@ -252,9 +252,7 @@ class Performer:
         return classify(step, outcome.exit_code, tail, output, whole=whole)
 
     async def _choose(self, step: PlannedStep, service: Service) -> Pod:
-        pod = await self._ports.pods.choose(
-            self._held.reset.environment, service.selector_text, service.container
-        )
+        pod = await self._pod(step, service)
         agreed = self._held.plan.images.get(ServiceName(service.name)) if self._held.plan else None
         if agreed is not None and agreed != pod.image_digest:
             raise PermanentError(
@@ -263,6 +261,13 @@ class Performer:
                 hint="`resetd resume ID --replan` makes a new plan for what is left.",
             )
         return pod
+
+    async def _pod(self, step: PlannedStep, service: Service) -> Pod:
+        where = (self._held.reset.environment, service.selector_text, service.container)
+        if step.run_in is RunIn.SERVICE:
+            return await self._ports.pods.choose(*where)
+        need = Need(service.name, self._held.attempt_id(step.name), step.timeout)
+        return await self._ports.pods.hold(*where, need)
 
     def _same(self, key: ResourceKey, step: PlannedStep) -> None:
         if key not in step.touches:

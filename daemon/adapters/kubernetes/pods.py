@@ -13,10 +13,11 @@ from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import Cluster
 from daemon.adapters.kubernetes.errors import unreachable
 from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.holders import Holders
 from daemon.adapters.kubernetes.scripts import Refusal
 from daemon.adapters.kubernetes.streams import STDERR, STDOUT, Place, open_exec
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Claim, ContainerFate, Fate, Observation, Pod, Result
+from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
@@ -48,6 +49,7 @@ class KubernetesPods:
     def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 25) -> None:
         self._kubernetes = kubernetes
         self._cluster = Cluster(kubernetes)
+        self._holders = Holders(kubernetes)
         self._stream_seconds = stream_seconds
 
     async def environments(self) -> tuple[str, ...]:
@@ -61,6 +63,18 @@ class KubernetesPods:
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
         return await self._cluster.choose(environment, selector, container)
+
+    async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
+        """See the port."""
+        return await self._holders.hold(environment, selector, container, need)
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """See the port."""
+        return await self._holders.holders()
+
+    async def remove_holder(self, holder: Holder) -> bool:
+        """See the port."""
+        return await self._holders.remove_holder(holder)
 
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""

@@ -10,7 +10,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,6 +102,10 @@ class Stand(Protocol):
         """Add a pod of a service that has no Deployment; its selector."""
         ...
 
+    def scaled_to_zero(self) -> AbstractAsyncContextManager[None]:
+        """Let the service have no pod for a while."""
+        ...
+
 
 @dataclass
 class MemoryStand:
@@ -155,6 +159,12 @@ class MemoryStand:
     async def stray(self) -> str:
         self.pods.add(self.environment, "stray").owned = False
         return f"{LABEL}=stray"
+
+    @asynccontextmanager
+    async def scaled_to_zero(self) -> AsyncIterator[None]:
+        self.service.replicas = 0
+        yield
+        self.service.replicas = 1
 
     async def program(self, process: Process) -> int:
         """All the commands."""
@@ -258,6 +268,22 @@ class ClusterStand:
         if self.running is None:
             pytest.skip("a real cluster is not ours to add to")
         return {"containers": [{"name": "app", "image": "fuse/app:1.0.0", "command": ["sleep", "1000000"]}]}
+
+    @asynccontextmanager
+    async def scaled_to_zero(self) -> AsyncIterator[None]:
+        """Where ArgoCD heals itself, it may be back before the block ends."""
+        name = self.selector.rpartition("=")[2]
+        await self._scale(name, 0)
+        try:
+            yield
+        finally:
+            await self._scale(name, 1)
+
+    async def _scale(self, name: str, replicas: int) -> None:
+        merge: Any = {"_content_type": "application/merge-patch+json"}
+        scale = {"spec": {"replicas": replicas}}
+        apps = AppsV1Api(self.kubernetes.rest)
+        await apps.patch_namespaced_deployment_scale(name, self.environment, scale, **merge)
 
     def _shell(self, script: str, *arguments: str) -> list[str]:
         return ["sh", "-c", STARTED + script, self.token, *arguments]
