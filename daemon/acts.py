@@ -92,11 +92,13 @@ class Acts:
 
     async def _resume(self, held: Held, act: Act) -> None:
         replan = act.replan or held.plan is None
-        again = [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
+        chosen = (
+            [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
+        )
         await held.commit(
             acts_seen=act.id,
             trigger=Trigger.REPLAN if replan else Trigger.RESUME,
-            steps=[_again(step) for step in again],
+            steps=[again(step) for step in chosen],
             cause=None,
             detail=None,
             hint=None,
@@ -159,7 +161,8 @@ class Acts:
         await held.commit(acts_seen=act.id)
 
 
-def _again(step: Step) -> Step:
+def again(step: Step) -> Step:
+    """The step as one that is to be run again, with all of its automatic tries."""
     return step.model_copy(
         update={"state": StepState.PENDING, "not_before": None, "attempts_before": step.attempts}
     )

@@ -20,6 +20,7 @@ from daemon.facts import FactsReader
 from daemon.held import Held, Tenure
 from daemon.metrics import Metrics
 from daemon.performer import Performer, Ports
+from daemon.places import Places
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store
@@ -92,8 +93,9 @@ class Driver:
             )
         async with AsyncExitStack() as stack:
             proofs = Proofs(stack, self._facts, self._ports.pods, self._ports.databases)
-            performer = Performer(self._ports, self._facts, self._catalog, held, proofs)
-            work = Work(held, performer, self._acts, self._catalog, self._clock)
+            places = Places(self._ports.pods, self._catalog, held)
+            performer = Performer(self._ports, self._facts, places, held, proofs)
+            work = Work(held, performer, places, self._acts, self._catalog, self._clock)
             shown = None
             while True:
                 await self._acts.apply(held, performer.doubts)
