@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from daemon.adapters.kubernetes import choice, scripts
+from daemon.adapters.kubernetes import choice, looks, scripts
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import Cluster
 from daemon.adapters.kubernetes.errors import unreachable
 from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.holders import Holders
+from daemon.adapters.kubernetes.looks import Looks
 from daemon.adapters.kubernetes.scripts import Refusal
 from daemon.adapters.kubernetes.streams import STDERR, STDOUT, Place, open_exec
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
@@ -23,7 +24,9 @@ from schemas.resets import Control
 from schemas.wire import AttemptId
 
 _SCRIPT_SECONDS = 30.0
-_LOOK_BYTES = 65536
+_SHORTEST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+"""Seconds between two looks at a command that has no stream."""
 _OUTPUT_BYTES = 16 * 1024 * 1024
 _OTHER_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -51,6 +54,7 @@ class KubernetesPods:
         self._cluster = Cluster(kubernetes)
         self._holders = Holders(kubernetes)
         self._stream_seconds = stream_seconds
+        self._looks = Looks(lambda place, argv, told: self._exec(place, argv, _SCRIPT_SECONDS, told))
 
     async def environments(self) -> tuple[str, ...]:
         """See the port."""
@@ -136,8 +140,18 @@ class KubernetesPods:
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""
-        # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
+        pause = _SHORTEST_PAUSE
         while True:
+            if not self._kubernetes.streams.free(control.environment, control.pod):
+                seen = await self._look(control, offset)
+                yield seen
+                if _is_over(seen):
+                    return
+                pause = _SHORTEST_PAUSE if seen.log else min(pause * 2, _LONGEST_PAUSE)
+                offset = seen.offset + len(seen.log)
+                await asyncio.sleep(0 if len(seen.log) == looks.BYTES else pause)
+                continue
+            # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
             watch = _Watch()
             async with aclosing(self._watch(control, offset, watch)) as observations:
                 async for seen in observations:
@@ -146,14 +160,20 @@ class KubernetesPods:
             if watch.conclusive or not watch.whole:
                 return
 
+    async def _look(self, control: Control, offset: int) -> Observation:
+        answer = await self._looks.look(control, offset)
+        if isinstance(answer, Result):
+            raise await self._refused(control, "look", answer)
+        return answer
+
     async def _watch(self, control: Control, offset: int, watch: _Watch) -> AsyncGenerator[Observation, None]:
         """The observations of one exec; afterwards `watch` says how it ended."""
-        arguments = (control.directory, control.incarnation, str(offset), str(_LOOK_BYTES))
+        arguments = (control.directory, control.incarnation, str(offset), str(looks.BYTES))
         argv = scripts.argv("follow", *arguments, str(self._stream_seconds))
         decoder = FrameDecoder()
         errors = b""
         async with (
-            self._kubernetes.streams,
+            self._kubernetes.streams.turn(control.environment, control.pod),
             open_exec(self._kubernetes.websocket, _place(control), argv) as stream,
             aclosing(stream.messages()) as messages,
         ):
@@ -166,8 +186,7 @@ class KubernetesPods:
                 except FrameError:
                     return  # as good as cut: nothing is known, and another look is harmless
                 for seen in observations:
-                    ended = seen.exit_code is not None or (seen.claimed and not seen.alive)
-                    watch.conclusive = ended or seen.given_up
+                    watch.conclusive = _is_over(seen)
                     yield seen
         watch.whole = stream.exit_code == 0
         if stream.exit_code:
@@ -238,7 +257,7 @@ class KubernetesPods:
         try:
             async with (
                 asyncio.timeout(timeout),
-                self._kubernetes.turn(place.environment, place.pod),
+                self._kubernetes.execs.turn(place.environment, place.pod),
                 open_exec(self._kubernetes.websocket, place, argv, stdin=stdin is not None) as stream,
             ):
                 if stdin:
@@ -271,6 +290,11 @@ class KubernetesPods:
         ):
             raise TemporaryError(Reason.POD_NOT_READY, f"{_place(pod)} was replaced or restarted just now")
         return bool(now.spec.share_process_namespace or now.spec.host_pid)
+
+
+def _is_over(seen: Observation) -> bool:
+    """Whether there is nothing to wait for."""
+    return seen.given_up or seen.exit_code is not None or (seen.claimed and not seen.alive)
 
 
 def _place(where: Pod | Control) -> Place:

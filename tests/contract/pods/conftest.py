@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.adapters.kubernetes.client import Turns
 from daemon.adapters.memory.pods import MemoryPods
 from sandbox.kubernetes.launch import Running
 
@@ -30,7 +31,7 @@ def double() -> Iterator[Running]:
             running.stop()
 
 
-@pytest.fixture(params=["memory", "double", pytest.param("cluster", marks=pytest.mark.e2e)])
+@pytest.fixture(params=["memory", "double", "polled", pytest.param("cluster", marks=pytest.mark.e2e)])
 async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
     if request.param == "memory":
         pods = MemoryPods()
@@ -39,9 +40,10 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
         yield stand
         await pods.close()
         return
-    if request.param == "double":
+    if request.param in {"double", "polled"}:
         running: Running = request.getfixturevalue("double")
-        async with cluster_stand(running.kubeconfig, running) as cluster:
+        streams = Turns(0, 0) if request.param == "polled" else None
+        async with cluster_stand(running.kubeconfig, running, streams=streams) as cluster:
             yield cluster
         return
     kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")

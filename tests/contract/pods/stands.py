@@ -11,7 +11,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
@@ -21,7 +21,7 @@ import pytest
 import yaml
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.memory.pods import MemoryPods, MemoryService
 from daemon.adapters.memory.processes import Process
@@ -232,6 +232,8 @@ class ClusterStand:
     async def cut(self) -> None:
         if self.running is None:
             pytest.skip("a real cluster's streams are not ours to cut")
+        if not self.kubernetes.streams.free(self.environment, "any"):
+            pytest.skip("there is no stream to cut")
         await asyncio.to_thread(control, self.running, "streams/cut")
 
     async def restart(self) -> None:
@@ -329,10 +331,11 @@ def control(running: Running, what: str) -> None:
 
 @asynccontextmanager
 async def cluster_stand(
-    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25
+    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: Turns | None = None
 ) -> AsyncIterator[ClusterStand]:
-    """A stand on a cluster."""
-    async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as kubernetes:
+    """A stand on a cluster; `streams` are the turns of those that stay."""
+    async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as opened:
+        kubernetes = replace(opened, streams=streams) if streams else opened
         pods = KubernetesPods(kubernetes, stream_seconds=stream_seconds)
         yield ClusterStand(pods, kubernetes, running)
     if running is not None:

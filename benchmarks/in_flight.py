@@ -1,0 +1,187 @@
+"""A thousand resets in flight, a SIGKILL, and how soon each command is known to be alive.
+
+Baseline, in the same run and against the same pods: as many bare execs of `true`, as many at once as the daemon makes.
+Run it with `python -m benchmarks.in_flight`; it takes minutes, so that it is no part of `make test`. The exit code is 1
+where a figure is not what issue 4 asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+
+from benchmarks.in_flight_stand import (
+    ENVIRONMENTS,
+    LAUNCHES,
+    PODS_EACH,
+    SERVICES_EACH,
+    Flight,
+    service,
+    started,
+)
+from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.ports.pods import Pod
+from sandbox.daemon_process import DaemonProcess
+
+RESETS = len(ENVIRONMENTS) * SERVICES_EACH
+MOST_RATIO = 2.0
+MOST_MEMORY = 100.0
+"""MB above the idle daemon."""
+_WAITING = 60
+"""Resets of one environment that are asked for ahead of those that run; the queue takes 100."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The daemon's state file, read from outside."""
+
+    file: Path
+
+    def versions(self, state: str = "seeding") -> dict[str, int]:
+        """Version of each reset in that state."""
+        with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30) as connection:
+            rows = connection.execute("SELECT id, version FROM resets WHERE state = ?", (state,)).fetchall()
+        return {str(row[0]): int(row[1]) for row in rows}
+
+    def running(self) -> dict[str, int]:
+        """By environment, how many resets are at work."""
+        with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30) as connection:
+            query = "SELECT environment, count(*) FROM resets WHERE state = 'seeding' GROUP BY environment"
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+
+class Cluster:
+    """The pods, asked with the daemon's own adapter and its limits."""
+
+    def __init__(self, pods: KubernetesPods, chosen: list[Pod]) -> None:
+        self._pods = pods
+        self._chosen = chosen
+
+    async def bare_execs(self) -> float:
+        """Seconds that as many execs of `true` take as there are resets."""
+        began = monotonic()
+        reads = [
+            self._pods.read(self._chosen[number % len(self._chosen)], ["true"], timeout=600)
+            for number in range(RESETS)
+        ]
+        await asyncio.gather(*reads)
+        return monotonic() - began
+
+    async def launches(self) -> Counter[str]:
+        """By attempt, how often its command was started: the commands wrote it down themselves."""
+        argv = ["sh", "-c", f"cat {LAUNCHES} 2>/dev/null; :"]
+        found = await asyncio.gather(*(self._pods.read(pod, argv, timeout=60) for pod in self._chosen))
+        return Counter(line for one in found for line in one.stdout.decode().splitlines())
+
+
+async def _cluster(pods: KubernetesPods) -> Cluster:
+    chosen = [
+        await pods.choose(environment, f"app.kubernetes.io/name=app-{number}", None)
+        for environment in ENVIRONMENTS
+        for number in range(PODS_EACH)
+    ]
+    return Cluster(pods, chosen)
+
+
+def memory(pid: int | None, field: str = "VmRSS") -> float:
+    """MB that a process has now, or (`VmHWM`) had at most."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(field)
+
+
+def ask_for_all(daemon: DaemonProcess, state: State) -> None:
+    """Ask for every reset, never more of one environment ahead than its queue takes."""
+    asked = dict.fromkeys(ENVIRONMENTS, 0)
+    with daemon.client() as client:
+        while any(number < SERVICES_EACH for number in asked.values()):
+            running = state.running()
+            for environment, number in asked.items():
+                most = min(running.get(environment, 0) + _WAITING, SERVICES_EACH)
+                for one in range(number, most):
+                    _ask(client, environment, service(one))
+                asked[environment] = max(most, number)
+            sleep(0.2)
+
+
+def _ask(client: httpx.Client, environment: str, name: str) -> None:
+    body = {"environment": environment, "mode": "seed", "services": [name], "git": False}
+    client.post("/api/v1/resets", json=body, timeout=60).raise_for_status()
+
+
+def settled(daemon: DaemonProcess) -> float:
+    """MB of a daemon once they no longer grow."""
+    before = 0.0
+    while (now := memory(daemon.pid)) > before + 0.5:
+        before = now
+        sleep(3)
+    return now
+
+
+async def measure(flight: Flight, directory: Path) -> bool:
+    """Print the figures; whether all are as they have to be."""
+    settings = {
+        **flight.environment,
+        "RESETD_MAX_CONCURRENT_RESETS": str(RESETS),
+        "RESETD_LEASE_TTL": "60s",
+        "RESETD_LOG_LEVEL": "warning",
+    }
+    daemon = DaemonProcess(directory / "daemon", settings)
+    state = State(directory / "daemon" / "state.sqlite3")
+    async with open_kubernetes(KubernetesSettings(kubeconfig=flight.kubeconfig)) as kubernetes:
+        cluster = await _cluster(KubernetesPods(kubernetes))
+        try:
+            daemon.start()
+            await asyncio.to_thread(daemon.wait_ready, within=120)
+            idle = await asyncio.to_thread(settled, daemon)
+            print(f"idle daemon                                   {idle:8.1f} MB")
+            began = monotonic()
+            await asyncio.to_thread(ask_for_all, daemon, state)
+            while len(await cluster.launches()) < RESETS:  # noqa: ASYNC110 - asked of a cluster
+                await asyncio.sleep(1)
+            print(f"{RESETS} commands launched                       {monotonic() - began:8.1f} s")
+            print(f"daemon with {RESETS} in flight                   {memory(daemon.pid):8.1f} MB")
+            daemon.kill()
+            bare = await cluster.bare_execs()
+            print(f"{RESETS} bare execs                              {bare:8.1f} s")
+            before = state.versions()
+            began = monotonic()
+            daemon.start()
+            first = None
+            while True:
+                found = sum(version > before[one] for one, version in state.versions().items())
+                first = first or (monotonic() - began if found else None)
+                if found == RESETS:
+                    break
+                await asyncio.sleep(0.05)
+            taken = monotonic() - began
+            print(f"restart until the first / the last is alive   {first:8.1f} / {taken:.1f} s")
+            await asyncio.sleep(30)
+            now, most = memory(daemon.pid), memory(daemon.pid, "VmHWM")
+            print(f"daemon after it, and at most                  {now:8.1f} / {most:.1f} MB")
+            launches = await cluster.launches()
+        finally:
+            daemon.kill()
+    twice = sum(number > 1 for number in launches.values())
+    print(f"found {taken / bare:.2f} times the bare execs; {now - idle:+.1f} MB; {twice} launched twice")
+    return taken <= MOST_RATIO * bare and now - idle <= MOST_MEMORY and not twice and len(before) == RESETS
+
+
+def main() -> int:
+    """Exit code."""
+    with tempfile.TemporaryDirectory(prefix="in-flight-") as directory, started(Path(directory)) as flight:
+        return 0 if asyncio.run(measure(flight, Path(directory))) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
