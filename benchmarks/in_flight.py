@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-import httpx
-
 from benchmarks.in_flight_stand import (
     ENVIRONMENTS,
     LAUNCHES,
@@ -29,15 +27,16 @@ from benchmarks.in_flight_stand import (
 )
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.ports.errors import TemporaryError
 from daemon.ports.pods import Pod
 from sandbox.daemon_process import DaemonProcess
+from sandbox.events import Publisher
+from schemas.publish import Mode, ResetRequested
 
 RESETS = len(ENVIRONMENTS) * SERVICES_EACH
 MOST_RATIO = 2.0
 MOST_MEMORY = 100.0
 """MB above the idle daemon."""
-_WAITING = 60
-"""Resets of one environment that are asked for ahead of those that run; the queue takes 100."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,6 @@ class State:
         with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30) as connection:
             rows = connection.execute("SELECT id, version FROM resets WHERE state = ?", (state,)).fetchall()
         return {str(row[0]): int(row[1]) for row in rows}
-
-    def running(self) -> dict[str, int]:
-        """By environment, how many resets are at work."""
-        with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30) as connection:
-            query = "SELECT environment, count(*) FROM resets WHERE state = 'seeding' GROUP BY environment"
-            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 class Cluster:
@@ -84,12 +77,23 @@ class Cluster:
 
 
 async def _cluster(pods: KubernetesPods) -> Cluster:
-    chosen = [
-        await pods.choose(environment, f"app.kubernetes.io/name=app-{number}", None)
-        for environment in ENVIRONMENTS
-        for number in range(PODS_EACH)
-    ]
-    return Cluster(pods, chosen)
+    return Cluster(
+        pods,
+        [
+            await _ready(pods, environment, f"app.kubernetes.io/name=app-{number}")
+            for environment in ENVIRONMENTS
+            for number in range(PODS_EACH)
+        ],
+    )
+
+
+async def _ready(pods: KubernetesPods, environment: str, selector: str) -> Pod:
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                return await pods.choose(environment, selector, None)
+            except TemporaryError:
+                await asyncio.sleep(0.2)
 
 
 def memory(pid: int | None, field: str = "VmRSS") -> float:
@@ -100,23 +104,19 @@ def memory(pid: int | None, field: str = "VmRSS") -> float:
     raise ValueError(field)
 
 
-def ask_for_all(daemon: DaemonProcess, state: State) -> None:
-    """Ask for every reset, never more of one environment ahead than its queue takes."""
-    asked = dict.fromkeys(ENVIRONMENTS, 0)
-    with daemon.client() as client:
-        while any(number < SERVICES_EACH for number in asked.values()):
-            running = state.running()
-            for environment, number in asked.items():
-                most = min(running.get(environment, 0) + _WAITING, SERVICES_EACH)
-                for one in range(number, most):
-                    _ask(client, environment, service(one))
-                asked[environment] = max(most, number)
-            sleep(0.2)
-
-
-def _ask(client: httpx.Client, environment: str, name: str) -> None:
-    body = {"environment": environment, "mode": "seed", "services": [name], "git": False}
-    client.post("/api/v1/resets", json=body, timeout=60).raise_for_status()
+def ask_for_all(publisher: Publisher) -> None:
+    """Ask for every reset by an event of its own."""
+    for environment in ENVIRONMENTS:
+        for number in range(SERVICES_EACH):
+            publisher.publish(
+                ResetRequested(
+                    environment=environment,
+                    requested_by="in-flight",
+                    mode=Mode.SEED,
+                    services=[service(number)],
+                    git=False,
+                )
+            )
 
 
 def settled(daemon: DaemonProcess) -> float:
@@ -146,7 +146,8 @@ async def measure(flight: Flight, directory: Path) -> bool:
             idle = await asyncio.to_thread(settled, daemon)
             print(f"idle daemon                                   {idle:8.1f} MB")
             began = monotonic()
-            await asyncio.to_thread(ask_for_all, daemon, state)
+            publisher = Publisher(flight.environment["RESETD_KAFKA_BOOTSTRAP_SERVERS"])
+            await asyncio.to_thread(ask_for_all, publisher)
             while len(await cluster.launches()) < RESETS:  # noqa: ASYNC110 - asked of a cluster
                 await asyncio.sleep(1)
             print(f"{RESETS} commands launched                       {monotonic() - began:8.1f} s")

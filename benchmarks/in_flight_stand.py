@@ -18,10 +18,10 @@ from sandbox import postgres, processes
 from sandbox.fleet import Environment
 from sandbox.kubernetes import launch
 
-SERVICES_EACH = 250
-"""Services of each environment; as many resets run there."""
-PODS_EACH = 5
-ENVIRONMENTS = tuple(f"flight{number}-sandbox" for number in range(4))
+SERVICES_EACH = 100
+"""Services of each environment; as many resets run there, which is what its queue takes at once."""
+PODS_EACH = 2
+ENVIRONMENTS = tuple(f"flight{number}-sandbox" for number in range(10))
 LAUNCHES = "/tmp/launches"  # noqa: S108 - in the container
 _SERVES = '#!/bin/sh\ntouch "$SANDBOX_READY_FILE"\nexec sleep 1000000\n'
 _RUNS = f'echo "$RESETD_ATTEMPT" >>{LAUNCHES}; exec sleep 1000000'
@@ -104,7 +104,7 @@ def _catalog(directory: Path) -> Path:
         "kinds": {"sandbox": {}},
         "order": [one["name"] for one in services],
         "services": services,
-        "queue": {"waiting": 100},
+        "queue": {"waiting": SERVICES_EACH},
     }
     file = directory / "catalog.yaml"
     file.write_text(yaml.safe_dump(catalog))

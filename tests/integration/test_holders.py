@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from sandbox.controls import Control
 from sandbox.journal import Launch
@@ -26,27 +23,18 @@ from tests.integration.asking import (
     until_running,
 )
 from tests.integration.harness import Harness, running
+from tests.integration.in_holders import holder_catalog
 from tests.integration.outages import kill_container
 from tests.integration.waiting import wait_for
 
 SEQUENCE = "sequence-builder-api"
 DATA_BUILDER = "data-builder-api"
-LEAVES_A_CHILD = "setsid sh -c 'trap \"\" TERM; exec sleep 100000' & npm run seed"
-"""The child is in a session of its own, and deaf to being asked."""
 
 
 @contextmanager
 def in_holders(platform: Platform, directory: Path, *, leaves_a_child: bool = False) -> Iterator[Harness]:
     """A daemon with the shipped catalog, but all commands in holders, and if asked a seed that leaves a child."""
-    held: dict[str, Any] = yaml.safe_load((files("daemon.catalogs") / "fuse-platform.yaml").read_text())
-    for service in held["services"]:
-        for steps in service["steps"].values():
-            for one in steps:
-                one["runIn"] = "holder"
-                if leaves_a_child and service["name"] == SEQUENCE and one["name"] == "seed":
-                    one["argv"][2] = LEAVES_A_CHILD
-    file = directory / "catalog.yaml"
-    file.write_text(yaml.safe_dump(held))
+    file = holder_catalog(directory, leaves_a_child=SEQUENCE if leaves_a_child else None)
     with running(platform, directory / "daemon", settings={"RESETD_CATALOG": str(file)}) as harness:
         yield harness
 
