@@ -21,6 +21,11 @@ from statemachines.resuming import to_repeat
 
 log = structlog.get_logger()
 
+LOOK_EVERY = 0.5
+"""Seconds between looks at acts while commands run."""
+LOOKS_A_SECOND = 200
+"""Of a daemon for all of its resets: a thousand would ask the database for nothing else."""
+
 
 class Acts:
     """Applies acts to a held reset."""
@@ -28,6 +33,20 @@ class Acts:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._watched = 0
+        """Resets at work in this process."""
+
+    async def cancel_asked(self, held: Held) -> None:
+        """Returns once somebody asks for the reset to be cancelled."""
+        self._watched += 1
+        try:
+            while True:
+                acts = await held.read_acts()
+                if any(act.kind is ActKind.CANCEL for act in acts):
+                    return
+                await self._clock.sleep(max(LOOK_EVERY, self._watched / LOOKS_A_SECOND))
+        finally:
+            self._watched -= 1
 
     async def apply(self, held: Held, doubts: Doubts) -> None:
         """Apply all that nobody has applied yet, in the order in which they were appended.

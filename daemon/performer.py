@@ -20,6 +20,7 @@ from daemon.ports.pods import Pod, Pods
 from daemon.ports.repositories import Repositories
 from daemon.proofs import Proofs
 from daemon.redaction import redact
+from daemon.sessions import Sessions
 from schemas.catalog import Service
 from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
@@ -63,7 +64,8 @@ class Performer:
         self._places = places
         self._held = held
         self._proofs = proofs
-        self._endings = Endings(ports.pods, ports.logs, ports.clock)
+        sessions = Sessions(facts, ports.databases, places, held, ports.clock)
+        self._endings = Endings(ports.pods, ports.logs, ports.clock, sessions.at_work)
         self.doubts = Doubts(held, self._endings)
         self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, held.tenure.check)
 

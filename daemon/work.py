@@ -17,7 +17,7 @@ from daemon.places import Places
 from daemon.ports.clock import Clock
 from schemas.catalog import Catalog
 from schemas.plan import PlannedStep
-from schemas.resets import ActKind, Attempt, Outcome, OutcomeKind, Step, StepState
+from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.hints import hint_for
 from statemachines.lifecycle import PHASE_OF, Trigger
@@ -25,9 +25,6 @@ from statemachines.retry import decide_retry
 from statemachines.scope import needed_before
 
 log = structlog.get_logger()
-
-ACTS_EVERY = 0.5
-"""Seconds between looks at acts while commands run."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error of the program: a step did not succeed
@@ -98,7 +95,7 @@ class Work:
         if not todo:
             return True
         running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
-        watching = asyncio.create_task(self._cancel_asked())
+        watching = asyncio.create_task(self._acts.cancel_asked(self._held))
         try:
             pending: set[asyncio.Task[None]] = set(running)
             while pending:
@@ -214,14 +211,6 @@ class Work:
             stopped_at=step.name,
             waiting_for=None,
         )
-
-    async def _cancel_asked(self) -> None:
-        """Returns once somebody asks for the reset to be cancelled."""
-        while True:
-            acts = await self._held.read_acts()
-            if any(act.kind is ActKind.CANCEL for act in acts):
-                return
-            await self._clock.sleep(ACTS_EVERY)
 
 
 async def settle(tasks: set[asyncio.Task[None]]) -> None:

@@ -108,7 +108,10 @@ class Holder:
 
 
 class Pods(Protocol):
-    """Every method raises TemporaryError or PermanentError; none blocks past its own time limit."""
+    """Every method raises TemporaryError or PermanentError; none blocks past its own time limit, once it is its turn.
+
+    So many run at once, in all and in one pod; the others wait.
+    """
 
     async def environments(self) -> tuple[str, ...]:
         """Names of all namespaces that are not being deleted, sorted."""
@@ -180,7 +183,8 @@ class Pods(Protocol):
         Harmless to repeat: only the first launch or tombstone of a control directory takes effect. Refuses
         another incarnation than the recorded one (PermanentError `command-interrupted`). Success says only
         that the request was delivered; `follow` tells what became of it. A TemporaryError may mean either.
-        The command's environment holds `RESETD_ATTEMPT=<attempt>`.
+        The command's environment holds `RESETD_ATTEMPT=<attempt>`, and unless the container has a PGAPPNAME, one that
+        names the attempt (`statemachines.sessions`).
         """
         ...
 

@@ -233,3 +233,35 @@ def _deployment(
             },
         },
     }
+
+
+def tiny_deployment(environment: str, *, ready: bool = True, **variables: str) -> dict[str, Any]:
+    """A service `app` that sleeps and ends when it is asked to; else it never becomes ready."""
+    labels = {"app.kubernetes.io/name": "app"}
+    never = {"exec": {"command": ["false"]}, "periodSeconds": 3600}
+    container = {
+        "name": "app",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", 'echo serving; trap "exit 0" TERM; while :; do sleep 3600 & wait; done'],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "volumeMounts": [{"name": "usr", "mountPath": "/usr"}],
+        **({} if ready else {"readinessProbe": never}),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "app", "namespace": environment, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "containers": [container],
+                    "volumes": [{"name": "usr", "hostPath": {"path": "/usr"}}],
+                    "terminationGracePeriodSeconds": 1,
+                },
+            },
+        },
+    }

@@ -23,7 +23,7 @@ from schemas.resets import Control
 from schemas.wire import AttemptId
 from tests.integration.waiting import wait_for
 
-from .cluster import IMAGE, RealCluster, namespace, rights
+from .cluster import RealCluster, namespace, rights, tiny_deployment
 
 pytestmark = pytest.mark.e2e
 ENVIRONMENT = "rights-sandbox"
@@ -83,44 +83,11 @@ def without(verb: str, resource: str) -> list[dict[str, Any]]:
     return found
 
 
-def deployment(revision: str) -> dict[str, Any]:
-    """One replica; revision `never` does not become ready, so that the former one stays beside it."""
-    labels = {"app.kubernetes.io/name": "app"}
-    sleep = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
-    never = {"exec": {"command": ["false"]}, "periodSeconds": 3600}
-    container = {
-        "name": "app",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", sleep],
-        "env": [{"name": "REVISION", "value": revision}],
-        "volumeMounts": [{"name": "usr", "mountPath": "/usr"}],
-        **({"readinessProbe": never} if revision == "never" else {}),
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "app", "namespace": ENVIRONMENT, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [container],
-                    "volumes": [{"name": "usr", "hostPath": {"path": "/usr"}}],
-                    "terminationGracePeriodSeconds": 1,
-                },
-            },
-        },
-    }
-
-
 @pytest.fixture(scope="module")
 def service(real: RealCluster) -> Iterator[RealCluster]:
     """A namespace with one service in the middle of a rollout."""
     real.remove_namespace(ENVIRONMENT)
-    real.apply(namespace(ENVIRONMENT), deployment("first"))
+    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT))
 
     def pods() -> list[Any]:
         items: list[Any] = real.core().list_namespaced_pod(ENVIRONMENT).items
@@ -159,7 +126,7 @@ async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, ser
     }
     assert listed - set(NEEDS) == {("create", "pods/exec")}
     # Two ReplicaSets have pods now; which is newer only the ReplicaSets say.
-    service.apply(deployment("never"))
+    service.apply(tiny_deployment(ENVIRONMENT, ready=False))
     wait_for(
         lambda: len(service.core().list_namespaced_pod(ENVIRONMENT, label_selector=SELECTOR).items) == 2,
         "the rollout is under way",

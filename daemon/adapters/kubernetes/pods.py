@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from daemon.adapters.kubernetes import choice, looks, scripts
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import Cluster
-from daemon.adapters.kubernetes.errors import unreachable
+from daemon.adapters.kubernetes.execution import execute, unexpected
 from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.holders import Holders
 from daemon.adapters.kubernetes.looks import Looks
 from daemon.adapters.kubernetes.scripts import Refusal
-from daemon.adapters.kubernetes.streams import STDERR, STDOUT, Place, open_exec
+from daemon.adapters.kubernetes.streams import STDERR, Place, open_exec
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
+from statemachines.sessions import session_name
 
 _SCRIPT_SECONDS = 30.0
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 """Seconds between two looks at a command that has no stream."""
-_OUTPUT_BYTES = 16 * 1024 * 1024
 _OTHER_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -54,7 +54,7 @@ class KubernetesPods:
         self._cluster = Cluster(kubernetes)
         self._holders = Holders(kubernetes)
         self._stream_seconds = stream_seconds
-        self._looks = Looks(lambda place, argv, told: self._exec(place, argv, _SCRIPT_SECONDS, told))
+        self._looks = Looks(lambda place, argv, told: execute(kubernetes, place, argv, _SCRIPT_SECONDS, told))
 
     async def environments(self) -> tuple[str, ...]:
         """See the port."""
@@ -94,7 +94,7 @@ class KubernetesPods:
         """See the port."""
         if stdin is not None:
             argv = ["sh", "-c", 'rd_n=$1; shift; head -c "$rd_n" | "$@"', "resetd", str(len(stdin)), *argv]
-        return await self._exec(_place(pod), argv, timeout, stdin)
+        return await execute(self._kubernetes, _place(pod), argv, timeout, stdin)
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """See the port: what an exec gets is what every command of ours will get."""
@@ -108,7 +108,7 @@ class KubernetesPods:
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
         """See the port."""
         name = "resetd." + _OTHER_NAMES.sub(".", attempt)
-        result = await self._exec(_place(pod), scripts.argv("prepare", name), _SCRIPT_SECONDS)
+        result = await execute(self._kubernetes, _place(pod), scripts.argv("prepare", name), _SCRIPT_SECONDS)
         if result.exit_code == Refusal.NOT_WRITABLE:
             raise TemporaryError(
                 Reason.EXEC_REFUSED,
@@ -116,7 +116,7 @@ class KubernetesPods:
                 hint="Give the container an emptyDir at /tmp, or free its disk.",
             )
         if result.exit_code != 0:
-            raise _unexpected("prepare", _place(pod), result)
+            raise unexpected("prepare", _place(pod), result)
         directory, incarnation = result.stdout.decode("utf-8", "surrogateescape").splitlines()[:2]
         return Control(
             environment=pod.environment,
@@ -133,7 +133,8 @@ class KubernetesPods:
         self, control: Control, attempt: AttemptId, argv: Sequence[str], *, stdin: bytes | None = None
     ) -> None:
         """See the port."""
-        script = scripts.argv("launch", control.directory, control.incarnation, str(len(stdin or b"")), *argv)
+        where = (control.directory, control.incarnation, session_name(attempt))
+        script = scripts.argv("launch", *where, str(len(stdin or b"")), *argv)
         # In the environment of all that the attempt runs: by it the processes are found that left the group.
         marked = ["env", f"RESETD_ATTEMPT={attempt}", *script]
         await self._in_container(control, "launch", marked, stdin or None)
@@ -219,7 +220,7 @@ class KubernetesPods:
     async def _in_container(
         self, control: Control, name: str, argv: Sequence[str], stdin: bytes | None = None
     ) -> Result:
-        result = await self._exec(_place(control), argv, _SCRIPT_SECONDS, stdin)
+        result = await execute(self._kubernetes, _place(control), argv, _SCRIPT_SECONDS, stdin)
         if result.exit_code != 0:
             raise await self._refused(control, name, result)
         return result
@@ -248,32 +249,7 @@ class KubernetesPods:
                     + result.stdout.decode("ascii", "replace").strip(),
                 )
             case _:
-                return _unexpected(name, _place(control), result)
-
-    async def _exec(
-        self, place: Place, argv: Sequence[str], timeout: float, stdin: bytes | None = None
-    ) -> Result:
-        output = {STDOUT: bytearray(), STDERR: bytearray()}
-        try:
-            async with (
-                asyncio.timeout(timeout),
-                self._kubernetes.execs.turn(place.environment, place.pod),
-                open_exec(self._kubernetes.websocket, place, argv, stdin=stdin is not None) as stream,
-            ):
-                if stdin:
-                    await stream.send(stdin)
-                async with aclosing(stream.messages()) as messages:
-                    async for channel, data in messages:
-                        output[channel] += data
-                        if len(output[channel]) > _OUTPUT_BYTES:
-                            raise PermanentError(Reason.EXEC_REFUSED, f"{place}: more than 16 MiB of output")
-        except TimeoutError as error:
-            raise TemporaryError(
-                Reason.COMMAND_TIMED_OUT, f"{place}: no answer of a command within {timeout:g} s"
-            ) from error
-        if stream.exit_code is None:
-            raise unreachable(f"see the end of a command in {place}", "its stream was cut")
-        return Result(stream.exit_code, bytes(output[STDOUT]), bytes(output[STDERR]))
+                return unexpected(name, _place(control), result)
 
     async def _shares_pid_1(self, pod: Pod) -> bool:
         """Whether PID 1 outlives the container, so that it says nothing of its incarnation.
@@ -299,8 +275,3 @@ def _is_over(seen: Observation) -> bool:
 
 def _place(where: Pod | Control) -> Place:
     return Place(where.environment, where.name if isinstance(where, Pod) else where.pod, where.container)
-
-
-def _unexpected(script: str, place: Place, result: Result) -> TemporaryError:
-    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
-    return TemporaryError(Reason.EXEC_REFUSED, f"{place}: {script} ended with {result.exit_code}: {said}")

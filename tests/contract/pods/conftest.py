@@ -1,7 +1,6 @@
 """Stands for the pods' contract.
 
-On a real cluster: RESETD_E2E_KUBECONFIG, RESETD_E2E_NAMESPACE and RESETD_E2E_SELECTOR name a Deployment with one
-replica whose image has a shell.
+On a real cluster: RESETD_E2E_KUBECONFIG is an administrator's, RESETD_E2E_IMAGE an image of it with a shell.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import pytest
 from daemon.adapters.kubernetes.client import Turns
 from daemon.adapters.memory.pods import MemoryPods
 from sandbox.kubernetes.launch import Running
+from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
 
 from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 
@@ -29,6 +29,19 @@ def double() -> Iterator[Running]:
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The kubeconfig of a real cluster with the same tiny service."""
+    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
+    if not kubeconfig:
+        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
+    real = RealCluster(kubeconfig)
+    real.remove_namespace(ENVIRONMENT)
+    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT, GREETING="good morning"))
+    yield kubeconfig
+    real.remove_namespace(ENVIRONMENT)
 
 
 @pytest.fixture(params=["memory", "double", "polled", pytest.param("cluster", marks=pytest.mark.e2e)])
@@ -46,12 +59,5 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
         async with cluster_stand(running.kubeconfig, running, streams=streams) as cluster:
             yield cluster
         return
-    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
-    if not kubeconfig:
-        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
-    async with cluster_stand(kubeconfig, None) as cluster:
-        cluster.environment = os.environ["RESETD_E2E_NAMESPACE"]
-        cluster.selector = os.environ["RESETD_E2E_SELECTOR"]
-        variable = await cluster.pods.variables(await cluster.pod(), ["PATH"])
-        cluster.variable = ("PATH", variable["PATH"])
+    async with cluster_stand(request.getfixturevalue("cluster"), None) as cluster:
         yield cluster

@@ -107,10 +107,15 @@ async def resolved(double: Running, directory: Path, cuts: Cuts, streams: Turns)
         assert (outcome.kind, outcome.exit_code) == (kind, code)
 
 
+async def nothing(attempt: Attempt) -> str | None:  # noqa: ARG001 - the engine's
+    """What may still be at work in databases."""
+    return None
+
+
 async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
     """One attempt as the engine makes it."""
     clock, logs = SystemClock(), MemoryLogs()
-    commands = Commands(stand.pods, logs, clock, Endings(stand.pods, logs, clock))
+    commands = Commands(stand.pods, logs, clock, Endings(stand.pods, logs, clock, nothing))
     attempt = AttemptId(f"{stand.token}/seed.app/{number}")
 
     async def record(control: Control) -> Attempt:

@@ -96,7 +96,7 @@ class Box:
         self, place: tuple[str, str], *argv: str, stdin: bytes = b"", **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
         marked = variables | {"RESETD_ATTEMPT": MARKER}
-        return self.run("launch", *place, str(len(stdin)), *argv, stdin=stdin, **marked)
+        return self.run("launch", *place, "resetd:s", str(len(stdin)), *argv, stdin=stdin, **marked)
 
     def follow(
         self, place: tuple[str, str], offset: int = 0, *, bound: int = 4096, life: int = 20
@@ -191,7 +191,9 @@ def test_prepare_does_not_take_what_somebody_else_put_there(box: Box, tmp_path: 
 @pytest.mark.parametrize("script", ["launch", "give_up", "follow", "sweep"])
 def test_another_incarnation_and_a_missing_directory_are_refused(box: Box, script: Script) -> None:
     directory, incarnation = box.prepare()
-    rest = {"launch": ["0", "true"], "follow": ["0", "9", "9"], "sweep": [MARKER, "gone"]}.get(script, [])
+    rest = {"launch": ["resetd:s", "0", "true"], "follow": ["0", "9", "9"], "sweep": [MARKER, "gone"]}.get(
+        script, []
+    )
     assert box.run(script, directory, "1-other", *rest).returncode == Refusal.OTHER_INCARNATION
     assert box.run(script, directory + ".no", incarnation, *rest).returncode == Refusal.NO_DIRECTORY
     assert list(Path(directory).iterdir()) == []
@@ -207,7 +209,7 @@ def test_the_command_has_the_exports_the_directory_and_the_umask_that_the_exec_h
 
 def test_input_that_was_cut_off_launches_nothing(box: Box) -> None:
     place = box.prepare()
-    done = box.run("launch", *place, "10", "cat", stdin=b"half")
+    done = box.run("launch", *place, "resetd:s", "10", "cat", stdin=b"half")
     assert done.returncode == Refusal.NOT_WRITABLE
     assert not box.follow(place, life=0)[0].claimed
 
