@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 import yaml
 
 from sandbox.platform import Platform
-from tests.integration.asking import ENVIRONMENT, SEEDED, SOON, ask, attempts
-from tests.integration.harness import running
+from tests.integration.asking import ENVIRONMENT, SEEDED, ask, attempts
+from tests.integration.harness import RESET_WITHIN, running
 from tests.integration.waiting import wait_for
 
 SEQUENCE = "sequence-builder-api"
@@ -29,8 +30,11 @@ AT_WORK = (
     ],
 )
 def test_a_cancelled_command(platform: Platform, tmp_path: Path, prefix: str, seconds: int) -> None:
-    psql = f"{platform.environment()['RESETD_PG_BIN']}/psql"
-    command = f"{prefix} exec {psql} \"${{DATABASE_URL%%\\?*}}\" -c 'SELECT pg_sleep({seconds})'"
+    program = (
+        "import os, psycopg; url = os.environ['DATABASE_URL'].partition('?')[0]; "
+        f"psycopg.connect(url, autocommit=True).execute('SELECT pg_sleep({seconds})')"
+    )
+    command = f'{prefix} exec {sys.executable} -c "{program}"'
     settings = {"RESETD_CATALOG": str(catalog(tmp_path, command))}
     with (
         psycopg.connect(
@@ -44,7 +48,13 @@ def test_a_cancelled_command(platform: Platform, tmp_path: Path, prefix: str, se
             return int(row[0]) if row else 0
 
         reference = ask(harness, SEQUENCE)
-        wait_for(at_work, "its statement is at work", within=SOON)
+
+        def started() -> int:
+            told = harness.reset(reference)
+            assert told["state"] != "failed", told["detail"]
+            return at_work()
+
+        wait_for(started, "its statement is at work", within=RESET_WITHIN)
         assert harness.act(reference, "cancel").status_code == 202
         harness.wait_state(reference, "cancelled")
         assert at_work() == 0
