@@ -332,3 +332,38 @@ def test_a_follower_sees_the_launch_that_comes_after_it(box: Box) -> None:
     box.launch(place, "echo", "late")
     assert b"late\n" in follower.stdout.read()
     assert follower.wait(20) == 0
+
+
+def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_about(box: Box) -> None:
+    ended, running, idle = (box.prepare(f"resetd.{name}") for name in ("ended", "running", "idle"))
+    box.launch(ended, "sh", "-c", "printf 0123456789; exit 7")
+    box.launch(running, "sh", "-c", "echo here; sleep 1000")
+    until(lambda: Path(ended[0], "exit").is_symlink() and Path(running[0], "log").stat().st_size)
+    told = f"4 {ended[0]}\n0 {running[0]}\n0 {idle[0]}\n"
+    done = box.run("look", "3", ended[1], "4", stdin=told.encode())
+    assert done.returncode == 0
+    more, here, nothing = FrameDecoder().feed(done.stdout)
+    # More than one look brings: its end is not told before all of its output is.
+    assert (more.log, more.offset, more.exit_code, more.alive) == (b"4567", 4, None, True)
+    assert (here.log, here.claimed, here.alive) == (b"here", True, True)
+    assert (nothing.log, nothing.claimed, nothing.exit_code) == (b"", False, None)
+    (last,) = FrameDecoder().feed(box.run("look", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
+    assert (last.log, last.exit_code, last.alive) == (b"89", 7, False)
+    box.stop(running, "KILL")
+
+
+def test_a_look_goes_as_far_as_the_first_command_that_has_no_directory(box: Box) -> None:
+    place = box.prepare()
+    told = f"0 {place[0]}\n0 {place[0]}.no\n0 {place[0]}\n".encode()
+    done = box.run("look", "3", place[1], "4", stdin=told)
+    assert done.returncode == Refusal.NO_DIRECTORY
+    assert len(FrameDecoder().feed(done.stdout)) == 1
+    done = box.run("look", "1", "1-other", "4", stdin=told)
+    assert (done.returncode, done.stdout) == (Refusal.OTHER_INCARNATION, b"")
+
+
+def test_sessions_are_named_after_the_attempt_unless_the_container_names_them(box: Box) -> None:
+    for variables, name in (({}, "resetd:s"), ({"PGAPPNAME": "own"}, "own")):
+        place = box.prepare(f"resetd.{len(variables)}")
+        box.launch(place, "sh", "-c", "echo $PGAPPNAME", **variables)  # type: ignore[arg-type]
+        assert output_of(box.follow(place)).decode() == f"{name}\n"
