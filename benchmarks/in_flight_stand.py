@@ -24,7 +24,7 @@ PODS_EACH = 2
 ENVIRONMENTS = tuple(f"flight{number}-sandbox" for number in range(10))
 LAUNCHES = "/tmp/launches"  # noqa: S108 - in the container
 _SERVES = '#!/bin/sh\ntouch "$SANDBOX_READY_FILE"\nexec sleep 1000000\n'
-_RUNS = f'echo "$RESETD_ATTEMPT" >>{LAUNCHES}; exec sleep 1000000'
+RUNS = f'echo "$RESETD_ATTEMPT" >>{LAUNCHES}; exec sleep 1000000'
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _catalog(directory: Path) -> Path:
     step = {
         "name": "run",
         "phase": "seed",
-        "argv": ["sh", "-c", _RUNS],
+        "argv": ["sh", "-c", RUNS],
         "databases": [],
         "idempotent": "safe",
     }
