@@ -241,7 +241,7 @@ class ClusterStand:
         if self.running is None:
             # The first process of its container ends when it is asked to.
             with suppress(TemporaryError):
-                await self._in_pod("sh", "-c", "kill 1; sleep 60")
+                await self.pods.read(before, ["sh", "-c", "kill 1; sleep 60"], timeout=60)
         else:
             identifier = before.container_id.partition("//")[2]
             state = Path(self.running.kubeconfig).parent / "containers" / identifier / "state"
