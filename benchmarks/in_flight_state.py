@@ -63,34 +63,45 @@ async def put_in_flight(state: Path, catalog: Path, pods: KubernetesPods, chosen
         await _admit_all(store)
         due = await store.claim("in-flight", ttl=3600, limit=10_000, excluding=frozenset())
         by_pod: dict[str, list[_Underway]] = {pod.uid: [] for pod in chosen}
-        for one in due:
-            pod = _pod_of(one, chosen)
-            by_pod[pod.uid].append(await _at_work(one, store, loaded, pod))
-        for pod in chosen:
-            underway = by_pod[pod.uid]
-            for start in range(0, len(underway), _AT_ONCE):
-                await _launch(pods, pod, underway[start : start + _AT_ONCE])
+        places = [_pod_of(one, chosen) for one in due]
+        # Those that save at the same time share a commit.
+        begun = await asyncio.gather(
+            *(_at_work(one, store, loaded, pod) for one, pod in zip(due, places, strict=True))
+        )
+        for one, pod in zip(begun, places, strict=True):
+            by_pod[pod.uid].append(one)
+        await asyncio.gather(
+            *(
+                _launch(pods, pod, by_pod[pod.uid][start : start + _AT_ONCE])
+                for pod in chosen
+                for start in range(0, len(by_pod[pod.uid]), _AT_ONCE)
+            )
+        )
 
 
 async def _admit_all(store: SqlStore) -> None:
-    for environment in ENVIRONMENTS:
-        for number in range(SERVICES_EACH):
-            request = ResetRequested(
-                environment=environment,
-                requested_by="in-flight",
-                mode=Mode.SEED,
-                services=(service(number),),
-                git=False,
-            )
-            new = NewRequest(
-                id=new_reset_id(),
-                request=request,
-                channel=Channel.HTTP,
-                source=None,
-                event_id=None,
-                content_hash=content_hash(request),
-            )
-            await store.admit(new, now=datetime.now(UTC), limit_waiting=SERVICES_EACH)
+    await asyncio.gather(
+        *(
+            _admit(store, environment, service(number))
+            for environment in ENVIRONMENTS
+            for number in range(SERVICES_EACH)
+        )
+    )
+
+
+async def _admit(store: SqlStore, environment: str, name: str) -> None:
+    request = ResetRequested(
+        environment=environment, requested_by="in-flight", mode=Mode.SEED, services=(name,), git=False
+    )
+    new = NewRequest(
+        id=new_reset_id(),
+        request=request,
+        channel=Channel.HTTP,
+        source=None,
+        event_id=None,
+        content_hash=content_hash(request),
+    )
+    await store.admit(new, now=datetime.now(UTC), limit_waiting=SERVICES_EACH)
 
 
 def _pod_of(claimed: Claimed, chosen: Sequence[Pod]) -> Pod:
@@ -151,27 +162,34 @@ async def _launch(pods: KubernetesPods, pod: Pod, underway: Sequence[_Underway])
     result = await pods.read(pod, ["sh"], timeout=300, stdin="\n".join([*lines, ""]).encode())
     assert result.exit_code == 0, result
     told = result.stdout.decode().splitlines()
-    for number, one in enumerate(underway):
-        directory, incarnation = told[2 * number : 2 * number + 2]
-        control = Control(
-            environment=pod.environment,
-            pod=pod.name,
-            pod_uid=pod.uid,
-            container=pod.container,
-            container_id=pod.container_id,
-            restart_count=pod.restart_count,
-            incarnation=incarnation,
-            directory=directory,
+    await asyncio.gather(
+        *(
+            _record(one, pod, directory, incarnation)
+            for one, directory, incarnation in zip(underway, told[::2], told[1::2], strict=True)
         )
-        held = one.held
-        step = next(iter(held.steps.values()))
-        attempt = Attempt(
-            id=one.attempt,
-            reset_id=held.reset.id,
-            step=step.name,
-            number=1,
-            started_at=datetime.now(UTC),
-            control=control,
-        )
-        await held.started(attempt)
-        await held.commit(release_lease=True)
+    )
+
+
+async def _record(one: _Underway, pod: Pod, directory: str, incarnation: str) -> None:
+    held = one.held
+    control = Control(
+        environment=pod.environment,
+        pod=pod.name,
+        pod_uid=pod.uid,
+        container=pod.container,
+        container_id=pod.container_id,
+        restart_count=pod.restart_count,
+        incarnation=incarnation,
+        directory=directory,
+    )
+    step = next(iter(held.steps.values()))
+    attempt = Attempt(
+        id=one.attempt,
+        reset_id=held.reset.id,
+        step=step.name,
+        number=1,
+        started_at=datetime.now(UTC),
+        control=control,
+    )
+    await held.started(attempt)
+    await held.commit(release_lease=True)
