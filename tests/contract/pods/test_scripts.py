@@ -298,6 +298,8 @@ def test_a_zombie_is_neither_alive_nor_left(box: Box) -> None:
 def test_a_follower_ends_with_its_stream(box: Box) -> None:
     place = box.prepare()
     box.launch(place, "sleep", "1000")
+    # The launch answers once it is claimed, which is before the command itself is there.
+    until(lambda: len(box.living()) == 2)
     before = box.living()
     follower = box.following(place)
     assert follower.stdout is not None
@@ -310,6 +312,8 @@ def test_a_follower_ends_with_its_stream(box: Box) -> None:
 def test_a_follower_ends_after_its_time_and_leaves_nothing(box: Box) -> None:
     place = box.prepare()
     box.launch(place, "sleep", "1000")
+    # The launch answers once it is claimed, which is before the command itself is there.
+    until(lambda: len(box.living()) == 2)
     before = box.living()
     assert box.following(place, life=1).wait(20) == 0
     assert box.living() == before
