@@ -23,7 +23,7 @@ from daemon.held import Held
 from daemon.identifiers import new_reset_id
 from daemon.metrics import Metrics
 from daemon.ports.pods import Pod
-from daemon.ports.store import Claimed, NewRequest
+from daemon.ports.store import Batch, Claimed, NewRequest
 from schemas.facts import DatabaseFact, Facts, ServiceFact
 from schemas.plan import Plan
 from schemas.requests import Mode, ResetRequested
@@ -80,28 +80,24 @@ async def put_in_flight(state: Path, catalog: Path, pods: KubernetesPods, chosen
 
 
 async def _admit_all(store: SqlStore) -> None:
-    await asyncio.gather(
-        *(
-            _admit(store, environment, service(number))
-            for environment in ENVIRONMENTS
-            for number in range(SERVICES_EACH)
-        )
-    )
+    for partition, environment in enumerate(ENVIRONMENTS):
+        entries = tuple(_new(environment, service(number)) for number in range(SERVICES_EACH))
+        batch = Batch("by-hand", partition, 0, len(entries), entries)
+        await store.take_in(batch, now=datetime.now(UTC), limit_waiting=SERVICES_EACH)
 
 
-async def _admit(store: SqlStore, environment: str, name: str) -> None:
+def _new(environment: str, name: str) -> NewRequest:
     request = ResetRequested(
         environment=environment, requested_by="in-flight", mode=Mode.SEED, services=(name,), git=False
     )
-    new = NewRequest(
+    return NewRequest(
         id=new_reset_id(),
         request=request,
-        channel=Channel.HTTP,
-        source=None,
-        event_id=None,
+        channel=Channel.KAFKA,
+        source="/in-flight",
+        event_id=f"{environment}/{name}",
         content_hash=content_hash(request),
     )
-    await store.admit(new, now=datetime.now(UTC), limit_waiting=SERVICES_EACH)
 
 
 def _pod_of(claimed: Claimed, chosen: Sequence[Pod]) -> Pod:
