@@ -8,7 +8,7 @@ where a figure is not what issue 4 asks for.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -32,22 +32,34 @@ from daemon.ports.pods import Pod
 from sandbox.daemon_process import DaemonProcess
 
 RESETS = len(ENVIRONMENTS) * SERVICES_EACH
+_ALIVE = re.compile(rb'"attempt": "([^"]+)"')
 MOST_RATIO = 2.0
 MOST_MEMORY = 100.0
 """MB above the idle daemon."""
 
 
 @dataclass(frozen=True)
-class State:
-    """The daemon's state file, read from outside."""
+class Found:
+    """The daemon's log: it says of each command when it first saw it alive."""
 
-    file: Path
+    log: Path
 
-    def versions(self, state: str = "seeding") -> dict[str, int]:
-        """Version of each reset in that state."""
-        with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30) as connection:
-            rows = connection.execute("SELECT id, version FROM resets WHERE state = ?", (state,)).fetchall()
-        return {str(row[0]): int(row[1]) for row in rows}
+    async def all_alive(self, daemon: DaemonProcess) -> tuple[float, float]:
+        """Start the daemon; seconds until the first and until the last command was seen alive."""
+        offset = self.log.stat().st_size
+        began, first = monotonic(), 0.0
+        daemon.start()
+        while True:
+            found = self._attempts(offset)
+            first = first or (monotonic() - began if found else 0.0)
+            if len(found) == RESETS:
+                return first, monotonic() - began
+            await asyncio.sleep(0.05)
+
+    def _attempts(self, offset: int) -> set[str]:
+        with self.log.open("rb") as log:
+            log.seek(offset)
+            return {_ALIVE.findall(line)[0].decode() for line in log if b'"command.alive"' in line}
 
 
 class Cluster:
@@ -102,18 +114,6 @@ def memory(pid: int | None, field: str = "VmRSS") -> float:
     raise ValueError(field)
 
 
-async def found_alive(state: State) -> tuple[float, float]:
-    """When the first and when the last of the commands was known to be alive: each is a commit of its reset."""
-    before, first = state.versions(), None
-    assert len(before) == RESETS
-    while True:
-        found = sum(version > before[one] for one, version in state.versions().items())
-        first = first or (monotonic() if found else None)
-        if first and found == RESETS:
-            return first, monotonic()
-        await asyncio.sleep(0.05)
-
-
 def settled(daemon: DaemonProcess) -> float:
     """MB of a daemon once they no longer grow."""
     before = 0.0
@@ -129,10 +129,11 @@ async def measure(flight: Flight, directory: Path) -> bool:
         **flight.environment,
         "RESETD_MAX_CONCURRENT_RESETS": str(RESETS),
         "RESETD_LEASE_TTL": "60s",
-        "RESETD_LOG_LEVEL": "warning",
+        "RESETD_LOG_LEVEL": "info",
     }
     daemon = DaemonProcess(directory / "daemon", settings)
-    state = State(directory / "daemon" / "state.sqlite3")
+    state = directory / "daemon" / "state.sqlite3"
+    found = Found(daemon.log)
     async with open_kubernetes(KubernetesSettings(kubeconfig=flight.kubeconfig)) as kubernetes:
         pods = KubernetesPods(kubernetes)
         cluster = await _cluster(pods)
@@ -143,22 +144,18 @@ async def measure(flight: Flight, directory: Path) -> bool:
             idle = await asyncio.to_thread(settled, daemon)
             print(f"idle daemon                                   {idle:8.1f} MB")
             daemon.kill()
-            for file in state.file.parent.glob(f"{state.file.name}*"):
+            for file in state.parent.glob(f"{state.name}*"):
                 file.unlink()
             began = monotonic()
-            await put_in_flight(state.file, catalog, pods, cluster.chosen)
+            await put_in_flight(state, catalog, pods, cluster.chosen)
             assert sum((await cluster.launches()).values()) == RESETS
             print(f"{RESETS} resets at work, made by hand           {monotonic() - began:8.1f} s")
-            daemon.start()
-            await found_alive(state)
+            await found.all_alive(daemon)
             print(f"daemon that found them                        {memory(daemon.pid):8.1f} MB")
             daemon.kill()
             bare = await cluster.bare_execs()
             print(f"{RESETS} bare execs                              {bare:8.1f} s")
-            began = monotonic()
-            daemon.start()
-            first, last = await found_alive(state)
-            first, last = first - began, last - began
+            first, last = await found.all_alive(daemon)
             print(f"SIGKILL, restart: the first / the last alive  {first:8.1f} / {last:.1f} s")
             await asyncio.sleep(30)
             now, most = memory(daemon.pid), memory(daemon.pid, "VmHWM")

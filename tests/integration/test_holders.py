@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox.controls import Control
 from sandbox.journal import Launch
 from sandbox.platform import Platform
@@ -19,10 +21,9 @@ from tests.integration.asking import (
     ask,
     attempts,
     left_running,
-    until_attempted,
     until_running,
 )
-from tests.integration.harness import Harness, running
+from tests.integration.harness import RESET_WITHIN, Harness, running
 from tests.integration.in_holders import holder_catalog
 from tests.integration.outages import kill_container
 from tests.integration.waiting import wait_for
@@ -108,6 +109,7 @@ def cancelled(harness: Harness, reference: str) -> None:
     assert not marked(found["id"])
 
 
+@pytest.mark.timeout(400)
 def test_models_that_were_synced_in_a_container_are_synced_again_in_the_one_that_replaced_it(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -119,8 +121,8 @@ def test_models_that_were_synced_in_a_container_are_synced_again_in_the_one_that
         assert len(attempts(harness, reference, synced)) == 1
         platform.clear_controls()
         kill_container(platform, ENVIRONMENT, DATA_BUILDER)
-        until_attempted(harness, reference, synced, 2)
-        reset = harness.wait_state(reference, "done")
+        # The new container migrates and seeds by itself before it is ready.
+        reset = harness.wait_state(reference, "done", within=2 * RESET_WITHIN)
         first, second = attempts(harness, reference, synced)
         assert first["outcome"]["facts"]["container"] != second["outcome"]["facts"]["container"]
         seeds = [one for one in launches(harness, reset["id"]) if SEEDED[DATA_BUILDER] in str(one.attempt)]
