@@ -157,7 +157,7 @@ async def measure(flight: Flight, directory: Path) -> bool:
             print(f"{RESETS} bare execs                              {bare:8.1f} s")
             first, last = await found.all_alive(daemon)
             print(f"SIGKILL, restart: the first / the last alive  {first:8.1f} / {last:.1f} s")
-            await asyncio.sleep(30)
+            await asyncio.sleep(60)
             now, most = memory(daemon.pid), memory(daemon.pid, "VmHWM")
             print(f"daemon after it, and at most                  {now:8.1f} / {most:.1f} MB")
             launches = await cluster.launches()

@@ -19,7 +19,7 @@ from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.catalog_file import LoadedCatalog, load_catalog
 from daemon.clock import SystemClock
-from daemon.held import Held
+from daemon.held import Held, Tenure
 from daemon.identifiers import new_reset_id
 from daemon.metrics import Metrics
 from daemon.ports.pods import Pod
@@ -109,7 +109,8 @@ def _pod_of(claimed: Claimed, chosen: Sequence[Pod]) -> Pod:
 
 async def _at_work(claimed: Claimed, store: SqlStore, loaded: LoadedCatalog, pod: Pod) -> _Underway:
     """Bring it to `seeding`; its attempt is recorded once its control directory is known."""
-    held = Held(claimed, store, SystemClock(), Metrics())
+    tenure = Tenure(3600, asked_at=asyncio.get_running_loop().time())
+    held = Held(claimed, tenure, store, SystemClock(), Metrics())
     made = _plan(claimed.reset.request, loaded, pod)
     steps = [Step(name=one.name, index=index) for index, one in enumerate(made.steps)]
     await held.commit(trigger=Trigger.PLANNED, plan=made, steps=steps, plan_hash=made.hash)

@@ -61,7 +61,7 @@ NEEDS: dict[tuple[str, str], Asks] = {
     ("list", "pods"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("get", "pods/log"): lambda ports: ports.pods.last_log(ENVIRONMENT, SELECTOR, 5),
     ("get", "pods/exec"): lambda ports: ports.pods.read(ports.pod, ["true"], timeout=20),
-    ("list", "deployments"): lambda ports: ports.pods.replicas(ENVIRONMENT),
+    ("list", "deployments"): lambda ports: ports.pods.consumers(ENVIRONMENT, [SELECTOR]),
     ("get", "replicasets"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("create", "pods"): lambda ports: ports.hold(str(uuid4())),
     ("patch", "pods"): lambda ports: ports.hold(str(uuid4())),

@@ -20,7 +20,7 @@ EXECS_PER_POD = 8
 EXECS = 32
 # A thousand TLS streams take 300 MB; a command beyond these is looked at by short execs.
 STREAMS_PER_POD = 8
-STREAMS = 96
+STREAMS = 64
 # Load balancers cut what is silent for a minute.
 _HEARTBEAT_SECONDS = 20.0
 

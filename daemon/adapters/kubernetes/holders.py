@@ -137,10 +137,10 @@ class Holders:
             PermanentError: `pod-not-found`: none, or several of which none has the service's name.
         """
         with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
-            answer = await self._apps.list_namespaced_deployment(
-                environment, label_selector=selector, _request_timeout=_SECONDS
-            )
-        found: list[dict[str, Any]] = self._rest.sanitize_for_serialization(answer.items)
+            answer = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
+        found: list[dict[str, Any]] = self._rest.sanitize_for_serialization(
+            choice.makers(answer.items, selector)
+        )
         named = [one for one in found if one["metadata"]["name"] == service]
         if len(found) == 1 or len(named) == 1:
             return (named or found)[0]

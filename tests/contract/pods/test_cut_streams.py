@@ -115,7 +115,8 @@ async def nothing(attempt: Attempt) -> str | None:  # noqa: ARG001 - the engine'
 async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
     """One attempt as the engine makes it."""
     clock, logs = SystemClock(), MemoryLogs()
-    commands = Commands(stand.pods, logs, clock, Endings(stand.pods, logs, clock, nothing))
+    endings = Endings(stand.pods, logs, clock, nothing)
+    commands = Commands(stand.pods, logs, clock, endings, lambda: None)
     attempt = AttemptId(f"{stand.token}/seed.app/{number}")
 
     async def record(control: Control) -> Attempt:

@@ -39,7 +39,7 @@ class Leaping:
 
 async def run(pods: MemoryPods, clock: Leaping) -> Outcome:
     logs = MemoryLogs()
-    commands = Commands(pods, logs, clock, Endings(pods, logs, clock, nothing))
+    commands = Commands(pods, logs, clock, Endings(pods, logs, clock, nothing), lambda: None)
     attempt = AttemptId("r/seed.app/1")
 
     async def record(control: Control) -> Attempt:
