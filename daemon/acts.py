@@ -6,6 +6,7 @@ act takes effect once, and never unseen, whatever is killed when.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,11 @@ log = structlog.get_logger()
 Effect = dict[str, Any]
 """What an act changes: arguments of `Held.commit`."""
 
+LOOK_EVERY = 0.5
+"""Seconds between looks at acts while commands run."""
+LOOKS_A_SECOND = 100
+"""Of a daemon for all of its resets: a thousand would ask the database for nothing else."""
+
 
 class Acts:
     """Applies acts to a held reset."""
@@ -35,6 +41,8 @@ class Acts:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._watched = 0
+        """Resets at work in this process."""
         self._effects: Mapping[ActKind, Callable[[Held, Act], Effect]] = {
             ActKind.APPROVE: self._approve,
             ActKind.DENY: self._deny,
@@ -43,6 +51,19 @@ class Acts:
             ActKind.SKIP: self._skip,
             ActKind.RESOLVE: self._resolve,
         }
+
+    async def cancel_asked(self, held: Held) -> None:
+        """Returns once somebody asks for the reset to be cancelled."""
+        self._watched += 1
+        acts = tuple(act for act in held.unread if act.id > held.reset.acts_seen)
+        try:
+            while not any(act.kind is ActKind.CANCEL for act in acts):
+                pause = max(LOOK_EVERY, self._watched / LOOKS_A_SECOND)
+                # Spread: a thousand that were claimed together would look together for ever.
+                await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - guards nothing
+                acts = await held.read_acts()
+        finally:
+            self._watched -= 1
 
     async def apply(self, held: Held, doubts: Doubts) -> None:
         """Answer all that nobody has answered yet, in the order in which they were appended.
@@ -67,8 +88,8 @@ class Acts:
             else:
                 log.info("act.applied", **said)
                 effect = self._effects.get(act.kind, _nothing)(held, act)
-            again = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
-            entry = audit.of_act(act, held.reset, refusal, at=self._clock.now(), again=again)
+            repeated = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
+            entry = audit.of_act(act, held.reset, refusal, at=self._clock.now(), again=repeated)
             await held.commit(acts_seen=act.id, audit=(entry,), **effect)
 
     def _approve(self, held: Held, act: Act) -> Effect:
@@ -97,10 +118,12 @@ class Acts:
 
     def _resume(self, held: Held, act: Act) -> Effect:
         replan = plans_anew(act, held.reset, held.plan, tuple(held.steps.values()))
-        again = [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
+        chosen = (
+            [held.steps[name] for name in to_repeat(held.plan, held.steps, act.step)] if held.plan else []
+        )
         return {
             "trigger": Trigger.REPLAN if replan else Trigger.RESUME,
-            "steps": [_again(step) for step in again],
+            "steps": [again(step) for step in chosen],
             "cause": None,
             "detail": None,
             "hint": None,
@@ -169,7 +192,8 @@ def _named(held: Held, act: Act) -> Step:
     return held.steps[act.step]
 
 
-def _again(step: Step) -> Step:
+def again(step: Step) -> Step:
+    """The step as one that is to be run again, with all of its automatic tries."""
     return step.model_copy(
         update={"state": StepState.PENDING, "not_before": None, "attempts_before": step.attempts}
     )

@@ -48,6 +48,7 @@ from daemon.settings import Settings, SettingsError
 from daemon.stages import Limits as StageLimits
 from daemon.stages import Stages
 from daemon.supervisor import Limits, Supervisor, run_until
+from daemon.sweeper import Sweeper
 
 log = structlog.get_logger()
 
@@ -169,6 +170,7 @@ def _build(
             "leases": supervisor.renew_forever,
             "intake": intake.run,
             "outbox": outbox.run,
+            "sweeper": Sweeper(pods, store, clock).run,
             "api": lambda: serve_api(app, listening),
         },
     )

@@ -195,6 +195,7 @@ class Commands:
                     return await self._endings.confirm(sought.attempt, sought.control, ended, sought.deadline)
                 if not pursuit.told_alive:
                     pursuit.told_alive = True
+                    log.info("command.alive", attempt=sought.attempt.id)
                     await pursuit.found_alive()
                 if self._clock.now() > sought.deadline:
                     break

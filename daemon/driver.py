@@ -21,6 +21,7 @@ from daemon.held import Held, Tenure
 from daemon.high_water import HighWater
 from daemon.metrics import Metrics
 from daemon.performer import Performer, Ports
+from daemon.places import Places
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store
@@ -95,8 +96,9 @@ class Driver:
             )
         async with AsyncExitStack() as stack:
             proofs = Proofs(stack, self._facts, self._ports.pods, self._ports.databases)
-            performer = Performer(self._ports, self._facts, self._catalog, held, proofs, self.high_water)
-            work = Work(held, performer, self._acts, self._catalog, self._clock)
+            places = Places(self._ports.pods, self._catalog, held)
+            performer = Performer(self._ports, self._facts, places, held, proofs, self.high_water)
+            work = Work(held, performer, places, self._acts, self._catalog, self._clock)
             shown = None
             while True:
                 await self._acts.apply(held, performer.doubts)

@@ -7,6 +7,7 @@ ran. So neither an exit code nor a vanished process is the end; that nobody is l
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -32,8 +33,12 @@ LOOK_EVERY = 0.2
 class Endings:
     """Ends attempts, and proves that they ended."""
 
-    def __init__(self, pods: Pods, logs: Logs, clock: Clock) -> None:
+    def __init__(
+        self, pods: Pods, logs: Logs, clock: Clock, at_work: Callable[[Attempt], Awaitable[str | None]]
+    ) -> None:
+        """`at_work`: what of an attempt may still be at work outside of its pod, once its processes are gone."""
         self._pods = pods
+        self._at_work = at_work
         self._logs = logs
         self._clock = clock
 
@@ -88,6 +93,9 @@ class Endings:
         code = await self._exit_code(attempt, control)
         if by_itself and code is not None:
             return exited(code)
+        left = await self._at_work(attempt)
+        if left:
+            return unknown(left)
         # A program that ends with 0 because it was asked to stop has not done its work.
         how = "it was stopped" if not by_itself else "it left no exit code that can be read"
         return interrupted(f"{how}; nothing of it is left")

@@ -56,6 +56,7 @@ class Held:
         self.steps: dict[StepName, Step] = {step.name: step for step in claimed.steps}
         self.open_attempts: dict[StepName, Attempt] = {one.step: one for one in claimed.open_attempts}
         self.unread: tuple[Act, ...] = claimed.acts
+        self._read_with_the_claim = True
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -157,7 +158,10 @@ class Held:
         return await self._store.attempts(self.reset.id)
 
     async def read_acts(self) -> tuple[Act, ...]:
-        """Acts that nobody has applied yet, in order."""
+        """Acts that nobody has applied yet, in order; the first time those that the claim has read."""
+        if self._read_with_the_claim:
+            self._read_with_the_claim = False
+            return self.unread
         known = self.unread[-1].id if self.unread else self.reset.acts_seen
         self.unread = (*self.unread, *await self._store.unread_acts(self.reset.id, known))
         self.unread = tuple(act for act in self.unread if act.id > self.reset.acts_seen)

@@ -12,6 +12,7 @@ from daemon.endings import Endings
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.high_water import HighWater
+from daemon.places import Places, container
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup, Backups, Databases
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
@@ -21,15 +22,16 @@ from daemon.ports.pods import Pod, Pods
 from daemon.ports.repositories import Repositories
 from daemon.proofs import Proofs
 from daemon.redaction import redact
-from schemas.catalog import Catalog, Service
+from daemon.sessions import Sessions
+from schemas.catalog import Service
 from schemas.marks import Launch
 from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
-from schemas.wire import ResourceKey, ServiceName
+from schemas.wire import ResourceKey
 from statemachines.failures import classify
 from statemachines.retry import may_be_half_done, remembering
-
+from statemachines.scope import with_container
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Performer:
         self,
         ports: Ports,
         facts: FactsReader,
-        catalog: Catalog,
+        places: Places,
         held: Held,
         proofs: Proofs,
         high_water: HighWater,
@@ -72,10 +74,11 @@ class Performer:
         self._ports = ports
         self._high_water = high_water
         self._facts = facts
-        self._catalog = catalog
+        self._places = places
         self._held = held
         self._proofs = proofs
-        self._endings = Endings(ports.pods, ports.logs, ports.clock)
+        sessions = Sessions(facts, ports.databases, places, held, ports.clock)
+        self._endings = Endings(ports.pods, ports.logs, ports.clock, sessions.at_work)
         self.doubts = Doubts(held, self._endings)
         self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, held.tenure.check)
 
@@ -116,7 +119,7 @@ class Performer:
     async def _back_up(self, this: Try) -> Outcome:
         step = this.step
         service, database = self._place(step)
-        pod = await self._choose(step, service)
+        pod = await self._places.choose(step)
         url, identity = await self._facts.identify(pod, service, database)
         self._same(identity.key, step)
         # A dump that was cut short by a crash is made again, in the same attempt.
@@ -134,8 +137,8 @@ class Performer:
 
     async def _shake_hands(self, this: Try) -> Outcome:
         step = this.step
-        service = self._service(step)
-        pod = await self._choose(step, service)
+        service = self._places.service(step)
+        pod = await self._places.choose(step)
         if this.attempt is None:
             await self._start(this, None)
         await self._proofs.show(pod, service, step)
@@ -152,9 +155,10 @@ class Performer:
                 found_alive=self._held.commit,
             )
         else:
-            service = self._service(step)
-            pod = await self._choose(step, service)
+            service = self._places.service(step)
+            pod = await self._places.choose(step)
             await self._may_touch(step, pod, service)
+            self._places.check_effects(step, pod)
             if not await self._needed(this, pod):
                 return Outcome(kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do")
             outcome = await self._commands.start(
@@ -249,8 +253,8 @@ class Performer:
         Raises:
             PortError: it does not hold (any more); it must not be launched.
         """
-        service = self._service(this.step)
-        pod = await self._choose(this.step, service)
+        service = self._places.service(this.step)
+        pod = await self._places.choose(this.step)
         recorded = this.attempt.control if this.attempt else None
         if recorded is not None and recorded.container_id != pod.container_id:
             raise PermanentError(
@@ -279,22 +283,11 @@ class Performer:
             return outcome
         tail = await self._ports.logs.tail(attempt.id, SHOWN_LINES)
         if step.fail_on is None:
-            return classify(step, outcome.exit_code, tail)
-        output, whole = await self._ports.logs.whole(attempt.id)
-        return classify(step, outcome.exit_code, tail, output, whole=whole)
-
-    async def _choose(self, step: PlannedStep, service: Service) -> Pod:
-        pod = await self._ports.pods.choose(
-            self._held.reset.environment, service.selector_text, service.container
-        )
-        agreed = self._held.plan.images.get(ServiceName(service.name)) if self._held.plan else None
-        if agreed is not None and agreed != pod.image_digest:
-            raise PermanentError(
-                Reason.PLAN_CHANGED,
-                f"{service.name} runs another image than the plan was made for ({step.name})",
-                hint="`resetd resume ID --replan` makes a new plan for what is left.",
-            )
-        return pod
+            judged = classify(step, outcome.exit_code, tail)
+        else:
+            output, whole = await self._ports.logs.whole(attempt.id)
+            judged = classify(step, outcome.exit_code, tail, output, whole=whole)
+        return with_container(step, judged, container(attempt.control)) if attempt.control else judged
 
     def _same(self, key: ResourceKey, step: PlannedStep) -> None:
         if key not in step.touches:
@@ -306,13 +299,7 @@ class Performer:
     def _place(self, step: PlannedStep) -> tuple[Service, str]:
         if step.database is None:
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{step.name} names no database")
-        return self._service(step), step.database
-
-    def _service(self, step: PlannedStep) -> Service:
-        for service in self._catalog.services:
-            if service.name == step.service:
-                return service
-        raise PermanentError(Reason.UNKNOWN_SERVICE, f"{step.name}: the catalog has no {step.service}")
+        return self._places.service(step), step.database
 
     def _without_secrets(self, outcome: Outcome) -> Outcome:
         if outcome.detail is None:

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 LOOK_EVERY = 0.25
 """Seconds between looks for due resets."""
+CLAIMED_AT_ONCE = 100
+"""Resets of one claim: it is one transaction, and nobody else writes meanwhile."""
 DRAIN_WITHIN = 10.0
 """Seconds that loops get to end once told to stop."""
 
@@ -100,7 +102,7 @@ class Supervisor:
                 drive.task.cancel()
 
     async def _claim(self) -> int:
-        free = self._limits.concurrent - len(self._drives)
+        free = min(self._limits.concurrent - len(self._drives), CLAIMED_AT_ONCE)
         if free <= 0:
             return 0
         asked_at = asyncio.get_running_loop().time()

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 
 import structlog
 
-from daemon.acts import Acts
+from daemon.acts import Acts, again
 from daemon.held import Held
 from daemon.performer import Performer
+from daemon.places import Places
 from daemon.ports.clock import Clock
 from schemas.catalog import Catalog
 from schemas.plan import PlannedStep
-from schemas.resets import ActKind, Attempt, Outcome, OutcomeKind, Step, StepState
+from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
+from schemas.wire import StepName
 from statemachines.hints import hint_for
 from statemachines.lifecycle import PHASE_OF, Trigger
 from statemachines.retry import decide_retry
+from statemachines.scope import needed_before
 
 log = structlog.get_logger()
-
-ACTS_EVERY = 0.5
-"""Seconds between looks at acts while commands run."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error of the program: a step did not succeed
@@ -37,12 +38,23 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 class Work:
     """The working states of one held reset."""
 
-    def __init__(self, held: Held, performer: Performer, acts: Acts, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self,
+        held: Held,
+        performer: Performer,
+        places: Places,
+        acts: Acts,
+        catalog: Catalog,
+        clock: Clock,
+    ) -> None:
         self._held = held
         self._performer = performer
+        self._places = places
         self._acts = acts
         self._catalog = catalog
         self._clock = clock
+        # Steps that run side by side may need the same former step again: it runs once.
+        self._turns: dict[StepName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of an open attempt is left."""
@@ -83,7 +95,7 @@ class Work:
         if not todo:
             return True
         running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
-        watching = asyncio.create_task(self._cancel_asked())
+        watching = asyncio.create_task(self._acts.cancel_asked(self._held))
         try:
             pending: set[asyncio.Task[None]] = set(running)
             while pending:
@@ -125,6 +137,7 @@ class Work:
                 doubt = await self._performer.doubts.settle()
                 if doubt is not None:
                     raise Stopped(step.model_copy(update={"state": StepState.UNKNOWN, "outcome": doubt}))
+            await self._renew(planned)
             this, outcome = await self._performer.perform(planned)
             now = self._clock.now()
             attempt = this.attempt or self._before_launch(planned)
@@ -158,6 +171,23 @@ class Work:
             if step.state is StepState.SUCCEEDED:
                 return
 
+    async def _renew(self, planned: PlannedStep) -> None:
+        """Run again what a former step did in another container than the one that this step is to run in.
+
+        Raises:
+            Stopped: the former step did not succeed.
+        """
+        held = self._held
+        if planned.name in held.open_attempts:
+            return
+        for former in needed_before(held.plan, planned):
+            async with self._turns[former.name]:
+                step = held.steps[former.name]
+                if step.state is StepState.SUCCEEDED and await self._places.is_void(former, planned):
+                    await held.commit(steps=[again(step)])
+                if held.steps[former.name].state not in (StepState.SUCCEEDED, StepState.SKIPPED):
+                    await self._run_step(former)
+
     def _before_launch(self, planned: PlannedStep) -> Attempt:
         """An attempt that ended before it could be recorded as started: it counts, so that tries are bounded."""
         return Attempt(
@@ -181,14 +211,6 @@ class Work:
             stopped_at=step.name,
             waiting_for=None,
         )
-
-    async def _cancel_asked(self) -> None:
-        """Returns once somebody asks for the reset to be cancelled."""
-        while True:
-            acts = await self._held.read_acts()
-            if any(act.kind is ActKind.CANCEL for act in acts):
-                return
-            await self._clock.sleep(ACTS_EVERY)
 
 
 async def settle(tasks: set[asyncio.Task[None]]) -> None:

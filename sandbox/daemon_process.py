@@ -65,7 +65,7 @@ class DaemonProcess:
                 stderr=log,
             )
 
-    def wait_ready(self, *, within: float = 30.0) -> None:
+    def wait_ready(self, *, within: float = 120.0) -> None:
         """Until its API answers.
 
         Raises:

@@ -105,7 +105,7 @@ class Platform:
 
     async def provision(self, *environments: str, within: float = _READY_WITHIN) -> None:
         """Add environments of the fleet to the running platform, and wait for their pods."""
-        await asyncio.to_thread(self._add_databases, environments)
+        await asyncio.to_thread(self.add_databases, environments)
         for environment in environments:
             await self.cluster.provision(environment)
         await self.until_ready(environments, within=within)
@@ -189,7 +189,8 @@ class Platform:
         """The servers and databases that a fault is meant for."""
         return self.databases.places(self.environments, fault.meets)
 
-    def _add_databases(self, environments: Iterable[str]) -> None:
+    def add_databases(self, environments: Iterable[str]) -> None:
+        """Start the servers that these environments of the fleet need, with their databases; no pod."""
         for name in environments:
             fleet.environment(name)
             if name not in self.environments:

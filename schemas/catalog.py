@@ -17,6 +17,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from schemas.catalog_operations import Doctor, Notification, Queue, Retry, Schedule, Window
 from schemas.catalog_steps import Argv, DoctorCommand, KnownFailure, Name, StepEntry, VerifyEntry, excludes
+from schemas.plan import Scope
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
 
@@ -153,6 +154,9 @@ class Service(Wire):
             if unknown:
                 raise ValueError(f"{one.name or 'verify'} names databases it has not: {sorted(unknown)}")
         for mode, steps in self.steps.items():
+            places = {one.run_in for one in steps}
+            if len(places) > 1 and any(one.scope is Scope.CONTAINER for one in steps):
+                raise ValueError(f"steps of {mode.value} beside one of scope container all need one runIn")
             for first, second in combinations(steps, 2):
                 same = self._place(first) == self._place(second)
                 if same and not excludes(first.when, second.when):

@@ -134,6 +134,8 @@ class StepEntry(Wire):
             raise ValueError(f"forEach: integration belongs to an argument {INTEGRATION}")
         if self.for_each is not None and Condition.INTEGRATIONS not in self.when:
             raise ValueError("forEach: integration needs the condition integrations")
+        if self.scope is Scope.CONTAINER and self.idempotent is not Idempotency.SAFE:
+            raise ValueError("scope: container is run again in another container: idempotent has to be safe")
         if self.databases == () and self.destructive:
             raise ValueError("a step that writes to no database is not destructive")
         return self

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts
-from schemas.plan import Idempotency, Phase, Plan, PlannedStep, Repeat, Resource, StepKind
+from schemas.plan import Idempotency, Phase, Plan, PlannedStep, Repeat, Resource, RunIn, StepKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
@@ -99,6 +99,7 @@ def _backups(case: Case, pairs: Iterable[tuple[ServiceName, str]]) -> list[Plann
             database=fact.database,
             touches=(fact.key,),
             timeout=BACKUP_TIMEOUT,
+            run_in=_place(case, fact.service),
         )
         for fact in facts.values()
     ]
@@ -121,6 +122,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
         argv=declared.handshake.argv,
         touches=(fact.key,),
         timeout=declared.handshake.timeout,
+        run_in=_place(case, service),
         failures=failures_of(case.catalog, declared.handshake.failures),
     )
 
@@ -180,9 +182,18 @@ def _check(case: Case, check: Check) -> PlannedStep:
         touches=_keys(case, ServiceName(check.service.name), check.databases),
         timeout=entry.timeout,
         idempotent=Idempotency.SAFE,
+        run_in=_place(case, check.service.name),
         fail_on=entry.fail_on,
         failures=failures_of(case.catalog, entry.failures),
     )
+
+
+def _place(case: Case, service: str) -> RunIn:
+    """Where a service's questions are asked: in its holder as soon as one of its commands runs there."""
+    holds = any(
+        command.entry.run_in is RunIn.HOLDER for command in case.commands if command.service_name == service
+    )
+    return RunIn.HOLDER if holds else RunIn.SERVICE
 
 
 def _fact(case: Case, service: str, database: str) -> DatabaseFact:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from schemas.wire import ResourceKey
+from schemas.wire import AttemptId, ResourceKey
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,16 @@ class HeldLock(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """What a look at a server's sessions found."""
+
+    at: datetime
+    """When it was, by the server's clock."""
+    sessions: tuple[str, ...]
+    """Those that are at work, for people: `pid 4711 since 12:03:11`."""
+
+
 class Databases(Protocol):
     """Connections that the daemon itself makes, with the URL that the pod shows."""
 
@@ -49,6 +59,25 @@ class Databases(Protocol):
 
     def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[HeldLock]:
         """Hold an advisory lock for as long as the block runs and its session lives."""
+        ...
+
+    async def leftover(
+        self,
+        url: str,
+        *,
+        environment: str,
+        attempt: AttemptId,
+        since: datetime,
+        working_at: datetime | None,
+    ) -> Leftover:
+        """Sessions that may be a dead attempt's: of the URL's role in its database, begun after the attempt, and in a
+        statement that was at work already at `working_at` (the `at` of the first look; None: this is the first).
+
+        Those that carry the attempt's session name are its own: they are ended, and no longer there at a later look.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
+        """
         ...
 
 

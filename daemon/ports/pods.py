@@ -8,12 +8,12 @@ any byte offset, as often as needed; `give_up` is the tombstone that makes "it n
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from schemas.resets import Control
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,36 @@ class Claim(StrEnum):
 
 
 @dataclass(frozen=True)
-class Environments:
-    """Namespaces of the cluster whose names are environments' names."""
+class Need:
+    """What a holder is asked for."""
 
-    names: tuple[str, ...] = field(default=())
+    service: str
+    """The catalog's name of the service whose commands run in it."""
+    attempt: AttemptId
+    """The attempt that is about to act; its reset owns the holder."""
+    seconds: float
+    """How long that may take at most."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A holder as it was listed."""
+
+    environment: str
+    name: str
+    uid: str
+    version: str
+    """Changes with every attempt that uses the holder."""
+    reset_id: ResetId
+    ended: bool
+    """Whether nothing can run in it any more."""
 
 
 class Pods(Protocol):
-    """Every method raises TemporaryError or PermanentError; none blocks past its own time limit."""
+    """Every method raises TemporaryError or PermanentError; none blocks past its own time limit, once it is its turn.
+
+    So many run at once, in all and in one pod; the others wait.
+    """
 
     async def environments(self) -> tuple[str, ...]:
         """Names of all namespaces that are not being deleted, sorted."""
@@ -110,6 +132,28 @@ class Pods(Protocol):
             TemporaryError: `pod-not-ready` (a rollout is under way, nothing is ready yet).
             PermanentError: `pod-not-found` (nothing matches), or an ambiguous container.
         """
+        ...
+
+    async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
+        """The holder of the attempt's reset for a service: made from the Deployment's template, or found again.
+
+        It has the template's image, variables, volumes and account, sleeps, belongs to nobody else (no label of the
+        service, no probe, no hook), and the service need not run for it. Repeating it is harmless. Waits,
+        bounded, until it runs.
+
+        Raises:
+            TemporaryError: `pod-not-ready`: it does not run yet.
+            PermanentError: `pod-not-found` (no one Deployment, or an ambiguous container), `pod-not-ready` (it is too
+                old to live as long as is needed), `kubernetes-forbidden`.
+        """
+        ...
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """Every holder of every environment that is not going away already."""
+        ...
+
+    async def remove_holder(self, holder: Holder) -> bool:
+        """Remove it as it was listed; False, and nothing happens, where it was used since or is gone."""
         ...
 
     async def read(
@@ -139,7 +183,8 @@ class Pods(Protocol):
         Harmless to repeat: only the first launch or tombstone of a control directory takes effect. Refuses
         another incarnation than the recorded one (PermanentError `command-interrupted`). Success says only
         that the request was delivered; `follow` tells what became of it. A TemporaryError may mean either.
-        The command's environment holds `RESETD_ATTEMPT=<attempt>`.
+        The command's environment holds `RESETD_ATTEMPT=<attempt>`, and unless the container has a PGAPPNAME, one that
+        names the attempt (`statemachines.sessions`).
         """
         ...
 

@@ -14,7 +14,7 @@ from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods import Pod
 from schemas.reasons import Reason
 
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _REVISION = "deployment.kubernetes.io/revision"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -110,6 +110,11 @@ def choose(
             hint="A rollout is under way or the service does not start; look at its last log lines.",
         )
     _, _, pod, status = min(ready, key=lambda one: one[:2])
+    return pod_of(environment, pod, status)
+
+
+def pod_of(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
+    """The pod and its container as the port names them."""
     return Pod(
         environment=environment,
         name=str(pod.metadata.name),
@@ -123,17 +128,25 @@ def choose(
 
 def container_of(pod: V1Pod, configured: str | None) -> str:
     """Configured, else annotated as the default, else the only one."""
-    names = [str(one.name) for one in pod.spec.containers]
-    wanted = configured or (pod.metadata.annotations or {}).get(_DEFAULT_CONTAINER)
+    wanted = configured or (pod.metadata.annotations or {}).get(DEFAULT_CONTAINER)
+    return named_container([str(one.name) for one in pod.spec.containers], wanted, f"pod {pod.metadata.name}")
+
+
+def named_container(names: Sequence[str], wanted: str | None, where: str) -> str:
+    """The wanted one, else the only one.
+
+    Raises:
+        PermanentError: `pod-not-found`: there is no such container, or there are several and none is named.
+    """
     if wanted in names:
         return str(wanted)
     if wanted is None and len(names) == 1:
         return names[0]
     raise PermanentError(
         Reason.POD_NOT_FOUND,
-        f"pod {pod.metadata.name} has no container {wanted!r}, but {', '.join(names)}"
+        f"{where} has no container {wanted!r}, but {', '.join(names)}"
         if wanted
-        else f"pod {pod.metadata.name} has several containers: {', '.join(names)}",
+        else f"{where} has several containers: {', '.join(names)}",
         hint="Name the service's container in the catalog.",
     )
 

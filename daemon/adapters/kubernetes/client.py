@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import yaml
 from kubernetes_asyncio import client, config
@@ -18,8 +18,9 @@ from schemas.reasons import Reason
 # More execs at once in one pod stall its container runtime: 20 take 0.7 s, 50 take most of a minute.
 EXECS_PER_POD = 8
 EXECS = 32
-# A thousand TLS streams take 300 MB; a command beyond these is looked at by short execs.
-STREAMS = 96
+# Each TLS stream takes 0.3 MB and more; a command beyond these is looked at by short execs.
+STREAMS_PER_POD = 8
+STREAMS = 32
 # Load balancers cut what is silent for a minute.
 _HEARTBEAT_SECONDS = 20.0
 
@@ -32,24 +33,38 @@ class KubernetesSettings:
     context: str | None = None
 
 
+class Turns:
+    """So many at once in all, and so many in one pod."""
+
+    def __init__(self, at_once: int, in_one_pod: int) -> None:
+        self._all = asyncio.Semaphore(at_once)
+        self._in_one_pod = in_one_pod
+        # Pods come and go by the thousand: those that nobody waits for are forgotten.
+        self._pods: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
+
+    def free(self, environment: str, pod: str) -> bool:
+        """Whether a turn can be had without waiting."""
+        return not (self._all.locked() or self._of(environment, pod).locked())
+
+    @asynccontextmanager
+    async def turn(self, environment: str, pod: str) -> AsyncIterator[None]:
+        """Wait for a turn in this pod; it lasts as long as the block."""
+        async with self._of(environment, pod), self._all:
+            yield
+
+    def _of(self, environment: str, pod: str) -> asyncio.Semaphore:
+        return self._pods.setdefault((environment, pod), asyncio.Semaphore(self._in_one_pod))
+
+
 @dataclass(frozen=True)
 class Kubernetes:
     """Clients and limits for one cluster."""
 
     rest: client.ApiClient
     websocket: WsApiClient
-    execs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXECS))
-    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+    execs: Turns = field(default_factory=lambda: Turns(EXECS, EXECS_PER_POD))
+    streams: Turns = field(default_factory=lambda: Turns(STREAMS, STREAMS_PER_POD))
     """For execs that stay: they must not keep the short ones waiting."""
-    _pods: dict[tuple[str, str], asyncio.Semaphore] = field(
-        default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(EXECS_PER_POD))
-    )
-
-    @asynccontextmanager
-    async def turn(self, environment: str, pod: str) -> AsyncIterator[None]:
-        """Wait for the right to run one more short exec in this pod."""
-        async with self._pods[environment, pod], self.execs:
-            yield
 
 
 @asynccontextmanager

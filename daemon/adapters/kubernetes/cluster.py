@@ -64,7 +64,7 @@ class Cluster:
 
     async def pod(self, environment: str, name: str) -> V1Pod | None:
         """The pod of that name as it is now, whatever its uid; None where there is none."""
-        with translated(f"read pod {environment}/{name}", "get pods"):
+        with translated(f"read pod {environment}/{name}", f"get pods in {environment}"):
             try:
                 return await self._core.read_namespaced_pod(name, environment, _request_timeout=_SECONDS)
             except ApiException as error:
@@ -102,7 +102,7 @@ class Cluster:
         except PermanentError:
             container = str(pod.spec.containers[0].name)
         name = str(pod.metadata.name)
-        with translated(f"read the log of {environment}/{name}", "get pods/log"):
+        with translated(f"read the log of {environment}/{name}", f"get pods/log in {environment}"):
             try:
                 log = await self._core.read_namespaced_pod_log(
                     name, environment, container=container, tail_lines=lines, _request_timeout=_SECONDS
@@ -114,19 +114,19 @@ class Cluster:
         return str(log)
 
     async def _deployments(self, environment: str) -> list[V1Deployment]:
-        with translated(f"list deployments of {environment}", "list deployments.apps"):
+        with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
             found = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
         return list(found.items)
 
     async def _pods(self, environment: str, selector: str) -> list[V1Pod]:
-        with translated(f"list pods of {environment}", "list pods"):
+        with translated(f"list pods of {environment}", f"list pods in {environment}"):
             found = await self._core.list_namespaced_pod(
                 environment, label_selector=selector, _request_timeout=_SECONDS
             )
         return list(found.items)
 
     async def _replica_set(self, environment: str, name: str) -> V1ReplicaSet:
-        with translated(f"read replica set {environment}/{name}", "get replicasets.apps"):
+        with translated(f"read replica set {environment}/{name}", f"get replicasets.apps in {environment}"):
             try:
                 return await self._apps.read_namespaced_replica_set(
                     name, environment, _request_timeout=_SECONDS

@@ -47,7 +47,9 @@ class ArgoGate:
         """See the port. The Application is named after the environment."""
         if not self._namespace:
             return Gate(open=True, reason="no ArgoCD is set")
-        with translated(f"read application {environment}", "get applications.argoproj.io"):
+        with translated(
+            f"read application {environment}", f"get applications.argoproj.io in {self._namespace}"
+        ):
             try:
                 application = await self._objects.get_namespaced_custom_object(
                     "argoproj.io",

@@ -25,7 +25,7 @@ def translated(what: str, right: str) -> Iterator[None]:
 
     Args:
         what: What was tried, for people: `list pods of qa-sandbox`.
-        right: The right that it needs, as RBAC writes it: `list pods`.
+        right: The right that it needs, verb, resource and namespace: `list pods in qa-sandbox`.
     """
     try:
         yield

@@ -8,22 +8,26 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from daemon.adapters.kubernetes import choice, scripts
+from daemon.adapters.kubernetes import choice, looks, scripts
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import Cluster
-from daemon.adapters.kubernetes.errors import unreachable
+from daemon.adapters.kubernetes.execution import execute, unexpected
 from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.holders import Holders
+from daemon.adapters.kubernetes.looks import Looks
 from daemon.adapters.kubernetes.scripts import Refusal
-from daemon.adapters.kubernetes.streams import STDERR, STDOUT, Place, open_exec
+from daemon.adapters.kubernetes.streams import STDERR, Place, open_exec
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Claim, ContainerFate, Fate, Observation, Pod, Result
+from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
+from statemachines.sessions import session_name
 
 _SCRIPT_SECONDS = 30.0
-_LOOK_BYTES = 65536
-_OUTPUT_BYTES = 16 * 1024 * 1024
+_SHORTEST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+"""Seconds between two looks at a command that has no stream."""
 _OTHER_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -48,7 +52,9 @@ class KubernetesPods:
     def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 25) -> None:
         self._kubernetes = kubernetes
         self._cluster = Cluster(kubernetes)
+        self._holders = Holders(kubernetes)
         self._stream_seconds = stream_seconds
+        self._looks = Looks(lambda place, argv, told: execute(kubernetes, place, argv, _SCRIPT_SECONDS, told))
 
     async def environments(self) -> tuple[str, ...]:
         """See the port."""
@@ -61,6 +67,18 @@ class KubernetesPods:
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
         return await self._cluster.choose(environment, selector, container)
+
+    async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
+        """See the port."""
+        return await self._holders.hold(environment, selector, container, need)
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """See the port."""
+        return await self._holders.holders()
+
+    async def remove_holder(self, holder: Holder) -> bool:
+        """See the port."""
+        return await self._holders.remove_holder(holder)
 
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""
@@ -76,7 +94,7 @@ class KubernetesPods:
         """See the port."""
         if stdin is not None:
             argv = ["sh", "-c", 'rd_n=$1; shift; head -c "$rd_n" | "$@"', "resetd", str(len(stdin)), *argv]
-        return await self._exec(_place(pod), argv, timeout, stdin)
+        return await execute(self._kubernetes, _place(pod), argv, timeout, stdin)
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """See the port: what an exec gets is what every command of ours will get."""
@@ -90,7 +108,7 @@ class KubernetesPods:
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
         """See the port."""
         name = "resetd." + _OTHER_NAMES.sub(".", attempt)
-        result = await self._exec(_place(pod), scripts.argv("prepare", name), _SCRIPT_SECONDS)
+        result = await execute(self._kubernetes, _place(pod), scripts.argv("prepare", name), _SCRIPT_SECONDS)
         if result.exit_code == Refusal.NOT_WRITABLE:
             raise TemporaryError(
                 Reason.EXEC_REFUSED,
@@ -98,7 +116,7 @@ class KubernetesPods:
                 hint="Give the container an emptyDir at /tmp, or free its disk.",
             )
         if result.exit_code != 0:
-            raise _unexpected("prepare", _place(pod), result)
+            raise unexpected("prepare", _place(pod), result)
         directory, incarnation = result.stdout.decode("utf-8", "surrogateescape").splitlines()[:2]
         return Control(
             environment=pod.environment,
@@ -115,15 +133,26 @@ class KubernetesPods:
         self, control: Control, attempt: AttemptId, argv: Sequence[str], *, stdin: bytes | None = None
     ) -> None:
         """See the port."""
-        script = scripts.argv("launch", control.directory, control.incarnation, str(len(stdin or b"")), *argv)
+        where = (control.directory, control.incarnation, session_name(attempt))
+        script = scripts.argv("launch", *where, str(len(stdin or b"")), *argv)
         # In the environment of all that the attempt runs: by it the processes are found that left the group.
         marked = ["env", f"RESETD_ATTEMPT={attempt}", *script]
         await self._in_container(control, "launch", marked, stdin or None)
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""
-        # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
+        pause = _SHORTEST_PAUSE
         while True:
+            if not self._kubernetes.streams.free(control.environment, control.pod):
+                seen = await self._look(control, offset)
+                yield seen
+                if _is_over(seen):
+                    return
+                pause = _SHORTEST_PAUSE if seen.log else min(pause * 2, _LONGEST_PAUSE)
+                offset = seen.offset + len(seen.log)
+                await asyncio.sleep(0 if len(seen.log) == looks.BYTES else pause)
+                continue
+            # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
             watch = _Watch()
             async with aclosing(self._watch(control, offset, watch)) as observations:
                 async for seen in observations:
@@ -132,14 +161,20 @@ class KubernetesPods:
             if watch.conclusive or not watch.whole:
                 return
 
+    async def _look(self, control: Control, offset: int) -> Observation:
+        answer = await self._looks.look(control, offset)
+        if isinstance(answer, Result):
+            raise await self._refused(control, "look", answer)
+        return answer
+
     async def _watch(self, control: Control, offset: int, watch: _Watch) -> AsyncGenerator[Observation, None]:
         """The observations of one exec; afterwards `watch` says how it ended."""
-        arguments = (control.directory, control.incarnation, str(offset), str(_LOOK_BYTES))
+        arguments = (control.directory, control.incarnation, str(offset), str(looks.BYTES))
         argv = scripts.argv("follow", *arguments, str(self._stream_seconds))
         decoder = FrameDecoder()
         errors = b""
         async with (
-            self._kubernetes.streams,
+            self._kubernetes.streams.turn(control.environment, control.pod),
             open_exec(self._kubernetes.websocket, _place(control), argv) as stream,
             aclosing(stream.messages()) as messages,
         ):
@@ -152,8 +187,7 @@ class KubernetesPods:
                 except FrameError:
                     return  # as good as cut: nothing is known, and another look is harmless
                 for seen in observations:
-                    ended = seen.exit_code is not None or (seen.claimed and not seen.alive)
-                    watch.conclusive = ended or seen.given_up
+                    watch.conclusive = _is_over(seen)
                     yield seen
         watch.whole = stream.exit_code == 0
         if stream.exit_code:
@@ -186,7 +220,7 @@ class KubernetesPods:
     async def _in_container(
         self, control: Control, name: str, argv: Sequence[str], stdin: bytes | None = None
     ) -> Result:
-        result = await self._exec(_place(control), argv, _SCRIPT_SECONDS, stdin)
+        result = await execute(self._kubernetes, _place(control), argv, _SCRIPT_SECONDS, stdin)
         if result.exit_code != 0:
             raise await self._refused(control, name, result)
         return result
@@ -215,32 +249,7 @@ class KubernetesPods:
                     + result.stdout.decode("ascii", "replace").strip(),
                 )
             case _:
-                return _unexpected(name, _place(control), result)
-
-    async def _exec(
-        self, place: Place, argv: Sequence[str], timeout: float, stdin: bytes | None = None
-    ) -> Result:
-        output = {STDOUT: bytearray(), STDERR: bytearray()}
-        try:
-            async with (
-                asyncio.timeout(timeout),
-                self._kubernetes.turn(place.environment, place.pod),
-                open_exec(self._kubernetes.websocket, place, argv, stdin=stdin is not None) as stream,
-            ):
-                if stdin:
-                    await stream.send(stdin)
-                async with aclosing(stream.messages()) as messages:
-                    async for channel, data in messages:
-                        output[channel] += data
-                        if len(output[channel]) > _OUTPUT_BYTES:
-                            raise PermanentError(Reason.EXEC_REFUSED, f"{place}: more than 16 MiB of output")
-        except TimeoutError as error:
-            raise TemporaryError(
-                Reason.COMMAND_TIMED_OUT, f"{place}: no answer of a command within {timeout:g} s"
-            ) from error
-        if stream.exit_code is None:
-            raise unreachable(f"see the end of a command in {place}", "its stream was cut")
-        return Result(stream.exit_code, bytes(output[STDOUT]), bytes(output[STDERR]))
+                return unexpected(name, _place(control), result)
 
     async def _shares_pid_1(self, pod: Pod) -> bool:
         """Whether PID 1 outlives the container, so that it says nothing of its incarnation.
@@ -259,10 +268,10 @@ class KubernetesPods:
         return bool(now.spec.share_process_namespace or now.spec.host_pid)
 
 
+def _is_over(seen: Observation) -> bool:
+    """Whether there is nothing to wait for."""
+    return seen.given_up or seen.exit_code is not None or (seen.claimed and not seen.alive)
+
+
 def _place(where: Pod | Control) -> Place:
     return Place(where.environment, where.name if isinstance(where, Pod) else where.pod, where.container)
-
-
-def _unexpected(script: str, place: Place, result: Result) -> TemporaryError:
-    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
-    return TemporaryError(Reason.EXEC_REFUSED, f"{place}: {script} ended with {result.exit_code}: {said}")

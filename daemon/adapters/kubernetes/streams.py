@@ -112,7 +112,7 @@ async def open_exec(
     The block's end closes the stream; the command runs on, nobody signals it.
     """
     connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
-    doing, right = f"run a command in {place}", "get, create pods/exec"
+    doing, right = f"run a command in {place}", f"get, create pods/exec in {place.environment}"
     with translated(doing, right):
         async with asyncio.timeout(_HANDSHAKE_SECONDS):
             context = await connect(

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity
+from daemon.ports.databases import Backup, Identity, Leftover
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
-from schemas.wire import ResourceKey
+from schemas.wire import AttemptId, ResourceKey
+from statemachines.sessions import session_name
 
 
 @dataclass
@@ -32,6 +33,8 @@ class MemoryDatabase:
     """Numbers of advisory locks that are held now: what a handshake looks at."""
     server_version: int = 160004
     answers: bool = True
+    at_work: dict[str, datetime] = field(default_factory=dict)
+    """`application_name` of sessions in a statement -> when it began."""
 
     @property
     def key(self) -> ResourceKey:
@@ -97,6 +100,23 @@ class MemoryDatabases:
             yield MemoryLock(number, database)
         finally:
             database.locks.discard(number)
+
+    async def leftover(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+        attempt: AttemptId,
+        since: datetime,
+        working_at: datetime | None,
+    ) -> Leftover:
+        """See the port."""
+        database, at = self.at(url), datetime.now(UTC)
+        found = {
+            name: began for name, began in database.at_work.items() if since <= began <= (working_at or at)
+        }
+        database.at_work.pop(session_name(attempt), None)
+        return Leftover(at, tuple(f"{name} since {began:%H:%M:%S}" for name, began in found.items()))
 
 
 class MemoryBackups:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from daemon.adapters.memory.processes import Command, Process
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Claim, ContainerFate, Fate, Observation, Pod, Result
+from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId
 
 Program = Callable[[Process], Awaitable[int]]
 """What a command does: writes to its process and answers the exit code."""
@@ -49,15 +49,27 @@ class MemoryService:
     """Why its former container ended."""
     commands: dict[str, Command] = field(default_factory=dict)
     """By control directory, of the present container."""
+    pod_name: str = ""
+    """Of a holder; a service's pod is named after it."""
+    uid: str = ""
+    reset_id: ResetId | None = None
+    """Of a holder: the reset that owns it."""
+    uses: int = 0
+    """Of a holder: its version."""
+
+    @property
+    def incarnation(self) -> str:
+        """Of the present container."""
+        return f"{self.uid or self.name}-{self.replaced}/{self.restarts}"
 
     def pod(self) -> Pod:
         """As it is now."""
         return Pod(
             environment=self.environment,
-            name=f"{self.name}-{self.replaced}",
-            uid=f"uid-{self.environment}-{self.name}-{self.replaced}",
+            name=self.pod_name or f"{self.name}-{self.replaced}",
+            uid=self.uid or f"uid-{self.environment}-{self.name}-{self.replaced}",
             container=self.name,
-            container_id=f"memory://{self.environment}/{self.name}-{self.replaced}/{self.restarts}",
+            container_id=f"memory://{self.environment}/{self.incarnation}",
             image_digest=self.image_digest,
             restart_count=self.restarts,
         )
@@ -70,6 +82,7 @@ class MemoryPods:
         self._idle = idle
         """Seconds between two looks at a command of which nothing new is seen."""
         self._services: dict[tuple[str, str], MemoryService] = {}
+        self._holders: dict[tuple[str, str], MemoryService] = {}
         self._faults: dict[str, list[tuple[PortError, bool]]] = {}
         self._cuts = 0
         self._directories = count(1)
@@ -115,7 +128,7 @@ class MemoryPods:
 
     async def close(self) -> None:
         """End every command."""
-        for service in self._services.values():
+        for service in self._containers():
             await self._end(service)
 
     async def environments(self) -> tuple[str, ...]:
@@ -142,6 +155,50 @@ class MemoryPods:
                 Reason.POD_NOT_FOUND, f"{environment}: {selector} has no container {container}"
             )
         return service.pod()
+
+    async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
+        """See the port."""
+        self._maybe_fail("hold")
+        reset_id = ResetId(need.attempt.partition("/")[0])
+        name = f"resetd-{reset_id}-{need.service}"
+        if (environment, name) not in self._holders:
+            template = self._services.get((environment, selector.rpartition("=")[2]))
+            if template is None or container not in {None, template.name}:
+                raise PermanentError(
+                    Reason.POD_NOT_FOUND, f"{environment}: no deployment of {selector} to copy"
+                )
+            self._holders[environment, name] = replace(
+                template,
+                commands={},
+                restarts=0,
+                last_reason=None,
+                pod_name=name,
+                uid=f"holder-{next(self._directories)}",
+                reset_id=reset_id,
+            )
+        holder = self._holders[environment, name]
+        holder.uses += 1
+        self._maybe_fail("hold", after=True)
+        return holder.pod()
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """See the port."""
+        self._maybe_fail("holders")
+        return tuple(
+            Holder(one.environment, one.pod_name, one.uid, str(one.uses), one.reset_id, ended=False)
+            for one in self._holders.values()
+            if one.reset_id is not None
+        )
+
+    async def remove_holder(self, holder: Holder) -> bool:
+        """See the port."""
+        self._maybe_fail("remove_holder")
+        held = self._holders.get((holder.environment, holder.name))
+        if held is None or (held.uid, str(held.uses)) != (holder.uid, holder.version):
+            return False
+        del self._holders[holder.environment, holder.name]
+        await self._end(held)
+        return True
 
     async def read(
         self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
@@ -182,7 +239,7 @@ class MemoryPods:
             container=pod.container,
             container_id=pod.container_id,
             restart_count=pod.restart_count,
-            incarnation=str(service.restarts),
+            incarnation=service.incarnation,
             directory=directory,
         )
 
@@ -248,7 +305,7 @@ class MemoryPods:
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""
         self._maybe_fail("fate")
-        service = self._services.get((control.environment, control.container))
+        service = self._of_pod(control.environment, control.pod)
         if service is None or service.pod().uid != control.pod_uid:
             return ContainerFate(Fate.UNKNOWN)
         if service.restarts > control.restart_count:
@@ -261,15 +318,24 @@ class MemoryPods:
         service = self._services.get((environment, selector.rpartition("=")[2]))
         return "".join(service.log.splitlines(keepends=True)[-lines:]) if service else ""
 
+    def _containers(self) -> tuple[MemoryService, ...]:
+        return (*self._services.values(), *self._holders.values())
+
+    def _of_pod(self, environment: str, pod: str) -> MemoryService | None:
+        for one in self._containers():
+            if one.environment == environment and one.pod().name == pod:
+                return one
+        return None
+
     def _service(self, environment: str, pod: str) -> MemoryService:
-        for service in self._services.values():
-            if service.environment == environment and service.pod().name == pod:
-                return service
-        raise PermanentError(Reason.POD_NOT_FOUND, f"there is no pod {environment}/{pod}")
+        service = self._of_pod(environment, pod)
+        if service is None:
+            raise PermanentError(Reason.POD_NOT_FOUND, f"there is no pod {environment}/{pod}")
+        return service
 
     def _command(self, control: Control) -> tuple[MemoryService, Command]:
         service = self._service(control.environment, control.pod)
-        if str(service.restarts) != control.incarnation:
+        if service.incarnation != control.incarnation:
             raise PermanentError(
                 Reason.COMMAND_INTERRUPTED, f"{control.pod}: the container is another one than was recorded"
             )

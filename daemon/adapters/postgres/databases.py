@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 from psycopg import AsyncConnection
@@ -13,10 +14,12 @@ from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres import failures
 from daemon.adapters.postgres.urls import Address, address
-from daemon.ports.databases import Identity
-from schemas.wire import ResourceKey
+from daemon.ports.databases import Identity, Leftover
+from schemas.wire import AttemptId, ResourceKey
+from statemachines.sessions import session_name
 
 _CONNECT_SECONDS = 10
+_OWN = "resetd"
 # A copied cluster keeps its system identifier and a rename swaps the oid: so identifier and name, and the
 # handshake right before anything is destroyed.
 _IDENTITY = """
@@ -26,6 +29,18 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
        pg_database_size(current_database()),
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
+"""
+
+
+# A statement's start tells an orphan, which begins no other one. The daemon's clock and the server's may differ.
+_AT_WORK = """
+SELECT pid, application_name = %(name)s, query_start
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend'
+   AND pid <> pg_backend_pid() AND application_name <> %(own)s
+   AND backend_start >= %(since)s::timestamptz - interval '1 minute'
+   AND state IS DISTINCT FROM 'idle' AND query_start <= %(working_at)s
+ ORDER BY pid
 """
 
 
@@ -98,11 +113,45 @@ class PostgresDatabases:
         finally:
             await connection.close()  # which ends the transaction, and with it the lock
 
+    async def leftover(
+        self,
+        url: str,
+        *,
+        environment: str,
+        attempt: AttemptId,
+        since: datetime,
+        working_at: datetime | None,
+    ) -> Leftover:
+        """See the port. The URL's role may end its own sessions."""
+        where = address(url, environment)
+        try:
+            async with await self._connect(where) as connection:
+                await self._limit(connection)
+                at = await self._now(connection)
+                asked = {
+                    "name": session_name(attempt),
+                    "own": _OWN,
+                    "since": since,
+                    "working_at": working_at or at,
+                }
+                rows = await (await connection.execute(_AT_WORK, asked)).fetchall()
+                for pid in (pid for pid, is_ours, _ in rows if is_ours):
+                    await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        except psycopg.Error as error:
+            raise failures.of_connection(where, str(error), error.sqlstate) from _quiet(error, where)
+        return Leftover(at, tuple(f"pid {pid} since {began:%H:%M:%S}" for pid, _, began in rows))
+
+    async def _now(self, connection: AsyncConnection[TupleRow]) -> datetime:
+        row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+        assert row is not None
+        at: datetime = row[0]
+        return at
+
     async def _connect(self, where: Address) -> AsyncConnection[TupleRow]:
         return await AsyncConnection.connect(
             where.conninfo(
                 connect_timeout=_CONNECT_SECONDS,
-                application_name="resetd",
+                application_name=_OWN,
                 keepalives_idle=15,
             ),
             password=where.password or None,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -16,6 +19,7 @@ from sandbox.postgres import Server, start
 from sandbox.postgres.databases import create
 
 PASSWORD = "s3cret-Pa55"
+AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
 SEEN = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s
   AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -33,6 +37,8 @@ class Stand:
     silent: str
     sees: Callable[[str, int], Awaitable[bool]]
     """Whether a plain role that is connected to a URL's database sees the lock of that number."""
+    working: Callable[[str, str], AbstractAsyncContextManager[None]]
+    """A session of that name at a URL, in a statement that ends with the block."""
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +63,23 @@ def stand(request: pytest.FixtureRequest) -> Stand:
             row = await (await connection.execute(SEEN, (number,))).fetchone()
         return bool(row and row[0])
 
+    @asynccontextmanager
+    async def working(url: str, name: str) -> AsyncIterator[None]:
+        connection = await psycopg.AsyncConnection.connect(
+            url.partition("?")[0], application_name=name, autocommit=True
+        )
+        statement = asyncio.create_task(connection.execute("SELECT pg_sleep(1000)"))
+        # A statement that is sent is seen once the server has begun it.
+        async with await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as watching:
+            while (await (await watching.execute(AT_WORK, (name,))).fetchone()) != (True,):  # noqa: ASYNC110 - a server's
+                await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            await connection.cancel_safe()
+            await asyncio.gather(statement, return_exceptions=True)
+            await connection.close()
+
     return Stand(
         databases=PostgresDatabases(),
         core=running.url("core", "fuse", PASSWORD),
@@ -64,6 +87,7 @@ def stand(request: pytest.FixtureRequest) -> Stand:
         other=running.url("other", "fuse", PASSWORD),
         silent=f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/core",
         sees=sees,
+        working=working,
     )
 
 
@@ -76,6 +100,13 @@ def _memory() -> Stand:
     async def sees(url: str, number: int) -> bool:
         return number in databases.at(url).locks
 
+    @asynccontextmanager
+    async def working(url: str, name: str) -> AsyncIterator[None]:
+        at_work = databases.at(url).at_work
+        at_work[name] = datetime.now(UTC)
+        yield
+        at_work.pop(name, None)
+
     return Stand(
         databases=databases,
         core="postgresql://fuse:pw@db/core",
@@ -83,4 +114,5 @@ def _memory() -> Stand:
         other="postgresql://fuse:pw@db/other",
         silent=f"postgresql://fuse:{PASSWORD}@nobody/core",
         sees=sees,
+        working=working,
     )

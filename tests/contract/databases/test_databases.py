@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from daemon.ports.databases import Leftover
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
+from schemas.wire import AttemptId
+from statemachines.sessions import session_name
 
 from .conftest import PASSWORD, Stand
 
 ENVIRONMENT = "qa-sandbox"
+ATTEMPT = AttemptId("r/seed.app/1")
 
 
 async def test_one_database_has_one_key_whatever_the_url_says_beside_it(stand: Stand) -> None:
@@ -63,3 +70,38 @@ async def test_what_is_no_postgresql_url_is_unidentified_and_not_shown(stand: St
         await stand.databases.identify(url, environment=ENVIRONMENT)
     assert raised.value.reason is Reason.DATABASE_UNIDENTIFIED
     assert PASSWORD not in repr(raised.value)
+
+
+async def left(stand: Stand, since: datetime, working_at: datetime | None = None, url: str = "") -> Leftover:
+    return await stand.databases.leftover(
+        url or stand.core, environment=ENVIRONMENT, attempt=ATTEMPT, since=since, working_at=working_at
+    )
+
+
+async def test_a_statement_that_may_be_the_attempts_is_left_until_it_ends(stand: Stand) -> None:
+    since = datetime.now(UTC)
+    assert (await left(stand, since)).sessions == ()
+    async with stand.working(stand.core, "engine"):
+        first = await left(stand, since)
+        assert len(first.sessions) == 1
+        assert (await left(stand, since, first.at)).sessions == first.sessions
+        assert (await left(stand, since, url=stand.other)).sessions == ()
+        assert (await left(stand, since + timedelta(minutes=5))).sessions == ()
+    assert (await left(stand, since, first.at)).sessions == ()
+
+
+async def test_a_statement_that_began_after_the_attempt_was_gone_is_somebody_elses(stand: Stand) -> None:
+    since = datetime.now(UTC)
+    gone = (await left(stand, since)).at
+    async with stand.working(stand.core, "service"):
+        assert (await left(stand, since, gone)).sessions == ()
+
+
+async def test_a_session_that_carries_the_attempts_name_is_ended(stand: Stand) -> None:
+    since = datetime.now(UTC)
+    async with stand.working(stand.core, session_name(ATTEMPT)):
+        first = await left(stand, since)
+        assert len(first.sessions) == 1
+        async with asyncio.timeout(10):
+            while (await left(stand, since, first.at)).sessions:  # noqa: ASYNC110 - asked of a server
+                await asyncio.sleep(0.05)

@@ -1,7 +1,6 @@
 """Stands for the pods' contract.
 
-On a real cluster: RESETD_E2E_KUBECONFIG, RESETD_E2E_NAMESPACE and RESETD_E2E_SELECTOR name a Deployment with one
-replica whose image has a shell.
+On a real cluster: RESETD_E2E_KUBECONFIG is an administrator's, RESETD_E2E_IMAGE an image of it with a shell.
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.adapters.kubernetes.client import Turns
 from daemon.adapters.memory.pods import MemoryPods
 from sandbox.kubernetes.launch import Running
+from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
 
 from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 
@@ -30,7 +31,20 @@ def double() -> Iterator[Running]:
             running.stop()
 
 
-@pytest.fixture(params=["memory", "double", pytest.param("cluster", marks=pytest.mark.e2e)])
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The kubeconfig of a real cluster with the same tiny service."""
+    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
+    if not kubeconfig:
+        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
+    real = RealCluster(kubeconfig)
+    real.remove_namespace(ENVIRONMENT)
+    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT, GREETING="good morning"))
+    yield kubeconfig
+    real.remove_namespace(ENVIRONMENT)
+
+
+@pytest.fixture(params=["memory", "double", "polled", pytest.param("cluster", marks=pytest.mark.e2e)])
 async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
     if request.param == "memory":
         pods = MemoryPods()
@@ -39,17 +53,11 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
         yield stand
         await pods.close()
         return
-    if request.param == "double":
+    if request.param in {"double", "polled"}:
         running: Running = request.getfixturevalue("double")
-        async with cluster_stand(running.kubeconfig, running) as cluster:
+        streams = Turns(0, 0) if request.param == "polled" else None
+        async with cluster_stand(running.kubeconfig, running, streams=streams) as cluster:
             yield cluster
         return
-    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
-    if not kubeconfig:
-        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
-    async with cluster_stand(kubeconfig, None) as cluster:
-        cluster.environment = os.environ["RESETD_E2E_NAMESPACE"]
-        cluster.selector = os.environ["RESETD_E2E_SELECTOR"]
-        variable = await cluster.pods.variables(await cluster.pod(), ["PATH"])
-        cluster.variable = ("PATH", variable["PATH"])
+    async with cluster_stand(request.getfixturevalue("cluster"), None) as cluster:
         yield cluster

@@ -10,8 +10,8 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
@@ -21,7 +21,7 @@ import pytest
 import yaml
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.memory.pods import MemoryPods, MemoryService
 from daemon.adapters.memory.processes import Process
@@ -102,6 +102,10 @@ class Stand(Protocol):
         """Add a pod of a service that has no Deployment; its selector."""
         ...
 
+    def scaled_to_zero(self) -> AbstractAsyncContextManager[None]:
+        """Let the service have no pod for a while."""
+        ...
+
 
 @dataclass
 class MemoryStand:
@@ -155,6 +159,12 @@ class MemoryStand:
     async def stray(self) -> str:
         self.pods.add(self.environment, "stray").owned = False
         return f"{LABEL}=stray"
+
+    @asynccontextmanager
+    async def scaled_to_zero(self) -> AsyncIterator[None]:
+        self.service.replicas = 0
+        yield
+        self.service.replicas = 1
 
     async def program(self, process: Process) -> int:
         """All the commands."""
@@ -222,15 +232,20 @@ class ClusterStand:
     async def cut(self) -> None:
         if self.running is None:
             pytest.skip("a real cluster's streams are not ours to cut")
+        if not self.kubernetes.streams.free(self.environment, "any"):
+            pytest.skip("there is no stream to cut")
         await asyncio.to_thread(control, self.running, "streams/cut")
 
     async def restart(self) -> None:
-        if self.running is None:
-            pytest.skip("a real container's first process is not ours to kill")
         before = await self.pod()
-        identifier = before.container_id.partition("//")[2]
-        state = Path(self.running.kubeconfig).parent / "containers" / identifier / "state"
-        os.kill(int(state.read_text().split()[0]), 9)
+        if self.running is None:
+            # The first process of its container ends when it is asked to.
+            with suppress(TemporaryError):
+                await self.pods.read(before, ["sh", "-c", "kill 1; sleep 60"], timeout=60)
+        else:
+            identifier = before.container_id.partition("//")[2]
+            state = Path(self.running.kubeconfig).parent / "containers" / identifier / "state"
+            os.kill(int(state.read_text().split()[0]), 9)
         async with asyncio.timeout(60):
             while (await self.pod()).container_id == before.container_id:  # noqa: ASYNC110 - a cluster has no event
                 await asyncio.sleep(0.05)
@@ -258,6 +273,22 @@ class ClusterStand:
         if self.running is None:
             pytest.skip("a real cluster is not ours to add to")
         return {"containers": [{"name": "app", "image": "fuse/app:1.0.0", "command": ["sleep", "1000000"]}]}
+
+    @asynccontextmanager
+    async def scaled_to_zero(self) -> AsyncIterator[None]:
+        """Where ArgoCD heals itself, it may be back before the block ends."""
+        name = self.selector.rpartition("=")[2]
+        await self._scale(name, 0)
+        try:
+            yield
+        finally:
+            await self._scale(name, 1)
+
+    async def _scale(self, name: str, replicas: int) -> None:
+        merge: Any = {"_content_type": "application/merge-patch+json"}
+        scale = {"spec": {"replicas": replicas}}
+        apps = AppsV1Api(self.kubernetes.rest)
+        await apps.patch_namespaced_deployment_scale(name, self.environment, scale, **merge)
 
     def _shell(self, script: str, *arguments: str) -> list[str]:
         return ["sh", "-c", STARTED + script, self.token, *arguments]
@@ -303,10 +334,11 @@ def control(running: Running, what: str) -> None:
 
 @asynccontextmanager
 async def cluster_stand(
-    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25
+    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: Turns | None = None
 ) -> AsyncIterator[ClusterStand]:
-    """A stand on a cluster."""
-    async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as kubernetes:
+    """A stand on a cluster; `streams` are the turns of those that stay."""
+    async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as opened:
+        kubernetes = replace(opened, streams=streams) if streams else opened
         pods = KubernetesPods(kubernetes, stream_seconds=stream_seconds)
         yield ClusterStand(pods, kubernetes, running)
     if running is not None:

@@ -96,7 +96,7 @@ class Box:
         self, place: tuple[str, str], *argv: str, stdin: bytes = b"", **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
         marked = variables | {"RESETD_ATTEMPT": MARKER}
-        return self.run("launch", *place, str(len(stdin)), *argv, stdin=stdin, **marked)
+        return self.run("launch", *place, "resetd:s", str(len(stdin)), *argv, stdin=stdin, **marked)
 
     def follow(
         self, place: tuple[str, str], offset: int = 0, *, bound: int = 4096, life: int = 20
@@ -191,7 +191,9 @@ def test_prepare_does_not_take_what_somebody_else_put_there(box: Box, tmp_path: 
 @pytest.mark.parametrize("script", ["launch", "give_up", "follow", "sweep"])
 def test_another_incarnation_and_a_missing_directory_are_refused(box: Box, script: Script) -> None:
     directory, incarnation = box.prepare()
-    rest = {"launch": ["0", "true"], "follow": ["0", "9", "9"], "sweep": [MARKER, "gone"]}.get(script, [])
+    rest = {"launch": ["resetd:s", "0", "true"], "follow": ["0", "9", "9"], "sweep": [MARKER, "gone"]}.get(
+        script, []
+    )
     assert box.run(script, directory, "1-other", *rest).returncode == Refusal.OTHER_INCARNATION
     assert box.run(script, directory + ".no", incarnation, *rest).returncode == Refusal.NO_DIRECTORY
     assert list(Path(directory).iterdir()) == []
@@ -207,7 +209,7 @@ def test_the_command_has_the_exports_the_directory_and_the_umask_that_the_exec_h
 
 def test_input_that_was_cut_off_launches_nothing(box: Box) -> None:
     place = box.prepare()
-    done = box.run("launch", *place, "10", "cat", stdin=b"half")
+    done = box.run("launch", *place, "resetd:s", "10", "cat", stdin=b"half")
     assert done.returncode == Refusal.NOT_WRITABLE
     assert not box.follow(place, life=0)[0].claimed
 
@@ -296,6 +298,8 @@ def test_a_zombie_is_neither_alive_nor_left(box: Box) -> None:
 def test_a_follower_ends_with_its_stream(box: Box) -> None:
     place = box.prepare()
     box.launch(place, "sleep", "1000")
+    # The launch answers once it is claimed, which is before the command itself is there.
+    until(lambda: len(box.living()) == 2)
     before = box.living()
     follower = box.following(place)
     assert follower.stdout is not None
@@ -308,6 +312,8 @@ def test_a_follower_ends_with_its_stream(box: Box) -> None:
 def test_a_follower_ends_after_its_time_and_leaves_nothing(box: Box) -> None:
     place = box.prepare()
     box.launch(place, "sleep", "1000")
+    # The launch answers once it is claimed, which is before the command itself is there.
+    until(lambda: len(box.living()) == 2)
     before = box.living()
     assert box.following(place, life=1).wait(20) == 0
     assert box.living() == before
@@ -330,3 +336,38 @@ def test_a_follower_sees_the_launch_that_comes_after_it(box: Box) -> None:
     box.launch(place, "echo", "late")
     assert b"late\n" in follower.stdout.read()
     assert follower.wait(20) == 0
+
+
+def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_about(box: Box) -> None:
+    ended, running, idle = (box.prepare(f"resetd.{name}") for name in ("ended", "running", "idle"))
+    box.launch(ended, "sh", "-c", "printf 0123456789; exit 7")
+    box.launch(running, "sh", "-c", "echo here; sleep 1000")
+    until(lambda: Path(ended[0], "exit").is_symlink() and Path(running[0], "log").stat().st_size)
+    told = f"4 {ended[0]}\n0 {running[0]}\n0 {idle[0]}\n"
+    done = box.run("look", "3", ended[1], "4", stdin=told.encode())
+    assert done.returncode == 0
+    more, here, nothing = FrameDecoder().feed(done.stdout)
+    # More than one look brings: its end is not told before all of its output is.
+    assert (more.log, more.offset, more.exit_code, more.alive) == (b"4567", 4, None, True)
+    assert (here.log, here.claimed, here.alive) == (b"here", True, True)
+    assert (nothing.log, nothing.claimed, nothing.exit_code) == (b"", False, None)
+    (last,) = FrameDecoder().feed(box.run("look", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
+    assert (last.log, last.exit_code, last.alive) == (b"89", 7, False)
+    box.stop(running, "KILL")
+
+
+def test_a_look_goes_as_far_as_the_first_command_that_has_no_directory(box: Box) -> None:
+    place = box.prepare()
+    told = f"0 {place[0]}\n0 {place[0]}.no\n0 {place[0]}\n".encode()
+    done = box.run("look", "3", place[1], "4", stdin=told)
+    assert done.returncode == Refusal.NO_DIRECTORY
+    assert len(FrameDecoder().feed(done.stdout)) == 1
+    done = box.run("look", "1", "1-other", "4", stdin=told)
+    assert (done.returncode, done.stdout) == (Refusal.OTHER_INCARNATION, b"")
+
+
+def test_sessions_are_named_after_the_attempt_unless_the_container_names_them(box: Box) -> None:
+    for variables, name in (({}, "resetd:s"), ({"PGAPPNAME": "own"}, "own")):
+        place = box.prepare(f"resetd.{len(variables)}")
+        box.launch(place, "sh", "-c", "echo $PGAPPNAME", **variables)  # type: ignore[arg-type]
+        assert output_of(box.follow(place)).decode() == f"{name}\n"

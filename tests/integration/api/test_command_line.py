@@ -227,7 +227,7 @@ async def test_the_rest_can_be_looked_at(resetd: CommandLine) -> None:
         resetd.run("auth", "whoami", "-o", "json"),
         resetd.run("environments", "-o", "name"),
         resetd.run("locks"),
-        resetd.run("dead-letters", "list", "-o", "json"),
+        resetd.run("dead-letters", "list", "-o", "json", person="oli"),
         resetd.run("doctor", "qa-sandbox"),
     )
     assert me.json["subject"] == "ana"

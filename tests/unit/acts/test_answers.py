@@ -16,7 +16,7 @@ from daemon.held import Held, Tenure
 from daemon.metrics import Metrics
 from schemas.audit import Verdict
 from schemas.reasons import Reason
-from schemas.resets import Act, ActKind, Channel, OutcomeKind, ResetState, Step, StepState
+from schemas.resets import Act, ActKind, Attempt, Channel, OutcomeKind, ResetState, Step, StepState
 from schemas.wire import StepName
 from tests.contract.store.making import NOW, begun, moved
 from tests.unit.planner.world import planned
@@ -68,11 +68,15 @@ def act(reset_id: str, kind: ActKind, **fields: object) -> Act:
     return Act.model_validate(base | fields)
 
 
+async def _nothing_at_work(_attempt: Attempt) -> None:
+    """No session of its databases is left."""
+
+
 async def answered(holder: Held, store: MemoryStore, *acts: Act) -> None:
     """All of them, appended and applied; the stale cancellation that woke the reset goes first, and is refused."""
     for one in acts:
         await store.append_act(one)
-    doubts = Doubts(holder, Endings(MemoryPods(), MemoryLogs(), StandingClock()))
+    doubts = Doubts(holder, Endings(MemoryPods(), MemoryLogs(), StandingClock(), _nothing_at_work))
     await Acts(store, StandingClock()).apply(holder, doubts)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from schemas.catalog import Database
+from schemas.catalog import Database, Service
 from schemas.catalog_operations import Notification, Retry, Schedule, Window
 
 PARTS = {
@@ -56,3 +56,30 @@ def test_operations_are_checked_when_they_are_read() -> None:
         Retry(initial_delay=10, maximum_delay=5)
     with pytest.raises(ValidationError, match="url"):
         Notification(url="https://user:secret@hooks.example/x", secret_file="/run/hook")
+
+
+def step(**fields: object) -> dict[str, object]:
+    return {"name": "sync", "phase": "seed", "argv": ["sync"], "databases": [], "idempotent": "safe"} | fields
+
+
+def service(*steps: dict[str, object]) -> Service:
+    return Service.model_validate(
+        {
+            "name": "app",
+            "databases": [{"name": "main", "handshake": {"argv": ["psql"]}}],
+            "steps": {"wipe": [], "refresh": [], "seed": list(steps)},
+        }
+    )
+
+
+@pytest.mark.parametrize("idempotent", ["never", "rerun-after-check"])
+def test_what_is_void_in_another_container_has_to_be_safe_to_run_again(idempotent: str) -> None:
+    check = {"check": ["true"]} if idempotent == "rerun-after-check" else {}
+    with pytest.raises(ValidationError, match="idempotent has to be safe"):
+        service(step(scope="container", idempotent=idempotent, **check))
+
+
+def test_what_is_void_in_another_container_runs_where_the_other_steps_run() -> None:
+    assert service(step(scope="container", runIn="holder"), step(name="seed", runIn="holder"))
+    with pytest.raises(ValidationError, match="all need one runIn"):
+        service(step(scope="container"), step(name="seed", runIn="holder"))

@@ -35,15 +35,11 @@ rd_end=$((rd_now + rd_life))
 rd_open= rd_seen= rd_tenths=2 rd_claim=
 while :; do
     [ -n "$rd_claim" ] || rd_read_claim "$rd_dir"
-    # Liveness first, then the exit code, then the size: so "gone and no code" is conclusive, and all output is there.
-    rd_alive=0 rd_exit=- rd_size=$rd_offset
-    [ "$rd_pid" = 0 ] || { rd_look "$rd_pid" && [ "$rd_started" = "$rd_since" ] &&
-        case $rd_state in Z | X | x) false ;; esac && rd_alive=1; }
-    [ ! -L "$rd_dir/exit" ] || rd_exit=$(readlink "$rd_dir/exit")
+    rd_read_state "$rd_dir"
+    rd_size=$rd_offset
     if [ -z "$rd_open" ] && [ -f "$rd_dir/log" ]; then
         exec 3<"$rd_dir/log"
-        # One offset for all readers of descriptor 3: from here on each takes the bytes after the last one's.
-        [ "$rd_offset" -eq 0 ] || dd bs=1 skip="$rd_offset" count=0 <&3 >/dev/null 2>&1
+        rd_seek "$rd_offset"
         rd_open=1
     fi
     if [ -n "$rd_open" ]; then

@@ -1,8 +1,10 @@
-# launch DIR INCARNATION STDIN_BYTES ARGV...: start ARGV detached, at most once for DIR.
+# launch DIR INCARNATION SESSION STDIN_BYTES ARGV...: start ARGV detached, at most once for DIR.
 # It is run with RESETD_ATTEMPT in its environment, which the command inherits.
 rd_same "$1" "$2"
-rd_dir=$1 rd_in=/dev/null rd_bytes=$3
-shift 3
+# What libpq and node-postgres call their sessions: by it those are found that outlive the command.
+[ -n "$PGAPPNAME" ] || export PGAPPNAME="$3"
+rd_dir=$1 rd_in=/dev/null rd_bytes=$4
+shift 4
 if [ "$rd_bytes" -gt 0 ]; then
     # Counted, since a v4 stream can't be ended; whole or not at all, since half a statement may be one as well.
     rd_in=$rd_dir/stdin

@@ -47,3 +47,18 @@ rd_read_claim() {
             ;;
     esac
 }
+
+# rd_read_state DIR: whether the process that claimed DIR is there, in rd_alive, and its exit code, `-` if none, in rd_exit.
+# Liveness first, then the exit code, and whoever reads the output reads it after both: so "gone and no code" is
+# conclusive, and once a code is there all output is.
+rd_read_state() {
+    rd_alive=0 rd_exit=-
+    [ "$rd_pid" = 0 ] || { rd_look "$rd_pid" && [ "$rd_started" = "$rd_since" ] &&
+        case $rd_state in Z | X | x) false ;; esac && rd_alive=1; }
+    [ ! -L "$1/exit" ] || rd_exit=$(readlink "$1/exit")
+}
+
+# rd_seek OFFSET: descriptor 3 stands there; all readers of it share one place, each takes the bytes after the last one's.
+rd_seek() {
+    [ "$1" -eq 0 ] || dd bs=1 skip="$1" count=0 <&3 >/dev/null 2>&1
+}

@@ -1,0 +1,159 @@
+"""Each right of the shipped manifest is needed; the error where it is missing names verb, resource and namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.deployments import ArgoGate
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.ports.errors import PermanentError
+from daemon.ports.pods import Need, Pod
+from schemas.reasons import Reason
+from schemas.resets import Control
+from schemas.wire import AttemptId
+from tests.integration.waiting import wait_for
+
+from .cluster import RealCluster, namespace, rights, tiny_deployment
+
+pytestmark = pytest.mark.e2e
+ENVIRONMENT = "rights-sandbox"
+SELECTOR = "app.kubernetes.io/name=app"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a daemon with these rights has, and what it found while it had all."""
+
+    pods: KubernetesPods
+    gate: ArgoGate
+    pod: Pod
+    control: Control
+
+    def hold(self, reset: str) -> Awaitable[Pod]:
+        """Ask for the holder of a reset."""
+        need = Need("app", AttemptId(f"{reset}/seed.app/1"), 60)
+        return self.pods.hold(ENVIRONMENT, SELECTOR, None, need)
+
+
+Asks = Callable[[Ports], Awaitable[Any]]
+
+
+async def removes(ports: Ports) -> None:
+    reset = str(uuid4())
+    await ports.hold(reset)
+    (holder,) = [one for one in await ports.pods.holders() if one.reset_id == reset]
+    await ports.pods.remove_holder(holder)
+
+
+NEEDS: dict[tuple[str, str], Asks] = {
+    ("list", "namespaces"): lambda ports: ports.pods.environments(),
+    ("get", "pods"): lambda ports: ports.pods.fate(ports.control),
+    ("list", "pods"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
+    ("get", "pods/log"): lambda ports: ports.pods.last_log(ENVIRONMENT, SELECTOR, 5),
+    ("get", "pods/exec"): lambda ports: ports.pods.read(ports.pod, ["true"], timeout=20),
+    ("list", "deployments"): lambda ports: ports.pods.consumers(ENVIRONMENT, [SELECTOR]),
+    ("get", "replicasets"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
+    ("create", "pods"): lambda ports: ports.hold(str(uuid4())),
+    ("patch", "pods"): lambda ports: ports.hold(str(uuid4())),
+    ("delete", "pods"): removes,
+    ("get", "applications"): lambda ports: ports.gate.gate(ENVIRONMENT),
+}
+"""Every right but `create` on pods/exec, which Kubernetes asks for from 1.35 on."""
+
+
+def without(verb: str, resource: str) -> list[dict[str, Any]]:
+    """The manifest without one right."""
+    found = copy.deepcopy(rights())
+    for one in found:
+        for rule in one.get("rules", ()):
+            if rule["resources"] == [resource]:
+                rule["verbs"] = [each for each in rule["verbs"] if each != verb]
+        if "rules" in one:
+            one["rules"] = [rule for rule in one["rules"] if rule["verbs"]]
+    return found
+
+
+@pytest.fixture(scope="module")
+def service(real: RealCluster) -> Iterator[RealCluster]:
+    """A namespace with one service in the middle of a rollout."""
+    real.remove_namespace(ENVIRONMENT)
+    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT))
+
+    def pods() -> list[Any]:
+        items: list[Any] = real.core().list_namespaced_pod(ENVIRONMENT).items
+        return items
+
+    wait_for(
+        lambda: any(
+            one.status.container_statuses and one.status.container_statuses[0].ready for one in pods()
+        ),
+        "the pod is ready",
+        within=120,
+    )
+    yield real
+    real.remove_namespace(ENVIRONMENT)
+
+
+@pytest_asyncio.fixture
+async def ports(service: RealCluster, tmp_path: Path) -> AsyncIterator[Ports]:
+    kubeconfig = service.account(tmp_path, rights())
+    async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
+        pods = KubernetesPods(kubernetes)
+        pod = await pods.choose(ENVIRONMENT, SELECTOR, None)
+        control = await pods.prepare(pod, AttemptId(f"{uuid4()}/seed.app/1"))
+        yield Ports(pods, ArgoGate(kubernetes, "argocd"), pod, control)
+        service.apply(*rights())
+
+
+@pytest.mark.timeout(300)
+async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, service: RealCluster) -> None:
+    listed = {
+        (verb, resource)
+        for one in rights()
+        for rule in one.get("rules", ())
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert listed - set(NEEDS) == {("create", "pods/exec")}
+    # Two ReplicaSets have pods now; which is newer only the ReplicaSets say.
+    service.apply(tiny_deployment(ENVIRONMENT, ready=False))
+    wait_for(
+        lambda: len(service.core().list_namespaced_pod(ENVIRONMENT, label_selector=SELECTOR).items) == 2,
+        "the rollout is under way",
+        within=60,
+    )
+    for (verb, resource), asks in NEEDS.items():
+        service.apply(*without(verb, resource))
+        refused = await refusal(asks, ports)
+        assert refused.reason is Reason.KUBERNETES_FORBIDDEN, (verb, resource, refused)
+        missing = refused.detail.partition("missing right: ")[2]
+        assert verb in missing.split(" in ")[0].replace(",", "").split(), (verb, resource, missing)
+        assert resource in missing
+        where = {"applications": "argocd", "namespaces": ""}.get(resource, ENVIRONMENT)
+        assert where in missing
+
+
+async def refusal(asks: Asks, ports: Ports) -> PermanentError:
+    """RBAC is read from a cache: a right that was taken away may work for a moment."""
+    last: object = None
+    for _ in range(100):
+        try:
+            last = await asks(ports)
+        except PermanentError as error:
+            if error.reason is Reason.KUBERNETES_FORBIDDEN:
+                return error
+            last = error
+        except Exception as error:  # noqa: BLE001 - looked at again, and shown
+            last = error
+        await asyncio.sleep(0.1)
+    pytest.fail(f"nothing was refused: {last!r}")

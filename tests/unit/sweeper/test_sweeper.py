@@ -1,0 +1,68 @@
+"""Holders are removed once their reset rests, and not a moment earlier."""
+
+from __future__ import annotations
+
+import pytest
+from uuid_utils import uuid7
+
+from daemon.adapters.memory.pods import MemoryPods
+from daemon.adapters.memory.store import MemoryStore
+from daemon.clock import SystemClock
+from daemon.ports.pods import Holder, Need
+from daemon.sweeper import Sweeper
+from schemas.resets import ResetState
+from schemas.wire import AttemptId, ResetId
+from tests.contract.store.making import ENVIRONMENT, begun, moved
+
+RESTS = (ResetState.DONE, ResetState.FAILED, ResetState.CANCELLED, ResetState.ROLLED_BACK)
+NEEDED = (ResetState.SEEDING, ResetState.CANCELLING, ResetState.QUEUED, ResetState.NEEDS_OPERATOR)
+
+
+async def hold(pods: MemoryPods, reset: ResetId, number: int = 1) -> None:
+    need = Need("app", AttemptId(f"{reset}/seed.app/{number}"), 60)
+    await pods.hold(ENVIRONMENT, "app.kubernetes.io/name=app", None, need)
+
+
+@pytest.fixture
+def pods() -> MemoryPods:
+    pods = MemoryPods()
+    pods.add(ENVIRONMENT, "app")
+    return pods
+
+
+@pytest.mark.parametrize("state", [*RESTS, *NEEDED])
+async def test_a_holder_goes_when_its_reset_rests_unless_it_is_evidence(
+    pods: MemoryPods, state: ResetState
+) -> None:
+    clock = SystemClock()
+    store = MemoryStore(clock)
+    reset = await store.save(moved(await begun(store), state))
+    await hold(pods, reset.id)
+    await Sweeper(pods, store, clock).sweep()
+    assert bool(await pods.holders()) is (state in NEEDED)
+
+
+class Resumes(MemoryPods):
+    """Somebody resumes the reset between the look at its holders and the look at its state."""
+
+    async def holders(self) -> tuple[Holder, ...]:
+        listed = await super().holders()
+        for one in listed:
+            await hold(self, one.reset_id, 2)
+        return listed
+
+
+async def test_a_holder_that_was_used_since_it_was_listed_stays() -> None:
+    clock = SystemClock()
+    store, pods = MemoryStore(clock), Resumes()
+    pods.add(ENVIRONMENT, "app")
+    reset = await store.save(moved(await begun(store), ResetState.FAILED))
+    await hold(pods, reset.id)
+    await Sweeper(pods, store, clock).sweep()
+    assert len(await pods.holders()) == 1
+
+
+async def test_a_holder_of_a_reset_that_nobody_knows_stays_until_it_has_ended(pods: MemoryPods) -> None:
+    await hold(pods, ResetId(str(uuid7())))
+    await Sweeper(pods, MemoryStore(SystemClock()), SystemClock()).sweep()
+    assert len(await pods.holders()) == 1
