@@ -40,8 +40,8 @@ from daemon.identifiers import new_boot_id
 from daemon.intake import Intake
 from daemon.metrics import Metrics
 from daemon.outbox import Outbox
-from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports import Ports
 from daemon.ports.pods import Pods
 from daemon.ports.store import StatusTopics, Store
 from daemon.settings import Settings, SettingsError

@@ -20,8 +20,9 @@ from daemon.facts import FactsReader
 from daemon.held import Held, Tenure
 from daemon.high_water import HighWater
 from daemon.metrics import Metrics
-from daemon.performer import Performer, Ports
+from daemon.performer import Performer
 from daemon.places import Places
+from daemon.ports import Ports
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
 from daemon.ports.store import Claimed, Store

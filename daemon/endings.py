@@ -182,3 +182,16 @@ def unknown(detail: str) -> Outcome:
         detail=detail,
         hint="Look at the pod and the database, then say what happened: `resetd resolve ID STEP OUTCOME`.",
     )
+
+
+def failure(error: PortError) -> Outcome:
+    """An adapter's error as the outcome of the attempt that met it."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        cause=error.reason,
+        detail=error.detail,
+        hint=error.hint,
+        temporary=isinstance(error, TemporaryError),
+        delay=getattr(error, "delay", None),
+        facts={"launched": False},
+    )

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from daemon.checks import has_to_run, left_to_undo
 from daemon.commands import SHOWN_LINES, Commands
 from daemon.doubts import Doubts
-from daemon.endings import Endings
+from daemon.endings import Endings, failure
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.high_water import HighWater
 from daemon.places import Places, container
-from daemon.ports.clock import Clock
-from daemon.ports.databases import Backup, Backups, Databases
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.logs import Logs
-from daemon.ports.marks import Marks
-from daemon.ports.pods import Pod, Pods
-from daemon.ports.repositories import Repositories
+from daemon.ports import Ports
+from daemon.ports.databases import Backup
+from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.pods import Pod
 from daemon.proofs import Proofs
 from daemon.redaction import redact
 from daemon.sessions import Sessions
@@ -44,19 +41,6 @@ class Try:
     backups: tuple[Backup, ...] = ()
     bound: int | None = None
     """Of a step that repeats: how many attempts it can need, those before this one included."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """What performing a step touches."""
-
-    pods: Pods
-    databases: Databases
-    backups: Backups
-    repositories: Repositories
-    logs: Logs
-    clock: Clock
-    marks: Marks
 
 
 class Performer:
@@ -305,16 +289,3 @@ class Performer:
         if outcome.detail is None:
             return outcome
         return outcome.model_copy(update={"detail": redact(outcome.detail)})
-
-
-def failure(error: PortError) -> Outcome:
-    """An adapter's error as the outcome of the attempt that met it."""
-    return Outcome(
-        kind=OutcomeKind.FAILED,
-        cause=error.reason,
-        detail=error.detail,
-        hint=error.hint,
-        temporary=isinstance(error, TemporaryError),
-        delay=getattr(error, "delay", None),
-        facts={"launched": False},
-    )

@@ -2,3 +2,25 @@
 
 Each port has one contract test (`tests/contract/`) that its real adapter and its in-memory double both pass.
 """
+
+from dataclasses import dataclass
+
+from daemon.ports.clock import Clock
+from daemon.ports.databases import Backups, Databases
+from daemon.ports.logs import Logs
+from daemon.ports.marks import Marks
+from daemon.ports.pods import Pods
+from daemon.ports.repositories import Repositories
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What performing a step touches."""
+
+    pods: Pods
+    databases: Databases
+    backups: Backups
+    repositories: Repositories
+    logs: Logs
+    clock: Clock
+    marks: Marks

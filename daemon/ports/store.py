@@ -2,6 +2,8 @@
 
 Obligations of every store: a method is one transaction; what it returned is durable; time for leases is the
 database's own; ids of acts, outbox rows and tickets grow in the order in which they became visible.
+
+Over 300 lines: one contract and the shapes that its methods take; split, they could not be read together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a production uses is touched only after people, known by their tokens, agreed to that very plan."""
+"""What a production uses is touched only after people, known by their tokens, agreed to that very plan.
+
+Over 300 lines: one story told from each side, over one set of people.
+"""
 
 from __future__ import annotations
 

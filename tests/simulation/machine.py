@@ -3,6 +3,8 @@
 A rule draws small numbers only and reads them against what there is, so that a history stays the same history when
 Hypothesis makes it smaller. Every rule may be followed by a stretch of turns, so that the next one finds the
 workers in the middle of something.
+
+Over 300 lines: Hypothesis wants all rules in one class.
 """
 
 from __future__ import annotations

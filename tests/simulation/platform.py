@@ -15,9 +15,10 @@ from random import Random
 from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.memory.deployments import MemoryDeployments
 from daemon.adapters.memory.marks import MemoryMarks
-from daemon.adapters.memory.pods import MemoryPods, MemoryService
+from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.processes import Process
 from daemon.adapters.memory.repositories import MemoryRepositories
+from daemon.adapters.memory.services import MemoryService
 from daemon.catalog_file import load_catalog
 from daemon.ports.databases import Backup
 from daemon.ports.repositories import Branch, Rewound

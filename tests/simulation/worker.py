@@ -16,8 +16,8 @@ from daemon.facts import FactsReader
 from daemon.intake import Intake
 from daemon.metrics import Metrics
 from daemon.outbox import Outbox
-from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports import Ports
 from daemon.ports.pods import Pods
 from daemon.ports.store import Store
 from daemon.stages import Limits as StageLimits

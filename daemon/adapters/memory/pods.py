@@ -6,73 +6,19 @@ A command runs on whoever follows it, as in a cluster: it outlives streams and c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from daemon.adapters.memory.processes import Command, Process
+from daemon.adapters.memory.services import MemoryService, Program, succeed
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId, ResetId
 
-Program = Callable[[Process], Awaitable[int]]
-"""What a command does: writes to its process and answers the exit code."""
-
 _LOOK_BYTES = 65536
-
-
-async def succeed(process: Process) -> int:  # noqa: ARG001 - a program takes its process
-    """The program of containers that were given none."""
-    return 0
-
-
-@dataclass
-class MemoryService:
-    """One service's Deployment with one pod."""
-
-    environment: str
-    name: str
-    program: Program
-    variables: dict[str, str]
-    replicas: int = 1
-    owned: bool = True
-    """Whether a ReplicaSet made its pod."""
-    ready: bool = True
-    restarts: int = 0
-    replaced: int = 0
-    """How many pods came before the present one."""
-    image_digest: str = "sha256:0"
-    log: str = ""
-    last_reason: str | None = None
-    """Why its former container ended."""
-    commands: dict[str, Command] = field(default_factory=dict)
-    """By control directory, of the present container."""
-    pod_name: str = ""
-    """Of a holder; a service's pod is named after it."""
-    uid: str = ""
-    reset_id: ResetId | None = None
-    """Of a holder: the reset that owns it."""
-    uses: int = 0
-    """Of a holder: its version."""
-
-    @property
-    def incarnation(self) -> str:
-        """Of the present container."""
-        return f"{self.uid or self.name}-{self.replaced}/{self.restarts}"
-
-    def pod(self) -> Pod:
-        """As it is now."""
-        return Pod(
-            environment=self.environment,
-            name=self.pod_name or f"{self.name}-{self.replaced}",
-            uid=self.uid or f"uid-{self.environment}-{self.name}-{self.replaced}",
-            container=self.name,
-            container_id=f"memory://{self.environment}/{self.incarnation}",
-            image_digest=self.image_digest,
-            restart_count=self.restarts,
-        )
 
 
 class MemoryPods:

@@ -2,6 +2,8 @@
 
 As in a pod, each script runs in the namespaces of a container and in a session of its own. `ln`, `head` and the like
 are the machine's, but for busybox, whose shell prefers its own.
+
+Over 300 lines: one sentence for each promise of the scripts, over one set of fixtures.
 """
 
 from __future__ import annotations

@@ -21,9 +21,10 @@ from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.memory.deployments import MemoryDeployments
 from daemon.adapters.memory.marks import MemoryMarks
-from daemon.adapters.memory.pods import MemoryPods, MemoryService
+from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.processes import Process
 from daemon.adapters.memory.repositories import MemoryRepositories
+from daemon.adapters.memory.services import MemoryService
 from daemon.adapters.memory.store import MemoryStore
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
@@ -35,8 +36,8 @@ from daemon.doctor import Doctor
 from daemon.driver import Driver
 from daemon.facts import FactsReader
 from daemon.metrics import Metrics
-from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports import Ports
 from daemon.settings import Settings, load
 from daemon.stages import Limits as StageLimits
 from daemon.stages import Stages

@@ -77,9 +77,9 @@ async def answered(holder: Held, store: MemoryStore, *acts: Act) -> None:
     for one in acts:
         await store.append_act(one)
     doubts = Doubts(holder, Endings(MemoryPods(), MemoryLogs(), StandingClock(), _nothing_at_work))
-    acts = Acts(store, StandingClock())
-    await acts.apply(holder, doubts)  # the first time those that the claim has read
-    await acts.apply(holder, doubts)
+    answering = Acts(store, StandingClock())
+    await answering.apply(holder, doubts)  # the first time those that the claim has read
+    await answering.apply(holder, doubts)
 
 
 def resolve(holder: Held, step: StepName, outcome: OutcomeKind) -> Act:

@@ -24,8 +24,8 @@ from daemon.driver import Driver
 from daemon.facts import FactsReader
 from daemon.held import Tenure
 from daemon.metrics import Metrics
-from daemon.performer import Ports
 from daemon.planning import Planning
+from daemon.ports import Ports
 from daemon.ports.errors import PortError
 from daemon.ports.store import Change, NewRequest
 from daemon.stages import Limits, Stages
