@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from daemon.doubts import Doubts
 from daemon.held import Held
 from daemon.ports.clock import Clock
+from daemon.ports.errors import TemporaryError
 from daemon.ports.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
@@ -61,7 +63,8 @@ class Acts:
                 pause = max(LOOK_EVERY, self._watched / LOOKS_A_SECOND)
                 # Spread: a thousand that were claimed together would look together for ever.
                 await self._clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - guards nothing
-                acts = await held.read_acts()
+                with suppress(TemporaryError):  # what runs goes on without the database, too
+                    acts = await held.read_acts()
         finally:
             self._watched -= 1
 
@@ -75,11 +78,12 @@ class Acts:
             later = await self._store.superseded_by(held.reset.id)
             refusal = judge(act, held.reset, held.plan, tuple(held.steps.values()), superseded_by=later)
             effect: Effect = {}
-            if refusal is None and act.kind is ActKind.RESOLVE and act.step is not None:
-                stop = act.outcome is not OutcomeKind.SUCCEEDED
-                doubt = await doubts.settle_step(act.step, stop=stop)
+            if refusal is None:
+                doubt = await self._doubt(held, act, doubts)
                 if doubt is not None:
-                    detail = f"{act.step} can't be resolved yet: {doubt.detail}"
+                    detail = f"{act.kind.value} {act.step or ''} has to wait: {doubt.detail}".replace(
+                        "  ", " "
+                    )
                     refusal = refuse(Reason.OUTCOME_UNKNOWN, detail)
                     effect = {"detail": detail, "hint": doubt.hint, "tell_again": True}
             said = {"act": act.kind.value, "actor": act.actor}
@@ -91,6 +95,17 @@ class Acts:
             repeated = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
             entry = audit.of_act(act, held.reset, refusal, at=self._clock.now(), again=repeated)
             await held.commit(acts_seen=act.id, audit=(entry,), **effect)
+
+    async def _doubt(self, held: Held, act: Act, doubts: Doubts) -> Outcome | None:
+        """What has to be known before the act may let locks go or anything start."""
+        if act.kind is ActKind.RESOLVE and act.step is not None:
+            stop = act.outcome is not OutcomeKind.SUCCEEDED
+            doubt = await doubts.settle_step(act.step, stop=stop)
+            others = (one for one in held.steps.values() if one.name != act.step)
+            if doubt is not None or any(one.state is StepState.UNKNOWN for one in others):
+                return doubt
+            return await doubts.settle_former()
+        return await doubts.settle_former() if act.kind is ActKind.RESUME else None
 
     def _approve(self, held: Held, act: Act) -> Effect:
         approval = Approval(actor=act.actor, plan_hash=act.plan_hash or "", at=act.at)
@@ -161,6 +176,9 @@ class Acts:
         if doubtful is not None:
             # Locks are let go and steps tried again only once nothing is in doubt any more.
             return effect | {"stopped_at": doubtful.name}
+        if held.reset.cancel_requested:
+            # Somebody had asked for the end of it: nothing goes on from here but that.
+            return effect | {"trigger": Trigger.CANCEL, "stopped_at": None, "waiting_for": None}
         failed = next((one for one in (step, *rest) if one.state is StepState.FAILED), None)
         told = failed.outcome if failed is not None else None
         return effect | {

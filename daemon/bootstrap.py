@@ -170,7 +170,7 @@ def _build(
             "leases": supervisor.renew_forever,
             "intake": intake.run,
             "outbox": outbox.run,
-            "sweeper": Sweeper(pods, store, clock).run,
+            "sweeper": Sweeper(pods, store, clock, driver.high_water).run,
             "api": lambda: serve_api(app, listening),
         },
     )

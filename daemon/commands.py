@@ -153,9 +153,12 @@ class Commands:
             if seen.given_up:
                 return never_started("it was given up before it started")
         pursuit.fresh = False
-        if pursuit.launches == LAUNCHES:
+        late = self._clock.now() > sought.deadline
+        if late or pursuit.launches == LAUNCHES:
             if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
-                return never_started("its launch was delivered and never took effect")
+                # Started now, it would be stopped in its first moment, half done.
+                why = "its time was over before it was launched" if late else "its launch never took effect"
+                return never_started(why)
             return None
         refused = await self._refused(sought, pursuit)
         if refused is None:
@@ -186,17 +189,17 @@ class Commands:
         async with aclosing(self._pods.follow(sought.control, offset=offset)) as observations:
             async for seen in observations:
                 last = seen
+                ended = _ended(seen) if seen.claimed else None
+                if seen.claimed and ended is None and not pursuit.told_alive:
+                    pursuit.told_alive = True
+                    log.info("command.alive", attempt=sought.attempt.id)
+                    await pursuit.found_alive()
                 if seen.log:
                     await self._logs.keep(sought.attempt.id, seen.offset, seen.log)
                 if not seen.claimed:
                     return seen
-                ended = _ended(seen)
                 if ended is not None:
                     return await self._endings.confirm(sought.attempt, sought.control, ended, sought.deadline)
-                if not pursuit.told_alive:
-                    pursuit.told_alive = True
-                    log.info("command.alive", attempt=sought.attempt.id)
-                    await pursuit.found_alive()
                 if self._clock.now() > sought.deadline:
                     break
             else:
@@ -231,7 +234,8 @@ class Commands:
                 return None
         if fate is not None and fate.fate is Fate.TERMINATED:
             reason = _ENDS.get(fate.reason or "", Reason.COMMAND_INTERRUPTED)
-            return interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
+            ended = interrupted(f"its container ended ({fate.reason or 'no reason given'})", reason)
+            return await self._endings.once_idle(sought.attempt, ended)
         running = fate is not None and fate.fate is Fate.RUNNING
         if running and isinstance(error, TemporaryError):
             pursuit.missing_since = None

@@ -48,6 +48,15 @@ class Doubts:
             self._settled = True
             return None
 
+    async def settle_former(self) -> Outcome | None:
+        """The same for attempts at steps that the present plan has no more: nobody resolves those."""
+        for attempt in await self.attempts():
+            if attempt.step not in self._held.steps:
+                doubt = await self._settle(attempt, said=True, stop=True)
+                if doubt is not None:
+                    return doubt
+        return None
+
     async def settle_step(self, step: StepName, *, stop: bool) -> Outcome | None:
         """The same for one step, before a person's word on it is taken; without `stop` what runs is left alone."""
         for attempt in await self.attempts():

@@ -138,10 +138,13 @@ class Driver:
         doubtful = {one.step: one for one in await doubts.attempts() if one.step in unknown}
         for name, attempt in sorted((doubtful | held.open_attempts).items()):
             outcome = await work.abandon(attempt)
-            state = after_cancel(held.planned(name), held.steps[name], outcome)
             ended = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
-            step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
-            await held.finished(step, ended)
+            if name in held.steps:
+                state = after_cancel(held.planned(name), held.steps[name], outcome)
+                step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
+                await held.finished(step, ended)
+            else:  # of a former plan
+                await held.commit(attempts=[ended])
             if outcome.kind is OutcomeKind.UNKNOWN:
                 await self._lose(held, outcome, name)
                 return

@@ -53,11 +53,11 @@ class Endings:
         while True:
             try:
                 if await self._pods.gone(control, attempt.id):
-                    return outcome
+                    return await self.once_idle(attempt, outcome)
                 doubtful_since = None
             except PortError as error:
                 if await self.fate(control) is Fate.TERMINATED:
-                    return outcome
+                    return await self.once_idle(attempt, outcome)
                 if error.reason is not Reason.KUBERNETES_UNREACHABLE:
                     doubtful_since = doubtful_since or self._clock.now()
                 if doubtful_since is not None and self._clock.now() - doubtful_since > PATIENCE:
@@ -88,17 +88,19 @@ class Endings:
                 await self._kill(control, attempt.id)
         except PortError as error:
             if await self.fate(control) is Fate.TERMINATED:
-                return interrupted("its container has ended")
+                return await self.once_idle(attempt, interrupted("its container has ended"))
             return unknown(f"whether it is gone can't be shown: {error.detail}")
         code = await self._exit_code(attempt, control)
         if by_itself and code is not None:
             return exited(code)
-        left = await self._at_work(attempt)
-        if left:
-            return unknown(left)
         # A program that ends with 0 because it was asked to stop has not done its work.
         how = "it was stopped" if not by_itself else "it left no exit code that can be read"
-        return interrupted(f"{how}; nothing of it is left")
+        return await self.once_idle(attempt, interrupted(f"{how}; nothing of it is left"))
+
+    async def once_idle(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        """The outcome of an attempt whose processes are gone; one that was killed may have left a statement at work."""
+        left = await self._at_work(attempt) if outcome.kind is OutcomeKind.INTERRUPTED else None
+        return unknown(left) if left else outcome
 
     async def fate(self, control: Control) -> Fate:
         """What Kubernetes says of the container; `unknown` where it can't be asked."""
@@ -142,11 +144,14 @@ class Endings:
     async def _exit_code(self, attempt: Attempt, control: Control) -> int | None:
         """What a command that is gone ended with, if that can be read; the rest of its output is kept."""
         with contextlib.suppress(PortError):
-            offset = await self._logs.size(attempt.id)
+            offset = 0
+            with contextlib.suppress(PortError):
+                offset = await self._logs.size(attempt.id)
             async with aclosing(self._pods.follow(control, offset=offset)) as observations:
                 async for seen in observations:
                     if seen.log:
-                        await self._logs.keep(attempt.id, seen.offset, seen.log)
+                        with contextlib.suppress(PortError):
+                            await self._logs.keep(attempt.id, seen.offset, seen.log)
                     if seen.exit_code is not None:
                         return seen.exit_code
         return None

@@ -104,7 +104,10 @@ class FactsReader:
         Raises:
             PortError: it could not be read or reached.
         """
-        declared = next(one for one in service.databases if one.name == database)
+        declared = next((one for one in service.databases if one.name == database), None)
+        if declared is None:
+            detail = f"the catalog has no database {database} of {service.name} any more"
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
         names = [variable for one in service.databases for variable in one.variables]
         values = await self.variables(pod, names)
         url = declared.url(values)

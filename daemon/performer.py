@@ -61,7 +61,7 @@ class Performer:
         self._places = places
         self._held = held
         self._proofs = proofs
-        sessions = Sessions(facts, ports.databases, places, held, ports.clock)
+        sessions = Sessions(facts, ports, places, held)
         self._endings = Endings(ports.pods, ports.logs, ports.clock, sessions.at_work)
         self.doubts = Doubts(held, self._endings)
         self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, held.tenure.check)
@@ -88,8 +88,11 @@ class Performer:
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of an attempt is left; what it came to, judged as if it had been followed."""
+        outcome = await self._endings.abandon(attempt)
+        if attempt.step not in self._held.steps:  # of a former plan: there is nothing to judge it by
+            return self._without_secrets(outcome)
         step = self._held.planned(attempt.step)
-        outcome = await self._judged(step, attempt, await self._endings.abandon(attempt))
+        outcome = await self._judged(step, attempt, outcome)
         return remembering(self._held.steps[step.name].outcome, self._without_secrets(outcome))
 
     def _how(self, step: PlannedStep) -> Callable[[Try], Awaitable[Outcome]]:
@@ -265,11 +268,17 @@ class Performer:
         """What an exit code means by the catalog: known failures, lines that mean failure."""
         if attempt is None or outcome.exit_code is None:
             return outcome
-        tail = await self._ports.logs.tail(attempt.id, SHOWN_LINES)
+        output, whole = None, True
+        try:
+            tail = await self._ports.logs.tail(attempt.id, SHOWN_LINES)
+            if step.fail_on is not None:
+                output, whole = await self._ports.logs.whole(attempt.id)
+        except PortError as error:
+            # It did run: that its output is lost must not make it one that never started.
+            tail, output, whole = f"its output can't be read: {error.detail}", "", False
         if step.fail_on is None:
             judged = classify(step, outcome.exit_code, tail)
         else:
-            output, whole = await self._ports.logs.whole(attempt.id)
             judged = classify(step, outcome.exit_code, tail, output, whole=whole)
         return with_container(step, judged, container(attempt.control)) if attempt.control else judged
 

@@ -13,8 +13,7 @@ from datetime import datetime
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.places import Places
-from daemon.ports.clock import Clock
-from daemon.ports.databases import Databases
+from daemon.ports import Ports
 from daemon.ports.errors import PortError
 from daemon.ports.pods import Pod
 from schemas.resets import Attempt, Control
@@ -27,14 +26,13 @@ PATIENCE = 60.0
 class Sessions:
     """One for each drive of a reset."""
 
-    def __init__(
-        self, facts: FactsReader, databases: Databases, places: Places, held: Held, clock: Clock
-    ) -> None:
+    def __init__(self, facts: FactsReader, ports: Ports, places: Places, held: Held) -> None:
         self._facts = facts
-        self._databases = databases
+        self._pods = ports.pods
+        self._databases = ports.databases
         self._places = places
         self._held = held
-        self._clock = clock
+        self._clock = ports.clock
 
     async def at_work(self, attempt: Attempt) -> str | None:
         """What may still be at work in the databases that the attempt's step writes to; None: nothing is.
@@ -62,7 +60,13 @@ class Sessions:
             return None
         service, pod = self._places.service(planned), _pod(attempt.control)
         for database in service.databases:
-            url, identity = await self._facts.identify(pod, service, database.name)
+            try:
+                url, identity = await self._facts.identify(pod, service, database.name)
+            except PortError:
+                # Its container is gone; the service's present one tells where the same database is.
+                here = (pod.environment, service.selector_text, service.container)
+                present = await self._pods.choose(*here)
+                url, identity = await self._facts.identify(present, service, database.name)
             if identity.key not in planned.touches:
                 continue
             leftover = await self._databases.leftover(

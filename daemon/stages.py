@@ -140,6 +140,10 @@ class Stages:
     async def _check_again(self, held: Held, agreed: Plan) -> Pause | None:
         """The facts once more, now that nobody else of ours can change them."""
         reset = held.reset
+        if held.open_attempts:
+            # It never let its locks go, and what may run under them is taken up before anything else is asked.
+            await held.commit(trigger=Trigger.LOCKED, waiting_for=None)
+            return None
         try:
             answer, protected = await self._planning.with_protected(reset.request, reset.channel)
         except TemporaryError as error:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import structlog
 
+from daemon.high_water import HighWater
 from daemon.ports.clock import Clock
-from daemon.ports.errors import PortError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods import Holder, Pods
 from daemon.ports.store import Store
 from schemas.resets import ResetState
@@ -26,10 +27,11 @@ LONGEST_PAUSE = 60.0
 class Sweeper:
     """One loop of each daemon; several at once do no harm."""
 
-    def __init__(self, pods: Pods, store: Store, clock: Clock) -> None:
+    def __init__(self, pods: Pods, store: Store, clock: Clock, high_water: HighWater) -> None:
         self._pods = pods
         self._store = store
         self._clock = clock
+        self._high_water = high_water
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -47,10 +49,17 @@ class Sweeper:
         """Remove what nobody needs.
 
         Raises:
-            PortError: the cluster or the state database could not be asked.
+            PortError: the cluster or the state database could not be asked, or that is older than what it launched:
+                then a reset that rests in it may have been resumed since.
         """
+        await self._high_water.check()
         for holder in await self._pods.holders():
-            if await self._needless(holder) and await self._pods.remove_holder(holder):
+            try:
+                removed = await self._needless(holder) and await self._pods.remove_holder(holder)
+            except PermanentError as error:
+                log.warning("sweeper.refused", holder=holder.name, detail=error.detail)
+                continue
+            if removed:
                 log.info("sweeper.removed", holder=holder.name, environment=holder.environment)
 
     async def _needless(self, holder: Holder) -> bool:

@@ -102,6 +102,12 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
         return refuse(
             Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
         )
+    running = [step.name for step in steps if step.state is StepState.RUNNING]
+    if running and (act.step is not None or plans_anew(act, reset, plan, steps)):
+        return refuse(
+            Reason.OUTCOME_UNKNOWN,
+            f"{', '.join(running)} may still run: resume without another plan or step, or cancel",
+        )
     # Nobody could say anything of what was launched: it is no step of the plan that is known here.
     if reset.cause is Reason.STATE_RESTORED and not act.force:
         return refuse(Reason.WOULD_REPEAT, reset.detail or "a newer state launched steps of it")

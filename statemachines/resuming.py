@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
 from schemas.resets import Step, StepState
 from schemas.wire import StepName
+from statemachines.retry import may_be_half_done, was_launched
 
 _DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 _BEFORE = frozenset({Phase.QUIESCE, Phase.BACKUP})
@@ -72,11 +73,19 @@ def unrepeatable(step: PlannedStep) -> bool:
     return step.idempotent is not Idempotency.SAFE or step.kind is StepKind.RESET_REPOSITORY
 
 
+def _may_have_run(step: Step) -> bool:
+    """Whether something of the step may have been launched, ever."""
+    if step.state in _DONE:
+        return True
+    launched = step.outcome is None or was_launched(step.outcome) or may_be_half_done(step.outcome)
+    return step.attempts > 0 and launched
+
+
 def _touched(plan: Plan, steps: Mapping[StepName, Step]) -> set[str]:
     """Resources that a step of this reset may have changed."""
     return {
         key
         for planned in plan.steps
-        if planned.phase in _CHANGING and (steps[planned.name].attempts or steps[planned.name].state in _DONE)
+        if planned.phase in _CHANGING and _may_have_run(steps[planned.name])
         for key in planned.touches
     }

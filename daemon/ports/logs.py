@@ -11,7 +11,10 @@ MARKER = b"\n[resetd: "
 
 
 class Logs(Protocol):
-    """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut."""
+    """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut.
+
+    Every method raises TemporaryError (`unavailable`) where the disk does not take or give it.
+    """
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
         """Store output that begins at `offset` of the command's output; what is stored already is left as it is."""

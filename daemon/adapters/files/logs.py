@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
+from schemas.reasons import Reason
 from schemas.wire import AttemptId
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DEFAULT_LIMIT = 16 * 1024 * 1024
 """Bytes kept for one attempt."""
@@ -33,27 +40,27 @@ class FileLogs:
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
         """See the port. A gap (output that was never delivered) is filled with a marker of the same length."""
-        await asyncio.to_thread(self._keep, self._path(attempt), offset, data)
+        await _in_thread(self._keep, self._path(attempt), offset, data)
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
         """See the port."""
-        return await asyncio.to_thread(_read, self._path(attempt), offset, limit)
+        return await _in_thread(_read, self._path(attempt), offset, limit)
 
     async def tail(self, attempt: AttemptId, lines: int) -> str:
         """See the port. Looks at the last 256 KiB at most."""
         path = self._path(attempt)
-        size = await asyncio.to_thread(_size, path)
-        data = await asyncio.to_thread(_read, path, max(0, size - _TAIL_WINDOW), _TAIL_WINDOW)
+        size = await _in_thread(_size, path)
+        data = await _in_thread(_read, path, max(0, size - _TAIL_WINDOW), _TAIL_WINDOW)
         return "\n".join(data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else [])
 
     async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
         """See the port."""
-        data = await asyncio.to_thread(_read, self._path(attempt), 0, self._limit + len(_CUT))
+        data = await _in_thread(_read, self._path(attempt), 0, self._limit + len(_CUT))
         return data.decode(errors="replace"), MARKER not in data
 
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""
-        return await asyncio.to_thread(_size, self._path(attempt))
+        return await _in_thread(_size, self._path(attempt))
 
     def _path(self, attempt: AttemptId) -> Path:
         parts = attempt.split("/")
@@ -75,6 +82,13 @@ class FileLogs:
             _write(file, redact_in_place(os.pread(file, size - start, start) + new), start)
         finally:
             os.close(file)
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    except OSError as error:
+        raise TemporaryError(Reason.UNAVAILABLE, f"kept output: {error.strerror}") from error
 
 
 def _gap(length: int, room: int) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.memory.logs import MemoryLogs
+from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import Logs
 from schemas.wire import AttemptId
 
@@ -123,3 +124,16 @@ async def test_files_are_for_the_daemon_alone(tmp_path: Path) -> None:
 
 def _files_in(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
+
+
+async def test_a_disk_that_takes_nothing_is_no_end_of_the_command_but_temporary(tmp_path: Path) -> None:
+    (tmp_path / "full").touch()
+    logs = FileLogs(tmp_path / "full")
+    for call in (
+        logs.keep(ATTEMPT, 0, b"x"),
+        logs.read(ATTEMPT, 0, 1),
+        logs.tail(ATTEMPT, 1),
+        logs.size(ATTEMPT),
+    ):
+        with pytest.raises(TemporaryError):
+            await call

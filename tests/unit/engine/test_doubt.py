@@ -124,3 +124,27 @@ def test_a_doubt_that_was_never_settled_stops_a_new_attempt_and_a_cancel() -> No
         assert (engine.launched(), engine.overlapped) == (2, set())
 
     run(scenario())
+
+
+def test_a_reset_that_somebody_had_cancelled_does_not_go_on_when_its_doubt_is_resolved() -> None:
+    async def scenario() -> None:
+        goes_on = asyncio.Event()
+
+        async def work(_: Process) -> int:
+            await goes_on.wait()
+            return 0
+
+        engine = Engine(catalog(skippable=True), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        await engine.act(ActKind.CANCEL)
+        engine.pods.refusal = FORBIDDEN
+        assert (await engine.drive()).state is ResetState.NEEDS_OPERATOR
+        engine.pods.admit()
+        goes_on.set()
+        await asyncio.sleep(1.0)
+        await engine.act(ActKind.RESOLVE, step=STEP, outcome=OutcomeKind.SUCCEEDED)
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.CANCELLED, Reason.CANCELLED_BY_REQUEST)
+
+    run(scenario())

@@ -95,3 +95,27 @@ def test_a_destructive_command_needs_a_backup_of_each_database_that_it_touches()
         assert (await engine.step()).state is StepState.FAILED
 
     run(scenario())
+
+
+def test_an_attempt_whose_time_was_over_before_its_launch_is_not_started_only_to_be_stopped() -> None:
+    async def scenario() -> None:
+        async def work(_: Process) -> int:
+            await asyncio.sleep(1.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        for _ in range(50):
+            engine.pods.fail("launch", UNREACHABLE)
+        await engine.ask()
+        await engine.drive_until(lambda: any(one.control for one in engine.store.state.attempts.values()))
+        engine.pods.heal()
+        await asyncio.sleep(20_000.0)
+        assert (await engine.drive()).state is ResetState.DONE
+        first, second = await engine.attempts()
+        assert first.outcome is not None
+        assert first.outcome.facts["launched"] is False
+        assert second.outcome is not None
+        assert second.outcome.kind is OutcomeKind.SUCCEEDED
+        assert engine.launched() == 1
+
+    run(scenario())

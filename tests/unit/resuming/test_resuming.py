@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from schemas.plan import Idempotency, Phase, Plan
 from schemas.requests import Mode
-from schemas.resets import Step, StepState
+from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import ServiceName, StepName
 from statemachines.resuming import carried_over, to_repeat
 from tests.unit.planner.world import planned, request
@@ -95,3 +95,22 @@ def test_what_another_image_did_is_done_again_unless_its_class_is_never(each: li
 def test_a_step_that_the_old_plan_did_not_have_starts_from_nothing() -> None:
     kept = carried_over(None, {}, PLAN, 0, 0)
     assert kept == Step(name=PLAN.steps[0].name, index=0)
+
+
+def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_again() -> None:
+    """Services wrote on since; what was dumped before the failed tries would lose that."""
+    held = steps([StepState.PENDING] * len(PLAN.steps))
+    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    first = next(
+        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+    )
+    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
+    for facts, again in (
+        ({"launched": False}, True),
+        ({}, False),
+        ({"launched": False, "halfDone": True}, False),
+    ):
+        outcome = Outcome(kind=OutcomeKind.FAILED, temporary=True, facts=facts)
+        tried = {"state": StepState.FAILED, "attempts": 3, "outcome": outcome}
+        held[first.name] = held[first.name].model_copy(update=tried)
+        assert (backup.name in to_repeat(PLAN, held)) is again
