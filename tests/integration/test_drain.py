@@ -177,7 +177,7 @@ def test_no_password_shows_anywhere_whatever_is_printed_refused_or_away(
         until_running(harness, reference, SEEDED[SEQUENCE])
         with without_database(platform, "qa"):
             # The daemon's own state is on that server as well: it waits, and does not end.
-            wait_for(lambda: "no-database" in harness.daemon.log.read_text(), "it notices", within=SOON)
+            wait_for(lambda: "supervisor.paused" in harness.daemon.log.read_text(), "it notices", within=SOON)
             assert harness.daemon.pid is not None
         until_attempted(harness, reference, SEEDED[SEQUENCE], 2)
         harness.wait_state(reference, "done")

@@ -17,7 +17,7 @@ from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.adapters.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 from daemon.ports.bus import Inbox, Message, Outlet, Record
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 class Stand(Protocol):

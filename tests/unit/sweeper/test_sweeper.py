@@ -79,9 +79,7 @@ async def test_a_holder_of_a_reset_that_nobody_knows_stays_until_it_has_ended(po
 async def test_nothing_is_removed_by_a_state_that_is_older_than_what_it_launched(pods: MemoryPods) -> None:
     """The reset that rests in it may have been resumed since, and its command may run in the holder."""
     store, marks = MemoryStore(SystemClock()), MemoryMarks()
-    await marks.put(
-        "another state", Mark(position=Position(number=7, digest="07"), at=NOW, launches=())
-    )
+    await marks.put("another state", Mark(position=Position(number=7, digest="07"), at=NOW, launches=()))
     reset = await store.save(moved(await begun(store), ResetState.FAILED))
     await hold(pods, reset.id)
     with pytest.raises(BehindError):
