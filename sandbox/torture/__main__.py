@@ -1,0 +1,78 @@
+"""`python -m sandbox.torture`: rounds of torture, with the figures at the end; exit code 1 if anything was wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox import postgres
+from sandbox.platform import Platform
+from sandbox.torture import figures, zygote
+from sandbox.torture.defects import DEFECTS
+from sandbox.torture.session import ENVIRONMENTS, Session
+
+
+def main() -> int:
+    """What the command line asks for."""
+    arguments = _arguments()
+    if arguments.sum:
+        return _show(figures.read(arguments.sum))
+    seed, rounds = _which(arguments.seed, arguments.rounds, arguments.first)
+    directory = arguments.directory or Path(tempfile.mkdtemp(prefix="torture-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    _say(f"everything is kept in {directory}")
+    found = asyncio.run(_run(directory.resolve(), seed, rounds, arguments.break_))
+    if arguments.report:
+        found.append_to(arguments.report)
+    return _show(found)
+
+
+async def _run(directory: Path, seed: str, rounds: Sequence[int], defect: str | None) -> figures.Figures:
+    # Before the platform has any thread: the zygote is a process of its own, but a busy machine starts slowly.
+    with zygote.running() as forks:
+        async with Platform.start(directory / "platform", environments=ENVIRONMENTS, say=_say) as platform:
+            server = await asyncio.to_thread(postgres.start, directory / "state", "state")
+            try:
+                session = Session(platform, forks, server, directory, defect=defect, say=_say)
+                return await asyncio.to_thread(session.run, seed, rounds)
+            finally:
+                await asyncio.to_thread(server.discard)
+
+
+def _which(seed: str, rounds: int, first: int) -> tuple[str, range]:
+    """`s` means rounds `first`, ... of seed s; `s:17` means from round 17 on."""
+    name, colon, number = seed.partition(":")
+    begin = int(number) if colon else first
+    return name, range(begin, begin + rounds)
+
+
+def _show(found: figures.Figures) -> int:
+    _say("\n".join(found.lines()))
+    for name in found.failed:
+        _say(f"again: make torture ROUNDS=1 SEED={name}")
+    return 0 if found.well else 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the command's output
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.torture", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seed", default="1", help="S, or S:N for round N of seed S")
+    parser.add_argument("--first", type=int, default=0, help="the first round's number")
+    parser.add_argument("--break", dest="break_", choices=sorted(DEFECTS), help="a defect of the daemon")
+    parser.add_argument("--directory", type=Path, help="where evidence is kept; a temporary one unless given")
+    parser.add_argument("--report", type=Path, help="append the figures to this file")
+    parser.add_argument(
+        "--sum", type=Path, nargs="+", help="add up the figures of such files, and run nothing"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

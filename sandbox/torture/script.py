@@ -1,0 +1,195 @@
+"""What happens in one round, from a seed: the same seed and round give the same script. Pure.
+
+Times are seconds since the round began. What a daemon is in the middle of at a time is chance; what is asked, done to
+it and when, is not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.requests import Mode, Option
+
+BLOCK = 10
+"""Rounds in a row that share a state database and its daemons."""
+SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
+SEEDS = {
+    "data-builder-api": "db:seed:data-builder",
+    "los-core-api": "seed:system",
+    "los-integrations": "seed:sync",
+    "sequence-builder-api": "seed",
+    "ui-builder-api": "seed",
+    "workflow-api": "seed",
+}
+"""The npm script that seeds each service in mode `seed`."""
+
+
+class State(StrEnum):
+    """Where the daemons keep their state."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a few rounds share."""
+
+    state: State
+    replicas: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request. `copies`: how often the same event is published. `readable` False: bytes that are no event."""
+
+    at: float
+    tag: str
+    environment: str
+    mode: Mode = Mode.SEED
+    services: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    git: bool = False
+    dry_run: bool = False
+    http: bool = False
+    copies: int = 1
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class Do:
+    """An act on the reset of a request: `cancel` or `skip`, as soon as the reset is there."""
+
+    at: float
+    tag: str
+    act: str
+    http: bool = True
+
+
+@dataclass(frozen=True)
+class Kill:
+    """SIGKILL of a daemon, which is started again at once; `mishap`: what happens to it at a commit (`mishaps`)."""
+
+    at: float
+    daemon: int
+    mishap: str | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more."""
+
+    at: float
+    daemon: int
+    late: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Every exec that is open is cut."""
+
+    at: float
+
+
+Event = Ask | Do | Kill | Stop | Cut
+
+
+@dataclass(frozen=True)
+class Script:
+    """A round. `failing`: (environment, service) whose seed fails until the events are over."""
+
+    seed: str
+    events: tuple[Event, ...]
+    failing: tuple[tuple[str, str], ...] = ()
+    slow: float = 0.02
+    """Seconds that each seed takes."""
+
+    @property
+    def asks(self) -> tuple[Ask, ...]:
+        """The requests in it."""
+        return tuple(one for one in self.events if isinstance(one, Ask))
+
+
+def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
+    """The block that a round belongs to."""
+    chance = random.Random(f"{seed}/{round_ // BLOCK}")  # noqa: S311 - to be repeated, not to be secret
+    if defect in _WANTS_REPLICAS:
+        return Block(State.POSTGRESQL, 2)
+    return chance.choice((Block(State.SQLITE, 1), Block(State.POSTGRESQL, 2), Block(State.POSTGRESQL, 1)))
+
+
+_WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
+"""Defects that only a second daemon can bring to light."""
+
+
+def write(seed: str, round_: int, environments: Sequence[str], block: Block) -> Script:
+    """The script of one round."""
+    chance = random.Random(f"{seed}:{round_}")  # noqa: S311 - to be repeated, not to be secret
+    asks = _asks(chance, f"{seed}:{round_}", environments)
+    events: list[Event] = [*asks]
+    events += [
+        Do(chance.uniform(0.3, 3.0), one.tag, "cancel", http=chance.random() < 1 / 2)
+        for one in asks
+        if one.readable and not one.dry_run and chance.random() < 1 / 5
+    ]
+    events += [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
+    if block.replicas > 1 and chance.random() < 1 / 3:
+        events.append(
+            Stop(chance.uniform(0.3, 3.0), chance.randrange(block.replicas), chance.uniform(0.2, 1.0))
+        )
+    if chance.random() < 1 / 3:
+        events.append(Cut(chance.uniform(0.3, 3.0)))
+    failing = tuple(
+        (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
+    )
+    return Script(
+        f"{seed}:{round_}",
+        tuple(sorted(events, key=lambda one: one.at)),
+        failing,
+        slow=chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
+    )
+
+
+def _asks(chance: random.Random, name: str, environments: Sequence[str]) -> list[Ask]:
+    asks = [
+        _ask(chance, f"{name}#{number}", chance.choice(list(environments)))
+        for number in range(chance.choice((1, 1, 2, 2, 3)))
+    ]
+    if chance.random() < 1 / 10:
+        asks.append(Ask(0.0, f"{name}#x", chance.choice(list(environments)), readable=False))
+    return asks
+
+
+def _ask(chance: random.Random, tag: str, environment: str) -> Ask:
+    mode = chance.choice((Mode.SEED, Mode.SEED, Mode.SEED, Mode.REFRESH, Mode.WIPE))
+    services = tuple(chance.sample(SERVICES, chance.choice((1, 1, 1, 2))))
+    mock = "los-core-api" in services and chance.random() < 1 / 2
+    http = chance.random() < 1 / 2
+    return Ask(
+        at=chance.uniform(0.0, 0.4),
+        tag=tag,
+        environment=environment,
+        mode=mode,
+        services=services,
+        options=(Option.MOCK,) if mock else (),
+        git=chance.random() < 1 / 3,
+        dry_run=chance.random() < 1 / 20,
+        http=http,
+        copies=1 if http else chance.choice((1, 1, 2, 3)),
+    )
+
+
+def _kill(chance: random.Random, block: Block) -> Kill:
+    at, daemon = chance.uniform(0.1, 4.0), chance.randrange(block.replicas)
+    kind = chance.random()
+    if kind < 1 / 2:
+        return Kill(at, daemon)
+    when = chance.choice(("before", "after"))
+    if block.replicas > 1 and kind > 5 / 6:
+        # A sleeper: it is about to launch, and wakes up when the attempt is another daemon's.
+        return Kill(at, daemon, f"stop:{when}:launch")
+    which = chance.choice(("launch", *map(str, range(1, 12))))
+    return Kill(at, daemon, f"kill:{when}:{which}")
