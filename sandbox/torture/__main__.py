@@ -10,9 +10,10 @@ from pathlib import Path
 
 from sandbox import postgres
 from sandbox.platform import Platform
-from sandbox.torture import figures, zygote
+from sandbox.torture import exhaustive, figures, zygote
 from sandbox.torture.defects import DEFECTS
 from sandbox.torture.session import ENVIRONMENTS, Session
+from schemas.requests import Mode
 
 
 def main() -> int:
@@ -24,22 +25,36 @@ def main() -> int:
     directory = arguments.directory or Path(tempfile.mkdtemp(prefix="torture-"))
     directory.mkdir(parents=True, exist_ok=True)
     _say(f"everything is kept in {directory}")
-    found = asyncio.run(_run(directory.resolve(), seed, rounds, arguments.break_))
+    found = asyncio.run(_run(directory.resolve(), arguments, seed, rounds))
     if arguments.report:
         found.append_to(arguments.report)
     return _show(found)
 
 
-async def _run(directory: Path, seed: str, rounds: Sequence[int], defect: str | None) -> figures.Figures:
-    # Before the platform has any thread: the zygote is a process of its own, but a busy machine starts slowly.
+async def _run(
+    directory: Path, arguments: argparse.Namespace, seed: str, rounds: Sequence[int]
+) -> figures.Figures:
+    environments = ENVIRONMENTS if arguments.what == "rounds" else [exhaustive.ENVIRONMENT]
     with zygote.running() as forks:
-        async with Platform.start(directory / "platform", environments=ENVIRONMENTS, say=_say) as platform:
+        async with Platform.start(directory / "platform", environments=environments, say=_say) as platform:
+            if arguments.what != "rounds":
+                return await asyncio.to_thread(_exhaustive, platform, forks, directory, arguments)
             server = await asyncio.to_thread(postgres.start, directory / "state", "state")
             try:
-                session = Session(platform, forks, server, directory, defect=defect, say=_say)
+                session = Session(platform, forks, server, directory, defect=arguments.break_, say=_say)
                 return await asyncio.to_thread(session.run, seed, rounds)
             finally:
                 await asyncio.to_thread(server.discard)
+
+
+def _exhaustive(
+    platform: Platform, forks: zygote.Zygote, directory: Path, arguments: argparse.Namespace
+) -> figures.Figures:
+    mode, services = Mode(arguments.mode), tuple(arguments.service or ())
+    run = exhaustive.Exhaustive(platform, forks, directory, mode=mode, services=services, say=_say)
+    if arguments.what == "chained":
+        return run.chained()
+    return run.each(range(arguments.first, arguments.first + arguments.rounds) if arguments.first else None)
 
 
 def _which(seed: str, rounds: int, first: int) -> tuple[str, range]:
@@ -62,6 +77,15 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.torture", description=__doc__)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=["rounds", "exhaustive", "chained"],
+        default="rounds",
+        help="rounds from a seed; a death at each commit of a reset, one run each; the same in one chain",
+    )
+    parser.add_argument("--mode", default="wipe", help="of the reset that is died in")
+    parser.add_argument("--service", action="append", help="only these services of it")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", default="1", help="S, or S:N for round N of seed S")
     parser.add_argument("--first", type=int, default=0, help="the first round's number")

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from sandbox import journal
 from sandbox.torture import witnesses
 from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Told
@@ -16,6 +18,8 @@ from sandbox.torture.launching import seconds
 from sandbox.torture.stand import Stand
 
 _TOLD_WITHIN = 30.0
+_ANSWERED_WITHIN = 30.0
+_LOOK_EVERY = 0.05
 
 
 class Gatherer:
@@ -63,7 +67,7 @@ class Gatherer:
     ) -> Evidence:
         """Everything about these resets; then the next round may begin."""
         told = self._read_status(resets)
-        plans = {one: self._stand.get(f"/resets/{one}/plan") for one in resets}
+        plans = {one: self._get(f"/resets/{one}/plan") for one in resets}
         launches = self.journal().launches
         evidence = Evidence(
             asked=tuple(asked),
@@ -111,8 +115,20 @@ class Gatherer:
                 return mine
             self._stand.look()
 
+    def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a daemon answers, as soon as one does: the last mishap may still be ahead of it."""
+        until = time.monotonic() + _ANSWERED_WITHIN
+        while True:
+            try:
+                return self._stand.get(path)
+            except httpx.TransportError:
+                if time.monotonic() > until:
+                    raise
+                self._stand.look()
+                time.sleep(_LOOK_EVERY)
+
     def _dumps(self, reset: str) -> Iterable[Dump]:
-        for row in self._stand.get(f"/backups?reset={reset}") or ():
+        for row in self._get(f"/backups?reset={reset}") or ():
             yield Dump(
                 reset_id=row["resetId"],
                 resource=row["resource"],

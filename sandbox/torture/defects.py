@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import saving, store
+from daemon.adapters.store.rows import RESETS, changing
 from daemon.commands import Commands, _Pursuit, _sought
 from daemon.ports.pods import Claim, Observation, Pod
 from daemon.ports.store import Change
@@ -27,11 +28,11 @@ def drop_compare_and_set() -> None:
     async def written(tx: Any, changes: Sequence[Change]) -> list[Any]:  # noqa: ANN401 - the store's own
         rows = []
         for change in changes:
-            values = saving.changing(change.reset) | {"version": change.reset.version + 1}
+            values = changing(change.reset) | {"version": change.reset.version + 1}
             if change.release_lease:
                 values |= {"lease_owner": None, "lease_until": None}
-            setting = saving.update(saving.RESETS).where(saving.RESETS.c.id == change.reset.id)
-            row = await tx.connection.execute(setting.values(values).returning(saving.RESETS))
+            setting = RESETS.update().where(RESETS.c.id == change.reset.id)
+            row = await tx.connection.execute(setting.values(values).returning(RESETS))
             rows.append(row.mappings().one())
         return rows
 
@@ -68,7 +69,7 @@ def missing_status_is_success() -> None:
             return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
         return seen
 
-    Commands._watch = watched  # type: ignore[method-assign]  # noqa: SLF001
+    Commands._watch = watched  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
 
 def skip_tombstone() -> None:

@@ -15,6 +15,7 @@ RULES = {
     "not-alone": "two users of a resource",
     "no-backup": "destroyed without a backup",
     "wrong-database": "wrong database",
+    "contents": "contents not as after an undisturbed reset",
     "repository": "repository not as told",
     "gap": "status gaps",
     "order": "status gaps",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import random
@@ -26,10 +27,21 @@ from daemon.log_setup import set_up
 from daemon.settings import load
 from sandbox.torture import defects, mishaps
 
+# What a start of the daemon imports by itself, late and by name.
+_LATE = (
+    "aiosqlite",
+    "psycopg",
+    "uvicorn.lifespan.off",
+    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.auto",
+)
+
 
 def main() -> None:
     """Answer until standard input ends; then every child is killed."""
     children: set[int] = set()
+    for name in _LATE:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()
     sys.stdout.write('{"ready": true}\n')

@@ -31,8 +31,8 @@ class Topic:
                 "log_level": 0,
             }
         )
-        metadata = self._consumer.list_topics(topic, timeout=_WITHIN).topics[topic]
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in metadata.partitions])
+        self._topic = topic
+        self._assigned = False
 
     def read(self, *, within: float) -> Iterator[Any]:
         """What came since the last read; waits so long for the first of it.
@@ -40,6 +40,8 @@ class Topic:
         Raises:
             KafkaException: the broker does not let it read.
         """
+        if not self._assign():
+            return
         timeout = within
         while messages := self._consumer.consume(500, timeout=timeout):
             for message in messages:
@@ -52,6 +54,16 @@ class Topic:
     def close(self) -> None:
         """Let go."""
         self._consumer.close()
+
+    def _assign(self) -> bool:
+        """Whether there is such a topic: it appears with its first record."""
+        if not self._assigned:
+            partitions = (
+                self._consumer.list_topics(self._topic, timeout=_WITHIN).topics[self._topic].partitions
+            )
+            self._consumer.assign([TopicPartition(self._topic, one, 0) for one in partitions])
+            self._assigned = bool(partitions)
+        return self._assigned
 
 
 def told(message: Any) -> Told:  # noqa: ANN401 - librdkafka's

@@ -21,7 +21,7 @@ from sandbox.services.contents import Contents
 from schemas.publish import ResetRequested
 from tests.integration.by_hand import Hands, hands
 from tests.integration.harness import Harness, running
-from tests.integration.snapshots import Snapshots, taken
+from sandbox.snapshots import Snapshots, taken
 
 ENVIRONMENT = "qa-sandbox"
 REPOSITORY = "qa-workflows"
