@@ -1,0 +1,301 @@
+"""The judge finds each thing that may go wrong, and nothing where all is well: one that cannot fail is worth nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sandbox.torture.evidence import Acted, Asked, Dump, Session, Told
+from sandbox.torture.finding import RULES, Finding
+from sandbox.torture.judge import judge
+from tests.unit.torture.cases import (
+    BEGUN,
+    CONTAINER,
+    CORE,
+    ELSEWHERE,
+    OTHER,
+    RESET,
+    SEED,
+    STATES,
+    WIPE,
+    attempt,
+    launch,
+    plan,
+    reset,
+    rules,
+    story,
+    told,
+    well,
+    with_attempts,
+)
+
+WIPED, SEEDED = launch(1, f"{RESET}/{WIPE}/1", 5.0), launch(2, f"{RESET}/{SEED}/1", 6.5)
+
+
+def test_nothing_is_found_where_all_is_well() -> None:
+    verdict = judge(well())
+    assert verdict.findings == []
+    assert (verdict.launches, verdict.unknown, dict(verdict.states)) == (2, 0, {"done": 1})
+
+
+def test_every_rule_has_its_line_in_the_table() -> None:
+    assert Finding("gap", "").line == "status gaps"
+    assert all(RULES.values())
+
+
+# -- lost ---------------------------------------------------------------------------------------------------------
+def test_a_published_request_that_no_reset_knows_of_is_lost() -> None:
+    assert rules(replace(well(), asked=(Asked("another", "qa-sandbox"),))) == {"lost"}
+
+
+def test_a_request_that_the_api_accepted_and_that_is_gone_is_lost() -> None:
+    assert rules(replace(well(), asked=(Asked("a", "qa-sandbox", reset_id=OTHER),))) == {"lost"}
+
+
+def test_an_unreadable_record_without_a_dead_letter_is_lost() -> None:
+    unreadable = replace(well(), asked=(Asked("x", "qa-sandbox", readable=False),))
+    assert rules(unreadable) == {"lost"}
+    assert rules(replace(unreadable, dead_letters=("x",))) == set()
+
+
+def test_a_reset_that_never_comes_to_rest_is_lost() -> None:
+    evidence = replace(well(), told=story(RESET, STATES[:-1]))
+    evidence = replace(evidence, resets={RESET: reset(RESET, [], "releasing") | {"sequence": 9}}, launches=())
+    assert rules(evidence) == {"lost"}
+
+
+def test_what_did_not_settle_is_lost() -> None:
+    assert rules(replace(well(), stuck=("a command runs",))) == {"lost"}
+
+
+# -- launched twice -----------------------------------------------------------------------------------------------
+def test_two_launches_of_one_attempt_are_found() -> None:
+    again = launch(3, f"{RESET}/{SEED}/1", 7.6)
+    assert rules(replace(well(), launches=(WIPED, SEEDED, again))) == {"same-attempt"}
+
+
+def test_two_attempts_at_once_are_found() -> None:
+    first = attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    killed = launch(2, f"{RESET}/{SEED}/1", 6.5, killed=True, exit_code=None)
+    other = launch(3, f"{RESET}/{SEED}/2", 7.0)
+    evidence = with_attempts(
+        attempt(RESET, WIPE), first, attempt(RESET, SEED, 2), launches=(WIPED, killed, other)
+    )
+    assert rules(evidence) == {"overlap"}
+
+
+def test_an_orphan_of_an_attempt_counts_as_running() -> None:
+    first = attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    killed = launch(2, f"{RESET}/{SEED}/1", 6.5, killed=True, exit_code=None)
+    orphan = launch(4, f"{RESET}/{SEED}/1", 6.6, depth=2, parent=2, ended=9.0)
+    other = launch(3, f"{RESET}/{SEED}/2", 8.0)
+    evidence = with_attempts(
+        attempt(RESET, WIPE), first, attempt(RESET, SEED, 2), launches=(WIPED, killed, orphan, other)
+    )
+    assert rules(evidence) == {"overlap"}
+
+
+def test_a_second_launch_of_what_may_never_run_again_is_found_unless_a_person_asked_for_it() -> None:
+    first = attempt(RESET, WIPE, 1, kind="interrupted", exitCode=None)
+    killed = launch(1, f"{RESET}/{WIPE}/1", 5.0, killed=True, exit_code=None, ended=5.2)
+    again = launch(3, f"{RESET}/{WIPE}/2", 6.0, ended=6.2)
+    evidence = with_attempts(
+        first, attempt(RESET, WIPE, 2), attempt(RESET, SEED), launches=(killed, again, SEEDED)
+    )
+    assert rules(evidence) == {"forbidden-retry"}
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 5.5, RESET, "resume"),))) == set()
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 5.5, RESET, "cancel"),))) == {"forbidden-retry"}
+
+
+def test_a_launch_after_a_success_is_found() -> None:
+    again = launch(3, f"{RESET}/{SEED}/2", 7.6)
+    evidence = with_attempts(
+        attempt(RESET, WIPE), attempt(RESET, SEED), attempt(RESET, SEED, 2), launches=(WIPED, SEEDED, again)
+    )
+    assert rules(evidence) == {"again-after-success"}
+
+
+def test_a_launch_that_was_not_recorded_is_found() -> None:
+    assert rules(with_attempts(attempt(RESET, WIPE))) == {"unrecorded"}
+
+
+def test_a_launch_for_a_reset_of_another_round_is_found() -> None:
+    late = launch(3, f"{OTHER}/{SEED}/1", 9.0)
+    assert rules(replace(well(), launches=(WIPED, SEEDED, late))) == {"late"}
+
+
+def test_what_start_scripts_and_people_launch_is_nobodys_attempt() -> None:
+    assert rules(replace(well(), launches=(WIPED, SEEDED, launch(3, None, 6.0)))) == set()
+
+
+# -- resources ----------------------------------------------------------------------------------------------------
+def test_two_resets_at_work_on_one_resource_are_found() -> None:
+    intruder = launch(3, f"{OTHER}/{SEED}/1", 8.0, namespace="beta-sandbox")
+    evidence = replace(
+        well(),
+        resets={
+            **well().resets,
+            OTHER: reset(OTHER, [attempt(OTHER, SEED)]),
+        },
+        plans={RESET: plan(), OTHER: plan()},
+        launches=(WIPED, SEEDED, intruder),
+        told=(*story(RESET, STATES), *story(OTHER, STATES, begin=20.0)),
+        dumps=(*well().dumps, Dump(OTHER, CORE, BEGUN + 5, "abc", proven=True, sha256_on_disk="abc")),
+    )
+    assert rules(evidence) == {"not-alone"}
+    afterwards = launch(3, f"{OTHER}/{SEED}/1", 25.0, namespace="beta-sandbox")
+    assert rules(replace(evidence, launches=(WIPED, SEEDED, afterwards))) == set()
+
+
+def test_a_command_in_a_database_that_is_not_in_the_plan_is_found() -> None:
+    assert rules(replace(well(), sessions=(Session(2, ELSEWHERE),))) == {"wrong-database"}
+
+
+def test_a_nested_process_in_a_wrong_database_is_found() -> None:
+    nested = launch(3, f"{RESET}/{SEED}/1", 6.6, depth=2, parent=2)
+    evidence = replace(well(), launches=(WIPED, SEEDED, nested), sessions=(Session(3, ELSEWHERE),))
+    assert rules(evidence) == {"wrong-database"}
+
+
+@pytest.mark.parametrize(
+    "dumps",
+    [
+        (),
+        (Dump(RESET, ELSEWHERE, BEGUN + 4, "abc", proven=True, sha256_on_disk="abc"),),
+        (Dump(OTHER, CORE, BEGUN + 4, "abc", proven=True, sha256_on_disk="abc"),),
+        (Dump(RESET, CORE, BEGUN + 6, "abc", proven=True, sha256_on_disk="abc"),),
+        (Dump(RESET, CORE, BEGUN + 4, "abc", proven=False, sha256_on_disk="abc"),),
+        (Dump(RESET, CORE, BEGUN + 4, "abc", proven=True, sha256_on_disk=None),),
+        (Dump(RESET, CORE, BEGUN + 4, "abc", proven=True, sha256_on_disk="other"),),
+    ],
+    ids=["none", "another database", "another reset", "too late", "unproven", "no file", "another file"],
+)
+def test_destruction_without_a_proven_backup_of_before_is_found(dumps: tuple[Dump, ...]) -> None:
+    assert rules(replace(well(), dumps=dumps)) == {"no-backup"}
+
+
+# -- repositories -------------------------------------------------------------------------------------------------
+def _rewound(**refs: str) -> set[str]:
+    step = {"name": "git.qa-workflows", "state": "succeeded", "outcome": {"facts": {"already": False}}}
+    told_refs = {f"refs/heads/{name.replace('_', '/')}": sha for name, sha in refs.items()}
+    return rules(
+        replace(
+            well(),
+            resets={RESET: reset(RESET, [attempt(RESET, WIPE), attempt(RESET, SEED)]) | {"steps": [step]}},
+            refs={"qa-workflows": told_refs},
+            roots={"qa-workflows": "root"},
+            heads={"qa-workflows": ("old", "head")},
+        )
+    )
+
+
+def test_a_repository_that_is_not_where_it_is_said_to_be_is_found() -> None:
+    assert _rewound(main="root", **{f"backup_{RESET}": "head"}) == set()
+    assert _rewound(main="elsewhere", **{f"backup_{RESET}": "head"}) == {"repository"}
+    assert _rewound(main="root") == {"repository"}
+    assert _rewound(main="root", **{f"backup_{RESET}": "never"}) == {"repository"}
+
+
+# -- status events ------------------------------------------------------------------------------------------------
+def test_a_gap_in_the_status_events_is_found() -> None:
+    events = story(RESET, STATES)
+    assert "gap" in rules(replace(well(), told=(*events[:3], *events[4:])))
+    assert rules(replace(well(), told=events[:-1])) >= {"gap"}
+
+
+def test_a_duplicate_is_no_gap_and_a_changed_one_is_found() -> None:
+    events = story(RESET, STATES)
+    assert rules(replace(well(), told=(*events, events[4]))) == set()
+    changed = replace(events[4], value=b"{}")
+    assert rules(replace(well(), told=(*events, changed))) == {"changed-event"}
+
+
+def test_events_in_another_order_are_found() -> None:
+    events = story(RESET, STATES)
+    swapped = (*events[:2], events[3], events[2], *events[4:])
+    assert rules(replace(well(), told=swapped)) == {"order"}
+
+
+def test_one_place_in_the_history_has_one_event() -> None:
+    events = story(RESET, STATES)
+    second = replace(events[4], event_id="another")
+    assert "changed-event" in rules(replace(well(), told=(*events, second)))
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        ("queued", *STATES[1:]),
+        (*STATES[:3], *STATES[4:]),
+        (*STATES[:5], "cancelled", *STATES[6:]),
+        (*STATES[:9], "exploded"),
+        (*STATES[:9], "failed"),
+    ],
+    ids=["begins in the middle", "leaves one out", "cancelled at once", "no such state", "not what it is"],
+)
+def test_states_that_never_were_are_found(states: tuple[str, ...]) -> None:
+    assert "impossible-state" in rules(replace(well(), told=story(RESET, states)))
+
+
+def test_a_step_told_in_a_state_that_was_not_entered_is_found() -> None:
+    events = list(story(RESET, STATES))
+    wrong = told(RESET, 5, "verifying", 5.0)
+    data = dict(wrong.data)
+    events[4] = Told(
+        wrong.event_id, "com.fuse.environment.reset.step-started.v1", json.dumps(data).encode(), data
+    )
+    assert "impossible-state" in rules(replace(well(), told=tuple(events)))
+
+
+# -- claims -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("outcome", "seen"),
+    [
+        ({"kind": "succeeded"}, {"exit_code": 1}),
+        ({"kind": "succeeded"}, {"exit_code": None, "killed": True}),
+        ({"kind": "failed", "exitCode": 3}, {"exit_code": 4}),
+        ({"kind": "failed", "exitCode": 3}, {"exit_code": None, "killed": True}),
+        ({"kind": "failed", "exitCode": None, "facts": {"launched": False}}, {"exit_code": 0}),
+        ({"kind": "interrupted", "exitCode": None}, {"exit_code": 0}),
+    ],
+    ids=["failed", "killed", "another code", "was killed", "was launched", "was not interrupted"],
+)
+def test_an_outcome_that_the_journal_contradicts_is_found(
+    outcome: dict[str, object], seen: dict[str, object]
+) -> None:
+    evidence = with_attempts(
+        attempt(RESET, WIPE),
+        attempt(RESET, SEED, 1, **outcome),
+        launches=(WIPED, launch(2, f"{RESET}/{SEED}/1", 6.5, **seen)),
+    )
+    assert rules(evidence) == {"false-claim"}
+
+
+def test_success_without_a_launch_is_found() -> None:
+    assert rules(replace(well(), launches=(WIPED,))) == {"false-claim"}
+
+
+def test_what_a_cancel_stopped_at_its_very_end_may_be_called_interrupted() -> None:
+    evidence = with_attempts(
+        attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    )
+    assert rules(evidence) == {"false-claim"}
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 6, RESET, "cancel"),))) == set()
+    assert rules(replace(evidence, containers=frozenset())) == set()
+
+
+def test_unknown_is_true_only_where_the_evidence_is_gone_with_its_container() -> None:
+    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None))
+    verdict = judge(evidence)
+    assert [one.rule for one in verdict.findings] == ["known-after-all"]
+    assert (verdict.unknown, verdict.unknown_but_known) == (1, 1)
+    gone = judge(replace(evidence, containers=frozenset({"containerd://c2"})))
+    assert (gone.findings, gone.unknown, gone.unknown_but_known) == ([], 1, 0)
+    assert CONTAINER in evidence.containers
+
+
+def test_an_attempt_without_an_outcome_in_a_reset_at_rest_is_found() -> None:
+    left = attempt(RESET, SEED) | {"outcome": None}
+    assert rules(with_attempts(attempt(RESET, WIPE), left)) == {"open-attempt"}
