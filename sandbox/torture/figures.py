@@ -12,6 +12,7 @@ from typing import Any
 from sandbox.torture.finding import RULES
 from sandbox.torture.judge import Verdict
 
+_COUNTED = ("resets", "seen", "faults", "findings")
 _MUST_BE_ZERO = tuple(dict.fromkeys(RULES.values()))
 
 
@@ -25,6 +26,7 @@ class Figures:
     stops: int = 0
     resets: Counter[str] = field(default_factory=Counter)
     launches: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
     unknown_but_known: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -36,6 +38,7 @@ class Figures:
         self.rounds += 1
         self.resets += verdict.states
         self.launches += verdict.launches
+        self.seen += verdict.seen
         self.unknown += verdict.unknown
         self.unknown_but_known += verdict.unknown_but_known
         self.findings.update(one.line for one in verdict.findings)
@@ -46,7 +49,7 @@ class Figures:
         """Add another piece."""
         for name in ("rounds", "seconds", "kills", "stops", "launches", "unknown", "unknown_but_known"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for counted in ("resets", "faults", "findings"):
+        for counted in _COUNTED:
             getattr(self, counted).update(getattr(other, counted))
         self.failed += other.failed
 
@@ -65,12 +68,13 @@ class Figures:
             ("resets", sum(self.resets.values())),
             *((f"  {state}", number) for state, number in sorted(self.resets.items())),
             ("commands launched", self.launches),
+            *sorted(self.seen.items()),
             ("faults that hit", sum(self.faults.values())),
             *((f"  {kind}", number) for kind, number in sorted(self.faults.items())),
             ("outcomes called unknown", self.unknown),
             *((line, self.findings[line]) for line in _MUST_BE_ZERO),
         ]
-        return [f"{name:<40} {value}" for name, value in rows]
+        return [f"{name:<44} {value}" for name, value in rows]
 
     def append_to(self, file: Path) -> None:
         """As one JSON line."""
@@ -84,7 +88,7 @@ def read(files: Iterable[Path]) -> Figures:
     for file in files:
         for line in file.read_text().splitlines():
             raw: dict[str, Any] = json.loads(line)
-            for name in ("resets", "faults", "findings"):
+            for name in _COUNTED:
                 raw[name] = Counter(raw[name])
             total.add(Figures(**raw))
     return total

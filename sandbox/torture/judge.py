@@ -32,6 +32,8 @@ class Verdict:
     """Resets by the state they came to rest in."""
     launches: int = 0
     """Outermost commands of attempts."""
+    seen: Counter[str] = field(default_factory=Counter)
+    """How much was looked at: no finding in nothing is no finding."""
     unknown: int = 0
     """Attempts whose outcome the daemon called unknown."""
     unknown_but_known: int = 0
@@ -60,6 +62,12 @@ def judge(evidence: Evidence) -> Verdict:
         verdict.findings += rule(evidence)
     verdict.states.update(str(reset["state"]) for reset in evidence.resets.values())
     verdict.launches = sum(one.outermost and one.attempt is not None for one in evidence.launches)
+    attempts = {one.id for one in evidence.launches if one.attempt is not None}
+    verdict.seen["sessions of commands in databases"] = sum(
+        one.launch in attempts for one in evidence.sessions
+    )
+    verdict.seen["status events"] = len(evidence.told)
+    verdict.seen["backups"] = len(evidence.dumps)
     outcomes = [one["outcome"] for reset in evidence.resets.values() for one in reset["attempts"]]
     verdict.unknown = sum(bool(one) and one["kind"] == "unknown" for one in outcomes)
     verdict.unknown_but_known = sum(one.rule == "known-after-all" for one in verdict.findings)

@@ -86,7 +86,7 @@ class _EachOnce:
     def _die(self, when: str, name: str, arguments: tuple[Any, ...]) -> None:
         if name == "save":
             point = f"{when}:save:{cast('Change', arguments[0]).reset.version + 1}"
-        elif name in {"claim", "published", "take_in", "lock"} and self._progressed():
+        elif name in _OTHERS and (name == "take_in" or self._progressed()):
             died = sum(one.startswith(f"{when}:{name}:") for one in self._died)
             point = f"{when}:{name}:{died + 1}"
             if died >= _OTHERS[name]:
@@ -100,7 +100,7 @@ class _EachOnce:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _progressed(self) -> bool:
-        return not self._died or self._died[-1].startswith("after:save:")
+        return bool(self._died) and self._died[-1].startswith("after:save:")
 
 
 _OTHERS = {"claim": 2, "published": 10, "take_in": 1, "lock": 1}

@@ -278,9 +278,7 @@ def test_success_without_a_launch_is_found() -> None:
 
 
 def test_what_a_cancel_stopped_at_its_very_end_may_be_called_interrupted() -> None:
-    evidence = with_attempts(
-        attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
-    )
+    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="interrupted", exitCode=None))
     assert rules(evidence) == {"false-claim"}
     assert rules(replace(evidence, acted=(Acted(BEGUN + 6, RESET, "cancel"),))) == set()
     assert rules(replace(evidence, containers=frozenset())) == set()
