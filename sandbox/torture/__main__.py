@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox import postgres
+from sandbox.faults import FaultKind
+from sandbox.faults.kinds import starting
 from sandbox.platform import Platform
 from sandbox.torture import exhaustive, figures, zygote
 from sandbox.torture.defects import DEFECTS
@@ -41,7 +43,15 @@ async def _run(
                 return await asyncio.to_thread(_exhaustive, platform, forks, directory, arguments)
             server = await asyncio.to_thread(postgres.start, directory / "state", "state")
             try:
-                session = Session(platform, forks, server, directory, defect=arguments.break_, say=_say)
+                session = Session(
+                    platform,
+                    forks,
+                    server,
+                    directory,
+                    defect=arguments.break_,
+                    faults=_kinds(arguments.faults),
+                    say=_say,
+                )
                 return await asyncio.to_thread(session.run, seed, rounds)
             finally:
                 await asyncio.to_thread(server.discard)
@@ -55,6 +65,12 @@ def _exhaustive(
     if arguments.what == "chained":
         return run.chained()
     return run.each(range(arguments.first, arguments.first + arguments.rounds) if arguments.first else None)
+
+
+def _kinds(named: str) -> Sequence[FaultKind]:
+    if named == "all":
+        return tuple(FaultKind)
+    return () if named == "none" else sorted(starting(*named.split(",")))
 
 
 def _which(seed: str, rounds: int, first: int) -> tuple[str, range]:
@@ -90,6 +106,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", default="1", help="S, or S:N for round N of seed S")
     parser.add_argument("--first", type=int, default=0, help="the first round's number")
     parser.add_argument("--break", dest="break_", choices=sorted(DEFECTS), help="a defect of the daemon")
+    parser.add_argument(
+        "--faults",
+        default="all",
+        help="kinds to arm, by how they begin (`exec-,pod-deleted`); `all` or `none`",
+    )
     parser.add_argument("--directory", type=Path, help="where evidence is kept; a temporary one unless given")
     parser.add_argument("--report", type=Path, help="append the figures to this file")
     parser.add_argument(

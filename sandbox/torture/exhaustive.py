@@ -66,7 +66,7 @@ class Exhaustive:
                 every = {
                     f"{when}:save:{version}"
                     for when in ("before", "after")
-                    for version in range(2, reset["version"] + 1)
+                    for version in range(1, reset["version"] + 1)
                 }
                 figures.kills = here.counts.kills
                 if missed := every - died:

@@ -12,18 +12,20 @@ import httpx
 
 from sandbox import journal
 from sandbox.controls import Control
+from sandbox.events import UndeliveredError
 from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
 from sandbox.torture.evidence import Acted, Asked, Evidence
 from sandbox.torture.life import AT_REST
-from sandbox.torture.script import SEEDS, Ask, Cut, Do, Event, Kill, Script, Stop
+from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop
 from sandbox.torture.stand import LEASE, Stand
 from schemas.publish import CancelRequested, RequestReference, ResetRequested
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 90.0
 """Seconds after the last event in which everything has to have come to rest."""
+_FAULTS_WITHIN = 4.0
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -49,7 +51,7 @@ class Round:
         self._run_events()
         self._platform.clear_controls()
         self._pace(0.02)
-        stuck = self._settle()
+        stuck = self._let_faults_end() or self._settle()
         return self._gatherer.gather(self._asked, self._operator.acted, self.resets, stuck)
 
     # -- the events -----------------------------------------------------------------------------------------------
@@ -98,7 +100,8 @@ class Round:
 
     def _happen(self, event: Event) -> bool:
         """Whether it did; else it is to be tried again a little later."""
-        with contextlib.suppress(httpx.TransportError):
+        # A broker that is down refuses nothing: the event is published again, under its id.
+        with contextlib.suppress(httpx.TransportError, UndeliveredError):
             if isinstance(event, Kill):
                 self._stand.kill(event.daemon, event.mishap)
             elif isinstance(event, Stop):
@@ -106,6 +109,8 @@ class Round:
                 self._stand.stop(event.daemon)
             elif isinstance(event, Cut):
                 asyncio.run(self._platform.cluster.cut_streams())
+            elif isinstance(event, Arm):
+                asyncio.run(self._platform.faults.arm(event.fault))
             elif isinstance(event, Do):
                 return self._do(event)
             else:
@@ -173,6 +178,19 @@ class Round:
         if found is not None:
             self._operator.acted.append(Acted(at, found["id"], event.act))
         return True
+
+    def _let_faults_end(self) -> Sequence[str]:
+        """Faults get a moment to meet what they are meant for; then nothing is armed, and the platform heals."""
+        if not any(isinstance(one, Arm) for one in self._script.events):
+            return ()
+        until = time.monotonic() + _FAULTS_WITHIN
+        while time.monotonic() < until and self._platform.faults.armed():
+            self._attend_to_daemons()
+            time.sleep(_ASK_EVERY)
+        asyncio.run(self._platform.faults.clear())
+        environments = sorted({one.environment for one in self._script.asks})
+        asyncio.run(self._platform.until_ready(environments, within=SETTLED_WITHIN))
+        return ()
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:

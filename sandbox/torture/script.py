@@ -11,10 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sandbox.faults import Fault, FaultKind
+from sandbox.faults.kinds import STATE
 from schemas.requests import Mode, Option
 
 BLOCK = 10
 """Rounds in a row that share a state database and its daemons."""
+FAULTS = 2
+"""Faults that are armed in each round."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 SEEDS = {
     "data-builder-api": "db:seed:data-builder",
@@ -94,7 +98,15 @@ class Cut:
     at: float
 
 
-Event = Ask | Do | Kill | Stop | Cut
+@dataclass(frozen=True)
+class Arm:
+    """A fault of the platform; it hits when the daemons come to what it is meant for."""
+
+    at: float
+    fault: Fault
+
+
+Event = Ask | Do | Kill | Stop | Cut | Arm
 
 
 @dataclass(frozen=True)
@@ -125,8 +137,10 @@ _WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
 """Defects that only a second daemon can bring to light."""
 
 
-def write(seed: str, round_: int, environments: Sequence[str], block: Block) -> Script:
-    """The script of one round."""
+def write(
+    seed: str, round_: int, environments: Sequence[str], block: Block, kinds: Sequence[FaultKind] = ()
+) -> Script:
+    """The script of one round; faults are of `kinds`, each of which comes equally often."""
     chance = random.Random(f"{seed}:{round_}")  # noqa: S311 - to be repeated, not to be secret
     asks = _asks(chance, f"{seed}:{round_}", environments)
     events: list[Event] = [*asks]
@@ -142,6 +156,9 @@ def write(seed: str, round_: int, environments: Sequence[str], block: Block) -> 
         )
     if chance.random() < 1 / 3:
         events.append(Cut(chance.uniform(0.3, 3.0)))
+    events += _faults(
+        chance, seed, round_, asks, [one for one in kinds if one not in STATE or _has_server(block)]
+    )
     failing = tuple(
         (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
     )
@@ -180,6 +197,24 @@ def _ask(chance: random.Random, tag: str, environment: str) -> Ask:
         http=http,
         copies=1 if http else chance.choice((1, 1, 2, 3)),
     )
+
+
+def _faults(
+    chance: random.Random, seed: str, round_: int, asks: Sequence[Ask], kinds: Sequence[FaultKind]
+) -> list[Arm]:
+    """The next ones of a deck that is shuffled whenever it is through."""
+    armed: list[Arm] = []
+    for place in range(round_ * FAULTS, (round_ + 1) * FAULTS) if kinds else ():
+        deck = sorted(kinds)
+        random.Random(f"{seed}/{place // len(deck)}").shuffle(deck)  # noqa: S311 - to be repeated
+        where = chance.choice([one for one in asks if one.readable])
+        kind = deck[place % len(deck)]
+        armed.append(Arm(chance.uniform(0.0, 1.0), Fault(kind, where.environment)))
+    return armed
+
+
+def _has_server(block: Block) -> bool:
+    return block.state is State.POSTGRESQL
 
 
 def _kill(chance: random.Random, block: Block) -> Kill:

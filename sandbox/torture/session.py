@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox import postgres
+from sandbox.faults import FaultKind
 from sandbox.platform import Platform
 from sandbox.torture import keeping, zygote
 from sandbox.torture.collecting import Gatherer
@@ -34,19 +37,25 @@ class Session:
         directory: Path,
         *,
         defect: str | None = None,
+        faults: Sequence[FaultKind] = (),
         say: Say = print,
     ) -> None:
+        """`faults`: the kinds that are armed, some in each round."""
         self._platform = platform
         self._zygote = zygote_
         self._state_server = state_server
         self._directory = directory
         self._defect = defect
+        self._faults = faults
         self._say = say
 
     def run(self, seed: str, rounds: Sequence[int]) -> Figures:
         """Play and judge these rounds."""
         figures = Figures()
         begun = time.monotonic()
+        before = Counter(
+            {str(kind): number for kind, number in asyncio.run(self._platform.faults.hits()).items()}
+        )
         blocks: dict[int, list[int]] = {}
         for one in rounds:
             blocks.setdefault(one // BLOCK, []).append(one)
@@ -55,6 +64,10 @@ class Session:
             directory = self._directory / f"block-{seed}-{number}-{time.monotonic_ns()}"
             self._run_block(seed, members, block, directory, figures)
             figures.seconds = time.monotonic() - begun
+        hit = Counter(
+            {str(kind): number for kind, number in asyncio.run(self._platform.faults.hits()).items()}
+        )
+        figures.faults = hit - before
         return figures
 
     def _run_block(
@@ -63,7 +76,7 @@ class Session:
         with self._stand(directory, block) as (here, gatherer):
             for one in members:
                 begun = time.monotonic()
-                script = write(seed, one, self._platform.environments, block)
+                script = write(seed, one, self._platform.environments, block, self._faults)
                 evidence = Round(here, gatherer, script).play()
                 verdict = judge(evidence)
                 figures.take(script.seed, verdict)

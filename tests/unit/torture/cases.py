@@ -28,7 +28,7 @@ def moment(second: float) -> str:
     return datetime.fromtimestamp(BEGUN + second, UTC).isoformat()
 
 
-def launch(number: int, attempt: str | None, at: float, **more: Any) -> Launch:
+def launch(number: int, attempt: str | None, at: float, **more: Any) -> Launch:  # noqa: ANN401 - any field of a launch
     values: dict[str, Any] = {
         "id": number,
         "namespace": "qa-sandbox",
@@ -52,7 +52,7 @@ def launch(number: int, attempt: str | None, at: float, **more: Any) -> Launch:
     return Launch(**values | more)
 
 
-def attempt(reset: str, step: str, number: int = 1, **outcome: Any) -> dict[str, Any]:
+def attempt(reset: str, step: str, number: int = 1, **outcome: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     kind: dict[str, Any] = {"kind": "succeeded", "exitCode": 0, "facts": {}}
     return {
         "id": f"{reset}/{step}/{number}",
@@ -121,7 +121,7 @@ def rules(evidence: Evidence) -> set[str]:
     return {one.rule for one in judge(evidence).findings}
 
 
-def with_attempts(*attempts: dict[str, Any], **more: Any) -> Evidence:
+def with_attempts(*attempts: dict[str, Any], **more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence
     """All well but for these attempts in the place of the real ones."""
     evidence = well()
     return replace(evidence, resets={RESET: reset(RESET, list(attempts))}, **more)

@@ -1,4 +1,4 @@
-"""The judge finds each thing that may go wrong, and nothing where all is well: one that cannot fail is worth nothing."""
+"""The judge finds each thing that may go wrong, and nothing where all is well."""
 
 from __future__ import annotations
 
