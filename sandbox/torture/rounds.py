@@ -169,7 +169,7 @@ class Round:
             return True
         by = {"requested_by": "torture", "reason": "torture: no more", "environment": asked.environment}
         if asked.reset_id is not None:
-            cancel = CancelRequested(reset_id=asked.reset_id, **by)  # type: ignore[arg-type]
+            cancel = CancelRequested(reset_id=asked.reset_id, **by)
         else:
             cancel = CancelRequested(request=RequestReference(source=SOURCE, id=asked.tag), **by)
         at = time.time()

@@ -36,6 +36,7 @@ class Session:
         state_server: postgres.Server,
         directory: Path,
         *,
+        environments: Sequence[str] = ENVIRONMENTS,
         defect: str | None = None,
         faults: Sequence[FaultKind] = (),
         say: Say = print,
@@ -45,6 +46,7 @@ class Session:
         self._zygote = zygote_
         self._state_server = state_server
         self._directory = directory
+        self._environments = environments
         self._defect = defect
         self._faults = faults
         self._say = say
@@ -76,7 +78,7 @@ class Session:
         with self._stand(directory, block) as (here, gatherer):
             for one in members:
                 begun = time.monotonic()
-                script = write(seed, one, self._platform.environments, block, self._faults)
+                script = write(seed, one, self._environments, block, self._faults)
                 evidence = Round(here, gatherer, script).play()
                 verdict = judge(evidence)
                 figures.take(script.seed, verdict)
