@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sandbox import postgres
@@ -16,6 +17,8 @@ from sandbox.torture import exhaustive, figures, zygote
 from sandbox.torture.defects import DEFECTS
 from sandbox.torture.session import ENVIRONMENTS, Session
 from schemas.requests import Mode
+
+_EXHAUSTIVE = ("exhaustive", "chained")
 
 
 def main() -> int:
@@ -36,25 +39,37 @@ def main() -> int:
 async def _run(
     directory: Path, arguments: argparse.Namespace, seed: str, rounds: Sequence[int]
 ) -> figures.Figures:
-    environments = ENVIRONMENTS if arguments.what == "rounds" else [exhaustive.ENVIRONMENT]
+    environments = [exhaustive.ENVIRONMENT] if arguments.what in _EXHAUSTIVE else ENVIRONMENTS
     with zygote.running() as forks:
         async with Platform.start(directory / "platform", environments=environments, say=_say) as platform:
-            if arguments.what != "rounds":
+            if arguments.what in _EXHAUSTIVE:
                 return await asyncio.to_thread(_exhaustive, platform, forks, directory, arguments)
             server = await asyncio.to_thread(postgres.start, directory / "state", "state")
             try:
-                session = Session(
-                    platform,
-                    forks,
-                    server,
-                    directory,
-                    defect=arguments.break_,
-                    faults=_kinds(arguments.faults),
-                    say=_say,
+                kinds = _kinds(arguments.faults)
+                session = functools.partial(
+                    Session, platform, forks, server, directory, faults=kinds, say=_say
                 )
-                return await asyncio.to_thread(session.run, seed, rounds)
+                if arguments.what == "defects":
+                    return await asyncio.to_thread(_defects, session, seed, rounds)
+                return await asyncio.to_thread(session(defect=arguments.break_).run, seed, rounds)
             finally:
                 await asyncio.to_thread(server.discard)
+
+
+def _defects(session: Callable[..., Session], seed: str, rounds: Sequence[int]) -> figures.Figures:
+    """Each defect until it is found; what is wrong in the end is a defect that was not."""
+    total = figures.Figures()
+    for name in DEFECTS:
+        found = session(defect=name).run(seed, rounds, until_found=True)
+        how = ", ".join(sorted(found.findings)) or "NOT FOUND"
+        _say(f"{name}: in {found.rounds} rounds: {how}")
+        total.rounds += found.rounds
+        total.kills += found.kills
+        if found.well:
+            total.findings["defects that nobody noticed"] += 1
+            total.failed.append(name)
+    return total
 
 
 def _exhaustive(
@@ -96,9 +111,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["rounds", "exhaustive", "chained"],
+        choices=["rounds", "defects", *_EXHAUSTIVE],
         default="rounds",
-        help="rounds from a seed; a death at each commit of a reset, one run each; the same in one chain",
+        help="rounds from a seed; the same for each defect until it is found; a death at each commit of a reset, "
+        "one run each; the same in one chain",
     )
     parser.add_argument("--mode", default="wipe", help="of the reset that is died in")
     parser.add_argument("--service", action="append", help="only these services of it")

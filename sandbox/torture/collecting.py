@@ -121,7 +121,7 @@ class Gatherer:
         while True:
             try:
                 return self._stand.get(path)
-            except httpx.TransportError:
+            except httpx.HTTPError:
                 if time.monotonic() > until:
                     raise
                 self._stand.look()

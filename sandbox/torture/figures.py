@@ -72,7 +72,7 @@ class Figures:
             ("faults that hit", sum(self.faults.values())),
             *((f"  {kind}", number) for kind, number in sorted(self.faults.items())),
             ("outcomes called unknown", self.unknown),
-            *((line, self.findings[line]) for line in _MUST_BE_ZERO),
+            *((line, self.findings[line]) for line in dict.fromkeys((*_MUST_BE_ZERO, *self.findings))),
         ]
         return [f"{name:<44} {value}" for name, value in rows]
 

@@ -26,6 +26,7 @@ SOURCE = "/sandbox"
 SETTLED_WITHIN = 90.0
 """Seconds after the last event in which everything has to have come to rest."""
 _FAULTS_WITHIN = 4.0
+_ASLEEP_WITHIN = 10.0
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -42,6 +43,7 @@ class Round:
         self._operator = Operator(stand.post)
         self._asked: list[Asked] = []
         self._late: dict[int, float] = {}
+        self._begun = 0.0
         self.resets: dict[str, dict[str, Any]] = {}
 
     def play(self) -> Evidence:
@@ -79,7 +81,7 @@ class Round:
         return sorted({fleet_environment(one.environment).workflows for one in self._script.asks if one.git})
 
     def _run_events(self) -> None:
-        begun = time.monotonic()
+        begun = self._begun = time.monotonic()
         pending: list[tuple[float, Event]] = [(one.at, one) for one in self._script.events]
         until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
         while (pending or self._stand.asleep) and time.monotonic() < until:
@@ -101,7 +103,7 @@ class Round:
     def _happen(self, event: Event) -> bool:
         """Whether it did; else it is to be tried again a little later."""
         # A broker that is down refuses nothing: the event is published again, under its id.
-        with contextlib.suppress(httpx.TransportError, UndeliveredError):
+        with contextlib.suppress(httpx.HTTPError, UndeliveredError):
             if isinstance(event, Kill):
                 self._stand.kill(event.daemon, event.mishap)
             elif isinstance(event, Stop):
@@ -158,6 +160,8 @@ class Round:
 
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
+        if event.asleep and not self._stand.asleep:
+            return time.monotonic() - self._begun > _ASLEEP_WITHIN
         asked = next((one for one in self._asked if one.tag == event.tag), None)
         if asked is None:
             return not any(one.tag == event.tag and one.http for one in self._script.asks)
@@ -189,7 +193,7 @@ class Round:
             time.sleep(_ASK_EVERY)
         asyncio.run(self._platform.faults.clear())
         environments = sorted({one.environment for one in self._script.asks})
-        asyncio.run(self._platform.until_ready(environments, within=SETTLED_WITHIN))
+        asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
         return ()
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
@@ -202,7 +206,7 @@ class Round:
             self._attend_to_daemons()
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + _ASK_EVERY
-                with contextlib.suppress(httpx.TransportError):
+                with contextlib.suppress(httpx.HTTPError):
                     left = list(self._restless())
                     if not left and not self._stand.asleep:
                         return ()

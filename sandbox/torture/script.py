@@ -65,12 +65,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Do:
-    """An act on the reset of a request: `cancel` or `skip`, as soon as the reset is there."""
+    """An act on the reset of a request, as soon as the reset is there; `asleep`: and a daemon sleeps, or not at all."""
 
     at: float
     tag: str
     act: str
     http: bool = True
+    asleep: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,13 @@ def write(
         for one in asks
         if one.readable and not one.dry_run and chance.random() < 1 / 5
     ]
-    events += [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
+    kills = [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
+    events += kills
+    if any(one.mishap and one.mishap.startswith("stop") for one in kills) and chance.random() < 1 / 2:
+        # Whoever takes over gives the attempt up, and then the sleeper wakes with its launch in hand.
+        events += [
+            Do(0.5, one.tag, "cancel", asleep=True) for one in asks if one.readable and not one.dry_run
+        ]
     if block.replicas > 1 and chance.random() < 1 / 3:
         events.append(
             Stop(chance.uniform(0.3, 3.0), chance.randrange(block.replicas), chance.uniform(0.2, 1.0))
@@ -223,7 +230,7 @@ def _kill(chance: random.Random, block: Block) -> Kill:
     if kind < 1 / 2:
         return Kill(at, daemon)
     when = chance.choice(("before", "after"))
-    if block.replicas > 1 and kind > 5 / 6:
+    if block.replicas > 1 and kind > 3 / 4:
         # A sleeper: it is about to launch, and wakes up when the attempt is another daemon's.
         return Kill(at, daemon, f"stop:{when}:launch")
     which = chance.choice(("launch", *map(str, range(1, 12))))

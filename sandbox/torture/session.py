@@ -51,8 +51,8 @@ class Session:
         self._faults = faults
         self._say = say
 
-    def run(self, seed: str, rounds: Sequence[int]) -> Figures:
-        """Play and judge these rounds."""
+    def run(self, seed: str, rounds: Sequence[int], *, until_found: bool = False) -> Figures:
+        """Play and judge these rounds; `until_found`: and stop at the first finding."""
         figures = Figures()
         begun = time.monotonic()
         before = Counter(
@@ -64,7 +64,9 @@ class Session:
         for number, members in blocks.items():
             block = block_of(seed, members[0], defect=self._defect)
             directory = self._directory / f"block-{seed}-{number}-{time.monotonic_ns()}"
-            self._run_block(seed, members, block, directory, figures)
+            self._run_block(seed, members, block, directory, figures, until_found=until_found)
+            if until_found and figures.findings:
+                break
             figures.seconds = time.monotonic() - begun
         hit = Counter(
             {str(kind): number for kind, number in asyncio.run(self._platform.faults.hits()).items()}
@@ -73,7 +75,14 @@ class Session:
         return figures
 
     def _run_block(
-        self, seed: str, members: Sequence[int], block: Block, directory: Path, figures: Figures
+        self,
+        seed: str,
+        members: Sequence[int],
+        block: Block,
+        directory: Path,
+        figures: Figures,
+        *,
+        until_found: bool,
     ) -> None:
         with self._stand(directory, block) as (here, gatherer):
             for one in members:
@@ -86,7 +95,7 @@ class Session:
                 if verdict.findings:
                     place = keeping.keep(self._directory / "failed", here, script, evidence, verdict)
                     self._say(f"  evidence in {place}; again: make torture ROUNDS=1 SEED={script.seed}")
-                if evidence.stuck:
+                if evidence.stuck or (until_found and figures.findings):
                     break  # whatever hangs would hang in the next round, too
             figures.kills += here.counts.kills
             figures.stops += here.counts.stops
