@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class Figures:
     def append_to(self, file: Path) -> None:
         """As one JSON line."""
         with file.open("a") as out:
-            out.write(json.dumps(asdict(self)) + "\n")
+            out.write(json.dumps(vars(self)) + "\n")
 
 
 def read(files: Iterable[Path]) -> Figures:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sandbox.torture import claims, launching, telling, world
-from sandbox.torture.evidence import Evidence
+from sandbox.torture.evidence import Asked, Evidence
 from sandbox.torture.finding import Finding
 from sandbox.torture.life import AT_REST
 
@@ -75,18 +75,26 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:
-    """What was accepted and never came to rest, or left no trace at all."""
-    asking = {who for reset in evidence.resets.values() for who in reset["requestedBy"]}
+    """What was accepted and never came to rest, or left no trace at all; or more than one."""
+    asking: Counter[str] = Counter()
+    for reset in evidence.resets.values():
+        asking.update({*reset["requestedBy"], reset["request"].get("idempotencyKey") or ""})
     for one in evidence.asked:
-        if one.reset_id is not None:
-            if one.reset_id not in evidence.resets:
-                yield Finding("lost", f"{one.tag}: accepted as {one.reset_id}, which is not there")
-        elif one.readable and one.tag not in asking:
-            yield Finding("lost", f"{one.tag}: published for {one.environment}, and no reset knows of it")
-        elif not one.readable and one.tag not in evidence.dead_letters:
-            yield Finding("lost", f"{one.tag}: unreadable, and no dead letter")
+        if asking[one.tag] > 1:
+            yield Finding("accepted-twice", f"{one.tag} led to {asking[one.tag]} resets")
+        elif missing := _missing(evidence, one, asking):
+            yield Finding("lost", f"{one.tag} for {one.environment}: {missing}")
     for identifier, reset in evidence.resets.items():
         if reset["state"] not in AT_REST:
             yield Finding("lost", f"{identifier} never came to rest: it is {reset['state']}")
     for text in evidence.stuck:
         yield Finding("lost", text)
+
+
+def _missing(evidence: Evidence, asked: Asked, asking: Counter[str]) -> str | None:
+    if not asked.readable:
+        return None if asked.tag in evidence.dead_letters else "unreadable, and no dead letter"
+    if asked.reset_id is not None:
+        known = asked.reset_id in evidence.resets
+        return None if known else f"accepted as {asked.reset_id}, which is not there"
+    return None if asking[asked.tag] else "published, and no reset knows of it"

@@ -50,9 +50,14 @@ def _again(evidence: Evidence, before: Launch, after: Launch, step: Mapping[str,
     ]
     if asked:
         return
+    moved = step.get("scope") == "container" and before.container_id != after.container_id
     if step.get("idempotent") == "never":
         yield Finding("forbidden-retry", f"{before.attempt}, then {after.attempt}, which nobody asked for")
-    elif not step.get("repeat") and outcome_of(evidence, before.attempt).get("kind") == "succeeded":
+    elif (
+        not step.get("repeat")
+        and not moved
+        and outcome_of(evidence, before.attempt).get("kind") == "succeeded"
+    ):
         yield Finding("again-after-success", f"{before.attempt} succeeded, then {after.attempt}")
 
 

@@ -237,7 +237,8 @@ class Round:
         tags = {one.tag for one in self._asked}
         known = {one.reset_id for one in self._asked}
         for one in self._stand.get("/resets?limit=100")["items"]:
-            if one["id"] in known or tags & set(one["requestedBy"]):
+            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
+            if one["id"] in known or tags & by:
                 self.resets.setdefault(one["id"], one)
 
     def _find(self, asked: Asked) -> dict[str, Any] | None:

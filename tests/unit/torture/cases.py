@@ -97,6 +97,7 @@ def reset(identifier: str, attempts: list[dict[str, Any]], state: str = "done") 
         "state": state,
         "sequence": len(STATES),
         "requestedBy": [f"tag of {identifier}"],
+        "request": {"idempotencyKey": None},
         "attempts": attempts,
         "steps": [],
     }

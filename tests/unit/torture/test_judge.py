@@ -54,6 +54,20 @@ def test_a_request_that_the_api_accepted_and_that_is_gone_is_lost() -> None:
     assert rules(replace(well(), asked=(Asked("a", "qa-sandbox", reset_id=OTHER),))) == {"lost"}
 
 
+def test_an_event_that_led_to_two_resets_is_found() -> None:
+    second = reset(OTHER, []) | {"requestedBy": [f"tag of {RESET}"]}
+    evidence = replace(well(), resets={**well().resets, OTHER: second}, plans={RESET: plan()})
+    evidence = replace(evidence, told=(*story(RESET, STATES), *story(OTHER, STATES, begin=20.0)))
+    assert rules(evidence) == {"accepted-twice"}
+
+
+def test_a_call_that_was_repeated_under_its_key_and_led_to_two_resets_is_found() -> None:
+    twins = {name: reset(name, []) | {"request": {"idempotencyKey": "k"}} for name in (RESET, OTHER)}
+    evidence = replace(well(), asked=(Asked("k", "qa-sandbox", reset_id=RESET),), resets=twins, launches=())
+    evidence = replace(evidence, told=(*story(RESET, STATES), *story(OTHER, STATES, begin=20.0)))
+    assert rules(evidence) == {"accepted-twice"}
+
+
 def test_an_unreadable_record_without_a_dead_letter_is_lost() -> None:
     unreadable = replace(well(), asked=(Asked("x", "qa-sandbox", readable=False),))
     assert rules(unreadable) == {"lost"}
@@ -115,6 +129,17 @@ def test_a_launch_after_a_success_is_found() -> None:
         attempt(RESET, WIPE), attempt(RESET, SEED), attempt(RESET, SEED, 2), launches=(WIPED, SEEDED, again)
     )
     assert rules(evidence) == {"again-after-success"}
+
+
+def test_what_is_void_in_another_container_may_run_again_there() -> None:
+    scoped = plan()
+    scoped["steps"][1]["scope"] = "container"
+    again = launch(3, f"{RESET}/{SEED}/2", 7.6, container_id="c2")
+    evidence = with_attempts(
+        attempt(RESET, WIPE), attempt(RESET, SEED), attempt(RESET, SEED, 2), launches=(WIPED, SEEDED, again)
+    )
+    assert rules(evidence) == {"again-after-success"}
+    assert rules(replace(evidence, plans={RESET: scoped})) == set()
 
 
 def test_a_launch_that_was_not_recorded_is_found() -> None:
