@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sandbox import postgres
 from sandbox.faults import FaultKind
 from sandbox.faults.kinds import starting
 from sandbox.platform import Platform
-from sandbox.torture import exhaustive, figures, zygote
+from sandbox.torture import exhaustive, figures, sleepers, zygote
 from sandbox.torture.defects import DEFECTS
 from sandbox.torture.session import ENVIRONMENTS, Session
 from schemas.requests import Mode
 
 _EXHAUSTIVE = ("exhaustive", "chained")
+_ONE_ENVIRONMENT = (*_EXHAUSTIVE, "sleepers", "failover")
 
 
 def main() -> int:
@@ -39,22 +39,19 @@ def main() -> int:
 async def _run(
     directory: Path, arguments: argparse.Namespace, seed: str, rounds: Sequence[int]
 ) -> figures.Figures:
-    environments = [exhaustive.ENVIRONMENT] if arguments.what in _EXHAUSTIVE else ENVIRONMENTS
+    environments = [exhaustive.ENVIRONMENT] if arguments.what in _ONE_ENVIRONMENT else ENVIRONMENTS
     with zygote.running() as forks:
         async with Platform.start(directory / "platform", environments=environments, say=_say) as platform:
+            if arguments.what in {"sleepers", "failover"}:
+                return await asyncio.to_thread(_sleepers, platform, forks, directory, arguments)
             if arguments.what in _EXHAUSTIVE:
                 return await asyncio.to_thread(_exhaustive, platform, forks, directory, arguments)
-            server = await asyncio.to_thread(postgres.start, directory / "state", "state")
-            try:
-                kinds = _kinds(arguments.faults)
-                session = functools.partial(
-                    Session, platform, forks, server, directory, faults=kinds, say=_say
-                )
-                if arguments.what == "defects":
-                    return await asyncio.to_thread(_defects, session, seed, rounds)
-                return await asyncio.to_thread(session(defect=arguments.break_).run, seed, rounds)
-            finally:
-                await asyncio.to_thread(server.discard)
+            session = functools.partial(
+                Session, platform, forks, directory, faults=_kinds(arguments.faults), say=_say
+            )
+            if arguments.what == "defects":
+                return await asyncio.to_thread(_defects, session, seed, rounds)
+            return await asyncio.to_thread(session(defect=arguments.break_).run, seed, rounds)
 
 
 def _defects(session: Callable[..., Session], seed: str, rounds: Sequence[int]) -> figures.Figures:
@@ -70,6 +67,19 @@ def _defects(session: Callable[..., Session], seed: str, rounds: Sequence[int]) 
             total.findings["defects that nobody noticed"] += 1
             total.failed.append(name)
     return total
+
+
+def _sleepers(
+    platform: Platform, forks: zygote.Zygote, directory: Path, arguments: argparse.Namespace
+) -> figures.Figures:
+    run = sleepers.Sleepers(platform, forks, directory, say=_say)
+    if arguments.what == "sleepers":
+        return run.sleep(arguments.seed, arguments.rounds)
+    seconds = sorted(run.fail_over(arguments.rounds))
+    _say(
+        f"failover: {seconds[len(seconds) // 2]:.1f} s in the middle, {seconds[-1]:.1f} s at most, of {len(seconds)}"
+    )
+    return figures.Figures(rounds=arguments.rounds)
 
 
 def _exhaustive(
@@ -111,10 +121,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["rounds", "defects", *_EXHAUSTIVE],
+        choices=["rounds", "defects", *_ONE_ENVIRONMENT],
         default="rounds",
         help="rounds from a seed; the same for each defect until it is found; a death at each commit of a reset, "
-        "one run each; the same in one chain",
+        "one run each; the same in one chain; daemons that sleep past their lease; how soon another takes over",
     )
     parser.add_argument("--mode", default="wipe", help="of the reset that is died in")
     parser.add_argument("--service", action="append", help="only these services of it")

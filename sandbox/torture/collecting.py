@@ -69,6 +69,9 @@ class Gatherer:
         told = self._read_status(resets)
         plans = {one: self._get(f"/resets/{one}/plan") for one in resets}
         launches = self.journal().launches
+        refs = {one: asyncio.run(self._platform.github.refs(one)) for one in self._heads}
+        for repository in self._heads:
+            self._pushed_by_others(repository, refs[repository])
         evidence = Evidence(
             asked=tuple(asked),
             acted=tuple(acted),
@@ -85,7 +88,7 @@ class Gatherer:
                 )
             ),
             containers=self._containers({launch.namespace for launch in launches}),
-            refs={one: asyncio.run(self._platform.github.refs(one)) for one in self._heads},
+            refs=refs,
             roots=dict(self._roots),
             heads={one: tuple(heads) for one, heads in self._heads.items()},
             stuck=tuple(stuck),
@@ -98,6 +101,17 @@ class Gatherer:
         """Let the topics go."""
         self._status.close()
         self._dead_letters.close()
+
+    def _pushed_by_others(self, repository: str, refs: Mapping[str, str]) -> None:
+        """What somebody pushed in a fault's name, on top of a head that we know of."""
+        objects, known = self._objects(repository), self._heads[repository]
+        for sha in dict.fromkeys(refs.values()):
+            if sha not in known and objects.parent(sha) in known:
+                known.append(sha)
+
+    def _objects(self, repository: str) -> witnesses.Objects:
+        owner = self._platform.github.owner
+        return witnesses.Objects(self._platform.directory / "github" / owner / f"{repository}.git")
 
     def _read_status(self, resets: Mapping[str, Mapping[str, Any]]) -> tuple[Told, ...]:
         """The events of these resets, once those that they say they told have come, or time is over."""

@@ -13,6 +13,7 @@ RULES = {
     "again-after-success": "launched twice",
     "unrecorded": "launched twice",
     "late": "launched twice",
+    "woken": "work of a daemon whose lease was over",
     "not-alone": "two users of a resource",
     "no-backup": "destroyed without a backup",
     "wrong-database": "wrong database",

@@ -104,12 +104,9 @@ class Round:
         """Whether it did; else it is to be tried again a little later."""
         # A broker that is down refuses nothing: the event is published again, under its id.
         with contextlib.suppress(httpx.HTTPError, UndeliveredError):
-            if isinstance(event, Kill):
-                self._stand.kill(event.daemon, event.mishap)
-            elif isinstance(event, Stop):
-                self._late[event.daemon] = event.late
-                self._stand.stop(event.daemon)
-            elif isinstance(event, Cut):
+            if isinstance(event, Kill | Stop):
+                return self._strike(event)
+            if isinstance(event, Cut):
                 asyncio.run(self._platform.cluster.cut_streams())
             elif isinstance(event, Arm):
                 asyncio.run(self._platform.faults.arm(event.fault))
@@ -119,6 +116,17 @@ class Round:
                 self._ask(event)
             return True
         return False
+
+    def _strike(self, event: Kill | Stop) -> bool:
+        number = self._stand.driving() if event.daemon is None else event.daemon
+        if number is None:
+            return False
+        if isinstance(event, Stop):
+            self._late[number] = event.late
+            self._stand.stop(number)
+        else:
+            self._stand.kill(number, event.mishap, stay_down=event.stay_down)
+        return True
 
     def _ask(self, ask: Ask) -> None:
         if not ask.readable:

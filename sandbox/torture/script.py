@@ -76,19 +76,23 @@ class Do:
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL of a daemon, which is started again at once; `mishap`: what happens to it at a commit (`mishaps`)."""
+    """SIGKILL of a daemon, which is started again at once, unless it is to stay down for the round.
+
+    `daemon` None: the one that drives a reset. `mishap`: what happens to it at a commit (`mishaps`).
+    """
 
     at: float
-    daemon: int
+    daemon: int | None
     mishap: str | None = None
+    stay_down: bool = False
 
 
 @dataclass(frozen=True)
 class Stop:
-    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more."""
+    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more. `daemon` None: the one that drives a reset."""
 
     at: float
-    daemon: int
+    daemon: int | None
     late: float
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import postgres
 from sandbox.faults import FaultKind
 from sandbox.platform import Platform
 from sandbox.torture import keeping, zygote
@@ -33,7 +32,6 @@ class Session:
         self,
         platform: Platform,
         zygote_: zygote.Zygote,
-        state_server: postgres.Server,
         directory: Path,
         *,
         environments: Sequence[str] = ENVIRONMENTS,
@@ -44,7 +42,6 @@ class Session:
         """`faults`: the kinds that are armed, some in each round."""
         self._platform = platform
         self._zygote = zygote_
-        self._state_server = state_server
         self._directory = directory
         self._environments = environments
         self._defect = defect
@@ -107,7 +104,6 @@ class Session:
             self._zygote,
             directory,
             block,
-            state_server=self._state_server,
             defect=self._defect,
         ) as here:
             gatherer = Gatherer(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -9,16 +10,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import yaml
-from psycopg import sql
 
 import daemon.catalogs
-from sandbox import postgres
 from sandbox.daemon_process import DaemonProcess
 from sandbox.events import Publisher
 from sandbox.platform import Platform
@@ -63,6 +62,11 @@ class Stand:
         self.counts = Counts()
         self.asleep: dict[int, float] = {}
         """Daemon -> when (monotonic) it was seen to sleep."""
+        self.wakes: list[tuple[int, str, str]] = []
+        """Each sleep that is over: daemon, when it fell asleep, when it was woken, as its log writes times."""
+        self.deaths: list[float] = []
+        """When (seconds since 1970) daemons were killed from outside."""
+        self._down: set[int] = set()
         names = {REQUESTS_TOPIC: topics["requests"], ENVIRONMENTS_TOPIC: topics["environments"]}
         self.publisher = Publisher(platform.bootstrap, topics=names)
 
@@ -71,13 +75,22 @@ class Stand:
         """Where all the daemons keep their dumps."""
         return self.daemons[0].directory.parent / "backups"
 
-    def kill(self, number: int, mishap: str | None = None) -> None:
-        """SIGKILL, whether it runs or sleeps, and a start at once."""
+    def kill(self, number: int, mishap: str | None = None, *, stay_down: bool = False) -> None:
+        """SIGKILL, whether it runs or sleeps, and a start at once, or not before `raise_dead`."""
         self.asleep.pop(number, None)
         if self.daemons[number].pid is not None:
+            self.deaths.append(time.time())
             self.daemons[number].kill()
             self.counts.kills += 1
-        self._start(number, mishap)
+        if stay_down:
+            self._down.add(number)
+        else:
+            self._start(number, mishap)
+
+    def raise_dead(self) -> None:
+        """Start again what was to stay down."""
+        while self._down:
+            self._start(self._down.pop(), None)
 
     def stop(self, number: int) -> None:
         """SIGSTOP; `wake` is to follow."""
@@ -90,6 +103,8 @@ class Stand:
         """Start again what has died at a commit, and notice what has fallen asleep at one."""
         for number, one in enumerate(self.daemons):
             pid = one.pid
+            if number in self._down:
+                continue
             if pid is None:
                 self.counts.kills += 1
                 self._start(number, None)
@@ -98,10 +113,18 @@ class Stand:
 
     def wake(self, number: int) -> None:
         """SIGCONT."""
-        if self.asleep.pop(number, None) is not None:
+        if (slept := self.asleep.pop(number, None)) is not None:
+            ago = timedelta(seconds=time.monotonic() - slept)
+            self.wakes.append((number, _log_time(datetime.now(UTC) - ago), _log_time(datetime.now(UTC))))
             pid = self.daemons[number].pid
             if pid is not None:
                 os.kill(pid, signal.SIGCONT)
+
+    def driving(self) -> int | None:
+        """The daemon that drives a reset, by what its log said last; None: none does."""
+        last = [(_last_drive(one.log), number) for number, one in enumerate(self.daemons)]
+        at, number = max(last)
+        return number if at else None
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """What a daemon that is awake answers; None where it knows nothing of it.
@@ -145,11 +168,10 @@ def stand(
     directory: Path,
     block: Block,
     *,
-    state_server: postgres.Server | None = None,
     defect: str | None = None,
     settings: dict[str, str] | None = None,
 ) -> Iterator[Stand]:
-    """A stand with its daemons started; all are killed at the end. `state_server` is needed for PostgreSQL."""
+    """A stand with its daemons started; all are killed at the end."""
     directory.mkdir(parents=True)
     tag = uuid.uuid4().hex[:8]
     topics = {name: f"{tag}.{name}" for name in ("requests", "environments", "status", "dead-letters")}
@@ -167,8 +189,7 @@ def stand(
         **(settings or {}),
     }
     if block.state is State.POSTGRESQL:
-        assert state_server is not None
-        variables["RESETD_DATABASE_URL"] = _database(state_server, f"state_{tag}")
+        variables["RESETD_DATABASE_URL"] = platform.state_url(f"state_{tag}")
     daemons = [
         DaemonProcess(directory / str(number), variables, start=zygote.start)
         for number in range(block.replicas)
@@ -185,10 +206,18 @@ def stand(
             one.kill()
 
 
-def _database(server: postgres.Server, name: str) -> str:
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return server.superuser_url.rpartition("/")[0] + f"/{name}"
+def _log_time(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _last_drive(log: Path) -> str:
+    """When a daemon last said that a reset is in a working state; empty where it did not, or is through with it."""
+    said = ""
+    for line in log.read_text(errors="replace").splitlines():
+        if '"driver.state"' in line or '"step.attempt-ended"' in line:
+            told = json.loads(line)
+            said = "" if told.get("state") == "releasing" else str(told["timestamp"])
+    return said
 
 
 def _is_stopped(pid: int) -> bool:

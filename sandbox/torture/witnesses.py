@@ -105,9 +105,20 @@ class Sessions:
         return self._identifiers[name]
 
 
-def root(directory: Path, head: str) -> str:
-    """The first commit of a branch, by following parents."""
-    repository, sha = GitRepository(directory), head
-    while parents := repository.read(sha).parents:
-        sha = parents[0]
-    return sha
+class Objects:
+    """The commits of a repository, as they lie on the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._git = GitRepository(directory)
+
+    def parent(self, sha: str) -> str | None:
+        """A commit's first parent; None for an initial commit."""
+        parents = self._git.read(sha).parents
+        return parents[0] if parents else None
+
+    def root(self, head: str) -> str:
+        """The initial commit of a branch."""
+        sha = head
+        while (parent := self.parent(sha)) is not None:
+            sha = parent
+        return sha

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import postgres
 from sandbox.platform import Platform
 from sandbox.snapshots import taken
 from sandbox.torture import zygote
@@ -28,19 +27,12 @@ def forks() -> Iterator[Zygote]:
         yield forks
 
 
-@pytest.fixture(scope="module")
-def state_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
-    server = postgres.start(tmp_path_factory.mktemp("state"), "state")
-    yield server
-    server.discard()
-
-
 @pytest.mark.timeout(600)
 def test_kills_stops_and_cuts_at_seeded_moments_lose_nothing_and_launch_nothing_twice(
-    platform: Platform, forks: Zygote, state_server: postgres.Server, tmp_path: Path
+    platform: Platform, forks: Zygote, tmp_path: Path
 ) -> None:
     with taken(platform, ENVIRONMENT):
-        session = Session(platform, forks, state_server, tmp_path, environments=(ENVIRONMENT,))
+        session = Session(platform, forks, tmp_path, environments=(ENVIRONMENT,))
         figures = session.run(SEED, ROUNDS)
     assert figures.well, figures.lines()
     assert figures.rounds == len(ROUNDS)
