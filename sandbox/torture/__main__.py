@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ _ONE_ENVIRONMENT = (*_EXHAUSTIVE, "sleepers", "failover")
 
 def main() -> int:
     """What the command line asks for."""
+    # Ctrl-C ends us at once, rounds that run in threads included; all of our children end with us.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = _arguments()
     if arguments.sum:
         return _show(figures.read(arguments.sum))

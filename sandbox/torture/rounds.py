@@ -26,7 +26,8 @@ SOURCE = "/sandbox"
 SETTLED_WITHIN = 90.0
 """Seconds after the last event in which everything has to have come to rest."""
 _FAULTS_WITHIN = 4.0
-_ASLEEP_WITHIN = 10.0
+_NOT_AT_ALL = 10.0
+"""Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -120,7 +121,7 @@ class Round:
     def _strike(self, event: Kill | Stop) -> bool:
         number = self._stand.driving() if event.daemon is None else event.daemon
         if number is None:
-            return False
+            return time.monotonic() - self._begun > _NOT_AT_ALL
         if isinstance(event, Stop):
             self._late[number] = event.late
             self._stand.stop(number)
@@ -169,7 +170,7 @@ class Round:
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
         if event.asleep and not self._stand.asleep:
-            return time.monotonic() - self._begun > _ASLEEP_WITHIN
+            return time.monotonic() - self._begun > _NOT_AT_ALL
         asked = next((one for one in self._asked if one.tag == event.tag), None)
         if asked is None:
             return not any(one.tag == event.tag and one.http for one in self._script.asks)

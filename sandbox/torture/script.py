@@ -89,7 +89,10 @@ class Kill:
 
 @dataclass(frozen=True)
 class Stop:
-    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more. `daemon` None: the one that drives a reset."""
+    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more.
+
+    `daemon` None: the one that drives a reset.
+    """
 
     at: float
     daemon: int | None
@@ -154,17 +157,9 @@ def write(
         for one in asks
         if one.readable and not one.dry_run and chance.random() < 1 / 5
     ]
-    kills = [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
-    events += kills
-    if any(one.mishap and one.mishap.startswith("stop") for one in kills) and chance.random() < 1 / 2:
-        # Whoever takes over gives the attempt up, and then the sleeper wakes with its launch in hand.
-        events += [
-            Do(0.5, one.tag, "cancel", asleep=True) for one in asks if one.readable and not one.dry_run
-        ]
-    if block.replicas > 1 and chance.random() < 1 / 3:
-        events.append(
-            Stop(chance.uniform(0.3, 3.0), chance.randrange(block.replicas), chance.uniform(0.2, 1.0))
-        )
+    events += [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
+    if block.replicas > 1:
+        events += _sleepers(chance, asks, block)
     if chance.random() < 1 / 3:
         events.append(Cut(chance.uniform(0.3, 3.0)))
     events += _faults(
@@ -179,6 +174,24 @@ def write(
         failing,
         slow=chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
     )
+
+
+def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
+    """Daemons that sleep past their lease: at any moment, or with an attempt recorded and its launch in hand."""
+    kind = chance.random()
+    if kind < 1 / 3:
+        late = chance.choice((chance.uniform(0.2, 1.0), chance.uniform(1.0, 5.0)))
+        return [Stop(chance.uniform(0.5, 4.0), chance.choice((None, 0, 1)), late)]
+    if kind > 2 / 3:
+        return []
+    when = chance.choice(("before", "after", "after"))
+    events: list[Event] = [Kill(0.0, number, f"stop:{when}:launch") for number in range(block.replicas)]
+    if chance.random() < 1 / 2:
+        # Whoever takes over gives the attempt up, and then the sleeper wakes.
+        events += [
+            Do(0.5, one.tag, "cancel", asleep=True) for one in asks if one.readable and not one.dry_run
+        ]
+    return events
 
 
 def _asks(chance: random.Random, name: str, environments: Sequence[str]) -> list[Ask]:
@@ -230,12 +243,8 @@ def _has_server(block: Block) -> bool:
 
 def _kill(chance: random.Random, block: Block) -> Kill:
     at, daemon = chance.uniform(0.1, 4.0), chance.randrange(block.replicas)
-    kind = chance.random()
-    if kind < 1 / 2:
+    if chance.random() < 1 / 2:
         return Kill(at, daemon)
     when = chance.choice(("before", "after"))
-    if block.replicas > 1 and kind > 3 / 4:
-        # A sleeper: it is about to launch, and wakes up when the attempt is another daemon's.
-        return Kill(at, daemon, f"stop:{when}:launch")
     which = chance.choice(("launch", *map(str, range(1, 12))))
     return Kill(at, daemon, f"kill:{when}:{which}")
