@@ -45,10 +45,7 @@ class Gatherer:
             head = asyncio.run(self._platform.github.head(one))
             self._heads[one] = [head]
             if one not in self._roots:
-                owner = self._platform.github.owner
-                self._roots[one] = witnesses.root(
-                    self._platform.directory / "github" / owner / f"{one}.git", head
-                )
+                self._roots[one] = self._objects(one).root(head)
 
     def pushed(self, repository: str, head: str) -> None:
         """Somebody pushed."""
