@@ -42,7 +42,8 @@ def main() -> int:
 async def _run(
     directory: Path, arguments: argparse.Namespace, seed: str, rounds: Sequence[int]
 ) -> figures.Figures:
-    environments = [exhaustive.ENVIRONMENT] if arguments.what in _ONE_ENVIRONMENT else ENVIRONMENTS
+    one = arguments.what in _ONE_ENVIRONMENT
+    environments = [exhaustive.ENVIRONMENT] if one else arguments.environment or ENVIRONMENTS
     with zygote.running() as forks:
         async with Platform.start(directory / "platform", environments=environments, say=_say) as platform:
             if arguments.what in {"sleepers", "failover"}:
@@ -50,17 +51,25 @@ async def _run(
             if arguments.what in _EXHAUSTIVE:
                 return await asyncio.to_thread(_exhaustive, platform, forks, directory, arguments)
             session = functools.partial(
-                Session, platform, forks, directory, faults=_kinds(arguments.faults), say=_say
+                Session,
+                platform,
+                forks,
+                directory,
+                environments=environments,
+                faults=_kinds(arguments.faults),
+                say=_say,
             )
             if arguments.what == "defects":
-                return await asyncio.to_thread(_defects, session, seed, rounds)
+                return await asyncio.to_thread(_defects, session, seed, rounds, arguments.break_)
             return await asyncio.to_thread(session(defect=arguments.break_).run, seed, rounds)
 
 
-def _defects(session: Callable[..., Session], seed: str, rounds: Sequence[int]) -> figures.Figures:
+def _defects(
+    session: Callable[..., Session], seed: str, rounds: Sequence[int], defect: str | None
+) -> figures.Figures:
     """Each defect until it is found; what is wrong in the end is a defect that was not."""
     total = figures.Figures()
-    for name in DEFECTS:
+    for name in DEFECTS if defect is None else (defect,):
         found = session(defect=name).run(seed, rounds, until_found=True)
         how = ", ".join(sorted(found.findings)) or "NOT FOUND"
         _say(f"{name}: in {found.rounds} rounds: {how}")
@@ -139,6 +148,9 @@ def _arguments() -> argparse.Namespace:
         "--faults",
         default="all",
         help="kinds to arm, by how they begin (`exec-,pod-deleted`); `all` or `none`",
+    )
+    parser.add_argument(
+        "--environment", action="append", help=f"only these; {', '.join(ENVIRONMENTS)} unless given"
     )
     parser.add_argument("--directory", type=Path, help="where evidence is kept; a temporary one unless given")
     parser.add_argument("--report", type=Path, help="append the figures to this file")

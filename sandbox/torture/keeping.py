@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from sandbox.torture.evidence import Evidence
@@ -20,15 +20,10 @@ def keep(directory: Path, stand: Stand, script: Script, evidence: Evidence, verd
     place.mkdir(parents=True, exist_ok=True)
     (place / "findings.txt").write_text("".join(f"{one.rule}: {one.text}\n" for one in verdict.findings))
     (place / "script.json").write_text(json.dumps(asdict(script), indent=1, default=str))
-    (place / "evidence.json").write_text(json.dumps(asdict(_plain(evidence)), indent=1, default=_text))
+    (place / "evidence.json").write_text(json.dumps(asdict(evidence), indent=1, default=_text))
     shutil.copy(stand.platform.witness.file, place / "journal.jsonl")
     shutil.copytree(stand.daemons[0].directory.parent, place / "daemons", dirs_exist_ok=True)
     return place
-
-
-def _plain(evidence: Evidence) -> Evidence:
-    assert is_dataclass(evidence)
-    return evidence
 
 
 def _text(value: object) -> object:
