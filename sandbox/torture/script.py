@@ -157,9 +157,10 @@ def write(
         for one in asks
         if one.readable and not one.dry_run and chance.random() < 1 / 5
     ]
-    events += [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
-    if block.replicas > 1:
-        events += _sleepers(chance, asks, block)
+    kills = [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
+    sleepers = _sleepers(chance, asks, block) if block.replicas > 1 else []
+    # A kill would wake who sleeps with a launch in hand, and the start after it knows of no mishap.
+    events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
     if chance.random() < 1 / 3:
         events.append(Cut(chance.uniform(0.3, 3.0)))
     events += _faults(
