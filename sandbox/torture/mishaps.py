@@ -42,21 +42,23 @@ class _Once:
         self._when = when
         self._launch = which == _LAUNCH
         self._left = 1 if self._launch else int(which)
-        self._met = False
 
-    def before(self, name: str, arguments: tuple[Any, ...]) -> None:
-        """Right before a commit."""
-        self._met = False
-        if name in _OF_A_RESET and self._left and (not self._launch or _records_a_launch(name, arguments)):
-            self._left -= 1
-            self._met = self._left == 0
-        if self._met and self._when == "before":
+    def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Right before a commit; whether it is the one. Others may begin and end before it has ended."""
+        if (
+            name not in _OF_A_RESET
+            or not self._left
+            or (self._launch and not _records_a_launch(name, arguments))
+        ):
+            return False
+        self._left -= 1
+        if self._left == 0 and self._when == "before":
             os.kill(os.getpid(), self._signal)
+        return self._left == 0
 
-    def after(self, name: str, arguments: tuple[Any, ...], result: object) -> None:  # noqa: ARG002 - one of two forms
+    def after(self, name: str, arguments: tuple[Any, ...], result: object, *, met: bool) -> None:  # noqa: ARG002 - one of two forms
         """Right after it."""
-        if self._met and self._when == "after":
-            self._met = False
+        if met and self._when == "after":
             os.kill(os.getpid(), self._signal)
 
 
@@ -70,16 +72,15 @@ class _EachOnce:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._died = path.read_text().split() if path.exists() else []
-        self._counts: dict[str, int] = {}
 
-    def before(self, name: str, arguments: tuple[Any, ...]) -> None:
+    def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Right before a commit."""
-        self._counts[name] = self._counts.get(name, 0) + 1
         self._die("before", name, arguments)
+        return True
 
-    def after(self, name: str, arguments: tuple[Any, ...], result: object) -> None:
+    def after(self, name: str, arguments: tuple[Any, ...], result: object, *, met: bool) -> None:
         """Right after it."""
-        if name == "claim" and not result:
+        if not met or (name == "claim" and not result):
             return
         self._die("after", name, arguments)
 
@@ -128,9 +129,9 @@ class _Watched:
         method = cast("Callable[..., Awaitable[Any]]", found)
 
         async def watched(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on
-            self._mishap.before(name, arguments)
+            met = self._mishap.before(name, arguments)
             result = await method(*arguments, **named)
-            self._mishap.after(name, arguments, result)
+            self._mishap.after(name, arguments, result, met=met)
             return result
 
         return watched
