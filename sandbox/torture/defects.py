@@ -13,6 +13,7 @@ from typing import Any
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import saving, store
 from daemon.adapters.store.rows import RESETS, changing
+from daemon.adapters.store.transactions import Tx
 from daemon.commands import Commands, _Pursuit, _sought
 from daemon.ports.pods import Claim, Observation, Pod
 from daemon.ports.store import Change
@@ -25,16 +26,14 @@ VARIABLE = "TORTURE_DEFECT"
 def drop_compare_and_set() -> None:
     """The last writer wins: neither version nor fence is looked at."""
 
-    async def written(tx: Any, changes: Sequence[Change]) -> list[Any]:  # noqa: ANN401 - the store's own
-        rows = []
+    async def written(tx: Tx, changes: Sequence[Change]) -> set[str]:
         for change in changes:
             values = changing(change.reset) | {"version": change.reset.version + 1}
             if change.release_lease:
                 values |= {"lease_owner": None, "lease_until": None}
             setting = RESETS.update().where(RESETS.c.id == change.reset.id)
-            row = await tx.connection.execute(setting.values(values).returning(RESETS))
-            rows.append(row.mappings().one())
-        return rows
+            await tx.connection.execute(setting.values(values))
+        return {change.reset.id for change in changes}
 
     saving._compare_and_set = written  # noqa: SLF001 - that is the defect
 
