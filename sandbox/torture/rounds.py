@@ -23,10 +23,10 @@ from sandbox.torture.stand import LEASE, Stand
 from schemas.publish import CancelRequested, RequestReference, ResetRequested
 
 SOURCE = "/sandbox"
-SETTLED_WITHIN = 90.0
+SETTLED_WITHIN = 300.0
 """Seconds after the last event in which everything has to have come to rest."""
 _FAULTS_WITHIN = 4.0
-_NOT_AT_ALL = 10.0
+_NOT_AT_ALL = 30.0
 """Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
