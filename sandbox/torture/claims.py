@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.journal import Journal, Launch
 from sandbox.torture.evidence import Evidence
 from sandbox.torture.finding import Finding
-from sandbox.torture.launching import planned
+from sandbox.torture.launching import planned, seconds
 from sandbox.torture.life import AT_REST
 
 _BY_SIGNAL = 128
@@ -51,14 +51,23 @@ def _wrong(
     if kind == "succeeded":
         if launch is None:
             return None if step.get("idempotent") == _NOTHING_TO_DO else "nothing was launched"
-        return None if launch.exit_code == 0 else f"the journal has {_seen(launch)}"
+        return _ended_so(attempt, launch, 0)
     if kind == "failed" and outcome.get("exitCode") is not None:
         if launch is None:
             # A command that is no program of the service's (`sh` says so itself) is nobody's launch.
             return None if outcome["exitCode"] else "nothing was launched"
-        return None if launch.exit_code == outcome["exitCode"] else f"the journal has {_seen(launch)}"
+        return _ended_so(attempt, launch, outcome["exitCode"])
     if kind == "interrupted" and launch is not None:
         return _was_interrupted(evidence, attempt, launch)
+    return None
+
+
+def _ended_so(attempt: Mapping[str, Any], launch: Launch, code: int) -> str | None:
+    """Whether the journal has that exit code, and had it before anybody said so: who guesses is right at times."""
+    if launch.exit_code != code or launch.ended_at is None:
+        return f"the journal has {_seen(launch)}"
+    if seconds(attempt["finishedAt"]) < launch.ended_at:
+        return f"that was said at {attempt['finishedAt']}, when #{launch.id} {launch.command} still ran"
     return None
 
 

@@ -27,6 +27,7 @@ from sandbox.torture.zygote import Zygote
 from schemas.requests import Mode
 
 ENVIRONMENT = "qa-sandbox"
+_CHAINED_WITHIN = 3600.0
 _BLOCK = Block(State.SQLITE, 1)
 Say = Callable[[str], None]
 
@@ -59,7 +60,9 @@ class Exhaustive:
             snapshots.put_back()
             points = self._directory / "points"
             with self._stand("chained", {mishaps.EACH: str(points)}) as (here, gatherer):
-                evidence = Round(here, gatherer, self._script("chained", http=False)).play()
+                evidence = Round(
+                    here, gatherer, self._script("chained", http=False), within=_CHAINED_WITHIN
+                ).play()
                 self._judge("chained", evidence, wanted, figures)
                 died = set(points.read_text().split())
                 (reset,) = evidence.resets.values()

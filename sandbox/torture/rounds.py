@@ -24,7 +24,6 @@ from schemas.publish import CancelRequested, RequestReference, ResetRequested
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
-"""Seconds after the last event in which everything has to have come to rest."""
 _FAULTS_WITHIN = 4.0
 _NOT_AT_ALL = 30.0
 """Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
@@ -36,7 +35,11 @@ _AGAIN_AFTER = 0.2
 class Round:
     """One script, played once."""
 
-    def __init__(self, stand: Stand, gatherer: collecting.Gatherer, script: Script) -> None:
+    def __init__(
+        self, stand: Stand, gatherer: collecting.Gatherer, script: Script, *, within: float = SETTLED_WITHIN
+    ) -> None:
+        """`within`: seconds after the last event in which everything has to have come to rest."""
+        self._within = within
         self._stand = stand
         self._platform = stand.platform
         self._gatherer = gatherer
@@ -208,7 +211,7 @@ class Round:
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:
         """Until every request is at rest, no command runs, and nobody can do anything about what stopped."""
-        until = time.monotonic() + SETTLED_WITHIN
+        until = time.monotonic() + self._within
         left: list[str] = ["not looked at"]
         next_look = 0.0
         while time.monotonic() < until:

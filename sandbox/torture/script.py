@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sandbox.faults import Fault, FaultKind
-from sandbox.faults.kinds import STATE
+from sandbox.faults.kinds import CONDITIONS, GITHUB, STATE, STRIKES
 from schemas.requests import Mode, Option
 
 BLOCK = 10
 """Rounds in a row that share a state database and its daemons."""
+IN_COMMANDS = STRIKES | CONDITIONS
+"""Faults that happen to a container while a command runs in it, so that it has to run for a while."""
 FAULTS = 2
 """Faults that are armed in each round."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
@@ -163,9 +165,10 @@ def write(
     events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
     if chance.random() < 1 / 3:
         events.append(Cut(chance.uniform(0.3, 3.0)))
-    events += _faults(
+    armed = _faults(
         chance, seed, round_, asks, [one for one in kinds if one not in STATE or _has_server(block)]
     )
+    events = [_met(one, armed) if isinstance(one, Ask) else one for one in events] + [*armed]
     failing = tuple(
         (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
     )
@@ -173,7 +176,7 @@ def write(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda one: one.at)),
         failing,
-        slow=chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
+        slow=1.0 if _kinds(armed) & IN_COMMANDS else chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
     )
 
 
@@ -236,6 +239,18 @@ def _faults(
         kind = deck[place % len(deck)]
         armed.append(Arm(chance.uniform(0.0, 1.0), Fault(kind, where.environment)))
     return armed
+
+
+def _kinds(armed: Sequence[Arm]) -> set[FaultKind]:
+    return {one.fault.kind for one in armed}
+
+
+def _met(ask: Ask, armed: Sequence[Arm]) -> Ask:
+    """The request, such that it comes to what the faults in its environment are meant for."""
+    kinds = _kinds([one for one in armed if one.fault.environment == ask.environment])
+    git = ask.git or bool(kinds & GITHUB)
+    migrates = FaultKind.POSTGRES_LOCK_HELD in kinds and ask.mode is Mode.SEED
+    return replace(ask, git=git, mode=Mode.REFRESH if migrates else ask.mode)
 
 
 def _has_server(block: Block) -> bool:

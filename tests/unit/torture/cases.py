@@ -60,6 +60,7 @@ def attempt(reset: str, step: str, number: int = 1, **outcome: Any) -> dict[str,
         "step": step,
         "number": number,
         "control": {"containerId": CONTAINER},
+        "finishedAt": moment(99.0),
         "outcome": kind | outcome,
     }
 

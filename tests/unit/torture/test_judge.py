@@ -22,6 +22,7 @@ from tests.unit.torture.cases import (
     WIPE,
     attempt,
     launch,
+    moment,
     plan,
     reset,
     rules,
@@ -296,6 +297,12 @@ def test_an_outcome_that_the_journal_contradicts_is_found(
         launches=(WIPED, launch(2, f"{RESET}/{SEED}/1", 6.5, **seen)),
     )
     assert rules(evidence) == {"false-claim"}
+
+
+def test_a_true_outcome_that_was_told_before_the_command_had_ended_is_found() -> None:
+    guessed = attempt(RESET, SEED) | {"finishedAt": moment(7.4)}
+    assert rules(with_attempts(attempt(RESET, WIPE), guessed)) == {"false-claim"}
+    assert rules(with_attempts(attempt(RESET, WIPE), guessed | {"finishedAt": moment(7.6)})) == set()
 
 
 def test_success_without_a_launch_is_found() -> None:
