@@ -28,11 +28,13 @@ class Topic:
                 "bootstrap.servers": bootstrap,
                 "group.id": f"torture-{topic}",
                 "enable.auto.commit": False,
+                # Told that its offset is gone, it reads everything again: a witness may see twice, and miss nothing.
+                "auto.offset.reset": "earliest",
                 "log_level": 0,
             }
         )
         self._topic = topic
-        self._assigned = False
+        self._partitions: list[TopicPartition] = []
 
     def read(self, *, within: float) -> Iterator[Any]:
         """What came since the last read; waits so long for the first of it.
@@ -42,6 +44,8 @@ class Topic:
         """
         if not self._assign():
             return
+        # It fetches only while it is read: what the broker does to whoever fetches next is meant for the daemon.
+        self._consumer.resume(self._partitions)
         timeout = within
         while messages := self._consumer.consume(500, timeout=timeout):
             for message in messages:
@@ -50,6 +54,7 @@ class Topic:
                 if error is None:
                     yield message
             timeout = 0.02
+        self._consumer.pause(self._partitions)
 
     def close(self) -> None:
         """Let go."""
@@ -57,13 +62,11 @@ class Topic:
 
     def _assign(self) -> bool:
         """Whether there is such a topic: it appears with its first record."""
-        if not self._assigned:
-            partitions = (
-                self._consumer.list_topics(self._topic, timeout=_WITHIN).topics[self._topic].partitions
-            )
-            self._consumer.assign([TopicPartition(self._topic, one, 0) for one in partitions])
-            self._assigned = bool(partitions)
-        return self._assigned
+        if not self._partitions:
+            numbers = self._consumer.list_topics(self._topic, timeout=_WITHIN).topics[self._topic].partitions
+            self._partitions = [TopicPartition(self._topic, one, 0) for one in numbers]
+            self._consumer.assign(self._partitions)
+        return bool(self._partitions)
 
 
 def told(message: Any) -> Told:  # noqa: ANN401 - librdkafka's
