@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from sandbox.torture.evidence import Acted, Asked, Dump, Session, Told
+from sandbox.torture.evidence import Acted, Asked, Dump, Session
 from sandbox.torture.finding import RULES, Finding
 from sandbox.torture.judge import judge
 from tests.unit.torture.cases import (
     BEGUN,
-    CONTAINER,
     CORE,
     ELSEWHERE,
     OTHER,
@@ -22,12 +20,10 @@ from tests.unit.torture.cases import (
     WIPE,
     attempt,
     launch,
-    moment,
     plan,
     reset,
     rules,
     story,
-    told,
     well,
     with_attempts,
 )
@@ -222,110 +218,3 @@ def test_a_repository_that_is_not_where_it_is_said_to_be_is_found() -> None:
     assert _rewound(main="elsewhere", **{f"backup_{RESET}": "head"}) == {"repository"}
     assert _rewound(main="root") == {"repository"}
     assert _rewound(main="root", **{f"backup_{RESET}": "never"}) == {"repository"}
-
-
-# -- status events ------------------------------------------------------------------------------------------------
-def test_a_gap_in_the_status_events_is_found() -> None:
-    events = story(RESET, STATES)
-    assert "gap" in rules(replace(well(), told=(*events[:3], *events[4:])))
-    assert rules(replace(well(), told=events[:-1])) >= {"gap"}
-
-
-def test_a_duplicate_is_no_gap_and_a_changed_one_is_found() -> None:
-    events = story(RESET, STATES)
-    assert rules(replace(well(), told=(*events, events[4]))) == set()
-    changed = replace(events[4], value=b"{}")
-    assert rules(replace(well(), told=(*events, changed))) == {"changed-event"}
-
-
-def test_events_in_another_order_are_found() -> None:
-    events = story(RESET, STATES)
-    swapped = (*events[:2], events[3], events[2], *events[4:])
-    assert rules(replace(well(), told=swapped)) == {"order"}
-
-
-def test_one_place_in_the_history_has_one_event() -> None:
-    events = story(RESET, STATES)
-    second = replace(events[4], event_id="another")
-    assert "changed-event" in rules(replace(well(), told=(*events, second)))
-
-
-@pytest.mark.parametrize(
-    "states",
-    [
-        ("queued", *STATES[1:]),
-        (*STATES[:3], *STATES[4:]),
-        (*STATES[:5], "cancelled", *STATES[6:]),
-        (*STATES[:9], "exploded"),
-        (*STATES[:9], "failed"),
-    ],
-    ids=["begins in the middle", "leaves one out", "cancelled at once", "no such state", "not what it is"],
-)
-def test_states_that_never_were_are_found(states: tuple[str, ...]) -> None:
-    assert "impossible-state" in rules(replace(well(), told=story(RESET, states)))
-
-
-def test_a_step_told_in_a_state_that_was_not_entered_is_found() -> None:
-    events = list(story(RESET, STATES))
-    wrong = told(RESET, 5, "verifying", 5.0)
-    data = dict(wrong.data)
-    events[4] = Told(
-        wrong.event_id, "com.fuse.environment.reset.step-started.v1", json.dumps(data).encode(), data
-    )
-    assert "impossible-state" in rules(replace(well(), told=tuple(events)))
-
-
-# -- claims -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("outcome", "seen"),
-    [
-        ({"kind": "succeeded"}, {"exit_code": 1}),
-        ({"kind": "succeeded"}, {"exit_code": None, "killed": True}),
-        ({"kind": "failed", "exitCode": 3}, {"exit_code": 4}),
-        ({"kind": "failed", "exitCode": 3}, {"exit_code": None, "killed": True}),
-        ({"kind": "failed", "exitCode": None, "facts": {"launched": False}}, {"exit_code": 0}),
-        ({"kind": "interrupted", "exitCode": None}, {"exit_code": 0}),
-    ],
-    ids=["failed", "killed", "another code", "was killed", "was launched", "was not interrupted"],
-)
-def test_an_outcome_that_the_journal_contradicts_is_found(
-    outcome: dict[str, object], seen: dict[str, object]
-) -> None:
-    evidence = with_attempts(
-        attempt(RESET, WIPE),
-        attempt(RESET, SEED, 1, **outcome),
-        launches=(WIPED, launch(2, f"{RESET}/{SEED}/1", 6.5, **seen)),
-    )
-    assert rules(evidence) == {"false-claim"}
-
-
-def test_a_true_outcome_that_was_told_before_the_command_had_ended_is_found() -> None:
-    guessed = attempt(RESET, SEED) | {"finishedAt": moment(7.4)}
-    assert rules(with_attempts(attempt(RESET, WIPE), guessed)) == {"false-claim"}
-    assert rules(with_attempts(attempt(RESET, WIPE), guessed | {"finishedAt": moment(7.6)})) == set()
-
-
-def test_success_without_a_launch_is_found() -> None:
-    assert rules(replace(well(), launches=(WIPED,))) == {"false-claim"}
-
-
-def test_what_a_cancel_stopped_at_its_very_end_may_be_called_interrupted() -> None:
-    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="interrupted", exitCode=None))
-    assert rules(evidence) == {"false-claim"}
-    assert rules(replace(evidence, acted=(Acted(BEGUN + 6, RESET, "cancel"),))) == set()
-    assert rules(replace(evidence, containers=frozenset())) == set()
-
-
-def test_unknown_is_true_only_where_the_evidence_is_gone_with_its_container() -> None:
-    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None))
-    verdict = judge(evidence)
-    assert [one.rule for one in verdict.findings] == ["known-after-all"]
-    assert (verdict.unknown, verdict.unknown_but_known) == (1, 1)
-    gone = judge(replace(evidence, containers=frozenset({"containerd://c2"})))
-    assert (gone.findings, gone.unknown, gone.unknown_but_known) == ([], 1, 0)
-    assert CONTAINER in evidence.containers
-
-
-def test_an_attempt_without_an_outcome_in_a_reset_at_rest_is_found() -> None:
-    left = attempt(RESET, SEED) | {"outcome": None}
-    assert rules(with_attempts(attempt(RESET, WIPE), left)) == {"open-attempt"}
