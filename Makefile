@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-# Of `make simulate`.
+# Of `make simulate` and `make torture`.
 HISTORIES ?= 10000
+ROUNDS    ?= 100
 SEED      ?= 1
 
-.PHONY: help demo test check e2e bench simulate docs lock clean
+.PHONY: help demo test check e2e bench simulate torture docs lock clean
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -30,6 +31,9 @@ check: $(STAMP)  ## linters, types, import contracts, generated documents (tests
 
 e2e: $(STAMP)    ## the tests on real outside systems, where their addresses are given
 	bash .ci/e2e
+
+torture: $(STAMP)  ## kills, stops and faults from a seed, and a judge: ROUNDS=n SEED=s (s:17: from round 17 on)
+	$(BIN)/python -m sandbox.torture --rounds $(ROUNDS) --seed $(SEED) $(TORTURE)
 
 bench: $(STAMP)  ## durable steps a second, beside raw commits and DBOS in the same run
 	$(BIN)/python -m benchmarks

@@ -9,9 +9,9 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -21,18 +21,62 @@ _ENDED_WITHIN = 20.0
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+class Started(Protocol):
+    """A process that was started: `subprocess.Popen`, as far as ending it takes."""
+
+    @property
+    def pid(self) -> int: ...  # noqa: D102 - as `Popen`
+
+    @property
+    def returncode(self) -> int | None: ...  # noqa: D102
+
+    def poll(self) -> int | None: ...  # noqa: D102
+
+    def send_signal(self, sig: int, /) -> None: ...  # noqa: D102
+
+    def kill(self) -> None: ...  # noqa: D102
+
+    def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102
+
+
+Start = Callable[[Mapping[str, str], Path], Started]
+"""Starts a daemon with exactly this environment, its output appended to the file."""
+
+
+def by_module(*module: str) -> Start:
+    """Starts of a Python program: `-m daemon serve`, say."""
+
+    def start(environment: Mapping[str, str], log: Path) -> Started:
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                [sys.executable, *module],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
+
+    return start
+
+
 class DaemonProcess:
     """`resetd serve` with its state in `directory`; every start of one value uses the same state and the same port."""
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str], *, module: Sequence[str] = SERVE
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        module: Sequence[str] = SERVE,
+        start: Start | None = None,
     ) -> None:
+        """`start`: how its process is made; None: as `python MODULE`."""
         self.directory = directory
         self.log = directory / "daemon.log"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._module = tuple(module)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._start = start or by_module(*module)
+        self._process: Started | None = None
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RESETD_")},
             **environment,
@@ -56,14 +100,7 @@ class DaemonProcess:
     def start(self, **environment: str) -> None:
         """Start it; `environment` is for this start only."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._module],
-                env={**self._environment, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self._process = self._start({**self._environment, **environment}, self.log)
 
     def wait_ready(self, *, within: float = 120.0) -> None:
         """Until its API answers.
@@ -125,7 +162,7 @@ class DaemonProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        return self._process.returncode
+        return self._process.returncode or 0
 
 
 def _free_port() -> int:

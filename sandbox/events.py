@@ -19,6 +19,10 @@ Headers = Sequence[tuple[str, bytes | None]]
 _DELIVERED_WITHIN = 15.0
 
 
+class UndeliveredError(RuntimeError):
+    """What was sent may or may not have reached the broker."""
+
+
 class Publisher:
     """A producer of another service; librdkafka's, so that the daemon is not only tested with its own client."""
 
@@ -55,10 +59,10 @@ class Publisher:
         """Wait for all that was sent.
 
         Raises:
-            RuntimeError: the broker did not take them in time.
+            UndeliveredError: the broker did not take them in time; it may yet.
         """
         if self._producer.flush(_DELIVERED_WITHIN):
-            raise RuntimeError("the sandbox's Kafka did not take a record in time")
+            raise UndeliveredError("the sandbox's Kafka did not take a record in time")
 
 
 @dataclass(frozen=True)

@@ -104,16 +104,22 @@ class Journal:
         return min(one.started for one in of_it), max(ends)
 
 
-def read(path: Path) -> Journal:
-    """Read the file as far as it is written; a last line that is still being written is left out."""
+def read(path: Path, *, offset: int = 0) -> Journal:
+    """Read the file as far as it is written; a last line that is still being written is left out.
+
+    From `offset` (bytes, the beginning of a line) on, ends of what was launched before it are left out, too.
+    """
     launches: dict[int, dict[str, Any]] = {}
-    for line in path.read_text().splitlines(keepends=True):
-        if not line.endswith("\n"):
+    with path.open("rb") as file:
+        file.seek(offset)
+        lines = file.read().splitlines(keepends=True)
+    for line in lines:
+        if not line.endswith(b"\n"):
             break
         record = json.loads(line)
         if record["kind"] == "launch":
             launches[record["id"]] = _launch(record)
-        else:
+        elif record["id"] in launches:
             launches[record["id"]].update(
                 ended=record["monotonic"],
                 ended_at=record["wall"],

@@ -39,6 +39,7 @@ _SETTINGS = {
     "max_parallel_workers": "0",
     "max_logical_replication_workers": "0",
     "jit": "off",
+    "log_connections": "on",  # with the application's name: a witness of who reached which database
 }
 
 

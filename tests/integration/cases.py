@@ -5,8 +5,8 @@ The commands of one request are in the order of the pipeline: what touches core 
 
 from __future__ import annotations
 
+from sandbox.snapshots import DATABASES
 from schemas.publish import Mode, Option
-from tests.integration.snapshots import DATABASES
 from tests.integration.stage import Case
 
 DATA_BUILDER, LOS_CORE, INTEGRATIONS = "data-builder-api", "los-core-api", "los-integrations"

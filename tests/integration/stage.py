@@ -18,10 +18,10 @@ from sandbox.controls import Control
 from sandbox.journal import Launch
 from sandbox.platform import Platform
 from sandbox.services.contents import Contents
+from sandbox.snapshots import Snapshots, taken
 from schemas.publish import ResetRequested
 from tests.integration.by_hand import Hands, hands
 from tests.integration.harness import Harness, running
-from tests.integration.snapshots import Snapshots, taken
 
 ENVIRONMENT = "qa-sandbox"
 REPOSITORY = "qa-workflows"

@@ -2,7 +2,7 @@
 
 Environment that a container must have: SANDBOX_JOURNAL (the socket), SANDBOX_NAMESPACE, SANDBOX_POD,
 SANDBOX_CONTAINER_ID, SANDBOX_SERVICE. RESETD_ATTEMPT is the daemon's marker. Passed down to nested commands:
-SANDBOX_JOURNAL_PARENT (`id:depth`) and SANDBOX_START_SCRIPT.
+SANDBOX_JOURNAL_PARENT (`id:depth`) and SANDBOX_START_SCRIPT; and PGAPPNAME, by which PostgreSQL knows the launch.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ def _announce(argv: list[str]) -> socket.socket:
         if not chunk:
             raise ConnectionError("closed before it acknowledged")
         answer += chunk
-    environ[PARENT] = f"{json.loads(answer)['id']}:{launch['depth']}"
+    number = json.loads(answer)["id"]
+    environ[PARENT] = f"{number}:{launch['depth']}"
+    # The database server writes it into its own log: which launch opened a session in which database.
+    environ["PGAPPNAME"] = f"launch {number}"
     return connection
 
 

@@ -1,0 +1,99 @@
+"""What the daemon says of each attempt at a command, against what the journal saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sandbox.journal import Journal, Launch
+from sandbox.torture.evidence import Evidence
+from sandbox.torture.finding import Finding
+from sandbox.torture.launching import planned, seconds
+from sandbox.torture.life import AT_REST
+
+_BY_SIGNAL = 128
+_NOTHING_TO_DO = "rerun-after-check"
+
+
+def outcomes(evidence: Evidence) -> Iterator[Finding]:
+    """Every attempt has an outcome once its reset is at rest, and every outcome is true."""
+    by_attempt = Journal(evidence.launches).by_attempt()
+    for identifier, reset in evidence.resets.items():
+        for attempt in reset["attempts"]:
+            outcome = attempt["outcome"]
+            if outcome is None:
+                if reset["state"] in AT_REST:
+                    yield Finding(
+                        "open-attempt", f"{attempt['id']}: {reset['state']}, and without an outcome"
+                    )
+                continue
+            step = planned(evidence, identifier, attempt["step"])
+            if step.get("kind", "command") != "command" or "resolvedBy" in outcome.get("facts", {}):
+                continue
+            launches = by_attempt.get(attempt["id"], ())
+            if wrong := _wrong(evidence, attempt, outcome, step, launches[0] if launches else None):
+                rule = "known-after-all" if outcome["kind"] == "unknown" else "false-claim"
+                yield Finding(rule, f"{attempt['id']} is called {outcome}: {wrong}")
+
+
+def _wrong(
+    evidence: Evidence,
+    attempt: Mapping[str, Any],
+    outcome: Mapping[str, Any],
+    step: Mapping[str, Any],
+    launch: Launch | None,
+) -> str | None:
+    kind = outcome["kind"]
+    if kind == "unknown":
+        return _could_be_known(evidence, attempt)
+    if outcome.get("facts", {}).get("launched") is False:
+        return None if launch is None else f"the journal has {_seen(launch)}"
+    if kind == "succeeded":
+        if launch is None:
+            return None if step.get("idempotent") == _NOTHING_TO_DO else "nothing was launched"
+        return _ended_so(attempt, launch, 0)
+    if kind == "failed" and outcome.get("exitCode") is not None:
+        if launch is None:
+            # A command that is no program of the service's (`sh` says so itself) is nobody's launch.
+            return None if outcome["exitCode"] else "nothing was launched"
+        return _ended_so(attempt, launch, outcome["exitCode"])
+    if kind == "interrupted" and launch is not None:
+        return _was_interrupted(evidence, attempt, launch)
+    return None
+
+
+def _ended_so(attempt: Mapping[str, Any], launch: Launch, code: int) -> str | None:
+    """Whether the journal has that exit code, and had it before anybody said so: who guesses is right at times."""
+    if launch.exit_code != code or launch.ended_at is None:
+        return f"the journal has {_seen(launch)}"
+    if seconds(attempt["finishedAt"]) < launch.ended_at:
+        return f"that was said at {attempt['finishedAt']}, when #{launch.id} {launch.command} still ran"
+    return None
+
+
+def _could_be_known(evidence: Evidence, attempt: Mapping[str, Any]) -> str | None:
+    control = attempt["control"]
+    if control is None:
+        return "nothing was launched in a pod"
+    if control["containerId"] in evidence.containers:
+        return "its container still runs, with its claim and its exit code"
+    return None
+
+
+def _was_interrupted(evidence: Evidence, attempt: Mapping[str, Any], launch: Launch) -> str | None:
+    """Killed by a signal, or with its container; what a person's cancel stopped may have ended at that very moment."""
+    if launch.killed or (launch.exit_code or 0) >= _BY_SIGNAL or launch.running:
+        return None
+    if launch.container_id not in {one.partition("://")[2] or one for one in evidence.containers}:
+        return None
+    reset = attempt["resetId"]
+    if any(act.reset_id == reset and act.kind == "cancel" for act in evidence.acted):
+        return None
+    return f"the journal has {_seen(launch)}"
+
+
+def _seen(launch: Launch) -> str:
+    how = (
+        "still running" if launch.running else "killed" if launch.killed else f"exit code {launch.exit_code}"
+    )
+    return f"#{launch.id} {launch.command}: {how}"

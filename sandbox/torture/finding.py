@@ -1,0 +1,43 @@
+"""One thing that is not as it has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RULES = {
+    "lost": "lost",
+    "accepted-twice": "one request, two resets",
+    "same-attempt": "launched twice",
+    "overlap": "launched twice",
+    "forbidden-retry": "launched twice",
+    "again-after-success": "launched twice",
+    "unrecorded": "launched twice",
+    "late": "launched twice",
+    "woken": "work of a daemon whose lease was over",
+    "not-alone": "two users of a resource",
+    "no-backup": "destroyed without a backup",
+    "wrong-database": "wrong database",
+    "contents": "contents not as after an undisturbed reset",
+    "repository": "repository not as told",
+    "gap": "status gaps",
+    "order": "status gaps",
+    "impossible-state": "states that never were",
+    "changed-event": "status events that changed",
+    "false-claim": "outcomes that are not true",
+    "open-attempt": "outcomes that are not true",
+    "known-after-all": "unknown, but could be known",
+}
+"""Every rule, and the line of the table that it is counted under."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`rule` is one of `RULES`; `text` is for people."""
+
+    rule: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        """The table's line."""
+        return RULES[self.rule]

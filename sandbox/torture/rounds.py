@@ -1,0 +1,268 @@
+"""Plays one script against a stand, lets things settle, and gathers the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import httpx
+
+from sandbox import journal
+from sandbox.controls import Control
+from sandbox.events import UndeliveredError
+from sandbox.fleet import environment as fleet_environment
+from sandbox.torture import collecting
+from sandbox.torture.attending import Operator
+from sandbox.torture.evidence import Acted, Asked, Evidence
+from sandbox.torture.life import AT_REST
+from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop
+from sandbox.torture.stand import LEASE, Stand
+from schemas.publish import CancelRequested, RequestReference, ResetRequested
+
+SOURCE = "/sandbox"
+SETTLED_WITHIN = 300.0
+_FAULTS_WITHIN = 4.0
+_NOT_AT_ALL = 30.0
+"""Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
+_LOOK_EVERY = 0.02
+_ASK_EVERY = 0.15
+_AGAIN_AFTER = 0.2
+
+
+class Round:
+    """One script, played once."""
+
+    def __init__(
+        self, stand: Stand, gatherer: collecting.Gatherer, script: Script, *, within: float = SETTLED_WITHIN
+    ) -> None:
+        """`within`: seconds after the last event in which everything has to have come to rest."""
+        self._within = within
+        self._stand = stand
+        self._platform = stand.platform
+        self._gatherer = gatherer
+        self._script = script
+        self._operator = Operator(stand.post)
+        self._asked: list[Asked] = []
+        self._late: dict[int, float] = {}
+        self._begun = 0.0
+        self.resets: dict[str, dict[str, Any]] = {}
+
+    def play(self) -> Evidence:
+        """All of it; what every witness saw."""
+        self._gatherer.begin(self._repositories())
+        self._set_the_scene()
+        self._run_events()
+        self._platform.clear_controls()
+        self._pace(0.02)
+        stuck = self._let_faults_end() or self._settle()
+        return self._gatherer.gather(self._asked, self._operator.acted, self.resets, stuck)
+
+    # -- the events -----------------------------------------------------------------------------------------------
+    def _set_the_scene(self) -> None:
+        for repository in self._repositories():
+            head = asyncio.run(
+                self._platform.github.push(
+                    repository, {"flow.json": self._script.seed}, message=self._script.seed
+                )
+            )
+            self._gatherer.pushed(repository, head)
+        self._pace(self._script.slow)
+        for environment, service in self._script.failing:
+            self._platform.control(
+                environment, service, **{SEEDS[service]: Control(fail="torture: not this time")}
+            )
+
+    def _pace(self, seconds: float) -> None:
+        for environment in {one.environment for one in self._script.asks}:
+            for service, seed in SEEDS.items():
+                names = {seed, "seed:reset", "seed:mock"}
+                self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
+
+    def _repositories(self) -> list[str]:
+        return sorted({fleet_environment(one.environment).workflows for one in self._script.asks if one.git})
+
+    def _run_events(self) -> None:
+        begun = self._begun = time.monotonic()
+        pending: list[tuple[float, Event]] = [(one.at, one) for one in self._script.events]
+        until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
+        while (pending or self._stand.asleep) and time.monotonic() < until:
+            self._attend_to_daemons()
+            now = time.monotonic() - begun
+            due = [(at, one) for at, one in pending if at <= now]
+            pending = [one for one in pending if one not in due]
+            for _, event in due:
+                if not self._happen(event):
+                    pending.append((now + _AGAIN_AFTER, event))
+            time.sleep(_LOOK_EVERY)
+
+    def _attend_to_daemons(self) -> None:
+        self._stand.look()
+        for number, since in list(self._stand.asleep.items()):
+            if time.monotonic() - since > LEASE + self._late.get(number, 0.5):
+                self._stand.wake(number)
+
+    def _happen(self, event: Event) -> bool:
+        """Whether it did; else it is to be tried again a little later."""
+        # A broker that is down refuses nothing: the event is published again, under its id.
+        with contextlib.suppress(httpx.HTTPError, UndeliveredError):
+            if isinstance(event, Kill | Stop):
+                return self._strike(event)
+            if isinstance(event, Cut):
+                asyncio.run(self._platform.cluster.cut_streams())
+            elif isinstance(event, Arm):
+                asyncio.run(self._platform.faults.arm(event.fault))
+            elif isinstance(event, Do):
+                return self._do(event)
+            else:
+                self._ask(event)
+            return True
+        return False
+
+    def _strike(self, event: Kill | Stop) -> bool:
+        number = self._stand.driving() if event.daemon is None else event.daemon
+        if number is None:
+            return time.monotonic() - self._begun > _NOT_AT_ALL
+        if isinstance(event, Stop):
+            self._late[number] = event.late
+            self._stand.stop(number)
+        else:
+            self._stand.kill(number, event.mishap, stay_down=event.stay_down)
+        return True
+
+    def _ask(self, ask: Ask) -> None:
+        if not ask.readable:
+            self._stand.publisher.send(
+                self._stand.topics["requests"], ask.environment.encode(), b"{" + ask.tag.encode(), ()
+            )
+            self._stand.publisher.flush()
+            self._asked.append(Asked(ask.tag, ask.environment, readable=False))
+        elif ask.http:
+            self._ask_by_http(ask)
+        else:
+            wanted = ResetRequested(
+                environment=ask.environment,
+                requested_by=ask.tag,
+                mode=ask.mode,
+                services=ask.services or None,
+                options=ask.options,
+                git=ask.git,
+                dry_run=ask.dry_run,
+            )
+            for _ in range(ask.copies):
+                self._stand.publisher.publish(wanted, event_id=ask.tag)
+            self._asked.append(Asked(ask.tag, ask.environment))
+
+    def _ask_by_http(self, ask: Ask) -> None:
+        body = {
+            "environment": ask.environment,
+            "mode": ask.mode.value,
+            "services": list(ask.services) or None,
+            "options": [one.value for one in ask.options],
+            "git": ask.git,
+            "dryRun": ask.dry_run,
+            # Asked again after a call that broke off, it is the same request.
+            "idempotencyKey": ask.tag,
+        }
+        answer = self._stand.post("/resets", body)
+        if answer.status_code == httpx.codes.ACCEPTED:
+            self._asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
+
+    def _do(self, event: Do) -> bool:
+        """Once the reset is there; a refusal is an answer, too."""
+        if event.asleep and not self._stand.asleep:
+            return time.monotonic() - self._begun > _NOT_AT_ALL
+        asked = next((one for one in self._asked if one.tag == event.tag), None)
+        if asked is None:
+            return not any(one.tag == event.tag and one.http for one in self._script.asks)
+        if event.http:
+            found = self._find(asked)
+            if found is None:
+                return False
+            self._operator.act(found["id"], event.act, reason="torture: no more")
+            return True
+        by = {"requested_by": "torture", "reason": "torture: no more", "environment": asked.environment}
+        if asked.reset_id is not None:
+            cancel = CancelRequested(reset_id=asked.reset_id, **by)
+        else:
+            cancel = CancelRequested(request=RequestReference(source=SOURCE, id=asked.tag), **by)
+        at = time.time()
+        self._stand.publisher.publish(cancel)
+        found = self._find(asked)
+        if found is not None:
+            self._operator.acted.append(Acted(at, found["id"], event.act))
+        return True
+
+    def _let_faults_end(self) -> Sequence[str]:
+        """Faults get a moment to meet what they are meant for; then nothing is armed, and the platform heals."""
+        if not any(isinstance(one, Arm) for one in self._script.events):
+            return ()
+        until = time.monotonic() + _FAULTS_WITHIN
+        while time.monotonic() < until and self._platform.faults.armed():
+            self._attend_to_daemons()
+            time.sleep(_ASK_EVERY)
+        asyncio.run(self._platform.faults.clear())
+        environments = sorted({one.environment for one in self._script.asks})
+        asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
+        return ()
+
+    # -- until it is quiet ----------------------------------------------------------------------------------------
+    def _settle(self) -> Sequence[str]:
+        """Until every request is at rest, no command runs, and nobody can do anything about what stopped."""
+        until = time.monotonic() + self._within
+        left: list[str] = ["not looked at"]
+        next_look = 0.0
+        while time.monotonic() < until:
+            self._attend_to_daemons()
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + _ASK_EVERY
+                with contextlib.suppress(httpx.HTTPError):
+                    left = list(self._restless())
+                    if not left and not self._stand.asleep:
+                        return ()
+            time.sleep(_LOOK_EVERY)
+        return left
+
+    def _restless(self) -> Iterator[str]:
+        self._list()
+        seen = self._gatherer.journal()
+        for one in self._asked:
+            if one.readable and self._find(one) is None:
+                yield f"{one.tag} for {one.environment}: no reset yet"
+        for identifier in list(self.resets):
+            reset = self._stand.get(f"/resets/{identifier}")
+            if reset is None:
+                yield f"{identifier} is gone"
+                continue
+            self.resets[identifier] = reset
+            if reset["state"] not in AT_REST:
+                yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
+            elif self._operator.attend(reset, seen):
+                yield f"{identifier} is {reset['state']}, and was resumed or resolved"
+        for launch in journal.Journal(seen.launches).outermost():
+            if launch.attempt is not None and launch.running:
+                yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
+
+    def _list(self) -> None:
+        tags = {one.tag for one in self._asked}
+        known = {one.reset_id for one in self._asked}
+        for one in self._stand.get("/resets?limit=100")["items"]:
+            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
+            if one["id"] in known or tags & by:
+                self.resets.setdefault(one["id"], one)
+
+    def _find(self, asked: Asked) -> dict[str, Any] | None:
+        for one in self.resets.values():
+            if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]:
+                return one
+        self._list()
+        return next(
+            (
+                one
+                for one in self.resets.values()
+                if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]
+            ),
+            None,
+        )

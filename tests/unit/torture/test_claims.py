@@ -1,0 +1,80 @@
+"""The judge finds each outcome that the journal contradicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sandbox.torture.evidence import Acted
+from sandbox.torture.judge import judge
+from tests.unit.torture.cases import (
+    BEGUN,
+    CONTAINER,
+    RESET,
+    SEED,
+    WIPE,
+    attempt,
+    launch,
+    moment,
+    rules,
+    well,
+    with_attempts,
+)
+
+WIPED, SEEDED = launch(1, f"{RESET}/{WIPE}/1", 5.0), launch(2, f"{RESET}/{SEED}/1", 6.5)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seen"),
+    [
+        ({"kind": "succeeded"}, {"exit_code": 1}),
+        ({"kind": "succeeded"}, {"exit_code": None, "killed": True}),
+        ({"kind": "failed", "exitCode": 3}, {"exit_code": 4}),
+        ({"kind": "failed", "exitCode": 3}, {"exit_code": None, "killed": True}),
+        ({"kind": "failed", "exitCode": None, "facts": {"launched": False}}, {"exit_code": 0}),
+        ({"kind": "interrupted", "exitCode": None}, {"exit_code": 0}),
+    ],
+    ids=["failed", "killed", "another code", "was killed", "was launched", "was not interrupted"],
+)
+def test_an_outcome_that_the_journal_contradicts_is_found(
+    outcome: dict[str, object], seen: dict[str, object]
+) -> None:
+    evidence = with_attempts(
+        attempt(RESET, WIPE),
+        attempt(RESET, SEED, 1, **outcome),
+        launches=(WIPED, launch(2, f"{RESET}/{SEED}/1", 6.5, **seen)),
+    )
+    assert rules(evidence) == {"false-claim"}
+
+
+def test_a_true_outcome_that_was_told_before_the_command_had_ended_is_found() -> None:
+    guessed = attempt(RESET, SEED) | {"finishedAt": moment(7.4)}
+    assert rules(with_attempts(attempt(RESET, WIPE), guessed)) == {"false-claim"}
+    assert rules(with_attempts(attempt(RESET, WIPE), guessed | {"finishedAt": moment(7.6)})) == set()
+
+
+def test_success_without_a_launch_is_found() -> None:
+    assert rules(replace(well(), launches=(WIPED,))) == {"false-claim"}
+
+
+def test_what_a_cancel_stopped_at_its_very_end_may_be_called_interrupted() -> None:
+    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="interrupted", exitCode=None))
+    assert rules(evidence) == {"false-claim"}
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 6, RESET, "cancel"),))) == set()
+    assert rules(replace(evidence, containers=frozenset())) == set()
+
+
+def test_unknown_is_true_only_where_the_evidence_is_gone_with_its_container() -> None:
+    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None))
+    verdict = judge(evidence)
+    assert [one.rule for one in verdict.findings] == ["known-after-all"]
+    assert (verdict.unknown, verdict.unknown_but_known) == (1, 1)
+    gone = judge(replace(evidence, containers=frozenset({"containerd://c2"})))
+    assert (gone.findings, gone.unknown, gone.unknown_but_known) == ([], 1, 0)
+    assert CONTAINER in evidence.containers
+
+
+def test_an_attempt_without_an_outcome_in_a_reset_at_rest_is_found() -> None:
+    left = attempt(RESET, SEED) | {"outcome": None}
+    assert rules(with_attempts(attempt(RESET, WIPE), left)) == {"open-attempt"}

@@ -1,0 +1,82 @@
+"""What happens in a round is a matter of its seed, and over many rounds nothing is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+from sandbox.faults import FaultKind
+from sandbox.torture import life
+from sandbox.torture.figures import Figures, read
+from sandbox.torture.finding import Finding
+from sandbox.torture.judge import Verdict
+from sandbox.torture.script import FAULTS, Arm, Ask, Block, Do, Kill, State, Stop, block_of, write
+
+ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
+TWO = Block(State.POSTGRESQL, 2)
+
+
+def test_a_seed_and_a_round_give_the_same_script_whichever_rounds_were_played_before() -> None:
+    kinds = tuple(FaultKind)
+    first = [write("s", number, ENVIRONMENTS, TWO, kinds) for number in range(40)]
+    assert first[17] == write("s", 17, ENVIRONMENTS, TWO, tuple(reversed(kinds)))
+    assert len({script.events for script in first}) == len(first)
+    assert write("t", 17, ENVIRONMENTS, TWO, kinds) != first[17]
+
+
+def test_every_kind_of_fault_comes_equally_often() -> None:
+    kinds = tuple(FaultKind)
+    rounds = 10 * len(kinds) // FAULTS
+    events = chain.from_iterable(write("s", one, ENVIRONMENTS, TWO, kinds).events for one in range(rounds))
+    armed = Counter(one.fault.kind for one in events if isinstance(one, Arm))
+    assert armed == dict.fromkeys(kinds, 10)
+
+
+def test_a_hundred_rounds_hold_everything_that_a_round_may_hold() -> None:
+    events = list(chain.from_iterable(write("s", one, ENVIRONMENTS, TWO).events for one in range(100)))
+    asks = [one for one in events if isinstance(one, Ask)]
+    assert {one.environment for one in asks} == set(ENVIRONMENTS)
+    assert any(one.copies > 1 for one in asks)
+    assert any(one.http for one in asks)
+    assert not all(one.readable for one in asks)
+    assert len([one for one in events if isinstance(one, Kill)]) >= 100
+    mishaps = {one.mishap.split(":")[0] for one in events if isinstance(one, Kill) and one.mishap}
+    assert mishaps == {"kill", "stop"}
+    assert any(isinstance(one, Stop) for one in events)
+    assert any(isinstance(one, Do) and one.asleep for one in events)
+
+
+def test_blocks_are_of_every_kind() -> None:
+    kinds = {block_of("s", number) for number in range(0, 200, 10)}
+    assert {(one.state, one.replicas) for one in kinds} == {
+        (State.SQLITE, 1),
+        (State.POSTGRESQL, 1),
+        (State.POSTGRESQL, 2),
+    }
+    assert block_of("s", 20) == block_of("s", 29)
+
+
+def test_a_reset_never_leaves_what_is_over_and_always_passes_every_working_state() -> None:
+    for state in life.OVER:
+        assert not any(life.may_follow(state, then) for then in (*life.WORKING, "planning", "queued"))
+    ordered = ("planning", "queued", *life.WORKING, "done")
+    assert life.impossible(ordered) is None
+    for number in range(1, len(ordered)):
+        assert (
+            life.impossible((*ordered[:number], *ordered[number + 1 :])) is not None
+            or number == len(ordered) - 1
+        )
+
+
+def test_pieces_add_up(tmp_path: Path) -> None:
+    one, other = Figures(kills=2), Figures(kills=3)
+    one.take("s:1", Verdict(findings=[Finding("gap", "")], states=Counter(done=2), launches=4))
+    other.take("s:2", Verdict(states=Counter(done=1, failed=1)))
+    one.add(other)
+    assert (one.rounds, one.kills, one.launches, one.resets["done"], one.failed) == (2, 5, 4, 3, ["s:1"])
+    assert not one.well
+    assert other.well
+    one.append_to(tmp_path / "pieces")
+    other.append_to(tmp_path / "pieces")
+    assert read([tmp_path / "pieces"]).kills == 5 + 3
