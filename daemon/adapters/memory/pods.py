@@ -1,6 +1,8 @@
 """Pods in memory: containers whose commands are coroutines, under the contract of the real ones.
 
 A command runs on whoever follows it, as in a cluster: it outlives streams and callers, and ends with its container.
+
+Over 300 lines: all that the port promises, and beside it the ways in which a test breaks it.
 """
 
 from __future__ import annotations
