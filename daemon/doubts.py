@@ -7,6 +7,7 @@ no trace of the command's container any more is a person's word all that there c
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -50,17 +51,15 @@ class Doubts:
 
     async def settle_former(self) -> Outcome | None:
         """The same for attempts at steps that the present plan has no more: nobody resolves those."""
-        for attempt in await self.attempts():
-            if attempt.step not in self._held.steps:
-                doubt = await self._settle(attempt, said=True, stop=True)
-                if doubt is not None:
-                    return doubt
-        return None
+        return await self._settle_said(lambda name: name not in self._held.steps, stop=True)
 
     async def settle_step(self, step: StepName, *, stop: bool) -> Outcome | None:
         """The same for one step, before a person's word on it is taken; without `stop` what runs is left alone."""
+        return await self._settle_said(lambda name: name == step, stop=stop)
+
+    async def _settle_said(self, which: Callable[[StepName], bool], *, stop: bool) -> Outcome | None:
         for attempt in await self.attempts():
-            if attempt.step == step:
+            if which(attempt.step):
                 doubt = await self._settle(attempt, said=True, stop=stop)
                 if doubt is not None:
                     return doubt

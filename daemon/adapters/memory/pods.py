@@ -53,10 +53,6 @@ class MemoryPods:
         """Let the next call of a method raise; with `after` it takes effect and only its answer is lost."""
         self._faults.setdefault(method, []).append((error, after))
 
-    def heal(self) -> None:
-        """Take back all that `fail` said."""
-        self._faults.clear()
-
     def cut_streams(self) -> None:
         """End every `follow` without a word."""
         self._cuts += 1

@@ -6,6 +6,7 @@ import asyncio
 
 from daemon.adapters.memory.logs import MemoryLogs
 from daemon.adapters.memory.processes import Process
+from daemon.held import Tenure
 from daemon.ports.errors import TemporaryError
 from schemas.plan import StepKind
 from schemas.reasons import Reason
@@ -104,16 +105,19 @@ def test_an_attempt_whose_time_was_over_before_its_launch_is_not_started_only_to
             return 0
 
         engine = Engine(catalog(), work=work)
-        for _ in range(50):
-            engine.pods.fail("launch", UNREACHABLE)
         await engine.ask()
-        await engine.drive_until(lambda: any(one.control for one in engine.store.state.attempts.values()))
-        engine.pods.heal()
+        # Its lease is over right before the launch: the attempt is recorded, and nothing of it was delivered.
+        over = Tenure(0.0, asked_at=asyncio.get_running_loop().time())
+        (claimed,) = await engine.store.claim("one", ttl=6.0, limit=1, excluding=frozenset())
+        await engine.driver.drive(claimed, over)
+        (recorded,) = await engine.attempts()
+        assert (recorded.control is not None, recorded.outcome) == (True, None)
         await asyncio.sleep(20_000.0)
         assert (await engine.drive()).state is ResetState.DONE
         first, second = await engine.attempts()
         assert first.outcome is not None
         assert first.outcome.facts["launched"] is False
+        assert "time was over" in (first.outcome.detail or "")
         assert second.outcome is not None
         assert second.outcome.kind is OutcomeKind.SUCCEEDED
         assert engine.launched() == 1
