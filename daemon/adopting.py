@@ -1,15 +1,16 @@
 """Adopting a state that was restored from an older backup: what it lacks, and what becomes of the resets concerned.
 
 What a newer state launched can't be known here, so no step of it is believed to have run or not to have run: it is
-`unknown`, and a person says. Everything is done before the marks are set aside; interrupted, it is done again.
+`unknown`, and a person says. It has to have ended before: this state has no locks for it. Everything is done before
+the marks are set aside; interrupted, it is done again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,7 +19,9 @@ from daemon.high_water import newest_mark
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
+from daemon.ports.pods import Pods
 from daemon.ports.store import Store
+from daemon.strays import StillAtWorkError, find_strays
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.marks import Launch, Mark
 from schemas.reasons import Reason
@@ -65,8 +68,18 @@ class Finding:
 class Adoption:
     """Looks, and adopts."""
 
-    def __init__(self, store: Store, marks: Marks, clock: Clock, *, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        marks: Marks,
+        clock: Clock,
+        pods: Callable[[], AbstractAsyncContextManager[Pods]],
+        *,
+        owner: str,
+    ) -> None:
+        """`pods`: opens the cluster; asked for only where something was launched."""
         self._store = store
+        self._pods = pods
         self._marks = marks
         self._clock = clock
         self._owner = owner
@@ -96,7 +109,12 @@ class Adoption:
         return Finding(state, beyond, launches, tuple(known[each] for each in sorted(known)))
 
     async def adopt(self, finding: Finding, *, actor: str, reason: str) -> None:
-        """Call a person for every reset concerned, write down who adopted and why, and set the marks aside."""
+        """Call a person for every reset concerned, write down who adopted and why, and set the marks aside.
+
+        Raises:
+            StillAtWorkError: what was launched may still run; nothing was adopted.
+        """
+        await self._check_ended(finding)
         ids = [reset.id for reset in finding.known]
         ttl = _LEASE.total_seconds()
         tenure = Tenure(ttl, asked_at=asyncio.get_running_loop().time())
@@ -129,6 +147,14 @@ class Adoption:
             if state == finding.state:
                 await self._marks.set_aside(state, marks)
 
+    async def _check_ended(self, finding: Finding) -> None:
+        launches = [one for found in finding.launches.values() for one in found if one.control is not None]
+        if launches:
+            async with self._pods() as pods:
+                strays = await find_strays(pods, launches)
+            if strays:
+                raise StillAtWorkError(strays)
+
     async def _beyond(self, state: str) -> list[StoredMark]:
         """Marks from the newest down to the first that this state has come to."""
         found: list[StoredMark] = []
@@ -141,6 +167,7 @@ class Adoption:
 
     async def _call_operator(self, held: Held, finding: Finding, actor: str, reason: str) -> None:
         if held.reset.state in TERMINAL:
+            await held.commit(release_lease=True)
             return
         here = {attempt.id for attempt in await self._store.attempts(held.reset.id)}
         launches = [one for one in finding.launches.get(held.reset.id, ()) if one.attempt not in here]
@@ -148,8 +175,9 @@ class Adoption:
         attempts += [self._lost(_attempt(launch, finding)) for launch in launches]
         steps = _unknown_steps(held, attempts)
         moves = allows(held.reset.state, Trigger.RESTORED)
-        if not (moves or attempts):
-            return  # done before, by an adoption that did not come to its end
+        if not (moves or attempts):  # done before, by an adoption that did not come to its end
+            await held.commit(release_lease=True)
+            return
         stopped_in = held.reset.stopped_in or held.reset.state
         names = ", ".join(sorted({f"{one.step} ({one.number})" for one in attempts}))
         entry = _line(held.reset.id, actor, reason).model_copy(

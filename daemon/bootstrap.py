@@ -83,14 +83,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     ):
         await asyncio.to_thread(migrations.upgrade, state_url)
         async with AsyncExitStack() as stack:
-            kubernetes = await stack.enter_async_context(
-                open_kubernetes(
-                    KubernetesSettings(
-                        kubeconfig=str(settings.kubeconfig) if settings.kubeconfig else None,
-                        context=settings.kube_context,
-                    )
-                )
-            )
+            kubernetes = await stack.enter_async_context(open_kubernetes(kubernetes_settings(settings)))
             topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
             store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
             daemon = _build(settings, catalog, kubernetes, store, stop, listening)
@@ -209,6 +202,13 @@ def _github(settings: Settings) -> GitHubConnection:
         app_id=settings.github_app_id,
         app_private_key=key.get_secret_value() if key else None,
         app_installation_id=settings.github_app_installation_id,
+    )
+
+
+def kubernetes_settings(settings: Settings) -> KubernetesSettings:
+    """Which cluster, and how it is reached."""
+    return KubernetesSettings(
+        kubeconfig=str(settings.kubeconfig) if settings.kubeconfig else None, context=settings.kube_context
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,18 +60,26 @@ def adopt(
 
 async def _adopt(url: str, settings: Settings, reason: str | None, *, yes: bool) -> None:
     from daemon.adapters.files.marks import FileMarks
+    from daemon.adapters.kubernetes.client import open_kubernetes
+    from daemon.adapters.kubernetes.pods import KubernetesPods
     from daemon.adapters.store import open_store
     from daemon.adopting import Adoption
-    from daemon.bootstrap import backup_directory
+    from daemon.bootstrap import backup_directory, kubernetes_settings
     from daemon.clock import SystemClock
     from daemon.identifiers import new_boot_id
+    from daemon.strays import StillAtWorkError
+
+    @asynccontextmanager
+    async def pods() -> AsyncIterator[KubernetesPods]:
+        async with open_kubernetes(kubernetes_settings(settings)) as kubernetes:
+            yield KubernetesPods(kubernetes)
 
     try:
         marks = FileMarks(backup_directory(settings))
     except SettingsError as error:
         raise EndError(Exit.USAGE, str(error)) from error
     async with open_store(url) as store:
-        adoption = Adoption(store, marks, SystemClock(), owner=new_boot_id())
+        adoption = Adoption(store, marks, SystemClock(), pods, owner=new_boot_id())
         finding = await adoption.look()
         if not finding.behind:
             say("the state has all that was launched from it: there is nothing to adopt")
@@ -80,7 +88,16 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, yes: bool)
         if not reason:
             raise EndError(Exit.USAGE, "nothing was adopted", "Add --reason: it goes into the audit.")
         confirm("Adopt this state? What is listed becomes unknown, and a person has to resolve it.", yes=yes)
-        await adoption.adopt(finding, actor=getpass.getuser(), reason=reason)
+        try:
+            await adoption.adopt(finding, actor=getpass.getuser(), reason=reason)
+        except StillAtWorkError as error:
+            for one in error.strays:
+                note(f"{one.launch.attempt} {one.why}")
+            raise EndError(
+                Exit.FAILED,
+                "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",
+                "Wait for its end, or end it; then adopt again. What had not started was given up.",
+            ) from error
     say(f"adopted; {len(finding.known)} resets need an operator: resetd list --state needs-operator")
 
 

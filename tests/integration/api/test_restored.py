@@ -13,10 +13,12 @@ import pytest
 from uuid_utils import uuid7
 
 from daemon.adapters.memory.marks import MemoryMarks
+from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.store import MemoryStore
 from daemon.adopting import Adoption, Finding
 from daemon.clock import SystemClock
 from daemon.ports.store import NewRequest
+from daemon.strays import StillAtWorkError
 from schemas.audit import AuditAction
 from schemas.requests import ResetRequested
 from schemas.resets import Channel, ResetState
@@ -51,7 +53,11 @@ def copied(store: MemoryStore) -> MemoryStore:
 
 
 async def adopted(stand: Stand) -> Finding:
-    adoption = Adoption(stand.store, stand.marks, SystemClock(), owner="adopt")
+    @asynccontextmanager
+    async def pods() -> AsyncIterator[MemoryPods]:
+        yield stand.pods
+
+    adoption = Adoption(stand.store, stand.marks, SystemClock(), pods, owner="adopt")
     finding = await adoption.look()
     await adoption.adopt(finding, actor="root", reason="the disk died")
     assert not (await adoption.look()).behind
@@ -156,6 +162,33 @@ async def test_the_event_of_a_reset_that_is_lost_does_not_ask_for_it_again(
         assert again is None
         fine = await later.asked(mode="seed")
         await later.until(fine, "done")
+
+
+async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted(
+    stand: Stand, tmp_path: Path
+) -> None:
+    older = copied(stand.store)
+    stand.held["db:seed:data-builder"] = asyncio.Event()
+    lost = await stand.asked()
+    attempt = f"{lost['id']}/seed.data-builder-api.data-builder/1"
+    await until_launched(stand, attempt)
+    await asyncio.to_thread((tmp_path / "older").mkdir)
+    async with running(tmp_path / "older", store=older, marks=stand.marks) as later:
+        # The disk with the state died, the cluster did not: the very same pods, and what runs in them.
+        later.pods = stand.pods
+        await until_behind(later)
+        with pytest.raises(StillAtWorkError, match=f"{attempt} still runs in"):
+            await adopted(later)
+        assert await later.store.audit() == ()
+        stand.held["db:seed:data-builder"].set()
+        await stand.until(lost, "done")
+        assert lost["id"] in (await adopted(later)).lost
+
+
+async def until_launched(stand: Stand, attempt: str) -> None:
+    async with asyncio.timeout(20):
+        while not any(one == attempt for one, _ in stand.pods.launched):  # noqa: ASYNC110 - it sends no event
+            await asyncio.sleep(0.02)
 
 
 async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(
