@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from daemon.redaction import redact
 from schemas.reasons import Reason
 
 
 class PortError(Exception):
-    """Base of both. `detail` is for people and holds no secret; `hint` is the next step to take."""
+    """Base of both. `detail` is for people, and secrets in it are masked: clients quote addresses in what they say.
+
+    `hint` is the next step to take.
+    """
 
     def __init__(self, reason: Reason, detail: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
-        self.detail = detail
+        self.detail = redact(detail)
+        super().__init__(f"{reason.value}: {self.detail}")
         self.hint = hint
 
 

@@ -138,7 +138,10 @@ class DirectoryBackups:
                 Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {failures.one_line(errors)}"
             )
         proven = replace(backup, proven=True)
-        await asyncio.to_thread(self._describe, proven)
+        try:
+            await asyncio.to_thread(self._describe, proven)
+        except OSError as error:
+            raise TemporaryError(Reason.BACKUP_UNPROVEN, f"backup store: {error.strerror}") from error
         return proven
 
     def _make_room(self, folder: Path, attempt: str) -> Path:
@@ -164,17 +167,24 @@ class DirectoryBackups:
             os.fsync(file.fileno())
         final = self._root / backup.path
         partial.rename(final)
-        self._describe(backup)
+        try:
+            self._describe(backup)
+        except OSError:
+            self._discard(backup)
+            raise
 
     def _describe(self, backup: Backup) -> None:
         final = self._root / f"{backup.path}.json"
         fresh = final.with_name(f".manifest.{secrets.token_hex(8)}{_PARTIAL}")
         told = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
-        with fresh.open("x", encoding="utf-8") as file:
-            json.dump(told, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(final)
+        try:
+            with fresh.open("x", encoding="utf-8") as file:
+                json.dump(told, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(final)
+        finally:
+            fresh.unlink(missing_ok=True)
         directory = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)

@@ -98,6 +98,19 @@ async def test_a_full_disk_is_temporary(tmp_path: Path, url: str) -> None:
     assert raised.value.reason is Reason.BACKUP_FAILED
 
 
+async def test_a_store_that_takes_no_manifest_is_temporary_and_leaves_nothing_half_written(
+    tmp_path: Path, url: str
+) -> None:
+    backup = await dumped(tmp_path, url)
+    manifest = tmp_path / f"{backup.path}.json"
+    manifest.unlink()
+    (manifest / "in the way").mkdir(parents=True)
+    with pytest.raises(TemporaryError) as refused:
+        await DirectoryBackups(tmp_path).prove(backup)
+    assert refused.value.reason is Reason.BACKUP_UNPROVEN
+    assert files(tmp_path) == {backup.path}
+
+
 async def test_a_cancelled_dump_leaves_neither_files_nor_processes(tmp_path: Path, url: str) -> None:
     program(tmp_path / "bin", "pg_dump", f'echo $$ >"{tmp_path}/pid"; "$real" "$@"; exec sleep 60')
     dump = asyncio.create_task(dumped(tmp_path / "store", url, pg_bin=tmp_path / "bin"))

@@ -10,7 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from daemon.log_setup import redacting, set_up
+from daemon.ports.errors import PermanentError
 from daemon.redaction import redact, redact_in_place, redact_value
+from schemas.reasons import Reason
 
 PLAIN = st.text(string.ascii_letters + string.digits + " .,-_\n", max_size=40)
 SECRETS = st.text(string.ascii_letters + string.digits + "!$%^*_-+~:/", min_size=12, max_size=60)
@@ -86,6 +88,12 @@ def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
 )
 def test_hostile_output_takes_no_time(piece: str) -> None:
     redact_in_place((piece * 30_000)[:65_536].encode())
+
+
+def test_what_an_adapter_says_of_a_failure_holds_no_secret() -> None:
+    error = PermanentError(Reason.DATABASE_UNREACHABLE, "postgresql://app:hunter2-hunter2@db/core refused")
+    assert error.detail == "postgresql://app:***@db/core refused"
+    assert "hunter2" not in str(error)
 
 
 def test_values_are_redacted_in_depth() -> None:
