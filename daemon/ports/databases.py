@@ -70,8 +70,8 @@ class Databases(Protocol):
         since: datetime,
         working_at: datetime | None,
     ) -> Leftover:
-        """Sessions that may be a dead attempt's: of the URL's role in its database, begun after the attempt, and in a
-        statement that was at work already at `working_at` (the `at` of the first look; None: this is the first).
+        """Sessions that may be a dead attempt's: of the URL's role in its database, in a statement that began after the
+        attempt did and was at work already at `working_at` (the `at` of the first look; None: this is the first).
 
         Those that carry the attempt's session name are its own: they are ended, and no longer there at a later look.
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 from psycopg import AsyncConnection
@@ -32,14 +32,14 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
 """
 
 
-# A statement's start tells an orphan, which begins no other one. The daemon's clock and the server's may differ.
+# A statement's start tells an orphan, which begins no other one. A session's would not: behind a pooler it may be older
+# than the attempt that uses it.
 _AT_WORK = """
 SELECT pid, application_name = %(name)s, query_start
   FROM pg_stat_activity
  WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend'
    AND pid <> pg_backend_pid() AND application_name <> %(own)s
-   AND backend_start >= %(since)s::timestamptz - interval '1 minute'
-   AND state IS DISTINCT FROM 'idle' AND query_start <= %(working_at)s
+   AND state IS DISTINCT FROM 'idle' AND query_start BETWEEN %(since)s AND %(working_at)s
  ORDER BY pid
 """
 
@@ -65,10 +65,12 @@ class PostgresDatabases:
 
     Args:
         timeout_ms: What a statement of ours may take.
+        clock_skew: How far the server's clock may be behind the daemon's.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+    def __init__(self, *, timeout_ms: int = 15_000, clock_skew: timedelta = timedelta(minutes=10)) -> None:
         self._timeout_ms = timeout_ms
+        self._clock_skew = clock_skew
 
     async def identify(self, url: str, *, environment: str) -> Identity:
         """See the port."""
@@ -131,7 +133,7 @@ class PostgresDatabases:
                 asked = {
                     "name": session_name(attempt),
                     "own": _OWN,
-                    "since": since,
+                    "since": since - self._clock_skew,
                     "working_at": working_at or at,
                 }
                 rows = await (await connection.execute(_AT_WORK, asked)).fetchall()

@@ -86,7 +86,7 @@ async def test_a_statement_that_may_be_the_attempts_is_left_until_it_ends(stand:
         assert len(first.sessions) == 1
         assert (await left(stand, since, first.at)).sessions == first.sessions
         assert (await left(stand, since, url=stand.other)).sessions == ()
-        assert (await left(stand, since + timedelta(minutes=5))).sessions == ()
+        assert (await left(stand, since + timedelta(minutes=15))).sessions == ()
     assert (await left(stand, since, first.at)).sessions == ()
 
 

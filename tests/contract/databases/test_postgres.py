@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
 
@@ -10,6 +12,7 @@ from daemon.adapters.postgres.urls import address
 from daemon.ports.errors import PermanentError
 from sandbox.postgres import Server
 from schemas.reasons import Reason
+from schemas.wire import AttemptId
 
 from .conftest import PASSWORD
 
@@ -37,6 +40,19 @@ async def test_only_tables_of_the_application_are_counted(server: Server) -> Non
         await connection.execute("CREATE TABLE counted (id int)")
     after = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
     assert after.tables == before.tables + 1
+
+
+async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attempt(server: Server) -> None:
+    databases = PostgresDatabases(clock_skew=timedelta())
+    url = server.url("core", "fuse", PASSWORD)
+    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as pooled:
+        since = datetime.now(UTC)
+        # In a transaction that nobody ends.
+        await pooled.execute("SELECT 1")
+        found = await databases.leftover(
+            url, environment=ENVIRONMENT, attempt=AttemptId("r/seed/1"), since=since, working_at=None
+        )
+    assert len(found.sessions) == 1
 
 
 async def test_the_lock_goes_with_an_error_in_its_block(server: Server) -> None:
