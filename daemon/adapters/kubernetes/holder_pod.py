@@ -19,6 +19,8 @@ RESET_LABEL = "resetd.fuse.io/reset"
 """Its value is the id of the reset that owns the pod."""
 ATTEMPT = "resetd.fuse.io/attempt"
 """The last attempt that asked for the pod: written before anything is launched for it."""
+USE = "resetd.fuse.io/use"
+"""Another value each time that the pod is asked for: a write that changes nothing would leave its version alone."""
 LIFE = 2 * 86_400
 """Seconds after which Kubernetes ends a holder that nobody removed."""
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 from kubernetes_asyncio.client import (
     ApiException,
@@ -27,6 +28,7 @@ from daemon.adapters.kubernetes.holder_pod import (
     ATTEMPT,
     LIFE,
     RESET_LABEL,
+    USE,
     holder_name,
     holder_pod,
     reset_of,
@@ -102,7 +104,7 @@ class Holders:
 
     async def _use(self, environment: str, name: str, need: Need) -> V1Pod | None:
         """The pod as it is, with this attempt written into it; None where there is none."""
-        body = {"metadata": {"annotations": {ATTEMPT: need.attempt}}}
+        body = {"metadata": {"annotations": {ATTEMPT: need.attempt, USE: str(uuid4())}}}
         with translated(f"use pod {environment}/{name}", f"patch pods in {environment}"):
             try:
                 pod = await self._core.patch_namespaced_pod(

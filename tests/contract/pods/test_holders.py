@@ -108,6 +108,17 @@ async def test_a_holder_is_removed_only_as_it_was_listed(stand: Stand, reset: st
     assert not await stand.pods.remove_holder(before)
 
 
+async def test_a_holder_that_the_same_attempt_asks_for_again_is_another_than_was_listed(
+    stand: Stand, reset: str
+) -> None:
+    await hold(stand, reset)
+    before = await listed(stand, reset)
+    assert before is not None
+    await hold(stand, reset)
+    assert not await stand.pods.remove_holder(before)
+    await removed(stand, reset)
+
+
 async def test_a_holder_made_again_takes_nothing_up_that_was_launched_in_the_former_one(
     stand: Stand, reset: str
 ) -> None:
