@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -18,7 +19,7 @@ from daemon.api.references import ONE, find
 from schemas.api import Pointer
 from schemas.reasons import Reason
 from schemas.resets import Attempt, HistoryEntry, Reset
-from schemas.wire import AttemptId, ResetId
+from schemas.wire import AttemptId, ResetId, Time
 from statemachines.lifecycle import AT_REST
 
 router = APIRouter(tags=["resets"])
@@ -85,17 +86,19 @@ async def read_log(
     offset: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     follow: bool = False,
     tail: Annotated[int | None, Query(ge=0, le=100_000)] = None,
+    since: Time | None = None,
 ) -> Response:
     """Output of the commands, as they printed it; it outlives their pods.
 
     Of one attempt (`step`; `attempt` unless it is the last one) from a byte offset, or of all merged, each piece
-    below a line `==> STEP (attempt N) <==`. `follow` ends with the reset, or with the attempt that was named.
+    below a line `==> STEP (attempt N) <==`. `since`: only of attempts that had not ended by then; lines have no
+    times of their own. `follow` ends with the reset, or with the attempt that was named.
     """
     reset = await find(context, caller, reference)
     if step is None and (offset or attempt):
         error = Pointer(pointer="?step", detail="is needed: offset and attempt are of one step's output")
         raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
-    reader = _Reader(context, reset, step, attempt, first=offset, tail=tail)
+    reader = _Reader(context, reset, step, attempt, first=offset, tail=tail, since=since)
     if step is not None and not await reader.chosen() and step not in await _names(context, reset):
         raise ProblemError(Reason.UNKNOWN_STEP, f"the plan has no step {step}", reset=reset.id, status=404)
     headers = {"Cache-Control": "no-store"}
@@ -118,13 +121,18 @@ class _Reader:
     attempt: int | None
     first: int
     tail: int | None
+    since: datetime | None
     _offsets: dict[AttemptId, int] = field(default_factory=dict)
     _under: AttemptId | None = None
     """The attempt whose header was written last."""
 
     async def chosen(self) -> tuple[Attempt, ...]:
         """The attempts to read, in the order of their start."""
-        attempts = await self.context.store.attempts(self.reset.id)
+        attempts = tuple(
+            one
+            for one in await self.context.store.attempts(self.reset.id)
+            if self.since is None or one.finished_at is None or one.finished_at >= self.since
+        )
         if self.step is None:
             return attempts
         of_step = [one for one in attempts if one.step == self.step]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.client import PATIENCE, Client
-from daemon.cli.durations import seconds_of
+from daemon.cli.durations import moment_of, seconds_of
 from daemon.cli.exits import OF_STATE, EndError, Exit
 from daemon.cli.output import Format, Output, clean, note, out, say, structured, styled
 from daemon.cli.root import Reference, client
@@ -63,6 +63,10 @@ def logs(
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="of the step; else the last one")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="only attempts that ran after a time, or that long ago: 90m, 24h"),
+    ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="when each attempt began")] = False,
 ) -> None:
     """Print what the commands printed; it outlives their pods."""
@@ -77,6 +81,7 @@ def logs(
             step=step,
             attempt=attempt,
             tail=tail,
+            since=moment_of(since).isoformat() if since else None,
             follow="true" if follow else None,
         ):
             text = clean(line)

@@ -86,7 +86,7 @@ async def test_request_and_wait_ends_with_0_once_it_is_done_and_everything_can_b
         resetd.run("list", "-o", "name"),
         resetd.run("show", "qa-sandbox/1", "-o", "json"),
         resetd.run("wait", "qa-sandbox/@latest", "--for", "seeding", "--timeout", "5"),
-        resetd.run("logs", "qa-sandbox/1", "seed.los-core-api.system", "--tail", "1"),
+        resetd.run("logs", "qa-sandbox/1", "seed.los-core-api.system", "--tail", "1", "--since", "1h"),
         resetd.run("backups", "list"),
     )
     assert listed.out == "qa-sandbox/1\n"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -95,6 +96,11 @@ async def test_a_log_is_read_by_step_attempt_offset_and_tail(stand: Stand) -> No
         assert (await client.get(path, params={**step, "offset": 10_000})).text == ""
         assert (await client.get(path, params={**step, "attempt": 1, "tail": 2})).text == "two\nthree\n"
         assert (await client.get(path, params={**step, "attempt": 9})).text == ""
+        shown = (await client.get(f"/resets/{reset['id']}")).json()
+        ends = [one["finishedAt"] for one in shown["attempts"] if one["step"] == "seed.los-core-api.system"]
+        assert (await client.get(path, params={**step, "since": ends[0]})).text == whole
+        later = (datetime.fromisoformat(ends[0]) + timedelta(seconds=1)).isoformat()
+        assert (await client.get(path, params={"since": later})).text == ""
         unknown = await client.get(path, params={"step": "seed.nothing"})
         assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-step")
         assert (await client.get(path, params={"offset": 5})).status_code == 422
