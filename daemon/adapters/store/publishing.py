@@ -10,21 +10,20 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.auditing import history_hashes
+from daemon.adapters.store.messages import MESSAGES, message_of, message_row, status_row
 from daemon.adapters.store.rows import (
     ENVIRONMENTS,
     HISTORY,
     OUTBOX,
     PUBLISHERS,
     history_row,
-    message_of,
-    outbox_row,
 )
 from daemon.adapters.store.sets import NUMBER, inserting, over
 from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.bus import Message
 from daemon.ports.store import OutboxRow
 from schemas.resets import HistoryEntry, Reset
-from statemachines.status_record import committed, status_record
+from statemachines.status_record import committed
 
 Told = tuple[Reset, HistoryEntry]
 
@@ -50,7 +49,7 @@ _COUNT = over(
     more=NUMBER,
 )
 _PUT_HISTORY = inserting(HISTORY, [each.name for each in HISTORY.columns])
-_PUT_OUTBOX = inserting(OUTBOX, ["topic", "key", "value", "headers"])
+_PUT_OUTBOX = inserting(OUTBOX, ["topic", "reset_id", "sequence"])
 
 
 async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
@@ -103,18 +102,16 @@ async def publish(
             for nth, ((_, entry), line) in enumerate(zip(entries, hashes, strict=True))
         ]
         await _PUT_HISTORY.run(tx, lines)
-    messages = [_message(tx, reset, entry) for reset, entry in entries]
-    if not messages and not others:
+    if not entries and not others:
         return []
     await tx.in_order(Order.IDS)
-    if messages:
-        await _PUT_OUTBOX.run(
-            tx, [outbox_row(message) | {"nth": nth} for nth, message in enumerate(messages)]
-        )
+    if entries:
+        rows = [status_row(tx.topics.status, entry) | {"nth": nth} for nth, (_, entry) in enumerate(entries)]
+        await _PUT_OUTBOX.run(tx, rows)
     if not others:
         return []
     returning = insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)
-    found = await tx.connection.execute(returning, [outbox_row(message) for message in others])
+    found = await tx.connection.execute(returning, [message_row(message) for message in others])
     return list(found.scalars())
 
 
@@ -128,11 +125,6 @@ def _numbered(tx: Tx, told: Sequence[Told], before: Mapping[str, int]) -> list[T
             (reset, committed(entry, environment_sequence=number, public_url=tx.topics.public_url))
         )
     return entries
-
-
-def _message(tx: Tx, reset: Reset, entry: HistoryEntry) -> Message:
-    record = status_record(reset, entry)
-    return Message(tx.topics.status, record.key, record.value, record.headers)
 
 
 async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
@@ -150,8 +142,7 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """The oldest messages that wait."""
     waiting = (
-        select(OUTBOX)
-        .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
+        MESSAGES.where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
         .order_by(OUTBOX.c.id)
         .limit(limit)
     )
