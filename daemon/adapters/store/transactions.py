@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, literal, text
+from sqlalchemy import ColumnElement, func, literal
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from daemon.adapters.store.one_visit import OneVisit, Statements
+from daemon.adapters.store.one_visit import OneVisit
+from daemon.adapters.store.sent import Connected, Row, Sent, Statements
 from daemon.adapters.store.translation import translated
 from daemon.ports.store import StatusTopics
 
@@ -50,10 +51,18 @@ class Tx:
             return func.statement_timestamp() + timedelta(seconds=plus)
         return literal(datetime.now(UTC) + timedelta(seconds=plus), UTCDateTime())
 
+    async def together(self, *statements: Sent | None) -> list[list[Row]]:
+        """Run statements one after the other, sent at once; what each of them answers, [] for a None."""
+        answers = iter(await self.connection.together([each for each in statements if each is not None]))
+        return [[] if each is None else next(answers) for each in statements]
+
+    def ordering(self, order: Order) -> Sent | None:
+        """Waits until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
+        return Sent("SELECT pg_advisory_xact_lock(%(key)s)", {"key": int(order)}) if self.postgres else None
+
     async def in_order(self, order: Order) -> None:
-        """Wait until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
-        if self.postgres:
-            await self.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(order)})
+        """Wait for `ordering`."""
+        await self.together(self.ordering(order))
 
 
 class Transactions:
@@ -123,7 +132,7 @@ class Transactions:
                 connection = await stack.enter_async_context(self._engine.connect())
                 await connection.execution_options(reads_only=reads_only)
                 async with connection.begin():
-                    return await work(Tx(connection, self._postgres, self._topics))
+                    return await work(Tx(Connected(connection), self._postgres, self._topics))
 
     async def _visit(self, work: Callable[[Tx], Coroutine[Any, Any, T]]) -> T:
         with translated():

@@ -153,7 +153,7 @@ async def test_ids_are_given_in_the_order_of_the_commits_however_long_a_commit_t
 
     async def slowly(tx: Tx) -> list[int]:
         acts = await insert_acts(tx, [act(reset.id)])
-        ids = await publish(tx, [], {}, [dead(0).message])
+        ids = await publish(tx, [], others=[dead(0).message])
         written.set()
         await go_on.wait()
         return [acts[0].id, *ids]
