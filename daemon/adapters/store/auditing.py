@@ -18,7 +18,7 @@ from daemon.adapters.store.rows import (
     audit_row,
     history_of,
 )
-from daemon.adapters.store.sent import Sent
+from daemon.adapters.store.sent import Sending
 from daemon.adapters.store.sets import inserting, over, upserting
 from daemon.adapters.store.transactions import Order, Tx
 from schemas.audit import AuditEntry
@@ -58,7 +58,7 @@ async def append(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     await tx.together(_PUT_LINES.over(tx, lines), _PUT_HEADS.over(tx, ends))
 
 
-def before(tx: Tx, entries: Sequence[HistoryEntry]) -> Sent | None:
+def before(tx: Tx, entries: Sequence[HistoryEntry]) -> Sending:
     """Reads, for each reset, the hash before the first of its entries (`reset_id` and `hash`)."""
     first: dict[ResetId, int] = {}
     for entry in entries:

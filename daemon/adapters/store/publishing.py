@@ -19,7 +19,7 @@ from daemon.adapters.store.rows import (
     PUBLISHERS,
     history_row,
 )
-from daemon.adapters.store.sent import Row, Sent
+from daemon.adapters.store.sent import Row, Sending
 from daemon.adapters.store.sets import NUMBER, inserting, over
 from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.bus import Message
@@ -88,7 +88,7 @@ async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
     return {row.name: row.last_number for row in await tx.connection.execute(held)}
 
 
-def counting(tx: Tx, told: Sequence[Told]) -> tuple[Sent | None, ...]:
+def counting(tx: Tx, told: Sequence[Told]) -> tuple[Sending, ...]:
     """Count a status for each entry, and read what goes before it, for `counted`.
 
     Holds the environments' rows, in order of their names: from here to the commit nobody else tells or admits

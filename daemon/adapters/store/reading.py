@@ -26,7 +26,7 @@ from daemon.adapters.store.rows import (
     reset_of,
     step_of,
 )
-from daemon.adapters.store.sent import Row, Sent
+from daemon.adapters.store.sent import Row, Sending
 from daemon.adapters.store.sets import over
 from daemon.adapters.store.transactions import Tx
 from schemas.plan import Plan
@@ -51,7 +51,7 @@ async def with_joined(tx: Tx, rows: Sequence[RowMapping]) -> list[Reset]:
     return [reset_of(row, found[row["id"]]) for row in rows]
 
 
-def joining(tx: Tx, ids: Sequence[str]) -> Sent | None:
+def joining(tx: Tx, ids: Sequence[str]) -> Sending:
     """Reads who joined these resets, for `joined`."""
     return _JOINED.over(tx, [{"reset_id": each} for each in ids])
 

@@ -22,7 +22,7 @@ from daemon.adapters.store.rows import (
     plain,
     step_row,
 )
-from daemon.adapters.store.sent import Row, Sent
+from daemon.adapters.store.sent import Row, Sending
 from daemon.adapters.store.sets import FLAG, NUMBER, TEXT, over, upserting
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import LeaseLostError
@@ -110,7 +110,7 @@ async def save(tx: Tx, changes: Sequence[Change]) -> list[Answer]:
 
 async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, Row]) -> list[Reset]:
     made = await _put_plans(tx, changes)
-    parts: tuple[Sent | None, ...] = (
+    parts: tuple[Sending, ...] = (
         _PUT_STEPS.over(tx, _steps(changes, made)),
         _PUT_ATTEMPTS.over(tx, [attempt_row(each) for change in changes for each in change.attempts]),
         _PUT_BACKUPS.over(tx, _backups(changes)),
@@ -142,7 +142,7 @@ async def _hold_and_set(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Ro
     return {row["id"]: row for row in found}, {row["id"] for row in won}
 
 
-def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> Sent | None:
+def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> Sending:
     """Sets the rows that are as their holders saw them; answers the ids of those."""
     values = [
         changing(change.reset)

@@ -21,6 +21,10 @@ class Sent:
     parameters: Any
 
 
+Sending = tuple[Sent, ...]
+"""Statements whose answers belong together: one, or as many as the rows need; or none."""
+
+
 class Statements(Protocol):
     """What a piece of work needs of a connection."""
 

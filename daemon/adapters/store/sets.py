@@ -29,9 +29,10 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects import postgresql, registry, sqlite
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.engine import as_json
-from daemon.adapters.store.sent import Sent
+from daemon.adapters.store.sent import Sending, Sent
 from daemon.adapters.store.transactions import Tx
 
 FLAG = Boolean()
@@ -39,6 +40,11 @@ NUMBER = BigInteger()
 TEXT = Text()
 
 _DIALECTS: dict[str, Dialect] = {name: registry.load(name)() for name in ("sqlite", "postgresql.psycopg")}
+
+_MOST_VALUES = 32_000
+"""SQLite takes 32,766 parameters in a statement."""
+
+Write = Callable[[Any], str]
 
 Make = Callable[[FromClause], ClauseElement]
 """Makes a statement of the rows, given as a table. Its answers have to be text and numbers."""
@@ -55,30 +61,34 @@ class SetStatement:
     keys: tuple[str, ...] = ()
     """What tells rows apart that are put; of several with the same keys the last one counts."""
 
-    def over(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> Sent | None:
-        """The statement over the rows, ready to be sent; None where there are none. Moments have to be in UTC."""
-        if not rows:
-            return None
+    def over(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> Sending:
+        """The statement over the rows, ready to be sent; nothing where there are none. Moments have to be in UTC."""
         if self.keys:
             rows = list({tuple(row[key] for key in self.keys): row for row in rows}.values())
-        return self._postgres(rows) if tx.postgres else self._sqlite(rows)
+        if tx.postgres:
+            return (self._postgres(rows),) if rows else ()
+        many = _MOST_VALUES // len(self.types)
+        return tuple(self._sqlite(rows[first : first + many]) for first in range(0, len(rows), many))
 
     def _postgres(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
         # A document goes as text within the array, so that nothing on its way reads what is in it.
-        plain = [{**row, **{name: _document(row[name]) for name in self._documents}} for row in rows]
-        return Sent(self._text_for_postgres, {"rows": as_json(plain)})
+        return Sent(self._text_for_postgres, {"rows": as_json(_written_as(self._documents, rows))})
 
     def _sqlite(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
         values = ", ".join([self._row] * len(rows))
         names = list(self.types)
         return Sent(
             f"{self._head} (VALUES {values}) {self._text_for_sqlite}",
-            [_plain(row[name]) for row in rows for name in names],
+            [row[name] for row in _written_as(self._documents | self._moments, rows) for name in names],
         )
 
     @cached_property
-    def _documents(self) -> tuple[str, ...]:
-        return tuple(name for name, kind in self.types.items() if isinstance(kind, JSON))
+    def _documents(self) -> dict[str, Write]:
+        return {name: as_json for name, kind in self.types.items() if isinstance(kind, JSON)}
+
+    @cached_property
+    def _moments(self) -> dict[str, Write]:
+        return {name: _moment for name, kind in self.types.items() if isinstance(kind, UTCDateTime)}
 
     @cached_property
     def _row(self) -> str:
@@ -151,12 +161,21 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _document(value: object) -> str | None:
-    return None if value is None else as_json(value)
+def _written_as(
+    columns: Mapping[str, Write], rows: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """The rows, with what the driver does not take as it is written as text."""
+    if not columns:
+        return rows
+    return [
+        {
+            **row,
+            **{name: write(row[name]) for name, write in columns.items() if row[name] is not None},
+        }
+        for row in rows
+    ]
 
 
-def _plain(value: object) -> object:
-    """A value as SQLite's driver takes it, and as SQLAlchemy writes it."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-    return as_json(value) if isinstance(value, dict | list) else value
+def _moment(value: datetime) -> str:
+    """As SQLAlchemy writes it on SQLite."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, literal
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.one_visit import OneVisit
-from daemon.adapters.store.sent import Connected, Row, Sent, Statements
+from daemon.adapters.store.sent import Connected, Row, Sending, Sent, Statements
 from daemon.adapters.store.translation import translated
 from daemon.ports.store import StatusTopics
 
@@ -51,14 +52,16 @@ class Tx:
             return func.statement_timestamp() + timedelta(seconds=plus)
         return literal(datetime.now(UTC) + timedelta(seconds=plus), UTCDateTime())
 
-    async def together(self, *statements: Sent | None) -> list[list[Row]]:
-        """Run statements one after the other, sent at once; what each of them answers, [] for a None."""
-        answers = iter(await self.connection.together([each for each in statements if each is not None]))
-        return [[] if each is None else next(answers) for each in statements]
+    async def together(self, *sending: Sending) -> list[list[Row]]:
+        """Run statements one after the other, sent at once; the rows that each of `sending` answers."""
+        statements = list(chain.from_iterable(sending))
+        answers = iter(await self.connection.together(statements) if statements else ())
+        return [list(chain.from_iterable(islice(answers, len(each)))) for each in sending]
 
-    def ordering(self, order: Order) -> Sent | None:
+    def ordering(self, order: Order) -> Sending:
         """Waits until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
-        return Sent("SELECT pg_advisory_xact_lock(%(key)s)", {"key": int(order)}) if self.postgres else None
+        locking = Sent("SELECT pg_advisory_xact_lock(%(key)s)", {"key": int(order)})
+        return (locking,) if self.postgres else ()
 
     async def in_order(self, order: Order) -> None:
         """Wait for `ordering`."""
