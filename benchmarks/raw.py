@@ -8,15 +8,18 @@ from time import perf_counter
 
 import psycopg
 
+from daemon.adapters.store.engine import CHECKPOINT_PAGES
+
 ROW = bytes(1024)
 
 
 def on_sqlite(url: str, seconds: float) -> float:
-    """Commits each second of the standard library's driver: WAL, synchronous=FULL."""
+    """Commits each second of the standard library's driver, set up as the store's connections are."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     for statement in (
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
+        f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
         "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, body BLOB)",
     ):
         connection.execute(statement)

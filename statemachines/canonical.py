@@ -11,12 +11,17 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_OF_WHOLE_NUMBERS = (".0", "e+")
+"""One of them is in every whole floating number as Python writes it (`600.0`, `1e+16`)."""
+
 
 def canonical(value: object) -> bytes:
     """Canonical JSON of a JSON-like value (as `model_dump(mode="json", by_alias=True)` gives it)."""
-    return json.dumps(
-        _whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    text = _ENCODER.encode(value)
+    if any(sign in text for sign in _OF_WHOLE_NUMBERS):
+        text = _ENCODER.encode(_whole(value))
+    return text.encode()
 
 
 def digest(value: object) -> str:

@@ -7,6 +7,7 @@ that a status published twice is recognised by (source, id) wherever it arrives.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from cloudevents.core.bindings.kafka import to_binary
 from cloudevents.core.formats.json import JSONFormat
@@ -14,6 +15,7 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic_core import to_json
 
 from schemas.resets import HistoryEntry, Reset
+from schemas.wire import ResetId
 
 SOURCE = "/resetd"
 SCHEMA = "urn:fuse:environment-reset:status:v1"
@@ -29,8 +31,23 @@ class StatusRecord:
     headers: tuple[tuple[str, bytes], ...]
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What the records of a reset say of it beside the entries: nothing that ever changes."""
+
+    id: ResetId
+    environment: str
+    event_id: str | None
+    trace_parent: str | None
+
+    @classmethod
+    def of(cls, reset: Reset) -> Self:
+        """The subject that a reset is."""
+        return cls(reset.id, reset.environment, reset.event_id, reset.trace_parent)
+
+
 class _Format(JSONFormat):
-    """The package's, by the JSON writer that everything else here uses: a record is made for each commit."""
+    """The package's, by the JSON writer that everything else here uses."""
 
     def write_data(self, data: object, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - always JSON here
         """The data as JSON."""
@@ -44,8 +61,8 @@ def committed(entry: HistoryEntry, *, environment_sequence: int, public_url: str
     return entry.model_copy(update={"data": entry.data | added})
 
 
-def status_record(reset: Reset, entry: HistoryEntry) -> StatusRecord:
-    """The record of a committed entry of `reset`."""
+def status_record(reset: Subject, entry: HistoryEntry) -> StatusRecord:
+    """The record of a committed entry of `reset`: byte for byte the same whenever it is made."""
     attributes = {
         "specversion": "1.0",
         "id": f"{reset.id}/{entry.sequence}",

@@ -13,6 +13,7 @@ from typing import Any
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import saving, store
 from daemon.adapters.store.rows import RESETS, changing
+from daemon.adapters.store.sent import Row
 from daemon.adapters.store.transactions import Tx
 from daemon.commands import Commands, _Pursuit, _sought
 from daemon.ports.pods import Claim, Observation, Pod
@@ -25,17 +26,21 @@ VARIABLE = "TORTURE_DEFECT"
 
 def drop_compare_and_set() -> None:
     """The last writer wins: neither version nor fence is looked at."""
+    hold_and_set = saving._hold_and_set  # noqa: SLF001
 
-    async def written(tx: Tx, changes: Sequence[Change]) -> set[str]:
+    async def written(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Row], set[str]]:
+        rows, won = await hold_and_set(tx, changes)
         for change in changes:
+            if change.reset.id in won:
+                continue
             values = changing(change.reset) | {"version": change.reset.version + 1}
             if change.release_lease:
                 values |= {"lease_owner": None, "lease_until": None}
             setting = RESETS.update().where(RESETS.c.id == change.reset.id)
             await tx.connection.execute(setting.values(values))
-        return {change.reset.id for change in changes}
+        return rows, {change.reset.id for change in changes}
 
-    saving._compare_and_set = written  # noqa: SLF001 - that is the defect
+    saving._hold_and_set = written  # noqa: SLF001 - that is the defect
 
 
 def launch_before_recording() -> None:

@@ -36,7 +36,11 @@ class PublisherRow(Row, table=True):
 
 
 class OutboxRow(Row, table=True):
-    """A message to publish, in the order of the ids; `refused` is why the broker will never take it."""
+    """A message to publish, in the order of the ids; `refused` is why the broker will never take it.
+
+    A status names its line of history, and is made of that when it is published: neither the line nor what else goes
+    into the message ever changes. Whatever else is published has its bytes here.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -53,7 +57,9 @@ class OutboxRow(Row, table=True):
     topic: str
     key: bytes | None = None
     value: bytes | None = None
-    headers: list[list[str]] = Field(sa_type=Json)
-    """Name and value in base64 of each, in order."""
+    headers: list[list[str]] | None = Field(default=None, sa_type=Json)
+    """Name and value in base64 of each, in order; None for a status, so that nobody publishes one as it lies here."""
+    reset_id: str | None = None
+    sequence: int | None = None
     published_at: datetime | None = None
     refused: str | None = Field(default=None, sa_type=Words)

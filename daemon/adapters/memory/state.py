@@ -23,7 +23,7 @@ from schemas.wire import ResetId, ResourceKey
 from statemachines.admission import ENDING, WAITING, KeyUse
 from statemachines.audit import chained
 from statemachines.lifecycle import AT_REST
-from statemachines.status_record import committed, status_record
+from statemachines.status_record import Subject, committed, status_record
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -160,7 +160,7 @@ class State:
             whole = committed(entry, environment_sequence=number, public_url=self.topics.public_url)
             whole = whole.model_copy(update={"data": json.loads(json.dumps(whole.data))})
             self.history[reset.id].append(whole)
-            record = status_record(reset, whole)
+            record = status_record(Subject.of(reset), whole)
             self.send(Message(self.topics.status, record.key, record.value, record.headers))
 
     def send(self, message: Message) -> Sent:

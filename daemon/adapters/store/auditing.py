@@ -18,6 +18,7 @@ from daemon.adapters.store.rows import (
     audit_row,
     history_of,
 )
+from daemon.adapters.store.sent import Sending
 from daemon.adapters.store.sets import inserting, over, upserting
 from daemon.adapters.store.transactions import Order, Tx
 from schemas.audit import AuditEntry
@@ -46,29 +47,33 @@ async def append(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     """Append to the entries' chains. Among the last things that a transaction does: it waits for `Order.IDS`."""
     if not entries:
         return
-    await tx.in_order(Order.IDS)
     named = sorted({entry.chain for entry in entries})
-    found = await _HEADS.run(tx, [{"chain": chain} for chain in named])
-    heads = {row.chain: (row.number, row.hash) for row in found}
+    _, found = await tx.together(
+        tx.ordering(Order.IDS), _HEADS.over(tx, [{"chain": chain} for chain in named])
+    )
+    heads = {row["chain"]: (row["number"], row["hash"]) for row in found}
     stored = audit.chained(entries, heads)
-    await _PUT_LINES.run(tx, [audit_row(entry) | {"nth": nth} for nth, entry in enumerate(stored)])
+    lines = [audit_row(entry) | {"nth": nth} for nth, entry in enumerate(stored)]
     ends = [{"chain": chain, "number": heads[chain][0], "hash": heads[chain][1]} for chain in named]
-    await _PUT_HEADS.run(tx, ends)
+    await tx.together(_PUT_LINES.over(tx, lines), _PUT_HEADS.over(tx, ends))
 
 
-async def history_hashes(tx: Tx, entries: Sequence[HistoryEntry]) -> list[str]:
-    """The hash of each entry, in order; those of one reset follow one another and what is stored of it."""
+def before(tx: Tx, entries: Sequence[HistoryEntry]) -> Sending:
+    """Reads, for each reset, the hash before the first of its entries (`reset_id` and `hash`)."""
     first: dict[ResetId, int] = {}
     for entry in entries:
         first.setdefault(entry.reset_id, entry.sequence)
-    before = dict.fromkeys(first, BEGINNING)
     places = [{"reset_id": each, "sequence": number - 1} for each, number in first.items() if number > 1]
-    if places:
-        before |= {row.reset_id: row.hash for row in await _BEFORE.run(tx, places)}
+    return _BEFORE.over(tx, places)
+
+
+def history_hashes(entries: Sequence[HistoryEntry], before: Mapping[ResetId, str]) -> list[str]:
+    """The hash of each entry, in order; those of one reset follow one another and what is stored of it."""
+    last: dict[ResetId, str] = dict(before)
     hashes = []
     for entry in entries:
-        before[entry.reset_id] = link(before[entry.reset_id], content(entry))
-        hashes.append(before[entry.reset_id])
+        last[entry.reset_id] = link(last.get(entry.reset_id, BEGINNING), content(entry))
+        hashes.append(last[entry.reset_id])
     return hashes
 
 

@@ -13,6 +13,9 @@ from daemon.adapters.store.addresses import asynchronous, file_of, is_embedded
 BUSY_SECONDS = 10.0
 """How long SQLite waits for another process's write."""
 
+CHECKPOINT_PAGES = 8000
+"""Pages of 4 KiB that SQLite's write-ahead log may have before they are written into the file."""
+
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=15000 "
     "-c idle_in_transaction_session_timeout=30000 -c synchronous_commit=on"
@@ -65,7 +68,9 @@ def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the dri
     cursor = connection.cursor()
     # The write-ahead log is a property of the file (`migrations.upgrade`).
     # FULL: in WAL mode NORMAL may lose the last commits with the power; what was answered has to stay.
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    # A checkpoint writes each page once, however often it changed since the last one: at the default of 1,000 pages
+    # (4 MiB) that is every few shared commits.
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={CHECKPOINT_PAGES}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

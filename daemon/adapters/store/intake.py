@@ -93,9 +93,10 @@ async def _write(tx: Tx, desk: Desk) -> None:
         await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound)))
     if desk.acts:
         await insert_acts(tx, desk.acts)
-    before = await publishing.count(tx, [reset.environment for reset, _ in desk.told])
+    told = [(reset.environment, entry) for reset, entry in desk.told]
+    before = publishing.counted(await tx.together(*publishing.counting(tx, told)))
     letters_sent = [letter.message for letter in desk.dead_letters]
-    outbox_ids = await publishing.publish(tx, desk.told, before, letters_sent)
+    outbox_ids = await publishing.publish(tx, told, before, letters_sent)
     await auditing.append(tx, desk.audit)
     letters = [
         dead_letter_row(letter, outbox_id, desk.now)

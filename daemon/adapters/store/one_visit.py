@@ -8,26 +8,18 @@ offer no visit that does several things, hence the two private names, here only.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from aiosqlite import Connection as Driver
 from sqlalchemy import Connection, CursorResult, Engine, Executable, StaticPool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from daemon.adapters.store.engine import as_json, begin
+from daemon.adapters.store.sent import Row, Sent, Statements, named, wrapped
 
 T = TypeVar("T")
-
-
-class Statements(Protocol):
-    """What a piece of work needs of a connection."""
-
-    async def execute(
-        self, statement: Executable, parameters: Sequence[Any] | dict[str, Any] | None = None, /
-    ) -> CursorResult[Any]:
-        """Run a statement, once for each set of parameters."""
-        ...
 
 
 class Visit:
@@ -41,6 +33,19 @@ class Visit:
     ) -> CursorResult[Any]:
         """See `Statements`."""
         return self._connection.execute(statement, parameters)
+
+    async def together(self, statements: Sequence[Sent]) -> list[list[Row]]:
+        """See `Statements`."""
+        driver: Any = self._connection.connection.driver_connection
+        answers = []
+        for each in statements:
+            try:
+                cursor = driver.execute(each.text, each.parameters)
+                rows = cursor.fetchall()
+            except sqlite3.Error as error:
+                raise wrapped(error, sqlite3.Error, self._connection.dialect, gone=False) from error
+            answers.append(named(cursor.description, rows) if cursor.description else [])
+        return answers
 
 
 class OneVisit:

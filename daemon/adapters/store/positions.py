@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils import uuid7
 
 from daemon.adapters.store import auditing
-from daemon.adapters.store.rows import OUTBOX, SEEN_EVENTS, STATE, event_key, message_of
+from daemon.adapters.store.messages import MESSAGES, message_of
+from daemon.adapters.store.rows import OUTBOX, SEEN_EVENTS, STATE, event_key
 from daemon.adapters.store.transactions import Order, Tx
 from schemas.audit import AuditEntry
 from schemas.marks import Position
@@ -29,7 +30,7 @@ async def state_id(tx: Tx) -> str:
 
 async def newest(tx: Tx) -> Position:
     """The newest row of the outbox. Rows become visible in the order of their ids (`Order.IDS`)."""
-    last = select(OUTBOX).order_by(OUTBOX.c.id.desc()).limit(1)
+    last = MESSAGES.order_by(OUTBOX.c.id.desc()).limit(1)
     row = (await tx.connection.execute(last)).mappings().one_or_none()
     return Position(number=0, digest="") if row is None else _position(row)
 
@@ -38,7 +39,7 @@ async def contains(tx: Tx, position: Position) -> bool:
     """Whether that very row is there."""
     if position.number == 0:
         return True
-    found = select(OUTBOX).where(OUTBOX.c.id == position.number)
+    found = MESSAGES.where(OUTBOX.c.id == position.number)
     row = (await tx.connection.execute(found)).mappings().one_or_none()
     return row is not None and _position(row) == position
 

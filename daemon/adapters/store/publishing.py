@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store.auditing import history_hashes
+from daemon.adapters.store.auditing import before, history_hashes
+from daemon.adapters.store.messages import MESSAGES, message_of, message_row, status_row
 from daemon.adapters.store.rows import (
     ENVIRONMENTS,
     HISTORY,
     OUTBOX,
     PUBLISHERS,
     history_row,
-    message_of,
-    outbox_row,
 )
+from daemon.adapters.store.sent import Row, Sending
 from daemon.adapters.store.sets import NUMBER, inserting, over
 from daemon.adapters.store.transactions import Order, Tx
 from daemon.ports.bus import Message
 from daemon.ports.store import OutboxRow
-from schemas.resets import HistoryEntry, Reset
-from statemachines.status_record import committed, status_record
+from schemas.resets import HistoryEntry
+from schemas.wire import ResetId
+from statemachines.status_record import committed
 
-Told = tuple[Reset, HistoryEntry]
+Told = tuple[str, HistoryEntry]
+"""An environment, and a line of the history of one of its resets."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What goes before the entries that a transaction tells."""
+
+    sequences: Mapping[str, int]
+    """The number of each environment's last status."""
+    hashes: Mapping[ResetId, str]
+    """The hash of each history's last line; none where there is no line yet."""
+
+
+NOTHING = Before({}, {})
 
 _OUTBOX = "outbox"
 _HOLD = over(
@@ -50,7 +66,7 @@ _COUNT = over(
     more=NUMBER,
 )
 _PUT_HISTORY = inserting(HISTORY, [each.name for each in HISTORY.columns])
-_PUT_OUTBOX = inserting(OUTBOX, ["topic", "key", "value", "headers"])
+_PUT_OUTBOX = inserting(OUTBOX, ["topic", "reset_id", "sequence"])
 
 
 async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
@@ -72,67 +88,64 @@ async def hold_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
     return {row.name: row.last_number for row in await tx.connection.execute(held)}
 
 
-async def count(tx: Tx, told: Iterable[str]) -> dict[str, int]:
-    """Count one status for each name; answers the sequence before the first of each environment.
+def counting(tx: Tx, told: Sequence[Told]) -> tuple[Sending, ...]:
+    """Count a status for each entry, and read what goes before it, for `counted`.
 
     Holds the environments' rows, in order of their names: from here to the commit nobody else tells or admits
     anything there.
     """
-    counts = Counter(told)
-    if not counts:
-        return {}
+    counts = Counter(environment for environment, _ in told)
     adding = [{"name": name, "more": more} for name, more in counts.items()]
-    before = {row.name: row.sequence for row in await _HOLD.run(tx, adding)}
-    await _COUNT.run(tx, adding)
-    return before
+    return (
+        _HOLD.over(tx, [{"name": name} for name in counts]),
+        _COUNT.over(tx, adding),
+        before(tx, [entry for _, entry in told]),
+    )
+
+
+def counted(answers: Sequence[Sequence[Row]]) -> Before:
+    """What the statements of `counting` answered."""
+    environments, _, lines = answers
+    return Before(
+        {row["name"]: row["sequence"] for row in environments},
+        {row["reset_id"]: row["hash"] for row in lines},
+    )
 
 
 async def publish(
-    tx: Tx, told: Sequence[Told], before: Mapping[str, int], others: Sequence[Message] = ()
+    tx: Tx, told: Sequence[Told], before: Before = NOTHING, others: Sequence[Message] = ()
 ) -> list[int]:
     """Store history entries and put their messages, then `others`, into the outbox; answers the ids of `others`.
 
-    `before` is what `count` answered. The last thing that a transaction does: from here to its commit all others
+    `before` is what `counting` read. The last thing that a transaction does: from here to its commit all others
     that publish wait.
     """
-    entries = _numbered(tx, told, before)
-    if entries:
-        hashes = await history_hashes(tx, [entry for _, entry in entries])
-        lines = [
-            history_row(entry, line) | {"nth": nth}
-            for nth, ((_, entry), line) in enumerate(zip(entries, hashes, strict=True))
-        ]
-        await _PUT_HISTORY.run(tx, lines)
-    messages = [_message(tx, reset, entry) for reset, entry in entries]
-    if not messages and not others:
+    if not told and not others:
         return []
-    await tx.in_order(Order.IDS)
-    if messages:
-        await _PUT_OUTBOX.run(
-            tx, [outbox_row(message) | {"nth": nth} for nth, message in enumerate(messages)]
-        )
+    entries = _numbered(tx, told, before.sequences)
+    hashes = history_hashes(entries, before.hashes)
+    lines = [
+        history_row(entry, line) | {"nth": nth}
+        for nth, (entry, line) in enumerate(zip(entries, hashes, strict=True))
+    ]
+    rows = [status_row(tx.topics.status, entry) | {"nth": nth} for nth, entry in enumerate(entries)]
+    await tx.together(_PUT_HISTORY.over(tx, lines), tx.ordering(Order.IDS), _PUT_OUTBOX.over(tx, rows))
     if not others:
         return []
     returning = insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)
-    found = await tx.connection.execute(returning, [outbox_row(message) for message in others])
+    found = await tx.connection.execute(returning, [message_row(message) for message in others])
     return list(found.scalars())
 
 
-def _numbered(tx: Tx, told: Sequence[Told], before: Mapping[str, int]) -> list[Told]:
-    following = dict(before)
-    entries: list[Told] = []
-    for reset, entry in told:
-        following[reset.environment] += 1
-        number = following[reset.environment]
+def _numbered(tx: Tx, told: Sequence[Told], sequences: Mapping[str, int]) -> list[HistoryEntry]:
+    following = dict(sequences)
+    entries: list[HistoryEntry] = []
+    for environment, entry in told:
+        following[environment] += 1
         entries.append(
-            (reset, committed(entry, environment_sequence=number, public_url=tx.topics.public_url))
+            committed(entry, environment_sequence=following[environment], public_url=tx.topics.public_url)
         )
     return entries
-
-
-def _message(tx: Tx, reset: Reset, entry: HistoryEntry) -> Message:
-    record = status_record(reset, entry)
-    return Message(tx.topics.status, record.key, record.value, record.headers)
 
 
 async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
@@ -150,8 +163,7 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """The oldest messages that wait."""
     waiting = (
-        select(OUTBOX)
-        .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
+        MESSAGES.where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
         .order_by(OUTBOX.c.id)
         .limit(limit)
     )

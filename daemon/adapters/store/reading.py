@@ -26,25 +26,41 @@ from daemon.adapters.store.rows import (
     reset_of,
     step_of,
 )
+from daemon.adapters.store.sent import Row, Sending
+from daemon.adapters.store.sets import over
 from daemon.adapters.store.transactions import Tx
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey
 
+_JOINED = over(
+    JOINED,
+    ["reset_id"],
+    lambda given: (
+        select(JOINED.c.reset_id, JOINED.c.actor)
+        .where(JOINED.c.reset_id.in_(select(given.c.reset_id)))
+        .order_by(JOINED.c.id)
+    ),
+)
+
 
 async def with_joined(tx: Tx, rows: Sequence[RowMapping]) -> list[Reset]:
     """Resets of rows, in the same order."""
-    found = await joined(tx, [row["id"] for row in rows])
+    [answer] = await tx.together(joining(tx, [row["id"] for row in rows]))
+    found = joined(answer)
     return [reset_of(row, found[row["id"]]) for row in rows]
 
 
-async def joined(tx: Tx, ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Who joined each of these resets, in their order."""
+def joining(tx: Tx, ids: Sequence[str]) -> Sending:
+    """Reads who joined these resets, for `joined`."""
+    return _JOINED.over(tx, [{"reset_id": each} for each in ids])
+
+
+def joined(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+    """Who joined each reset, in their order."""
     actors: dict[str, list[str]] = defaultdict(list)
-    if ids:
-        found = select(JOINED.c.reset_id, JOINED.c.actor).where(JOINED.c.reset_id.in_(ids))
-        for each in await tx.connection.execute(found.order_by(JOINED.c.id)):
-            actors[each.reset_id].append(each.actor)
+    for row in rows:
+        actors[row["reset_id"]].append(row["actor"])
     return actors
 
 

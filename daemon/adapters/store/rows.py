@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import RowMapping
 
-from daemon.ports.bus import Headers, Message
 from daemon.ports.store import DeadLetter, NewAct, NewRequest
 from schemas.audit import AuditEntry
 from schemas.requests import RequestReference
@@ -223,29 +221,6 @@ def audit_row(entry: AuditEntry) -> dict[str, Any]:
 def audit_of(row: RowMapping) -> AuditEntry:
     """A line of the audit."""
     return AuditEntry.model_validate(dict(row))
-
-
-def outbox_row(message: Message) -> dict[str, Any]:
-    """A message to publish."""
-    return {
-        "topic": message.topic,
-        "key": message.key,
-        "value": message.value,
-        "headers": [[name, _base64(value)] for name, value in message.headers],
-        "published_at": None,
-        "refused": None,
-    }
-
-
-def message_of(row: RowMapping) -> Message:
-    """A message, byte for byte as it was put in."""
-    headers = tuple((name, None if value is None else b64decode(value)) for name, value in row["headers"])
-    return Message(row["topic"], row["key"], row["value"], cast("Headers", headers))
-
-
-def _base64(value: bytes | None) -> str | None:
-    """A header of a record that came in may have no value at all; a dead letter keeps that."""
-    return None if value is None else b64encode(value).decode()
 
 
 def dead_letter_row(letter: DeadLetter, outbox_id: int, at: datetime) -> dict[str, Any]:

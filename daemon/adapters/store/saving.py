@@ -5,8 +5,9 @@ text, prepared once, that takes all of their rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import RowMapping, case, delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from daemon.adapters.store import auditing, locking, publishing, reading
 from daemon.adapters.store.rows import (
@@ -21,6 +22,7 @@ from daemon.adapters.store.rows import (
     plain,
     step_row,
 )
+from daemon.adapters.store.sent import Row, Sending
 from daemon.adapters.store.sets import FLAG, NUMBER, TEXT, over, upserting
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.errors import LeaseLostError
@@ -97,8 +99,7 @@ async def save(tx: Tx, changes: Sequence[Change]) -> list[Answer]:
 
     That is LeaseLostError where the reset is another holder's, ValueError where its history would leave a gap.
     """
-    rows = await _hold(tx, changes)
-    won = await _compare_and_set(tx, changes)
+    rows, won = await _hold_and_set(tx, changes)
     winners = [change for change in changes if change.reset.id in won]
     stored = iter(await _store(tx, winners, rows) if winners else ())
     return [
@@ -107,34 +108,42 @@ async def save(tx: Tx, changes: Sequence[Change]) -> list[Answer]:
     ]
 
 
-async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> list[Reset]:
-    await _put_plans(tx, changes)
-    await _put_steps(tx, changes)
-    await _put_attempts(tx, changes)
-    await _put_backups(tx, changes)
-    await _mark_acts(tx, changes, rows)
+async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, Row]) -> list[Reset]:
+    made = await _put_plans(tx, changes)
+    parts: tuple[Sending, ...] = (
+        _PUT_STEPS.over(tx, _steps(changes, made)),
+        _PUT_ATTEMPTS.over(tx, [attempt_row(each) for change in changes for each in change.attempts]),
+        _PUT_BACKUPS.over(tx, _backups(changes)),
+        _MARK_ACTS.over(tx, _acts_read(changes, rows)),
+    )
     letting_go = [change.reset.id for change in changes if change.release_locks]
     if letting_go:
+        await tx.together(*parts)
         await locking.release(tx, letting_go)
+        parts = ()
+    told = [(change.reset.environment, entry) for change in changes for entry in change.history]
     # Counted before it is read who joined: whoever joins later finds the states that these changes lead to.
-    telling = [change.reset.environment for change in changes for _ in change.history]
-    before = await publishing.count(tx, telling)
-    joined = await reading.joined(tx, [change.reset.id for change in changes])
-    stored = [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
-    told = [(reset, entry) for reset, change in zip(stored, changes, strict=True) for entry in change.history]
-    await publishing.publish(tx, told, before)
+    answers = await tx.together(
+        *parts, *publishing.counting(tx, told), reading.joining(tx, [change.reset.id for change in changes])
+    )
+    *counted, joining = answers[len(parts) :]
+    joined = reading.joined(joining)
+    await publishing.publish(tx, told, publishing.counted(counted))
     await auditing.append(tx, [entry for change in changes for entry in change.audit])
-    return stored
+    return [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
 
 
-async def _hold(tx: Tx, changes: Sequence[Change]) -> dict[str, RowMapping]:
-    """The rows as they are to the end of the transaction; in the order of ids, as all do that hold several."""
-    rows = await _HOLD.run(tx, [{"id": change.reset.id} for change in changes])
-    return {row["id"]: row for row in rows.mappings()}
+async def _hold_and_set(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Row], set[str]]:
+    """The rows as they were, in the order of ids, as all do that hold several; and the ids of those that were set:
+    that are as their holders saw them.
+    """
+    holding = _HOLD.over(tx, [{"id": change.reset.id} for change in changes])
+    found, won = await tx.together(holding, _compare_and_set(tx, changes))
+    return {row["id"]: row for row in found}, {row["id"] for row in won}
 
 
-async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> set[str]:
-    """Set the rows that are as their holders saw them; answers the ids of those."""
+def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> Sending:
+    """Sets the rows that are as their holders saw them; answers the ids of those."""
     values = [
         changing(change.reset)
         | {
@@ -150,10 +159,10 @@ async def _compare_and_set(tx: Tx, changes: Sequence[Change]) -> set[str]:
         }
         for change in changes
     ]
-    return set((await _COMPARE_AND_SET.run(tx, values)).scalars())
+    return _COMPARE_AND_SET.over(tx, values)
 
 
-def _why(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError:
+def _why(row: Row | None, change: Change) -> LeaseLostError | ValueError:
     reset, lease = change.reset, change.lease
     mine = (lease.reset_id, reset.version, lease.fence, lease.owner)
     if row is None or (row["id"], row["version"], row["fence"], row["lease_owner"]) != mine:
@@ -163,7 +172,7 @@ def _why(row: RowMapping | None, change: Change) -> LeaseLostError | ValueError:
     return ValueError(f"reset {reset.id} is at sequence {row['sequence']}: the history would leave a gap")
 
 
-def _stored(change: Change, row: RowMapping, joined: Sequence[str]) -> Reset:
+def _stored(change: Change, row: Row, joined: Sequence[str]) -> Reset:
     """The reset as its row is after the change: the columns that are not the holder's are the row's."""
     reset = change.reset
     return reset.model_copy(
@@ -179,40 +188,32 @@ def _stored(change: Change, row: RowMapping, joined: Sequence[str]) -> Reset:
     )
 
 
-async def _put_plans(tx: Tx, changes: Sequence[Change]) -> None:
+async def _put_plans(tx: Tx, changes: Sequence[Change]) -> dict[tuple[str, str], int]:
+    """Replace plans and take the steps of the former ones away; answers the number of the last attempt at each step."""
     plans = [
         {"reset_id": change.reset.id, "hash": change.plan.hash, "body": plain(change.plan)}
         for change in changes
         if change.plan is not None
     ]
     if not plans:
-        return
-    await _PUT_PLANS.run(tx, plans)
-    replaced = [plan["reset_id"] for plan in plans]
-    await tx.connection.execute(delete(STEPS).where(STEPS.c.reset_id.in_(replaced)))
-
-
-async def _put_steps(tx: Tx, changes: Sequence[Change]) -> None:
-    made = await _made(tx, [change.reset.id for change in changes if change.plan is not None])
-    rows = [
-        step_row(change.reset.id, step)
-        for change in changes
-        for step in (*change.steps, *_not_given(change, made))
-    ]
-    if rows:
-        await _PUT_STEPS.run(tx, rows)
-
-
-async def _made(tx: Tx, ids: Sequence[str]) -> dict[tuple[str, str], int]:
-    """The number of the last attempt at each step."""
-    if not ids:
         return {}
+    ids = [plan["reset_id"] for plan in plans]
+    await tx.together(_PUT_PLANS.over(tx, plans))
+    await tx.connection.execute(delete(STEPS).where(STEPS.c.reset_id.in_(ids)))
     counting = (
         select(ATTEMPTS.c.reset_id, ATTEMPTS.c.step, func.max(ATTEMPTS.c.number).label("last"))
         .where(ATTEMPTS.c.reset_id.in_(ids))
         .group_by(ATTEMPTS.c.reset_id, ATTEMPTS.c.step)
     )
     return {(row.reset_id, row.step): row.last for row in await tx.connection.execute(counting)}
+
+
+def _steps(changes: Sequence[Change], made: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    return [
+        step_row(change.reset.id, step)
+        for change in changes
+        for step in (*change.steps, *_not_given(change, made))
+    ]
 
 
 def _not_given(change: Change, made: Mapping[tuple[str, str], int]) -> Iterator[Step]:
@@ -224,14 +225,8 @@ def _not_given(change: Change, made: Mapping[tuple[str, str], int]) -> Iterator[
             yield Step(name=planned.name, index=index, attempts=attempts)
 
 
-async def _put_attempts(tx: Tx, changes: Sequence[Change]) -> None:
-    rows = [attempt_row(attempt) for change in changes for attempt in change.attempts]
-    if rows:
-        await _PUT_ATTEMPTS.run(tx, rows)
-
-
-async def _put_backups(tx: Tx, changes: Sequence[Change]) -> None:
-    rows = [
+def _backups(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [
         {
             "reset_id": change.reset.id,
             "resource": backup.resource,
@@ -244,18 +239,14 @@ async def _put_backups(tx: Tx, changes: Sequence[Change]) -> None:
         for change in changes
         for backup in change.backups
     ]
-    if rows:
-        await _PUT_BACKUPS.run(tx, rows)
 
 
-async def _mark_acts(tx: Tx, changes: Sequence[Change], rows: Mapping[str, RowMapping]) -> None:
-    read = [
+def _acts_read(changes: Sequence[Change], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    return [
         {"reset_id": change.reset.id, "up_to": change.reset.acts_seen}
         for change in changes
         if change.reset.acts_seen > rows[change.reset.id]["acts_seen"]
     ]
-    if read:
-        await _MARK_ACTS.run(tx, read)
 
 
 async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:

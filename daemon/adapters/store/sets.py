@@ -1,140 +1,181 @@
-"""Statements over many rows that are one parameter: a JSON array of objects.
+"""Statements over many rows: made once, and sent as text that takes all of the rows at once.
 
-Their text is the same for any number of rows: it is made, planned and sent once for all of them, where a list of
-parameter sets is bound column by column in Python and, on PostgreSQL, executed row by row.
+Each is written over a table `given`, and what stands in front of it makes that table of the rows: on PostgreSQL out of
+one parameter, a JSON array, which costs it less than a parameter for each value; on SQLite out of VALUES, which cost
+it less than looking into JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
-    ColumnElement,
-    CursorResult,
-    Executable,
+    ClauseElement,
+    Dialect,
     FromClause,
-    LargeBinary,
     Table,
     Text,
-    bindparam,
-    cast,
     column,
-    func,
     insert,
-    literal_column,
     select,
+    table,
     true,
-    type_coerce,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.engine import as_json
+from daemon.adapters.store.sent import Sending, Sent
 from daemon.adapters.store.transactions import Tx
 
 FLAG = Boolean()
 NUMBER = BigInteger()
 TEXT = Text()
 
+_DIALECTS: dict[str, Dialect] = {name: registry.load(name)() for name in ("sqlite", "postgresql.psycopg")}
 
-Make = Callable[[FromClause], Executable]
-"""Makes a statement of the rows, given as a table."""
+_MOST_VALUES = 32_000
+"""SQLite takes 32,766 parameters in a statement."""
+
+Write = Callable[[Any], str]
+
+Make = Callable[[FromClause], ClauseElement]
+"""Makes a statement of the rows, given as a table. Its answers have to be text and numbers."""
 
 
 @dataclass(frozen=True)
 class SetStatement:
-    """One statement for each of the databases."""
+    """A statement for each of the databases."""
 
-    on_postgres: Executable
-    on_sqlite: Executable
-    documents: tuple[str, ...]
-    """Columns of the rows that hold JSON."""
+    types: Mapping[str, Any]
+    """Of the columns of a row, in order."""
+    to_postgres: ClauseElement
+    to_sqlite: ClauseElement
     keys: tuple[str, ...] = ()
     """What tells rows apart that are put; of several with the same keys the last one counts."""
 
-    async def run(self, tx: Tx, rows: Sequence[dict[str, Any]]) -> CursorResult[Any]:
-        """Run it over the rows. Bytes have to be text in UTF-8, moments in UTC."""
+    def over(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> Sending:
+        """The statement over the rows, ready to be sent; nothing where there are none. Moments have to be in UTC."""
         if self.keys:
             rows = list({tuple(row[key] for key in self.keys): row for row in rows}.values())
-        plain = [row | {name: _document(row[name]) for name in self.documents} for row in rows]
-        statement = self.on_postgres if tx.postgres else self.on_sqlite
-        return await tx.connection.execute(statement, {"rows": as_json(plain)})
+        if tx.postgres:
+            return (self._postgres(rows),) if rows else ()
+        many = _MOST_VALUES // len(self.types)
+        return tuple(self._sqlite(rows[first : first + many]) for first in range(0, len(rows), many))
+
+    def _postgres(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
+        # A document goes as text within the array, so that nothing on its way reads what is in it.
+        return Sent(self._text_for_postgres, {"rows": as_json(_written_as(self._documents, rows))})
+
+    def _sqlite(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
+        values = ", ".join([self._row] * len(rows))
+        names = list(self.types)
+        return Sent(
+            f"{self._head} (VALUES {values}) {self._text_for_sqlite}",
+            [row[name] for row in _written_as(self._documents | self._moments, rows) for name in names],
+        )
+
+    @cached_property
+    def _documents(self) -> dict[str, Write]:
+        return {name: as_json for name, kind in self.types.items() if isinstance(kind, JSON)}
+
+    @cached_property
+    def _moments(self) -> dict[str, Write]:
+        return {name: _moment for name, kind in self.types.items() if isinstance(kind, UTCDateTime)}
+
+    @cached_property
+    def _row(self) -> str:
+        return f"({', '.join('?' * len(self.types))})"
+
+    @cached_property
+    def _head(self) -> str:
+        return f"WITH given ({', '.join(_quoted(name) for name in self.types)}) AS"
+
+    @cached_property
+    def _text_for_sqlite(self) -> str:
+        return _written(self.to_sqlite, "sqlite")
+
+    @cached_property
+    def _text_for_postgres(self) -> str:
+        typed = {
+            name: "TEXT" if isinstance(kind, JSON) else kind.compile(_DIALECTS["postgresql.psycopg"])
+            for name, kind in self.types.items()
+        }
+        columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in typed.items())
+        read = ", ".join(
+            f"CAST({_quoted(name)} AS JSON)" if name in self._documents else _quoted(name) for name in typed
+        )
+        rows = f"json_to_recordset(CAST(%(rows)s AS JSON)) AS recordset ({columns})"
+        given = f"{self._head} (SELECT {read} FROM {rows})"  # noqa: S608 - names and types of columns
+        return f"{given} {_written(self.to_postgres, 'postgresql.psycopg')}"
 
 
-def over(table: Table, names: Sequence[str], make: Make, **more: Any) -> SetStatement:  # noqa: ANN401 - types
-    """What `make` makes of rows that have columns of `table`, and `more` by name and type."""
-    types = {name: table.c[name].type for name in names} | more
-    return SetStatement(make(_recordset(types)), make(_each(types)), _documents(types))
+def over(of: Table, names: Sequence[str], make: Make, **more: Any) -> SetStatement:  # noqa: ANN401 - types
+    """What `make` makes of rows that have columns of a table, and `more` by name and type."""
+    types = {name: of.c[name].type for name in names} | more
+    made = make(_given(types))
+    return SetStatement(types, made, made)
 
 
-def inserting(table: Table, names: Sequence[str]) -> SetStatement:
+def inserting(into: Table, names: Sequence[str]) -> SetStatement:
     """Insert the rows, numbered in the order of `nth`, which each of them says besides."""
 
-    def make(given: FromClause) -> Executable:
+    def make(given: FromClause) -> ClauseElement:
         found = select(*(given.c[name] for name in names)).order_by(given.c.nth)
-        return insert(table).from_select(names, found, include_defaults=False)
+        return insert(into).from_select(names, found, include_defaults=False)
 
-    return over(table, names, make, nth=NUMBER)
+    return over(into, names, make, nth=NUMBER)
 
 
-def upserting(table: Table, names: Sequence[str], keys: Sequence[str]) -> SetStatement:
+def upserting(into: Table, names: Sequence[str], keys: Sequence[str]) -> SetStatement:
     """Insert the rows, or set those that have the same keys."""
-    types = {name: table.c[name].type for name in names}
+    types = {name: into.c[name].type for name in names}
+    given = _given(types)
 
-    def make(putting: postgresql.Insert | sqlite.Insert, given: FromClause) -> Executable:
+    def make(putting: postgresql.Insert | sqlite.Insert) -> ClauseElement:
         # SQLite takes an ON after a bare FROM for a join's.
         found = select(*(given.c[name] for name in names)).where(true())
         putting = putting.from_select(names, found, include_defaults=False)
         setting = {name: putting.excluded[name] for name in names if name not in keys}
         return putting.on_conflict_do_update(index_elements=keys, set_=setting)
 
-    return SetStatement(
-        make(postgresql.insert(table), _recordset(types)),
-        make(sqlite.insert(table), _each(types)),
-        _documents(types),
-        tuple(keys),
-    )
+    return SetStatement(types, make(postgresql.insert(into)), make(sqlite.insert(into)), tuple(keys))
 
 
-def _documents(types: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name, kind in types.items() if isinstance(kind, JSON))
+def _given(types: Mapping[str, Any]) -> FromClause:
+    return table("given", *(column(name, kind) for name, kind in types.items()))
 
 
-def _document(value: object) -> str | None:
-    """A document goes as text within the array, so that nothing on its way reads what is in it."""
-    return None if value is None else as_json(value)
+def _written(statement: ClauseElement, database: str) -> str:
+    return str(statement.compile(dialect=_DIALECTS[database], compile_kwargs={"literal_binds": True}))
 
 
-def _recordset(types: Mapping[str, Any]) -> FromClause:
-    """The rows as a table on PostgreSQL."""
-    as_text = (JSON, LargeBinary)
-    columns = (column(name, Text() if isinstance(kind, as_text) else kind) for name, kind in types.items())
-    array = cast(bindparam("rows", type_=Text()), JSON())
-    rows = func.json_to_recordset(array).table_valued(*columns).render_derived("recordset", with_types=True)
-
-    def read(name: str, kind: Any) -> ColumnElement[Any]:  # noqa: ANN401 - SQLAlchemy's types
-        if isinstance(kind, LargeBinary):
-            return func.convert_to(rows.c[name], "UTF8")
-        return cast(rows.c[name], kind) if isinstance(kind, JSON) else rows.c[name]
-
-    return select(*(read(name, kind).label(name) for name, kind in types.items())).subquery("given")
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
-def _each(types: Mapping[str, Any]) -> FromClause:
-    """The rows as a table on SQLite."""
-    rows = func.json_each(bindparam("rows", type_=Text())).table_valued("value", name="each")
+def _written_as(
+    columns: Mapping[str, Write], rows: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """The rows, with what the driver does not take as it is written as text."""
+    if not columns:
+        return rows
+    return [
+        {
+            **row,
+            **{name: write(row[name]) for name, write in columns.items() if row[name] is not None},
+        }
+        for row in rows
+    ]
 
-    def read(name: str, kind: Any) -> ColumnElement[Any]:  # noqa: ANN401 - SQLAlchemy's types
-        value = func.json_extract(rows.c.value, literal_column(f"'$.{name}'"))
-        if isinstance(kind, UTCDateTime):
-            # As SQLAlchemy writes it: 26 characters, without a zone.
-            bare = func.replace(func.replace(value, "T", " "), "Z", "")
-            return func.substr(bare.concat(".000000"), 1, 26)
-        return cast(value, kind) if isinstance(kind, LargeBinary) else type_coerce(value, kind)
 
-    return select(*(read(name, kind).label(name) for name, kind in types.items())).subquery("given")
+def _moment(value: datetime) -> str:
+    """As SQLAlchemy writes it on SQLite."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

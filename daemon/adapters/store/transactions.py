@@ -8,13 +8,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from itertools import chain, islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, literal, text
+from sqlalchemy import ColumnElement, func, literal
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from daemon.adapters.store.one_visit import OneVisit, Statements
+from daemon.adapters.store.one_visit import OneVisit
+from daemon.adapters.store.sent import Connected, Row, Sending, Sent, Statements
 from daemon.adapters.store.translation import translated
 from daemon.ports.store import StatusTopics
 
@@ -50,10 +52,20 @@ class Tx:
             return func.statement_timestamp() + timedelta(seconds=plus)
         return literal(datetime.now(UTC) + timedelta(seconds=plus), UTCDateTime())
 
+    async def together(self, *sending: Sending) -> list[list[Row]]:
+        """Run statements one after the other, sent at once; the rows that each of `sending` answers."""
+        statements = list(chain.from_iterable(sending))
+        answers = iter(await self.connection.together(statements) if statements else ())
+        return [list(chain.from_iterable(islice(answers, len(each)))) for each in sending]
+
+    def ordering(self, order: Order) -> Sending:
+        """Waits until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
+        locking = Sent("SELECT pg_advisory_xact_lock(%(key)s)", {"key": int(order)})
+        return (locking,) if self.postgres else ()
+
     async def in_order(self, order: Order) -> None:
-        """Wait until nobody else is between this and the end of its transaction; SQLite has one writer anyhow."""
-        if self.postgres:
-            await self.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int(order)})
+        """Wait for `ordering`."""
+        await self.together(self.ordering(order))
 
 
 class Transactions:
@@ -123,7 +135,7 @@ class Transactions:
                 connection = await stack.enter_async_context(self._engine.connect())
                 await connection.execution_options(reads_only=reads_only)
                 async with connection.begin():
-                    return await work(Tx(connection, self._postgres, self._topics))
+                    return await work(Tx(Connected(connection), self._postgres, self._topics))
 
     async def _visit(self, work: Callable[[Tx], Coroutine[Any, Any, T]]) -> T:
         with translated():

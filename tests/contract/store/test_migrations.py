@@ -7,13 +7,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from alembic import command
+from sqlalchemy import create_engine, inspect, text
 
 from daemon.adapters.store import migrations, open_store
 from daemon.adapters.store.addresses import parse, synchronous
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres.server import Server
-from tests.contract.store.making import admitted
+from schemas.resets import ResetState
+from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
 
 
 @pytest.fixture
@@ -51,6 +53,70 @@ def test_a_schema_that_differs_from_the_models_is_told(empty_url: str) -> None:
     engine.dispose()
     [difference] = migrations.check(empty_url)
     assert "surprise" in difference
+
+
+def move_to(url: str, revision: str) -> None:
+    """Another revision of the schema, older or newer."""
+    with migrations._connected(url) as connection:
+        move = command.downgrade if revision < (migrations.current(url) or "") else command.upgrade
+        move(migrations._config(connection), revision)
+
+
+def outbox(url: str) -> list[tuple[object, ...]]:
+    """All of its rows, without the columns that 0005 adds."""
+    engine = create_engine(synchronous(parse(url)))
+    with engine.begin() as connection:
+        found = connection.execute(text("SELECT id, key, value, headers FROM outbox ORDER BY id"))
+        rows = [tuple(row) for row in found]
+    engine.dispose()
+    return rows
+
+
+class TestAnOutboxThatHoldsCopies:
+    """0005: a status in the outbox names its line of history; rows of before hold what is to be published."""
+
+    async def test_what_waits_is_published_once_and_as_it_was(self, empty_url: str) -> None:
+        migrations.upgrade(empty_url)
+        async with open_store(empty_url) as store:
+            for number in range(3):
+                await admitted(store, asked(event=f"e-{number}", **different(number)), limit=9)
+            await taken(store, dead(0), dead(1))
+            before = await store.unpublished(10)
+            await store.published([before[0].id], {before[3].id: "too large"}, now=NOW)
+            before, position = await store.unpublished(10), await store.position()
+        move_to(empty_url, "0004")
+        copies = outbox(empty_url)
+        assert [row[2] for row in copies if row[0] in {each.id for each in before}] == [
+            each.message.value for each in before
+        ]
+        assert all(row[3] for row in copies)
+        migrations.upgrade(empty_url)
+        assert outbox(empty_url) == copies
+        assert migrations.check(empty_url) == ()
+        async with open_store(empty_url) as store:
+            assert await store.unpublished(10) == before
+            assert await store.position() == position
+            assert await store.contains(position)
+            found = await begun(store, "other-sandbox")
+            await store.save(moved(found, ResetState.QUEUED))
+            rows = await store.unpublished(10)
+            assert rows[: len(before)] == before
+            assert [row.id for row in rows[len(before) :]] == [copies[-1][0] + 1, copies[-1][0] + 2]  # type: ignore[operator]
+            await store.published([row.id for row in rows], {}, now=NOW)
+            assert await store.unpublished(10) == ()
+            assert {letter["refused"] for letter in await store.dead_letters()} == {"too large", None}
+
+    def test_the_table_is_as_it_was_but_for_what_is_new(self, empty_url: str) -> None:
+        migrations.upgrade(empty_url)
+        engine = create_engine(synchronous(parse(empty_url)))
+        with engine.begin() as connection:
+            [index] = inspect(connection).get_indexes("outbox")
+            assert index["name"] == "ix_outbox_waiting"
+            assert any(name.endswith("_where") for name in index["dialect_options"])
+            if engine.dialect.name == "sqlite":
+                made = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'outbox'"))
+                assert "AUTOINCREMENT" in made.scalar_one()
+        engine.dispose()
 
 
 async def test_replicas_that_upgrade_at_once_do_not_disturb_each_other(empty_postgres_url: str) -> None:

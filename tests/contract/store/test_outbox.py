@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.acting import insert_acts
 from daemon.adapters.store.publishing import publish
+from daemon.adapters.store.rows import HISTORY
 from daemon.adapters.store.transactions import Tx
 from daemon.ports.bus import Message
-from daemon.ports.store import Store
+from daemon.ports.errors import TemporaryError
+from daemon.ports.store import Change, Store
 from schemas.resets import ResetState
 from schemas.status import Status
+from schemas.wire import StepName
+from statemachines.status import tell
+from statemachines.status_record import Subject, committed, status_record
+from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import (
     NOW,
     act,
@@ -53,6 +60,32 @@ async def test_status_events_are_cloud_events_that_follow_each_other(store: Stor
     assert status.requested_by == ("ann",)
     assert status.request is not None
     assert status.request.id == "cause"
+
+
+@pytest.mark.parametrize("text", ["", "€ \U0001f600 \u2028", '"\\/', "a\nb\x01", "nul \x00"])
+async def test_a_status_is_made_of_its_line_of_history_byte_for_byte(store: Store, text: str) -> None:
+    found = await begun(store, event=f"e-{text.encode().hex()}")
+    reset = found.reset.model_copy(update={"detail": text, "hint": text, "stopped_at": StepName("b.a")})
+    told, entry = tell(reset, at=NOW.replace(microsecond=120))
+    await store.save(Change(reset=told, lease=found.lease, history=(entry,)))
+    whole = committed(entry, environment_sequence=2, public_url=TOPICS.public_url)
+    record = status_record(Subject.of(told), whole)
+    message = Message(TOPICS.status, record.key, record.value, record.headers)
+    for _ in range(2):
+        row = (await store.unpublished(10))[1]
+        assert row.message == message
+
+
+async def test_a_line_that_is_gone_stops_the_outbox_instead_of_leaving_a_gap(sql_store: SqlStore) -> None:
+    found = await begun(sql_store)
+    await sql_store.save(moved(found, ResetState.QUEUED))
+
+    async def lose(tx: Tx) -> None:
+        await tx.connection.execute(HISTORY.delete().where(HISTORY.c.sequence == 1))
+
+    await sql_store._write(lose)
+    with pytest.raises(TemporaryError, match="line 1 of the history"):
+        await sql_store.unpublished(10)
 
 
 async def test_what_was_published_or_refused_is_not_given_again(store: Store) -> None:
@@ -120,7 +153,7 @@ async def test_ids_are_given_in_the_order_of_the_commits_however_long_a_commit_t
 
     async def slowly(tx: Tx) -> list[int]:
         acts = await insert_acts(tx, [act(reset.id)])
-        ids = await publish(tx, [], {}, [dead(0).message])
+        ids = await publish(tx, [], others=[dead(0).message])
         written.set()
         await go_on.wait()
         return [acts[0].id, *ids]

@@ -70,6 +70,15 @@ async def test_every_field_of_the_holder_comes_back_as_it_was_saved(store: Store
     assert await store.find(reset.id) == saved
 
 
+async def test_a_plan_may_be_longer_than_one_statement_takes(store: Store) -> None:
+    found = await begun(store)
+    steps = (f"seed.{number}" for number in range(5000))
+    plan = planned(*steps).model_copy(update={"hash": "sha256:long"})
+    reset = found.reset.model_copy(update={"plan_hash": plan.hash})
+    await store.save(Change(reset=reset, lease=found.lease, plan=plan))
+    assert [step.name for step in await store.steps(reset.id)] == [step.name for step in plan.steps]
+
+
 @pytest.mark.parametrize("state", WORKING)
 async def test_nothing_works_without_the_consent_that_its_plan_needs(store: Store, state: ResetState) -> None:
     found = await begun(store)

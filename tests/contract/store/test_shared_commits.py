@@ -72,7 +72,7 @@ async def writers_held_up(store: SqlStore) -> AsyncIterator[None]:
     ready, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx: Tx) -> None:
-        await publish(tx, [], {}, [dead(0).message])
+        await publish(tx, [], others=[dead(0).message])
         ready.set()
         await go_on.wait()
 

@@ -17,7 +17,7 @@ from schemas.requests import RESET_REQUESTED
 from schemas.resets import Channel, Reset, ResetState, Waiting
 from schemas.wire import ResetId
 from statemachines.status import tell
-from statemachines.status_record import committed, status_record
+from statemachines.status_record import Subject, committed, status_record
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 ID = ResetId("0196a000-0000-7000-8000-000000000001")
@@ -134,7 +134,7 @@ def test_each_status_that_is_published_fits_the_contract(state: ResetState) -> N
         updated_at=NOW,
     )
     told, entry = tell(reset, at=NOW)
-    record = status_record(told, committed(entry, environment_sequence=7, public_url=""))
+    record = status_record(Subject.of(told), committed(entry, environment_sequence=7, public_url=""))
     message = message_of(entry.type)
     Draft202012Validator(headers_schema(message)).validate(
         {name: value.decode() for name, value in record.headers}

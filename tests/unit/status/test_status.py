@@ -14,7 +14,7 @@ from schemas.status import STEP_FINISHED, STEP_STARTED, Status, status_type
 from schemas.wire import ResetId, StepName
 from statemachines.changes import check_change
 from statemachines.status import tell
-from statemachines.status_record import committed, status_record
+from statemachines.status_record import Subject, committed, status_record
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SEED = StepName(f"{Phase.SEED}.los-core-api.system")
@@ -87,8 +87,8 @@ def test_the_same_status_is_the_same_event_however_often_it_is_made() -> None:
     whole = committed(entry, environment_sequence=40, public_url="https://resetd.example/")
     assert whole.data["links"] == {"self": f"https://resetd.example/api/v1/resets/{RESET.id}"}
     assert whole.data["environmentSequence"] == 40
-    assert status_record(reset, whole) == status_record(reset, whole)
-    assert dict(status_record(reset, whole).headers)["ce_id"] == f"{RESET.id}/7".encode()
+    assert status_record(Subject.of(reset), whole) == status_record(Subject.of(reset), whole)
+    assert dict(status_record(Subject.of(reset), whole).headers)["ce_id"] == f"{RESET.id}/7".encode()
     assert "environmentSequence" not in entry.data
 
 
