@@ -13,20 +13,22 @@ import httpx
 from sandbox import journal
 from sandbox.controls import Control
 from sandbox.events import UndeliveredError
+from sandbox.faults import FaultKind
 from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
 from sandbox.torture.evidence import Acted, Asked, Evidence
 from sandbox.torture.life import AT_REST
-from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop
+from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
 from sandbox.torture.stand import LEASE, Stand
 from schemas.publish import CancelRequested, RequestReference, ResetRequested
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
-_FAULTS_WITHIN = 4.0
+_FAULTS_WITHIN = 15.0
+"""Seconds after the last event in which what is armed may still hit."""
 _NOT_AT_ALL = 30.0
-"""Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
+"""Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -56,24 +58,26 @@ class Round:
         self._set_the_scene()
         self._run_events()
         self._platform.clear_controls()
+        self._pace(self._script.slow)
+        self._let_faults_hit()
         self._pace(0.02)
-        stuck = self._let_faults_end() or self._settle()
+        stuck = self._settle()
         return self._gatherer.gather(self._asked, self._operator.acted, self.resets, stuck)
 
     # -- the events -----------------------------------------------------------------------------------------------
     def _set_the_scene(self) -> None:
-        for repository in self._repositories():
-            head = asyncio.run(
-                self._platform.github.push(
-                    repository, {"flow.json": self._script.seed}, message=self._script.seed
-                )
-            )
-            self._gatherer.pushed(repository, head)
+        self._push(self._script.seed)
         self._pace(self._script.slow)
         for environment, service in self._script.failing:
             self._platform.control(
                 environment, service, **{SEEDS[service]: Control(fail="torture: not this time")}
             )
+
+    def _push(self, text: str) -> None:
+        """Something to be taken back in each repository."""
+        for repository in self._repositories():
+            head = asyncio.run(self._platform.github.push(repository, {"flow.json": text}, message=text))
+            self._gatherer.pushed(repository, head)
 
     def _pace(self, seconds: float) -> None:
         for environment in {one.environment for one in self._script.asks}:
@@ -96,7 +100,29 @@ class Round:
             for _, event in due:
                 if not self._happen(event):
                     pending.append((now + _AGAIN_AFTER, event))
+            if due and self._wait_in_vain([one for _, one in pending], now):
+                pending = []
             time.sleep(_LOOK_EVERY)
+
+    def _wait_in_vain(self, pending: Sequence[Event], now: float) -> bool:
+        """Whether all that is left waits for a moment that can't come: every reset is at rest, and nobody sleeps."""
+        wait = all(
+            one.at <= now and (isinstance(one, Stop) or (isinstance(one, Do) and one.when is not None))
+            for one in pending
+        )
+        return wait and bool(pending) and not self._stand.asleep and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        """Whether every request has led to a reset, and each is at rest."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._moving())
+        return False
+
+    def _is_quiet(self) -> bool:
+        """Whether they are, no command runs, and nobody can do anything about what stopped."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._restless())
+        return False
 
     def _attend_to_daemons(self) -> None:
         self._stand.look()
@@ -172,7 +198,7 @@ class Round:
 
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
-        if event.asleep and not self._stand.asleep:
+        if event.when is not None and not self._is_moment(event.when):
             return time.monotonic() - self._begun > _NOT_AT_ALL
         asked = next((one for one in self._asked if one.tag == event.tag), None)
         if asked is None:
@@ -195,18 +221,37 @@ class Round:
             self._operator.acted.append(Acted(at, found["id"], event.act))
         return True
 
-    def _let_faults_end(self) -> Sequence[str]:
-        """Faults get a moment to meet what they are meant for; then nothing is armed, and the platform heals."""
-        if not any(isinstance(one, Arm) for one in self._script.events):
-            return ()
+    def _is_moment(self, when: When) -> bool:
+        match when:
+            case When.ASLEEP:
+                return bool(self._stand.asleep)
+            case When.LATE:
+                return self._platform.faults.lasts(FaultKind.EXEC_BEGINS_LATE)
+
+    def _let_faults_hit(self) -> None:
+        """Until all that is armed has hit, or time is over; then the platform heals.
+
+        Where everything is at rest, whatever stopped is attended to, and more is asked for.
+        """
+        if not self._script.faults:
+            return
+        more = [*self._script.more]
         until = time.monotonic() + _FAULTS_WITHIN
-        while time.monotonic() < until and self._platform.faults.armed():
+        while time.monotonic() < until and (armed := self._platform.faults.armed()):
             self._attend_to_daemons()
+            if self._is_quiet():
+                places = {one.environment for one in armed}
+                ask = next((one for one in more if one.environment in places), None)
+                if ask is None:
+                    break
+                more.remove(ask)
+                self._push(ask.tag)
+                while not self._happen(ask) and time.monotonic() < until:
+                    self._attend_to_daemons()
             time.sleep(_ASK_EVERY)
         asyncio.run(self._platform.faults.clear())
         environments = sorted({one.environment for one in self._script.asks})
         asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
-        return ()
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:
@@ -226,8 +271,18 @@ class Round:
         return left
 
     def _restless(self) -> Iterator[str]:
-        self._list()
         seen = self._gatherer.journal()
+        yield from self._moving()
+        for identifier, reset in self.resets.items():
+            if reset["state"] in AT_REST and self._operator.attend(reset, seen):
+                yield f"{identifier} is {reset['state']}, and was resumed or resolved"
+        for launch in journal.Journal(seen.launches).outermost():
+            if launch.attempt is not None and launch.running:
+                yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
+
+    def _moving(self) -> Iterator[str]:
+        """Requests without a reset, and resets that are not at rest."""
+        self._list()
         for one in self._asked:
             if one.readable and self._find(one) is None:
                 yield f"{one.tag} for {one.environment}: no reset yet"
@@ -239,11 +294,6 @@ class Round:
             self.resets[identifier] = reset
             if reset["state"] not in AT_REST:
                 yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
-            elif self._operator.attend(reset, seen):
-                yield f"{identifier} is {reset['state']}, and was resumed or resolved"
-        for launch in journal.Journal(seen.launches).outermost():
-            if launch.attempt is not None and launch.running:
-                yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
 
     def _list(self) -> None:
         tags = {one.tag for one in self._asked}

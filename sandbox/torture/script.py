@@ -7,20 +7,31 @@ it and when, is not.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sandbox.faults import Fault, FaultKind
-from sandbox.faults.kinds import CONDITIONS, GITHUB, STATE, STRIKES
+from sandbox.faults.kinds import CONDITIONS, EXEC, GITHUB, IMPOSTORS, STATE, STRIKES
 from schemas.requests import Mode, Option
 
 BLOCK = 10
 """Rounds in a row that share a state database and its daemons."""
 IN_COMMANDS = STRIKES | CONDITIONS
 """Faults that happen to a container while a command runs in it, so that it has to run for a while."""
-FAULTS = 2
+FAULTS = 3
 """Faults that are armed in each round."""
+_SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
+    FaultKind.EXEC_HANDSHAKE_HUNG: (1.0, 3.0),
+    FaultKind.EXEC_HALF_OPEN: (1.0, 3.0),
+    FaultKind.EXEC_BEGINS_LATE: (1.0, 2.0, 4.0),
+    FaultKind.POSTGRES_LOCK_HELD: (1.0, 2.0, 2.0, 12.0),
+    FaultKind.API_SERVER_RESTARTED: (0.0, 1.0),
+    FaultKind.KAFKA_DOWN: (0.5, 2.0),
+}
+"""How long a fault lasts, where its usual time is longer than a round needs; Prisma's 10 s are outlasted at times."""
+_PRISMA = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api")
+"""Services whose migrations wait for Prisma's lock."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 SEEDS = {
     "data-builder-api": "db:seed:data-builder",
@@ -65,15 +76,24 @@ class Ask:
     readable: bool = True
 
 
+class When(StrEnum):
+    """What an act waits for beside the reset; where that does not come, it is left out."""
+
+    ASLEEP = "asleep"
+    """A daemon sleeps."""
+    LATE = "late"
+    """A launch was accepted and has not begun (`exec-begins-late`)."""
+
+
 @dataclass(frozen=True)
 class Do:
-    """An act on the reset of a request, as soon as the reset is there; `asleep`: and a daemon sleeps, or not at all."""
+    """An act on the reset of a request, as soon as the reset is there, and `when`."""
 
     at: float
     tag: str
     act: str
     http: bool = True
-    asleep: bool = False
+    when: When | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +148,18 @@ class Script:
     failing: tuple[tuple[str, str], ...] = ()
     slow: float = 0.02
     """Seconds that each seed takes."""
+    more: tuple[Ask, ...] = ()
+    """Asked one after the other, once all is at rest, for as long as faults are armed that have not hit."""
 
     @property
     def asks(self) -> tuple[Ask, ...]:
         """The requests in it."""
         return tuple(one for one in self.events if isinstance(one, Ask))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What it arms."""
+        return tuple(one.fault for one in self.events if isinstance(one, Arm))
 
 
 def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
@@ -153,8 +180,7 @@ def write(
     """The script of one round; faults are of `kinds`, each of which comes equally often."""
     chance = random.Random(f"{seed}:{round_}")  # noqa: S311 - to be repeated, not to be secret
     asks = _asks(chance, f"{seed}:{round_}", environments)
-    events: list[Event] = [*asks]
-    events += [
+    events: list[Event] = [
         Do(chance.uniform(0.3, 3.0), one.tag, "cancel", http=chance.random() < 1 / 2)
         for one in asks
         if one.readable and not one.dry_run and chance.random() < 1 / 5
@@ -165,10 +191,14 @@ def write(
     events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
     if chance.random() < 1 / 3:
         events.append(Cut(chance.uniform(0.3, 3.0)))
-    armed = _faults(
-        chance, seed, round_, asks, [one for one in kinds if one not in STATE or _has_server(block)]
-    )
-    events = [_met(one, armed) if isinstance(one, Ask) else one for one in events] + [*armed]
+    armed = _faults(chance, seed, round_, asks, kinds, block)
+    asks = [_met(one, armed) for one in asks]
+    events += [*asks, *armed]
+    if FaultKind.EXEC_BEGINS_LATE in _kinds(armed) and chance.random() < 1 / 2:
+        # Nothing has claimed the attempt when it is given up, and yet its launch is on its way.
+        events += [
+            Do(0.0, one.tag, "cancel", when=When.LATE) for one in asks if one.readable and not one.dry_run
+        ]
     failing = tuple(
         (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
     )
@@ -177,6 +207,7 @@ def write(
         tuple(sorted(events, key=lambda one: one.at)),
         failing,
         slow=1.0 if _kinds(armed) & IN_COMMANDS else chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
+        more=_more(asks, armed),
     )
 
 
@@ -193,7 +224,7 @@ def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[
     if chance.random() < 1 / 2:
         # Whoever takes over gives the attempt up, and then the sleeper wakes.
         events += [
-            Do(0.5, one.tag, "cancel", asleep=True) for one in asks if one.readable and not one.dry_run
+            Do(0.5, one.tag, "cancel", when=When.ASLEEP) for one in asks if one.readable and not one.dry_run
         ]
     return events
 
@@ -228,17 +259,33 @@ def _ask(chance: random.Random, tag: str, environment: str) -> Ask:
 
 
 def _faults(
-    chance: random.Random, seed: str, round_: int, asks: Sequence[Ask], kinds: Sequence[FaultKind]
+    chance: random.Random,
+    seed: str,
+    round_: int,
+    asks: Sequence[Ask],
+    kinds: Sequence[FaultKind],
+    block: Block,
 ) -> list[Arm]:
-    """The next ones of a deck that is shuffled whenever it is through."""
+    """The next ones of a deck that is shuffled whenever it is through; SQLite is spared what happens to a server."""
     armed: list[Arm] = []
+    deck = sorted(kinds)
     for place in range(round_ * FAULTS, (round_ + 1) * FAULTS) if kinds else ():
-        deck = sorted(kinds)
-        random.Random(f"{seed}/{place // len(deck)}").shuffle(deck)  # noqa: S311 - to be repeated
+        random.Random(f"{seed}/{place // len(deck)}").shuffle(ordered := [*deck])  # noqa: S311 - to be repeated
+        kind = ordered[place % len(deck)]
+        if kind in STATE and block.state is not State.POSTGRESQL:
+            continue
         where = chance.choice([one for one in asks if one.readable])
-        kind = deck[place % len(deck)]
-        armed.append(Arm(chance.uniform(0.0, 1.0), Fault(kind, where.environment)))
+        service = chance.choice((None, *where.services)) if kind in _IN_A_SERVICE else None
+        seconds = chance.choice(_SECONDS[kind]) if kind in _SECONDS else None
+        at = 0.0 if kind in _LIE_IN_WAIT else chance.uniform(0.0, 1.0)
+        armed.append(Arm(at, Fault(kind, where.environment, service, seconds=seconds)))
     return armed
+
+
+_IN_A_SERVICE = EXEC | STRIKES | CONDITIONS | IMPOSTORS
+"""Kinds that may be meant for one service of a request."""
+_LIE_IN_WAIT = frozenset({FaultKind.KAFKA_DUPLICATE_DELIVERY, FaultKind.POSTGRES_LOCK_HELD})
+"""Kinds that have to be in place before the request comes."""
 
 
 def _kinds(armed: Sequence[Arm]) -> set[FaultKind]:
@@ -248,13 +295,26 @@ def _kinds(armed: Sequence[Arm]) -> set[FaultKind]:
 def _met(ask: Ask, armed: Sequence[Arm]) -> Ask:
     """The request, such that it comes to what the faults in its environment are meant for."""
     kinds = _kinds([one for one in armed if one.fault.environment == ask.environment])
-    git = ask.git or bool(kinds & GITHUB)
-    migrates = FaultKind.POSTGRES_LOCK_HELD in kinds and ask.mode is Mode.SEED
-    return replace(ask, git=git, mode=Mode.REFRESH if migrates else ask.mode)
+    if not kinds or not ask.readable:
+        return ask
+    if FaultKind.POSTGRES_LOCK_HELD in kinds:
+        mode = Mode.REFRESH if ask.mode is Mode.SEED else ask.mode
+        services = ask.services if {*ask.services} & {*_PRISMA} else (*ask.services, _PRISMA[-1])
+        ask = replace(ask, mode=mode, services=services)
+    if FaultKind.KAFKA_DUPLICATE_DELIVERY in kinds:
+        ask = replace(ask, http=False)
+    return replace(ask, git=ask.git or bool(kinds & GITHUB), dry_run=False)
 
 
-def _has_server(block: Block) -> bool:
-    return block.state is State.POSTGRESQL
+def _more(asks: Sequence[Ask], armed: Sequence[Arm]) -> tuple[Ask, ...]:
+    """Two more requests in each environment in which faults were armed."""
+    places = {one.fault.environment for one in armed}
+    wanted = {one.environment: one for one in asks if one.readable and one.environment in places}
+    return tuple(
+        replace(one, at=0.0, tag=f"{one.tag}+{again}", copies=1)
+        for again in (1, 2)
+        for one in wanted.values()
+    )
 
 
 def _kill(chance: random.Random, block: Block) -> Kill:

@@ -88,6 +88,7 @@ class Session:
                 evidence = Round(here, gatherer, script).play()
                 verdict = judge(evidence)
                 figures.take(script.seed, verdict)
+                figures.armed.update(str(one.kind) for one in script.faults)
                 self._tell(script.seed, block, verdict, here, time.monotonic() - begun)
                 if verdict.findings:
                     place = keeping.keep(self._directory / "failed", here, script, evidence, verdict)

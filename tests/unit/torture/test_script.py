@@ -11,7 +11,7 @@ from sandbox.torture import life
 from sandbox.torture.figures import Figures, read
 from sandbox.torture.finding import Finding
 from sandbox.torture.judge import Verdict
-from sandbox.torture.script import FAULTS, Arm, Ask, Block, Do, Kill, State, Stop, block_of, write
+from sandbox.torture.script import FAULTS, Arm, Ask, Block, Do, Kill, State, Stop, When, block_of, write
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
 TWO = Block(State.POSTGRESQL, 2)
@@ -44,7 +44,7 @@ def test_a_hundred_rounds_hold_everything_that_a_round_may_hold() -> None:
     mishaps = {one.mishap.split(":")[0] for one in events if isinstance(one, Kill) and one.mishap}
     assert mishaps == {"kill", "stop"}
     assert any(isinstance(one, Stop) for one in events)
-    assert any(isinstance(one, Do) and one.asleep for one in events)
+    assert any(isinstance(one, Do) and one.when is When.ASLEEP for one in events)
 
 
 def test_blocks_are_of_every_kind() -> None:
