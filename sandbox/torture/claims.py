@@ -77,6 +77,8 @@ def _could_be_known(evidence: Evidence, attempt: Mapping[str, Any]) -> str | Non
         return "nothing was launched in a pod"
     if control["containerId"] in evidence.containers:
         return "its container still runs, with its claim and its exit code"
+    if control["containerId"] in evidence.ended:
+        return "its pod's status tells that its container has ended"
     return None
 
 

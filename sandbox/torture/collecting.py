@@ -66,6 +66,7 @@ class Gatherer:
         told = self._read_status(resets)
         plans = {one: self._get(f"/resets/{one}/plan") for one in resets}
         launches = self.journal().launches
+        containers = self._containers({launch.namespace for launch in launches})
         refs = {one: asyncio.run(self._platform.github.refs(one)) for one in self._heads}
         for repository in self._heads:
             self._pushed_by_others(repository, refs[repository])
@@ -84,7 +85,8 @@ class Gatherer:
                     within=3.0 if any(not one.readable for one in asked) else 0.0
                 )
             ),
-            containers=self._containers({launch.namespace for launch in launches}),
+            containers=containers["running"],
+            ended=containers["terminated"],
             refs=refs,
             roots=dict(self._roots),
             heads={one: tuple(heads) for one, heads in self._heads.items()},
@@ -149,14 +151,18 @@ class Gatherer:
                 sha256_on_disk=_sha256(self._stand.backups / row["path"]),
             )
 
-    def _containers(self, environments: Iterable[str]) -> frozenset[str]:
-        found = set()
+    def _containers(self, environments: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """What pods' statuses tell of which containers, the last ones of each included: `running`, `terminated`."""
+        found: dict[str, set[str]] = {"running": set(), "terminated": set()}
         for environment in environments:
             for pod in asyncio.run(self._platform.cluster.pods(environment)):
                 for one in (pod.get("status") or {}).get("containerStatuses") or ():
                     if "running" in one["state"]:
-                        found.add(one["containerID"])
-        return frozenset(found)
+                        found["running"].add(one["containerID"])
+                    for state in (one["state"], one.get("lastState") or {}):
+                        if "terminated" in state:
+                            found["terminated"].add(state["terminated"]["containerID"])
+        return {state: frozenset(containers) for state, containers in found.items()}
 
     def _end_of_journal(self) -> int:
         return self._platform.witness.file.stat().st_size

@@ -88,6 +88,8 @@ class Evidence:
     """Tags of those that were read from the topic."""
     containers: frozenset[str] = frozenset()
     """Ids of the containers that run at the end of the round."""
+    ended: frozenset[str] = frozenset()
+    """Ids of those whose end their pods' statuses tell at that time."""
     refs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Repository -> its refs at the end."""
     roots: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,8 @@ may follow which (`life`), that a resource has one user at a time, and what each
 - `interrupted`: it was killed, or its container was; the journal saw it begin at most.
 - `unknown`: it could not be known. That is so when the evidence is gone with its container: the control directory lies
   in the container, and no terminated status of it is left once the pod is gone. A container that still runs at
-  the end of the round holds the claim and the exit code, and whoever asks can know.
+  the end of the round holds the claim and the exit code, and of one that ended in a pod that is still there Kubernetes
+  tells the end: whoever asks can know.
 """
 
 from __future__ import annotations
