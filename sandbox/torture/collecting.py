@@ -17,6 +17,7 @@ from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Told
 from sandbox.torture.launching import seconds
 from sandbox.torture.stand import Stand
 
+_MAIN = "refs/heads/main"
 _TOLD_WITHIN = 30.0
 _ANSWERED_WITHIN = 30.0
 _LOOK_EVERY = 0.05
@@ -34,6 +35,7 @@ class Gatherer:
         self._sessions = witnesses.Sessions(stand.platform.databases.servers)
         self._heads: dict[str, list[str]] = {}
         self._roots: dict[str, str] = {}
+        self._former: dict[str, frozenset[str]] = {}
         self._told: list[Told] = []
         self._offset = self._end_of_journal()
         self._sessions.skip()
@@ -44,11 +46,14 @@ class Gatherer:
         for one in repositories:
             head = asyncio.run(self._platform.github.head(one))
             self._heads[one] = [head]
+            self._former[one] = frozenset(asyncio.run(self._platform.github.refs(one))) - {_MAIN}
             if one not in self._roots:
                 self._roots[one] = self._objects(one).root(head)
 
     def pushed(self, repository: str, head: str) -> None:
-        """Somebody pushed."""
+        """Somebody pushed this, after whatever others pushed before."""
+        refs = asyncio.run(self._platform.github.refs(repository))
+        self._pushed_by_others(repository, {name: sha for name, sha in refs.items() if sha != head})
         self._heads[repository].append(head)
 
     def journal(self) -> journal.Journal:
@@ -102,9 +107,10 @@ class Gatherer:
         self._dead_letters.close()
 
     def _pushed_by_others(self, repository: str, refs: Mapping[str, str]) -> None:
-        """What somebody pushed in a fault's name, on top of a head that we know of."""
+        """What somebody pushed in a fault's name in this round, on top of a head that we know of."""
         objects, known = self._objects(repository), self._heads[repository]
-        for sha in dict.fromkeys(refs.values()):
+        seen = [sha for name, sha in refs.items() if name not in self._former[repository]]
+        for sha in dict.fromkeys(seen):
             if sha not in known and objects.parent(sha) in known:
                 known.append(sha)
 

@@ -18,7 +18,7 @@ from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
 from sandbox.torture.evidence import Acted, Asked, Evidence
-from sandbox.torture.life import AT_REST
+from sandbox.torture.life import AT_REST, OVER
 from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
 from sandbox.torture.stand import LEASE, Stand
 from schemas.publish import CancelRequested, RequestReference, ResetRequested
@@ -66,16 +66,16 @@ class Round:
 
     # -- the events -----------------------------------------------------------------------------------------------
     def _set_the_scene(self) -> None:
-        self._push(self._script.seed)
+        self._push(self._repositories(), self._script.seed)
         self._pace(self._script.slow)
         for environment, service in self._script.failing:
             self._platform.control(
                 environment, service, **{SEEDS[service]: Control(fail="torture: not this time")}
             )
 
-    def _push(self, text: str) -> None:
-        """Something to be taken back in each repository."""
-        for repository in self._repositories():
+    def _push(self, repositories: Sequence[str], text: str) -> None:
+        """Something to be taken back in each."""
+        for repository in repositories:
             head = asyncio.run(self._platform.github.push(repository, {"flow.json": text}, message=text))
             self._gatherer.pushed(repository, head)
 
@@ -86,7 +86,7 @@ class Round:
                 self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
 
     def _repositories(self) -> list[str]:
-        return sorted({fleet_environment(one.environment).workflows for one in self._script.asks if one.git})
+        return _repositories(self._script.asks)
 
     def _run_events(self) -> None:
         begun = self._begun = time.monotonic()
@@ -245,7 +245,7 @@ class Round:
                 if ask is None:
                     break
                 more.remove(ask)
-                self._push(ask.tag)
+                self._push(_repositories([ask]), ask.tag)
                 while not self._happen(ask) and time.monotonic() < until:
                     self._attend_to_daemons()
             time.sleep(_ASK_EVERY)
@@ -294,6 +294,8 @@ class Round:
             self.resets[identifier] = reset
             if reset["state"] not in AT_REST:
                 yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
+            elif reset["state"] not in OVER and reset["unreadActs"]:
+                yield f"{identifier} is {reset['state']}, and an act is still to be read"
 
     def _list(self) -> None:
         tags = {one.tag for one in self._asked}
@@ -316,3 +318,7 @@ class Round:
             ),
             None,
         )
+
+
+def _repositories(asks: Sequence[Ask]) -> list[str]:
+    return sorted({fleet_environment(one.environment).workflows for one in asks if one.git})

@@ -194,7 +194,7 @@ def write(
     armed = _faults(chance, seed, round_, asks, kinds, block)
     asks = [_met(one, armed) for one in asks]
     events += [*asks, *armed]
-    if FaultKind.EXEC_BEGINS_LATE in _kinds(armed) and chance.random() < 1 / 2:
+    if FaultKind.EXEC_BEGINS_LATE in _kinds(armed) and chance.random() < 2 / 3:
         # Nothing has claimed the attempt when it is given up, and yet its launch is on its way.
         events += [
             Do(0.0, one.tag, "cancel", when=When.LATE) for one in asks if one.readable and not one.dry_run
