@@ -14,6 +14,7 @@ from sandbox import journal
 from sandbox.controls import Control
 from sandbox.events import UndeliveredError
 from sandbox.faults import FaultKind
+from sandbox.faults.kinds import KAFKA, STATE
 from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
@@ -29,6 +30,8 @@ _FAULTS_WITHIN = 15.0
 """Seconds after the last event in which what is armed may still hit."""
 _NOT_AT_ALL = 30.0
 """Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
+_BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
+"""Faults that a daemon meets without a request, too."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -239,8 +242,8 @@ class Round:
         until = time.monotonic() + _FAULTS_WITHIN
         while time.monotonic() < until and (armed := self._platform.faults.armed()):
             self._attend_to_daemons()
-            if self._is_quiet():
-                places = {one.environment for one in armed}
+            places = {one.environment for one in armed if one.kind not in _BY_THEMSELVES}
+            if places and self._is_quiet():
                 ask = next((one for one in more if one.environment in places), None)
                 if ask is None:
                     break
