@@ -26,7 +26,7 @@ from schemas.publish import CancelRequested, RequestReference, ResetRequested
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
-_FAULTS_WITHIN = 15.0
+_FAULTS_WITHIN = 20.0
 """Seconds after the last event in which what is armed may still hit."""
 _NOT_AT_ALL = 30.0
 """Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
