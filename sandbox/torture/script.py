@@ -24,7 +24,7 @@ FAULTS = 3
 _SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
     FaultKind.EXEC_HANDSHAKE_HUNG: (1.0, 3.0),
     FaultKind.EXEC_HALF_OPEN: (1.0, 3.0),
-    FaultKind.EXEC_BEGINS_LATE: (1.0, 2.0, 4.0),
+    FaultKind.EXEC_BEGINS_LATE: (2.0, 4.0, 6.0),
     FaultKind.POSTGRES_LOCK_HELD: (1.0, 2.0, 2.0, 12.0),
     FaultKind.API_SERVER_RESTARTED: (0.0, 1.0),
     FaultKind.KAFKA_DOWN: (0.5, 2.0),
@@ -194,10 +194,13 @@ def write(
     armed = _faults(chance, seed, round_, asks, kinds, block)
     asks = [_met(one, armed) for one in asks]
     events += [*asks, *armed]
-    if FaultKind.EXEC_BEGINS_LATE in _kinds(armed) and chance.random() < 2 / 3:
+    late = {one.fault.environment for one in armed if one.fault.kind is FaultKind.EXEC_BEGINS_LATE}
+    if late and chance.random() < 2 / 3:
         # Nothing has claimed the attempt when it is given up, and yet its launch is on its way.
         events += [
-            Do(0.0, one.tag, "cancel", when=When.LATE) for one in asks if one.readable and not one.dry_run
+            Do(0.0, one.tag, "cancel", when=When.LATE)
+            for one in asks
+            if one.environment in late and one.readable and not one.dry_run
         ]
     failing = tuple(
         (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
