@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -24,7 +25,7 @@ FAULTS = 3
 _SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
     FaultKind.EXEC_HANDSHAKE_HUNG: (1.0, 3.0),
     FaultKind.EXEC_HALF_OPEN: (1.0, 3.0),
-    FaultKind.EXEC_BEGINS_LATE: (2.0, 4.0, 6.0),
+    FaultKind.EXEC_BEGINS_LATE: (3.0, 6.0),
     FaultKind.POSTGRES_LOCK_HELD: (1.0, 2.0, 2.0, 12.0),
     FaultKind.API_SERVER_RESTARTED: (0.0, 1.0),
     FaultKind.KAFKA_DOWN: (0.5, 2.0),
@@ -209,9 +210,16 @@ def write(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda one: one.at)),
         failing,
-        slow=1.0 if _kinds(armed) & IN_COMMANDS else chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
+        slow=_slow(chance, _kinds(armed)),
         more=_more(asks, armed),
     )
+
+
+def _slow(chance: random.Random, kinds: AbstractSet[FaultKind]) -> float:
+    if kinds & IN_COMMANDS:
+        return 1.0
+    # What happens to a stream is of interest while its command runs.
+    return chance.choice((0.02, 0.3, 1.0) if kinds & EXEC else (0.02, 0.02, 0.02, 0.3, 1.0))
 
 
 def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
@@ -223,7 +231,9 @@ def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[
     if kind > 2 / 3:
         return []
     when = chance.choice(("before", "after", "after"))
-    events: list[Event] = [Kill(0.0, number, f"stop:{when}:launch") for number in range(block.replicas)]
+    # A commit that tells something finds its place in the history taken; of the others any may be the one.
+    which = chance.choice(("launch", "launch", *map(str, range(2, 12, 5))))
+    events: list[Event] = [Kill(0.0, number, f"stop:{when}:{which}") for number in range(block.replicas)]
     if chance.random() < 1 / 2:
         # Whoever takes over gives the attempt up, and then the sleeper wakes.
         events += [
@@ -280,7 +290,7 @@ def _faults(
         where = chance.choice([one for one in asks if one.readable])
         service = chance.choice((None, *where.services)) if kind in _IN_A_SERVICE else None
         seconds = chance.choice(_SECONDS[kind]) if kind in _SECONDS else None
-        at = 0.0 if kind in _LIE_IN_WAIT else chance.uniform(0.0, 1.0)
+        at = 0.0 if kind in _LIE_IN_WAIT else chance.uniform(0.0, 4.0 if kind in EXEC else 1.0)
         armed.append(Arm(at, Fault(kind, where.environment, service, seconds=seconds)))
     return armed
 
