@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 
-from sandbox import journal
 from sandbox.controls import Control
 from sandbox.events import UndeliveredError
 from sandbox.faults import FaultKind
@@ -110,7 +109,7 @@ class Round:
     def _wait_in_vain(self, pending: Sequence[Event], now: float) -> bool:
         """Whether all that is left waits for a moment that can't come: every reset is at rest, and nobody sleeps."""
         wait = all(
-            one.at <= now and (isinstance(one, Stop) or (isinstance(one, Do) and one.when is not None))
+            one.at <= now and (isinstance(one, Stop | Cut) or (isinstance(one, Do) and one.when is not None))
             for one in pending
         )
         return wait and bool(pending) and not self._stand.asleep and self._at_rest()
@@ -140,6 +139,8 @@ class Round:
             if isinstance(event, Kill | Stop):
                 return self._strike(event)
             if isinstance(event, Cut):
+                if not any(self._running()):
+                    return time.monotonic() - self._begun > _NOT_AT_ALL
                 asyncio.run(self._platform.cluster.cut_streams())
             elif isinstance(event, Arm):
                 asyncio.run(self._platform.faults.arm(event.fault))
@@ -279,7 +280,11 @@ class Round:
         for identifier, reset in self.resets.items():
             if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
-        for launch in journal.Journal(seen.launches).outermost():
+        yield from self._running()
+
+    def _running(self) -> Iterator[str]:
+        """Commands that run."""
+        for launch in self._gatherer.journal().outermost():
             if launch.attempt is not None and launch.running:
                 yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
 

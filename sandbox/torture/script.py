@@ -124,7 +124,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Cut:
-    """Every exec that is open is cut."""
+    """Every exec that is open is cut, as soon as a command runs."""
 
     at: float
 
@@ -190,7 +190,8 @@ def write(
     sleepers = _sleepers(chance, asks, block) if block.replicas > 1 else []
     # A kill would wake who sleeps with a launch in hand, and the start after it knows of no mishap.
     events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
-    if chance.random() < 1 / 3:
+    cut = chance.random() < 1 / 3
+    if cut:
         events.append(Cut(chance.uniform(0.3, 3.0)))
     armed = _faults(chance, seed, round_, asks, kinds, block)
     asks = [_met(one, armed) for one in asks]
@@ -210,16 +211,16 @@ def write(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda one: one.at)),
         failing,
-        slow=_slow(chance, _kinds(armed)),
+        slow=_slow(chance, _kinds(armed), cut=cut),
         more=_more(asks, armed),
     )
 
 
-def _slow(chance: random.Random, kinds: AbstractSet[FaultKind]) -> float:
+def _slow(chance: random.Random, kinds: AbstractSet[FaultKind], *, cut: bool) -> float:
     if kinds & IN_COMMANDS:
         return 1.0
     # What happens to a stream is of interest while its command runs.
-    return chance.choice((0.02, 0.3, 1.0) if kinds & EXEC else (0.02, 0.02, 0.02, 0.3, 1.0))
+    return chance.choice((0.02, 0.3, 1.0) if cut or kinds & EXEC else (0.02, 0.02, 0.02, 0.3, 1.0))
 
 
 def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
