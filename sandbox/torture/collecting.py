@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Gatherer:
         self._former: dict[str, frozenset[str]] = {}
         self._told: list[Told] = []
         self._offset = self._end_of_journal()
+        self._logged: dict[Path, int] = {}
         self._sessions.skip()
 
     def begin(self, repositories: Iterable[str]) -> None:
@@ -95,6 +97,7 @@ class Gatherer:
             refs=refs,
             roots=dict(self._roots),
             heads={one: tuple(heads) for one, heads in self._heads.items()},
+            crashes=tuple(self._crashes()),
             stuck=tuple(stuck),
         )
         self._offset = self._end_of_journal()
@@ -169,6 +172,15 @@ class Gatherer:
                         if "terminated" in state:
                             found["terminated"].add(state["terminated"]["containerID"])
         return {state: frozenset(containers) for state, containers in found.items()}
+
+    def _crashes(self) -> Iterator[str]:
+        """What the daemons' logs say of it since they were read last."""
+        for log in (one.log for one in self._stand.daemons):
+            lines = log.read_text(errors="replace").splitlines()
+            for line in lines[self._logged.get(log, 0) :]:
+                if '"drive.crashed"' in line:
+                    yield str(json.loads(line)["reset"])
+            self._logged[log] = len(lines)
 
     def _end_of_journal(self) -> int:
         return self._platform.witness.file.stat().st_size

@@ -96,5 +96,7 @@ class Evidence:
     """Repository -> its initial commit."""
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Repository -> where its branch was when the round began, and what was pushed since, oldest first."""
+    crashes: tuple[str, ...] = ()
+    """Resets whose drive ended in an error that the daemon's code does not know, by its log; one for each time."""
     stuck: tuple[str, ...] = ()
     """What did not come to rest in time, in words."""

@@ -58,7 +58,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 def judge(evidence: Evidence) -> Verdict:
     """Everything that is wrong in a round, and its figures."""
     verdict = Verdict()
-    verdict.findings += _lost(evidence)
+    verdict.findings += [*_lost(evidence), *_crashed(evidence)]
     for rule in _RULES:
         verdict.findings += rule(evidence)
     verdict.states.update(str(reset["state"]) for reset in evidence.resets.values())
@@ -90,6 +90,12 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("lost", f"{identifier} never came to rest: it is {reset['state']}")
     for text in evidence.stuck:
         yield Finding("lost", text)
+
+
+def _crashed(evidence: Evidence) -> Iterator[Finding]:
+    """It would be driven again, and people called at the third time; but nothing outside excuses it."""
+    for reset, times in Counter(evidence.crashes).items():
+        yield Finding("crashed", f"the drive of {reset} ended {times} times in an error that nobody expected")
 
 
 def _missing(evidence: Evidence, asked: Asked, asking: Counter[str]) -> str | None:
