@@ -90,7 +90,7 @@ def read(files: Iterable[Path]) -> Figures:
     total = Figures()
     for file in files:
         for line in file.read_text().splitlines():
-            raw: dict[str, Any] = json.loads(line)
+            raw: dict[str, Any] = {"armed": {}} | json.loads(line)
             for name in _COUNTED:
                 raw[name] = Counter(raw[name])
             total.add(Figures(**raw))
