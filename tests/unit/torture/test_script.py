@@ -9,10 +9,12 @@ from pathlib import Path
 from sandbox.faults import FaultKind
 from sandbox.faults.kinds import GITHUB, STATE
 from sandbox.torture import life
+from sandbox.torture.dealing import FAULTS
 from sandbox.torture.figures import Figures, read
 from sandbox.torture.finding import Finding
 from sandbox.torture.judge import Verdict
-from sandbox.torture.script import FAULTS, Arm, Ask, Block, Do, Kill, State, Stop, When, block_of, write
+from sandbox.torture.script import Arm, Ask, Block, Do, Kill, State, Stop, When
+from sandbox.torture.writing import block_of, write
 from schemas.requests import Mode
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
