@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import httpx
 
@@ -17,11 +16,12 @@ from sandbox.faults.kinds import KAFKA, STATE
 from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
-from sandbox.torture.evidence import Acted, Asked, Evidence
-from sandbox.torture.life import AT_REST, OVER
+from sandbox.torture.evidence import Acted, Evidence
+from sandbox.torture.life import AT_REST
+from sandbox.torture.requests import Requests
 from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
 from sandbox.torture.stand import LEASE, Stand
-from schemas.publish import CancelRequested, RequestReference, ResetRequested
+from schemas.publish import CancelRequested, RequestReference
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
@@ -49,10 +49,9 @@ class Round:
         self._gatherer = gatherer
         self._script = script
         self._operator = Operator(stand.post)
-        self._asked: list[Asked] = []
+        self._requests = Requests(stand)
         self._late: dict[int, float] = {}
         self._begun = 0.0
-        self.resets: dict[str, dict[str, Any]] = {}
 
     def play(self) -> Evidence:
         """All of it; what every witness saw."""
@@ -64,7 +63,7 @@ class Round:
         self._let_faults_hit()
         self._pace(0.02)
         stuck = self._settle()
-        return self._gatherer.gather(self._asked, self._operator.acted, self.resets, stuck)
+        return self._gatherer.gather(self._requests.asked, self._operator.acted, self._requests.resets, stuck)
 
     # -- the events -----------------------------------------------------------------------------------------------
     def _set_the_scene(self) -> None:
@@ -117,7 +116,7 @@ class Round:
     def _at_rest(self) -> bool:
         """Whether every request has led to a reset, and each is at rest."""
         with contextlib.suppress(httpx.HTTPError):
-            return not any(self._moving())
+            return not any(self._requests.moving())
         return False
 
     def _is_quiet(self) -> bool:
@@ -147,7 +146,7 @@ class Round:
             elif isinstance(event, Do):
                 return self._do(event)
             else:
-                self._ask(event)
+                self._requests.ask(event)
             return True
         return False
 
@@ -162,53 +161,15 @@ class Round:
             self._stand.kill(number, event.mishap, stay_down=event.stay_down)
         return True
 
-    def _ask(self, ask: Ask) -> None:
-        if not ask.readable:
-            self._stand.publisher.send(
-                self._stand.topics["requests"], ask.environment.encode(), b"{" + ask.tag.encode(), ()
-            )
-            self._stand.publisher.flush()
-            self._asked.append(Asked(ask.tag, ask.environment, readable=False))
-        elif ask.http:
-            self._ask_by_http(ask)
-        else:
-            wanted = ResetRequested(
-                environment=ask.environment,
-                requested_by=ask.tag,
-                mode=ask.mode,
-                services=ask.services or None,
-                options=ask.options,
-                git=ask.git,
-                dry_run=ask.dry_run,
-            )
-            for _ in range(ask.copies):
-                self._stand.publisher.publish(wanted, event_id=ask.tag)
-            self._asked.append(Asked(ask.tag, ask.environment))
-
-    def _ask_by_http(self, ask: Ask) -> None:
-        body = {
-            "environment": ask.environment,
-            "mode": ask.mode.value,
-            "services": list(ask.services) or None,
-            "options": [one.value for one in ask.options],
-            "git": ask.git,
-            "dryRun": ask.dry_run,
-            # Asked again after a call that broke off, it is the same request.
-            "idempotencyKey": ask.tag,
-        }
-        answer = self._stand.post("/resets", body)
-        if answer.status_code == httpx.codes.ACCEPTED:
-            self._asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
-
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
         if event.when is not None and not self._is_moment(event.when):
             return time.monotonic() - self._begun > _NOT_AT_ALL
-        asked = next((one for one in self._asked if one.tag == event.tag), None)
+        asked = next((one for one in self._requests.asked if one.tag == event.tag), None)
         if asked is None:
             return not any(one.tag == event.tag and one.http for one in self._script.asks)
         if event.http:
-            found = self._find(asked)
+            found = self._requests.find(asked)
             if found is None:
                 return False
             self._operator.act(found["id"], event.act, reason="torture: no more")
@@ -220,7 +181,7 @@ class Round:
             cancel = CancelRequested(request=RequestReference(source=SOURCE, id=asked.tag), **by)
         at = time.time()
         self._stand.publisher.publish(cancel)
-        found = self._find(asked)
+        found = self._requests.find(asked)
         if found is not None:
             self._operator.acted.append(Acted(at, found["id"], event.act))
         return True
@@ -276,8 +237,8 @@ class Round:
 
     def _restless(self) -> Iterator[str]:
         seen = self._gatherer.journal()
-        yield from self._moving()
-        for identifier, reset in self.resets.items():
+        yield from self._requests.moving()
+        for identifier, reset in self._requests.resets.items():
             if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
         yield from self._running()
@@ -287,45 +248,6 @@ class Round:
         for launch in self._gatherer.journal().outermost():
             if launch.attempt is not None and launch.running:
                 yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
-
-    def _moving(self) -> Iterator[str]:
-        """Requests without a reset, and resets that are not at rest."""
-        self._list()
-        for one in self._asked:
-            if one.readable and self._find(one) is None:
-                yield f"{one.tag} for {one.environment}: no reset yet"
-        for identifier in list(self.resets):
-            reset = self._stand.get(f"/resets/{identifier}")
-            if reset is None:
-                yield f"{identifier} is gone"
-                continue
-            self.resets[identifier] = reset
-            if reset["state"] not in AT_REST:
-                yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
-            elif reset["state"] not in OVER and reset["unreadActs"]:
-                yield f"{identifier} is {reset['state']}, and an act is still to be read"
-
-    def _list(self) -> None:
-        tags = {one.tag for one in self._asked}
-        known = {one.reset_id for one in self._asked}
-        for one in self._stand.get("/resets?limit=100")["items"]:
-            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
-            if one["id"] in known or tags & by:
-                self.resets.setdefault(one["id"], one)
-
-    def _find(self, asked: Asked) -> dict[str, Any] | None:
-        for one in self.resets.values():
-            if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]:
-                return one
-        self._list()
-        return next(
-            (
-                one
-                for one in self.resets.values()
-                if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]
-            ),
-            None,
-        )
 
 
 def _repositories(asks: Sequence[Ask]) -> list[str]:

@@ -122,5 +122,5 @@ def _kill(chance: random.Random, block: Block) -> Kill:
     if chance.random() < 1 / 2:
         return Kill(at, daemon)
     when = chance.choice(("before", "after"))
-    which = chance.choice(("launch", *map(str, range(1, 12))))
+    which = chance.choice(("launch", str(chance.randrange(1, 12)), str(chance.randrange(1, 12))))
     return Kill(at, daemon, f"kill:{when}:{which}")
