@@ -14,7 +14,7 @@ import httpx
 
 from sandbox import journal
 from sandbox.torture import witnesses
-from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Told
+from sandbox.torture.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
 from sandbox.torture.launching import seconds
 from sandbox.torture.stand import Stand
 
@@ -39,12 +39,14 @@ class Gatherer:
         self._former: dict[str, frozenset[str]] = {}
         self._told: list[Told] = []
         self._offset = self._end_of_journal()
+        self._doubts: dict[str, Doubt] = {}
         self._logged: dict[Path, int] = {}
         self._sessions.skip()
 
     def begin(self, repositories: Iterable[str]) -> None:
         """A round begins that may rewind these repositories."""
         self._heads = {}
+        self._doubts = {}
         for one in repositories:
             head = asyncio.run(self._platform.github.head(one))
             self._heads[one] = [head]
@@ -57,6 +59,18 @@ class Gatherer:
         refs = asyncio.run(self._platform.github.refs(repository))
         self._pushed_by_others(repository, {name: sha for name, sha in refs.items() if sha != head})
         self._heads[repository].append(head)
+
+    def doubt(self, reset: Mapping[str, Any]) -> None:
+        """Look what there is of attempts that are called unknown, each once."""
+        for one in reset["attempts"]:
+            if (one["outcome"] or {}).get("kind") == "unknown" and one["id"] not in self._doubts:
+                self._doubts[one["id"]] = Doubt(one["id"], self._state_of(one["control"]))
+
+    def _state_of(self, control: Mapping[str, Any] | None) -> str:
+        if control is None:
+            return "none"
+        states = self._containers([control["environment"]])
+        return next((state for state, ids in states.items() if control["containerId"] in ids), "gone")
 
     def journal(self) -> journal.Journal:
         """What was launched since the round began."""
@@ -97,6 +111,7 @@ class Gatherer:
             refs=refs,
             roots=dict(self._roots),
             heads={one: tuple(heads) for one, heads in self._heads.items()},
+            doubts=tuple(self._doubts.values()),
             crashes=tuple(self._crashes()),
             stuck=tuple(stuck),
         )

@@ -69,6 +69,17 @@ class Dump:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """An outcome called unknown, and what Kubernetes had of its container at that time, before a person said anything.
+
+    `container`: `running`, `terminated`, `gone`, or `none` where nothing was to be launched in a pod.
+    """
+
+    attempt: str
+    container: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Of one round, collected after it came to rest, with no command running any more."""
 
@@ -96,6 +107,8 @@ class Evidence:
     """Repository -> its initial commit."""
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Repository -> where its branch was when the round began, and what was pushed since, oldest first."""
+    doubts: tuple[Doubt, ...] = ()
+    """A person's word, or a later look, takes the place of an unknown outcome: these are as they were before."""
     crashes: tuple[str, ...] = ()
     """Resets whose drive ended in an error that the daemon's code does not know, by its log; one for each time."""
     stuck: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ may follow which (`life`), that a resource has one user at a time, and what each
 - `unknown`: it could not be known. That is so when the evidence is gone with its container: the control directory lies
   in the container, and no terminated status of it is left once the pod is gone. A container that still runs at
   the end of the round holds the claim and the exit code, and of one that ended in a pod that is still there Kubernetes
-  tells the end: whoever asks can know.
+  tells the end: whoever asks can know. A person's word takes the place of such an outcome, so it is looked at before.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     telling.impossible_states,
     telling.changed_events,
     claims.outcomes,
+    claims.doubts,
 )
 
 
@@ -69,10 +70,25 @@ def judge(evidence: Evidence) -> Verdict:
     )
     verdict.seen["status events"] = len(evidence.told)
     verdict.seen["backups"] = len(evidence.dumps)
-    outcomes = [one["outcome"] for reset in evidence.resets.values() for one in reset["attempts"]]
-    verdict.unknown = sum(bool(one) and one["kind"] == "unknown" for one in outcomes)
+    verdict.unknown = len(_unknown(evidence))
     verdict.unknown_but_known = sum(one.rule == "known-after-all" for one in verdict.findings)
     return verdict
+
+
+def _unknown(evidence: Evidence) -> set[str]:
+    """Attempts whose outcome was called unknown, at the end or at any time before."""
+    now = {
+        one["id"]
+        for reset in evidence.resets.values()
+        for one in reset["attempts"]
+        if (one["outcome"] or {}).get("kind") == "unknown"
+    }
+    told = {
+        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
+        for one in evidence.told
+        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
+    }
+    return now | told | {one.attempt for one in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:

@@ -239,6 +239,8 @@ class Round:
         seen = self._gatherer.journal()
         yield from self._requests.moving()
         for identifier, reset in self._requests.resets.items():
+            if reset["state"] in AT_REST:
+                self._gatherer.doubt(reset)
             if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
         yield from self._running()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.journal import Launch
-from sandbox.torture.evidence import Acted, Evidence
+from sandbox.torture.evidence import Acted, Doubt, Evidence
 from sandbox.torture.judge import judge
 from tests.unit.torture.cases import (
     BEGUN,
@@ -84,6 +84,17 @@ def test_unknown_is_found_where_its_container_runs_or_its_pod_tells_how_it_ended
 def test_unknown_is_found_where_nothing_was_launched_in_a_pod() -> None:
     nowhere = attempt(RESET, SEED, 1, kind="unknown", exitCode=None) | {"control": None}
     assert rules(with_attempts(attempt(RESET, WIPE), nowhere)) == {"known-after-all"}
+
+
+@pytest.mark.parametrize("container", ["running", "terminated", "gone", "none"])
+def test_unknown_is_judged_by_what_there_was_before_a_person_said_what_happened(container: str) -> None:
+    resolved = attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    doubt = Doubt(f"{RESET}/{SEED}/1", container)
+    evidence = with_attempts(attempt(RESET, WIPE), resolved, launches=(WIPED,), doubts=(doubt,))
+    verdict = judge(evidence)
+    found = [] if container == "gone" else ["known-after-all"]
+    assert [one.rule for one in verdict.findings] == found
+    assert (verdict.unknown, verdict.unknown_but_known) == (1, len(found))
 
 
 def unknown(**more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence
