@@ -66,9 +66,13 @@ class Faults:
         except TimeoutError as error:
             raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}") from error
 
-    def armed(self) -> bool:
-        """Whether anything may still hit."""
-        return bool(self._armoury.armed(FaultKind))
+    def armed(self) -> tuple[Fault, ...]:
+        """What may still hit, oldest first."""
+        return tuple(one.fault for one in self._armoury.armed(FaultKind))
+
+    def lasts(self, kind: FaultKind) -> bool:
+        """Whether one of this kind lasts at this moment."""
+        return bool(self._armoury.effects({kind}))
 
     async def hits(self) -> dict[FaultKind, int]:
         """How often each kind has hit since the platform came up; kinds that never hit are left out."""

@@ -23,9 +23,11 @@ class FaultKind(StrEnum):
     EXEC_CLOSE_1006 = "exec-close-1006"
     EXEC_DELAYED = "exec-delayed"
     EXEC_SPLIT = "exec-split"
+    EXEC_BEGINS_LATE = "exec-begins-late"
     API_SERVER_RESTARTED = "api-server-restarted"
 
     POD_DELETED = "pod-deleted"
+    POD_LOST = "pod-lost"
     POD_ROLLED_OUT = "pod-rolled-out"
     CONTAINER_RESTARTED = "container-restarted"
     OOM_KILLED = "oom-killed"
@@ -67,6 +69,7 @@ EXEC = starting("exec-")
 STRIKES = frozenset(
     {
         FaultKind.POD_DELETED,
+        FaultKind.POD_LOST,
         FaultKind.POD_ROLLED_OUT,
         FaultKind.CONTAINER_RESTARTED,
         FaultKind.OOM_KILLED,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, web
@@ -18,6 +19,7 @@ from sandbox.kubernetes.background import until
 ERROR = 3
 _DELAY = 1.0
 _SILENCE = 120.0
+_LATE = 3.0
 _ESTABLISHED = 1  # TCP_INFO's tcpi_state, its first byte
 _CLOSES = {
     FaultKind.EXEC_CLOSE_1000: int(WSCloseCode.OK),
@@ -81,8 +83,23 @@ class Course:
             return False
         return True
 
+    @asynccontextmanager
+    async def held_back(self) -> AsyncIterator[bool]:
+        """Around the command, from its acceptance to its end: whether it begins late, which it then does here.
+
+        That whoever asked for it has gone away meanwhile does not take it back.
+        """
+        mishap = self._mishap
+        if mishap is None or mishap.armed.fault.kind is not FaultKind.EXEC_BEGINS_LATE:
+            yield False
+            return
+        with mishap.armoury.lasting(mishap.armed) as is_to_end:
+            await until(is_to_end, within=mishap.seconds(_LATE))
+            yield True
+
     async def started(self) -> bool:
         """The command has started; False: nothing more will go over this stream, and now it is closed."""
+        self._happens(FaultKind.EXEC_BEGINS_LATE)
         if self._happens(FaultKind.EXEC_CUT_AFTER_START):
             self._transport.abort()
             return False

@@ -156,7 +156,17 @@ class _Stream:
         if why := podspecs.program(command[0], container.app, path, root):
             await self._course.finish(_cannot_start(why, container))
             return
-        process = spawn(runtime, container, command, self._wanted)
+        async with self._course.held_back() as late:
+            if late and not container.alive:
+                return  # nobody is left to start it
+            process = spawn(runtime, container, command, self._wanted)
+            with contextlib.suppress(ConnectionError):
+                await self._carry(process, container, command)
+            if late:
+                await process.exit_code()
+
+    async def _carry(self, process: Process, container: Container, command: list[str]) -> None:
+        """The command's streams, until it ends or the client is gone."""
         if not await self._course.started():
             self._abandon(process)
             return

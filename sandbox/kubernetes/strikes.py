@@ -1,4 +1,4 @@
-"""What happens to a pod in the middle of a command: deleted, rolled out, restarted, out of memory, evicted.
+"""What happens to a pod in the middle of a command: deleted, lost, rolled out, restarted, out of memory, evicted.
 
 A strike waits for its moment: an exec of the daemon makes it look at the container, and it strikes when a command that
 was launched there is running. When none is seen, the fault stays armed for the next exec.
@@ -7,6 +7,7 @@ was launched there is running. When none is seen, the fault stays armed for the 
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
@@ -21,7 +22,7 @@ from sandbox.kubernetes.proc import children, environment_of
 _PATIENCE = 5.0
 _LIES_ABOUT = 30.0
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
-_MARKER = b"RESETD_ATTEMPT="
+_MARKER = "RESETD_ATTEMPT="
 
 
 class Strikes:
@@ -60,6 +61,8 @@ class Strikes:
         match kind:
             case FaultKind.POD_DELETED:
                 deletion.delete(self._kubelet.objects, PODS, pod)
+            case FaultKind.POD_LOST:
+                deletion.delete(self._kubelet.objects, PODS, pod, {"gracePeriodSeconds": 0})
             case FaultKind.POD_ROLLED_OUT:
                 self._roll_out(pod)
             case FaultKind.CONTAINER_RESTARTED:
@@ -107,5 +110,12 @@ def _restart(deployment: Object) -> None:
 def runs_a_command(container: Container) -> bool:
     """Whether a command that was launched by an exec runs in the container: the daemon marks those that it launches."""
     return any(
-        value.startswith(_MARKER) for child in children(container.pid) for value in environment_of(child)
+        value.startswith(_MARKER.encode())
+        for child in children(container.pid)
+        for value in environment_of(child)
     )
+
+
+def is_a_launch(argv: Sequence[str]) -> bool:
+    """Whether an exec of this is one by which the daemon launches a command."""
+    return any(one.startswith(_MARKER) for one in argv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from sandbox.faults import kinds
@@ -15,7 +17,7 @@ from sandbox.kubernetes.exec import Streams, container_name
 from sandbox.kubernetes.impostors import Impostors
 from sandbox.kubernetes.kubelet import Kubelet
 from sandbox.kubernetes.objects import Object
-from sandbox.kubernetes.strikes import Strikes
+from sandbox.kubernetes.strikes import Strikes, is_a_launch
 
 _REFUSALS = {
     FaultKind.EXEC_403: (403, "Forbidden", 'pods "{}" is forbidden: may not get resource "pods/exec"'),
@@ -24,6 +26,7 @@ _REFUSALS = {
     FaultKind.EXEC_500: (500, "InternalError", "Internal error occurred: etcdserver: request timed out"),
     FaultKind.EXEC_503: (503, "ServiceUnavailable", "the server is currently unable to handle the request"),
 }
+_LATE = frozenset({FaultKind.EXEC_BEGINS_LATE})
 _BEFORE_UPGRADE = frozenset({*_REFUSALS, FaultKind.EXEC_HANDSHAKE_HUNG})
 
 
@@ -43,6 +46,8 @@ class Troubles:
         """Undo what an earlier life of the server made and could not undo."""
         await self._conditions.recover()
         self._impostors.recover()
+        for stream in self._armoury.effects(kinds.EXEC):  # it ended with the server that had it
+            self._armoury.forget(stream)
         self._strikes.recover()
 
     async def close(self) -> None:
@@ -55,8 +60,7 @@ class Troubles:
 
     async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
         """An exec, with what it runs into."""
-        armed = self._meant_for(pod, kinds.EXEC)
-        mishap = Mishap(self._armoury, armed[0]) if armed else None
+        mishap = self._mishap(pod, request.query.getall("command", []))
         if mishap is not None and mishap.happens(*_BEFORE_UPGRADE):
             return await self._refuse(request, pod, mishap)
         name = container_name(pod, request.query.get("container", ""))
@@ -68,6 +72,13 @@ class Troubles:
             for one in self._meant_for(pod, kinds.CONDITIONS):
                 why = await self._conditions.meet(one, container, command) or why
         return await streams.serve(request, pod, mishap, cannot_start=why)
+
+    def _mishap(self, pod: Object, command: Sequence[str]) -> Mishap | None:
+        """What the stream runs into: of several the oldest; only a launch begins late, and one at a time."""
+        armed = self._meant_for(pod, kinds.EXEC)
+        if not is_a_launch(command) or self._armoury.effects(_LATE):
+            armed = [one for one in armed if one.fault.kind not in _LATE]
+        return Mishap(self._armoury, armed[0]) if armed else None
 
     async def _refuse(self, request: web.Request, pod: Object, mishap: Mishap) -> web.Response:
         """What comes instead of the upgrade."""

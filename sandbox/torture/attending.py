@@ -27,7 +27,6 @@ class Operator:
     def __init__(self, post: Post) -> None:
         self._post = post
         self._tries: Counter[str] = Counter()
-        self._acted_at: dict[str, int] = {}
         self.acted: list[Acted] = []
 
     def attend(self, reset: Mapping[str, Any], journal: Journal) -> bool:
@@ -39,19 +38,15 @@ class Operator:
         identifier, state = reset["id"], reset["state"]
         if state not in {"failed", "needs-operator"} or reset["cause"] in _OVER:
             return False
-        if self._acted_at.get(identifier) == reset["version"]:
-            return True  # taken down, and nobody has read it yet
+        if reset["unreadActs"]:
+            return True
         if self._tries[identifier] >= _TRIES:
             return False
         unknown = [one["name"] for one in reset["steps"] if one["state"] == "unknown"]
         if state == "needs-operator" and unknown:
-            taken = self._resolve(reset, unknown[0], journal)
-        else:
-            self._tries[identifier] += 1
-            taken = self.act(identifier, "resume", reason="torture: go on")
-        if taken:
-            self._acted_at[identifier] = reset["version"]
-        return taken
+            return self._resolve(reset, unknown[0], journal)
+        self._tries[identifier] += 1
+        return self.act(identifier, "resume", reason="torture: go on")
 
     def act(self, identifier: str, kind: str, **body: Any) -> bool:  # noqa: ANN401 - JSON
         """Whether the act was taken down."""

@@ -18,6 +18,7 @@ _NOTHING_TO_DO = "rerun-after-check"
 def outcomes(evidence: Evidence) -> Iterator[Finding]:
     """Every attempt has an outcome once its reset is at rest, and every outcome is true."""
     by_attempt = Journal(evidence.launches).by_attempt()
+    judged = {one.attempt for one in evidence.doubts}
     for identifier, reset in evidence.resets.items():
         for attempt in reset["attempts"]:
             outcome = attempt["outcome"]
@@ -27,6 +28,8 @@ def outcomes(evidence: Evidence) -> Iterator[Finding]:
                         "open-attempt", f"{attempt['id']}: {reset['state']}, and without an outcome"
                     )
                 continue
+            if outcome["kind"] == "unknown" and attempt["id"] in judged:
+                continue
             step = planned(evidence, identifier, attempt["step"])
             if step.get("kind", "command") != "command" or "resolvedBy" in outcome.get("facts", {}):
                 continue
@@ -34,6 +37,15 @@ def outcomes(evidence: Evidence) -> Iterator[Finding]:
             if wrong := _wrong(evidence, attempt, outcome, step, launches[0] if launches else None):
                 rule = "known-after-all" if outcome["kind"] == "unknown" else "false-claim"
                 yield Finding(rule, f"{attempt['id']} is called {outcome}: {wrong}")
+
+
+def doubts(evidence: Evidence) -> Iterator[Finding]:
+    """What was called unknown for a while and could have been known."""
+    for one in evidence.doubts:
+        if one.container != "gone":
+            yield Finding(
+                "known-after-all", f"{one.attempt} was called unknown; its container: {one.container}"
+            )
 
 
 def _wrong(
@@ -77,6 +89,8 @@ def _could_be_known(evidence: Evidence, attempt: Mapping[str, Any]) -> str | Non
         return "nothing was launched in a pod"
     if control["containerId"] in evidence.containers:
         return "its container still runs, with its claim and its exit code"
+    if control["containerId"] in evidence.ended:
+        return "its pod's status tells that its container has ended"
     return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import httpx
 
 from sandbox import journal
 from sandbox.torture import witnesses
-from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Told
+from sandbox.torture.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
 from sandbox.torture.launching import seconds
 from sandbox.torture.stand import Stand
 
+_MAIN = "refs/heads/main"
 _TOLD_WITHIN = 30.0
 _ANSWERED_WITHIN = 30.0
 _LOOK_EVERY = 0.05
@@ -34,22 +36,41 @@ class Gatherer:
         self._sessions = witnesses.Sessions(stand.platform.databases.servers)
         self._heads: dict[str, list[str]] = {}
         self._roots: dict[str, str] = {}
+        self._former: dict[str, frozenset[str]] = {}
         self._told: list[Told] = []
         self._offset = self._end_of_journal()
+        self._doubts: dict[str, Doubt] = {}
+        self._logged: dict[Path, int] = {}
         self._sessions.skip()
 
     def begin(self, repositories: Iterable[str]) -> None:
         """A round begins that may rewind these repositories."""
         self._heads = {}
+        self._doubts = {}
         for one in repositories:
             head = asyncio.run(self._platform.github.head(one))
             self._heads[one] = [head]
+            self._former[one] = frozenset(asyncio.run(self._platform.github.refs(one))) - {_MAIN}
             if one not in self._roots:
                 self._roots[one] = self._objects(one).root(head)
 
     def pushed(self, repository: str, head: str) -> None:
-        """Somebody pushed."""
+        """Somebody pushed this, after whatever others pushed before."""
+        refs = asyncio.run(self._platform.github.refs(repository))
+        self._pushed_by_others(repository, {name: sha for name, sha in refs.items() if sha != head})
         self._heads[repository].append(head)
+
+    def doubt(self, reset: Mapping[str, Any]) -> None:
+        """Look what there is of attempts that are called unknown, each once."""
+        for one in reset["attempts"]:
+            if (one["outcome"] or {}).get("kind") == "unknown" and one["id"] not in self._doubts:
+                self._doubts[one["id"]] = Doubt(one["id"], self._state_of(one["control"]))
+
+    def _state_of(self, control: Mapping[str, Any] | None) -> str:
+        if control is None:
+            return "none"
+        states = self._containers([control["environment"]])
+        return next((state for state, ids in states.items() if control["containerId"] in ids), "gone")
 
     def journal(self) -> journal.Journal:
         """What was launched since the round began."""
@@ -66,6 +87,7 @@ class Gatherer:
         told = self._read_status(resets)
         plans = {one: self._get(f"/resets/{one}/plan") for one in resets}
         launches = self.journal().launches
+        containers = self._containers({launch.namespace for launch in launches})
         refs = {one: asyncio.run(self._platform.github.refs(one)) for one in self._heads}
         for repository in self._heads:
             self._pushed_by_others(repository, refs[repository])
@@ -84,10 +106,13 @@ class Gatherer:
                     within=3.0 if any(not one.readable for one in asked) else 0.0
                 )
             ),
-            containers=self._containers({launch.namespace for launch in launches}),
+            containers=containers["running"],
+            ended=containers["terminated"],
             refs=refs,
             roots=dict(self._roots),
             heads={one: tuple(heads) for one, heads in self._heads.items()},
+            doubts=tuple(self._doubts.values()),
+            crashes=tuple(self._crashes()),
             stuck=tuple(stuck),
         )
         self._offset = self._end_of_journal()
@@ -100,9 +125,10 @@ class Gatherer:
         self._dead_letters.close()
 
     def _pushed_by_others(self, repository: str, refs: Mapping[str, str]) -> None:
-        """What somebody pushed in a fault's name, on top of a head that we know of."""
+        """What somebody pushed in a fault's name in this round, on top of a head that we know of."""
         objects, known = self._objects(repository), self._heads[repository]
-        for sha in dict.fromkeys(refs.values()):
+        seen = [sha for name, sha in refs.items() if name not in self._former[repository]]
+        for sha in dict.fromkeys(seen):
             if sha not in known and objects.parent(sha) in known:
                 known.append(sha)
 
@@ -149,14 +175,27 @@ class Gatherer:
                 sha256_on_disk=_sha256(self._stand.backups / row["path"]),
             )
 
-    def _containers(self, environments: Iterable[str]) -> frozenset[str]:
-        found = set()
+    def _containers(self, environments: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """What pods' statuses tell of which containers, the last ones of each included: `running`, `terminated`."""
+        found: dict[str, set[str]] = {"running": set(), "terminated": set()}
         for environment in environments:
             for pod in asyncio.run(self._platform.cluster.pods(environment)):
                 for one in (pod.get("status") or {}).get("containerStatuses") or ():
                     if "running" in one["state"]:
-                        found.add(one["containerID"])
-        return frozenset(found)
+                        found["running"].add(one["containerID"])
+                    for state in (one["state"], one.get("lastState") or {}):
+                        if "terminated" in state:
+                            found["terminated"].add(state["terminated"]["containerID"])
+        return {state: frozenset(containers) for state, containers in found.items()}
+
+    def _crashes(self) -> Iterator[str]:
+        """What the daemons' logs say of it since they were read last."""
+        for log in (one.log for one in self._stand.daemons):
+            lines = log.read_text(errors="replace").splitlines()
+            for line in lines[self._logged.get(log, 0) :]:
+                if '"drive.crashed"' in line:
+                    yield str(json.loads(line)["reset"])
+            self._logged[log] = len(lines)
 
     def _end_of_journal(self) -> int:
         return self._platform.witness.file.stat().st_size

@@ -69,6 +69,17 @@ class Dump:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """An outcome called unknown, and what Kubernetes had of its container at that time, before a person said anything.
+
+    `container`: `running`, `terminated`, `gone`, or `none` where nothing was to be launched in a pod.
+    """
+
+    attempt: str
+    container: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Of one round, collected after it came to rest, with no command running any more."""
 
@@ -88,11 +99,17 @@ class Evidence:
     """Tags of those that were read from the topic."""
     containers: frozenset[str] = frozenset()
     """Ids of the containers that run at the end of the round."""
+    ended: frozenset[str] = frozenset()
+    """Ids of those whose end their pods' statuses tell at that time."""
     refs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Repository -> its refs at the end."""
     roots: Mapping[str, str] = field(default_factory=dict)
     """Repository -> its initial commit."""
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Repository -> where its branch was when the round began, and what was pushed since, oldest first."""
+    doubts: tuple[Doubt, ...] = ()
+    """A person's word, or a later look, takes the place of an unknown outcome: these are as they were before."""
+    crashes: tuple[str, ...] = ()
+    """Resets whose drive ended in an error that the daemon's code does not know, by its log; one for each time."""
     stuck: tuple[str, ...] = ()
     """What did not come to rest in time, in words."""

@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.torture.finding import RULES
 from sandbox.torture.judge import Verdict
 
-_COUNTED = ("resets", "seen", "faults", "findings")
+_COUNTED = ("resets", "seen", "armed", "faults", "findings")
 _MUST_BE_ZERO = tuple(dict.fromkeys(RULES.values()))
 
 
@@ -29,7 +29,10 @@ class Figures:
     seen: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
     unknown_but_known: int = 0
+    armed: Counter[str] = field(default_factory=Counter)
+    """Faults that the scripts armed, by kind."""
     faults: Counter[str] = field(default_factory=Counter)
+    """Those that hit."""
     findings: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
 
@@ -69,8 +72,8 @@ class Figures:
             *((f"  {state}", number) for state, number in sorted(self.resets.items())),
             ("commands launched", self.launches),
             *sorted(self.seen.items()),
-            ("faults that hit", sum(self.faults.values())),
-            *((f"  {kind}", number) for kind, number in sorted(self.faults.items())),
+            ("faults that hit", f"{sum(self.faults.values())} of {sum(self.armed.values())} armed"),
+            *((f"  {kind}", f"{self.faults[kind]} of {self.armed[kind]}") for kind in sorted(self.armed)),
             ("outcomes called unknown", self.unknown),
             *((line, self.findings[line]) for line in dict.fromkeys((*_MUST_BE_ZERO, *self.findings))),
         ]
@@ -87,7 +90,7 @@ def read(files: Iterable[Path]) -> Figures:
     total = Figures()
     for file in files:
         for line in file.read_text().splitlines():
-            raw: dict[str, Any] = json.loads(line)
+            raw: dict[str, Any] = {"armed": {}} | json.loads(line)
             for name in _COUNTED:
                 raw[name] = Counter(raw[name])
             total.add(Figures(**raw))

@@ -8,7 +8,8 @@ may follow which (`life`), that a resource has one user at a time, and what each
 - `interrupted`: it was killed, or its container was; the journal saw it begin at most.
 - `unknown`: it could not be known. That is so when the evidence is gone with its container: the control directory lies
   in the container, and no terminated status of it is left once the pod is gone. A container that still runs at
-  the end of the round holds the claim and the exit code, and whoever asks can know.
+  the end of the round holds the claim and the exit code, and of one that ended in a pod that is still there Kubernetes
+  tells the end: whoever asks can know. A person's word takes the place of such an outcome, so it is looked at before.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     telling.impossible_states,
     telling.changed_events,
     claims.outcomes,
+    claims.doubts,
 )
 
 
 def judge(evidence: Evidence) -> Verdict:
     """Everything that is wrong in a round, and its figures."""
     verdict = Verdict()
-    verdict.findings += _lost(evidence)
+    verdict.findings += [*_lost(evidence), *_crashed(evidence)]
     for rule in _RULES:
         verdict.findings += rule(evidence)
     verdict.states.update(str(reset["state"]) for reset in evidence.resets.values())
@@ -68,10 +70,25 @@ def judge(evidence: Evidence) -> Verdict:
     )
     verdict.seen["status events"] = len(evidence.told)
     verdict.seen["backups"] = len(evidence.dumps)
-    outcomes = [one["outcome"] for reset in evidence.resets.values() for one in reset["attempts"]]
-    verdict.unknown = sum(bool(one) and one["kind"] == "unknown" for one in outcomes)
+    verdict.unknown = len(_unknown(evidence))
     verdict.unknown_but_known = sum(one.rule == "known-after-all" for one in verdict.findings)
     return verdict
+
+
+def _unknown(evidence: Evidence) -> set[str]:
+    """Attempts whose outcome was called unknown, at the end or at any time before."""
+    now = {
+        one["id"]
+        for reset in evidence.resets.values()
+        for one in reset["attempts"]
+        if (one["outcome"] or {}).get("kind") == "unknown"
+    }
+    told = {
+        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
+        for one in evidence.told
+        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
+    }
+    return now | told | {one.attempt for one in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:
@@ -89,6 +106,12 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("lost", f"{identifier} never came to rest: it is {reset['state']}")
     for text in evidence.stuck:
         yield Finding("lost", text)
+
+
+def _crashed(evidence: Evidence) -> Iterator[Finding]:
+    """It would be driven again, and people called at the third time; but nothing outside excuses it."""
+    for reset, times in Counter(evidence.crashes).items():
+        yield Finding("crashed", f"the drive of {reset} ended {times} times in an error that nobody expected")
 
 
 def _missing(evidence: Evidence, asked: Asked, asking: Counter[str]) -> str | None:

@@ -6,27 +6,31 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import httpx
 
-from sandbox import journal
 from sandbox.controls import Control
 from sandbox.events import UndeliveredError
+from sandbox.faults import FaultKind
+from sandbox.faults.kinds import KAFKA, STATE
 from sandbox.fleet import environment as fleet_environment
 from sandbox.torture import collecting
 from sandbox.torture.attending import Operator
-from sandbox.torture.evidence import Acted, Asked, Evidence
+from sandbox.torture.evidence import Acted, Evidence
 from sandbox.torture.life import AT_REST
-from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop
+from sandbox.torture.requests import Requests
+from sandbox.torture.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
 from sandbox.torture.stand import LEASE, Stand
-from schemas.publish import CancelRequested, RequestReference, ResetRequested
+from schemas.publish import CancelRequested, RequestReference
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
-_FAULTS_WITHIN = 4.0
+_FAULTS_WITHIN = 20.0
+"""Seconds after the last event in which what is armed may still hit."""
 _NOT_AT_ALL = 30.0
-"""Seconds after which what waits for a daemon to drive or to sleep does not happen in this round."""
+"""Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
+_BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
+"""Faults that a daemon meets without a request, too."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -45,10 +49,9 @@ class Round:
         self._gatherer = gatherer
         self._script = script
         self._operator = Operator(stand.post)
-        self._asked: list[Asked] = []
+        self._requests = Requests(stand)
         self._late: dict[int, float] = {}
         self._begun = 0.0
-        self.resets: dict[str, dict[str, Any]] = {}
 
     def play(self) -> Evidence:
         """All of it; what every witness saw."""
@@ -56,24 +59,26 @@ class Round:
         self._set_the_scene()
         self._run_events()
         self._platform.clear_controls()
+        self._pace(self._script.slow)
+        self._let_faults_hit()
         self._pace(0.02)
-        stuck = self._let_faults_end() or self._settle()
-        return self._gatherer.gather(self._asked, self._operator.acted, self.resets, stuck)
+        stuck = self._settle()
+        return self._gatherer.gather(self._requests.asked, self._operator.acted, self._requests.resets, stuck)
 
     # -- the events -----------------------------------------------------------------------------------------------
     def _set_the_scene(self) -> None:
-        for repository in self._repositories():
-            head = asyncio.run(
-                self._platform.github.push(
-                    repository, {"flow.json": self._script.seed}, message=self._script.seed
-                )
-            )
-            self._gatherer.pushed(repository, head)
+        self._push(self._repositories(), self._script.seed)
         self._pace(self._script.slow)
         for environment, service in self._script.failing:
             self._platform.control(
                 environment, service, **{SEEDS[service]: Control(fail="torture: not this time")}
             )
+
+    def _push(self, repositories: Sequence[str], text: str) -> None:
+        """Something to be taken back in each."""
+        for repository in repositories:
+            head = asyncio.run(self._platform.github.push(repository, {"flow.json": text}, message=text))
+            self._gatherer.pushed(repository, head)
 
     def _pace(self, seconds: float) -> None:
         for environment in {one.environment for one in self._script.asks}:
@@ -82,7 +87,7 @@ class Round:
                 self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
 
     def _repositories(self) -> list[str]:
-        return sorted({fleet_environment(one.environment).workflows for one in self._script.asks if one.git})
+        return _repositories(self._script.asks)
 
     def _run_events(self) -> None:
         begun = self._begun = time.monotonic()
@@ -96,7 +101,29 @@ class Round:
             for _, event in due:
                 if not self._happen(event):
                     pending.append((now + _AGAIN_AFTER, event))
+            if due and self._wait_in_vain([one for _, one in pending], now):
+                pending = []
             time.sleep(_LOOK_EVERY)
+
+    def _wait_in_vain(self, pending: Sequence[Event], now: float) -> bool:
+        """Whether all that is left waits for a moment that can't come: every reset is at rest, and nobody sleeps."""
+        wait = all(
+            one.at <= now and (isinstance(one, Stop | Cut) or (isinstance(one, Do) and one.when is not None))
+            for one in pending
+        )
+        return wait and bool(pending) and not self._stand.asleep and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        """Whether every request has led to a reset, and each is at rest."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._requests.moving())
+        return False
+
+    def _is_quiet(self) -> bool:
+        """Whether they are, no command runs, and nobody can do anything about what stopped."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._restless())
+        return False
 
     def _attend_to_daemons(self) -> None:
         self._stand.look()
@@ -111,13 +138,15 @@ class Round:
             if isinstance(event, Kill | Stop):
                 return self._strike(event)
             if isinstance(event, Cut):
+                if not any(self._running()):
+                    return time.monotonic() - self._begun > _NOT_AT_ALL
                 asyncio.run(self._platform.cluster.cut_streams())
             elif isinstance(event, Arm):
                 asyncio.run(self._platform.faults.arm(event.fault))
             elif isinstance(event, Do):
                 return self._do(event)
             else:
-                self._ask(event)
+                self._requests.ask(event)
             return True
         return False
 
@@ -132,53 +161,15 @@ class Round:
             self._stand.kill(number, event.mishap, stay_down=event.stay_down)
         return True
 
-    def _ask(self, ask: Ask) -> None:
-        if not ask.readable:
-            self._stand.publisher.send(
-                self._stand.topics["requests"], ask.environment.encode(), b"{" + ask.tag.encode(), ()
-            )
-            self._stand.publisher.flush()
-            self._asked.append(Asked(ask.tag, ask.environment, readable=False))
-        elif ask.http:
-            self._ask_by_http(ask)
-        else:
-            wanted = ResetRequested(
-                environment=ask.environment,
-                requested_by=ask.tag,
-                mode=ask.mode,
-                services=ask.services or None,
-                options=ask.options,
-                git=ask.git,
-                dry_run=ask.dry_run,
-            )
-            for _ in range(ask.copies):
-                self._stand.publisher.publish(wanted, event_id=ask.tag)
-            self._asked.append(Asked(ask.tag, ask.environment))
-
-    def _ask_by_http(self, ask: Ask) -> None:
-        body = {
-            "environment": ask.environment,
-            "mode": ask.mode.value,
-            "services": list(ask.services) or None,
-            "options": [one.value for one in ask.options],
-            "git": ask.git,
-            "dryRun": ask.dry_run,
-            # Asked again after a call that broke off, it is the same request.
-            "idempotencyKey": ask.tag,
-        }
-        answer = self._stand.post("/resets", body)
-        if answer.status_code == httpx.codes.ACCEPTED:
-            self._asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
-
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
-        if event.asleep and not self._stand.asleep:
+        if event.when is not None and not self._is_moment(event.when):
             return time.monotonic() - self._begun > _NOT_AT_ALL
-        asked = next((one for one in self._asked if one.tag == event.tag), None)
+        asked = next((one for one in self._requests.asked if one.tag == event.tag), None)
         if asked is None:
             return not any(one.tag == event.tag and one.http for one in self._script.asks)
         if event.http:
-            found = self._find(asked)
+            found = self._requests.find(asked)
             if found is None:
                 return False
             self._operator.act(found["id"], event.act, reason="torture: no more")
@@ -190,23 +181,42 @@ class Round:
             cancel = CancelRequested(request=RequestReference(source=SOURCE, id=asked.tag), **by)
         at = time.time()
         self._stand.publisher.publish(cancel)
-        found = self._find(asked)
+        found = self._requests.find(asked)
         if found is not None:
             self._operator.acted.append(Acted(at, found["id"], event.act))
         return True
 
-    def _let_faults_end(self) -> Sequence[str]:
-        """Faults get a moment to meet what they are meant for; then nothing is armed, and the platform heals."""
-        if not any(isinstance(one, Arm) for one in self._script.events):
-            return ()
+    def _is_moment(self, when: When) -> bool:
+        match when:
+            case When.ASLEEP:
+                return bool(self._stand.asleep)
+            case When.LATE:
+                return self._platform.faults.lasts(FaultKind.EXEC_BEGINS_LATE)
+
+    def _let_faults_hit(self) -> None:
+        """Until all that is armed has hit, or time is over; then the platform heals.
+
+        Where everything is at rest, whatever stopped is attended to, and more is asked for.
+        """
+        if not self._script.faults:
+            return
+        more = [*self._script.more]
         until = time.monotonic() + _FAULTS_WITHIN
-        while time.monotonic() < until and self._platform.faults.armed():
+        while time.monotonic() < until and (armed := self._platform.faults.armed()):
             self._attend_to_daemons()
+            places = {one.environment for one in armed if one.kind not in _BY_THEMSELVES}
+            if places and self._is_quiet():
+                ask = next((one for one in more if one.environment in places), None)
+                if ask is None:
+                    break
+                more.remove(ask)
+                self._push(_repositories([ask]), ask.tag)
+                while not self._happen(ask) and time.monotonic() < until:
+                    self._attend_to_daemons()
             time.sleep(_ASK_EVERY)
         asyncio.run(self._platform.faults.clear())
         environments = sorted({one.environment for one in self._script.asks})
         asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
-        return ()
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:
@@ -226,43 +236,21 @@ class Round:
         return left
 
     def _restless(self) -> Iterator[str]:
-        self._list()
         seen = self._gatherer.journal()
-        for one in self._asked:
-            if one.readable and self._find(one) is None:
-                yield f"{one.tag} for {one.environment}: no reset yet"
-        for identifier in list(self.resets):
-            reset = self._stand.get(f"/resets/{identifier}")
-            if reset is None:
-                yield f"{identifier} is gone"
-                continue
-            self.resets[identifier] = reset
-            if reset["state"] not in AT_REST:
-                yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
-            elif self._operator.attend(reset, seen):
+        yield from self._requests.moving()
+        for identifier, reset in self._requests.resets.items():
+            if reset["state"] in AT_REST:
+                self._gatherer.doubt(reset)
+            if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
-        for launch in journal.Journal(seen.launches).outermost():
+        yield from self._running()
+
+    def _running(self) -> Iterator[str]:
+        """Commands that run."""
+        for launch in self._gatherer.journal().outermost():
             if launch.attempt is not None and launch.running:
                 yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
 
-    def _list(self) -> None:
-        tags = {one.tag for one in self._asked}
-        known = {one.reset_id for one in self._asked}
-        for one in self._stand.get("/resets?limit=100")["items"]:
-            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
-            if one["id"] in known or tags & by:
-                self.resets.setdefault(one["id"], one)
 
-    def _find(self, asked: Asked) -> dict[str, Any] | None:
-        for one in self.resets.values():
-            if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]:
-                return one
-        self._list()
-        return next(
-            (
-                one
-                for one in self.resets.values()
-                if one["id"] == asked.reset_id or asked.tag in one["requestedBy"]
-            ),
-            None,
-        )
+def _repositories(asks: Sequence[Ask]) -> list[str]:
+    return sorted({fleet_environment(one.environment).workflows for one in asks if one.git})

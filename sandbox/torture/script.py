@@ -1,4 +1,4 @@
-"""What happens in one round, from a seed: the same seed and round give the same script. Pure.
+"""What happens in one round: its shapes. `writing` makes one from a seed.
 
 Times are seconds since the round began. What a daemon is in the middle of at a time is chance; what is asked, done to
 it and when, is not.
@@ -6,22 +6,12 @@ it and when, is not.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.faults import Fault, FaultKind
-from sandbox.faults.kinds import CONDITIONS, GITHUB, STATE, STRIKES
+from sandbox.faults import Fault
 from schemas.requests import Mode, Option
 
-BLOCK = 10
-"""Rounds in a row that share a state database and its daemons."""
-IN_COMMANDS = STRIKES | CONDITIONS
-"""Faults that happen to a container while a command runs in it, so that it has to run for a while."""
-FAULTS = 2
-"""Faults that are armed in each round."""
-SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 SEEDS = {
     "data-builder-api": "db:seed:data-builder",
     "los-core-api": "seed:system",
@@ -65,15 +55,24 @@ class Ask:
     readable: bool = True
 
 
+class When(StrEnum):
+    """What an act waits for beside the reset; where that does not come, it is left out."""
+
+    ASLEEP = "asleep"
+    """A daemon sleeps."""
+    LATE = "late"
+    """A launch was accepted and has not begun (`exec-begins-late`)."""
+
+
 @dataclass(frozen=True)
 class Do:
-    """An act on the reset of a request, as soon as the reset is there; `asleep`: and a daemon sleeps, or not at all."""
+    """An act on the reset of a request, as soon as the reset is there, and `when`."""
 
     at: float
     tag: str
     act: str
     http: bool = True
-    asleep: bool = False
+    when: When | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Cut:
-    """Every exec that is open is cut."""
+    """Every exec that is open is cut, as soon as a command runs."""
 
     at: float
 
@@ -128,139 +127,15 @@ class Script:
     failing: tuple[tuple[str, str], ...] = ()
     slow: float = 0.02
     """Seconds that each seed takes."""
+    more: tuple[Ask, ...] = ()
+    """Asked one after the other, once all is at rest, for as long as faults are armed that have not hit."""
 
     @property
     def asks(self) -> tuple[Ask, ...]:
         """The requests in it."""
         return tuple(one for one in self.events if isinstance(one, Ask))
 
-
-def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
-    """The block that a round belongs to."""
-    chance = random.Random(f"{seed}/{round_ // BLOCK}")  # noqa: S311 - to be repeated, not to be secret
-    if defect in _WANTS_REPLICAS:
-        return Block(State.POSTGRESQL, 2)
-    return chance.choice((Block(State.SQLITE, 1), Block(State.POSTGRESQL, 2), Block(State.POSTGRESQL, 1)))
-
-
-_WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
-"""Defects that only a second daemon can bring to light."""
-
-
-def write(
-    seed: str, round_: int, environments: Sequence[str], block: Block, kinds: Sequence[FaultKind] = ()
-) -> Script:
-    """The script of one round; faults are of `kinds`, each of which comes equally often."""
-    chance = random.Random(f"{seed}:{round_}")  # noqa: S311 - to be repeated, not to be secret
-    asks = _asks(chance, f"{seed}:{round_}", environments)
-    events: list[Event] = [*asks]
-    events += [
-        Do(chance.uniform(0.3, 3.0), one.tag, "cancel", http=chance.random() < 1 / 2)
-        for one in asks
-        if one.readable and not one.dry_run and chance.random() < 1 / 5
-    ]
-    kills = [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
-    sleepers = _sleepers(chance, asks, block) if block.replicas > 1 else []
-    # A kill would wake who sleeps with a launch in hand, and the start after it knows of no mishap.
-    events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
-    if chance.random() < 1 / 3:
-        events.append(Cut(chance.uniform(0.3, 3.0)))
-    armed = _faults(
-        chance, seed, round_, asks, [one for one in kinds if one not in STATE or _has_server(block)]
-    )
-    events = [_met(one, armed) if isinstance(one, Ask) else one for one in events] + [*armed]
-    failing = tuple(
-        (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
-    )
-    return Script(
-        f"{seed}:{round_}",
-        tuple(sorted(events, key=lambda one: one.at)),
-        failing,
-        slow=1.0 if _kinds(armed) & IN_COMMANDS else chance.choice((0.02, 0.02, 0.02, 0.3, 1.0)),
-    )
-
-
-def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
-    """Daemons that sleep past their lease: at any moment, or with an attempt recorded and its launch in hand."""
-    kind = chance.random()
-    if kind < 1 / 3:
-        late = chance.choice((chance.uniform(0.2, 1.0), chance.uniform(1.0, 5.0)))
-        return [Stop(chance.uniform(0.5, 4.0), chance.choice((None, 0, 1)), late)]
-    if kind > 2 / 3:
-        return []
-    when = chance.choice(("before", "after", "after"))
-    events: list[Event] = [Kill(0.0, number, f"stop:{when}:launch") for number in range(block.replicas)]
-    if chance.random() < 1 / 2:
-        # Whoever takes over gives the attempt up, and then the sleeper wakes.
-        events += [
-            Do(0.5, one.tag, "cancel", asleep=True) for one in asks if one.readable and not one.dry_run
-        ]
-    return events
-
-
-def _asks(chance: random.Random, name: str, environments: Sequence[str]) -> list[Ask]:
-    asks = [
-        _ask(chance, f"{name}#{number}", chance.choice(list(environments)))
-        for number in range(chance.choice((1, 1, 2, 2, 3)))
-    ]
-    if chance.random() < 1 / 10:
-        asks.append(Ask(0.0, f"{name}#x", chance.choice(list(environments)), readable=False))
-    return asks
-
-
-def _ask(chance: random.Random, tag: str, environment: str) -> Ask:
-    mode = chance.choice((Mode.SEED, Mode.SEED, Mode.SEED, Mode.REFRESH, Mode.WIPE))
-    services = tuple(chance.sample(SERVICES, chance.choice((1, 1, 1, 2))))
-    mock = "los-core-api" in services and chance.random() < 1 / 2
-    http = chance.random() < 1 / 2
-    return Ask(
-        at=chance.uniform(0.0, 0.4),
-        tag=tag,
-        environment=environment,
-        mode=mode,
-        services=services,
-        options=(Option.MOCK,) if mock else (),
-        git=chance.random() < 1 / 3,
-        dry_run=chance.random() < 1 / 20,
-        http=http,
-        copies=1 if http else chance.choice((1, 1, 2, 3)),
-    )
-
-
-def _faults(
-    chance: random.Random, seed: str, round_: int, asks: Sequence[Ask], kinds: Sequence[FaultKind]
-) -> list[Arm]:
-    """The next ones of a deck that is shuffled whenever it is through."""
-    armed: list[Arm] = []
-    for place in range(round_ * FAULTS, (round_ + 1) * FAULTS) if kinds else ():
-        deck = sorted(kinds)
-        random.Random(f"{seed}/{place // len(deck)}").shuffle(deck)  # noqa: S311 - to be repeated
-        where = chance.choice([one for one in asks if one.readable])
-        kind = deck[place % len(deck)]
-        armed.append(Arm(chance.uniform(0.0, 1.0), Fault(kind, where.environment)))
-    return armed
-
-
-def _kinds(armed: Sequence[Arm]) -> set[FaultKind]:
-    return {one.fault.kind for one in armed}
-
-
-def _met(ask: Ask, armed: Sequence[Arm]) -> Ask:
-    """The request, such that it comes to what the faults in its environment are meant for."""
-    kinds = _kinds([one for one in armed if one.fault.environment == ask.environment])
-    git = ask.git or bool(kinds & GITHUB)
-    migrates = FaultKind.POSTGRES_LOCK_HELD in kinds and ask.mode is Mode.SEED
-    return replace(ask, git=git, mode=Mode.REFRESH if migrates else ask.mode)
-
-
-def _has_server(block: Block) -> bool:
-    return block.state is State.POSTGRESQL
-
-
-def _kill(chance: random.Random, block: Block) -> Kill:
-    at, daemon = chance.uniform(0.1, 4.0), chance.randrange(block.replicas)
-    if chance.random() < 1 / 2:
-        return Kill(at, daemon)
-    when = chance.choice(("before", "after"))
-    which = chance.choice(("launch", *map(str, range(1, 12))))
-    return Kill(at, daemon, f"kill:{when}:{which}")
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What it arms."""
+        return tuple(one.fault for one in self.events if isinstance(one, Arm))

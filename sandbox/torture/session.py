@@ -16,8 +16,9 @@ from sandbox.torture.collecting import Gatherer
 from sandbox.torture.figures import Figures
 from sandbox.torture.judge import Verdict, judge
 from sandbox.torture.rounds import Round
-from sandbox.torture.script import BLOCK, Block, block_of, write
+from sandbox.torture.script import Block
 from sandbox.torture.stand import Stand, stand
+from sandbox.torture.writing import BLOCK, block_of, write
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
 """The last two share their core database."""
@@ -88,6 +89,7 @@ class Session:
                 evidence = Round(here, gatherer, script).play()
                 verdict = judge(evidence)
                 figures.take(script.seed, verdict)
+                figures.armed.update(str(one.kind) for one in script.faults)
                 self._tell(script.seed, block, verdict, here, time.monotonic() - begun)
                 if verdict.findings:
                     place = keeping.keep(self._directory / "failed", here, script, evidence, verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import yaml
 import daemon.catalogs
 from sandbox.daemon_process import DaemonProcess
 from sandbox.events import Publisher
+from sandbox.faults.armoury import Group
 from sandbox.platform import Platform
 from sandbox.torture import defects, mishaps
 from sandbox.torture.script import Block, State
@@ -188,6 +190,8 @@ def stand(
         **({defects.VARIABLE: defect} if defect else {}),
         **(settings or {}),
     }
+    group = Group(tag, (topics["requests"], topics["environments"]))
+    asyncio.run(platform.faults.concern(group))
     if block.state is State.POSTGRESQL:
         variables["RESETD_DATABASE_URL"] = platform.state_url(f"state_{tag}")
     daemons = [

@@ -43,7 +43,7 @@ async def said(api: Api, pod: str, script: str) -> tuple[Ran, int | None]:
 async def marks(admin: Api, pod: str, mark: str, *, wanted: bool) -> int:
     """How often the command ran, once it did; 0 is believed after a while in which it would have run."""
     script = (
-        f"n=0; until [ -s /tmp/{mark} ] || [ $n = {40 if wanted else 8} ]; do sleep 0.05; n=$((n+1)); done"
+        f"n=0; until [ -s /tmp/{mark} ] || [ $n = {80 if wanted else 8} ]; do sleep 0.05; n=$((n+1)); done"
     )
     return int(await admin.output(pod, f"{script}; cat /tmp/{mark} 2>/dev/null | wc -l"))
 
@@ -113,6 +113,33 @@ async def test_a_half_open_stream_says_nothing_and_does_not_end(
         await faults.clear()
     assert await marks(admin, pod, "half", wanted=True) == 1
     assert (await faults.hits())[FaultKind.EXEC_HALF_OPEN] == 1
+
+
+async def test_a_launch_that_was_accepted_begins_late_whether_or_not_its_stream_is_still_there(
+    daemon: Api, admin: Api, faults: Faults
+) -> None:
+    kind = FaultKind.EXEC_BEGINS_LATE
+    await faults.arm(Fault(kind, NAMESPACE, seconds=2.0))
+    pod = await daemon.pod()
+    assert (await daemon.run(pod, "true")).status, "no launch, so it is not held back"
+    async with daemon.stream(pod, *launch("late")) as socket:
+        assert (await socket.receive()).data == b"\x01", "the server's greeting: it was accepted"
+        async with asyncio.timeout(1):
+            while not faults.lasts(kind):  # noqa: ASYNC110 - another process's files
+                await asyncio.sleep(0.01)
+        assert (await daemon.run(pod, *launch("prompt"))).status, "one fault holds back one launch"
+        assert await admin.output(pod, "cat /tmp/prompt; cat /tmp/late 2>/dev/null || true") == "ran"
+        assert kind not in await faults.hits()
+        assert (await admin.call("POST", "/sandbox/streams/cut")).body == {"cut": 1}
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
+        assert faults.lasts(kind)
+    assert await marks(admin, pod, "late", wanted=True) == 1
+    assert (await faults.hits())[kind] == 1
+
+
+def launch(mark: str) -> tuple[str, ...]:
+    """As the daemon launches a command."""
+    return ("env", "RESETD_ATTEMPT=reset/step/1", "sh", "-c", f"echo ran >> /tmp/{mark}")
 
 
 async def test_a_delayed_reply_comes_whole(daemon: Api, faults: Faults) -> None:

@@ -43,6 +43,17 @@ async def test_a_pod_is_deleted_in_the_middle_of_a_command(daemon: Api, faults: 
     assert (await faults.hits())[FaultKind.POD_DELETED] == 1
 
 
+async def test_a_pod_is_lost_with_every_trace_of_what_ran_in_it(daemon: Api, faults: Faults) -> None:
+    before = await struck(FaultKind.POD_LOST, daemon, faults)
+    path = f"{PODS}/{before['metadata']['name']}"
+    seen = await daemon.watch(PODS, timeoutSeconds="2")
+    of_it = [one["object"] for one in seen if one["object"]["metadata"]["uid"] == before["metadata"]["uid"]]
+    assert not any("terminated" in status_of(one)["state"] for one in of_it)
+    assert (await daemon.call("GET", path)).code == 404
+    assert (await daemon.pods())[0]["metadata"]["uid"] != before["metadata"]["uid"]
+    assert (await faults.hits())[FaultKind.POD_LOST] == 1
+
+
 async def test_a_rollout_replaces_the_pod_in_the_middle_of_a_command(daemon: Api, faults: Faults) -> None:
     before = await struck(FaultKind.POD_ROLLED_OUT, daemon, faults)
     await daemon.until(f"{PODS}/{before['metadata']['name']}", lambda body: body.get("code") == 404)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from sandbox.torture.evidence import Acted
+from sandbox.journal import Launch
+from sandbox.torture.evidence import Acted, Doubt, Evidence
 from sandbox.torture.judge import judge
 from tests.unit.torture.cases import (
     BEGUN,
@@ -65,14 +67,39 @@ def test_what_a_cancel_stopped_at_its_very_end_may_be_called_interrupted() -> No
     assert rules(replace(evidence, containers=frozenset())) == set()
 
 
-def test_unknown_is_true_only_where_the_evidence_is_gone_with_its_container() -> None:
-    evidence = with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None))
-    verdict = judge(evidence)
+@pytest.mark.parametrize("launches", [(WIPED,), (WIPED, SEEDED)], ids=["nobody saw it start", "it was seen"])
+def test_unknown_is_true_where_all_trace_of_its_container_is_gone(launches: tuple[Launch, ...]) -> None:
+    gone = judge(unknown(launches=launches, containers=frozenset({"containerd://c2"})))
+    assert (gone.findings, gone.unknown, gone.unknown_but_known) == ([], 1, 0)
+
+
+@pytest.mark.parametrize("where", ["containers", "ended"])
+def test_unknown_is_found_where_its_container_runs_or_its_pod_tells_how_it_ended(where: str) -> None:
+    nowhere: dict[str, Any] = {"containers": frozenset(), "ended": frozenset()}
+    verdict = judge(unknown(**nowhere | {where: frozenset({CONTAINER})}))
     assert [one.rule for one in verdict.findings] == ["known-after-all"]
     assert (verdict.unknown, verdict.unknown_but_known) == (1, 1)
-    gone = judge(replace(evidence, containers=frozenset({"containerd://c2"})))
-    assert (gone.findings, gone.unknown, gone.unknown_but_known) == ([], 1, 0)
-    assert CONTAINER in evidence.containers
+
+
+def test_unknown_is_found_where_nothing_was_launched_in_a_pod() -> None:
+    nowhere = attempt(RESET, SEED, 1, kind="unknown", exitCode=None) | {"control": None}
+    assert rules(with_attempts(attempt(RESET, WIPE), nowhere)) == {"known-after-all"}
+
+
+@pytest.mark.parametrize("container", ["running", "terminated", "gone", "none"])
+def test_unknown_is_judged_by_what_there_was_before_a_person_said_what_happened(container: str) -> None:
+    resolved = attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    doubt = Doubt(f"{RESET}/{SEED}/1", container)
+    evidence = with_attempts(attempt(RESET, WIPE), resolved, launches=(WIPED,), doubts=(doubt,))
+    verdict = judge(evidence)
+    found = [] if container == "gone" else ["known-after-all"]
+    assert [one.rule for one in verdict.findings] == found
+    assert (verdict.unknown, verdict.unknown_but_known) == (1, len(found))
+
+
+def unknown(**more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence
+    """The outcome of the seed is called unknown."""
+    return with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None), **more)
 
 
 def test_an_attempt_without_an_outcome_in_a_reset_at_rest_is_found() -> None:

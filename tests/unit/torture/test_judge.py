@@ -218,3 +218,7 @@ def test_a_repository_that_is_not_where_it_is_said_to_be_is_found() -> None:
     assert _rewound(main="elsewhere", **{f"backup_{RESET}": "head"}) == {"repository"}
     assert _rewound(main="root") == {"repository"}
     assert _rewound(main="root", **{f"backup_{RESET}": "never"}) == {"repository"}
+
+
+def test_a_drive_that_crashed_is_found_also_where_the_next_one_went_well() -> None:
+    assert rules(replace(well(), crashes=(RESET, RESET))) == {"crashed"}

@@ -7,11 +7,15 @@ from itertools import chain
 from pathlib import Path
 
 from sandbox.faults import FaultKind
+from sandbox.faults.kinds import GITHUB, STATE
 from sandbox.torture import life
+from sandbox.torture.dealing import FAULTS
 from sandbox.torture.figures import Figures, read
 from sandbox.torture.finding import Finding
 from sandbox.torture.judge import Verdict
-from sandbox.torture.script import FAULTS, Arm, Ask, Block, Do, Kill, State, Stop, block_of, write
+from sandbox.torture.script import Arm, Ask, Block, Do, Kill, State, Stop, When
+from sandbox.torture.writing import block_of, write
+from schemas.requests import Mode
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
 TWO = Block(State.POSTGRESQL, 2)
@@ -33,6 +37,36 @@ def test_every_kind_of_fault_comes_equally_often() -> None:
     assert armed == dict.fromkeys(kinds, 10)
 
 
+def test_requests_come_to_what_the_faults_of_their_round_are_meant_for() -> None:
+    for number in range(200):
+        script = write("s", number, ENVIRONMENTS, TWO, tuple(FaultKind))
+        for fault in script.faults:
+            there = [one for one in script.asks if one.readable and one.environment == fault.environment]
+            assert there
+            assert not any(one.dry_run for one in there)
+            assert fault.service is None or any(fault.service in one.services for one in there)
+            if fault.kind in GITHUB:
+                assert all(one.git for one in there)
+            if fault.kind is FaultKind.KAFKA_DUPLICATE_DELIVERY:
+                assert not any(one.http for one in there)
+            if fault.kind is FaultKind.POSTGRES_LOCK_HELD:
+                assert all(one.mode is not Mode.SEED and {*one.services} - {"workflow-api"} for one in there)
+            assert [one.environment for one in script.more].count(fault.environment or "") == 2
+
+
+def test_state_in_a_file_has_no_server_that_faults_could_hit() -> None:
+    scripts = [write("s", one, ENVIRONMENTS, Block(State.SQLITE, 1), tuple(FaultKind)) for one in range(60)]
+    kinds = {fault.kind for script in scripts for fault in script.faults}
+    assert kinds == set(FaultKind) - STATE
+
+
+def test_a_launch_that_is_to_begin_late_is_cancelled_on_its_way_in_some_rounds_and_not_in_others() -> None:
+    late = [write("s", one, ENVIRONMENTS, TWO, [FaultKind.EXEC_BEGINS_LATE]) for one in range(20)]
+    cancelled = [any(isinstance(one, Do) and one.when is When.LATE for one in it.events) for it in late]
+    assert any(cancelled)
+    assert not all(cancelled)
+
+
 def test_a_hundred_rounds_hold_everything_that_a_round_may_hold() -> None:
     events = list(chain.from_iterable(write("s", one, ENVIRONMENTS, TWO).events for one in range(100)))
     asks = [one for one in events if isinstance(one, Ask)]
@@ -44,7 +78,7 @@ def test_a_hundred_rounds_hold_everything_that_a_round_may_hold() -> None:
     mishaps = {one.mishap.split(":")[0] for one in events if isinstance(one, Kill) and one.mishap}
     assert mishaps == {"kill", "stop"}
     assert any(isinstance(one, Stop) for one in events)
-    assert any(isinstance(one, Do) and one.asleep for one in events)
+    assert any(isinstance(one, Do) and one.when is When.ASLEEP for one in events)
 
 
 def test_blocks_are_of_every_kind() -> None:
