@@ -1,13 +1,18 @@
-"""The stores under contract: SQLite in a file, PostgreSQL (a real server), and the one in memory."""
+"""The stores under contract: SQLite in a file, PostgreSQL (a real server), and the one in memory.
+
+With RESETD_E2E_DATABASE_URL, of a role that may make databases, also on that server, in a database made for the tests.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,6 +23,8 @@ from daemon.ports.store import StatusTopics, Store
 from sandbox.postgres.server import Server, start
 from schemas.tables import Row
 
+GIVEN = pytest.param("given", marks=pytest.mark.e2e)
+URLS = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "given": "given_url"}
 TOPICS = StatusTopics(status="status", public_url="https://resetd.example")
 
 
@@ -37,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start(tmp_path_factory.mktemp("postgres"), "state")
     try:
         _execute(running.superuser_url, "CREATE DATABASE state")
-        migrations.upgrade(_database(running, "state"))
+        migrations.upgrade(_database(running.superuser_url, "state"))
         yield running
     finally:
         running.discard()
@@ -46,10 +53,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def postgres_url(server: Server) -> str:
     """A migrated PostgreSQL database, empty: to empty one is quicker than to make one."""
-    url = _database(server, "state")
-    tables = ", ".join(Row.metadata.tables)
-    _execute(url, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-    return url
+    return _emptied(_database(server.superuser_url, "state"))
+
+
+@pytest.fixture(scope="session")
+def given_database() -> Iterator[str]:
+    """A migrated database on the server that was given, gone afterwards."""
+    given = os.environ.get("RESETD_E2E_DATABASE_URL")
+    if not given:
+        pytest.skip("RESETD_E2E_DATABASE_URL is not set")
+    name = f"resetd_contract_{uuid4().hex[:8]}"
+    _execute(given, f"CREATE DATABASE {name}")
+    try:
+        migrations.upgrade(_database(given, name))
+        yield _database(given, name)
+    finally:
+        _execute(given, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def given_url(given_database: str) -> str:
+    """The same, empty."""
+    return _emptied(given_database)
 
 
 @pytest.fixture(scope="session")
@@ -67,24 +92,24 @@ def sqlite_url(template_file: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'state.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", GIVEN])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Each database in turn."""
-    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    url: str = request.getfixturevalue(URLS[request.param])
     return url
 
 
 Opener = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+@pytest.fixture(params=["sqlite", "postgresql", "memory", GIVEN])
 async def another(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
     """Opens stores of one database, as replicas do; in memory all of them are the same one."""
     if request.param == "memory":
         memory = MemoryStore(SystemClock(), TOPICS)
         yield lambda: memory
         return
-    url = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    url = request.getfixturevalue(URLS[request.param])
     async with AsyncExitStack() as stack:
 
         def opened() -> Store:
@@ -108,8 +133,14 @@ async def sql_store(database_url: str) -> AsyncIterator[SqlStore]:
         yield opened
 
 
-def _database(server: Server, name: str) -> str:
-    return f"{server.superuser_url.rpartition('/')[0]}/{name}"
+def _database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+def _emptied(url: str) -> str:
+    tables = ", ".join(Row.metadata.tables)
+    _execute(url, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    return url
 
 
 def _execute(url: str, statement: str) -> None:
