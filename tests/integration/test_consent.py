@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -211,27 +212,34 @@ class TestProductionAskedForOverHttp:
         before = commands(los_demo)
         reference = ask(daemon, ANA, PRODUCTION, **QUICK)
         asked = until_asked(daemon, reference)
-        deploy(los_demo, PRODUCTION, "ui-builder-api")
-        assert act(daemon, BEN, reference, "approve", planHash=asked["planHash"]).status_code == 202
 
         def asked_again() -> dict[str, Any] | None:
             found = daemon.reset(reference)
             again = found["planHash"] != asked["planHash"] and found["state"] == "awaiting-approval"
             return found if again else None
 
-        again = wait_for(asked_again, "it asks again", within=SOON)
-        assert again["approvals"]["given"] == []
-        assert untouched(daemon, reference, before)
-        old = act(daemon, CLEO, reference, "approve", planHash=asked["planHash"])
-        assert refusal(old) == (409, "wrong-plan")
-        assert act(daemon, BEN, reference, "approve", planHash=again["planHash"]).status_code == 202
-        daemon.wait_state(reference, "done")
+        with deployed(los_demo, PRODUCTION, "ui-builder-api"):
+            assert act(daemon, BEN, reference, "approve", planHash=asked["planHash"]).status_code == 202
+            again = wait_for(asked_again, "it asks again", within=SOON)
+            assert again["approvals"]["given"] == []
+            assert untouched(daemon, reference, before)
+            old = act(daemon, CLEO, reference, "approve", planHash=asked["planHash"])
+            assert refusal(old) == (409, "wrong-plan")
+            assert act(daemon, BEN, reference, "approve", planHash=again["planHash"]).status_code == 202
+            daemon.wait_state(reference, "done")
 
 
-def deploy(platform: Platform, environment: str, service: str) -> None:
-    """Another build of a service's image, and its pod made anew from it."""
-    (platform.directory / "images" / service / "BUILD").write_text(datetime.now(UTC).isoformat())
-    asyncio.run(_renew(platform, environment, service))
+@contextmanager
+def deployed(platform: Platform, environment: str, service: str) -> Iterator[None]:
+    """Another build of a service's image, which all environments share, and its pod here made anew from it."""
+    build = platform.directory / "images" / service / "BUILD"
+    build.write_text(datetime.now(UTC).isoformat())
+    try:
+        asyncio.run(_renew(platform, environment, service))
+        yield
+    finally:
+        build.unlink()
+        asyncio.run(_renew(platform, environment, service))
 
 
 async def _renew(platform: Platform, environment: str, service: str) -> None:
