@@ -93,13 +93,17 @@ def writing_nothing(database_url: str) -> Iterator[None]:
             other.execute("BEGIN IMMEDIATE")
             yield
         return
-    execute(database_url, "ALTER DATABASE state SET default_transaction_read_only = on")
+    altered = f"ALTER DATABASE {database_url.rpartition('/')[2]}"
+    execute(database_url, f"{altered} SET default_transaction_read_only = on")
     try:
         yield
     finally:
-        execute(database_url, "ALTER DATABASE state RESET default_transaction_read_only")
-        ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'resetd'"
-        execute(database_url, ours)
+        execute(database_url, f"{altered} RESET default_transaction_read_only")
+        execute(
+            database_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'resetd' AND datname = current_database()",
+        )
 
 
 async def environments(store: SqlStore) -> list[str]:
