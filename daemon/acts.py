@@ -86,15 +86,16 @@ class Acts:
                     )
                     refusal = refuse(Reason.OUTCOME_UNKNOWN, detail)
                     effect = {"detail": detail, "hint": doubt.hint, "tell_again": True}
-            said = {"act": act.kind.value, "actor": act.actor}
-            if refusal is not None:
-                log.info("act.refused", reason=refusal.reason.value, **said)
-            else:
-                log.info("act.applied", **said)
+            if refusal is None:
                 effect = self._effects.get(act.kind, _nothing)(held, act)
             repeated = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
             entry = audit.of_act(act, held.reset, refusal, at=self._clock.now(), again=repeated)
             await held.commit(acts_seen=act.id, audit=(entry,), **effect)
+            said = {"act": act.kind.value, "actor": act.actor}
+            if refusal is None:
+                log.info("act.applied", **said)
+            else:
+                log.info("act.refused", reason=refusal.reason.value, **said)
 
     async def _doubt(self, held: Held, act: Act, doubts: Doubts) -> Outcome | None:
         """What has to be known before the act may let locks go or anything start."""

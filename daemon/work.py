@@ -152,6 +152,14 @@ class Work:
                 jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
                 bound=this.bound,
             )
+            step = step.model_copy(
+                update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
+            )
+            if step.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED:
+                # A repetition that succeeded is progress: what failed before it is forgiven.
+                step = step.model_copy(update={"attempts_before": attempt.number})
+            await held.finished(step, attempt, this.backups)
+            # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
             log.info(
                 "step.attempt-ended",
                 step=planned.name,
@@ -161,13 +169,6 @@ class Work:
                 cause=outcome.cause.value if outcome.cause else None,
                 then=decision.state.value,
             )
-            step = step.model_copy(
-                update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
-            )
-            if step.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED:
-                # A repetition that succeeded is progress: what failed before it is forgiven.
-                step = step.model_copy(update={"attempts_before": attempt.number})
-            await held.finished(step, attempt, this.backups)
             if step.state is StepState.SUCCEEDED:
                 return
 
