@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import journal
-from sandbox.daemon_process import SERVE, DaemonProcess
+from sandbox.daemon_process import DaemonProcess, by_module
 from sandbox.events import Publisher, Seen, read_until
 from sandbox.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
+from tests.integration.starts import forked
 from tests.integration.waiting import wait_for
 
-CRASHING = ("-m", "tests.integration.crashing_daemon")
+CRASHING = by_module("-m", "tests.integration.crashing_daemon")
 RESET_WITHIN = 90.0
 """Seconds for one whole reset on a machine that other tests load, too."""
 
@@ -50,7 +51,7 @@ class Harness:
             "CRASH_DIRECTORY": str(self.crashes),
             **(settings or {}),
         }
-        self.daemon = DaemonProcess(directory, variables, module=CRASHING if crashing else SERVE)
+        self.daemon = DaemonProcess(directory, variables, start=CRASHING if crashing else forked())
         names = {REQUESTS_TOPIC: self.topics["requests"], ENVIRONMENTS_TOPIC: self.topics["environments"]}
         self.publisher = Publisher(platform.bootstrap, topics=names)
 
