@@ -21,7 +21,7 @@ from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
 from daemon.ports.pods import Pods
 from daemon.ports.store import Store
-from daemon.strays import StillAtWorkError, find_strays
+from daemon.strays import StillAtWorkError, Stray, find_strays
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.marks import Launch, Mark
 from schemas.reasons import Reason
@@ -108,13 +108,15 @@ class Adoption:
                 known[reset.id] = reset
         return Finding(state, beyond, launches, tuple(known[each] for each in sorted(known)))
 
-    async def adopt(self, finding: Finding, *, actor: str, reason: str) -> None:
+    async def adopt(self, finding: Finding, *, actor: str, reason: str, ended: bool = False) -> None:
         """Call a person for every reset concerned, write down who adopted and why, and set the marks aside.
+
+        `ended`: the actor's word for what Kubernetes can't tell: that it has.
 
         Raises:
             StillAtWorkError: what was launched may still run; nothing was adopted.
         """
-        await self._check_ended(finding)
+        untold = await self._check_ended(finding, ended=ended)
         ids = [reset.id for reset in finding.known]
         ttl = _LEASE.total_seconds()
         tenure = Tenure(ttl, asked_at=asyncio.get_running_loop().time())
@@ -131,6 +133,7 @@ class Adoption:
                     "mark": finding.newest.position.number if finding.newest else None,
                     "resets": ids,
                     "lost": sorted(lost),
+                    "endedByWord": [one.launch.attempt for one in untold],
                 },
             }
         )
@@ -147,13 +150,16 @@ class Adoption:
             if state == finding.state:
                 await self._marks.set_aside(state, marks)
 
-    async def _check_ended(self, finding: Finding) -> None:
+    async def _check_ended(self, finding: Finding, *, ended: bool) -> Sequence[Stray]:
+        """Those that have ended by somebody's word."""
         launches = [one for found in finding.launches.values() for one in found if one.control is not None]
-        if launches:
-            async with self._pods() as pods:
-                strays = await find_strays(pods, launches)
-            if strays:
-                raise StillAtWorkError(strays)
+        if not launches:
+            return ()
+        async with self._pods() as pods:
+            strays = await find_strays(pods, launches)
+        if any(not (one.untold and ended) for one in strays):
+            raise StillAtWorkError(strays)
+        return strays
 
     async def _beyond(self, state: str) -> list[StoredMark]:
         """Marks from the newest down to the first that this state has come to."""

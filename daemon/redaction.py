@@ -18,9 +18,9 @@ _PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?<=://)(?P<secret>[^\s:/?#@'\"<>]{16,512})(?=@)"),
     # ?password=SECRET and PGPASSWORD=SECRET; after a colon only what is quoted or no plain word, as in JSON and YAML.
     re.compile(
-        r"(?P<keep>\b[\w-]{0,40}(?:password|passwd|pwd|secret|token|api[_-]?key|private[_-]?key)"
-        r"(?:[\"']?\s?=\s?|[\"']?\s?:\s?(?=[\"']|[^\s\d]*\d)))"
-        r"(?P<secret>\"[^\"\n]+\"|'[^'\n]+'|[^\s&,;\"')}\]]+)",
+        r"(?P<keep>\b[\w-]{0,40}(?:password|passwd|pwd|secret|token|(?:api|access|private)[_-]?key)"
+        r"(?:\\?[\"']?\s?=\s?|\\?[\"']?\s?:\s?(?=\\?[\"']|[^\s\d]*\d)))"
+        r"(?P<secret>\\\"[^\"\n]+\"|\"[^\"\n]+\"|'[^'\n]+'|[^\s&,;\"')}\]]+)",
         re.IGNORECASE,
     ),
     re.compile(

@@ -131,7 +131,10 @@ class _Reader:
         attempts = tuple(
             one
             for one in await self.context.store.attempts(self.reset.id)
-            if self.since is None or one.finished_at is None or one.finished_at >= self.since
+            if one.id in self._offsets
+            or self.since is None
+            or one.finished_at is None
+            or one.finished_at >= self.since
         )
         if self.step is None:
             return attempts

@@ -46,6 +46,10 @@ def check() -> None:
 @database.command("adopt")
 def adopt(
     reason: Annotated[str | None, typer.Option("--reason", help="why; recorded, and needed to adopt")] = None,
+    ended: Annotated[
+        bool,
+        typer.Option("--ended", help="what Kubernetes can't tell of has ended: you looked; recorded"),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Show what a state that was restored from an older backup lacks; take it as it is, once a person agrees.
@@ -55,10 +59,10 @@ def adopt(
     from daemon.adapters.store import embedded_lock
 
     with _state_database() as (url, _), embedded_lock(url):
-        asyncio.run(_adopt(url, settings_in_force(), reason, yes=yes))
+        asyncio.run(_adopt(url, settings_in_force(), reason, ended=ended, yes=yes))
 
 
-async def _adopt(url: str, settings: Settings, reason: str | None, *, yes: bool) -> None:
+async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: bool, yes: bool) -> None:
     from daemon.adapters.files.marks import FileMarks
     from daemon.adapters.kubernetes.client import open_kubernetes
     from daemon.adapters.kubernetes.pods import KubernetesPods
@@ -89,14 +93,18 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, yes: bool)
             raise EndError(Exit.USAGE, "nothing was adopted", "Add --reason: it goes into the audit.")
         confirm("Adopt this state? What is listed becomes unknown, and a person has to resolve it.", yes=yes)
         try:
-            await adoption.adopt(finding, actor=getpass.getuser(), reason=reason)
+            await adoption.adopt(finding, actor=getpass.getuser(), reason=reason, ended=ended)
         except StillAtWorkError as error:
             for one in error.strays:
                 note(f"{one.launch.attempt} {one.why}")
+            running = any(not one.untold for one in error.strays)
             raise EndError(
                 Exit.FAILED,
                 "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",
-                "Wait for its end, or end it; then adopt again. What had not started was given up.",
+                "Wait for its end, or end it (its pod's end is one); then adopt again."
+                if running
+                else "Is this the right cluster? If so, look at its nodes, and at pg_stat_activity for statements "
+                "at work; once nothing of it is left, adopt again with --ended.",
             ) from error
     say(f"adopted; {len(finding.known)} resets need an operator: resetd list --state needs-operator")
 

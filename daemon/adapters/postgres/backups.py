@@ -27,7 +27,7 @@ from daemon.adapters.postgres.programs import Programs, newest_programs, program
 from daemon.adapters.postgres.restoring import restore_into
 from daemon.adapters.postgres.urls import Address, address
 from daemon.ports.databases import Backup
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 
@@ -72,7 +72,7 @@ class DirectoryBackups:
             raise TemporaryError(Reason.BACKUP_FAILED, f"backup store: {error.strerror}") from error
         try:
             return await self._proved(backup, programs)
-        except PermanentError:
+        except PortError:
             await asyncio.to_thread(self._discard, backup)
             raise
 

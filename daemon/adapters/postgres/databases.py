@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,6 +20,8 @@ from statemachines.sessions import session_name
 
 _CONNECT_SECONDS = 10
 _OWN = "resetd"
+BETWEEN_WORKERS = timedelta(minutes=1)
+"""How far the clock of the worker that recorded an attempt may be from that of the one that looks."""
 # A copied cluster keeps its system identifier and a rename swaps the oid: so identifier and name, and the
 # handshake right before anything is destroyed.
 _IDENTITY = """
@@ -65,12 +67,10 @@ class PostgresDatabases:
 
     Args:
         timeout_ms: What a statement of ours may take.
-        clock_skew: How far the server's clock may be behind the daemon's.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000, clock_skew: timedelta = timedelta(minutes=10)) -> None:
+    def __init__(self, *, timeout_ms: int = 15_000) -> None:
         self._timeout_ms = timeout_ms
-        self._clock_skew = clock_skew
 
     async def identify(self, url: str, *, environment: str) -> Identity:
         """See the port."""
@@ -130,10 +130,11 @@ class PostgresDatabases:
             async with await self._connect(where) as connection:
                 await self._limit(connection)
                 at = await self._now(connection)
+                skew = at - datetime.now(UTC)
                 asked = {
                     "name": session_name(attempt),
                     "own": _OWN,
-                    "since": since - self._clock_skew,
+                    "since": since + skew - BETWEEN_WORKERS,
                     "working_at": working_at or at,
                 }
                 rows = await (await connection.execute(_AT_WORK, asked)).fetchall()

@@ -27,6 +27,7 @@ MESSAGES = (
         HISTORY.c.at,
         HISTORY.c.type,
         HISTORY.c.data,
+        HISTORY.c.hash,
         RESETS.c.environment,
         RESETS.c.event_id,
         RESETS.c.trace_parent,
@@ -41,18 +42,20 @@ def message_of(row: RowMapping) -> Message:
     """The message of one of `MESSAGES`, byte for byte the same each time.
 
     Raises:
-        TemporaryError: somebody took the line of history away: to leave the status out would be a gap.
+        TemporaryError: somebody took the line of history away or wrote into it: without the status was a gap.
     """
     if row["reset_id"] is None:
         return Message(row["topic"], row["key"], row["value"], _headers(row["headers"]))
-    if row["type"] is None:
+    subject = Subject(ResetId(row["reset_id"]), row["environment"], row["event_id"], row["trace_parent"])
+    try:
+        entry = HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.model_fields})
+    except ValueError as error:
         raise TemporaryError(
             Reason.UNAVAILABLE,
-            f"line {row['sequence']} of the history of reset {row['reset_id']} is to be published and is not there",
-            hint="run `resetd db check`",
-        )
-    subject = Subject(ResetId(row["reset_id"]), row["environment"], row["event_id"], row["trace_parent"])
-    entry = HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.model_fields})
+            f"line {row['sequence']} of the history of reset {row['reset_id']} is to be published, and is not there "
+            "or is no such line",
+            hint="`resetd db check` names the first line that is not as it was written.",
+        ) from error
     record = status_record(subject, entry)
     return Message(row["topic"], record.key, record.value, record.headers)
 

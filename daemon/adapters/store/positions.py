@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -57,7 +58,11 @@ async def adopt(tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], no
 
 
 def _position(row: RowMapping) -> Position:
-    """By what was to be published, not by whether it was."""
-    message = message_of(row)
-    digest = hashlib.sha256(repr((message.topic, message.key, message.value, message.headers)).encode())
+    """By what was to be published, not by whether it was; not by how a version of ours writes a status."""
+    if row["reset_id"] is None:
+        message = message_of(row)
+        content: tuple[Any, ...] = (message.topic, message.key, message.value, message.headers)
+    else:
+        content = (row["topic"], row["reset_id"], row["sequence"], row["hash"])
+    digest = hashlib.sha256(repr(content).encode())
     return Position(number=row["id"], digest=digest.hexdigest()[:32])

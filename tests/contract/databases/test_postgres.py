@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.databases import BETWEEN_WORKERS, PostgresDatabases
 from daemon.adapters.postgres.urls import address
 from daemon.ports.errors import PermanentError
 from sandbox.postgres import Server
@@ -43,10 +43,10 @@ async def test_only_tables_of_the_application_are_counted(server: Server) -> Non
 
 
 async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attempt(server: Server) -> None:
-    databases = PostgresDatabases(clock_skew=timedelta())
+    databases = PostgresDatabases()
     url = server.url("core", "fuse", PASSWORD)
     async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as pooled:
-        since = datetime.now(UTC)
+        since = datetime.now(UTC) + BETWEEN_WORKERS
         # In a transaction that nobody ends.
         await pooled.execute("SELECT 1")
         found = await databases.leftover(

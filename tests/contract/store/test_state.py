@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from daemon.adapters.store import SqlStore
 from daemon.ports.store import Store
 from schemas.audit import AuditAction
 from schemas.marks import Position
 from schemas.resets import ResetState
+from statemachines import status_record
 from statemachines.audit import of_act
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, act, admitted, asked, begun, different, moved, taken
@@ -38,6 +42,18 @@ async def test_a_message_is_the_same_one_once_it_was_published(store: Store) -> 
     [row] = await store.unpublished(10)
     await store.published([row.id], {}, now=NOW)
     assert await store.position() == before
+
+
+async def test_a_status_is_the_same_one_for_a_version_that_writes_it_otherwise(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admitted(sql_store)
+    before = await sql_store.position()
+    [written] = await sql_store.unpublished(10)
+    monkeypatch.setattr(status_record, "SCHEMA", "urn:of:a:later:version")
+    [rewritten] = await sql_store.unpublished(10)
+    assert rewritten.message != written.message
+    assert await sql_store.contains(before)
 
 
 async def test_what_is_seized_is_taken_from_its_holder_whatever_its_state(store: Store) -> None:

@@ -52,14 +52,14 @@ def copied(store: MemoryStore) -> MemoryStore:
     return copy.deepcopy(store)
 
 
-async def adopted(stand: Stand) -> Finding:
+async def adopted(stand: Stand, *, ended: bool = False) -> Finding:
     @asynccontextmanager
     async def pods() -> AsyncIterator[MemoryPods]:
         yield stand.pods
 
     adoption = Adoption(stand.store, stand.marks, SystemClock(), pods, owner="adopt")
     finding = await adoption.look()
-    await adoption.adopt(finding, actor="root", reason="the disk died")
+    await adoption.adopt(finding, actor="root", reason="the disk died", ended=ended)
     assert not (await adoption.look()).behind
     return finding
 
@@ -183,6 +183,26 @@ async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted
         stand.held["db:seed:data-builder"].set()
         await stand.until(lost, "done")
         assert lost["id"] in (await adopted(later)).lost
+
+
+async def test_what_kubernetes_knows_nothing_of_has_ended_by_the_word_of_who_adopts(
+    stand: Stand, tmp_path: Path
+) -> None:
+    older = copied(stand.store)
+    lost = await stand.asked()
+    await stand.until(lost, "done")
+    # Another cluster, or one that was made anew: it answers, and knows none of those pods.
+    async with restored(older, stand.marks, tmp_path / "older") as later:
+        for service in later.services.values():
+            await later.pods.replace(service)
+        await until_behind(later)
+        with pytest.raises(StillAtWorkError, match="Kubernetes knows nothing of"):
+            await adopted(later)
+        assert await later.store.audit() == ()
+        await adopted(later, ended=True)
+        [line] = await later.store.audit()
+    assert line.facts is not None
+    assert any(one.startswith(lost["id"]) for one in line.facts["endedByWord"])
 
 
 async def until_launched(stand: Stand, attempt: str) -> None:
