@@ -189,12 +189,15 @@ class Gatherer:
         return {state: frozenset(containers) for state, containers in found.items()}
 
     def _crashes(self) -> Iterator[str]:
-        """What the daemons' logs say of it since they were read last."""
+        """What daemons died of, and what their logs say of drives, since they were asked last."""
+        self._stand.look()
+        yield from self._stand.crashes
+        self._stand.crashes.clear()
         for log in (one.log for one in self._stand.daemons):
             lines = log.read_text(errors="replace").splitlines()
             for line in lines[self._logged.get(log, 0) :]:
                 if '"drive.crashed"' in line:
-                    yield str(json.loads(line)["reset"])
+                    yield f"the drive of {json.loads(line)['reset']}"
             self._logged[log] = len(lines)
 
     def _end_of_journal(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 RULES = {
     "lost": "lost",
-    "crashed": "drives that crashed",
+    "crashed": "drives and daemons that crashed",
     "accepted-twice": "one request, two resets",
     "same-attempt": "launched twice",
     "overlap": "launched twice",

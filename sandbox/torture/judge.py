@@ -109,9 +109,9 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _crashed(evidence: Evidence) -> Iterator[Finding]:
-    """It would be driven again, and people called at the third time; but nothing outside excuses it."""
-    for reset, times in Counter(evidence.crashes).items():
-        yield Finding("crashed", f"the drive of {reset} ended {times} times in an error that nobody expected")
+    """It would be driven, or started, again; but nothing outside excuses it."""
+    for what, times in Counter(evidence.crashes).items():
+        yield Finding("crashed", f"ended {times} times in an error that nobody expected: {what}")
 
 
 def _missing(evidence: Evidence, asked: Asked, asking: Counter[str]) -> str | None:

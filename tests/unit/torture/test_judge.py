@@ -221,4 +221,4 @@ def test_a_repository_that_is_not_where_it_is_said_to_be_is_found() -> None:
 
 
 def test_a_drive_that_crashed_is_found_also_where_the_next_one_went_well() -> None:
-    assert rules(replace(well(), crashes=(RESET, RESET))) == {"crashed"}
+    assert rules(replace(well(), crashes=(f"the drive of {RESET}",) * 2)) == {"crashed"}
