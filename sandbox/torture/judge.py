@@ -45,6 +45,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     launching.twice,
     launching.unrecorded,
     launching.not_alone,
+    launching.outlived,
     launching.destroyed_without_backup,
     world.wrong_database,
     world.repositories,
