@@ -84,12 +84,7 @@ def _unknown(evidence: Evidence) -> set[str]:
         for one in reset["attempts"]
         if (one["outcome"] or {}).get("kind") == "unknown"
     }
-    told = {
-        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
-        for one in evidence.told
-        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
-    }
-    return now | told | {one.attempt for one in evidence.doubts}
+    return now | claims.told_unknown(evidence) | {one.attempt for one in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:
