@@ -97,6 +97,11 @@ class DaemonProcess:
             return None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process that was started last (negative: the signal); None while it runs, and before."""
+        return None if self._process is None else self._process.poll()
+
     def start(self, **environment: str) -> None:
         """Start it; `environment` is for this start only."""
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -40,12 +40,33 @@ def outcomes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def doubts(evidence: Evidence) -> Iterator[Finding]:
-    """What was called unknown for a while and could have been known."""
+    """What was called unknown for a while and could have been known.
+
+    Where it was replaced before anybody looked, by what is left of its container at the end: one that runs then, or
+    whose end is told then, did not come back.
+    """
     for one in evidence.doubts:
         if one.container != "gone":
             yield Finding(
                 "known-after-all", f"{one.attempt} was called unknown; its container: {one.container}"
             )
+    looked_at = {one.attempt for one in evidence.doubts}
+    for reset in evidence.resets.values():
+        for attempt in reset["attempts"]:
+            replaced = attempt["outcome"] is None or attempt["outcome"]["kind"] != "unknown"
+            if not replaced or attempt["id"] in looked_at or attempt["id"] not in told_unknown(evidence):
+                continue
+            if why := _could_be_known(evidence, attempt):
+                yield Finding("known-after-all", f"{attempt['id']} was told to be unknown: {why}")
+
+
+def told_unknown(evidence: Evidence) -> set[str]:
+    """Attempts that a status event called unknown."""
+    return {
+        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
+        for one in evidence.told
+        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
+    }
 
 
 def _wrong(

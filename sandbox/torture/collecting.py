@@ -16,6 +16,7 @@ from sandbox import journal
 from sandbox.torture import witnesses
 from sandbox.torture.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
 from sandbox.torture.launching import seconds
+from sandbox.torture.life import AT_REST
 from sandbox.torture.stand import Stand
 
 _MAIN = "refs/heads/main"
@@ -61,7 +62,9 @@ class Gatherer:
         self._heads[repository].append(head)
 
     def doubt(self, reset: Mapping[str, Any]) -> None:
-        """Look what there is of attempts that are called unknown, each once."""
+        """Look what there is of attempts that are called unknown in a reset that stopped, each once."""
+        if reset["state"] not in AT_REST:
+            return
         for one in reset["attempts"]:
             if (one["outcome"] or {}).get("kind") == "unknown" and one["id"] not in self._doubts:
                 self._doubts[one["id"]] = Doubt(one["id"], self._state_of(one["control"]))
@@ -189,12 +192,15 @@ class Gatherer:
         return {state: frozenset(containers) for state, containers in found.items()}
 
     def _crashes(self) -> Iterator[str]:
-        """What the daemons' logs say of it since they were read last."""
+        """What daemons died of, and what their logs say of drives, since they were asked last."""
+        self._stand.look()
+        yield from self._stand.crashes
+        self._stand.crashes.clear()
         for log in (one.log for one in self._stand.daemons):
             lines = log.read_text(errors="replace").splitlines()
             for line in lines[self._logged.get(log, 0) :]:
                 if '"drive.crashed"' in line:
-                    yield str(json.loads(line)["reset"])
+                    yield f"the drive of {json.loads(line)['reset']}"
             self._logged[log] = len(lines)
 
     def _end_of_journal(self) -> int:

@@ -110,6 +110,6 @@ class Evidence:
     doubts: tuple[Doubt, ...] = ()
     """A person's word, or a later look, takes the place of an unknown outcome: these are as they were before."""
     crashes: tuple[str, ...] = ()
-    """Resets whose drive ended in an error that the daemon's code does not know, by its log; one for each time."""
+    """Drives and whole daemons that ended in an error that the daemon's code does not know, in words; each time one."""
     stuck: tuple[str, ...] = ()
     """What did not come to rest in time, in words."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 RULES = {
     "lost": "lost",
-    "crashed": "drives that crashed",
+    "crashed": "drives and daemons that crashed",
     "accepted-twice": "one request, two resets",
     "same-attempt": "launched twice",
     "overlap": "launched twice",
@@ -16,6 +16,7 @@ RULES = {
     "late": "launched twice",
     "woken": "work of a daemon whose lease was over",
     "not-alone": "two users of a resource",
+    "outlived": "two users of a resource",
     "no-backup": "destroyed without a backup",
     "wrong-database": "wrong database",
     "contents": "contents not as after an undisturbed reset",

@@ -45,6 +45,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     launching.twice,
     launching.unrecorded,
     launching.not_alone,
+    launching.outlived,
     launching.destroyed_without_backup,
     world.wrong_database,
     world.repositories,
@@ -83,12 +84,7 @@ def _unknown(evidence: Evidence) -> set[str]:
         for one in reset["attempts"]
         if (one["outcome"] or {}).get("kind") == "unknown"
     }
-    told = {
-        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
-        for one in evidence.told
-        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
-    }
-    return now | told | {one.attempt for one in evidence.doubts}
+    return now | claims.told_unknown(evidence) | {one.attempt for one in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:
@@ -109,9 +105,9 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _crashed(evidence: Evidence) -> Iterator[Finding]:
-    """It would be driven again, and people called at the third time; but nothing outside excuses it."""
-    for reset, times in Counter(evidence.crashes).items():
-        yield Finding("crashed", f"the drive of {reset} ended {times} times in an error that nobody expected")
+    """It would be driven, or started, again; but nothing outside excuses it."""
+    for what, times in Counter(evidence.crashes).items():
+        yield Finding("crashed", f"ended {times} times in an error that nobody expected: {what}")
 
 
 def _missing(evidence: Evidence, asked: Asked, asking: Counter[str]) -> str | None:

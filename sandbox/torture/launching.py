@@ -15,6 +15,8 @@ from sandbox.torture.finding import Finding
 from sandbox.torture.life import WITHOUT_LOCKS, WORKING
 
 _ASKED_AGAIN = frozenset({"resume", "resolve"})
+_HEARD_WITHIN = 0.5
+"""Seconds in which the journal notices that a process was killed: it says no end itself, its connection is closed."""
 
 
 def twice(evidence: Evidence) -> Iterator[Finding]:
@@ -77,18 +79,25 @@ def not_alone(evidence: Evidence) -> Iterator[Finding]:
     """A command on a resource while another reset was at work on it, from its locks to its rest."""
     working = {reset: _working(evidence, reset) for reset in evidence.resets}
     resources = {reset: {one["key"] for one in plan["resources"]} for reset, plan in evidence.plans.items()}
-    for launch in Journal(evidence.launches).outermost():
-        if launch.attempt is None:
-            continue
-        marker = Marker.parse(launch.attempt)
+    for attempt, (started, ended) in _ran(evidence).items():
+        marker = Marker.parse(attempt)
         touched = set(planned(evidence, marker.reset, marker.step).get("touches", ()))
         for other, spans in working.items():
             shared = touched & resources.get(other, set())
             if other == marker.reset or not shared:
                 continue
-            if any(begun < launch.started_at < ended for begun, ended in spans):
-                text = f"{launch.attempt} ran while {other} was at work on {', '.join(sorted(shared))}"
+            if any(begun < max(started, ended - _HEARD_WITHIN) and started < over for begun, over in spans):
+                text = f"{attempt} ran while {other} was at work on {', '.join(sorted(shared))}"
                 yield Finding("not-alone", text)
+
+
+def outlived(evidence: Evidence) -> Iterator[Finding]:
+    """A command that still ran when its reset was at rest, and had let its resources go."""
+    for attempt, (started, ended) in _ran(evidence).items():
+        for _, over in _working(evidence, Marker.parse(attempt).reset):
+            if started < over < ended - _HEARD_WITHIN:
+                longer = "still runs" if math.isinf(ended) else f"ran for {ended - over:.1f} s more"
+                yield Finding("outlived", f"{attempt} {longer} after its reset had let its resources go")
 
 
 def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
@@ -147,6 +156,17 @@ def _working(evidence: Evidence, reset: str) -> list[tuple[float, float]]:
             spans.append((begun, at))
             begun = None
     return spans if begun is None else [*spans, (begun, math.inf)]
+
+
+def _ran(evidence: Evidence) -> Mapping[str, tuple[float, float]]:
+    """From when to when each attempt had a process, in seconds since 1970; infinity while one runs."""
+    spans: dict[str, tuple[float, float]] = {}
+    for one in evidence.launches:
+        if one.attempt is not None:
+            begun, over = spans.get(one.attempt, (math.inf, 0.0))
+            ended = math.inf if one.ended_at is None else one.ended_at
+            spans[one.attempt] = min(begun, one.started_at), max(over, ended)
+    return spans
 
 
 def _named(launch: Launch) -> str:

@@ -34,6 +34,7 @@ _BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
+_DOUBT_EVERY = 1.0
 
 
 class Round:
@@ -52,6 +53,7 @@ class Round:
         self._requests = Requests(stand)
         self._late: dict[int, float] = {}
         self._begun = 0.0
+        self._doubted = 0.0
 
     def play(self) -> Evidence:
         """All of it; what every witness saw."""
@@ -95,6 +97,7 @@ class Round:
         until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
         while (pending or self._stand.asleep) and time.monotonic() < until:
             self._attend_to_daemons()
+            self._doubt()
             now = time.monotonic() - begun
             due = [(at, one) for at, one in pending if at <= now]
             pending = [one for one in pending if one not in due]
@@ -130,6 +133,16 @@ class Round:
         for number, since in list(self._stand.asleep.items()):
             if time.monotonic() - since > LEASE + self._late.get(number, 0.5):
                 self._stand.wake(number)
+
+    def _doubt(self) -> None:
+        """Look at what is called unknown, now and then: its container may go, and its outcome be replaced."""
+        if time.monotonic() - self._doubted < _DOUBT_EVERY:
+            return
+        self._doubted = time.monotonic()
+        with contextlib.suppress(httpx.HTTPError):
+            list(self._requests.moving())
+            for reset in self._requests.resets.values():
+                self._gatherer.doubt(reset)
 
     def _happen(self, event: Event) -> bool:
         """Whether it did; else it is to be tried again a little later."""
@@ -204,6 +217,7 @@ class Round:
         until = time.monotonic() + _FAULTS_WITHIN
         while time.monotonic() < until and (armed := self._platform.faults.armed()):
             self._attend_to_daemons()
+            self._doubt()
             places = {one.environment for one in armed if one.kind not in _BY_THEMSELVES}
             if places and self._is_quiet():
                 ask = next((one for one in more if one.environment in places), None)
@@ -239,8 +253,7 @@ class Round:
         seen = self._gatherer.journal()
         yield from self._requests.moving()
         for identifier, reset in self._requests.resets.items():
-            if reset["state"] in AT_REST:
-                self._gatherer.doubt(reset)
+            self._gatherer.doubt(reset)
             if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
         yield from self._running()

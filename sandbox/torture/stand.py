@@ -23,7 +23,7 @@ from sandbox.daemon_process import DaemonProcess
 from sandbox.events import Publisher
 from sandbox.faults.armoury import Group
 from sandbox.platform import Platform
-from sandbox.torture import defects, mishaps
+from sandbox.torture import defects, endings, mishaps
 from sandbox.torture.script import Block, State
 from sandbox.torture.zygote import Zygote
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
@@ -68,7 +68,10 @@ class Stand:
         """Each sleep that is over: daemon, when it fell asleep, when it was woken, as its log writes times."""
         self.deaths: list[float] = []
         """When (seconds since 1970) daemons were killed from outside."""
+        self.crashes: list[str] = []
+        """What daemons died of that nobody killed, until somebody takes it."""
         self._down: set[int] = set()
+        self._log_from: dict[int, int] = {}
         names = {REQUESTS_TOPIC: topics["requests"], ENVIRONMENTS_TOPIC: topics["environments"]}
         self.publisher = Publisher(platform.bootstrap, topics=names)
 
@@ -84,6 +87,7 @@ class Stand:
             self.deaths.append(time.time())
             self.daemons[number].kill()
             self.counts.kills += 1
+        self._autopsy(number)
         if stay_down:
             self._down.add(number)
         else:
@@ -108,7 +112,8 @@ class Stand:
             if number in self._down:
                 continue
             if pid is None:
-                self.counts.kills += 1
+                self.counts.kills += self.daemons[number].exit_code == -signal.SIGKILL
+                self._autopsy(number)
                 self._start(number, None)
             elif number not in self.asleep and _is_stopped(pid):
                 self._sleeps(number)
@@ -156,7 +161,14 @@ class Stand:
         raise httpx.ConnectError("no daemon answers") from error
 
     def _start(self, number: int, mishap: str | None) -> None:
+        log = self.daemons[number].log
+        self._log_from[number] = log.stat().st_size if log.exists() else 0
         self.daemons[number].start(**({mishaps.VARIABLE: mishap} if mishap else {}))
+
+    def _autopsy(self, number: int) -> None:
+        """Take down what it died of, unless it was killed."""
+        if crash := endings.crash(self.daemons[number], log_from=self._log_from.get(number, 0)):
+            self.crashes.append(crash)
 
     def _sleeps(self, number: int) -> None:
         self.counts.stops += 1

@@ -97,6 +97,24 @@ def test_unknown_is_judged_by_what_there_was_before_a_person_said_what_happened(
     assert (verdict.unknown, verdict.unknown_but_known) == (1, len(found))
 
 
+@pytest.mark.parametrize("where", ["containers", "ended", "gone"])
+def test_unknown_that_was_told_and_replaced_before_anybody_looked_is_judged_by_its_container(
+    where: str,
+) -> None:
+    resolved = attempt(RESET, SEED, 1, kind="failed", exitCode=None, facts={"resolvedBy": "olga"})
+    nowhere: dict[str, Any] = {"containers": frozenset(), "ended": frozenset()}
+    evidence = with_attempts(attempt(RESET, WIPE), resolved)
+    evidence = replace(evidence, **nowhere | ({where: frozenset({CONTAINER})} if where in nowhere else {}))
+    last = evidence.told[-1]
+    data = {**last.data, "step": SEED, "attempt": 1, "outcome": "unknown"}
+    finished = replace(last, type="com.fuse.environment.reset.step-finished.v1", data=data)
+    verdict = judge(replace(evidence, told=(*evidence.told[:-1], finished)))
+    found = [one.rule for one in verdict.findings if one.rule == "known-after-all"]
+    assert (verdict.unknown, len(found)) == (1, int(where in nowhere))
+    looked = replace(evidence, told=(*evidence.told[:-1], finished), doubts=(Doubt(resolved["id"], "gone"),))
+    assert judge(looked).unknown_but_known == 0
+
+
 def unknown(**more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence
     """The outcome of the seed is called unknown."""
     return with_attempts(attempt(RESET, WIPE), attempt(RESET, SEED, 1, kind="unknown", exitCode=None), **more)

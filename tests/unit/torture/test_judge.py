@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.torture.evidence import Acted, Asked, Dump, Session
+from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Session
 from sandbox.torture.finding import RULES, Finding
 from sandbox.torture.judge import judge
 from tests.unit.torture.cases import (
@@ -171,6 +171,57 @@ def test_two_resets_at_work_on_one_resource_are_found() -> None:
     assert rules(replace(evidence, launches=(WIPED, SEEDED, afterwards))) == set()
 
 
+def _cancelled(*, ended: float | None) -> Evidence:
+    """A seed from second 6.5 to `ended` in a reset that is cancelled at second 8; another wipes from 13.2 on."""
+    states = (*STATES[:6], "cancelling", "cancelled")
+    seeding = launch(2, f"{RESET}/{SEED}/1", 6.5, exit_code=None, killed=ended is not None)
+    seeding = replace(seeding, ended=ended, ended_at=None if ended is None else BEGUN + ended)
+    mine = [attempt(RESET, WIPE), attempt(RESET, SEED, kind="interrupted", exitCode=None)]
+    others = [attempt(OTHER, WIPE), attempt(OTHER, SEED)]
+    return replace(
+        well(),
+        resets={
+            RESET: reset(RESET, mine, "cancelled") | {"sequence": len(states)},
+            OTHER: reset(OTHER, others),
+        },
+        plans={RESET: plan(), OTHER: plan()},
+        launches=(
+            WIPED,
+            seeding,
+            launch(3, f"{OTHER}/{WIPE}/1", 13.2),
+            launch(4, f"{OTHER}/{SEED}/1", 14.5),
+        ),
+        acted=(Acted(BEGUN + 6.8, RESET, "cancel"),),
+        told=(*story(RESET, states), *story(OTHER, STATES, begin=8.5)),
+        dumps=(
+            *well().dumps,
+            Dump(OTHER, CORE, BEGUN + 12.6, "abc", proven=True, sha256_on_disk="abc"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("ended", [17.0, None], ids=["it ended", "it still runs"])
+def test_a_command_that_outlives_the_locks_of_its_reset_into_those_of_another_is_found(
+    ended: float | None,
+) -> None:
+    assert rules(_cancelled(ended=ended)) == {"outlived", "not-alone"}
+
+
+def test_a_command_that_still_runs_when_its_reset_is_told_to_be_at_rest_is_found() -> None:
+    assert rules(_cancelled(ended=10.0)) == {"outlived"}
+    assert rules(_cancelled(ended=7.9)) == set()
+
+
+def test_the_journal_may_hear_of_a_killed_commands_end_a_little_late() -> None:
+    assert rules(_cancelled(ended=8.2)) == set()
+
+
+def test_a_child_that_outlives_the_locks_of_its_reset_is_found() -> None:
+    evidence = _cancelled(ended=7.9)
+    orphan = launch(5, f"{RESET}/{SEED}/1", 6.6, depth=2, parent=2, ended=10.0, ended_at=BEGUN + 10.0)
+    assert rules(replace(evidence, launches=(*evidence.launches, orphan))) == {"outlived"}
+
+
 def test_a_command_in_a_database_that_is_not_in_the_plan_is_found() -> None:
     assert rules(replace(well(), sessions=(Session(2, ELSEWHERE),))) == {"wrong-database"}
 
@@ -221,4 +272,4 @@ def test_a_repository_that_is_not_where_it_is_said_to_be_is_found() -> None:
 
 
 def test_a_drive_that_crashed_is_found_also_where_the_next_one_went_well() -> None:
-    assert rules(replace(well(), crashes=(RESET, RESET))) == {"crashed"}
+    assert rules(replace(well(), crashes=(f"the drive of {RESET}",) * 2)) == {"crashed"}
