@@ -81,9 +81,8 @@ class Acts:
             if refusal is None:
                 doubt = await self._doubt(held, act, doubts)
                 if doubt is not None:
-                    detail = f"{act.kind.value} {act.step or ''} has to wait: {doubt.detail}".replace(
-                        "  ", " "
-                    )
+                    what = f"{act.kind.value} {act.step}" if act.step else act.kind.value
+                    detail = f"{what} has to wait: {doubt.detail}"
                     refusal = refuse(Reason.OUTCOME_UNKNOWN, detail)
                     effect = {"detail": detail, "hint": doubt.hint, "tell_again": True}
             if refusal is None:

@@ -170,6 +170,4 @@ async def _safely(check: str, subject: str, look: Callable[[], Awaitable[list[Fi
 def _unseen(check: str, subject: str, error: PortError, hint: str | None) -> Finding:
     """What could not be looked at: for good is a failure, for now is not known."""
     level = FindingLevel.FAILED if isinstance(error, PermanentError) else FindingLevel.UNKNOWN
-    return Finding(
-        check=check, subject=subject, level=level, detail=redact(error.detail), hint=error.hint or hint
-    )
+    return Finding(check=check, subject=subject, level=level, detail=error.detail, hint=error.hint or hint)

@@ -50,11 +50,11 @@ def doubts(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "known-after-all", f"{one.attempt} was called unknown; its container: {one.container}"
             )
-    looked_at = {one.attempt for one in evidence.doubts}
+    not_looked_at = told_unknown(evidence) - {one.attempt for one in evidence.doubts}
     for reset in evidence.resets.values():
         for attempt in reset["attempts"]:
             replaced = attempt["outcome"] is None or attempt["outcome"]["kind"] != "unknown"
-            if not replaced or attempt["id"] in looked_at or attempt["id"] not in told_unknown(evidence):
+            if not replaced or attempt["id"] not in not_looked_at:
                 continue
             if why := _could_be_known(evidence, attempt):
                 yield Finding("known-after-all", f"{attempt['id']} was told to be unknown: {why}")

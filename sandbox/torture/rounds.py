@@ -152,7 +152,7 @@ class Round:
                 return self._strike(event)
             if isinstance(event, Cut):
                 if not any(self._running()):
-                    return time.monotonic() - self._begun > _NOT_AT_ALL
+                    return self._is_too_late()
                 asyncio.run(self._platform.cluster.cut_streams())
             elif isinstance(event, Arm):
                 asyncio.run(self._platform.faults.arm(event.fault))
@@ -166,7 +166,7 @@ class Round:
     def _strike(self, event: Kill | Stop) -> bool:
         number = self._stand.driving() if event.daemon is None else event.daemon
         if number is None:
-            return time.monotonic() - self._begun > _NOT_AT_ALL
+            return self._is_too_late()
         if isinstance(event, Stop):
             self._late[number] = event.late
             self._stand.stop(number)
@@ -177,7 +177,7 @@ class Round:
     def _do(self, event: Do) -> bool:
         """Once the reset is there; a refusal is an answer, too."""
         if event.when is not None and not self._is_moment(event.when):
-            return time.monotonic() - self._begun > _NOT_AT_ALL
+            return self._is_too_late()
         asked = next((one for one in self._requests.asked if one.tag == event.tag), None)
         if asked is None:
             return not any(one.tag == event.tag and one.http for one in self._script.asks)
@@ -198,6 +198,10 @@ class Round:
         if found is not None:
             self._operator.acted.append(Acted(at, found["id"], event.act))
         return True
+
+    def _is_too_late(self) -> bool:
+        """Whether what still waits for its moment does not happen in this round."""
+        return time.monotonic() - self._begun > _NOT_AT_ALL
 
     def _is_moment(self, when: When) -> bool:
         match when:

@@ -15,7 +15,7 @@ from sandbox.daemon_process import DaemonProcess, by_module
 from sandbox.events import Publisher, Seen, read_until
 from sandbox.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
-from tests.integration.starts import forked
+from tests.integration.starts import forks
 from tests.integration.waiting import wait_for
 
 CRASHING = by_module("-m", "tests.integration.crashing_daemon")
@@ -51,7 +51,7 @@ class Harness:
             "CRASH_DIRECTORY": str(self.crashes),
             **(settings or {}),
         }
-        self.daemon = DaemonProcess(directory, variables, start=CRASHING if crashing else forked())
+        self.daemon = DaemonProcess(directory, variables, start=CRASHING if crashing else forks().start)
         names = {REQUESTS_TOPIC: self.topics["requests"], ENVIRONMENTS_TOPIC: self.topics["environments"]}
         self.publisher = Publisher(platform.bootstrap, topics=names)
 

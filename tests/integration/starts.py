@@ -10,13 +10,12 @@ import atexit
 from contextlib import ExitStack
 from functools import cache
 
-from sandbox.daemon_process import Start
 from sandbox.torture import zygote
 
 
 @cache
-def forked() -> Start:
-    """Starts by the one zygote of this process, which ends with it."""
+def forks() -> zygote.Zygote:
+    """The one zygote of this process, which ends with it."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(zygote.running()).start
+    return stack.enter_context(zygote.running())

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.platform import Platform
 from sandbox.snapshots import taken
-from sandbox.torture import zygote
 from sandbox.torture.exhaustive import Exhaustive
 from sandbox.torture.session import Session
-from sandbox.torture.zygote import Zygote
 from schemas.requests import Mode
+from tests.integration.starts import forks
 
 ENVIRONMENT = "qa-sandbox"
 SEED = "short"
 ROUNDS = range(16, 24)
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Zygote]:
-    with zygote.running() as forks:
-        yield forks
-
-
 @pytest.mark.timeout(600)
 def test_kills_stops_and_cuts_at_seeded_moments_lose_nothing_and_launch_nothing_twice(
-    platform: Platform, forks: Zygote, tmp_path: Path
+    platform: Platform, tmp_path: Path
 ) -> None:
     with taken(platform, ENVIRONMENT):
-        session = Session(platform, forks, tmp_path, environments=(ENVIRONMENT,))
+        session = Session(platform, forks(), tmp_path, environments=(ENVIRONMENT,))
         figures = session.run(SEED, ROUNDS)
     assert figures.well, figures.lines()
     assert figures.rounds == len(ROUNDS)
@@ -45,10 +37,10 @@ def test_kills_stops_and_cuts_at_seeded_moments_lose_nothing_and_launch_nothing_
 
 @pytest.mark.timeout(600)
 def test_a_daemon_that_dies_before_and_after_each_commit_of_a_reset_does_it_as_one_that_does_not(
-    platform: Platform, forks: Zygote, tmp_path: Path
+    platform: Platform, tmp_path: Path
 ) -> None:
     services = ("sequence-builder-api",)
-    figures = Exhaustive(platform, forks, tmp_path, mode=Mode.WIPE, services=services).chained()
+    figures = Exhaustive(platform, forks(), tmp_path, mode=Mode.WIPE, services=services).chained()
     assert figures.well, figures.lines()
     assert figures.kills > 2 * 15
 

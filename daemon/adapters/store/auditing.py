@@ -58,7 +58,7 @@ async def append(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     await tx.together(_PUT_LINES.over(tx, lines), _PUT_HEADS.over(tx, ends))
 
 
-def before(tx: Tx, entries: Sequence[HistoryEntry]) -> Sending:
+def hashes_before(tx: Tx, entries: Sequence[HistoryEntry]) -> Sending:
     """Reads, for each reset, the hash before the first of its entries (`reset_id` and `hash`)."""
     first: dict[ResetId, int] = {}
     for entry in entries:

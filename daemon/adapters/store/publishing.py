@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store.auditing import before, history_hashes
+from daemon.adapters.store.auditing import hashes_before, history_hashes
 from daemon.adapters.store.messages import MESSAGES, message_of, message_row, status_row
 from daemon.adapters.store.rows import (
     ENVIRONMENTS,
@@ -99,7 +99,7 @@ def counting(tx: Tx, told: Sequence[Told]) -> tuple[Sending, ...]:
     return (
         _HOLD.over(tx, [{"name": name} for name in counts]),
         _COUNT.over(tx, adding),
-        before(tx, [entry for _, entry in told]),
+        hashes_before(tx, [entry for _, entry in told]),
     )
 
 

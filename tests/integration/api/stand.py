@@ -99,6 +99,16 @@ class Stand:
                     return found
                 await asyncio.sleep(0.02)
 
+    def runs(self, command: str) -> int:
+        """How often a command was launched."""
+        return sum(command in " ".join(argv) for _, argv in self.pods.launched)
+
+    async def until_launched(self, command: str) -> None:
+        """Until a command was launched once."""
+        async with asyncio.timeout(60):
+            while not self.runs(command):  # noqa: ASYNC110 - the pods in memory send no event
+                await asyncio.sleep(0.02)
+
     async def run(self, process: Process) -> int:
         """What every command in a pod does."""
         text = " ".join(process.argv)

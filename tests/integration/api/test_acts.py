@@ -76,18 +76,13 @@ async def test_what_succeeded_and_is_not_to_be_repeated_runs_again_only_when_som
         refused = await client.post(f"{path}/resume", json=body)
         assert (refused.status_code, refused.json()["code"]) == (409, "would-repeat")
         assert "seed.los-integrations.reset" in refused.json()["detail"]
-        before = runs(stand, "seed:reset")
+        before = stand.runs("seed:reset")
         assert (await client.post(f"{path}/resume", json={**body, "force": True})).status_code == 202
         await stand.until(reset, "done")
-        assert runs(stand, "seed:reset") == before + 1
+        assert stand.runs("seed:reset") == before + 1
         [line] = [one for one in (await client.get("/audit")).json() if one["verdict"] == "applied"][:1]
     assert "seed.los-integrations.reset" in line["facts"]["again"]
     assert line["facts"]["force"] is True
-
-
-def runs(stand: Stand, command: str) -> int:
-    """How often a command was launched."""
-    return sum(command in " ".join(argv) for _, argv in stand.pods.launched)
 
 
 async def test_a_new_plan_for_what_is_left_of_a_protected_reset_is_agreed_to_anew(stand: Stand) -> None:

@@ -20,20 +20,13 @@ CHECK = '*"[X]"*) exit 0'
 NEVER = "seed:reset"
 
 
-def runs(stand: Stand, command: str) -> int:
-    """How often a command was launched."""
-    return sum(command in " ".join(argv) for _, argv in stand.pods.launched)
-
-
 async def restarted_under(
     stand: Stand, command: str, service: str, reason: str, mode: str = "refresh"
 ) -> dict[str, Any]:
     """A reset whose container was restarted while a command ran in it."""
     stand.held[command] = asyncio.Event()
     reset = await stand.asked(mode=mode)
-    async with asyncio.timeout(60):
-        while not runs(stand, command):  # noqa: ASYNC110 - the pods in memory send no event
-            await asyncio.sleep(0.02)
+    await stand.until_launched(command)
     del stand.held[command]
     await stand.pods.restart(stand.services["qa-sandbox", service], reason)
     return reset
@@ -50,14 +43,14 @@ async def test_a_container_that_ends_under_a_command_says_why_and_never_means_ne
     failed = await stand.until(reset, "failed", "done", "needs-operator")
     assert (failed["state"], failed["cause"]) == ("failed", cause)
     assert failed["hint"]
-    assert runs(stand, NEVER) == 1
+    assert stand.runs(NEVER) == 1
     assert failed["attempts"][-1]["outcome"]["kind"] == "interrupted"
 
 
 async def test_what_is_safe_runs_again_after_an_interruption(stand: Stand) -> None:
     reset = await restarted_under(stand, "seed:system", "los-core-api", "Error")
     await stand.until(reset, "done")
-    assert runs(stand, "seed:system") == 2
+    assert stand.runs("seed:system") == 2
 
 
 async def test_a_command_past_its_time_limit_is_stopped_and_says_so(tmp_path: Path) -> None:
@@ -67,7 +60,7 @@ async def test_a_command_past_its_time_limit_is_stopped_and_says_so(tmp_path: Pa
         failed = await stand.until(reset, "failed", "done", "needs-operator")
         assert (failed["state"], failed["cause"]) == ("failed", "command-timed-out")
         assert "stopped after 1 s" in failed["detail"]
-        assert runs(stand, "seed:system") == 1
+        assert stand.runs("seed:system") == 1
 
 
 def hasty(service: str, seconds: float) -> Catalog:
@@ -89,13 +82,13 @@ class TestWhatRunsAgainAfterACheck:
         stand.codes[CHECK] = 0
         reset = await self.interrupted(stand)
         await stand.until(reset, "done", "failed")
-        assert runs(stand, REVERT) >= 2
+        assert stand.runs(REVERT) >= 2
 
     async def test_is_done_where_the_check_says_that_nothing_is_left(self, stand: Stand) -> None:
         stand.codes[CHECK] = NOTHING_LEFT
         reset = await self.interrupted(stand)
         await stand.until(reset, "done")
-        assert runs(stand, REVERT) == 1
+        assert stand.runs(REVERT) == 1
 
     async def test_is_neither_run_nor_called_done_until_the_check_can_tell(self, stand: Stand) -> None:
         stand.codes[CHECK] = 2
@@ -109,10 +102,10 @@ class TestWhatRunsAgainAfterACheck:
                     one for one in found["attempts"] if "revert" in one["step"] and one["outcome"] is not None
                 ]
         assert ended[-1]["outcome"]["cause"] == "check-failed"
-        assert (found["state"], runs(stand, REVERT)) == ("seeding", 1)
+        assert (found["state"], stand.runs(REVERT)) == ("seeding", 1)
         stand.codes[CHECK] = NOTHING_LEFT
         await stand.until(reset, "done")
-        assert runs(stand, REVERT) == 1
+        assert stand.runs(REVERT) == 1
 
     async def test_is_checked_also_when_the_attempt_before_was_never_launched(self, stand: Stand) -> None:
         stand.codes[CHECK] = NOTHING_LEFT
@@ -120,10 +113,10 @@ class TestWhatRunsAgainAfterACheck:
         stand.held[REVERT] = asyncio.Event()
         reset = await stand.asked(mode="wipe")
         async with asyncio.timeout(60):
-            while not runs(stand, REVERT):  # noqa: ASYNC110 - the pods in memory send no event
+            while not stand.runs(REVERT):  # noqa: ASYNC110 - the pods in memory send no event
                 await asyncio.sleep(0.02)
         del stand.held[REVERT]
         stand.pods.fail("read", TemporaryError(Reason.POD_NOT_READY, "not yet"))
         await stand.pods.restart(stand.services["qa-sandbox", "workflow-api"], "Error")
         await stand.until(reset, "done", "failed")
-        assert runs(stand, REVERT) == 1
+        assert stand.runs(REVERT) == 1

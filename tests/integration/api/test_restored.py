@@ -171,7 +171,7 @@ async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted
     stand.held["db:seed:data-builder"] = asyncio.Event()
     lost = await stand.asked()
     attempt = f"{lost['id']}/seed.data-builder-api.data-builder/1"
-    await until_launched(stand, attempt)
+    await stand.until_launched("db:seed:data-builder")
     await asyncio.to_thread((tmp_path / "older").mkdir)
     async with running(tmp_path / "older", store=older, marks=stand.marks) as later:
         # The disk with the state died, the cluster did not: the very same pods, and what runs in them.
@@ -203,12 +203,6 @@ async def test_what_kubernetes_knows_nothing_of_has_ended_by_the_word_of_who_ado
         [line] = await later.store.audit()
     assert line.facts is not None
     assert any(one.startswith(lost["id"]) for one in line.facts["endedByWord"])
-
-
-async def until_launched(stand: Stand, attempt: str) -> None:
-    async with asyncio.timeout(20):
-        while not any(one == attempt for one, _ in stand.pods.launched):  # noqa: ASYNC110 - it sends no event
-            await asyncio.sleep(0.02)
 
 
 async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(
