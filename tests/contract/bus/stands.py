@@ -33,13 +33,14 @@ class Stand(Protocol):
 
 
 class KafkaStand:
-    def __init__(self, bootstrap: str) -> None:
-        self.topic = f"t-{uuid4()}"
+    def __init__(self, bootstrap: str, *, group: str | None = None, topic: str | None = None) -> None:
+        """`group` and `topic`: those of another process's stand; None: new ones."""
+        self.topic = topic or f"t-{uuid4()}"
         self.connection = Connection(bootstrap, request_timeout=5)
-        self._group = f"g-{uuid4()}"
+        self.group = group or f"g-{uuid4()}"
 
     def inbox(self) -> KafkaInbox:
-        return KafkaInbox(self.connection, group_id=self._group, topics=[self.topic], session_timeout=2)
+        return KafkaInbox(self.connection, group_id=self.group, topics=[self.topic], session_timeout=2)
 
     def outlet(self) -> KafkaOutlet:
         return KafkaOutlet(self.connection)
