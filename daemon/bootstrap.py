@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from daemon import garbage
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
@@ -90,6 +91,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             if settings.database_url is None:
                 # The file's lock proves that whoever held these leases is dead.
                 await store.release_all()
+            garbage.settle()
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")

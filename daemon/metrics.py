@@ -13,6 +13,7 @@ from schemas.resets import OutcomeKind, ResetState
 from schemas.status import STEP_FINISHED, STEP_STARTED, status_type
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_STARTED, _FINISHED = status_type(STEP_STARTED), status_type(STEP_FINISHED)
 _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -68,9 +69,9 @@ class Metrics:
     def observe(self, change: Change) -> None:
         """Count what a change that was stored says: each line of its history is one thing that happened."""
         for entry in change.history:
-            if entry.type == status_type(STEP_STARTED):
+            if entry.type == _STARTED:
                 self.attempts.inc()
-            elif entry.type != status_type(STEP_FINISHED):
+            elif entry.type != _FINISHED:
                 self.entered.labels(str(entry.data["state"])).inc()
         for attempt in change.attempts:
             if attempt.outcome is not None and attempt.finished_at is not None:

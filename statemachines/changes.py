@@ -38,11 +38,11 @@ def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry
         ValueError: the history does not end at the reset's sequence in steps of one, is another reset's, the plan
             is not the one that the reset names, or it would work without the consent that it needs.
     """
-    first = reset.sequence - len(history) + 1
-    if [entry.sequence for entry in history] != list(range(first, reset.sequence + 1)):
-        raise ValueError(f"history of {reset.id} does not lead to sequence {reset.sequence} without gaps")
-    if any(entry.reset_id != reset.id for entry in history):
-        raise ValueError(f"history of another reset than {reset.id}")
+    for sequence, entry in enumerate(history, reset.sequence - len(history) + 1):
+        if entry.sequence != sequence:
+            raise ValueError(f"history of {reset.id} does not lead to sequence {reset.sequence} without gaps")
+        if entry.reset_id != reset.id:
+            raise ValueError(f"history of another reset than {reset.id}")
     if plan is not None and plan.hash != reset.plan_hash:
         raise ValueError(f"reset {reset.id} names another plan than the one that is stored with it")
     if reset.state in WORKING and lacks_consent(reset):

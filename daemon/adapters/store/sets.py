@@ -7,10 +7,11 @@ it less than looking into JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -72,14 +73,17 @@ class SetStatement:
 
     def _postgres(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
         # A document goes as text within the array, so that nothing on its way reads what is in it.
-        return Sent(self._text_for_postgres, {"rows": as_json(_written_as(self._documents, rows))})
+        values = _values(rows, self.types, self._documents)
+        return Sent(
+            self._text_for_postgres,
+            {"rows": as_json([dict(zip(self.types, row, strict=True)) for row in values])},
+        )
 
     def _sqlite(self, rows: Sequence[Mapping[str, Any]]) -> Sent:
-        values = ", ".join([self._row] * len(rows))
-        names = list(self.types)
+        places = ", ".join([self._row] * len(rows))
+        values = _values(rows, self.types, self._as_text)
         return Sent(
-            f"{self._head} (VALUES {values}) {self._text_for_sqlite}",
-            [row[name] for row in _written_as(self._documents | self._moments, rows) for name in names],
+            f"{self._head} (VALUES {places}) {self._text_for_sqlite}", tuple(chain.from_iterable(values))
         )
 
     @cached_property
@@ -87,8 +91,10 @@ class SetStatement:
         return {name: as_json for name, kind in self.types.items() if isinstance(kind, JSON)}
 
     @cached_property
-    def _moments(self) -> dict[str, Write]:
-        return {name: _moment for name, kind in self.types.items() if isinstance(kind, UTCDateTime)}
+    def _as_text(self) -> dict[str, Write]:
+        """What SQLite's driver does not take as it is."""
+        moments = {name: _moment for name, kind in self.types.items() if isinstance(kind, UTCDateTime)}
+        return self._documents | moments
 
     @cached_property
     def _row(self) -> str:
@@ -161,19 +167,18 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _written_as(
-    columns: Mapping[str, Write], rows: Sequence[Mapping[str, Any]]
-) -> Sequence[Mapping[str, Any]]:
-    """The rows, with what the driver does not take as it is written as text."""
-    if not columns:
-        return rows
-    return [
-        {
-            **row,
-            **{name: write(row[name]) for name, write in columns.items() if row[name] is not None},
-        }
-        for row in rows
-    ]
+def _values(
+    rows: Sequence[Mapping[str, Any]], names: Iterable[str], writing: Mapping[str, Write]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows' values in the order of the names, with what the driver does not take as it is written as text."""
+    columns = []
+    for name in names:
+        values: list[Any] = [row[name] for row in rows]
+        if name in writing:
+            write = writing[name]
+            values = [None if value is None else write(value) for value in values]
+        columns.append(values)
+    return zip(*columns, strict=True)
 
 
 def _moment(value: datetime) -> str:
