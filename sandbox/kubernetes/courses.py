@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,19 +46,14 @@ class Mishap:
         return usual if given is None else given
 
     async def silence(self, transport: asyncio.Transport) -> None:
-        """Neither read nor write until the client has closed its connection or the fault is over; then cut it.
+        """Neither read nor write until the connection is closed, from either end, or the fault is over; then cut it.
 
         Nobody who reads nothing is told of the client's end, so the kernel is asked.
         """
         transport.pause_reading()
         connection = transport.get_extra_info("socket")
         with self.armoury.lasting(self.armed) as is_to_end:
-
-            def over() -> bool:
-                state = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, 1)[0]
-                return is_to_end() or state != _ESTABLISHED
-
-            await until(over, within=self.seconds(_SILENCE))
+            await until(lambda: is_to_end() or not _is_established(connection), within=self.seconds(_SILENCE))
             transport.abort()
 
 
@@ -161,3 +157,10 @@ class Course:
             yield data[:size]
             data = data[size:]
             size += 2
+
+
+def _is_established(connection: TransportSocket) -> bool:
+    if connection.fileno() < 0:
+        return False
+    state: bytes = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, 1)
+    return state[0] == _ESTABLISHED

@@ -115,6 +115,20 @@ async def test_a_half_open_stream_says_nothing_and_does_not_end(
     assert (await faults.hits())[FaultKind.EXEC_HALF_OPEN] == 1
 
 
+async def test_a_half_open_stream_whose_connection_is_reset_is_over(
+    daemon: Api, admin: Api, faults: Faults
+) -> None:
+    await faults.arm(Fault(FaultKind.EXEC_HALF_OPEN))
+    async with daemon.stream(await daemon.pod(), "true") as socket:
+        assert (await socket.receive()).data == b"\x01"
+        async with asyncio.timeout(5):
+            while not faults.lasts(FaultKind.EXEC_HALF_OPEN):  # noqa: ASYNC110 - another process's files
+                await asyncio.sleep(0.01)
+        assert (await admin.call("POST", "/sandbox/streams/cut")).body == {"cut": 1}
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
+    await faults.clear(within=5)
+
+
 async def test_a_launch_that_was_accepted_begins_late_whether_or_not_its_stream_is_still_there(
     daemon: Api, admin: Api, faults: Faults
 ) -> None:
