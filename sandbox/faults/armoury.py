@@ -145,15 +145,19 @@ class Armoury:
     def lasting(self, armed: Armed, made: str = "") -> Iterator[Callable[[], bool]]:
         """Around what a fault makes and undoes again; `made` tells the next life of this process what there is to undo.
 
-        Yields a question: is it to end before its time? An error in between leaves the effect for that next life.
+        Yields a question: is it to end before its time? An error in between leaves the effect for that next life; what
+        says nothing of itself is over with the error, too.
         """
         name = f"{armed.name}.{os.getpid()}-{next(_numbers)}"
         effect, end = self._effects / name, self._ends / name
         effect.write_text(made)
+        undone = not made
         try:
             yield end.exists
-            effect.unlink(missing_ok=True)
+            undone = True
         finally:
+            if undone:
+                effect.unlink(missing_ok=True)
             end.unlink(missing_ok=True)
 
     def effects(self, of: Collection[FaultKind] = frozenset(FaultKind)) -> dict[str, str]:

@@ -94,6 +94,12 @@ async def test_prismas_lock_is_held_and_counts_when_somebody_waits_for_it(url: s
         connection.execute("SELECT pg_advisory_lock(%s)", [PRISMAS_LOCK])
 
 
+async def test_a_lock_ends_with_the_session_that_holds_it(fleet: postgres.Fleet, faults: Faults) -> None:
+    await faults.arm(Fault(FaultKind.POSTGRES_LOCK_HELD, ENVIRONMENT, seconds=60))
+    fleet.servers["small"].restart()
+    await faults.clear(within=10)
+
+
 async def test_a_lock_for_which_nobody_waits_is_not_counted(url: str, faults: Faults) -> None:
     await faults.arm(Fault(FaultKind.POSTGRES_LOCK_HELD, ENVIRONMENT))
     await faults.clear()
