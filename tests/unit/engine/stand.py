@@ -50,14 +50,19 @@ _LEASE = 86_400.0
 Program = Callable[[Process], Awaitable[int]]
 
 
-def catalog(*, verify: dict[str, Any] | None = None, **step: Any) -> LoadedCatalog:  # noqa: ANN401 - YAML
-    """A catalog whose only step, in each mode, is `work`; `verify` is the only check."""
+def catalog(
+    *,
+    before: dict[str, Any] | None = None,
+    verify: dict[str, Any] | None = None,
+    **step: Any,  # noqa: ANN401 - YAML
+) -> LoadedCatalog:
+    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check."""
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
         "name": SERVICE,
         "failures": ["known"],
         "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}}],
-        "steps": {mode.value: [work] for mode in Mode},
+        "steps": {mode.value: [*([before] if before else []), work] for mode in Mode},
         "verify": [verify] if verify else [],
     }
     document = {
