@@ -125,11 +125,12 @@ class Engine:
         self.databases = MemoryDatabases()
         self.databases.add(_URL, MemoryDatabase("7001", "app"))
         self.logs = logs or MemoryLogs()
+        self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
         ports = Ports(
             pods=self.pods,
             databases=self.databases,
-            backups=MemoryBackups(self.databases),
+            backups=self.backups,
             repositories=repositories,
             logs=self.logs,
             clock=self.clock,
