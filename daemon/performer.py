@@ -155,6 +155,7 @@ class Performer:
                 step,
                 lambda control: self._start(this, control),
                 argv=step.argv,
+                before_relaunch=lambda: self._may_still_touch(this),
             )
         return await self._judged(step, this.attempt, outcome)
 

@@ -123,7 +123,7 @@ class Engine:
         self.programs = programs
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases()
-        self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self._database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
@@ -160,6 +160,11 @@ class Engine:
             return await program(process)
         finally:
             self.running[name] -= 1
+
+    def move_database(self) -> None:
+        """Another server answers under the service's address; sessions with the former one are over."""
+        self._database.locks.clear()
+        self._database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
 
     async def ask(self) -> None:
         """Ask for the reset."""
