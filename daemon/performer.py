@@ -168,8 +168,9 @@ class Performer:
         if this.attempt is None:
             await self._start(this, None)
         backup_branch = f"backup/{self._held.reset.id}"
-        self._held.tenure.check()
-        rewound = await self._ports.repositories.rewind(found, to=found.root, backup_branch=backup_branch)
+        rewound = await self._ports.repositories.rewind(
+            found, to=found.root, backup_branch=backup_branch, still_ours=self._held.tenure.check
+        )
         return Outcome(
             kind=OutcomeKind.SUCCEEDED,
             facts={
