@@ -49,6 +49,18 @@ async def until_behind(stand: Stand) -> str:
             return str(answer.json()["checks"]["mark"])
 
 
+def event(identifier: str = "one") -> NewRequest:
+    request = ResetRequested(environment="qa-sandbox", requested_by="pipeline", reason=identifier)
+    return NewRequest(
+        id=str(uuid7()),  # type: ignore[arg-type]
+        request=request,
+        channel=Channel.KAFKA,
+        source="/tests",
+        event_id=identifier,
+        content_hash=content_hash(request),
+    )
+
+
 def copied(store: MemoryStore) -> MemoryStore:
     return copy.deepcopy(store)
 
@@ -77,12 +89,36 @@ async def test_an_older_state_starts_nothing_and_says_why(stand: Stand, tmp_path
         async with later.client("oli") as client:
             listed = (await client.get("/resets")).json()["items"]
         assert [one["state"] for one in listed] == ["seeding"]
-        # It goes on growing by what is asked for meanwhile; that makes it no newer.
-        asked = [await later.asked(mode="seed", reason=str(number)) for number in range(3)]
+        # It goes on growing by what others take in meanwhile; that makes it no newer.
+        for number in range(3):
+            await later.store.admit(event(str(number)), now=SystemClock().now(), limit_waiting=3)
+        [first, *_] = await later.store.resets(states=[ResetState.PLANNING])
+        moved = [state for state in ResetState if state is not ResetState.PLANNING]
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2.5):
-                await later.until(asked[0], *(state for state in ResetState if state != "planning"))
+                await later.until({"id": first.id}, *moved)
         assert later.pods.launched == []
+
+
+async def test_an_older_state_accepts_nothing_that_its_next_restoring_would_lose(
+    stand: Stand, tmp_path: Path
+) -> None:
+    older = copied(stand.store)
+    reset = await stand.asked()
+    await stand.until(reset, "done")
+    held = await older.admit(event("held"), now=SystemClock().now(), limit_waiting=3)
+    async with restored(older, stand, tmp_path / "older") as later:
+        await until_behind(later)
+        async with later.client("oli") as client:
+            for path, body in (
+                ("/resets", b'{"environment": "qa-sandbox"}'),
+                (f"/resets/{held.reset.id}/cancel", b"{}"),
+            ):
+                answer = await client.post(path, content=body, headers={"Content-Type": "application/json"})
+                assert (answer.status_code, answer.json()["code"]) == (503, "state-restored")
+                assert "db adopt" in answer.json()["hint"]
+        assert len(await later.store.resets()) == 1
+        assert await later.store.unread_acts(held.reset.id, 0) == ()
 
 
 async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_says(
@@ -136,17 +172,6 @@ async def test_the_event_of_a_reset_that_is_lost_does_not_ask_for_it_again(
     stand: Stand, tmp_path: Path
 ) -> None:
     older = copied(stand.store)
-
-    def event() -> NewRequest:
-        request = ResetRequested(environment="qa-sandbox", requested_by="pipeline")
-        return NewRequest(
-            id=str(uuid7()),  # type: ignore[arg-type]
-            request=request,
-            channel=Channel.KAFKA,
-            source="/tests",
-            event_id="one",
-            content_hash=content_hash(request),
-        )
 
     now = SystemClock().now()
     lost = await stand.store.admit(event(), now=now, limit_waiting=3)
