@@ -90,15 +90,20 @@ class Commands:
         record: Callable[[Control], Awaitable[Attempt]],
         *,
         argv: tuple[str, ...],
+        before_relaunch: Callable[[], Awaitable[None]],
     ) -> Outcome:
         """Prepare, `record` (must be durable when it returns), launch, follow to the end.
+
+        `before_relaunch`: as `before_launch` of `take_up`, for a launch that has to be delivered once more: what the
+        caller had shown right before the first one was shown a while ago.
 
         Raises:
             PortError: before the attempt was recorded; nothing was launched.
         """
         control = await self._pods.prepare(pod, attempt)
         recorded = await record(control)
-        return await self._pursue(_sought(recorded, control, step, argv), _Pursuit(fresh=True))
+        pursuit = _Pursuit(fresh=True, before_launch=before_relaunch)
+        return await self._pursue(_sought(recorded, control, step, argv), pursuit)
 
     async def take_up(
         self,
@@ -143,7 +148,8 @@ class Commands:
 
     async def _look(self, sought: Sought, pursuit: _Pursuit) -> Outcome | None:
         """Follow it for as long as one stream lasts; where nobody has claimed it, deliver its launch."""
-        if not pursuit.fresh:
+        fresh, pursuit.fresh = pursuit.fresh, False
+        if not fresh:
             seen = await self._watch(sought, pursuit)
             if isinstance(seen, Outcome):
                 return seen
@@ -152,7 +158,6 @@ class Commands:
                 return None
             if seen.given_up:
                 return never_started("it was given up before it started")
-        pursuit.fresh = False
         late = self._clock.now() > sought.deadline
         if late or pursuit.launches == LAUNCHES:
             if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
@@ -160,12 +165,12 @@ class Commands:
                 why = "its time was over before it was launched" if late else "its launch never took effect"
                 return never_started(why)
             return None
-        refused = await self._refused(sought, pursuit)
+        refused = None if fresh else await self._refused(sought, pursuit)
         if refused is None:
             pursuit.launches += 1
-            pursuit.launched_now = True
             self._still_ours()
             await self._pods.launch(sought.control, sought.attempt.id, sought.argv)
+            pursuit.launched_now = True
         return refused
 
     async def _refused(self, sought: Sought, pursuit: _Pursuit) -> Outcome | None:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -22,6 +23,8 @@ from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import AttemptId
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 GRACE = 10.0
 """Seconds between TERM and KILL."""
@@ -71,17 +74,18 @@ class Endings:
         """Make sure that nothing of the attempt runs or ever will: tombstone, or TERM, grace, KILL, and proof.
 
         The outcome says `interrupted` when it was stopped, `failed` when it never started, and `unknown` when the
-        proof can't be had. Where all of it had ended by itself, it has the exit code, of which the catalog has still
-        to say what it means, and its output is kept. Without `stop` what runs is
-        left alone, and `unknown`.
+        proof can't be had, which is not said before it was asked for for a while. Where all of it had ended by itself,
+        it has the exit code, of which the catalog has still to say what it means, and its output is kept. Without
+        `stop` what runs is left alone, and `unknown`.
         """
         control = attempt.control
         if control is None:
             return interrupted("nothing was launched in a pod")
         try:
-            if await self._pods.give_up(control) is Claim.GIVEN_UP:
+            if await self._insist(control, lambda: self._pods.give_up(control)) is Claim.GIVEN_UP:
                 return never_started("it was given up before it started")
-            by_itself = await self._is_gone(control, attempt.id)
+            # Not to be guessed: what had ended well must not be stopped as well, and be called interrupted.
+            by_itself = await self._insist(control, lambda: self._pods.gone(control, attempt.id))
             if not by_itself and not stop:
                 return unknown("it may still run")
             if not by_itself:
@@ -117,12 +121,22 @@ class Endings:
         """
         return (await self._pods.fate(control)).fate
 
-    async def _is_gone(self, control: Control, attempt: AttemptId) -> bool:
-        """Whether nothing of it is left; False also where that can't be seen for now."""
-        try:
-            return await self._pods.gone(control, attempt)
-        except PortError:
-            return False
+    async def _insist(self, control: Control, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the pods answer; what fails for now is asked again, until it stayed in doubt for too long.
+
+        Raises:
+            PortError: there is no answer, or none to come, as the container has ended.
+        """
+        until = self._clock.now() + PATIENCE
+        while True:
+            try:
+                return await ask()
+            except TemporaryError as error:
+                pause = max(error.delay or 0.0, LOOK_EVERY)
+                over = self._clock.now() + timedelta(seconds=pause) > until
+                if over or await self.fate(control) is Fate.TERMINATED:
+                    raise
+                await self._clock.sleep(pause)
 
     async def _kill(self, control: Control, attempt: AttemptId) -> None:
         """TERM, a grace, KILL, until nothing is left.
@@ -130,31 +144,41 @@ class Endings:
         Raises:
             PortError: that can't be shown.
         """
-        await self._pods.stop(control, attempt, force=False)
-        began = self._clock.now()
-        while not await self._pods.gone(control, attempt):
-            waited = (self._clock.now() - began).total_seconds()
-            if waited > 3 * GRACE:
+        await self._insist(control, lambda: self._pods.stop(control, attempt, force=False))
+        termed, killed = self._clock.now(), None
+        while not await self._insist(control, lambda: self._pods.gone(control, attempt)):
+            now = self._clock.now()
+            if killed is not None and (now - killed).total_seconds() > 2 * GRACE:
                 raise TemporaryError(Reason.OUTCOME_UNKNOWN, "processes of it survive KILL")
-            if waited > GRACE:
+            if (now - termed).total_seconds() > GRACE:
                 # Again on each look: a child forked between two looks is marked like its parent.
-                await self._pods.stop(control, attempt, force=True)
+                await self._insist(control, lambda: self._pods.stop(control, attempt, force=True))
+                killed = killed or now
             await self._clock.sleep(LOOK_EVERY)
 
     async def _exit_code(self, attempt: Attempt, control: Control) -> int | None:
         """What a command that is gone ended with, if that can be read; the rest of its output is kept."""
         with contextlib.suppress(PortError):
-            offset = 0
-            with contextlib.suppress(PortError):
-                offset = await self._logs.size(attempt.id)
-            async with aclosing(self._pods.follow(control, offset=offset)) as observations:
-                async for seen in observations:
-                    if seen.log:
-                        with contextlib.suppress(PortError):
-                            await self._logs.keep(attempt.id, seen.offset, seen.log)
-                    if seen.exit_code is not None:
-                        return seen.exit_code
+            return await self._insist(control, lambda: self._last_look(attempt, control))
         return None
+
+    async def _last_look(self, attempt: Attempt, control: Control) -> int | None:
+        """The same, once; None: it left none.
+
+        Raises:
+            PortError: that can't be read.
+        """
+        offset = 0
+        with contextlib.suppress(PortError):
+            offset = await self._logs.size(attempt.id)
+        async with aclosing(self._pods.follow(control, offset=offset)) as observations:
+            async for seen in observations:
+                if seen.log:
+                    with contextlib.suppress(PortError):
+                        await self._logs.keep(attempt.id, seen.offset, seen.log)
+                if seen.exit_code is not None or not seen.alive:
+                    return seen.exit_code
+        raise TemporaryError(Reason.KUBERNETES_UNREACHABLE, "the stream was cut")
 
 
 def exited(code: int) -> Outcome:

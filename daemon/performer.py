@@ -19,12 +19,13 @@ from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods import Pod
 from daemon.proofs import Proofs
 from daemon.redaction import redact
+from daemon.saved import check_saved
 from daemon.sessions import Sessions
 from schemas.catalog import Service
 from schemas.marks import Launch
 from schemas.plan import Idempotency, PlannedStep, StepKind
 from schemas.reasons import Reason
-from schemas.resets import Attempt, Control, Outcome, OutcomeKind, StepState
+from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import ResourceKey
 from statemachines.failures import classify
 from statemachines.retry import may_be_half_done, remembering
@@ -154,6 +155,7 @@ class Performer:
                 step,
                 lambda control: self._start(this, control),
                 argv=step.argv,
+                before_relaunch=lambda: self._may_still_touch(this),
             )
         return await self._judged(step, this.attempt, outcome)
 
@@ -166,8 +168,9 @@ class Performer:
         if this.attempt is None:
             await self._start(this, None)
         backup_branch = f"backup/{self._held.reset.id}"
-        self._held.tenure.check()
-        rewound = await self._ports.repositories.rewind(found, to=found.root, backup_branch=backup_branch)
+        rewound = await self._ports.repositories.rewind(
+            found, to=found.root, backup_branch=backup_branch, still_ours=self._held.tenure.check
+        )
         return Outcome(
             kind=OutcomeKind.SUCCEEDED,
             facts={
@@ -212,27 +215,8 @@ class Performer:
         Raises:
             PortError: it does not hold; nothing was launched.
         """
-        if step.destructive:
-            touched = {key for key in step.touches if key.startswith("database/")}
-            unsaved = touched - self._backed_up()
-            if unsaved or not touched:
-                raise PermanentError(
-                    Reason.BACKUP_UNPROVEN,
-                    f"{step.name} needs a backup of {', '.join(sorted(unsaved)) or 'what it touches'}, "
-                    "and none has succeeded",
-                )
+        await check_saved(self._ports.backups, self._held, step)
         await self._proofs.show(pod, service, step)
-
-    def _backed_up(self) -> set[ResourceKey]:
-        """Databases of which a backup of this reset has succeeded."""
-        steps = self._held.plan.steps if self._held.plan else ()
-        return {
-            key
-            for one in steps
-            if one.kind is StepKind.BACKUP_DATABASE
-            and self._held.steps[one.name].state is StepState.SUCCEEDED
-            for key in one.touches
-        }
 
     async def _may_still_touch(self, this: Try) -> None:
         """The same for an attempt that an earlier process recorded: what it had shown was shown long ago.

@@ -1,7 +1,8 @@
 """Commands that nobody keeps account of any more: launched by a state that was lost, unknown to the one that is left.
 
 That one may hold no locks for them, so nothing of the engine would wait for them. They are given up where they did not
-start; one that did has to have ended before the state is adopted. Where Kubernetes can't tell, a person has to.
+start; one that did has to have ended before the state is adopted. Where Kubernetes was asked and can't tell, a person
+has to.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Stray:
-    """A launch that may still be at work, why that is believed, and whether Kubernetes can say more."""
+    """A launch that may still be at work, why that is believed, and whether Kubernetes has said all that it can."""
 
     launch: Launch
     why: str
     untold: bool
-    """Whether nothing can be seen of it: a person's word is all that there can be."""
+    """Whether the cluster answers, and knows nothing of it: a person's word is all that there can be."""
 
 
 class StillAtWorkError(Exception):
@@ -60,13 +61,13 @@ class _Looks:
         where = f"{control.pod} of {control.environment}"
         async with self._turns:
             if self._away is not None:
-                return Stray(launch, f"can't be looked at in {where}: {self._away}", untold=True)
+                return Stray(launch, f"can't be looked at in {where}: {self._away}", untold=False)
             try:
                 fate = (await self._pods.fate(control)).fate
             except PortError as error:
                 if error.reason is Reason.KUBERNETES_UNREACHABLE:
                     self._away = error.detail
-                return Stray(launch, f"can't be looked at in {where}: {error.detail}", untold=True)
+                return Stray(launch, f"can't be looked at in {where}: {error.detail}", untold=False)
             if fate is Fate.TERMINATED:
                 return None
             if fate is Fate.UNKNOWN:

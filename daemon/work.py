@@ -16,7 +16,7 @@ from daemon.performer import Performer
 from daemon.places import Places
 from daemon.ports.clock import Clock
 from schemas.catalog import Catalog
-from schemas.plan import PlannedStep
+from schemas.plan import Phase, PlannedStep
 from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.hints import hint_for
@@ -25,6 +25,8 @@ from statemachines.retry import decide_retry
 from statemachines.scope import needed_before
 
 log = structlog.get_logger()
+
+_ORDER = tuple(Phase)
 
 
 class Stopped(Exception):  # noqa: N818 - no error of the program: a step did not succeed
@@ -68,7 +70,7 @@ class Work:
         """
         held = self._held
         state = held.reset.state
-        for batch in self._batches():
+        for batch in filter(None, self._batches()):
             finished = False
             while not finished:
                 try:
@@ -82,16 +84,19 @@ class Work:
         await held.commit(trigger=Trigger.NEXT, waiting_for=None)
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
+        """The phase's, each behind what is open of earlier phases: who asked for that again may be skipped by now."""
         plan = self._held.plan
-        phase = PHASE_OF.get(self._held.reset.state)
-        steps = [step for step in plan.steps if step.phase is phase] if plan else []
-        for _, batch in groupby(steps, key=lambda step: step.batch):
-            yield list(batch)
+        phase = PHASE_OF[self._held.reset.state]
+        before = _ORDER[: _ORDER.index(phase)]
+        steps = plan.steps if plan else ()
+        here = groupby((step for step in steps if step.phase is phase), key=lambda step: step.batch)
+        for batch in (*(list(batch) for _, batch in here), []):
+            yield [step for step in steps if step.phase in before and not self._is_finished(step)]
+            yield batch
 
     async def _run_batch(self, batch: list[PlannedStep]) -> bool:
         """Whether all of it succeeded; False when somebody asks to cancel, and nothing of ours follows it now."""
-        finished = (StepState.SUCCEEDED, StepState.SKIPPED)
-        todo = [step for step in batch if self._held.steps[step.name].state not in finished]
+        todo = [step for step in batch if not self._is_finished(step)]
         if not todo:
             return True
         running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
@@ -186,8 +191,11 @@ class Work:
                 step = held.steps[former.name]
                 if step.state is StepState.SUCCEEDED and await self._places.is_void(former, planned):
                     await held.commit(steps=[again(step)])
-                if held.steps[former.name].state not in (StepState.SUCCEEDED, StepState.SKIPPED):
+                if not self._is_finished(former):
                     await self._run_step(former)
+
+    def _is_finished(self, step: PlannedStep) -> bool:
+        return self._held.steps[step.name].state in (StepState.SUCCEEDED, StepState.SKIPPED)
 
     def _before_launch(self, planned: PlannedStep) -> Attempt:
         """An attempt that ended before it could be recorded as started: it counts, so that tries are bounded."""

@@ -160,6 +160,7 @@ async def _take_down(
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
         await _judge(context, reset, act)
+    await context.check_whole()
     stored = await context.store.append_act(act)
     return ActAccepted(act=stored.id, reset=views.summary(reset))
 

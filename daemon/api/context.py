@@ -59,6 +59,15 @@ class ApiContext:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the daemon drains: streams end, so that the server can."""
 
+    async def check_whole(self) -> None:
+        """Right before something is taken down that has to stay.
+
+        Raises:
+            TemporaryError: `state-restored`: the state lacks what it had; whoever puts a newer one back loses this one.
+        """
+        if (check := self.ready.get("mark")) is not None:
+            await check()
+
 
 def _context(request: Request) -> ApiContext:
     context: ApiContext = request.app.state.context

@@ -43,6 +43,7 @@ async def request_reset(
     async with request_written_down(context, caller, wanted.environment, wanted.reason):
         require(caller, Role.REQUESTER, wanted.environment)
         request = _signed(wanted, caller.subject, idempotency_key)
+    await context.check_whole()
     admission = await context.store.admit(
         NewRequest(
             id=new_reset_id(),

@@ -101,7 +101,8 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
             raise EndError(
                 Exit.FAILED,
                 "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",
-                "Wait for its end, or end it (its pod's end is one); then adopt again."
+                "Wait for its end, or end it (its pod's end is one), or mend what keeps it from being looked at; then "
+                "adopt again."
                 if running
                 else "Is this the right cluster? If so, look at its nodes, and at pg_stat_activity for statements "
                 "at work; once nothing of it is left, adopt again with --ended.",

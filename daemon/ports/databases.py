@@ -117,6 +117,14 @@ class Backups(Protocol):
         """
         ...
 
+    async def holds(self, path: str, size_bytes: int) -> bool:
+        """Whether a dump of that size still lies at that path; its contents are not read.
+
+        Raises:
+            TemporaryError: the store does not answer.
+        """
+        ...
+
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
         """Put a proven backup back into the database at `url`, in one transaction, its present contents dropped."""
         ...

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+
+def whoever() -> None:
+    """What who holds no lease has to show before it moves a branch."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,13 @@ class Repositories(Protocol):
         """
         ...
 
-    async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
+    async def rewind(
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+    ) -> Rewound:
         """Make `backup_branch` at `branch.head` and force `branch` to `to`, both or neither, only while the
         head still is `branch.head`; then read both back and compare. Repeating it after a lost answer is harmless.
+
+        `still_ours` is called right before anything is changed, in any thread; what it raises comes out.
 
         Raises:
             PermanentError: `repository-moved` (somebody pushed), `repository-refused` (a protection rule).

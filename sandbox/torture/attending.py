@@ -54,7 +54,8 @@ class Operator:
         answer = self._post(f"/resets/{identifier}/{kind}", body)
         if answer.status_code != httpx.codes.ACCEPTED:
             return False
-        self.acted.append(Acted(at, identifier, kind, body.get("step"), body.get("outcome")))
+        step = body.get("step") or body.get("from")
+        self.acted.append(Acted(at, identifier, kind, step, body.get("outcome")))
         return True
 
     def _resolve(self, reset: Mapping[str, Any], step: str, journal: Journal) -> bool:

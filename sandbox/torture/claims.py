@@ -116,13 +116,13 @@ def _could_be_known(evidence: Evidence, attempt: Mapping[str, Any]) -> str | Non
 
 
 def _was_interrupted(evidence: Evidence, attempt: Mapping[str, Any], launch: Launch) -> str | None:
-    """Killed by a signal, or with its container; what a person's cancel stopped may have ended at that very moment."""
+    """Killed by a signal, or with its container; what a cancel stopped may have ended when that was asked for."""
     if launch.killed or (launch.exit_code or 0) >= _BY_SIGNAL or launch.running:
         return None
     if launch.container_id not in {one.partition("://")[2] or one for one in evidence.containers}:
         return None
-    reset = attempt["resetId"]
-    if any(act.reset_id == reset and act.kind == "cancel" for act in evidence.acted):
+    reset, ended = attempt["resetId"], launch.ended_at or 0.0
+    if any(act.reset_id == reset and act.kind == "cancel" and act.at < ended for act in evidence.acted):
         return None
     return f"the journal has {_seen(launch)}"
 

@@ -54,11 +54,14 @@ def launch_before_recording() -> None:
         record: Callable[[Control], Awaitable[Attempt]],
         *,
         argv: tuple[str, ...],
+        before_relaunch: Callable[[], Awaitable[None]],
     ) -> Outcome:
         control = await self._pods.prepare(pod, attempt)
         await self._pods.launch(control, attempt, argv)
         recorded = await record(control)
-        return await self._pursue(_sought(recorded, control, step, argv), _Pursuit())
+        return await self._pursue(
+            _sought(recorded, control, step, argv), _Pursuit(before_launch=before_relaunch)
+        )
 
     Commands.start = start  # type: ignore[method-assign]
 

@@ -41,7 +41,10 @@ def twice(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _again(evidence: Evidence, before: Launch, after: Launch, step: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a second launch of a step in one reset was allowed without a person."""
+    """Whether a second launch of a step in one reset was allowed without a person, or after one had asked for it.
+
+    Who resumes a reset asks for what has not succeeded; what has, only where they name a step to begin with.
+    """
     assert before.attempt is not None
     reset = Marker.parse(before.attempt).reset
     between = (before.started_at, after.started_at)
@@ -50,16 +53,13 @@ def _again(evidence: Evidence, before: Launch, after: Launch, step: Mapping[str,
         for act in evidence.acted
         if act.reset_id == reset and act.kind in _ASKED_AGAIN and between[0] < act.at < between[1]
     ]
-    if asked:
+    succeeded = outcome_of(evidence, before.attempt).get("kind") == "succeeded"
+    if asked and not (succeeded and all(act.step is None for act in asked if act.kind == "resume")):
         return
     moved = step.get("scope") == "container" and before.container_id != after.container_id
-    if step.get("idempotent") == "never":
+    if step.get("idempotent") == "never" and not asked:
         yield Finding("forbidden-retry", f"{before.attempt}, then {after.attempt}, which nobody asked for")
-    elif (
-        not step.get("repeat")
-        and not moved
-        and outcome_of(evidence, before.attempt).get("kind") == "succeeded"
-    ):
+    elif succeeded and not step.get("repeat") and not moved:
         yield Finding("again-after-success", f"{before.attempt} succeeded, then {after.attempt}")
 
 
@@ -101,15 +101,18 @@ def outlived(evidence: Evidence) -> Iterator[Finding]:
 
 
 def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
-    """A destructive command on a database that has no proven backup of before, or whose file is not that backup."""
+    """A destructive command on a database that has no proven backup of before, or whose file is not that backup.
+
+    Destructive is what the plan calls so; and whatever reached a database of the plan, by PostgreSQL's own word.
+    """
+    reached = _reached(evidence)
     for launch in Journal(evidence.launches).outermost():
         if launch.attempt is None:
             continue
         marker = Marker.parse(launch.attempt)
         step = planned(evidence, marker.reset, marker.step)
-        if not step.get("destructive"):
-            continue
-        for resource in step["touches"]:
+        touched = step["touches"] if step.get("destructive") else ()
+        for resource in sorted({*touched, *reached[launch.attempt]}):
             if not resource.startswith("database/"):
                 continue
             dumps = [
@@ -120,6 +123,17 @@ def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
                 for one in dumps
             ):
                 yield Finding("no-backup", f"{launch.attempt} on {resource}: {dumps or 'no dump'}")
+
+
+def _reached(evidence: Evidence) -> Mapping[str, set[str]]:
+    """Databases of its reset's plan in which processes of an attempt opened sessions."""
+    attempts = {one.id: one.attempt for one in evidence.launches}
+    found: dict[str, set[str]] = defaultdict(set)
+    for session in evidence.sessions:
+        if (attempt := attempts.get(session.launch)) is not None:
+            plan = evidence.plans.get(Marker.parse(attempt).reset, {})
+            found[attempt] |= {one["key"] for one in plan.get("resources", ())} & {session.database}
+    return found
 
 
 def planned(evidence: Evidence, reset: str, step: str) -> Mapping[str, Any]:

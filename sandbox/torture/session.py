@@ -98,6 +98,7 @@ class Session:
                     break  # whatever hangs would hang in the next round, too
             figures.kills += here.counts.kills
             figures.stops += here.counts.stops
+            figures.seen.update({f"API: {code}": times for code, times in here.counts.answers.items()})
 
     @contextmanager
     def _stand(self, directory: Path, block: Block) -> Iterator[tuple[Stand, Gatherer]]:

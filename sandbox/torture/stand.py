@@ -8,9 +8,10 @@ import os
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,12 @@ def quick_catalog(path: Path) -> Path:
 
 @dataclass
 class Counts:
-    """What was done to the daemons."""
+    """What was done to the daemons, and what they answered."""
 
     kills: int = 0
     stops: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    """Of the API to acts and requests that it did not take down, by status."""
 
 
 class Stand:
@@ -69,7 +72,7 @@ class Stand:
         self.deaths: list[float] = []
         """When (seconds since 1970) daemons were killed from outside."""
         self.crashes: list[str] = []
-        """What daemons died of that nobody killed, until somebody takes it."""
+        """What daemons died of that nobody killed, and errors that they answered, until somebody takes it."""
         self._down: set[int] = set()
         self._log_from: dict[int, int] = {}
         names = {REQUESTS_TOPIC: topics["requests"], ENVIRONMENTS_TOPIC: topics["environments"]}
@@ -155,10 +158,21 @@ class Stand:
                 continue
             try:
                 with one.client() as client:
-                    return client.request(method, f"/api/v1{path}", json=body)
+                    answer = client.request(method, f"/api/v1{path}", json=body)
             except (httpx.ConnectError, FileNotFoundError) as failed:
                 error = failed
+            else:
+                self._note(method, path, answer)
+                return answer
         raise httpx.ConnectError("no daemon answers") from error
+
+    def _note(self, method: str, path: str, answer: httpx.Response) -> None:
+        """A refusal is an answer, and so is that the state database is away; any other error is the daemon's own."""
+        if method == "POST" and answer.is_error:
+            self.counts.answers[answer.status_code] += 1
+        if answer.is_server_error and answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            said = f"a daemon answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
+            self.crashes.append(said)
 
     def _start(self, number: int, mishap: str | None) -> None:
         log = self.daemons[number].log

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,7 +22,7 @@ from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.adapters.memory.services import MemoryService
 from daemon.catalog_file import load_catalog
 from daemon.ports.databases import Backup
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import Branch, Rewound, whoever
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
 from statemachines.handshake import NOT_THE_DATABASE
@@ -189,9 +190,11 @@ class _Repositories(MemoryRepositories):
         super().__init__()
         self._platform = platform
 
-    async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
+    async def rewind(
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+    ) -> Rewound:
         before = self.make(branch.repository).refs.get(branch.branch)
-        rewound = await super().rewind(branch, to=to, backup_branch=backup_branch)
+        rewound = await super().rewind(branch, to=to, backup_branch=backup_branch, still_ours=still_ours)
         if self.make(branch.repository).refs[branch.branch] != before:
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
             self._platform.witness.moved(ResetId(backup_branch.removeprefix("backup/")), key)

@@ -24,7 +24,7 @@ from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import said, translate
 from daemon.adapters.github.reading import read_branch, rules
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import Branch, Rewound, whoever
 from schemas.reasons import Reason
 
 _log = structlog.get_logger(__name__)
@@ -55,12 +55,21 @@ class GitHubRepositories:
 
         return await self._operation(repository, reading)
 
-    async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
+    async def rewind(
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+    ) -> Rewound:
         """See the port. Cancelled or out of time, it ends only once nothing more of it can move the branch."""
         left = threading.Event()
+        full = self._full(branch.repository)
+
+        def may_update() -> None:
+            if left.is_set():
+                detail = f"{full}: it was left before it asked for the update"
+                raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, detail)
+            still_ours()
 
         def rewinding(github: Github) -> Rewound:
-            one = _Rewinding(github, self._full(branch.repository), branch, to, backup_branch, left)
+            one = _Rewinding(github, full, branch, to, backup_branch, may_update)
             return one.run(self._connection.secrets)
 
         return await self._operation(branch.repository, rewinding, left)
@@ -115,17 +124,23 @@ async def _leave(running: asyncio.Task[_Answer], left: threading.Event | None) -
 
 
 class _Rewinding:
-    """One rewinding, in a thread. Once `left` is set, it asks for no update any more."""
+    """One rewinding, in a thread. It asks for the update only where `may_update` does not raise right before."""
 
     def __init__(
-        self, github: Github, full: str, branch: Branch, to: str, backup_branch: str, left: threading.Event
+        self,
+        github: Github,
+        full: str,
+        branch: Branch,
+        to: str,
+        backup_branch: str,
+        may_update: Callable[[], None],
     ) -> None:
         self._github = github
         self._full = full
         self._branch = branch
         self._to = to
         self._backup = backup_branch
-        self._left = left
+        self._may_update = may_update
         self._repository: Repository = github.get_repo(full)
 
     def run(self, secrets: tuple[str, ...]) -> Rewound:
@@ -203,11 +218,8 @@ class _Rewinding:
                     "force": True,
                 }
             )
-        if self._left.is_set():
-            raise TemporaryError(
-                Reason.REPOSITORY_UNREACHABLE, f"{self._full}: it was left before it asked for the update"
-            )
         wanted = {"repositoryId": answer["data"]["repository"]["id"], "refUpdates": updates}
+        self._may_update()
         self._github.requester.graphql_query(_UPDATE_REFS, {"input": wanted})
 
     def _after(self, error: Exception, secrets: tuple[str, ...]) -> Rewound:

@@ -47,13 +47,17 @@ class KubernetesPods:
     Args:
         kubernetes: The connection, from `open_kubernetes`.
         stream_seconds: How long one exec of `follow` lasts at most; then it ends and is taken up again.
+        silent_seconds: How long it may say nothing, which it does about once a second, before it counts as cut.
     """
 
-    def __init__(self, kubernetes: Kubernetes, *, stream_seconds: int = 25) -> None:
+    def __init__(
+        self, kubernetes: Kubernetes, *, stream_seconds: int = 25, silent_seconds: float = 30.0
+    ) -> None:
         self._kubernetes = kubernetes
         self._cluster = Cluster(kubernetes)
         self._holders = Holders(kubernetes)
         self._stream_seconds = stream_seconds
+        self._silent_seconds = silent_seconds
         self._looks = Looks(lambda place, argv, told: execute(kubernetes, place, argv, _SCRIPT_SECONDS, told))
 
     async def environments(self) -> tuple[str, ...]:
@@ -176,7 +180,7 @@ class KubernetesPods:
         async with (
             self._kubernetes.streams.turn(control.environment, control.pod),
             open_exec(self._kubernetes.websocket, _place(control), argv) as stream,
-            aclosing(stream.messages()) as messages,
+            aclosing(stream.messages(silent_seconds=self._silent_seconds)) as messages,
         ):
             async for channel, data in messages:
                 if channel == STDERR:

@@ -26,6 +26,7 @@ _STDIN, _STATUS = b"\0", 3
 # v5 alone tells a polite end from a cut inside the cluster; v4 is what older servers speak.
 _PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
 _HANDSHAKE_SECONDS = 30.0
+_CLOSING = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED})
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,25 @@ class ExecStream:
         self.exit_code: int | None = None
         """Of the command; None as long as nothing is known, also after the stream has ended."""
 
-    async def messages(self) -> AsyncGenerator[tuple[int, bytes], None]:
-        """`(channel, bytes)` until the command has ended or the stream is cut."""
-        async for message in self._socket:
+    async def messages(
+        self, *, silent_seconds: float | None = None
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
+        """`(channel, bytes)` until the command has ended, or the stream is cut or silent for so long.
+
+        Pings show that the API server is there. Whether the kubelet behind it is shows only in what it says.
+        """
+        while True:
+            try:
+                message = await self._socket.receive(timeout=silent_seconds)
+            except TimeoutError:
+                return
             data = message.data
+            if message.type in _CLOSING:
+                break
             if message.type is aiohttp.WSMsgType.TEXT:
                 data = data.encode()
             elif message.type is not aiohttp.WSMsgType.BINARY:
-                return  # closing or broken: the same to us
+                return  # broken
             channel, payload = data[0] if data else None, data[1:]
             if channel == _STATUS:
                 self._status += payload

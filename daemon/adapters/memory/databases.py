@@ -144,6 +144,10 @@ class MemoryBackups:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is not what was written")
         return replace(backup, proven=True)
 
+    async def holds(self, path: str, size_bytes: int) -> bool:
+        """See the port."""
+        return path in self.files and len(self.files[path]) == size_bytes
+
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
         """See the port."""
         database = self._databases.at(url)

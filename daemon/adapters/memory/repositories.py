@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import Branch, Rewound, whoever
 from schemas.reasons import Reason
 
 
@@ -69,7 +70,9 @@ class MemoryRepositories:
             )
         return Branch(repository, self.owner, name, head, roots.pop(), found.warnings)
 
-    async def rewind(self, branch: Branch, *, to: str, backup_branch: str) -> Rewound:
+    async def rewind(
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+    ) -> Rewound:
         """See the port."""
         found = self._find(branch.repository)
         head, backup = found.refs.get(branch.branch), found.refs.get(backup_branch)
@@ -79,6 +82,7 @@ class MemoryRepositories:
             raise PermanentError(Reason.REPOSITORY_MOVED, f"{branch.branch} is at {head}")
         if to not in found.parents or (head != to and branch.branch in found.protected):
             raise PermanentError(Reason.REPOSITORY_REFUSED, f"a rule of {branch.branch} refuses it")
+        still_ours()
         found.refs |= {backup_branch: branch.head, branch.branch: to}
         if self.lose_answers:
             self.lose_answers -= 1

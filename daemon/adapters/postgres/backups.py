@@ -80,6 +80,15 @@ class DirectoryBackups:
         """See the port."""
         return await self._proved(backup, newest_programs(self._pg_bin))
 
+    async def holds(self, path: str, size_bytes: int) -> bool:
+        """See the port."""
+        try:
+            return (await asyncio.to_thread((self._root / path).stat)).st_size == size_bytes
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{path}: {error.strerror}") from error
+
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
         """See the port. Proves it once more, then puts it back; a failure on the way changes nothing."""
         where = address(url, environment)

@@ -130,4 +130,9 @@ async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
         )
 
     argv = tuple(stand.prints(b"some output", code))
-    return await commands.start(await stand.pod(), attempt, STEP, record, argv=argv)
+
+    async def unasked() -> None:
+        """What has to hold before a launch is delivered again."""
+
+    pod = await stand.pod()
+    return await commands.start(pod, attempt, STEP, record, argv=argv, before_relaunch=unasked)

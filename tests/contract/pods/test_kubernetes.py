@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from yarl import URL
 from daemon.adapters.kubernetes.client import EXECS_PER_POD
 from daemon.adapters.kubernetes.errors import from_status, translated
 from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.kubernetes.streams import exit_code_of
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods import Pod
@@ -49,6 +53,37 @@ async def test_a_read_whose_stream_is_cut_is_temporary_not_a_result(double: Runn
         with pytest.raises(TemporaryError) as raised:
             await reading
         assert raised.value.reason is Reason.KUBERNETES_UNREACHABLE
+
+
+async def test_a_stream_that_stays_open_and_says_nothing_any_more_is_as_good_as_cut(double: Running) -> None:
+    async with cluster_stand(double.kubeconfig, double) as stand:
+        pods = KubernetesPods(stand.kubernetes, silent_seconds=3.0)
+        attempt = AttemptId(f"{stand.token}/seed.app/1")
+        control = await pods.prepare(await stand.pod(), attempt)
+        await pods.launch(control, attempt, stand.waits())
+        # As where the node is gone: the API server, whom the client's pings reach, waits for the kubelet for ever.
+        async with asyncio.timeout(20), aclosing(pods.follow(control, offset=0)) as observations:
+            frozen: list[int] = []
+            async for seen in observations:
+                assert seen.alive
+                frozen = frozen or stopped(control.directory)
+        for pid in frozen:
+            os.kill(pid, signal.SIGKILL)
+        await stand.release()
+        async with aclosing(pods.follow(control, offset=0)) as observations:
+            assert [seen async for seen in observations][-1].exit_code == 0
+
+
+def stopped(directory: str) -> list[int]:
+    """The processes that follow the command of a control directory, stopped."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = entry.read_bytes()
+            if b"rd_give" in command and directory.encode() in command:
+                found.append(int(entry.parent.name))
+                os.kill(found[-1], signal.SIGSTOP)
+    return found
 
 
 async def test_a_read_takes_no_longer_than_it_may(double: Running) -> None:

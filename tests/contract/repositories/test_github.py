@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from daemon.adapters.github.repositories import GitHubRepositories
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from schemas.reasons import Reason
 from tests.contract.repositories.stands import GitHubStand
 
@@ -92,6 +92,27 @@ async def test_a_rewinding_that_is_left_before_its_update_never_asks_for_it(gith
     await question()
     rewinding.cancel()
     with pytest.raises(asyncio.CancelledError):
+        await rewinding
+    assert await github.refs() == {"main": head}
+
+
+async def test_who_loses_it_between_two_questions_asks_for_no_update(github: GitHubStand) -> None:
+    root = await github.push()
+    head = await github.push()
+    found = await github.port.read(github.name, None)
+    lost = False
+
+    def still_ours() -> None:
+        if lost:
+            raise LeaseLostError("another holder may have it")
+
+    question = github.hold("POST /graphql", after=0)
+    rewinding = asyncio.create_task(
+        github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=still_ours)
+    )
+    await question()
+    lost = True
+    with pytest.raises(LeaseLostError):
         await rewinding
     assert await github.refs() == {"main": head}
 

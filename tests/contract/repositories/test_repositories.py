@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from daemon.ports.repositories import Rewound
 from schemas.reasons import Reason
 from tests.contract.repositories.stands import Stand
@@ -72,6 +72,19 @@ async def test_a_branch_at_its_root_already_gets_a_backup_branch_all_the_same(st
     rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
     assert rewound == Rewound(before=root, after=root, backup_branch=BACKUP, already=True)
     assert await stand.refs() == {"main": root, BACKUP: root}
+
+
+async def test_who_has_it_no_more_moves_nothing(stand: Stand) -> None:
+    root = await stand.push()
+    head = await stand.push()
+    found = await stand.port.read(stand.name, None)
+
+    def lost() -> None:
+        raise LeaseLostError("another holder may have it")
+
+    with pytest.raises(LeaseLostError):
+        await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=lost)
+    assert await stand.refs() == {"main": head}
 
 
 async def test_a_push_meanwhile_is_never_rewound(stand: Stand) -> None:

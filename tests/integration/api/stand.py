@@ -68,6 +68,8 @@ class Stand:
     tokens: dict[str, str]
     store: MemoryStore
     marks: MemoryMarks
+    saved: dict[str, bytes]
+    """The backups, by path."""
     services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
     failing: dict[str, bytes] = field(default_factory=dict)
     """Text of a command -> what it prints before it ends with exit code 1."""
@@ -176,17 +178,18 @@ async def running(
     at_work: bool = True,
     store: MemoryStore | None = None,
     marks: MemoryMarks | None = None,
+    saved: dict[str, bytes] | None = None,
     catalog: Catalog | None = None,
 ) -> AsyncIterator[Stand]:
     """A daemon whose world is in memory, with two environments on databases of their own.
 
-    Not `at_work`, it answers and drives no reset, as one does that is full of others. `store` and `marks`: those of
-    another one, as they were left or copied. `catalog`: another than the shipped one.
+    Not `at_work`, it answers and drives no reset, as one does that is full of others. `store`, `marks`, `saved`: those
+    of another one, as they were left or copied. `catalog`: another than the shipped one.
     """
     file, tokens = write_tokens(directory)
     settings = load(data_dir=directory, api_tokens=file)
     stand, supervisor = _build(
-        settings, tokens, store or MemoryStore(SystemClock()), marks or MemoryMarks(), catalog
+        settings, tokens, store or MemoryStore(SystemClock()), marks or MemoryMarks(), saved or {}, catalog
     )
     work = (supervisor.claim_forever, supervisor.renew_forever) if at_work else ()
     loops = [asyncio.create_task(one()) for one in work]
@@ -207,6 +210,7 @@ def _build(
     tokens: dict[str, str],
     store: MemoryStore,
     marks: MemoryMarks,
+    saved: dict[str, bytes],
     catalog: Catalog | None,
 ) -> tuple[Stand, Supervisor]:
     loaded = replace(_CATALOG, catalog=catalog or _CATALOG.catalog)
@@ -214,6 +218,7 @@ def _build(
     pods, deployments = MemoryPods(), MemoryDeployments()
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
+    backups.files = saved
     ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
     facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
     planning = Planning(facts, loaded.catalog, loaded.id)
@@ -231,7 +236,7 @@ def _build(
         settings=settings,
         ready=ready,
     )
-    stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks)
+    stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks, saved)
     for environment in ENVIRONMENTS:
         repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
         for service in loaded.catalog.services:

@@ -12,14 +12,15 @@ import httpx
 import pytest
 from uuid_utils import uuid7
 
-from daemon.adapters.memory.marks import MemoryMarks
 from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.store import MemoryStore
 from daemon.adopting import Adoption, Finding
 from daemon.clock import SystemClock
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.store import NewRequest
 from daemon.strays import StillAtWorkError
 from schemas.audit import AuditAction
+from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel, ResetState
 from statemachines.requests import content_hash
@@ -29,10 +30,10 @@ SYSTEM = "seed.los-core-api.system"
 
 
 @asynccontextmanager
-async def restored(older: MemoryStore, marks: MemoryMarks, directory: Path) -> AsyncIterator[Stand]:
-    """A daemon on a copy of a state, beside the same backups. The containers of its world are new ones."""
+async def restored(older: MemoryStore, former: Stand, directory: Path) -> AsyncIterator[Stand]:
+    """A daemon on a copy of a state, beside the backups of the former one. The containers of its world are new ones."""
     await asyncio.to_thread(directory.mkdir)
-    async with running(directory, store=older, marks=marks) as stand:
+    async with running(directory, store=older, marks=former.marks, saved=former.saved) as stand:
         for service in stand.services.values():
             await stand.pods.restart(service)
         yield stand
@@ -46,6 +47,18 @@ async def until_behind(stand: Stand) -> str:
             while (answer := await client.get("/readyz")).status_code != 503:  # noqa: ASYNC110 - it sends no event
                 await asyncio.sleep(0.02)
             return str(answer.json()["checks"]["mark"])
+
+
+def event(identifier: str = "one") -> NewRequest:
+    request = ResetRequested(environment="qa-sandbox", requested_by="pipeline", reason=identifier)
+    return NewRequest(
+        id=str(uuid7()),  # type: ignore[arg-type]
+        request=request,
+        channel=Channel.KAFKA,
+        source="/tests",
+        event_id=identifier,
+        content_hash=content_hash(request),
+    )
 
 
 def copied(store: MemoryStore) -> MemoryStore:
@@ -71,17 +84,41 @@ async def test_an_older_state_starts_nothing_and_says_why(stand: Stand, tmp_path
     older = copied(stand.store)
     stand.held["db:seed:data-builder"].set()
     await stand.until(reset, "done")
-    async with restored(older, stand.marks, tmp_path / "older") as later:
+    async with restored(older, stand, tmp_path / "older") as later:
         assert "older than the mark" in await until_behind(later)
         async with later.client("oli") as client:
             listed = (await client.get("/resets")).json()["items"]
         assert [one["state"] for one in listed] == ["seeding"]
-        # It goes on growing by what is asked for meanwhile; that makes it no newer.
-        asked = [await later.asked(mode="seed", reason=str(number)) for number in range(3)]
+        # It goes on growing by what others take in meanwhile; that makes it no newer.
+        for number in range(3):
+            await later.store.admit(event(str(number)), now=SystemClock().now(), limit_waiting=3)
+        [first, *_] = await later.store.resets(states=[ResetState.PLANNING])
+        moved = [state for state in ResetState if state is not ResetState.PLANNING]
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2.5):
-                await later.until(asked[0], *(state for state in ResetState if state != "planning"))
+                await later.until({"id": first.id}, *moved)
         assert later.pods.launched == []
+
+
+async def test_an_older_state_accepts_nothing_that_its_next_restoring_would_lose(
+    stand: Stand, tmp_path: Path
+) -> None:
+    older = copied(stand.store)
+    reset = await stand.asked()
+    await stand.until(reset, "done")
+    held = await older.admit(event("held"), now=SystemClock().now(), limit_waiting=3)
+    async with restored(older, stand, tmp_path / "older") as later:
+        await until_behind(later)
+        async with later.client("oli") as client:
+            for path, body in (
+                ("/resets", b'{"environment": "qa-sandbox"}'),
+                (f"/resets/{held.reset.id}/cancel", b"{}"),
+            ):
+                answer = await client.post(path, content=body, headers={"Content-Type": "application/json"})
+                assert (answer.status_code, answer.json()["code"]) == (503, "state-restored")
+                assert "db adopt" in answer.json()["hint"]
+        assert len(await later.store.resets()) == 1
+        assert await later.store.unread_acts(held.reset.id, 0) == ()
 
 
 async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_says(
@@ -94,7 +131,7 @@ async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_
     stand.held["db:seed:data-builder"].set()
     done = await stand.until(reset, "done")
     ran = {one["step"] for one in done["attempts"]}
-    async with restored(older, stand.marks, tmp_path / "older") as later:
+    async with restored(older, stand, tmp_path / "older") as later:
         await until_behind(later)
         finding = await adopted(later)
         assert [one.id for one in finding.known] == [reset["id"]]
@@ -136,21 +173,10 @@ async def test_the_event_of_a_reset_that_is_lost_does_not_ask_for_it_again(
 ) -> None:
     older = copied(stand.store)
 
-    def event() -> NewRequest:
-        request = ResetRequested(environment="qa-sandbox", requested_by="pipeline")
-        return NewRequest(
-            id=str(uuid7()),  # type: ignore[arg-type]
-            request=request,
-            channel=Channel.KAFKA,
-            source="/tests",
-            event_id="one",
-            content_hash=content_hash(request),
-        )
-
     now = SystemClock().now()
     lost = await stand.store.admit(event(), now=now, limit_waiting=3)
     await stand.until({"id": lost.reset.id}, "done")
-    async with restored(older, stand.marks, tmp_path / "older") as later:
+    async with restored(older, stand, tmp_path / "older") as later:
         # It has launched nothing itself, so nothing but the marks tells that it is an older one.
         await until_behind(later)
         finding = await adopted(later)
@@ -185,6 +211,35 @@ async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted
         assert lost["id"] in (await adopted(later)).lost
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no route to host"),
+        PermanentError(Reason.KUBERNETES_FORBIDDEN, "missing right: get pods"),
+    ],
+    ids=["away", "forbidden"],
+)
+async def test_nobodys_word_takes_the_place_of_a_cluster_that_was_not_asked(
+    stand: Stand, tmp_path: Path, error: PortError
+) -> None:
+    older = copied(stand.store)
+    stand.held["db:seed:data-builder"] = asyncio.Event()
+    lost = await stand.asked()
+    await stand.until_launched("db:seed:data-builder")
+    await asyncio.to_thread((tmp_path / "older").mkdir)
+    async with running(tmp_path / "older", store=older, marks=stand.marks) as later:
+        away = MemoryPods()
+        for _ in range(100):
+            away.fail("fate", error)
+        later.pods = away
+        await until_behind(later)
+        with pytest.raises(StillAtWorkError, match=error.detail):
+            await adopted(later, ended=True)
+        assert await later.store.audit() == ()
+    stand.held["db:seed:data-builder"].set()
+    await stand.until(lost, "done")
+
+
 async def test_what_kubernetes_knows_nothing_of_has_ended_by_the_word_of_who_adopts(
     stand: Stand, tmp_path: Path
 ) -> None:
@@ -192,7 +247,7 @@ async def test_what_kubernetes_knows_nothing_of_has_ended_by_the_word_of_who_ado
     lost = await stand.asked()
     await stand.until(lost, "done")
     # Another cluster, or one that was made anew: it answers, and knows none of those pods.
-    async with restored(older, stand.marks, tmp_path / "older") as later:
+    async with restored(older, stand, tmp_path / "older") as later:
         for service in later.services.values():
             await later.pods.replace(service)
         await until_behind(later)
@@ -210,7 +265,7 @@ async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(
 ) -> None:
     reset = await stand.asked()
     await stand.until(reset, "done")
-    async with restored(MemoryStore(SystemClock()), stand.marks, tmp_path / "new") as later:
+    async with restored(MemoryStore(SystemClock()), stand, tmp_path / "new") as later:
         assert "another state database" in await until_behind(later)
         await adopted(later)
         fine = await later.asked(mode="seed")

@@ -50,14 +50,19 @@ _LEASE = 86_400.0
 Program = Callable[[Process], Awaitable[int]]
 
 
-def catalog(*, verify: dict[str, Any] | None = None, **step: Any) -> LoadedCatalog:  # noqa: ANN401 - YAML
-    """A catalog whose only step, in each mode, is `work`; `verify` is the only check."""
+def catalog(
+    *,
+    before: dict[str, Any] | None = None,
+    verify: dict[str, Any] | None = None,
+    **step: Any,  # noqa: ANN401 - YAML
+) -> LoadedCatalog:
+    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check."""
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
         "name": SERVICE,
         "failures": ["known"],
         "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}}],
-        "steps": {mode.value: [work] for mode in Mode},
+        "steps": {mode.value: [*([before] if before else []), work] for mode in Mode},
         "verify": [verify] if verify else [],
     }
     document = {
@@ -118,13 +123,14 @@ class Engine:
         self.programs = programs
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases()
-        self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self._database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
         self.logs = logs or MemoryLogs()
+        self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
         ports = Ports(
             pods=self.pods,
             databases=self.databases,
-            backups=MemoryBackups(self.databases),
+            backups=self.backups,
             repositories=repositories,
             logs=self.logs,
             clock=self.clock,
@@ -154,6 +160,11 @@ class Engine:
             return await program(process)
         finally:
             self.running[name] -= 1
+
+    def move_database(self) -> None:
+        """Another server answers under the service's address; sessions with the former one are over."""
+        self._database.locks.clear()
+        self._database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
 
     async def ask(self) -> None:
         """Ask for the reset."""

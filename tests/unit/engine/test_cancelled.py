@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
+
+import pytest
 
 from daemon.adapters.memory.processes import Process
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from schemas.wire import StepName
 
@@ -93,6 +98,24 @@ def test_a_command_that_ended_well_before_it_could_be_stopped_has_succeeded() ->
     run(scenario())
 
 
+@pytest.mark.parametrize("asked", ["give_up", "gone", "follow"])
+def test_nor_does_a_question_that_was_cut_off_make_a_stopped_one_of_it(asked: str) -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            await asyncio.sleep(6.0)
+            engine.pods.fail(asked, TemporaryError(Reason.KUBERNETES_UNREACHABLE, "the stream was cut"))
+            return 0
+
+        engine = Engine(catalog(idempotent="never"), work=work)
+        await cancelled_while_nobody_looks(engine, "work")
+        assert (await engine.step()).state is StepState.SUCCEEDED
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert engine.launched() == 1
+
+    run(scenario())
+
+
 def test_a_program_that_ends_with_0_when_it_is_asked_to_stop_has_not_succeeded() -> None:
     async def scenario() -> None:
         async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
@@ -126,5 +149,41 @@ def test_a_command_that_was_stopped_is_known_to_be_interrupted() -> None:
         assert step.outcome
         assert step.outcome.kind is OutcomeKind.INTERRUPTED
         assert engine.running["work"] == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("asked", ["give_up", "gone", "stop"])
+def test_a_question_that_the_cluster_does_not_answer_for_a_moment_is_asked_again(asked: str) -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            await asyncio.sleep(600.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        engine.pods.fail(asked, TemporaryError(Reason.KUBERNETES_UNREACHABLE, "its stream was cut"))
+        await engine.act(ActKind.CANCEL)
+        assert (await engine.drive()).state is ResetState.CANCELLED
+        assert engine.running["work"] == 0
+
+    run(scenario())
+
+
+def test_where_the_cluster_answers_no_more_a_person_is_called_before_long() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            await asyncio.sleep(600.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        await engine.ask()
+        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        engine.pods.refusal = TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no route to host")
+        begun = engine.clock.now()
+        await engine.act(ActKind.CANCEL)
+        assert (await engine.drive()).state is ResetState.NEEDS_OPERATOR
+        assert engine.clock.now() - begun < timedelta(seconds=90)
 
     run(scenario())

@@ -139,3 +139,19 @@ def test_each_repetition_that_succeeds_gives_the_step_all_its_automatic_tries_ag
         assert tool.applied == 0
 
     run(scenario())
+
+
+def test_nothing_is_destroyed_whose_backup_is_gone_by_then() -> None:
+    async def scenario() -> None:
+        async def tidy_up(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            engine.backups.files.clear()
+            return 0
+
+        before = {"name": "tidy", "phase": "migrate", "argv": ["tidy"], "databases": [], "idempotent": "safe"}
+        engine = Engine(catalog(before=before), tidy=tidy_up)
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.BACKUP_UNPROVEN)
+        assert (engine.launched("tidy"), engine.launched("work")) == (1, 0)
+
+    run(scenario())

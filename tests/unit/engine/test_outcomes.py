@@ -123,3 +123,20 @@ def test_an_attempt_whose_time_was_over_before_its_launch_is_not_started_only_to
         assert engine.launched() == 1
 
     run(scenario())
+
+
+def test_a_launch_that_did_not_arrive_is_not_repeated_where_another_database_answers_by_then() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        for _ in range(3):
+            engine.pods.fail("launch", UNREACHABLE)
+        await engine.ask()
+        driving = asyncio.create_task(engine.drive())
+        while not await engine.attempts():  # noqa: ASYNC110 - the store sends no event
+            await asyncio.sleep(0.01)
+        engine.move_database()
+        reset = await driving
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
+        assert engine.launched() == 0
+
+    run(scenario())

@@ -123,3 +123,10 @@ def unknown(**more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidenc
 def test_an_attempt_without_an_outcome_in_a_reset_at_rest_is_found() -> None:
     left = attempt(RESET, SEED) | {"outcome": None}
     assert rules(with_attempts(attempt(RESET, WIPE), left)) == {"open-attempt"}
+
+
+def test_what_had_ended_before_anybody_asked_for_a_cancel_was_not_interrupted_by_it() -> None:
+    stopped = attempt(RESET, SEED, 1, kind="interrupted", exitCode=None)
+    evidence = with_attempts(attempt(RESET, WIPE), stopped, launches=(WIPED, SEEDED))
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 7.0, RESET, "cancel"),))) == set()
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 9.0, RESET, "cancel"),))) == {"false-claim"}

@@ -128,6 +128,16 @@ def test_a_launch_after_a_success_is_found() -> None:
     assert rules(evidence) == {"again-after-success"}
 
 
+def test_that_a_person_resumed_the_reset_is_no_leave_to_run_again_what_had_succeeded() -> None:
+    again = launch(3, f"{RESET}/{SEED}/2", 9.0)
+    evidence = with_attempts(
+        attempt(RESET, WIPE), attempt(RESET, SEED), attempt(RESET, SEED, 2), launches=(WIPED, SEEDED, again)
+    )
+    resumed = (Acted(BEGUN + 8.5, RESET, "resume"),)
+    assert rules(replace(evidence, acted=resumed)) == {"again-after-success"}
+    assert rules(replace(evidence, acted=(Acted(BEGUN + 8.5, RESET, "resume", step=SEED),))) == set()
+
+
 def test_what_is_void_in_another_container_may_run_again_there() -> None:
     scoped = plan()
     scoped["steps"][1]["scope"] = "container"
@@ -247,6 +257,18 @@ def test_a_nested_process_in_a_wrong_database_is_found() -> None:
 )
 def test_destruction_without_a_proven_backup_of_before_is_found(dumps: tuple[Dump, ...]) -> None:
     assert rules(replace(well(), dumps=dumps)) == {"no-backup"}
+
+
+def test_a_command_that_reached_a_database_needs_a_backup_of_it_whatever_the_plan_says_of_it() -> None:
+    harmless = plan()
+    for step in harmless["steps"]:
+        step["destructive"] = False
+    evidence = replace(well(), plans={RESET: harmless})
+    assert rules(evidence) == set()
+    assert rules(replace(evidence, dumps=())) == {"no-backup"}
+    nested = launch(3, f"{RESET}/{SEED}/1", 6.6, depth=2, parent=2)
+    inside = replace(evidence, launches=(WIPED, SEEDED, nested), sessions=(Session(3, CORE),))
+    assert rules(replace(inside, dumps=())) == {"no-backup"}
 
 
 # -- repositories -------------------------------------------------------------------------------------------------

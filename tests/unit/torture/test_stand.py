@@ -14,6 +14,17 @@ from sandbox.torture.stand import Stand
 
 _BY_ITSELF = "raise TypeError('nobody expected this')"
 _KILLED = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
+_ANSWERS = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(int(self.path.rpartition("/")[2]))
+        self.end_headers()
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(os.environ["RESETD_API_PORT"])), Handler).serve_forever()
+"""
 _NO_STATE = "import sys; sys.exit('daemon.ports.errors.TemporaryError: no database answers')"
 
 
@@ -63,3 +74,19 @@ def test_a_daemon_may_end_where_its_start_meets_no_state_database_but_not_once_i
     )
     served.kill(0, stay_down=True)
     assert len(served.crashes) == 1
+
+
+def test_an_error_of_the_api_is_a_crash_and_its_refusals_are_counted(tmp_path: Path) -> None:
+    platform = cast("Platform", SimpleNamespace(bootstrap="127.0.0.1:1"))
+    daemon = DaemonProcess(tmp_path, {"PATH": os.environ["PATH"]}, module=("-c", _ANSWERS))
+    stand = Stand(platform, [daemon], {"requests": "requests", "environments": "environments"})
+    (tmp_path / "operator-token").write_text("token")
+    daemon.start()
+    try:
+        daemon.wait_ready(within=30.0)
+        for status in (202, 409, 409, 503, 500):
+            assert stand.post(f"/{status}", {}).status_code == status
+    finally:
+        daemon.kill()
+    assert ["answered 500 to POST /500" in one for one in stand.crashes] == [True]
+    assert stand.counts.answers == {409: 2, 503: 1, 500: 1}
