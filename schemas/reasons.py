@@ -163,7 +163,7 @@ TEXTS: dict[Reason, str] = {
         "The database that the service's own tool reaches is not the one that was backed up."
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
-    Reason.BACKUP_UNPROVEN: "A dump could not be read through; nothing was destroyed.",
+    Reason.BACKUP_UNPROVEN: "A dump could not be read through, or is there no more; nothing was destroyed without it.",
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",

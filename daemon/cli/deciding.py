@@ -60,7 +60,10 @@ def resume(
     replan: Annotated[bool, typer.Option("--replan", help="make a new plan for what is left")] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="with --from: also run again what succeeded and is not to be repeated"),
+        typer.Option(
+            "--force",
+            help="run again also what succeeded, or what a lost state may have run, and is not to be repeated",
+        ),
     ] = False,
     reason: Why = None,
     yes: Yes = False,
