@@ -20,7 +20,7 @@ from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
 from daemon.ports.pods import Pods
-from daemon.ports.store import Store
+from daemon.ports.store import Store, ToldBefore
 from daemon.strays import StillAtWorkError, Stray, find_strays
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.marks import Launch, Mark
@@ -32,6 +32,8 @@ from statemachines.lifecycle import TERMINAL, Trigger, allows
 
 _LEASE = timedelta(minutes=5)
 _MOST = 100_000
+_AFTER_A_MARK = 10_000
+"""Rows of the outbox that a state may have come to since it launched something."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Adoption:
             for launch in launches
             if launch.event_source and launch.event_id
         ]
-        await self._store.adopt(entry, events, now=now)
+        await self._store.adopt(entry, events, _told(finding), now=now)
         # First the mark of what is adopted, then the others away: a state beside whose backups there is none is new.
         await self._marks.put(finding.state, Mark(position=await self._store.position(), at=now))
         for state, marks in finding.beyond.items():
@@ -218,6 +220,14 @@ class Adoption:
             detail="its end was lost with the newer state",
         )
         return attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
+
+
+def _told(finding: Finding) -> ToldBefore:
+    """Each status was a row of the outbox; those after the newest mark launched nothing, and are seldom many."""
+    marks = [one.mark.position.number for found in finding.beyond.values() for one in found]
+    rows = max(marks, default=0) + _AFTER_A_MARK
+    launches = (one for found in finding.launches.values() for one in found)
+    return ToldBefore(rows, frozenset(one.environment for one in launches))
 
 
 def _unknown_steps(held: Held, attempts: Sequence[Attempt]) -> list[Step]:

@@ -198,6 +198,16 @@ class OutboxRow:
     message: Message
 
 
+@dataclass(frozen=True)
+class ToldBefore:
+    """What was told of environments by a state that was lost: who listens drops statuses with lower sequences."""
+
+    statuses: int
+    """At most so many."""
+    environments: frozenset[str]
+    """Some that it knew, besides those that are known here."""
+
+
 class Store(Protocol):
     """Raises TemporaryError (`unavailable`) when the database does not answer."""
 
@@ -304,8 +314,13 @@ class Store(Protocol):
         """Whether the outbox has that very row; always for number 0."""
         ...
 
-    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:
-        """Write down that the state was adopted, and that these events (source, id) were handled, though not here."""
+    async def adopt(
+        self, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, *, now: Time
+    ) -> None:
+        """Write down that the state was adopted, and that these events (source, id) were handled, though not here.
+
+        The sequences of its environments go on above what was told.
+        """
         ...
 
     # -- outbox ---------------------------------------------------------------------------------------------------

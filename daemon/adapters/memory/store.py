@@ -28,6 +28,7 @@ from daemon.ports.store import (
     LockRow,
     NewRequest,
     StatusTopics,
+    ToldBefore,
 )
 from schemas.audit import AuditEntry
 from schemas.marks import Position
@@ -269,8 +270,17 @@ class MemoryStore(MemoryReading):
         await asyncio.sleep(0)
         return position.number <= len(self._state.outbox) and self._position(position.number) == position
 
-    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:  # noqa: ARG002
+    async def adopt(
+        self,
+        entry: AuditEntry,
+        events: Sequence[tuple[str, str]],
+        told: ToldBefore,
+        *,
+        now: Time,  # noqa: ARG002
+    ) -> None:
         await asyncio.sleep(0)
+        for environment in told.environments | self._state.sequences.keys():
+            self._state.sequences[environment] += told.statuses
         for event in events:
             self._state.seen.setdefault(event, None)
         self._state.write_down([entry])

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils import uuid7
 
-from daemon.adapters.store import auditing
+from daemon.adapters.store import auditing, publishing
 from daemon.adapters.store.messages import MESSAGES, message_of
-from daemon.adapters.store.rows import OUTBOX, SEEN_EVENTS, STATE, event_key
+from daemon.adapters.store.rows import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE, event_key
 from daemon.adapters.store.transactions import Order, Tx
+from daemon.ports.store import ToldBefore
 from schemas.audit import AuditEntry
 from schemas.marks import Position
 
@@ -45,8 +46,14 @@ async def contains(tx: Tx, position: Position) -> bool:
     return row is not None and _position(row) == position
 
 
-async def adopt(tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], now: datetime) -> None:
-    """A line of the audit, and events that a newer state handled."""
+async def adopt(
+    tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, now: datetime
+) -> None:
+    """A line of the audit, and what a newer state handled and told."""
+    known = (await tx.connection.execute(select(ENVIRONMENTS.c.name))).scalars()
+    await publishing.hold_environments(tx, [*known, *told.environments])
+    raising = update(ENVIRONMENTS).values(sequence=ENVIRONMENTS.c.sequence + told.statuses)
+    await tx.connection.execute(raising)
     rows = [
         {"key": event_key(*event), "source": event[0], "event_id": event[1], "reset_id": None, "seen_at": now}
         for event in sorted(set(events))

@@ -38,6 +38,7 @@ from daemon.ports.store import (
     NewRequest,
     OutboxRow,
     StatusTopics,
+    ToldBefore,
 )
 from schemas.audit import AuditEntry
 from schemas.marks import Position
@@ -150,8 +151,10 @@ class SqlStore:
     async def contains(self, position: Position) -> bool:
         return await self._read(lambda tx: positions.contains(tx, position))
 
-    async def adopt(self, entry: AuditEntry, events: Sequence[tuple[str, str]], *, now: Time) -> None:
-        await self._write(lambda tx: positions.adopt(tx, entry, events, now))
+    async def adopt(
+        self, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, *, now: Time
+    ) -> None:
+        await self._write(lambda tx: positions.adopt(tx, entry, events, told, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:

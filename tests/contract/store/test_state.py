@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from daemon.adapters.store import SqlStore
-from daemon.ports.store import Store
+from daemon.ports.store import Store, ToldBefore
 from schemas.audit import AuditAction
 from schemas.marks import Position
 from schemas.resets import ResetState
@@ -71,7 +71,20 @@ async def test_adopting_writes_a_line_and_the_events_are_handled(store: Store) -
     entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(
         update={"chain": "resetd", "action": AuditAction.ADOPT}
     )
-    await store.adopt(entry, [("/tests", "lost"), ("/tests", "lost")], now=NOW)
+    await store.adopt(entry, [("/tests", "lost"), ("/tests", "lost")], ToldBefore(0, frozenset()), now=NOW)
     assert (await taken(store, asked(event="lost"))) == ()
     assert [one.chain for one in await store.audit() if one.action is AuditAction.ADOPT] == ["resetd"]
     assert await store.claim("one", ttl=30, limit=9, excluding=NOBODY) == ()
+
+
+async def test_after_adopting_no_environments_sequence_is_one_that_was_told_before(store: Store) -> None:
+    found = await begun(store)
+    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    await store.adopt(entry, [], ToldBefore(1000, frozenset({"lost-sandbox"})), now=NOW)
+    again = await admitted(store, asked(**different(2)))
+    lost = await admitted(store, asked("lost-sandbox"))
+    new = await admitted(store, asked("new-sandbox"))
+    for reset, sequence in ((again, 1002), (lost, 1001), (new, 1)):
+        [line] = await store.history(reset.id)
+        assert line.data["environmentSequence"] == sequence
+    assert (again.number, lost.number) == (2, 1)
