@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.held import Held, Tenure
-from daemon.high_water import newest_mark
+from daemon.high_water import is_unmarked, newest_mark
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
@@ -48,11 +48,13 @@ class Finding:
     """What was launched and is not recorded here, by reset."""
     known: tuple[Reset, ...]
     """Resets of this state that are concerned: by those launches, or by an attempt that is open."""
+    unmarked: bool = False
+    """Whether the state has launched something and has no mark: how far it had come can't be told."""
 
     @property
     def behind(self) -> bool:
         """Whether there is anything to adopt."""
-        return bool(self.beyond)
+        return bool(self.beyond) or self.unmarked
 
     @property
     def newest(self) -> Mark | None:
@@ -90,12 +92,14 @@ class Adoption:
         """What is beyond the state; nothing is changed."""
         state = await self._store.state_id()
         beyond: dict[str, list[StoredMark]] = {}
+        unmarked = False
         if mine := await self._beyond(state):
             beyond[state] = mine
         elif await newest_mark(self._marks, state) is None:
             for other in sorted(await self._marks.states() - {state}):
                 async with aclosing(self._marks.newest_first(other)) as marks:
                     beyond[other] = [one async for one in marks]
+            unmarked = not beyond and await is_unmarked(self._store)
         launched = [launch for marks in beyond.values() for one in marks for launch in one.mark.launches]
         launches: dict[ResetId, list[Launch]] = defaultdict(list)
         known: dict[ResetId, Reset] = {}
@@ -104,11 +108,12 @@ class Adoption:
         for reset_id in launches:
             if (reset := await self._store.find(reset_id)) is not None:
                 known[reset_id] = reset
-        for reset in await self._store.resets(limit=_MOST) if beyond else ():
+        for reset in await self._store.resets(limit=_MOST) if beyond or unmarked else ():
             attempts = await self._store.attempts(reset.id) if reset.state not in TERMINAL else ()
             if any(attempt.outcome is None for attempt in attempts):
                 known[reset.id] = reset
-        return Finding(state, beyond, launches, tuple(known[each] for each in sorted(known)))
+        concerned = tuple(known[each] for each in sorted(known))
+        return Finding(state, beyond, launches, concerned, unmarked=unmarked)
 
     async def adopt(self, finding: Finding, *, actor: str, reason: str, ended: bool = False) -> None:
         """Call a person for every reset concerned, write down who adopted and why, and set the marks aside.

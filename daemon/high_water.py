@@ -88,7 +88,8 @@ class HighWater:
         """Whether the state has all that was launched from it.
 
         Raises:
-            BehindError: it has not, or it has launched nothing yet beside the marks of another one.
+            BehindError: it has not, or that can't be told: it has launched nothing yet beside the marks of another
+                one, or has launched something and has no marks.
             TemporaryError: the marks or the state database do not answer.
         """
         state = await self._store.state_id()
@@ -99,6 +100,11 @@ class HighWater:
                 raise BehindError(
                     f"beside the backups are marks of another state database ({', '.join(sorted(others))}); "
                     f"this one ({state}) is new here"
+                )
+            if await is_unmarked(self._store):
+                raise BehindError(
+                    "this state has taken backups, and where they should be is no mark that says how far it had come: "
+                    "is RESETD_BACKUP_URL the directory that it had, and mounted?"
                 )
             return
         position = newest.mark.position
@@ -113,3 +119,8 @@ async def newest_mark(marks: Marks, state: str) -> StoredMark | None:
     """The mark with the highest position."""
     async with aclosing(marks.newest_first(state)) as found:
         return await anext(found, None)
+
+
+async def is_unmarked(store: Store) -> bool:
+    """Whether a state without any mark must have had some: each backup is marked before it is begun."""
+    return bool(await store.backups())

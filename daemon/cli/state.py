@@ -113,6 +113,8 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
 def _show(finding: Finding) -> None:
     newest = finding.newest
     say(f"state database {finding.state}")
+    if finding.unmarked:
+        say("no mark says how far it had come: is RESETD_BACKUP_URL the directory that it had, and mounted?")
     for name, marks in finding.beyond.items():
         whose = "of this state" if name == finding.state else f"of another state database, {name}"
         say(f"{len(marks)} marks {whose} are beyond it")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from uuid_utils import uuid7
 
+from daemon.adapters.memory.marks import MemoryMarks
 from daemon.adapters.memory.pods import MemoryPods
 from daemon.adapters.memory.store import MemoryStore
 from daemon.adopting import Adoption, Finding
@@ -267,6 +268,20 @@ async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(
     await stand.until(reset, "done")
     async with restored(MemoryStore(SystemClock()), stand, tmp_path / "new") as later:
         assert "another state database" in await until_behind(later)
+        await adopted(later)
+        fine = await later.asked(mode="seed")
+        await later.until(fine, "done")
+
+
+async def test_a_state_whose_marks_are_gone_may_be_an_older_one_and_is_adopted_first(
+    stand: Stand, tmp_path: Path
+) -> None:
+    reset = await stand.asked()
+    await stand.until(reset, "done")
+    # A directory that is not mounted, or another machine's: nothing in it says how far the state had come.
+    stand.marks, stand.saved = MemoryMarks(), {}
+    async with restored(copied(stand.store), stand, tmp_path / "unmounted") as later:
+        assert "RESETD_BACKUP_URL" in await until_behind(later)
         await adopted(later)
         fine = await later.asked(mode="seed")
         await later.until(fine, "done")
