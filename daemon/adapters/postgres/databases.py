@@ -155,7 +155,11 @@ class PostgresDatabases:
             where.conninfo(
                 connect_timeout=_CONNECT_SECONDS,
                 application_name=_OWN,
+                # A server that vanished without a word is noticed within half a minute, not after a quarter of an hour.
                 keepalives_idle=15,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=20_000,
             ),
             password=where.password or None,
             # Prepared statements outlive a transaction, which a pooler does not.
