@@ -20,7 +20,7 @@ from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
 from daemon.ports.pods import Pods
-from daemon.ports.store import Store, ToldBefore
+from daemon.ports.store import Lost, Store
 from daemon.strays import StillAtWorkError, Stray, find_strays
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.marks import Launch, Mark
@@ -32,6 +32,7 @@ from statemachines.lifecycle import TERMINAL, Trigger, allows
 
 _LEASE = timedelta(minutes=5)
 _MOST = 100_000
+_NOBODY_KNOWS = ResetId("a reset that was lost")
 _AFTER_A_MARK = 10_000
 """Rows of the outbox that a state may have come to since it launched something."""
 
@@ -150,7 +151,7 @@ class Adoption:
             for launch in launches
             if launch.event_source and launch.event_id
         ]
-        await self._store.adopt(entry, events, _told(finding), now=now)
+        await self._store.adopt(entry, events, _lost_state(finding), now=now)
         # First the mark of what is adopted, then the others away: a state beside whose backups there is none is new.
         await self._marks.put(finding.state, Mark(position=await self._store.position(), at=now))
         for state, marks in finding.beyond.items():
@@ -227,12 +228,13 @@ class Adoption:
         return attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
 
 
-def _told(finding: Finding) -> ToldBefore:
+def _lost_state(finding: Finding) -> Lost:
     """Each status was a row of the outbox; those after the newest mark launched nothing, and are seldom many."""
     marks = [one.mark.position.number for found in finding.beyond.values() for one in found]
     rows = max(marks, default=0) + _AFTER_A_MARK
     launches = (one for found in finding.launches.values() for one in found)
-    return ToldBefore(rows, frozenset(one.environment for one in launches))
+    resets = frozenset({_NOBODY_KNOWS} if finding.unmarked else finding.launches)
+    return Lost(rows, frozenset(one.environment for one in launches), resets)
 
 
 def _unknown_steps(held: Held, attempts: Sequence[Attempt]) -> list[Step]:

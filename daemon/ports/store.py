@@ -199,13 +199,15 @@ class OutboxRow:
 
 
 @dataclass(frozen=True)
-class ToldBefore:
-    """What was told of environments by a state that was lost: who listens drops statuses with lower sequences."""
+class Lost:
+    """What is known of a state that was lost, to the one that takes its place."""
 
     statuses: int
-    """At most so many."""
+    """It told at most so many; who listens drops those with lower sequences of their environment."""
     environments: frozenset[str]
     """Some that it knew, besides those that are known here."""
+    resets: frozenset[ResetId]
+    """They launched what is not recorded here, on resources that nobody here can name: perhaps on all."""
 
 
 class Store(Protocol):
@@ -315,11 +317,12 @@ class Store(Protocol):
         ...
 
     async def adopt(
-        self, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, *, now: Time
+        self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
         """Write down that the state was adopted, and that these events (source, id) were handled, though not here.
 
-        The sequences of its environments go on above what was told.
+        The sequences of its environments go on above what was told, and resets that had begun are superseded by each of
+        `lost.resets` but themselves.
         """
         ...
 

@@ -63,7 +63,8 @@ class LockHistoryRow(Row, table=True):
 
     id: int | None = Field(default=None, sa_column=serial())
     key: str
-    reset_id: str = Field(foreign_key="resets.id")
+    reset_id: str
+    """One of a state that was lost has no row here."""
     ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
     granted_at: datetime
     released_at: datetime | None = None

@@ -169,6 +169,15 @@ class State:
         self.outbox.append(sent)
         return sent
 
+    def supersede(self, by: Iterable[ResetId]) -> None:
+        """Write down that each of these, whose locks nobody knows, may have touched all that was ever locked here."""
+        if touched := [
+            Held(key, each, released=True) for each in by for key in {one.key for one in self.held}
+        ]:
+            for held in self.held:
+                held.released = True
+            self.held += touched
+
     def let_go(self, reset_id: ResetId) -> None:
         """Release all locks of a reset, held or asked for."""
         for held in self.held:

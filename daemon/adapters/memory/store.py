@@ -26,9 +26,9 @@ from daemon.ports.store import (
     Lease,
     LockAnswer,
     LockRow,
+    Lost,
     NewRequest,
     StatusTopics,
-    ToldBefore,
 )
 from schemas.audit import AuditEntry
 from schemas.marks import Position
@@ -274,15 +274,16 @@ class MemoryStore(MemoryReading):
         self,
         entry: AuditEntry,
         events: Sequence[tuple[str, str]],
-        told: ToldBefore,
+        lost: Lost,
         *,
         now: Time,  # noqa: ARG002
     ) -> None:
         await asyncio.sleep(0)
-        for environment in told.environments | self._state.sequences.keys():
-            self._state.sequences[environment] += told.statuses
+        for environment in lost.environments | self._state.sequences.keys():
+            self._state.sequences[environment] += lost.statuses
         for event in events:
             self._state.seen.setdefault(event, None)
+        self._state.supersede(lost.resets)
         self._state.write_down([entry])
 
     def _position(self, number: int) -> Position:

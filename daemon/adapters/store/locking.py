@@ -101,6 +101,20 @@ async def _let_go(tx: Tx, ids: Sequence[ResetId]) -> None:
     await tx.connection.execute(delete(LOCKS).where(LOCKS.c.reset_id.in_(ids)))
 
 
+async def supersede(tx: Tx, by: Sequence[ResetId]) -> None:
+    """Write down that each of these, whose locks nobody knows, may have touched all that was ever locked here since."""
+    if not by:
+        return
+    await tx.in_order(Order.LOCKS)
+    keys = (await tx.connection.execute(select(LOCK_HISTORY.c.key).distinct())).scalars().all()
+    held = LOCK_HISTORY.c.released_at.is_(None)
+    await tx.connection.execute(update(LOCK_HISTORY).where(held).values(released_at=tx.clock()))
+    touched = [{"key": key, "reset_id": each, "ticket": 0} for each in by for key in sorted(keys)]
+    if touched:
+        adding = insert(LOCK_HISTORY).values(granted_at=tx.clock(), released_at=tx.clock())
+        await tx.connection.execute(adding, touched)
+
+
 async def rows(tx: Tx) -> tuple[LockRow, ...]:
     """All locks, by key and ticket."""
     found = await tx.connection.execute(select(LOCKS).order_by(LOCKS.c.key, LOCKS.c.ticket))

@@ -11,11 +11,11 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils import uuid7
 
-from daemon.adapters.store import auditing, publishing
+from daemon.adapters.store import auditing, locking, publishing
 from daemon.adapters.store.messages import MESSAGES, message_of
 from daemon.adapters.store.rows import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE, event_key
 from daemon.adapters.store.transactions import Order, Tx
-from daemon.ports.store import ToldBefore
+from daemon.ports.store import Lost
 from schemas.audit import AuditEntry
 from schemas.marks import Position
 
@@ -47,13 +47,14 @@ async def contains(tx: Tx, position: Position) -> bool:
 
 
 async def adopt(
-    tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, now: datetime
+    tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, now: datetime
 ) -> None:
-    """A line of the audit, and what a newer state handled and told."""
+    """A line of the audit, and what a newer state handled, told and touched."""
     known = (await tx.connection.execute(select(ENVIRONMENTS.c.name))).scalars()
-    await publishing.hold_environments(tx, [*known, *told.environments])
-    raising = update(ENVIRONMENTS).values(sequence=ENVIRONMENTS.c.sequence + told.statuses)
+    await publishing.hold_environments(tx, [*known, *lost.environments])
+    raising = update(ENVIRONMENTS).values(sequence=ENVIRONMENTS.c.sequence + lost.statuses)
     await tx.connection.execute(raising)
+    await locking.supersede(tx, sorted(lost.resets))
     rows = [
         {"key": event_key(*event), "source": event[0], "event_id": event[1], "reset_id": None, "seen_at": now}
         for event in sorted(set(events))

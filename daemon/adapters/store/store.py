@@ -35,10 +35,10 @@ from daemon.ports.store import (
     Lease,
     LockAnswer,
     LockRow,
+    Lost,
     NewRequest,
     OutboxRow,
     StatusTopics,
-    ToldBefore,
 )
 from schemas.audit import AuditEntry
 from schemas.marks import Position
@@ -152,9 +152,9 @@ class SqlStore:
         return await self._read(lambda tx: positions.contains(tx, position))
 
     async def adopt(
-        self, entry: AuditEntry, events: Sequence[tuple[str, str]], told: ToldBefore, *, now: Time
+        self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
-        await self._write(lambda tx: positions.adopt(tx, entry, events, told, now))
+        await self._write(lambda tx: positions.adopt(tx, entry, events, lost, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:

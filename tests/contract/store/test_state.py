@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from daemon.adapters.store import SqlStore
-from daemon.ports.store import Store, ToldBefore
+from daemon.ports.store import Lost, Store
 from schemas.audit import AuditAction
 from schemas.marks import Position
 from schemas.resets import ResetState
+from schemas.wire import ResetId, ResourceKey
 from statemachines import status_record
 from statemachines.audit import of_act
 from tests.contract.store.conftest import Opener
@@ -71,16 +72,37 @@ async def test_adopting_writes_a_line_and_the_events_are_handled(store: Store) -
     entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(
         update={"chain": "resetd", "action": AuditAction.ADOPT}
     )
-    await store.adopt(entry, [("/tests", "lost"), ("/tests", "lost")], ToldBefore(0, frozenset()), now=NOW)
+    await store.adopt(
+        entry, [("/tests", "lost"), ("/tests", "lost")], Lost(0, frozenset(), frozenset()), now=NOW
+    )
     assert (await taken(store, asked(event="lost"))) == ()
     assert [one.chain for one in await store.audit() if one.action is AuditAction.ADOPT] == ["resetd"]
     assert await store.claim("one", ttl=30, limit=9, excluding=NOBODY) == ()
 
 
+async def test_what_had_begun_before_a_loss_is_superseded_by_what_was_lost_but_not_by_itself(
+    store: Store,
+) -> None:
+    one, two = await begun(store), await begun(store, "other-sandbox")
+    idle = await begun(store, "idle-sandbox")
+    for each in (one, two):
+        await store.lock(each.lease, [ResourceKey(f"database/7/{each.reset.environment}")])
+    entry = of_act(act(one.reset.id), one.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    await store.adopt(entry, [], Lost(0, frozenset(), frozenset()), now=NOW)
+    assert await store.superseded_by(one.reset.id) is None
+    await store.adopt(entry, [], Lost(0, frozenset(), frozenset({one.reset.id})), now=NOW)
+    assert await store.superseded_by(one.reset.id) is None
+    assert await store.superseded_by(two.reset.id) == one.reset.id
+    await store.adopt(entry, [], Lost(0, frozenset(), frozenset({ResetId("lost")})), now=NOW)
+    assert await store.superseded_by(one.reset.id) == "lost"
+    assert await store.superseded_by(idle.reset.id) is None
+    assert [row.granted for row in await store.locks()] == [True, True]
+
+
 async def test_after_adopting_no_environments_sequence_is_one_that_was_told_before(store: Store) -> None:
     found = await begun(store)
     entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
-    await store.adopt(entry, [], ToldBefore(1000, frozenset({"lost-sandbox"})), now=NOW)
+    await store.adopt(entry, [], Lost(1000, frozenset({"lost-sandbox"}), frozenset()), now=NOW)
     again = await admitted(store, asked(**different(2)))
     lost = await admitted(store, asked("lost-sandbox"))
     new = await admitted(store, asked("new-sandbox"))

@@ -191,6 +191,25 @@ async def test_the_event_of_a_reset_that_is_lost_does_not_ask_for_it_again(
         await later.until(fine, "done")
 
 
+async def test_a_failed_reset_is_not_resumed_once_a_lost_one_may_have_touched_its_resources(
+    stand: Stand, tmp_path: Path
+) -> None:
+    stand.failing["seed:system"] = b"Error: the roles are broken\n"
+    failed = await stand.asked()
+    await stand.until(failed, "failed")
+    stand.failing.clear()
+    older = copied(stand.store)
+    lost = await stand.asked(mode="seed")
+    await stand.until(lost, "done")
+    async with restored(older, stand, tmp_path / "older") as later:
+        await until_behind(later)
+        await adopted(later)
+        async with later.client("oli") as client:
+            refused = await client.post(f"/resets/{failed['id']}/resume", json={"reason": "again"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "superseded")
+        assert lost["id"] in refused.json()["detail"]
+
+
 async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted(
     stand: Stand, tmp_path: Path
 ) -> None:
