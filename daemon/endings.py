@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -33,13 +33,18 @@ PATIENCE = timedelta(seconds=60)
 LOOK_EVERY = 0.2
 
 
+class AtWork(Protocol):
+    """What of an attempt may still be at work outside of its pod, once its processes are gone; None: nothing is."""
+
+    async def __call__(self, attempt: Attempt, *, needed: bool) -> str | None:
+        """Where that can't be told, it may be, if the answer is `needed`."""
+        ...
+
+
 class Endings:
     """Ends attempts, and proves that they ended."""
 
-    def __init__(
-        self, pods: Pods, logs: Logs, clock: Clock, at_work: Callable[[Attempt], Awaitable[str | None]]
-    ) -> None:
-        """`at_work`: what of an attempt may still be at work outside of its pod, once its processes are gone."""
+    def __init__(self, pods: Pods, logs: Logs, clock: Clock, at_work: AtWork) -> None:
         self._pods = pods
         self._at_work = at_work
         self._logs = logs
@@ -96,14 +101,19 @@ class Endings:
             return unknown(f"whether it is gone can't be shown: {error.detail}")
         code = await self._exit_code(attempt, control)
         if by_itself and code is not None:
-            return exited(code)
+            return await self.once_idle(attempt, exited(code))
         # A program that ends with 0 because it was asked to stop has not done its work.
         how = "it was stopped" if not by_itself else "it left no exit code that can be read"
         return await self.once_idle(attempt, interrupted(f"{how}; nothing of it is left"))
 
     async def once_idle(self, attempt: Attempt, outcome: Outcome) -> Outcome:
-        """The outcome of an attempt whose processes are gone; one that was killed may have left a statement at work."""
-        left = await self._at_work(attempt) if outcome.kind is OutcomeKind.INTERRUPTED else None
+        """The outcome of an attempt whose processes are gone; one that was killed may have left a statement at work.
+
+        If only a child of it was killed, for want of memory, its exit code is all that says so. Most that fail were
+        not, and a database that is away is what many of them fail of.
+        """
+        killed = outcome.kind is OutcomeKind.INTERRUPTED
+        left = await self._at_work(attempt, needed=killed) if killed or outcome.exit_code else None
         return unknown(left) if left else outcome
 
     async def fate(self, control: Control) -> Fate:

@@ -34,10 +34,11 @@ class Sessions:
         self._held = held
         self._clock = ports.clock
 
-    async def at_work(self, attempt: Attempt) -> str | None:
+    async def at_work(self, attempt: Attempt, *, needed: bool) -> str | None:
         """What may still be at work in the databases that the attempt's step writes to; None: nothing is.
 
-        What is the attempt's for sure is ended; what only may be its own gets time to end by itself.
+        What is the attempt's for sure is ended; what only may be its own gets time to end by itself. Where a database
+        can't be asked, that is what may be at work, if the answer is `needed`; else nothing hints at any.
         """
         began = self._clock.now()
         seen: dict[str, datetime] = {}
@@ -45,6 +46,8 @@ class Sessions:
             try:
                 left = await self._look(attempt, seen)
             except PortError as error:
+                if not needed:
+                    return None
                 left = f"whether its database sessions ended can't be shown: {error.detail}"
             if not left or (self._clock.now() - began).total_seconds() > PATIENCE:
                 return left

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -57,8 +57,9 @@ class MemoryLock:
 class MemoryDatabases:
     """Implements `daemon.ports.databases.Databases`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._at: dict[str, MemoryDatabase] = {}
+        self._now = now
 
     def add(self, url: str, database: MemoryDatabase) -> MemoryDatabase:
         """Let a URL lead to a database; several may lead to one."""
@@ -111,7 +112,7 @@ class MemoryDatabases:
         working_at: datetime | None,
     ) -> Leftover:
         """See the port."""
-        database, at = self.at(url), datetime.now(UTC)
+        database, at = self.at(url), self._now()
         found = {
             name: began for name, began in database.at_work.items() if since <= began <= (working_at or at)
         }

@@ -107,7 +107,7 @@ async def resolved(double: Running, directory: Path, cuts: Cuts, streams: Turns)
         assert (outcome.kind, outcome.exit_code) == (kind, code)
 
 
-async def nothing(attempt: Attempt) -> str | None:  # noqa: ARG001 - the engine's
+async def nothing(attempt: Attempt, *, needed: bool) -> str | None:  # noqa: ARG001 - the engine's
     """What may still be at work in databases."""
     return None
 

@@ -68,7 +68,7 @@ def act(reset_id: str, kind: ActKind, **fields: object) -> Act:
     return Act.model_validate(base | fields)
 
 
-async def _nothing_at_work(_attempt: Attempt) -> None:
+async def _nothing_at_work(attempt: Attempt, *, needed: bool) -> None:
     """No session of its databases is left."""
 
 

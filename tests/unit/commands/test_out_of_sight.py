@@ -60,7 +60,7 @@ async def run(pods: MemoryPods, clock: Leaping) -> Outcome:
     return await commands.start(pod, attempt, STEP, record, argv=("true",), before_relaunch=unasked)
 
 
-async def nothing(attempt: Attempt) -> str | None:  # noqa: ARG001 - the engine's
+async def nothing(attempt: Attempt, *, needed: bool) -> str | None:  # noqa: ARG001 - the engine's
     """What may still be at work in databases."""
     return None
 

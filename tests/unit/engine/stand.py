@@ -122,8 +122,8 @@ class Engine:
         self.pods = GuardedPods()
         self.programs = programs
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
-        self.databases = MemoryDatabases()
-        self._database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self.databases = MemoryDatabases(self.clock.now)
+        self.database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
@@ -163,8 +163,8 @@ class Engine:
 
     def move_database(self) -> None:
         """Another server answers under the service's address; sessions with the former one are over."""
-        self._database.locks.clear()
-        self._database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
+        self.database.locks.clear()
+        self.database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
 
     async def ask(self) -> None:
         """Ask for the reset."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from daemon.adapters.memory.logs import MemoryLogs
 from daemon.adapters.memory.processes import Process
@@ -140,3 +141,54 @@ def test_a_launch_that_did_not_arrive_is_not_repeated_where_another_database_ans
         assert engine.launched() == 0
 
     run(scenario())
+
+
+class TestACommandThatFailedByItself:
+    """If only a child of it was killed, for want of memory, the server goes on with what that one had asked for."""
+
+    @staticmethod
+    def leaving(after: Callable[[Engine], None]) -> Engine:
+        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            engine.database.at_work["prisma (pid 7)"] = engine.clock.now()
+            after(engine)
+            return 1
+
+        engine = Engine(catalog(), work=work)
+        return engine
+
+    def test_may_have_left_a_statement_at_work_and_its_outcome_is_unknown(self) -> None:
+        async def scenario() -> None:
+            engine = self.leaving(lambda _: None)
+            await engine.ask()
+            assert (await engine.drive()).state is ResetState.NEEDS_OPERATOR
+            [attempt] = await engine.attempts()
+            assert attempt.outcome
+            assert attempt.outcome.kind is OutcomeKind.UNKNOWN
+            assert "prisma (pid 7)" in (attempt.outcome.detail or "")
+
+        run(scenario())
+
+    def test_has_failed_once_that_statement_is_over(self) -> None:
+        async def scenario() -> None:
+            def end_later(engine: Engine) -> None:
+                asyncio.get_running_loop().call_later(20.0, engine.database.at_work.clear)
+
+            engine = self.leaving(end_later)
+            await engine.ask()
+            assert (await engine.drive()).state is ResetState.FAILED
+            [attempt] = await engine.attempts()
+            assert attempt.finished_at
+            assert (attempt.finished_at - attempt.started_at).total_seconds() >= 20.0
+
+        run(scenario())
+
+    def test_has_failed_where_no_database_answers_that_could_say_more(self) -> None:
+        async def scenario() -> None:
+            engine = self.leaving(lambda engine: setattr(engine.database, "answers", False))
+            await engine.ask()
+            assert (await engine.drive()).state is ResetState.FAILED
+            [attempt] = await engine.attempts()
+            assert attempt.finished_at
+            assert (attempt.finished_at - attempt.started_at).total_seconds() < 20.0
+
+        run(scenario())
