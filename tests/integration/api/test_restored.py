@@ -1,4 +1,7 @@
-"""A state that was restored from an older backup launches nothing again, until a person adopts it."""
+"""A state that was restored from an older backup launches nothing again, until a person adopts it.
+
+Over 300 lines: one story, of a world beside whose backups an older state is put.
+"""
 
 from __future__ import annotations
 
