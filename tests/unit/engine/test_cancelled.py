@@ -26,6 +26,19 @@ async def shown(process: Process) -> int:
     return 0
 
 
+async def at_work_for_long() -> Engine:
+    """Its command runs for ten minutes more, and nobody drives the reset."""
+
+    async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+        await asyncio.sleep(600.0)
+        return 0
+
+    engine = Engine(catalog(), work=work)
+    await engine.ask()
+    await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+    return engine
+
+
 async def cancelled_while_nobody_looks(engine: Engine, word: str) -> None:
     """The daemon stops while the command runs; it ends by itself; the daemon finds the act first."""
     await engine.ask()
@@ -135,13 +148,7 @@ def test_a_program_that_ends_with_0_when_it_is_asked_to_stop_has_not_succeeded()
 
 def test_a_command_that_was_stopped_is_known_to_be_interrupted() -> None:
     async def scenario() -> None:
-        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
-            await asyncio.sleep(600.0)
-            return 0
-
-        engine = Engine(catalog(), work=work)
-        await engine.ask()
-        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        engine = await at_work_for_long()
         await engine.act(ActKind.CANCEL)
         assert (await engine.drive()).state is ResetState.CANCELLED
         step = await engine.step()
@@ -156,13 +163,7 @@ def test_a_command_that_was_stopped_is_known_to_be_interrupted() -> None:
 @pytest.mark.parametrize("asked", ["give_up", "gone", "stop"])
 def test_a_question_that_the_cluster_does_not_answer_for_a_moment_is_asked_again(asked: str) -> None:
     async def scenario() -> None:
-        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
-            await asyncio.sleep(600.0)
-            return 0
-
-        engine = Engine(catalog(), work=work)
-        await engine.ask()
-        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        engine = await at_work_for_long()
         engine.pods.fail(asked, TemporaryError(Reason.KUBERNETES_UNREACHABLE, "its stream was cut"))
         await engine.act(ActKind.CANCEL)
         assert (await engine.drive()).state is ResetState.CANCELLED
@@ -173,13 +174,7 @@ def test_a_question_that_the_cluster_does_not_answer_for_a_moment_is_asked_again
 
 def test_where_the_cluster_answers_no_more_a_person_is_called_before_long() -> None:
     async def scenario() -> None:
-        async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
-            await asyncio.sleep(600.0)
-            return 0
-
-        engine = Engine(catalog(), work=work)
-        await engine.ask()
-        await engine.drive_until(lambda: engine.running.get("work", 0) == 1)
+        engine = await at_work_for_long()
         engine.pods.refusal = TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no route to host")
         begun = engine.clock.now()
         await engine.act(ActKind.CANCEL)
