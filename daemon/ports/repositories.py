@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-def whoever() -> None:
-    """What who holds no lease has to show before it moves a branch."""
-
-
 @dataclass(frozen=True)
 class Branch:
     """A branch as it is."""
@@ -48,7 +44,7 @@ class Repositories(Protocol):
         ...
 
     async def rewind(
-        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
         """Make `backup_branch` at `branch.head` and force `branch` to `to`, both or neither, only while the
         head still is `branch.head`; then read both back and compare. Repeating it after a lost answer is harmless.

@@ -22,7 +22,7 @@ from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.adapters.memory.services import MemoryService
 from daemon.catalog_file import load_catalog
 from daemon.ports.databases import Backup
-from daemon.ports.repositories import Branch, Rewound, whoever
+from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
 from statemachines.handshake import NOT_THE_DATABASE
@@ -191,7 +191,7 @@ class _Repositories(MemoryRepositories):
         self._platform = platform
 
     async def rewind(
-        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
         before = self.make(branch.repository).refs.get(branch.branch)
         rewound = await super().rewind(branch, to=to, backup_branch=backup_branch, still_ours=still_ours)

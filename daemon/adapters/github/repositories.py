@@ -24,7 +24,7 @@ from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import said, translate
 from daemon.adapters.github.reading import read_branch, rules
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound, whoever
+from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
 
 _log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class GitHubRepositories:
         return await self._operation(repository, reading)
 
     async def rewind(
-        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
         """See the port. Cancelled or out of time, it ends only once nothing more of it can move the branch."""
         left = threading.Event()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound, whoever
+from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
 
 
@@ -71,7 +71,7 @@ class MemoryRepositories:
         return Branch(repository, self.owner, name, head, roots.pop(), found.warnings)
 
     async def rewind(
-        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None] = whoever
+        self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
         """See the port."""
         found = self._find(branch.repository)

@@ -14,6 +14,10 @@ from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.ports.repositories import Repositories
 
 
+def ours() -> None:
+    """The lease of who rewinds is still its own."""
+
+
 class Stand(Protocol):
     """A hub with a repository of this test's own, empty."""
 

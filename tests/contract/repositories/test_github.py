@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from schemas.reasons import Reason
-from tests.contract.repositories.stands import GitHubStand
+from tests.contract.repositories.stands import GitHubStand, ours
 
 
 async def test_a_wrong_token_is_refused_for_good_and_never_shown(github: GitHubStand) -> None:
@@ -65,9 +65,11 @@ async def test_a_mutation_that_never_arrived_is_temporary_and_can_be_repeated(gi
     found = await github.port.read(github.name, None)
     github.fault(match="POST /graphql", action="drop-before", times=3)
     with pytest.raises(TemporaryError):
-        await github.port.rewind(found, to=root, backup_branch="backup/1")
+        await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
     assert await github.refs() == {"main": head}
-    assert (await github.port.rewind(found, to=root, backup_branch="backup/1")).before == head
+    assert (
+        await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
+    ).before == head
 
 
 async def test_a_cancelled_rewinding_has_ended_when_its_caller_hears_of_it(github: GitHubStand) -> None:
@@ -75,7 +77,9 @@ async def test_a_cancelled_rewinding_has_ended_when_its_caller_hears_of_it(githu
     head = await github.push()
     found = await github.port.read(github.name, None)
     mutation = github.hold("POST /graphql", after=1)
-    rewinding = asyncio.create_task(github.port.rewind(found, to=root, backup_branch="backup/1"))
+    rewinding = asyncio.create_task(
+        github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
+    )
     await mutation()
     rewinding.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -88,7 +92,9 @@ async def test_a_rewinding_that_is_left_before_its_update_never_asks_for_it(gith
     head = await github.push()
     found = await github.port.read(github.name, None)
     question = github.hold("POST /graphql", after=0)
-    rewinding = asyncio.create_task(github.port.rewind(found, to=root, backup_branch="backup/1"))
+    rewinding = asyncio.create_task(
+        github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
+    )
     await question()
     rewinding.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -122,7 +128,7 @@ async def test_of_two_rewindings_at_once_one_does_it_and_both_say_the_same(githu
     head = await github.push()
     found = await github.port.read(github.name, None)
     both = await asyncio.gather(
-        *(github.port.rewind(found, to=root, backup_branch="backup/1") for _ in range(2))
+        *(github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours) for _ in range(2))
     )
     assert both[0] == both[1]
     assert await github.refs() == {"main": root, "backup/1": head}
@@ -137,7 +143,7 @@ async def test_operations_at_once_on_many_repositories_do_not_mix(
     branches = await asyncio.gather(*(github.port.read(stand.name, None) for stand in stands))
     await asyncio.gather(
         *(
-            github.port.rewind(branch, to=root, backup_branch="backup/1")
+            github.port.rewind(branch, to=root, backup_branch="backup/1", still_ours=ours)
             for branch, root in zip(branches, roots, strict=True)
         )
     )
@@ -173,7 +179,7 @@ async def test_a_refusal_names_the_rules_in_force(github: GitHubStand) -> None:
     await github.protect("main")
     found = await github.port.read(github.name, None)
     with pytest.raises(PermanentError, match=r"Cannot force-push.*rules of main: non_fast_forward"):
-        await github.port.rewind(found, to=root, backup_branch="backup/1")
+        await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
 
 
 async def test_a_github_app_reads_with_its_installation_token(github: GitHubStand) -> None:

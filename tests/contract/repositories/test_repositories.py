@@ -9,7 +9,7 @@ import pytest
 from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from daemon.ports.repositories import Rewound
 from schemas.reasons import Reason
-from tests.contract.repositories.stands import Stand
+from tests.contract.repositories.stands import Stand, ours
 
 BACKUP = "backup/0190-reset"
 
@@ -61,7 +61,7 @@ async def test_rewinding_makes_the_backup_branch_and_moves_the_branch(stand: Sta
     root = await stand.push()
     head = await stand.push()
     found = await stand.port.read(stand.name, None)
-    rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+    rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     assert rewound == Rewound(before=head, after=root, backup_branch=BACKUP, already=False)
     assert await stand.refs() == {"main": root, BACKUP: head}
 
@@ -69,7 +69,7 @@ async def test_rewinding_makes_the_backup_branch_and_moves_the_branch(stand: Sta
 async def test_a_branch_at_its_root_already_gets_a_backup_branch_all_the_same(stand: Stand) -> None:
     root = await stand.push()
     found = await stand.port.read(stand.name, None)
-    rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+    rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     assert rewound == Rewound(before=root, after=root, backup_branch=BACKUP, already=True)
     assert await stand.refs() == {"main": root, BACKUP: root}
 
@@ -93,7 +93,7 @@ async def test_a_push_meanwhile_is_never_rewound(stand: Stand) -> None:
     found = await stand.port.read(stand.name, None)
     pushed = await stand.push()
     with pytest.raises(PermanentError) as refused:
-        await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+        await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     assert refused.value.reason is Reason.REPOSITORY_MOVED
     assert await stand.refs() == {"main": pushed}
 
@@ -102,10 +102,10 @@ async def test_repeating_a_rewinding_is_harmless(stand: Stand) -> None:
     root = await stand.push()
     head = await stand.push()
     found = await stand.port.read(stand.name, None)
-    first = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
-    assert await stand.port.rewind(found, to=root, backup_branch=BACKUP) == first
+    first = await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
+    assert await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours) == first
     again = await stand.port.read(stand.name, None)
-    assert await stand.port.rewind(again, to=root, backup_branch=BACKUP) == first
+    assert await stand.port.rewind(again, to=root, backup_branch=BACKUP, still_ours=ours) == first
     assert await stand.refs() == {"main": root, BACKUP: head}
 
 
@@ -113,11 +113,11 @@ async def test_a_push_after_the_rewinding_is_not_rewound_by_a_repetition(stand: 
     root = await stand.push()
     await stand.push()
     found = await stand.port.read(stand.name, None)
-    await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+    await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     pushed = await stand.push()
     for seen in (found, replace(found, head=pushed)):
         with pytest.raises(PermanentError) as refused:
-            await stand.port.rewind(seen, to=root, backup_branch=BACKUP)
+            await stand.port.rewind(seen, to=root, backup_branch=BACKUP, still_ours=ours)
         assert refused.value.reason is Reason.REPOSITORY_MOVED
     assert (await stand.refs())["main"] == pushed
 
@@ -128,9 +128,9 @@ async def test_a_lost_answer_is_found_out(stand: Stand) -> None:
     found = await stand.port.read(stand.name, None)
     await stand.lose_the_answer_of_a_rewinding()
     try:
-        rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+        rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     except TemporaryError:
-        rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+        rewound = await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     assert rewound == Rewound(before=head, after=root, backup_branch=BACKUP, already=False)
 
 
@@ -140,7 +140,7 @@ async def test_a_protected_branch_refuses_and_nothing_is_changed(stand: Stand) -
     await stand.protect("main")
     found = await stand.port.read(stand.name, None)
     with pytest.raises(PermanentError) as refused:
-        await stand.port.rewind(found, to=root, backup_branch=BACKUP)
+        await stand.port.rewind(found, to=root, backup_branch=BACKUP, still_ours=ours)
     assert refused.value.reason is Reason.REPOSITORY_REFUSED
     assert await stand.refs() == {"main": head}
 
@@ -150,6 +150,6 @@ async def test_a_target_that_is_no_commit_is_refused(stand: Stand) -> None:
     head = await stand.push()
     found = await stand.port.read(stand.name, None)
     with pytest.raises(PermanentError) as refused:
-        await stand.port.rewind(found, to="1" * 40, backup_branch=BACKUP)
+        await stand.port.rewind(found, to="1" * 40, backup_branch=BACKUP, still_ours=ours)
     assert refused.value.reason is Reason.REPOSITORY_REFUSED
     assert await stand.refs() == {"main": head}
