@@ -184,8 +184,7 @@ class Endings:
         async with aclosing(self._pods.follow(control, offset=offset)) as observations:
             async for seen in observations:
                 if seen.log:
-                    with contextlib.suppress(PortError):
-                        await self._logs.keep(attempt.id, seen.offset, seen.log)
+                    await self._logs.keep(attempt.id, seen.offset, seen.log)
                 if seen.exit_code is not None or not seen.alive:
                     return seen.exit_code
         raise TemporaryError(Reason.KUBERNETES_UNREACHABLE, "the stream was cut")

@@ -13,11 +13,15 @@ MARKER = b"\n[resetd: "
 class Logs(Protocol):
     """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut.
 
-    Every method raises TemporaryError (`unavailable`) where the disk does not take or give it.
+    Every method but `keep` raises TemporaryError (`unavailable`) where the disk does not give it.
     """
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
-        """Store output that begins at `offset` of the command's output; what is stored already is left as it is."""
+        """Store output that begins at `offset` of the command's output; what is stored already is left as it is.
+
+        What the disk does not take is warned of, and `whole` knows that it is missing: how a command ends counts for
+        more than what it says.
+        """
         ...
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import structlog
+
 from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
@@ -20,6 +22,8 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 16 * 1024 * 1024
 """Bytes kept for one attempt."""
+
+log = structlog.get_logger()
 
 _CUT = MARKER + b"the output went on; it was not kept]\n"
 _WINDOW = 16 * 1024  # how far back a secret that came in two pieces is looked for
@@ -37,10 +41,19 @@ class FileLogs:
     def __init__(self, directory: Path, *, limit: int = DEFAULT_LIMIT) -> None:
         self._directory = directory
         self._limit = limit
+        self._given: dict[AttemptId, int] = {}
+        """Up to where output was given that the disk did not take. A process that does not know of it any more has
+        not seen the end of the attempt, and reads the output again from where the file ends."""
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
         """See the port. A gap (output that was never delivered) is filled with a marker of the same length."""
-        await _in_thread(self._keep, self._path(attempt), offset, data)
+        path = self._path(attempt)
+        try:
+            await _in_thread(self._keep, path, offset, data)
+        except TemporaryError as error:
+            if attempt not in self._given:
+                log.warning("logs.not-kept", attempt=attempt, detail=error.detail)
+            self._given[attempt] = max(offset + len(data), self._given.get(attempt, 0))
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
         """See the port."""
@@ -56,7 +69,7 @@ class FileLogs:
     async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
         """See the port."""
         data = await _in_thread(_read, self._path(attempt), 0, self._limit + len(_CUT))
-        return data.decode(errors="replace"), MARKER not in data
+        return data.decode(errors="replace"), MARKER not in data and len(data) >= self._given.get(attempt, 0)
 
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""

@@ -15,11 +15,16 @@ class MemoryLogs:
     """`Logs` that are gone with the process."""
 
     def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
+        self.full = False
         self._limit = limit
         self._kept: dict[AttemptId, bytes] = defaultdict(bytes)
+        self._given: dict[AttemptId, int] = {}
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
         """See the port."""
+        if self.full:
+            self._given[attempt] = max(offset + len(data), self._given.get(attempt, 0))
+            return
         kept = self._kept[attempt]
         if len(kept) >= self._limit or offset + len(data) <= len(kept):
             return
@@ -42,7 +47,7 @@ class MemoryLogs:
     async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
         """See the port."""
         data = self._kept.get(attempt, b"")
-        return data.decode(errors="replace"), MARKER not in data
+        return data.decode(errors="replace"), MARKER not in data and len(data) >= self._given.get(attempt, 0)
 
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,9 +21,49 @@ LIMIT = 4096
 _NUMBERS = count(1)
 
 
+class Stand(Protocol):
+    """A keeper, and the disk under it."""
+
+    @property
+    def logs(self) -> Logs: ...
+
+    def fill(self) -> None: ...
+
+    def make_room(self) -> None: ...
+
+
+class FileStand:
+    def __init__(self, directory: Path) -> None:
+        self.logs = FileLogs(directory, limit=LIMIT)
+        self._file = directory / f"{ATTEMPT}.log"
+
+    def fill(self) -> None:
+        self._file.parent.mkdir(parents=True)
+        self._file.symlink_to("/dev/full")
+
+    def make_room(self) -> None:
+        self._file.unlink()
+
+
+class MemoryStand:
+    def __init__(self) -> None:
+        self.logs = MemoryLogs(limit=LIMIT)
+
+    def fill(self) -> None:
+        self.logs.full = True
+
+    def make_room(self) -> None:
+        self.logs.full = False
+
+
 @pytest.fixture(params=["files", "memory"])
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
-    return FileLogs(tmp_path, limit=LIMIT) if request.param == "files" else MemoryLogs(limit=LIMIT)
+def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
+    return FileStand(tmp_path) if request.param == "files" else MemoryStand()
+
+
+@pytest.fixture
+def logs(stand: Stand) -> Logs:
+    return stand.logs
 
 
 async def test_nothing_is_read_where_nothing_was_kept(logs: Logs) -> None:
@@ -67,6 +108,30 @@ async def test_output_past_the_limit_is_not_all_that_there_was(logs: Logs) -> No
     await logs.keep(ATTEMPT, 0, b"x" * (LIMIT + 1))
     text, whole = await logs.whole(ATTEMPT)
     assert (text.startswith("x" * LIMIT), whole) == (True, False)
+
+
+async def test_output_that_the_disk_did_not_take_is_known_to_be_missing(stand: Stand) -> None:
+    stand.fill()
+    await stand.logs.keep(ATTEMPT, 0, b"one\n")
+    stand.make_room()
+    assert await stand.logs.whole(ATTEMPT) == ("", False)
+
+
+async def test_output_that_comes_again_once_there_is_room_is_whole(stand: Stand) -> None:
+    stand.fill()
+    await stand.logs.keep(ATTEMPT, 0, b"one\n")
+    stand.make_room()
+    await stand.logs.keep(ATTEMPT, await stand.logs.size(ATTEMPT), b"one\ntwo\n")
+    assert await stand.logs.whole(ATTEMPT) == ("one\ntwo\n", True)
+
+
+async def test_output_that_the_disk_did_not_take_is_marked_once_there_is_room(stand: Stand) -> None:
+    stand.fill()
+    await stand.logs.keep(ATTEMPT, 0, b"x" * 100)
+    stand.make_room()
+    await stand.logs.keep(ATTEMPT, 100, b"end")
+    text, whole = await stand.logs.whole(ATTEMPT)
+    assert ("100 bytes of output are missing here" in text, text[100:], whole) == (True, "end", False)
 
 
 async def test_missing_output_is_marked_and_no_offset_moves(logs: Logs) -> None:
@@ -126,11 +191,10 @@ def _files_in(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
 
 
-async def test_a_disk_that_takes_nothing_is_no_end_of_the_command_but_temporary(tmp_path: Path) -> None:
+async def test_a_disk_that_gives_nothing_is_temporary(tmp_path: Path) -> None:
     (tmp_path / "full").touch()
     logs = FileLogs(tmp_path / "full")
     for call in (
-        logs.keep(ATTEMPT, 0, b"x"),
         logs.read(ATTEMPT, 0, 1),
         logs.tail(ATTEMPT, 1),
         logs.size(ATTEMPT),

@@ -50,6 +50,38 @@ def test_output_of_which_something_was_not_kept_passes_no_check() -> None:
     run(scenario())
 
 
+def test_a_disk_that_takes_no_more_output_hides_no_end() -> None:
+    async def scenario() -> None:
+        async def work(process: Process) -> int:
+            process.write(b"a line\n")
+            await asyncio.sleep(5.0)
+            process.write(b"another\n")
+            return 0
+
+        logs = MemoryLogs()
+        logs.full = True
+        engine = Engine(catalog(), logs, work=work)
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        (attempt,) = await engine.attempts()
+        assert attempt.finished_at
+        assert (attempt.finished_at - attempt.started_at).total_seconds() < 30
+
+    run(scenario())
+
+
+def test_output_that_the_disk_did_not_take_passes_no_check() -> None:
+    async def scenario() -> None:
+        logs = MemoryLogs()
+        logs.full = True
+        engine = verifying(APPLIED, logs)
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.VERIFY_FAILED)
+
+    run(scenario())
+
+
 def test_a_command_that_had_ended_when_the_daemon_came_back_late_is_not_called_timed_out() -> None:
     async def scenario() -> None:
         async def work(process: Process) -> int:
