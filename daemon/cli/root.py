@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +19,9 @@ from daemon.cli.output import note
 Reference = Annotated[str, typer.Argument(metavar="ID", help="a reset's id, ENV/NUMBER or ENV/@latest")]
 Why = Annotated[str | None, typer.Option("--reason", help="why; recorded")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+
+_UNREAD = 128 + signal.SIGPIPE
+"""As of any program whose output nobody reads any more: what it would have come to is not known."""
 
 
 @dataclass
@@ -46,7 +51,11 @@ def client() -> AbstractContextManager[Client]:
 def run(app: Callable[..., Any]) -> None:
     """Run the application and exit; every known error is a line or two, never a traceback."""
     try:
-        app(prog_name="resetd")
+        try:
+            app(prog_name="resetd")
+        except SystemExit:
+            sys.stdout.flush()
+            raise
     except EndError as error:
         note(f"resetd: {error.message}")
         if error.hint:
@@ -54,10 +63,13 @@ def run(app: Callable[..., Any]) -> None:
         sys.exit(error.code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # `resetd logs ... | head`: nobody reads any more. Python would complain once more when it closes stdout.
-        sys.stderr.close()
-        sys.exit(Exit.DONE)
+    except (BrokenPipeError, SystemExit) as end:
+        # `resetd logs ... | head`: nobody reads any more. Typer and rich meet it first, and end with 1.
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+            raise
+        # What is left would be written, and fail once more, when Python closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_UNREAD)
 
 
 def confirm(question: str, *, yes: bool) -> None:

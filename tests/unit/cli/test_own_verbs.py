@@ -39,6 +39,26 @@ def test_config_shows_what_is_in_force_without_secrets_and_what_is_misspelt() ->
     assert rows["RESETD_LEASE_TTL"] == {"name": "RESETD_LEASE_TTL", "value": "6s", "origin": "default"}
 
 
+@pytest.mark.parametrize("args", [["config"], ["config", "-o", "json"], ["config", "-o", "name"], ["--help"]])
+def test_who_reads_no_more_is_told_from_a_reset_that_failed_and_from_one_that_is_done(
+    args: list[str],
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "daemon", *args],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
 def test_a_data_directory_that_can_not_be_made_is_named_with_its_setting() -> None:
     ended = resetd("serve", RESETD_DATA_DIR="/proc/x", RESETD_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert ended.returncode == 2
