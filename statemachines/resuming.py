@@ -19,9 +19,10 @@ def to_repeat(
 ) -> tuple[StepName, ...]:
     """Steps that a resume with the same plan runs again, in the plan's order.
 
-    Those that failed; from `start` on those that were done, too; and what was backed up of a resource that nothing
-    has touched since: its locks were let go, so others may have written to it. Backups of what was touched stay, as
-    they are the only ones of how it was before.
+    Those that failed; from `start` on those that succeeded, too, whereas a person's word to go on without a step
+    stands, unless that step is `start`; and what was backed up of a resource that nothing has touched since: its locks
+    were let go, so others may have written to it. Backups of what was touched stay, as they are the only ones of how
+    it was before.
     """
     touched = _touched(plan, steps)
     begin = steps[start].index if start is not None else len(plan.steps)
@@ -30,7 +31,8 @@ def to_repeat(
         for planned in plan.steps
         if (step := steps[planned.name]).state is StepState.FAILED
         or (planned.phase is Phase.BACKUP and step.state in _DONE and not set(planned.touches) & touched)
-        or (step.index >= begin and step.state in _DONE and planned.phase not in _BEFORE)
+        or (step.index >= begin and step.state is StepState.SUCCEEDED and planned.phase not in _BEFORE)
+        or (step.index == begin and step.state is StepState.SKIPPED and planned.phase not in _BEFORE)
     )
 
 
@@ -75,7 +77,7 @@ def unrepeatable(step: PlannedStep) -> bool:
 
 def _may_have_run(step: Step) -> bool:
     """Whether something of the step may have been launched, ever."""
-    if step.state in _DONE:
+    if step.state is StepState.SUCCEEDED:
         return True
     launched = step.outcome is None or was_launched(step.outcome) or may_be_half_done(step.outcome)
     return step.attempts > 0 and launched

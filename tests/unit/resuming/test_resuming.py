@@ -60,13 +60,15 @@ def test_a_backup_of_what_was_touched_is_never_taken_again_and_any_other_always(
 
 
 @given(states, st.sampled_from([one for one in PLAN.steps if one.phase in CHANGING]))
-def test_from_a_step_on_what_was_done_is_done_again(each: list[StepState], start: object) -> None:
+def test_from_a_step_on_what_was_done_is_done_again_but_a_skip_stays_unless_its_step_is_named(
+    each: list[StepState], start: object
+) -> None:
     held = steps(each)
     begin = held[start.name].index  # type: ignore[attr-defined]
     again = to_repeat(PLAN, held, start.name)  # type: ignore[attr-defined]
     for name, step in held.items():
         if step.index >= begin and step.state in DONE and PLAN.steps[step.index].phase in CHANGING:
-            assert name in again
+            assert (name in again) is (step.state is StepState.SUCCEEDED or step.index == begin)
 
 
 @given(states)
@@ -113,4 +115,17 @@ def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_a
         outcome = Outcome(kind=OutcomeKind.FAILED, temporary=True, facts=facts)
         tried = {"state": StepState.FAILED, "attempts": 3, "outcome": outcome}
         held[first.name] = held[first.name].model_copy(update=tried)
+        assert (backup.name in to_repeat(PLAN, held)) is again
+
+
+def test_a_step_that_was_skipped_before_it_ran_leaves_the_backup_to_be_taken_again() -> None:
+    held = steps([StepState.PENDING] * len(PLAN.steps))
+    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    writer = next(
+        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+    )
+    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
+    for attempts, again in ((0, True), (1, False)):
+        skipped = {"state": StepState.SKIPPED, "attempts": attempts}
+        held[writer.name] = held[writer.name].model_copy(update=skipped)
         assert (backup.name in to_repeat(PLAN, held)) is again
