@@ -10,6 +10,7 @@ from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
+from statemachines.acts import lacks_consent
 from statemachines.requests import content_hash
 
 WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
@@ -54,6 +55,7 @@ class Verdict:
 def judge(
     *,
     asked: str,
+    asked_by: str,
     refused: Reason | None,
     refused_detail: str | None,
     seen: ResetId | None,
@@ -62,7 +64,7 @@ def judge(
     ending: frozenset[ResetId] | set[ResetId],
     limit_waiting: int,
 ) -> Verdict:
-    """Decide about a request whose content hash is `asked`.
+    """Decide about a request whose content hash is `asked`, which `asked_by` asked for.
 
     `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
     `waiting` the environment's resets in a waiting state, oldest first, and `ending` those of them that somebody asked
@@ -80,7 +82,7 @@ def judge(
     if refused is not None:
         return Verdict(cause=refused, detail=refused_detail)
     for candidate in waiting:
-        if candidate.id not in ending and absorbs(candidate, asked):
+        if candidate.id not in ending and absorbs(candidate, asked, asked_by):
             return Verdict(existing=candidate.id, joined=True)
     if len(waiting) >= limit_waiting:
         return Verdict(cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already")
@@ -118,11 +120,17 @@ def new_reset(
     )
 
 
-def absorbs(candidate: Reset, asked: str) -> bool:
+def absorbs(candidate: Reset, asked: str, asked_by: str) -> bool:
     """Whether a request with the content hash `asked` may join a reset: it waits, nothing was started, and it asks
     for the very same.
+
+    Who agreed to one joins it only while it still waits for consent: once queued, it starts on that consent.
     """
     started = candidate.destroyed or candidate.stopped_in is not None
     if candidate.state not in WAITING or started or candidate.cancel_requested:
         return False
+    if candidate.state is ResetState.QUEUED and not lacks_consent(candidate):
+        joined = candidate.model_copy(update={"requested_by": (*candidate.requested_by, asked_by)})
+        if lacks_consent(joined):
+            return False
     return content_hash(candidate.request) == asked

@@ -85,6 +85,7 @@ class Desk:
         environment = new.request.environment
         verdict = judge(
             asked=new.content_hash,
+            asked_by=new.request.requested_by,
             refused=new.refused,
             refused_detail=new.refused_detail,
             seen=seen if seen != _NEVER else None,

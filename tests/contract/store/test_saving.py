@@ -268,3 +268,20 @@ async def test_who_joins_while_a_reset_starts_is_known_to_its_holder_or_has_a_re
         )
         assert admission.joined == ("bob" in saved.requested_by)
         assert admission.created != admission.joined
+
+
+async def test_who_agreed_to_one_that_is_queued_does_not_join_it_and_it_may_start(store: Store) -> None:
+    """Its holder has asked for consent already, and works, before it reads who joined."""
+    holder = await begun(store)
+    consent = {
+        "plan_hash": "h",
+        "approvals_required": 1,
+        "approvals": (Approval(actor="cleo", plan_hash="h", at=NOW),),
+    }
+    agreed = replace(holder, reset=holder.reset.model_copy(update=consent))
+    queued = replace(holder, reset=await store.save(moved(agreed, ResetState.QUEUED)))
+    bob, cleo = [await store.admit(asked(by=who), now=NOW, limit_waiting=3) for who in ("bob", " Cleo")]
+    assert (bob.joined, cleo.joined, cleo.created) == (True, False, True)
+    started = await store.save(moved(queued, ResetState.QUIESCING))
+    assert started.requested_by == ("ann", "bob")
+    await store.save(moved(replace(holder, reset=started), ResetState.BACKING_UP))
