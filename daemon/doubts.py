@@ -1,7 +1,8 @@
 """Attempts whose outcome is unknown: shown to be gone before anything else of their reset is started or believed.
 
 A person says what became of a step, not whether its command still runs: that is looked at. Only where Kubernetes has
-no trace of the command's container any more is a person's word all that there can be.
+no trace of the command's container any more is a person's word all that there can be of its processes; what they had
+asked the databases for may still be at work there.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Doubts:
         outcome = await self._endings.abandon(attempt, stop=stop)
         if outcome.kind is OutcomeKind.UNKNOWN and said and await self._without_trace(attempt):
             outcome = interrupted("somebody said so; the cluster has no trace of its container any more")
+            outcome = await self._endings.once_idle(attempt, outcome, said=True)
         if outcome.kind is OutcomeKind.UNKNOWN:
             log.warning("doubt.stays", attempt=attempt.id, detail=outcome.detail)
             return outcome

@@ -106,14 +106,18 @@ class Endings:
         how = "it was stopped" if not by_itself else "it left no exit code that can be read"
         return await self.once_idle(attempt, interrupted(f"{how}; nothing of it is left"))
 
-    async def once_idle(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+    async def once_idle(self, attempt: Attempt, outcome: Outcome, *, said: bool = False) -> Outcome:
         """The outcome of an attempt whose processes are gone; one that was killed may have left a statement at work.
+
+        That they are gone may be somebody's word (`said`), which stands where the databases can't be asked either.
 
         If only a child of it was killed, for want of memory, its exit code is all that says so. Most that fail were
         not, and a database that is away is what many of them fail of.
         """
         killed = outcome.kind is OutcomeKind.INTERRUPTED
-        left = await self._at_work(attempt, needed=killed) if killed or outcome.exit_code else None
+        if not killed and not outcome.exit_code:
+            return outcome
+        left = await self._at_work(attempt, needed=killed and not said)
         return unknown(left) if left else outcome
 
     async def fate(self, control: Control) -> Fate:

@@ -105,6 +105,26 @@ def test_where_the_cluster_has_no_trace_of_the_container_a_persons_word_counts()
     run(scenario())
 
 
+def test_a_persons_word_does_not_take_the_place_of_a_database_that_tells_of_a_statement_at_work() -> None:
+    """A node that is gone takes all that Kubernetes knew with it, and leaves what its commands had asked for."""
+
+    async def scenario() -> None:
+        engine = Engine(catalog(), work=working)
+        await lost(engine)
+        engine.pods.admit()
+        await engine.pods.replace(engine.service)
+        engine.database.at_work["prisma (pid 7)"] = engine.clock.now()
+        await engine.act(ActKind.RESOLVE, step=STEP, outcome=OutcomeKind.FAILED)
+        reset = await engine.drive()
+        assert reset.state is ResetState.NEEDS_OPERATOR
+        assert "prisma (pid 7)" in (reset.detail or "")
+        engine.database.at_work.clear()
+        await engine.act(ActKind.RESOLVE, step=STEP, outcome=OutcomeKind.FAILED)
+        assert (await engine.drive()).state is ResetState.FAILED
+
+    run(scenario())
+
+
 def test_a_doubt_that_was_never_settled_stops_a_new_attempt_and_a_cancel() -> None:
     """Whatever made the step pending: here it is the row of a daemon that believed a person's word."""
 
