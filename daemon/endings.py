@@ -31,6 +31,8 @@ GRACE = 10.0
 PATIENCE = timedelta(seconds=60)
 """How long something may stay in doubt before its outcome is called unknown."""
 LOOK_EVERY = 0.2
+_SIGNALLED = range(129, 193)
+"""Exit codes by which a shell says that a signal ended the command: 128 and its number."""
 
 
 class AtWork(Protocol):
@@ -114,7 +116,7 @@ class Endings:
         If only a child of it was killed, for want of memory, its exit code is all that says so. Most that fail were
         not, and a database that is away is what many of them fail of.
         """
-        killed = outcome.kind is OutcomeKind.INTERRUPTED
+        killed = outcome.kind is OutcomeKind.INTERRUPTED or outcome.exit_code in _SIGNALLED
         if not killed and not outcome.exit_code:
             return outcome
         left = await self._at_work(attempt, needed=killed and not said)

@@ -11,10 +11,10 @@ from daemon.held import Tenure
 from daemon.ports.errors import TemporaryError
 from schemas.plan import StepKind
 from schemas.reasons import Reason
-from schemas.resets import OutcomeKind, ResetState, StepState
+from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 
 from .loop import run
-from .stand import Engine, catalog
+from .stand import STEP, Engine, catalog
 
 UNREACHABLE = TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no answer")
 PENDING = b"[ ] 9 Later\n"
@@ -179,11 +179,11 @@ class TestACommandThatFailedByItself:
     """If only a child of it was killed, for want of memory, the server goes on with what that one had asked for."""
 
     @staticmethod
-    def leaving(after: Callable[[Engine], None]) -> Engine:
+    def leaving(after: Callable[[Engine], None], code: int = 1) -> Engine:
         async def work(process: Process) -> int:  # noqa: ARG001 - a program takes its process
             engine.database.at_work["prisma (pid 7)"] = engine.clock.now()
             after(engine)
-            return 1
+            return code
 
         engine = Engine(catalog(), work=work)
         return engine
@@ -222,5 +222,17 @@ class TestACommandThatFailedByItself:
             [attempt] = await engine.attempts()
             assert attempt.finished_at
             assert (attempt.finished_at - attempt.started_at).total_seconds() < 20.0
+
+        run(scenario())
+
+    def test_was_killed_where_its_exit_code_names_a_signal_and_its_databases_have_to_say_more(self) -> None:
+        async def scenario() -> None:
+            engine = self.leaving(lambda engine: setattr(engine.database, "answers", False), code=137)
+            await engine.ask()
+            assert (await engine.drive()).state is ResetState.NEEDS_OPERATOR
+            engine.database.answers = True
+            engine.database.at_work.clear()
+            await engine.act(ActKind.RESOLVE, step=STEP, outcome=OutcomeKind.FAILED)
+            assert (await engine.drive()).state is ResetState.FAILED
 
         run(scenario())
