@@ -24,6 +24,11 @@ class Places:
         self._catalog = catalog
         self._held = held
 
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """All of the present catalog."""
+        return self._catalog.services
+
     def service(self, step: PlannedStep) -> Service:
         """The step's service in the present catalog.
 

@@ -8,14 +8,18 @@ it is left.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 
 from daemon.facts import FactsReader
 from daemon.held import Held
 from daemon.places import Places
 from daemon.ports import Ports
+from daemon.ports.databases import Identity
 from daemon.ports.errors import PortError
 from daemon.ports.pods import Pod
+from schemas.catalog import Service
+from schemas.reasons import Reason
 from schemas.resets import Attempt, Control
 
 LOOK_EVERY = 0.5
@@ -55,26 +59,19 @@ class Sessions:
 
     async def _look(self, attempt: Attempt, seen: dict[str, datetime]) -> str | None:
         """One look at each database; `seen` keeps when the first was, by the server's own clock."""
-        planned = next(
-            (one for one in (self._held.plan.steps if self._held.plan else ()) if one.name == attempt.step),
-            None,
-        )
-        if planned is None or attempt.control is None or not planned.touches:
+        control, steps = attempt.control, self._held.plan.steps if self._held.plan else ()
+        planned = next((one for one in steps if one.name == attempt.step), None)
+        if control is None or (planned is not None and not planned.touches):
             return None
-        service, pod = self._places.service(planned), _pod(attempt.control)
-        for database in service.databases:
-            try:
-                url, identity = await self._facts.identify(pod, service, database.name)
-            except PortError:
-                # Its container is gone; the service's present one tells where the same database is.
-                here = (pod.environment, service.selector_text, service.container)
-                present = await self._pods.choose(*here)
-                url, identity = await self._facts.identify(present, service, database.name)
-            if identity.key not in planned.touches:
+        reached = (
+            self._of_all(control) if planned is None else self._of(self._places.service(planned), control)
+        )
+        async for url, identity in reached:
+            if planned is not None and identity.key not in planned.touches:
                 continue
             leftover = await self._databases.leftover(
                 url,
-                environment=pod.environment,
+                environment=control.environment,
                 attempt=attempt.id,
                 since=attempt.started_at,
                 working_at=seen.get(identity.key),
@@ -83,6 +80,32 @@ class Sessions:
             if leftover.sessions:
                 return f"in {identity.name} statements that may be its own still run: {', '.join(leftover.sessions)}"
         return None
+
+    async def _of(self, service: Service, control: Control) -> AsyncGenerator[tuple[str, Identity], None]:
+        """The service's databases as the attempt reached them."""
+        for database in service.databases:
+            try:
+                yield await self._facts.identify(_pod(control), service, database.name)
+            except PortError:
+                # Its container is gone; the service's present one tells where the same database is.
+                yield await self._facts.identify(
+                    await self._present(service, control), service, database.name
+                )
+
+    async def _of_all(self, control: Control) -> AsyncGenerator[tuple[str, Identity], None]:
+        """Those of all services that are there: whose step it was, of a former plan, nothing tells any more."""
+        for service in self._places.services:
+            try:
+                pod = await self._present(service, control)
+            except PortError as error:
+                if error.reason is Reason.POD_NOT_FOUND:
+                    continue
+                raise
+            for database in service.databases:
+                yield await self._facts.identify(pod, service, database.name)
+
+    async def _present(self, service: Service, control: Control) -> Pod:
+        return await self._pods.choose(control.environment, service.selector_text, service.container)
 
 
 def _pod(control: Control) -> Pod:

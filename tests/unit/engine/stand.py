@@ -31,7 +31,18 @@ from daemon.ports.store import Change, NewRequest
 from daemon.stages import Limits, Stages
 from schemas.plan import Plan, PlannedStep
 from schemas.requests import Mode, ResetRequested
-from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState, Step, StepState
+from schemas.resets import (
+    Act,
+    ActKind,
+    Attempt,
+    Channel,
+    Outcome,
+    OutcomeKind,
+    Reset,
+    ResetState,
+    Step,
+    StepState,
+)
 from schemas.wire import ResetId, ResourceKey, StepName
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
@@ -219,6 +230,19 @@ class Engine:
         step = (await self.step(name)).model_copy(update={"state": StepState.FAILED})
         reset = claimed.reset.model_copy(update={"state": ResetState.FAILED})
         await self.store.save(Change(reset=reset, lease=claimed.lease, steps=(step,), release_lease=True))
+
+    async def forget_step(self, name: StepName, *, as_step: StepName) -> None:
+        """Store a step's attempt as one at a step of a former plan, the step as failed, and the reset as failed."""
+        (attempt,) = await self.attempts(name)
+        (claimed,) = await self.store.seize("one", [self.id], ttl=_LEASE)
+        known = attempt.model_copy(update={"outcome": Outcome(kind=OutcomeKind.INTERRUPTED)})
+        former = attempt.model_copy(update={"id": f"{self.id}/{as_step}/1", "step": as_step})
+        step = (await self.step(name)).model_copy(update={"state": StepState.FAILED})
+        reset = claimed.reset.model_copy(update={"state": ResetState.FAILED})
+        change = Change(
+            reset=reset, lease=claimed.lease, steps=(step,), attempts=(known, former), release_lease=True
+        )
+        await self.store.save(change)
 
     async def reset(self) -> Reset:
         """As it is stored."""

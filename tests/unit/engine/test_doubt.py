@@ -8,6 +8,7 @@ from daemon.adapters.memory.processes import Process
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
+from schemas.wire import StepName
 
 from .loop import run
 from .stand import STEP, Engine, catalog
@@ -139,6 +140,29 @@ def test_a_doubt_that_was_never_settled_stops_a_new_attempt_and_a_cancel() -> No
         await engine.act(ActKind.CANCEL)
         assert (await engine.drive()).state is ResetState.NEEDS_OPERATOR
         engine.pods.admit()
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert (engine.launched(), engine.overlapped) == (2, set())
+
+    run(scenario())
+
+
+def test_what_a_step_of_a_former_plan_asked_the_databases_for_has_to_end_as_well() -> None:
+    """Nobody knows any more which of them it wrote to: a state that was restored has only its launch."""
+
+    async def scenario() -> None:
+        engine = Engine(catalog(), work=working)
+        await lost(engine)
+        engine.pods.admit()
+        await engine.forget_step(STEP, as_step=StepName("seed.app.former"))
+        await engine.pods.restart(engine.service)
+        engine.database.at_work["prisma (pid 7)"] = engine.clock.now()
+        await engine.act(ActKind.RESUME)
+        reset = await engine.drive()
+        assert reset.state is ResetState.FAILED
+        assert "prisma (pid 7)" in (reset.detail or "")
+        assert engine.launched() == 1
+        engine.database.at_work.clear()
         await engine.act(ActKind.RESUME)
         assert (await engine.drive()).state is ResetState.DONE
         assert (engine.launched(), engine.overlapped) == (2, set())
