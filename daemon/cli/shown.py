@@ -170,10 +170,10 @@ def show_plan(plan: Json) -> None:
 
 def _what(step: Json) -> str:
     argv = step["argv"]
+    what = " ".join(argv) or step["kind"].replace("-", " ")
     if argv[:2] == ["sh", "-c"]:
-        return str(argv[2]) if len(argv) == 3 else f"{argv[2]}  with {' '.join(argv[4:])}"  # noqa: PLR2004
-    marks = "" if not step["destructive"] else "  (destructive)"
-    return (" ".join(argv) or step["kind"].replace("-", " ")) + marks
+        what = str(argv[2]) if len(argv) == 3 else f"{argv[2]}  with {' '.join(argv[4:])}"  # noqa: PLR2004
+    return f"{what}  (destructive)" if step["destructive"] else what
 
 
 def _mode(request: Json) -> str:
