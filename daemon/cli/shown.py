@@ -85,7 +85,13 @@ def step_table(reset: Json) -> None:
     table(
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "OUTCOME"],
         [
-            [step["name"], step["state"], step["attempts"] or "", took(reset, step), outcome(step)]
+            [
+                step["name"],
+                step["state"],
+                step["attempts"] or "",
+                # What an attempt before came to says nothing of the one that runs.
+                *(("", "") if step["state"] == "running" else (took(reset, step), outcome(step))),
+            ]
             for step in reset["steps"]
         ],
     )
@@ -120,14 +126,28 @@ def next_step(reset: Json) -> str | None:
             return f"resetd logs {name} {reset['stoppedAt'] or ''}; then resetd resume {name}".replace(
                 "  ", " "
             )
-        case "needs-operator" if reset["cause"] == "no-progress":
-            return f"resetd resume {name}, once the daemon's log says why it did not get on"
         case "needs-operator":
-            return f"resetd resolve {name} {reset['stoppedAt'] or 'STEP'} succeeded|failed, once you know"
+            return _for_operator(reset)
+        case "cancelled" if reset["destroyed"]:
+            return f"resetd resume {name}, or ask for a new one"
         case "done" | "planned" | "rejected" | "denied" | "rolled-back" | "cancelled":
             return None
         case _:
             return f"resetd watch {name}"
+
+
+def _for_operator(reset: Json) -> str:
+    name = reset["reference"]
+    unknown = [step["name"] for step in reset.get("steps") or () if step["state"] == "unknown"]
+    if unknown:
+        return f"resetd resolve {name} {unknown[0]} succeeded|failed, once you know"
+    match reset["cause"]:
+        case "no-progress":
+            return f"resetd resume {name}, once the daemon's log says why it did not get on"
+        case "state-restored":
+            return f"resetd resume {name} --force, once nothing of it runs; or resetd cancel {name}"
+        case _:
+            return f"resetd resume {name}, once nothing of it runs; or resetd cancel {name}"
 
 
 def last_words(reset: Json) -> str:
