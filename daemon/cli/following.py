@@ -34,7 +34,7 @@ def watch(reference: Reference) -> None:
         reset = _settled(daemon, daemon.reset(reference))
         reset = _watch_live(daemon, reset) if out.is_terminal else _watch_lines(daemon, reset)
     note(last_words(reset))
-    raise typer.Exit(OF_STATE.get(ResetState(reset["state"]), Exit.DONE))
+    raise typer.Exit(OF_STATE[ResetState(reset["state"])])
 
 
 def wait(
@@ -130,8 +130,10 @@ def _watch_lines(daemon: Client, reset: Json) -> Json:
         data = entry["data"]
         say(_line(entry, data))
         if _rests(data, entry) and entry["sequence"] >= reset["sequence"]:
-            break
-    return daemon.reset(reset["id"])
+            reset = daemon.reset(reset["id"])
+            if reset["state"] in _RESTING:
+                break
+    return reset
 
 
 def _watch_live(daemon: Client, reset: Json) -> Json:
