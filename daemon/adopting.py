@@ -28,7 +28,7 @@ from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind, Reset, Step, StepState
 from schemas.wire import AttemptId, ResetId, StepName
 from statemachines.audit import DAEMON
-from statemachines.lifecycle import TERMINAL, Trigger, allows
+from statemachines.lifecycle import AT_REST, TERMINAL, Trigger, allows
 
 _LEASE = timedelta(minutes=5)
 _MOST = 100_000
@@ -48,7 +48,7 @@ class Finding:
     launches: Mapping[ResetId, Sequence[Launch]]
     """What was launched and is not recorded here, by reset."""
     known: tuple[Reset, ...]
-    """Resets of this state that are concerned: by those launches, or by an attempt that is open."""
+    """Resets of this state that are concerned: by those launches, by an attempt that is open, or by going on."""
     unmarked: bool = False
     """Whether the state has launched something and has no mark: how far it had come can't be told."""
 
@@ -110,8 +110,11 @@ class Adoption:
             if (reset := await self._store.find(reset_id)) is not None:
                 known[reset_id] = reset
         for reset in await self._store.resets(limit=_MOST) if beyond or unmarked else ():
-            attempts = await self._store.attempts(reset.id) if reset.state not in TERMINAL else ()
-            if any(attempt.outcome is None for attempt in attempts):
+            if reset.state in TERMINAL:
+                continue
+            attempts = await self._store.attempts(reset.id)
+            # What would go on by itself may have been cancelled or denied since, and nobody could say so again in time.
+            if reset.state not in AT_REST or any(attempt.outcome is None for attempt in attempts):
                 known[reset.id] = reset
         concerned = tuple(known[each] for each in sorted(known))
         return Finding(state, beyond, launches, concerned, unmarked=unmarked)
@@ -209,8 +212,12 @@ class Adoption:
             attempts=attempts,
             steps=steps,
             cause=Reason.STATE_RESTORED,
-            detail=f"what became of these attempts is not known here: {names or 'none'}",
-            hint="Look at pods and databases, then `resetd resolve ID STEP OUTCOME` for each step.",
+            detail=f"what became of these attempts is not known here: {names}"
+            if names
+            else "whether somebody asked since to cancel or deny it is not known here",
+            hint="Look at pods and databases, then `resetd resolve ID STEP OUTCOME` for each step."
+            if names
+            else "`resetd resume ID --force` goes on with it, `resetd cancel ID` does not.",
             stopped_in=stopped_in if moves else held.reset.stopped_in,
             stopped_at=steps[0].name if steps else held.reset.stopped_at,
             waiting_for=None,

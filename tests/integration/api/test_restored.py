@@ -213,6 +213,32 @@ async def test_a_failed_reset_is_not_resumed_once_a_lost_one_may_have_touched_it
         assert lost["id"] in refused.json()["detail"]
 
 
+async def test_one_that_somebody_may_have_cancelled_since_does_not_go_on_by_itself(
+    stand: Stand, tmp_path: Path
+) -> None:
+    stand.held["db:seed:data-builder"] = asyncio.Event()
+    first = await stand.asked()
+    await stand.until(first, "seeding")
+    waiting = await stand.asked(mode="seed")
+    await stand.until(waiting, "queued")
+    older = copied(stand.store)
+    async with stand.client("oli") as client:
+        answer = await client.post(f"/resets/{waiting['id']}/cancel", json={"reason": "not today"})
+        assert answer.status_code == 202
+    await stand.until(waiting, "cancelled")
+    stand.held["db:seed:data-builder"].set()
+    await stand.until(first, "done")
+    async with restored(older, stand, tmp_path / "older") as later:
+        await until_behind(later)
+        finding = await adopted(later)
+        assert {one.id for one in finding.known} == {first["id"], waiting["id"]}
+        stopped = await later.until(waiting, "needs-operator")
+        assert (stopped["cause"], stopped["stoppedIn"]) == ("state-restored", "queued")
+        async with later.client("oli") as client:
+            refused = await client.post(f"/resets/{waiting['id']}/resume", json={})
+        assert "cancel" in refused.json()["detail"]
+
+
 async def test_what_a_lost_reset_launched_has_to_end_before_its_state_is_adopted(
     stand: Stand, tmp_path: Path
 ) -> None:
