@@ -56,11 +56,13 @@ class ExecStream:
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         """`(channel, bytes)` until the command has ended, or the stream is cut or silent for so long.
 
-        Pings show that the API server is there. Whether the kubelet behind it is shows only in what it says.
+        Pings show that the API server is there. Whether the kubelet behind it is shows only in what it says; the
+        client's own time limit begins anew with each answer to a ping.
         """
         while True:
             try:
-                message = await self._socket.receive(timeout=silent_seconds)
+                async with asyncio.timeout(silent_seconds):
+                    message = await self._socket.receive()
             except TimeoutError:
                 return
             data = message.data

@@ -57,6 +57,7 @@ async def test_a_read_whose_stream_is_cut_is_temporary_not_a_result(double: Runn
 
 async def test_a_stream_that_stays_open_and_says_nothing_any_more_is_as_good_as_cut(double: Running) -> None:
     async with cluster_stand(double.kubeconfig, double) as stand:
+        stand.kubernetes.websocket.heartbeat = 1.0
         pods = KubernetesPods(stand.kubernetes, silent_seconds=3.0)
         attempt = AttemptId(f"{stand.token}/seed.app/1")
         control = await pods.prepare(await stand.pod(), attempt)
