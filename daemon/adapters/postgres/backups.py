@@ -25,7 +25,7 @@ from daemon.adapters.postgres import failures
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
 from daemon.adapters.postgres.restoring import restore_into
-from daemon.adapters.postgres.urls import Address, address
+from daemon.adapters.postgres.urls import NOTICING, Address, address
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
@@ -110,7 +110,7 @@ class DirectoryBackups:
             "--no-password",
             "--lock-wait-timeout=60s",
             f"--file={partial}",
-            f"--dbname={where.conninfo()}",
+            f"--dbname={where.conninfo(**NOTICING)}",
         ]
         try:
             code, _, errors = await run(argv, where, timeout=self._timeout)

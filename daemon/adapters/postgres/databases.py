@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres import failures
-from daemon.adapters.postgres.urls import Address, address
+from daemon.adapters.postgres.urls import NOTICING, Address, address
 from daemon.ports.databases import Identity, Leftover
 from schemas.wire import AttemptId, ResourceKey
 from statemachines.sessions import session_name
@@ -152,15 +152,7 @@ class PostgresDatabases:
 
     async def _connect(self, where: Address) -> AsyncConnection[TupleRow]:
         return await AsyncConnection.connect(
-            where.conninfo(
-                connect_timeout=_CONNECT_SECONDS,
-                application_name=_OWN,
-                # A server that vanished without a word is noticed within half a minute, not after a quarter of an hour.
-                keepalives_idle=15,
-                keepalives_interval=5,
-                keepalives_count=3,
-                tcp_user_timeout=20_000,
-            ),
+            where.conninfo(connect_timeout=_CONNECT_SECONDS, application_name=_OWN, **NOTICING),
             password=where.password or None,
             # Prepared statements outlive a transaction, which a pooler does not.
             prepare_threshold=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,6 +19,14 @@ _KEPT = frozenset(
     {"sslmode", "sslnegotiation", "channel_binding", "gssencmode", "target_session_attrs", "options", "host"}
 )
 _PORT = 5432
+NOTICING: Mapping[str, int] = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""For `conninfo`: a server that vanished without a word is noticed within half a minute, not after a quarter of an
+hour or more. Not where much is sent: one that is busy and does not read for so long would be taken for such a one."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from daemon.adapters.postgres import restoring
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import newest_programs, programs_for
+from daemon.adapters.postgres.urls import NOTICING
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
@@ -153,12 +154,24 @@ async def test_dumps_of_equally_named_databases_at_once_leave_each_other_alone(
     assert files(tmp_path / "store") == both | {f"{path}.json" for path in both}
 
 
+async def arguments(directory: Path, url: str) -> str:
+    """What a dump gives to pg_dump."""
+    program(directory / "bin", "pg_dump", f'printf "%s\\n" "$@" >"{directory}/argv"; exec "$real" "$@"')
+    await dumped(directory / "store", url, pg_bin=directory / "bin")
+    return (directory / "argv").read_text()
+
+
 async def test_the_password_is_in_no_argument(tmp_path: Path, url: str) -> None:
-    program(tmp_path / "bin", "pg_dump", f'printf "%s\\n" "$@" >"{tmp_path}/argv"; exec "$real" "$@"')
-    await dumped(tmp_path / "store", url, pg_bin=tmp_path / "bin")
-    said = (tmp_path / "argv").read_text()
+    said = await arguments(tmp_path, url)
     assert "user=fuse" in said
     assert PASSWORD not in said
+
+
+async def test_a_dump_notices_a_server_that_vanished_without_a_word_as_the_daemon_does(
+    tmp_path: Path, url: str
+) -> None:
+    said = await arguments(tmp_path, url)
+    assert all(f"{name}={value}" in said for name, value in NOTICING.items())
 
 
 async def test_a_restore_whose_reader_breaks_off_changes_nothing(tmp_path: Path, url: str) -> None:
