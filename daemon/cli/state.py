@@ -115,6 +115,7 @@ def _show(finding: Finding) -> None:
     say(f"state database {finding.state}")
     if finding.unmarked:
         say("no mark says how far it had come: is RESETD_BACKUP_URL the directory that it had, and mounted?")
+        say("if so, nothing tells what was launched since: look at pods and at pg_stat_activity before you adopt")
     for name, marks in finding.beyond.items():
         whose = "of this state" if name == finding.state else f"of another state database, {name}"
         say(f"{len(marks)} marks {whose} are beyond it")
@@ -134,7 +135,7 @@ def _show(finding: Finding) -> None:
 
 def _steps(finding: Finding, reset_id: str) -> str:
     launches = [one for found in finding.launches.values() for one in found if one.reset_id == reset_id]
-    return ", ".join(dict.fromkeys(one.step for one in launches)) or "(an attempt is open)"
+    return ", ".join(dict.fromkeys(one.step for one in launches)) or "(nothing; it has not come to rest)"
 
 
 async def _broken_chains(url: str) -> tuple[str, ...]:
