@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.endings import PATIENCE, Endings, exited, interrupted, never_started, unknown
+from daemon.endings import LONGEST_DELAY, PATIENCE, Endings, exited, interrupted, never_started, unknown
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
@@ -134,7 +134,7 @@ class Commands:
                 outcome = await self._look(sought, pursuit)
             except PortError as error:
                 outcome = await self._missing(sought, error, pursuit)
-                pause = getattr(error, "delay", None) or pause
+                pause = min(getattr(error, "delay", None) or pause, LONGEST_DELAY)
             if outcome is not None:
                 return outcome
             if self._clock.now() > sought.deadline + PATIENCE:

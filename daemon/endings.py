@@ -31,6 +31,8 @@ GRACE = 10.0
 PATIENCE = timedelta(seconds=60)
 """How long something may stay in doubt before its outcome is called unknown."""
 LOOK_EVERY = 0.2
+LONGEST_DELAY = 15.0
+"""Seconds for which a server that asks for patience gets it, while something runs that has a time limit."""
 _SIGNALLED = range(129, 193)
 """Exit codes by which a shell says that a signal ended the command: 128 and its number."""
 
@@ -148,7 +150,7 @@ class Endings:
             try:
                 return await ask()
             except TemporaryError as error:
-                pause = max(error.delay or 0.0, LOOK_EVERY)
+                pause = min(max(error.delay or 0.0, LOOK_EVERY), LONGEST_DELAY)
                 over = self._clock.now() + timedelta(seconds=pause) > until
                 if over or await self.fate(control) is Fate.TERMINATED:
                     raise

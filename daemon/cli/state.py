@@ -115,7 +115,9 @@ def _show(finding: Finding) -> None:
     say(f"state database {finding.state}")
     if finding.unmarked:
         say("no mark says how far it had come: is RESETD_BACKUP_URL the directory that it had, and mounted?")
-        say("if so, nothing tells what was launched since: look at pods and at pg_stat_activity before you adopt")
+        say(
+            "if so, nothing tells what was launched since: look at pods and at pg_stat_activity before you adopt"
+        )
     for name, marks in finding.beyond.items():
         whose = "of this state" if name == finding.state else f"of another state database, {name}"
         say(f"{len(marks)} marks {whose} are beyond it")

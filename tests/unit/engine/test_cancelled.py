@@ -182,3 +182,14 @@ def test_where_the_cluster_answers_no_more_a_person_is_called_before_long() -> N
         assert engine.clock.now() - begun < timedelta(seconds=90)
 
     run(scenario())
+
+
+def test_a_server_that_asks_for_an_hour_of_patience_is_asked_again_before_a_person_is_called() -> None:
+    async def scenario() -> None:
+        engine = await at_work_for_long()
+        await engine.act(ActKind.CANCEL)
+        engine.pods.fail("give_up", TemporaryError(Reason.KUBERNETES_UNREACHABLE, "busy", delay=3600.0))
+        assert (await engine.drive()).state is ResetState.CANCELLED
+        assert engine.running["work"] == 0
+
+    run(scenario())

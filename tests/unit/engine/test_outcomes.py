@@ -175,6 +175,25 @@ def test_a_launch_that_did_not_arrive_is_not_repeated_where_another_database_ans
     run(scenario())
 
 
+def test_a_server_that_asks_for_an_hour_of_patience_is_looked_at_again_before() -> None:
+    """A gateway under maintenance says so, and is back in a minute; the step's time limit goes on meanwhile."""
+
+    async def scenario() -> None:
+        async def work(_: Process) -> int:
+            await asyncio.sleep(5.0)
+            return 0
+
+        engine = Engine(catalog(), work=work)
+        engine.pods.fail("follow", TemporaryError(Reason.KUBERNETES_UNREACHABLE, "busy", delay=3600.0))
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        [attempt] = await engine.attempts()
+        assert attempt.finished_at
+        assert (attempt.finished_at - attempt.started_at).total_seconds() < 120.0
+
+    run(scenario())
+
+
 class TestACommandThatFailedByItself:
     """If only a child of it was killed, for want of memory, the server goes on with what that one had asked for."""
 
