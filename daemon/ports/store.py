@@ -203,7 +203,7 @@ class Lost:
     """What is known of a state that was lost, to the one that takes its place."""
 
     statuses: int
-    """It told at most so many; who listens drops those with lower sequences of their environment."""
+    """It told at most so many, of no more resets; who listens drops those with lower sequences of their environment."""
     environments: frozenset[str]
     """Some that it knew, besides those that are known here."""
     resets: frozenset[ResetId]
@@ -321,8 +321,8 @@ class Store(Protocol):
     ) -> None:
         """Write down that the state was adopted, and that these events (source, id) were handled, though not here.
 
-        The sequences of its environments go on above what was told, and resets that had begun are superseded by each of
-        `lost.resets` but themselves.
+        The sequences of its environments, and the numbers of their resets, go on above what was told, and resets that
+        had begun are superseded by each of `lost.resets` but themselves.
         """
         ...
 

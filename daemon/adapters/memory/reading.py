@@ -49,11 +49,12 @@ class MemoryReading:
         if not slash:
             entry = self._state.entries.get(ResetId(reference))
             return entry.reset if entry else None
-        number = str(self._state.numbers.get(environment, 0)) if which == "@latest" else which
-        for entry in self._state.entries.values():
-            if (entry.reset.environment, str(entry.reset.number)) == (environment, number):
-                return entry.reset
-        return None
+        there = [
+            one.reset for one in self._state.entries.values() if one.reset.environment == environment
+        ]
+        if which == "@latest":
+            return max(there, key=lambda reset: reset.number, default=None)
+        return next((reset for reset in there if str(reset.number) == which), None)
 
     async def resets(
         self,

@@ -281,6 +281,7 @@ class MemoryStore(MemoryReading):
         await asyncio.sleep(0)
         for environment in lost.environments | self._state.sequences.keys():
             self._state.sequences[environment] += lost.statuses
+            self._state.numbers[environment] += lost.statuses
         for event in events:
             self._state.seen.setdefault(event, None)
         self._state.supersede(lost.resets)

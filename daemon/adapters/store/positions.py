@@ -52,7 +52,11 @@ async def adopt(
     """A line of the audit, and what a newer state handled, told and touched."""
     known = (await tx.connection.execute(select(ENVIRONMENTS.c.name))).scalars()
     await publishing.hold_environments(tx, [*known, *lost.environments])
-    raising = update(ENVIRONMENTS).values(sequence=ENVIRONMENTS.c.sequence + lost.statuses)
+    raising = update(ENVIRONMENTS).values(
+        # Each reset told something: so many statuses are of no more resets.
+        last_number=ENVIRONMENTS.c.last_number + lost.statuses,
+        sequence=ENVIRONMENTS.c.sequence + lost.statuses,
+    )
     await tx.connection.execute(raising)
     await locking.supersede(tx, sorted(lost.resets))
     rows = [

@@ -99,7 +99,7 @@ async def test_what_had_begun_before_a_loss_is_superseded_by_what_was_lost_but_n
     assert [row.granted for row in await store.locks()] == [True, True]
 
 
-async def test_after_adopting_no_environments_sequence_is_one_that_was_told_before(store: Store) -> None:
+async def test_after_adopting_no_sequence_and_no_number_is_one_that_was_told_before(store: Store) -> None:
     found = await begun(store)
     entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
     await store.adopt(entry, [], Lost(1000, frozenset({"lost-sandbox"}), frozenset()), now=NOW)
@@ -109,4 +109,16 @@ async def test_after_adopting_no_environments_sequence_is_one_that_was_told_befo
     for reset, sequence in ((again, 1002), (lost, 1001), (new, 1)):
         [line] = await store.history(reset.id)
         assert line.data["environmentSequence"] == sequence
-    assert (again.number, lost.number) == (2, 1)
+    assert (again.number, lost.number, new.number) == (1002, 1001, 1)
+    for reference in ("lost-sandbox/@latest", "lost-sandbox/1001"):
+        assert await store.find(reference) == lost
+    assert await store.find("lost-sandbox/1") is None
+
+
+async def test_the_latest_reset_is_found_where_the_numbers_that_follow_it_were_lost(store: Store) -> None:
+    found = await begun(store)
+    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    await store.adopt(entry, [], Lost(1000, frozenset(), frozenset()), now=NOW)
+    latest = await store.find(f"{found.reset.environment}/@latest")
+    assert latest is not None
+    assert latest.id == found.reset.id
