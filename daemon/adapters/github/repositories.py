@@ -12,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
@@ -37,6 +38,9 @@ _READ_BACK_PAUSE = (
     0.5  # seconds; a read right after a write may come from a replica that does not have it yet
 )
 
+_AT_ONCE = 8
+"""Operations at a time; the others wait."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -45,6 +49,8 @@ class GitHubRepositories:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # Of its own: a hub that hangs would keep the event loop's few from files and host names of everything else.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="github")
         self._roots: dict[str, str] = {}
 
     async def read(self, repository: str, branch: str | None) -> Branch:
@@ -91,7 +97,7 @@ class GitHubRepositories:
                 return act(github)
 
         subject = self._full(repository)
-        running = asyncio.create_task(asyncio.to_thread(call))
+        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
         try:
             async with asyncio.timeout(self._connection.operation_timeout):
                 return await asyncio.shield(running)
@@ -112,7 +118,7 @@ class GitHubRepositories:
             raise translate(error, subject, secrets=self._connection.secrets) from error
 
 
-async def _leave(running: asyncio.Task[_Answer], left: threading.Event | None) -> None:
+async def _leave(running: asyncio.Future[_Answer], left: threading.Event | None) -> None:
     """Tell a thread that nobody waits for its answer, and wait for it where it listens."""
     if left is None:
         running.cancel()

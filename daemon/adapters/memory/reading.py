@@ -49,9 +49,7 @@ class MemoryReading:
         if not slash:
             entry = self._state.entries.get(ResetId(reference))
             return entry.reset if entry else None
-        there = [
-            one.reset for one in self._state.entries.values() if one.reset.environment == environment
-        ]
+        there = [one.reset for one in self._state.entries.values() if one.reset.environment == environment]
         if which == "@latest":
             return max(there, key=lambda reset: reset.number, default=None)
         return next((reset for reset in there if str(reset.number) == which), None)

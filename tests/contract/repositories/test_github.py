@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 
 import pytest
@@ -196,3 +197,19 @@ async def test_a_github_app_reads_with_its_installation_token(github: GitHubStan
         github.connection, token=None, app_id=7, app_private_key=private, app_installation_id=1
     )
     assert (await GitHubRepositories(connection).read(github.name, None)).root == root
+
+
+async def test_a_hub_that_hangs_keeps_no_thread_from_anything_else(github: GitHubStand) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        hanging.setblocking(False)  # noqa: FBT003 - the module's own
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        port = GitHubRepositories(replace(github.connection, api_url=url, request_timeout=1.0))
+        reading = [asyncio.create_task(port.read(github.name, None)) for _ in range(40)]
+        async with asyncio.timeout(10):
+            first, _ = await asyncio.get_running_loop().sock_accept(hanging)
+        async with asyncio.timeout(8):
+            await asyncio.to_thread(str)
+        for each in reading:
+            each.cancel()
+        await asyncio.wait(reading)
+        first.close()
