@@ -21,9 +21,9 @@ from daemon.ports.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
 from statemachines import audit
-from statemachines.acts import judge, plans_anew
+from statemachines.acts import ANSWERS, judge, plans_anew, stopped_with
 from statemachines.lifecycle import Trigger
-from statemachines.refusals import refuse
+from statemachines.refusals import Refusal, refuse
 from statemachines.resuming import to_repeat
 
 log = structlog.get_logger()
@@ -75,8 +75,7 @@ class Acts:
             LeaseLostError: another holder has it.
         """
         for act in await held.read_acts():
-            later = await self._store.superseded_by(held.reset.id)
-            refusal = judge(act, held.reset, held.plan, tuple(held.steps.values()), superseded_by=later)
+            refusal = await self._judge(held, act)
             effect: Effect = {}
             if refusal is None:
                 doubt = await self._doubt(held, act, doubts)
@@ -95,6 +94,14 @@ class Acts:
                 log.info("act.applied", **said)
             else:
                 log.info("act.refused", reason=refusal.reason.value, **said)
+
+    async def _judge(self, held: Held, act: Act) -> Refusal | None:
+        later = await self._store.superseded_by(held.reset.id)
+        stopped = None
+        if act.kind in ANSWERS:
+            stopped = stopped_with(await self._store.history(held.reset.id))
+        steps = tuple(held.steps.values())
+        return judge(act, held.reset, held.plan, steps, superseded_by=later, stopped=stopped)
 
     async def _doubt(self, held: Held, act: Act, doubts: Doubts) -> Outcome | None:
         """What has to be known before the act may let locks go or anything start."""

@@ -138,7 +138,7 @@ TEXTS: dict[Reason, str] = {
     Reason.CONSENT_NEEDS_A_TOKEN: (
         "Protected resources are approved and resumed by a person known by a token, not over Kafka."
     ),
-    Reason.STALE_SEQUENCE: "The act names an older status than the reset's last one.",
+    Reason.STALE_SEQUENCE: "The act names an older status than the reset's last one, or came before the reset stopped.",
     Reason.SUPERSEDED: "A later reset has touched one of these resources.",
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",

@@ -172,6 +172,9 @@ class Act(Wire):
     replan: bool = False
     force: bool = False
     sequence: int | None = None
+    """The last status that who asks saw, where that was said."""
+    last_status: int | None = None
+    """Sequence of the reset's last status when the act was appended; the store's to say."""
     at: Time
 
 

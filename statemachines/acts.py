@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.plan import Plan
 from schemas.reasons import Reason
-from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, Step, StepState
+from schemas.resets import (
+    Act,
+    ActKind,
+    Channel,
+    HistoryEntry,
+    OutcomeKind,
+    Reset,
+    ResetState,
+    Step,
+    StepState,
+)
 from schemas.wire import ResetId
 from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
@@ -18,6 +28,9 @@ from statemachines.resuming import to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 """All that an event may ask for; a topic has no authenticated person behind it."""
+
+ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK})
+"""Acts that answer a stop: what they allow to run again, somebody has seen end."""
 
 _STOPPED = frozenset({ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED})
 
@@ -29,10 +42,11 @@ def judge(
     steps: Sequence[Step],
     *,
     superseded_by: ResetId | None = None,
+    stopped: int | None = None,
 ) -> Refusal | None:
     """Why the act is refused; None: it is not.
 
-    `superseded_by` is a later reset that has touched one of this one's resources.
+    `superseded_by` is a later reset that has touched one of this one's resources, `stopped` what `stopped_with` says.
     """
     if act.channel is not Channel.HTTP and act.kind not in OVER_KAFKA:
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{act.kind.value} is not taken from {act.channel.value}")
@@ -41,12 +55,30 @@ def judge(
             Reason.STALE_SEQUENCE, f"it names status {act.sequence}, the last one is {reset.sequence}"
         )
     if (
+        act.kind in ANSWERS
+        and stopped is not None
+        and act.last_status is not None
+        and act.last_status < stopped
+    ):
+        detail = f"it came after status {act.last_status}, and the reset stopped with status {stopped}"
+        return refuse(Reason.STALE_SEQUENCE, detail)
+    if (
         act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
         and superseded_by is not None
         and reset.state in _STOPPED
     ):
         return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
     return _JUDGES[act.kind](act, reset, plan, steps)
+
+
+def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
+    """The sequence of the status with which the reset came to the stop that it is in; None: it is in none."""
+    found = None
+    for entry in reversed(history):
+        if entry.data["state"] not in _STOPPED:
+            break
+        found = entry.sequence
+    return found
 
 
 def consenting(reset: Reset) -> tuple[str, ...]:

@@ -94,6 +94,7 @@ class ActRow(Row, table=True):
     replan: bool
     force: bool
     sequence: int | None = None
+    last_status: int | None = None
     at: datetime
     seen: bool
 

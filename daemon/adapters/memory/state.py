@@ -143,7 +143,8 @@ class State:
     def append(self, acts: Iterable[Act]) -> list[Act]:
         """Acts with their ids."""
         stored = [
-            act.model_copy(update={"id": number}) for number, act in enumerate(acts, len(self.acts) + 1)
+            act.model_copy(update={"id": number, "last_status": self.entries[act.reset_id].reset.sequence})
+            for number, act in enumerate(acts, len(self.acts) + 1)
         ]
         self.acts += stored
         return stored

@@ -14,8 +14,11 @@ from schemas.resets import Act
 
 
 async def insert_acts(tx: Tx, acts: Sequence[Act]) -> list[Act]:
-    """Append; their ids grow in the order of the commits."""
+    """Append; their ids grow in the order of the commits, and each has its reset's last status before it."""
     await tx.in_order(Order.IDS)
+    told = select(RESETS.c.id, RESETS.c.sequence).where(RESETS.c.id.in_({act.reset_id for act in acts}))
+    last = {row.id: row.sequence for row in await tx.connection.execute(told)}
+    acts = [act.model_copy(update={"last_status": last[act.reset_id]}) for act in acts]
     appending = insert(ACTS).returning(ACTS.c.id, sort_by_parameter_order=True)
     ids = (await tx.connection.execute(appending, [act_row(act) for act in acts])).scalars().all()
     return [act.model_copy(update={"id": new}) for act, new in zip(acts, ids, strict=True)]

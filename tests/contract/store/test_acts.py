@@ -49,6 +49,16 @@ async def test_an_act_wakes_a_reset_at_rest_until_it_was_read(store: Store) -> N
     assert await store.claim("one", ttl=30, limit=1, excluding=NOBODY) == ()
 
 
+async def test_an_act_has_the_last_status_of_its_reset_from_before_it(store: Store) -> None:
+    found = await begun(store)
+    before = await store.append_act(act(found.reset.id, ActKind.RESUME))
+    stopped = await store.save(moved(found, ResetState.FAILED, release_lease=True))
+    after = await store.append_act(act(found.reset.id, ActKind.RESUME))
+    unread = await store.unread_acts(found.reset.id, 0)
+    assert [one.last_status for one in unread] == [found.reset.sequence, stopped.sequence]
+    assert unread == (before, after)
+
+
 async def test_an_act_for_no_reset_is_refused(store: Store) -> None:
     with pytest.raises(PermanentError) as refused:
         await store.append_act(act("01a20abd-c8d6-7418-a154-641150cb967e"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from schemas.resets import (
     ActKind,
     Approval,
     Channel,
+    HistoryEntry,
     OutcomeKind,
     Reset,
     ResetState,
@@ -20,7 +22,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.acts import consenting, judge
+from statemachines.acts import ANSWERS, consenting, judge, stopped_with
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.planner.world import facts, planned, request
 
@@ -79,7 +81,11 @@ def steps(plan: Plan = PLAN, **states: StepState) -> tuple[Step, ...]:
 
 
 def reason(
-    asked: Act, of: Reset, plan: Plan | None = PLAN, known: tuple[Step, ...] | None = None, **more: ResetId
+    asked: Act,
+    of: Reset,
+    plan: Plan | None = PLAN,
+    known: tuple[Step, ...] | None = None,
+    **more: Any,  # noqa: ANN401 - as `judge` takes it
 ) -> Reason | None:
     refusal = judge(asked, of, plan, steps() if known is None else known, **more)
     return refusal.reason if refusal else None
@@ -165,6 +171,36 @@ def test_a_reset_cancelled_before_it_destroyed_anything_is_over() -> None:
 def test_an_act_that_saw_an_older_status_is_refused() -> None:
     assert reason(act(ActKind.RESUME, sequence=6), reset(ResetState.FAILED)) is Reason.STALE_SEQUENCE
     assert reason(act(ActKind.RESUME, sequence=7), reset(ResetState.FAILED)) is None
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_what_answers_a_stop_is_refused_where_it_was_taken_down_before_that_stop(kind: ActKind) -> None:
+    stopped = reset(ResetState.NEEDS_OPERATOR)
+    assert reason(act(kind, last_status=5), stopped, stopped=6) is Reason.STALE_SEQUENCE
+    for answers in (
+        reason(act(kind, last_status=6), stopped, stopped=6),
+        reason(act(kind), stopped, stopped=6),
+    ):
+        assert answers is not Reason.STALE_SEQUENCE
+
+
+@given(st.lists(st.sampled_from(ResetState)))
+def test_a_stop_began_with_the_first_status_since_which_the_reset_did_not_go_on(
+    states: list[ResetState],
+) -> None:
+    told = [
+        HistoryEntry(reset_id=ID, sequence=number, at=NOW, type="x", data={"state": state.value})
+        for number, state in enumerate(states, 1)
+    ]
+    at_a_stop = [
+        state in {ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED} for state in states
+    ]
+    began = stopped_with(told)
+    if began is None:
+        assert not at_a_stop or not at_a_stop[-1]
+    else:
+        assert all(at_a_stop[began - 1 :])
+        assert began == 1 or not at_a_stop[began - 2]
 
 
 @pytest.mark.parametrize("kind", [ActKind.RESUME, ActKind.ROLLBACK])
