@@ -103,12 +103,7 @@ class Gatherer:
             sessions=self._sessions.read(),
             told=told,
             dumps=tuple(dump for one in resets for dump in self._dumps(one)),
-            dead_letters=tuple(
-                (one.value() or b"").decode(errors="replace").removeprefix("{")
-                for one in self._dead_letters.read(
-                    within=3.0 if any(not one.readable for one in asked) else 0.0
-                )
-            ),
+            dead_letters=self._read_dead_letters(frozenset(one.tag for one in asked if not one.readable)),
             containers=containers["running"],
             ended=containers["terminated"],
             refs=refs,
@@ -154,6 +149,18 @@ class Gatherer:
             if not missing or time.monotonic() > until:
                 return mine
             self._stand.look()
+
+    def _read_dead_letters(self, tags: frozenset[str]) -> tuple[str, ...]:
+        """What came, once the records with these tags have, or time is over: the topic appears with the first one."""
+        until = time.monotonic() + _TOLD_WITHIN
+        found: list[str] = []
+        while True:
+            came = self._dead_letters.read(within=0.05)
+            found += [(one.value() or b"").decode(errors="replace").removeprefix("{") for one in came]
+            if tags <= set(found) or time.monotonic() > until:
+                return tuple(found)
+            self._stand.look()
+            time.sleep(_LOOK_EVERY)
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """What a daemon answers, as soon as one does: the last mishap may still be ahead of it."""
