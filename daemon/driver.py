@@ -25,7 +25,7 @@ from daemon.places import Places
 from daemon.ports import Ports
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
-from daemon.ports.store import Claimed, Store
+from daemon.ports.store import LONGEST_SLEEP, Claimed, Store
 from daemon.proofs import Proofs
 from daemon.stages import Pause, Stages, waiting_since
 from daemon.work import Work
@@ -174,7 +174,7 @@ class Driver:
         waiting = held.reset.waiting_for
         if pause is not None:
             now = self._clock.now()
-            wake_at = now + timedelta(seconds=pause.seconds)
+            wake_at = now + min(timedelta(seconds=pause.seconds), LONGEST_SLEEP)
             waiting = pause.waiting.model_copy(
                 update={"since": waiting_since(held, pause.waiting.reason, now)}
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from daemon.ports.bus import Message
@@ -21,6 +22,9 @@ from schemas.reasons import Reason
 from schemas.requests import RequestReference, ResetRequested
 from schemas.resets import Act, Attempt, Channel, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
+
+LONGEST_SLEEP = timedelta(minutes=10)
+"""For which a reset that waits is left alone. `wake_at` is by its holder's clock, which may be wrong by hours."""
 
 
 @dataclass(frozen=True)
@@ -249,8 +253,9 @@ class Store(Protocol):
     async def claim(
         self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
     ) -> tuple[Claimed, ...]:
-        """Claim up to `limit` resets that are due: not at rest, lease free or expired, `wake_at` reached; or with
-        unread acts, whatever their state. Oldest first. The fence grows with each claim.
+        """Claim up to `limit` resets that are due: not at rest, lease free or expired, `wake_at` reached or further
+        away than LONGEST_SLEEP; or with unread acts, whatever their state. Oldest first. The fence grows with each
+        claim.
         """
         ...
 

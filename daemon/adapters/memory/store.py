@@ -19,6 +19,7 @@ from daemon.adapters.memory.state import Entry, Held, copied
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PermanentError
 from daemon.ports.store import (
+    LONGEST_SLEEP,
     Admission,
     Batch,
     Change,
@@ -108,7 +109,7 @@ class MemoryStore(MemoryReading):
         now = self._clock.now()
         if entry.owner is not None and entry.until is not None and entry.until > now:
             return False
-        awake = entry.reset.wake_at is None or entry.reset.wake_at <= now
+        awake = entry.reset.wake_at is None or not now < entry.reset.wake_at <= now + LONGEST_SLEEP
         return (entry.live and awake) or bool(self._unread(entry.reset.id, entry.reset.acts_seen))
 
     def _claim(self, entry: Entry, owner: str, ttl: float) -> Claimed:

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, and_, case, delete, or_, select, union, updat
 from daemon.adapters.store import reading
 from daemon.adapters.store.rows import ACTS, PUBLISHERS, RESETS
 from daemon.adapters.store.transactions import Tx
-from daemon.ports.store import Claimed, Lease
+from daemon.ports.store import LONGEST_SLEEP, Claimed, Lease
 from schemas.wire import ResetId
 
 
@@ -19,7 +19,9 @@ async def claim(
     """Claim what is due, oldest first; rows that another claim looks at are skipped, not waited for."""
     now = tx.clock()
     # A union, so that each half has its partial index: resets at rest are by far the most, and are not looked at.
-    due = select(RESETS.c.id).where(RESETS.c.live, or_(RESETS.c.wake_at.is_(None), RESETS.c.wake_at <= now))
+    too_late = RESETS.c.wake_at > tx.clock(plus=LONGEST_SLEEP.total_seconds())
+    awake = or_(RESETS.c.wake_at.is_(None), RESETS.c.wake_at <= now, too_late)
+    due = select(RESETS.c.id).where(RESETS.c.live, awake)
     unread = select(ACTS.c.reset_id).where(~ACTS.c.seen)
     free = or_(RESETS.c.lease_owner.is_(None), RESETS.c.lease_until <= now)
     candidates = select(RESETS.c.id).where(RESETS.c.id.in_(union(due, unread)), free)

@@ -68,12 +68,20 @@ async def test_a_released_lease_is_free_at_once_and_its_former_holder_is_out(sto
 async def test_a_reset_that_sleeps_is_claimed_when_its_time_comes(store: Store) -> None:
     late, early = await begun(store, "other-sandbox"), await begun(store, "qa-sandbox")
     soon = datetime.now(UTC) + timedelta(seconds=0.3)
-    for found, wake_at in ((late, soon + timedelta(hours=1)), (early, soon)):
+    for found, wake_at in ((late, soon + timedelta(minutes=9)), (early, soon)):
         sleeping = found.reset.model_copy(update={"wake_at": wake_at})
         await store.save(Change(reset=sleeping, lease=found.lease, release_lease=True))
     [woken] = await eventually(lambda: store.claim("two", ttl=30, limit=5, excluding=NOBODY))
     assert datetime.now(UTC) >= soon
     assert woken.reset.environment == "qa-sandbox"
+
+
+async def test_a_holder_whose_clock_was_wrong_puts_nothing_to_sleep_for_long(store: Store) -> None:
+    found = await begun(store)
+    tomorrow = found.reset.model_copy(update={"wake_at": datetime.now(UTC) + timedelta(days=1)})
+    await store.save(Change(reset=tomorrow, lease=found.lease, release_lease=True))
+    [woken] = await store.claim("two", ttl=30, limit=5, excluding=NOBODY)
+    assert woken.reset.id == found.reset.id
 
 
 @pytest.mark.parametrize("state", [ResetState.DONE, ResetState.FAILED, ResetState.NEEDS_OPERATOR])
