@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.platform import Platform
 from sandbox.torture.collecting import Gatherer
@@ -97,12 +98,22 @@ class Sleepers:
                 gatherer.close()
 
 
-def _said(here: Stand, daemon: int, evidence: Evidence) -> list[tuple[str, str]]:
-    """When a daemon said what of its work on these resets."""
+class _Line(NamedTuple):
+    """What a daemon said of its work on a reset."""
+
+    at: str
+    event: str
+    reset: str
+    state: str | None
+    """Which it is in, where that is what was said."""
+
+
+def _said(here: Stand, daemon: int, evidence: Evidence) -> list[_Line]:
+    """What a daemon said of its work on these resets."""
     lines = here.daemons[daemon].log.read_text(errors="replace").splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]
     return [
-        (one["timestamp"], one["event"])
+        _Line(one["timestamp"], one["event"], one["reset"], one.get("state"))
         for one in told
         if one["event"] in _WORK and one.get("reset") in evidence.resets
     ]
@@ -110,15 +121,24 @@ def _said(here: Stand, daemon: int, evidence: Evidence) -> list[tuple[str, str]]
 
 def _drove(here: Stand, daemon: int, slept: str, evidence: Evidence) -> bool:
     """Whether it was at work when it fell asleep, and another one went on."""
-    mine = [at for at, _ in _said(here, daemon, evidence) if at <= slept]
-    others = [at for at, _ in _said(here, 1 - daemon, evidence) if at > slept]
+    mine = [line for line in _said(here, daemon, evidence) if line.at <= slept]
+    others = [line for line in _said(here, 1 - daemon, evidence) if line.at > slept]
     return bool(mine) and bool(others)
 
 
 def _written(here: Stand, daemon: int, woke: str, evidence: Evidence) -> list[Finding]:
-    """What the sleeper did to a reset of another after it woke."""
+    """What the sleeper did to a reset of another after it woke.
+
+    Put to sleep while its commit was on the way, it hears the answer when it wakes, and says where that has led to. The
+    other one has found the reset there before: it was written before the sleep, and is no work of after it.
+    """
+    found = {
+        (line.reset, line.state)
+        for line in _said(here, 1 - daemon, evidence)
+        if line.state and line.at < woke
+    }
     return [
-        Finding("woken", f"daemon {daemon} woke at {woke} and said {event} at {at}")
-        for at, event in _said(here, daemon, evidence)
-        if at > woke
+        Finding("woken", f"daemon {daemon} woke at {woke} and said {line.event} at {line.at}")
+        for line in _said(here, daemon, evidence)
+        if line.at > woke and (line.reset, line.state) not in found
     ]
