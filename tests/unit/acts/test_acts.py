@@ -173,7 +173,7 @@ def test_an_act_that_saw_an_older_status_is_refused() -> None:
     assert reason(act(ActKind.RESUME, sequence=7), reset(ResetState.FAILED)) is None
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("kind", sorted(ANSWERS))
 def test_what_answers_a_stop_is_refused_where_it_was_taken_down_before_that_stop(kind: ActKind) -> None:
     stopped = reset(ResetState.NEEDS_OPERATOR)
     assert reason(act(kind, last_status=5), stopped, stopped=6) is Reason.STALE_SEQUENCE
