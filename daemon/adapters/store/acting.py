@@ -14,10 +14,16 @@ from schemas.resets import Act
 
 
 async def insert_acts(tx: Tx, acts: Sequence[Act]) -> list[Act]:
-    """Append; their ids grow in the order of the commits, and each has its reset's last status before it."""
+    """Append; their ids grow in the order of the commits, and each has its reset's last status before it.
+
+    Raises:
+        PermanentError: `unknown-reset`.
+    """
     await tx.in_order(Order.IDS)
     told = select(RESETS.c.id, RESETS.c.sequence).where(RESETS.c.id.in_({act.reset_id for act in acts}))
     last = {row.id: row.sequence for row in await tx.connection.execute(told)}
+    if unknown := next((act.reset_id for act in acts if act.reset_id not in last), None):
+        raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {unknown}")
     acts = [act.model_copy(update={"last_status": last[act.reset_id]}) for act in acts]
     appending = insert(ACTS).returning(ACTS.c.id, sort_by_parameter_order=True)
     ids = (await tx.connection.execute(appending, [act_row(act) for act in acts])).scalars().all()
@@ -30,7 +36,4 @@ async def append(tx: Tx, act: Act) -> Act:
     Raises:
         PermanentError: `unknown-reset`.
     """
-    known = select(RESETS.c.id).where(RESETS.c.id == act.reset_id)
-    if (await tx.connection.execute(known)).first() is None:
-        raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {act.reset_id}")
     return (await insert_acts(tx, [act]))[0]
