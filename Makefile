@@ -33,7 +33,7 @@ e2e: $(STAMP)    ## the tests on real outside systems, where their addresses are
 	bash .ci/e2e
 
 torture: $(STAMP)  ## kills, stops and faults from a seed, and a judge: ROUNDS=n SEED=s (s:17: from round 17 on)
-	$(BIN)/python -m sandbox.torture --rounds $(ROUNDS) --seed $(SEED) $(TORTURE)
+	$(BIN)/python -m tests.torture --rounds $(ROUNDS) --seed $(SEED) $(TORTURE)
 
 bench: $(STAMP)  ## durable steps a second, beside raw commits and DBOS in the same run
 	$(BIN)/python -m benchmarks

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks import dbos_flow, flow, raw
-from daemon import garbage
+from daemon.adapters.system import garbage_collector
 from sandbox.postgres import server
 
 ROUNDS = 5
@@ -90,7 +90,8 @@ def _durable_server(directory: Path) -> Iterator[server.Server]:
 
 def main() -> None:
     """Print the tables. The files lie beside the state of a daemon started here: on the disk that counts."""
-    garbage.settle()  # as `resetd serve` does; what it is compared with runs in the same process and gains as much
+    # As `resetd serve` does; what it is compared with runs in the same process and gains as much.
+    garbage_collector.settle()
     var = Path("var").resolve()
     var.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=var, prefix="bench-") as name:

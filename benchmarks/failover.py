@@ -18,11 +18,11 @@ from typing import TypeVar
 
 import psycopg
 
-from sandbox.controls import Control
 from sandbox.daemon_process import DaemonProcess
 from sandbox.events import Publisher
 from sandbox.journal import Launch
-from sandbox.platform import Platform
+from sandbox.platform.platform import Platform
+from sandbox.services.standins.controls import Control
 from schemas.publish import Mode, ResetRequested
 
 ENVIRONMENT = "qa-sandbox"

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from daemon.adapters.store import SqlStore, migrations, open_store
-from daemon.clock import SystemClock
-from daemon.held import Held, Tenure
-from daemon.identifiers import new_reset_id
+from daemon.adapters.system.clock import SystemClock
+from daemon.adapters.system.identifiers import new_reset_id
+from daemon.engine.leased_reset import Held, Tenure
 from daemon.metrics import Metrics
 from daemon.ports.store import NewRequest
 from schemas.plan import Phase, Plan, PlannedStep, StepKind
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Attempt, Channel, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import AttemptId, StepName
-from statemachines.requests import content_hash
+from statemachines.intake.content_hash import content_hash
 
 STEPS = tuple(StepName(f"seed.service-{number}.system") for number in range(10))
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from sandbox import postgres, processes
+from sandbox import postgres
 from sandbox.fleet import Environment
 from sandbox.kubernetes import launch
+from sandbox.platform import child_processes
 
 SERVICES_EACH = 100
 """Services of each environment; as many resets run there, which is what its queue takes at once."""
@@ -44,7 +45,7 @@ def service(number: int) -> str:
 def started(directory: Path) -> Iterator[Flight]:
     """Kafka, PostgreSQL and the double, until the block ends."""
     with ExitStack() as stack:
-        kafka = processes.start("sandbox.kafka", [], log=directory / "kafka.log")
+        kafka = child_processes.start("sandbox.kafka", [], log=directory / "kafka.log")
         stack.callback(kafka.stop)
         databases = postgres.start_fleet(
             directory / "postgres",

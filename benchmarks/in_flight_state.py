@@ -14,13 +14,13 @@ from pathlib import Path
 from shlex import quote
 
 from benchmarks.in_flight_stand import ENVIRONMENTS, PODS_EACH, RUNS, SERVICES_EACH, service
-from daemon.adapters.kubernetes import scripts
+from daemon.adapters.kubernetes.exec import scripts
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import SqlStore, migrations, open_store
-from daemon.catalog_file import LoadedCatalog, load_catalog
-from daemon.clock import SystemClock
-from daemon.held import Held, Tenure
-from daemon.identifiers import new_reset_id
+from daemon.adapters.system.clock import SystemClock
+from daemon.adapters.system.identifiers import new_reset_id
+from daemon.config.catalog_file import LoadedCatalog, load_catalog
+from daemon.engine.leased_reset import Held, Tenure
 from daemon.metrics import Metrics
 from daemon.ports.pods import Pod
 from daemon.ports.store import Batch, Claimed, NewRequest
@@ -29,10 +29,10 @@ from schemas.plan import Plan
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Attempt, Channel, Control, Step
 from schemas.wire import AttemptId, ResourceKey, ServiceName
+from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import Trigger
-from statemachines.planner import plan
-from statemachines.requests import content_hash
-from statemachines.sessions import session_name
+from statemachines.planning.planner import plan
+from statemachines.steps.session_names import session_name
 
 _AT_ONCE = 50
 # Each command leads a session of its own, as an exec of its own would make it.

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import psycopg
 
-from daemon.adapters.store.engine import CHECKPOINT_PAGES
+from daemon.adapters.store.connections.engine import CHECKPOINT_PAGES
 
 ROW = bytes(1024)
 

@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from daemon import garbage
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
@@ -21,35 +20,36 @@ from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
+from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
-from daemon.adapters.kubernetes.deployments import ArgoGate
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.store import embedded_lock, migrations, open_store
+from daemon.adapters.system import garbage_collector
+from daemon.adapters.system.clock import SystemClock
+from daemon.adapters.system.identifiers import new_boot_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
-from daemon.catalog_file import LoadedCatalog, load_catalog
-from daemon.clock import SystemClock
-from daemon.doctor import Doctor
-from daemon.driver import Driver
-from daemon.entries import IntakeRules
-from daemon.facts import FactsReader
-from daemon.identifiers import new_boot_id
-from daemon.intake import Intake
+from daemon.config.catalog_file import LoadedCatalog, load_catalog
+from daemon.config.settings import Settings, SettingsError
+from daemon.engine.doctor import Doctor
+from daemon.engine.driver import Driver
+from daemon.engine.facts import FactsReader
+from daemon.engine.holder_sweeper import Sweeper
+from daemon.engine.planning import Planning
+from daemon.engine.states.before_work import Limits as StageLimits
+from daemon.engine.states.before_work import Stages
+from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.intake.consumer import Intake
+from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
-from daemon.outbox import Outbox
-from daemon.planning import Planning
 from daemon.ports import Ports
 from daemon.ports.pods import Pods
 from daemon.ports.store import StatusTopics, Store
-from daemon.settings import Settings, SettingsError
-from daemon.stages import Limits as StageLimits
-from daemon.stages import Stages
-from daemon.supervisor import Limits, Supervisor, run_until
-from daemon.sweeper import Sweeper
+from daemon.publishing.outbox import Outbox
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             if settings.database_url is None:
                 # The file's lock proves that whoever held these leases is dead.
                 await store.release_all()
-            garbage.settle()
+            garbage_collector.settle()
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from sandbox import fleet
-from sandbox.directory import PlatformRunningError
-from sandbox.platform import Platform
+from sandbox.platform.directory import PlatformRunningError
+from sandbox.platform.platform import Platform
 
 _REFUSED = 2
 

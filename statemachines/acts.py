@@ -24,7 +24,7 @@ from schemas.resets import (
 from schemas.wire import ResetId
 from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
-from statemachines.resuming import to_repeat, unrepeatable
+from statemachines.steps.resuming import to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 """All that an event may ask for; a topic has no authenticated person behind it."""

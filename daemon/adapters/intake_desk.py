@@ -13,9 +13,9 @@ from daemon.ports.store import Admission, DeadLetter, Deprovision, Entry, NewAct
 from schemas.audit import AuditEntry
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
-from statemachines.admission import ENDING, WAITING, KeyUse, judge, new_reset
-from statemachines.audit import of_request
-from statemachines.status import tell
+from statemachines.history.audit import of_request
+from statemachines.history.status import tell
+from statemachines.intake.admission import ENDING, WAITING, KeyUse, judge, new_reset
 
 Event = tuple[str, str]
 """Source and id."""

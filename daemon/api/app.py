@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from daemon.api import acts, environments, health, inventory, problems, resets, streams
+from daemon.api import problems
+from daemon.api.body_limits import BodyLimit
 from daemon.api.context import ApiContext
-from daemon.api.limits import BodyLimit
 from daemon.api.problems import MEDIA_TYPE
+from daemon.api.routes import acts, environments, health, inventory, resets, streams
 from schemas.api import Problem
 
 _DESCRIPTION = """\

@@ -10,14 +10,14 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from daemon.api.tokens import Tokens
+from daemon.config.settings import Settings
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.logs import Logs
 from daemon.ports.pods import Pods
 from daemon.ports.store import Store
-from daemon.settings import Settings
 from schemas.api import DoctorReport
-from schemas.catalog import Catalog
+from schemas.catalog.catalog import Catalog
 from schemas.plan import Plan
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
@@ -25,7 +25,7 @@ from statemachines.refusals import Refusal
 
 
 class PlansResets(Protocol):
-    """`daemon.planning.Planning`, as the API uses it."""
+    """`daemon.engine.planning.Planning`, as the API uses it."""
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
         """What a reset for this request would do now; nothing is touched."""
@@ -33,7 +33,7 @@ class PlansResets(Protocol):
 
 
 class ExaminesEnvironments(Protocol):
-    """`daemon.doctor.Doctor`, as the API uses it."""
+    """`daemon.engine.doctor.Doctor`, as the API uses it."""
 
     async def examine(self, environment: str) -> DoctorReport:
         """Findings for one environment; never raises for what could not be looked at."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from starlette.convertors import Convertor, register_url_convertor
 
-from daemon.api.auth import require
+from daemon.api.authentication import require
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller

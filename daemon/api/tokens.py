@@ -14,8 +14,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
-from daemon.documents import DocumentError, Flaw, read_document
-from daemon.settings import Settings
+from daemon.config.settings import Settings
+from daemon.config.yaml_documents import DocumentError, Flaw, read_document
 from schemas.api import Role
 from schemas.wire import Text, Time, Wire
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from daemon.cli import asking, deciding, following, listing, own, state
 from daemon.cli.root import root
+from daemon.cli.verbs import asking, daemon_itself, deciding, following, listing, state_database
 
 app = typer.Typer(
     name="resetd",
@@ -42,8 +42,12 @@ for name, group in (
     ("auth", listing.auth),
 ):
     app.add_typer(group, name=name, rich_help_panel=_RESETS)
-app.command(rich_help_panel=_DAEMON)(own.serve)
-app.command(rich_help_panel=_DAEMON)(own.demo)
-app.command(rich_help_panel=_DAEMON)(own.config)
-for name, group in (("db", state.database), ("catalog", own.catalog), ("sandbox", own.sandbox)):
+app.command(rich_help_panel=_DAEMON)(daemon_itself.serve)
+app.command(rich_help_panel=_DAEMON)(daemon_itself.demo)
+app.command(rich_help_panel=_DAEMON)(daemon_itself.config)
+for name, group in (
+    ("db", state_database.database),
+    ("catalog", daemon_itself.catalog),
+    ("sandbox", daemon_itself.sandbox),
+):
     app.add_typer(group, name=name, rich_help_panel=_DAEMON)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from daemon.cli.exits import EndError, Exit
-from daemon.settings import ClientSettings, SettingsError, load_client
+from daemon.config.settings import ClientSettings, SettingsError, load_client
 from schemas.reasons import Reason
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.cli.exits import EndError, Exit
-from daemon.settings_source import Duration
+from daemon.config.environment import Duration
 
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 

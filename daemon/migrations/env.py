@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from daemon.adapters.store.addresses import parse, synchronous
+from daemon.adapters.store.connections.addresses import parse, synchronous
 from schemas.tables import Row
 
 

@@ -184,7 +184,7 @@ class Pods(Protocol):
         another incarnation than the recorded one (PermanentError `command-interrupted`). Success says only
         that the request was delivered; `follow` tells what became of it. A TemporaryError may mean either.
         The command's environment holds `RESETD_ATTEMPT=<attempt>`, and unless the container has a PGAPPNAME, one that
-        names the attempt (`statemachines.sessions`).
+        names the attempt (`statemachines.steps.session_names`).
         """
         ...
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from daemon.settings import Settings
+from daemon.config.settings import Settings
 from docs.generate.schemas import DIALECT
 from schemas import requests, status
 from schemas.resets import ResetState
-from statemachines.status_record import SCHEMA, SOURCE
+from statemachines.history.status_record import SCHEMA, SOURCE
 
 PATH = "docs/asyncapi.yaml"
 _FORMAT = "application/schema+json;version=draft-2020-12"

@@ -6,10 +6,10 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from daemon.catalog_file import load_catalog
-from schemas.catalog import Catalog
-from statemachines.rules import REQUEST_RULES, WORLD_RULES
-from statemachines.warnings import WARNINGS
+from daemon.config.catalog_file import load_catalog
+from schemas.catalog.catalog import Catalog
+from statemachines.planning.rules import REQUEST_RULES, WORLD_RULES
+from statemachines.planning.warnings import WARNINGS
 
 
 def known_carriers() -> frozenset[str]:

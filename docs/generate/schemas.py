@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from schemas import api
 from schemas.audit import AuditEntry
-from schemas.catalog import Catalog
+from schemas.catalog.catalog import Catalog
 from schemas.plan import Plan
 from schemas.requests import (
     CancelRequested,
@@ -22,7 +22,7 @@ from schemas.requests import (
 )
 from schemas.resets import HistoryEntry
 from schemas.status import Status
-from statemachines.status_record import SCHEMA as STATUS_URN
+from statemachines.history.status_record import SCHEMA as STATUS_URN
 
 FOLDER = "docs/schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import httpx
 
-from sandbox.controls import Control
 from sandbox.daemon_process import DaemonProcess
 from sandbox.demo.screen import Screen
 from sandbox.events import Publisher
 from sandbox.journal import Journal
-from sandbox.platform import Platform
+from sandbox.platform.platform import Platform
 from sandbox.services.contents import Contents
+from sandbox.services.standins.controls import Control
 from schemas.publish import EnvironmentProvisioned, ResetRequested
 
 FIRST = "qa-sandbox"

@@ -3,7 +3,7 @@
 `kinds` names every fault, `fault` is one to arm, `plan` makes many of them from a seed, `faults` is the control: arm,
 clear, count. `armoury` holds what is armed and what has hit, as files that all processes of the platform share. `watch`
 lets those happen that nobody runs into by himself (`api_server`, `databases`, `state`, `sandbox.kafka.faults`); what
-clients run into is in `sandbox.kubernetes.troubles`, in `sandbox.github.faults` and in the pg_dump of `dumps`.
+clients run into is in `sandbox.kubernetes.faults.troubles`, in `sandbox.github.faults` and in the pg_dump of `dumps`.
 """
 
 from sandbox.faults.armoury import Group

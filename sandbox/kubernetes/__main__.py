@@ -17,17 +17,18 @@ from pathlib import Path
 
 from sandbox.faults.armoury import Armoury
 from sandbox.fleet import FLEET
-from sandbox.kubernetes import certificates, controllers
-from sandbox.kubernetes.access import DAEMON, Access
-from sandbox.kubernetes.argocd import ArgoCD
-from sandbox.kubernetes.containers import Runtime, namespaces_mode
-from sandbox.kubernetes.environments import Environments, Git
-from sandbox.kubernetes.exec import Streams
-from sandbox.kubernetes.kubelet import Kubelet
-from sandbox.kubernetes.objects import Objects
-from sandbox.kubernetes.podspecs import Witness
-from sandbox.kubernetes.server import Server, listen
-from sandbox.kubernetes.troubles import Troubles
+from sandbox.kubernetes.api import certificates
+from sandbox.kubernetes.api.access import DAEMON, Access
+from sandbox.kubernetes.api.exec import Streams
+from sandbox.kubernetes.api.server import Server, listen
+from sandbox.kubernetes.controllers import running
+from sandbox.kubernetes.controllers.argocd import ArgoCD
+from sandbox.kubernetes.controllers.environments import Environments, Git
+from sandbox.kubernetes.faults.troubles import Troubles
+from sandbox.kubernetes.node.containers import Runtime, namespaces_mode
+from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.node.podspecs import Witness
+from sandbox.kubernetes.objects.objects import Objects
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +94,7 @@ async def serve(options: argparse.Namespace) -> None:
     await troubles.recover()
     working = [
         asyncio.create_task(kubelet.run(), name="kubelet"),
-        asyncio.create_task(controllers.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
+        asyncio.create_task(running.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
     ]
     for task in working:
         # A double without its controllers would only look alive.

@@ -22,7 +22,7 @@ class HistoryRow(Row, table=True):
     type: str
     data: dict[str, Any] = Field(sa_type=Json)
     hash: str
-    """Over this line and the hash of the line before (`statemachines.chain`)."""
+    """Over this line and the hash of the line before (`statemachines.history.chain`)."""
 
 
 class PublisherRow(Row, table=True):

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import yaml
 
 from sandbox.fleet import SERVICES
-from sandbox.platform import Platform
-from tests.integration.waiting import wait_for
+from sandbox.platform.platform import Platform
+from tests.integration.stand.waiting import wait_for
 
 # The official client's annotations are partly missing and partly wrong.
 Untyped: TypeAlias = Any

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sandbox.platform import Platform
+from sandbox.platform.platform import Platform
 
 from .cluster import Parts, RealCluster
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.controls import Control
-from sandbox.platform import Platform
-from tests.integration.asking import (
+from sandbox.platform.platform import Platform
+from sandbox.services.standins.controls import Control
+from tests.integration.people.asking import (
     ENVIRONMENT,
     SEEDED,
     SOON,
@@ -20,9 +20,9 @@ from tests.integration.asking import (
     left_running,
     until_running,
 )
-from tests.integration.harness import running
-from tests.integration.in_holders import holder_catalog
-from tests.integration.waiting import wait_for
+from tests.integration.stand.harness import running
+from tests.integration.stand.in_holders import holder_catalog
+from tests.integration.stand.waiting import wait_for
 
 from .cluster import Parts, RealCluster, rights
 

@@ -13,15 +13,15 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
-from daemon.adapters.kubernetes.deployments import ArgoGate
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods import Need, Pod
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
-from tests.integration.waiting import wait_for
+from tests.integration.stand.waiting import wait_for
 
 from .cluster import RealCluster, namespace, rights, tiny_deployment
 

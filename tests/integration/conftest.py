@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sandbox.platform import Platform
+from sandbox.platform.platform import Platform
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

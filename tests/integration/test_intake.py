@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from sandbox.controls import Control
 from sandbox.events import Publisher, Seen, read_until
-from sandbox.platform import Platform
+from sandbox.platform.platform import Platform
+from sandbox.services.standins.controls import Control
 from schemas.publish import ResetRequested
-from tests.integration.harness import Harness, running
-from tests.integration.thousand import ENVIRONMENT, SOURCE, Sent, World, waves
-from tests.integration.waiting import wait_for
+from tests.integration.people.thousand import ENVIRONMENT, SOURCE, Sent, World, waves
+from tests.integration.stand.harness import Harness, running
+from tests.integration.stand.waiting import wait_for
 
-CATALOG = Path("daemon/catalogs/fuse-platform.yaml")
+CATALOG = Path("daemon/config/catalogs/fuse-platform.yaml")
 KILLS = ("after-rejected", "after-planned")
 """In the first wave right after a batch is stored, before the broker is told; in the second while plans are made."""
 AT_REST = {"done", "planned", "rejected", "denied", "failed", "needs-operator", "cancelled"}

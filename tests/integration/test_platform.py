@@ -17,10 +17,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sandbox import fleet
-from sandbox.controls import Control
-from sandbox.directory import PlatformRunningError
 from sandbox.kafka import TOPICS
-from sandbox.platform import Platform
+from sandbox.platform.directory import PlatformRunningError
+from sandbox.platform.platform import Platform
+from sandbox.services.standins.controls import Control
 
 WITHIN = 60.0
 

@@ -6,8 +6,8 @@ import sys
 import time
 from collections import Counter
 
-from .machine import Simulation
-from .running import STEPS, simulate
+from tests.simulation.machine import Simulation
+from tests.simulation.running import STEPS, simulate
 
 BATCH = 250
 """Histories from one seed: Hypothesis slows down where it has to remember more of them."""

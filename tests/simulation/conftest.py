@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .history import History
+from tests.simulation.history import History
 
 Begin = Callable[[], History]
 

@@ -9,10 +9,7 @@ from typing import Any
 
 import structlog
 
-from daemon.adapters.memory.bus import MemoryBus
-from daemon.adapters.memory.pods import MemoryPods
-from daemon.adapters.memory.store import MemoryStore
-from daemon.identifiers import new_reset_id
+from daemon.adapters.system.identifiers import new_reset_id
 from daemon.ports.bus import Message
 from daemon.ports.store import NewRequest
 from schemas.plan import Plan
@@ -20,13 +17,15 @@ from schemas.publish import REQUESTS_TOPIC, to_kafka
 from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName
-from statemachines.requests import content_hash
-
-from .loop import Process, VirtualLoop
-from .network import Network
-from .platform import CATALOG, NEVER, Platform
-from .witness import RESTING, Witness
-from .worker import VirtualClock, Worker, World
+from statemachines.intake.content_hash import content_hash
+from tests.memory.bus import MemoryBus
+from tests.memory.pods import MemoryPods
+from tests.memory.store import MemoryStore
+from tests.simulation.worker import VirtualClock, Worker, World
+from tests.simulation.world.loop import Process, VirtualLoop
+from tests.simulation.world.network import Network
+from tests.simulation.world.platform import CATALOG, NEVER, Platform
+from tests.simulation.world.witness import RESTING, Witness
 
 _PATIENCE = 2 * 3600.0
 """Seconds of peace in which everything has to come to rest."""

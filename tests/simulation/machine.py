@@ -21,10 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import ActKind, Reset
 from schemas.wire import StepName
-
-from .history import History
-from .network import AWAY, POINTS
-from .platform import ENVIRONMENTS
+from tests.simulation.history import History
+from tests.simulation.world.network import AWAY, POINTS
+from tests.simulation.world.platform import ENVIRONMENTS
 
 REQUESTERS = ("ana", "bob")
 APPROVERS = ("ben", "pat", "ana")

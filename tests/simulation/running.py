@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine import Simulation
+from tests.simulation.machine import Simulation
 
 STEPS = 40
 """Rules in one history."""

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.adapters.memory.pods import MemoryPods
-from daemon.adapters.memory.store import MemoryStore
 from daemon.ports.pods import Claim
 from daemon.ports.store import Change, Lease, LockAnswer
 from schemas.resets import Control, Reset
 from schemas.wire import ResourceKey
-
-from .history import History
-from .machine import Simulation
-from .running import simulate
+from tests.memory.pods import MemoryPods
+from tests.memory.store import MemoryStore
+from tests.simulation.history import History
+from tests.simulation.machine import Simulation
+from tests.simulation.running import simulate
 
 WITHIN = 300
 """Histories in which each has to be found."""

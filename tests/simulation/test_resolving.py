@@ -6,9 +6,8 @@ import pytest
 
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
-
-from .conftest import Begin
-from .history import History
+from tests.simulation.conftest import Begin
+from tests.simulation.history import History
 
 STEP = "seed.beta-api.system"
 

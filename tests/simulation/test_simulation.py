@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .machine import Simulation
-from .running import simulate
+from tests.simulation.machine import Simulation
+from tests.simulation.running import simulate
 
 HISTORIES = 100
 """For each of two seeds."""

@@ -7,9 +7,8 @@ from structlog.testing import capture_logs
 
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import ResetState
-
-from .conftest import Begin
-from .history import History
+from tests.simulation.conftest import Begin
+from tests.simulation.history import History
 
 COMMITS = 40
 """More than a refresh has in all."""

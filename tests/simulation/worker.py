@@ -8,27 +8,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from daemon.adapters.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
-from daemon.adapters.memory.logs import MemoryLogs
-from daemon.driver import Driver
-from daemon.entries import IntakeRules
-from daemon.facts import FactsReader
-from daemon.intake import Intake
+from daemon.engine.driver import Driver
+from daemon.engine.facts import FactsReader
+from daemon.engine.planning import Planning
+from daemon.engine.states.before_work import Limits as StageLimits
+from daemon.engine.states.before_work import Stages
+from daemon.engine.supervisor import Limits, Supervisor
+from daemon.intake.consumer import Intake
+from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
-from daemon.outbox import Outbox
-from daemon.planning import Planning
 from daemon.ports import Ports
 from daemon.ports.pods import Pods
 from daemon.ports.store import Store
-from daemon.stages import Limits as StageLimits
-from daemon.stages import Stages
-from daemon.supervisor import Limits, Supervisor
+from daemon.publishing.outbox import Outbox
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
-
-from .loop import Process, VirtualLoop
-from .network import Network
-from .platform import CATALOG, Platform
-from .remote import Remote, RemoteDatabases, RemotePods
+from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
+from tests.memory.logs import MemoryLogs
+from tests.simulation.world.loop import Process, VirtualLoop
+from tests.simulation.world.network import Network
+from tests.simulation.world.platform import CATALOG, Platform
+from tests.simulation.world.remote import Remote, RemoteDatabases, RemotePods
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = 10.0

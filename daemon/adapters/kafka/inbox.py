@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from daemon.adapters.kafka.connection import Connection, close
-from daemon.adapters.kafka.lenient import read_leniently
+from daemon.adapters.kafka.non_utf8_reading import read_leniently
 from daemon.ports.bus import Positions, Record
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Deployment, V1Pod, V1ReplicaSet
 
-from daemon.adapters.kubernetes import choice
+from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.ports.errors import PermanentError, TemporaryError
@@ -45,7 +45,7 @@ class Cluster:
         deployments = await self._deployments(environment)
         found: dict[str, int] = {}
         for selector in selectors:
-            if makers := choice.makers(deployments, selector):
+            if makers := pod_selection.makers(deployments, selector):
                 found[selector] = sum(int(one.spec.replicas) for one in makers)
             elif pods := await self._pods(environment, selector):
                 found[selector] = len(pods)
@@ -54,13 +54,13 @@ class Cluster:
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """As `Pods.choose`."""
         found = await self._pods(environment, selector)
-        pods = choice.candidates(found, selector)
+        pods = pod_selection.candidates(found, selector)
         if not pods:
             raise await self._nobody(environment, selector, some=bool(found))
-        names = sorted({name for pod in pods if (name := choice.replica_set_of(pod))})
+        names = sorted({name for pod in pods if (name := pod_selection.replica_set_of(pod))})
         if len(names) > 1:
-            names = choice.newest_first([await self._replica_set(environment, name) for name in names])
-        return choice.choose(pods, names, container, environment, selector)
+            names = pod_selection.newest_first([await self._replica_set(environment, name) for name in names])
+        return pod_selection.choose(pods, names, container, environment, selector)
 
     async def pod(self, environment: str, name: str) -> V1Pod | None:
         """The pod of that name as it is now, whatever its uid; None where there is none."""
@@ -77,7 +77,7 @@ class Cluster:
         pod = await self.pod(control.environment, control.pod)
         if pod is None or pod.metadata.uid != control.pod_uid:
             return ContainerFate(Fate.UNKNOWN)
-        status = choice.status_of(pod, control.container)
+        status = pod_selection.status_of(pod, control.container)
         if status is None:
             return ContainerFate(Fate.UNKNOWN)
         for state in (status.state, status.last_state):
@@ -93,12 +93,12 @@ class Cluster:
 
     async def last_log(self, environment: str, selector: str, lines: int) -> str:
         """As `Pods.last_log`: of the newest pod that matches, ready or not."""
-        pods = [pod for pod in await self._pods(environment, selector) if choice.replica_set_of(pod)]
+        pods = [pod for pod in await self._pods(environment, selector) if pod_selection.replica_set_of(pod)]
         if not pods:
             return ""
         pod = max(pods, key=lambda one: (str(one.metadata.creation_timestamp), str(one.metadata.name)))
         try:
-            container = choice.container_of(pod, None)
+            container = pod_selection.container_of(pod, None)
         except PermanentError:
             container = str(pod.spec.containers[0].name)
         name = str(pod.metadata.name)
@@ -141,7 +141,7 @@ class Cluster:
     async def _nobody(
         self, environment: str, selector: str, *, some: bool
     ) -> TemporaryError | PermanentError:
-        makers = choice.makers(await self._deployments(environment), selector)
+        makers = pod_selection.makers(await self._deployments(environment), selector)
         if any(one.spec.replicas != 0 for one in makers):
             return TemporaryError(
                 Reason.POD_NOT_READY,

@@ -12,7 +12,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.adapters.kubernetes.choice import DEFAULT_CONTAINER, named_container
+from daemon.adapters.kubernetes.pod_selection import DEFAULT_CONTAINER, named_container
 from schemas.wire import AttemptId
 
 RESET_LABEL = "resetd.fuse.io/reset"

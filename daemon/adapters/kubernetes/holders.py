@@ -21,7 +21,7 @@ from kubernetes_asyncio.client import (
     V1Preconditions,
 )
 
-from daemon.adapters.kubernetes import choice
+from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.holder_pod import (
@@ -141,7 +141,7 @@ class Holders:
         with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
             answer = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
         found: list[dict[str, Any]] = self._rest.sanitize_for_serialization(
-            choice.makers(answer.items, selector)
+            pod_selection.makers(answer.items, selector)
         )
         named = [one for one in found if one["metadata"]["name"] == service]
         if len(found) == 1 or len(named) == 1:
@@ -179,15 +179,15 @@ def _holder(pod: V1Pod) -> Holder:
 
 
 def _running(environment: str, pod: V1Pod) -> Pod | None:
-    status = choice.status_of(pod, pod.spec.containers[0].name)
+    status = pod_selection.status_of(pod, pod.spec.containers[0].name)
     if status is None or not status.state or not status.state.running:
         return None
-    return choice.pod_of(environment, pod, status)
+    return pod_selection.pod_of(environment, pod, status)
 
 
 def _waits_for(pod: V1Pod) -> str:
     """Why it does not run yet, for people."""
-    status = choice.status_of(pod, pod.spec.containers[0].name)
+    status = pod_selection.status_of(pod, pod.spec.containers[0].name)
     waiting = status.state.waiting if status and status.state else None
     if waiting:
         return f"{waiting.reason}: {waiting.message or ''}"[:300].rstrip(": ")

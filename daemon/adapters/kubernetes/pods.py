@@ -8,21 +8,22 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from daemon.adapters.kubernetes import choice, looks, scripts
+from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import Cluster
-from daemon.adapters.kubernetes.execution import execute, unexpected
-from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.exec import polling, scripts
+from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.exec.polling import Looks
+from daemon.adapters.kubernetes.exec.scripts import Refusal
+from daemon.adapters.kubernetes.exec.short_exec import execute, unexpected
+from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, Place, open_exec
 from daemon.adapters.kubernetes.holders import Holders
-from daemon.adapters.kubernetes.looks import Looks
-from daemon.adapters.kubernetes.scripts import Refusal
-from daemon.adapters.kubernetes.streams import STDERR, Place, open_exec
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
-from statemachines.sessions import session_name
+from statemachines.steps.session_names import session_name
 
 _SCRIPT_SECONDS = 30.0
 _SHORTEST_PAUSE = 0.5
@@ -154,7 +155,7 @@ class KubernetesPods:
                     return
                 pause = _SHORTEST_PAUSE if seen.log else min(pause * 2, _LONGEST_PAUSE)
                 offset = seen.offset + len(seen.log)
-                await asyncio.sleep(0 if len(seen.log) == looks.BYTES else pause)
+                await asyncio.sleep(0 if len(seen.log) == polling.BYTES else pause)
                 continue
             # Each exec ends by itself before long: of a stream that was cut, politely even, some go on in the pod.
             watch = _Watch()
@@ -173,7 +174,7 @@ class KubernetesPods:
 
     async def _watch(self, control: Control, offset: int, watch: _Watch) -> AsyncGenerator[Observation, None]:
         """The observations of one exec; afterwards `watch` says how it ended."""
-        arguments = (control.directory, control.incarnation, str(offset), str(looks.BYTES))
+        arguments = (control.directory, control.incarnation, str(offset), str(polling.BYTES))
         argv = scripts.argv("follow", *arguments, str(self._stream_seconds))
         decoder = FrameDecoder()
         errors = b""
@@ -261,7 +262,7 @@ class KubernetesPods:
         Also makes sure that the exec before it ran in the container that `pod` names: ids are never used twice.
         """
         now = await self._cluster.pod(pod.environment, pod.name)
-        status = choice.status_of(now, pod.container) if now else None
+        status = pod_selection.status_of(now, pod.container) if now else None
         if (
             now is None
             or now.metadata.uid != pod.uid

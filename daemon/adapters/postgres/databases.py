@@ -16,7 +16,7 @@ from daemon.adapters.postgres import failures
 from daemon.adapters.postgres.urls import NOTICING, Address, address
 from daemon.ports.databases import Identity, Leftover
 from schemas.wire import AttemptId, ResourceKey
-from statemachines.sessions import session_name
+from statemachines.steps.session_names import session_name
 
 _CONNECT_SECONDS = 10
 _OWN = "resetd"

@@ -1,6 +1,6 @@
 """The state store on SQLite and PostgreSQL."""
 
-from daemon.adapters.store.process_lock import embedded_lock
+from daemon.adapters.store.connections.process_lock import embedded_lock
 from daemon.adapters.store.store import SqlStore, open_store
 
 __all__ = ["SqlStore", "embedded_lock", "open_store"]

@@ -9,6 +9,9 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
 
+from daemon.adapters.store.bulk_statements import inserting, over, upserting
+from daemon.adapters.store.connections.pipelined import Sending
+from daemon.adapters.store.connections.transactions import Order, Tx
 from daemon.adapters.store.rows import (
     AUDIT,
     AUDIT_HEADS,
@@ -18,14 +21,11 @@ from daemon.adapters.store.rows import (
     audit_row,
     history_of,
 )
-from daemon.adapters.store.sent import Sending
-from daemon.adapters.store.sets import inserting, over, upserting
-from daemon.adapters.store.transactions import Order, Tx
 from schemas.audit import AuditEntry
 from schemas.resets import HistoryEntry
 from schemas.wire import ResetId
-from statemachines import audit
-from statemachines.chain import BEGINNING, Line, first_break, link
+from statemachines.history import audit
+from statemachines.history.chain import BEGINNING, Line, first_break, link
 
 _HEADS = over(
     AUDIT_HEADS,

@@ -18,8 +18,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
 import daemon
-from daemon.adapters.store.addresses import file_of, is_embedded, parse, synchronous
-from daemon.adapters.store.translation import translated
+from daemon.adapters.store.connections.addresses import file_of, is_embedded, parse, synchronous
+from daemon.adapters.store.connections.driver_errors import translated
 from schemas.tables import Row
 
 _UPGRADE_LOCK = 0x7265736574640001

@@ -11,22 +11,15 @@ from typing import Any, Self
 from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store import (
-    acting,
-    auditing,
-    claiming,
-    intake,
-    locking,
-    positions,
-    publishing,
-    reading,
-    saving,
-)
-from daemon.adapters.store.addresses import is_embedded, parse
-from daemon.adapters.store.engine import make_engine
+from daemon.adapters.store import auditing, queries, state_position
+from daemon.adapters.store.connections.addresses import is_embedded, parse
+from daemon.adapters.store.connections.engine import make_engine
+from daemon.adapters.store.connections.transactions import Transactions, Tx
+from daemon.adapters.store.intake import batches
+from daemon.adapters.store.leases import acts, claiming, locking, saving
+from daemon.adapters.store.leases.shared_commits import SharedCommits
+from daemon.adapters.store.outbox import history
 from daemon.adapters.store.rows import POSITIONS, PROTECTED
-from daemon.adapters.store.shared_commits import SharedCommits
-from daemon.adapters.store.transactions import Transactions, Tx
 from daemon.ports.store import (
     Admission,
     Batch,
@@ -86,13 +79,13 @@ class SqlStore:
         return await self._read(work)
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
-        return await self._write(lambda tx: intake.take_in(tx, batch, now=now, limit_waiting=limit_waiting))
+        return await self._write(lambda tx: batches.take_in(tx, batch, now=now, limit_waiting=limit_waiting))
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
-        return await self._write(lambda tx: intake.admit(tx, new, now=now, limit_waiting=limit_waiting))
+        return await self._write(lambda tx: batches.admit(tx, new, now=now, limit_waiting=limit_waiting))
 
     async def append_act(self, act: Act) -> Act:
-        return await self._write(lambda tx: acting.append(tx, act))
+        return await self._write(lambda tx: acts.append(tx, act))
 
     async def append_audit(self, entry: AuditEntry) -> None:
         await self._write(lambda tx: auditing.append(tx, [entry]))
@@ -121,7 +114,7 @@ class SqlStore:
         await self._write(lambda tx: saving.keep_log_offset(tx, lease, attempt))
 
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
-        return (await self._read(lambda tx: reading.acts_after(tx, {reset_id: after})))[reset_id]
+        return (await self._read(lambda tx: queries.acts_after(tx, {reset_id: after})))[reset_id]
 
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         return await self._write(lambda tx: locking.lock(tx, lease, keys))
@@ -137,38 +130,38 @@ class SqlStore:
             await self._write(work)
 
     async def protected(self) -> Mapping[ResourceKey, str]:
-        return await self._read(reading.protected)
+        return await self._read(queries.protected)
 
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:
         if self._state_id is None:
-            self._state_id = await self._write(positions.state_id)
+            self._state_id = await self._write(state_position.state_id)
         return self._state_id
 
     async def position(self) -> Position:
-        return await self._read(positions.newest)
+        return await self._read(state_position.newest)
 
     async def contains(self, position: Position) -> bool:
-        return await self._read(lambda tx: positions.contains(tx, position))
+        return await self._read(lambda tx: state_position.contains(tx, position))
 
     async def adopt(
         self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
-        await self._write(lambda tx: positions.adopt(tx, entry, events, lost, now))
+        await self._write(lambda tx: state_position.adopt(tx, entry, events, lost, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:
-        return await self._write(lambda tx: publishing.may_publish(tx, owner, ttl=ttl))
+        return await self._write(lambda tx: history.may_publish(tx, owner, ttl=ttl))
 
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
-        return await self._read(lambda tx: publishing.unpublished(tx, limit))
+        return await self._read(lambda tx: history.unpublished(tx, limit))
 
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
-        await self._write(lambda tx: publishing.mark_published(tx, ids, refused, now))
+        await self._write(lambda tx: history.mark_published(tx, ids, refused, now))
 
     # -- reading --------------------------------------------------------------------------------------------------
     async def find(self, reference: str) -> Reset | None:
-        return await self._read(lambda tx: reading.find(tx, reference))
+        return await self._read(lambda tx: queries.find(tx, reference))
 
     async def resets(
         self,
@@ -178,19 +171,19 @@ class SqlStore:
         limit: int = 50,
         before: tuple[str, str] | None = None,
     ) -> tuple[Reset, ...]:
-        return await self._read(lambda tx: reading.page(tx, environment, states, limit, before))
+        return await self._read(lambda tx: queries.page(tx, environment, states, limit, before))
 
     async def plan(self, reset_id: ResetId) -> Plan | None:
-        return (await self._read(lambda tx: reading.plans(tx, [reset_id]))).get(reset_id)
+        return (await self._read(lambda tx: queries.plans(tx, [reset_id]))).get(reset_id)
 
     async def steps(self, reset_id: ResetId) -> tuple[Step, ...]:
-        return (await self._read(lambda tx: reading.steps(tx, [reset_id])))[reset_id]
+        return (await self._read(lambda tx: queries.steps(tx, [reset_id])))[reset_id]
 
     async def attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
-        return (await self._read(lambda tx: reading.attempts(tx, [reset_id])))[reset_id]
+        return (await self._read(lambda tx: queries.attempts(tx, [reset_id])))[reset_id]
 
     async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
-        return await self._read(lambda tx: reading.history(tx, reset_id, after))
+        return await self._read(lambda tx: queries.history(tx, reset_id, after))
 
     async def audit(
         self,
@@ -212,10 +205,10 @@ class SqlStore:
         return await self._read(locking.rows)
 
     async def backups(self, *, reset_id: ResetId | None = None) -> tuple[Mapping[str, Any], ...]:
-        return await self._read(lambda tx: reading.backups(tx, reset_id))
+        return await self._read(lambda tx: queries.backups(tx, reset_id))
 
     async def dead_letters(self, *, limit: int = 50) -> tuple[Mapping[str, Any], ...]:
-        return await self._read(lambda tx: reading.dead_letters(tx, limit))
+        return await self._read(lambda tx: queries.dead_letters(tx, limit))
 
     async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
         return await self._read(lambda tx: locking.superseded_by(tx, reset_id))

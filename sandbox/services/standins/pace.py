@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from sandbox import controls
+from sandbox.services.standins import controls
 
 _LINE = "x" * 79 + "\n"
 

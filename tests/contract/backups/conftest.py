@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Backups, Databases
 from sandbox.postgres import Server, start
 from sandbox.postgres.databases import create
+from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 
 PASSWORD = "s3cret-Pa55"
 ENVIRONMENT = "qa-sandbox"

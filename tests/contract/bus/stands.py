@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
-from daemon.adapters.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 from daemon.ports.bus import Inbox, Message, Outlet, Record
+from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 
 WITHIN = 60.0
 

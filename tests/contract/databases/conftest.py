@@ -12,11 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.memory.databases import MemoryDatabase, MemoryDatabases
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Databases
 from sandbox.postgres import Server, start
 from sandbox.postgres.databases import create
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
 PASSWORD = "s3cret-Pa55"
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"

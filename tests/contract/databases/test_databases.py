@@ -11,7 +11,7 @@ from daemon.ports.databases import Leftover
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-from statemachines.sessions import session_name
+from statemachines.steps.session_names import session_name
 
 from .conftest import PASSWORD, Stand
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import CustomObjectsApi
 
+from daemon.adapters.kubernetes.argocd import ArgoGate, closed_because
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
-from daemon.adapters.kubernetes.deployments import ArgoGate, closed_because
-from daemon.adapters.memory.deployments import MemoryDeployments
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.kubernetes.launch import Arguments, Running, start
 from schemas.reasons import Reason
+from tests.memory.deployments import MemoryDeployments
 
 ENVIRONMENT = "demo-sandbox"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

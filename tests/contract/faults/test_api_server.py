@@ -10,11 +10,11 @@ import aiohttp
 import httpx
 import pytest
 
-from sandbox.cluster import Cluster
 from sandbox.faults import Fault, FaultKind, Faults
-from sandbox.faults.api_server import ApiServerFaults
 from sandbox.faults.armoury import Armoury
 from sandbox.faults.watch import Watch
+from sandbox.kubernetes.control import Cluster
+from sandbox.kubernetes.faults.api_server import ApiServerFaults
 from sandbox.kubernetes.launch import Arguments, Running, start
 from tests.contract.kubernetes_double.stand import Api, lay_out
 

@@ -12,12 +12,13 @@ import psycopg
 import pytest
 
 from sandbox import postgres
-from sandbox.faults import Fault, FaultKind, Faults, dumps
+from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.databases import PRISMAS_LOCK, DatabaseFaults
-from sandbox.faults.state import StateDatabase
 from sandbox.faults.watch import Watch
 from sandbox.fleet import Environment
+from sandbox.postgres import dump_faults
+from sandbox.postgres.faults import PRISMAS_LOCK, DatabaseFaults
+from sandbox.postgres.state_database import StateDatabase
 
 PLACE = "small/workflow-builder"
 ENVIRONMENT, SERVICE = "small-sandbox", "workflow-api"
@@ -114,7 +115,7 @@ async def test_a_dump_runs_into_a_full_disk_and_the_next_one_does_not(
 ) -> None:
     environments = tmp_path / "environments.json"
     environments.write_text(f'{{"{ENVIRONMENT}": {{"{SERVICE}": {{"DATABASE_URL": "{url}"}}}}}}')
-    dumps.make(
+    dump_faults.make(
         tmp_path / "bin",
         faults=faults.directory,
         environments=environments,

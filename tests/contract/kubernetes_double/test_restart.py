@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sandbox.kubernetes.launch import Arguments, Running, start
-from sandbox.kubernetes.proc import start_ticks
+from sandbox.kubernetes.node.proc import start_ticks
 from tests.contract.kubernetes_double.stand import Api
 
 PODS = "/api/v1/namespaces/demo-sandbox/pods"

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.adapters.files.logs import FileLogs
-from daemon.adapters.memory.logs import MemoryLogs
 from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import Logs
 from schemas.wire import AttemptId
+from tests.memory.logs import MemoryLogs
 
 ATTEMPT = AttemptId("019ab4e0-0000-7000-8000-000000000000/seed.los-core-api.system/1")
 LIMIT = 4096

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.files.marks import FileMarks
-from daemon.adapters.memory.marks import MemoryMarks
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import Marks, StoredMark
 from schemas.marks import Launch, Mark, Position
 from schemas.wire import AttemptId
+from tests.memory.marks import MemoryMarks
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 STATE = "01a2185d-0000-7000-8000-000000000000"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.kubernetes.client import Turns
-from daemon.adapters.memory.pods import MemoryPods
 from sandbox.kubernetes.launch import Running
 from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
+from tests.memory.pods import MemoryPods
 
 from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 

@@ -25,12 +25,12 @@ from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
-from daemon.adapters.memory.pods import MemoryPods
-from daemon.adapters.memory.processes import Process
-from daemon.adapters.memory.services import MemoryService
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods import Pod, Pods
 from sandbox.kubernetes.launch import Arguments, Running, start
+from tests.memory.pods import MemoryPods
+from tests.memory.processes import Process
+from tests.memory.services import MemoryService
 
 ENVIRONMENT = "demo-sandbox"
 LABEL = "app.kubernetes.io/name"

@@ -21,7 +21,7 @@ from kubernetes_asyncio.client import (
     V1ReplicaSet,
 )
 
-from daemon.adapters.kubernetes import choice
+from daemon.adapters.kubernetes import pod_selection
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods import Pod
 from schemas.reasons import Reason
@@ -78,8 +78,8 @@ def pod(name: str, replica_set: str = "app-1", *, ready: int | None = 0, **more:
 
 def chosen(pods: list[V1Pod], ranking: list[str] | None = None, container: str | None = None) -> Pod:
     random.shuffle(pods)  # the order of a list says nothing
-    candidates = choice.candidates(pods, SELECTOR)
-    return choice.choose(candidates, ranking or ["app-1"], container, "qa-sandbox", SELECTOR)
+    candidates = pod_selection.candidates(pods, SELECTOR)
+    return pod_selection.choose(candidates, ranking or ["app-1"], container, "qa-sandbox", SELECTOR)
 
 
 def test_the_oldest_ready_pod_is_chosen_with_all_that_tells_its_container() -> None:
@@ -97,7 +97,7 @@ def test_pods_of_jobs_and_pods_that_go_or_have_ended_are_not_looked_at() -> None
         pod("going", deleting=START),
         pod("ended", phase="Failed"),
     ]
-    assert choice.candidates(others, SELECTOR) == []
+    assert pod_selection.candidates(others, SELECTOR) == []
 
 
 def test_the_newest_replica_set_is_chosen_although_its_pod_is_ready_for_less_long() -> None:
@@ -120,7 +120,7 @@ def test_a_rollback_gives_an_older_replica_set_the_newest_revision() -> None:
             )
         )
 
-    assert choice.newest_first([replica_set("b", "9", 5), replica_set("a", "10", 1)]) == ["a", "b"]
+    assert pod_selection.newest_first([replica_set("b", "9", 5), replica_set("a", "10", 1)]) == ["a", "b"]
 
 
 def test_a_second_deployment_under_the_label_is_told_apart_by_its_name() -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.kubernetes.client import Turns
-from daemon.adapters.memory.logs import MemoryLogs
-from daemon.clock import SystemClock
-from daemon.commands import Commands
-from daemon.endings import Endings
+from daemon.adapters.system.clock import SystemClock
+from daemon.engine.commands.follow import Commands
+from daemon.engine.commands.termination import Endings
 from sandbox.kubernetes.launch import Running
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import AttemptId, ResetId, StepName
+from tests.memory.logs import MemoryLogs
 
 from .cutting import Cuts, cutting
 from .stands import ClusterStand, cluster_stand

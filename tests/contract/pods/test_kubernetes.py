@@ -18,9 +18,9 @@ from yarl import URL
 
 from daemon.adapters.kubernetes.client import EXECS_PER_POD
 from daemon.adapters.kubernetes.errors import from_status, translated
-from daemon.adapters.kubernetes.frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
+from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
 from daemon.adapters.kubernetes.pods import KubernetesPods
-from daemon.adapters.kubernetes.streams import exit_code_of
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods import Pod
 from sandbox.kubernetes.launch import Running

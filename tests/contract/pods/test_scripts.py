@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.kubernetes import scripts
-from daemon.adapters.kubernetes.frames import FrameDecoder
-from daemon.adapters.kubernetes.scripts import Refusal, Script
+from daemon.adapters.kubernetes.exec import scripts
+from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder
+from daemon.adapters.kubernetes.exec.scripts import Refusal, Script
 from daemon.ports.pods import Observation
-from sandbox.kubernetes.containers import ENTER, MODES, namespaces_mode
+from sandbox.kubernetes.node.containers import ENTER, MODES, namespaces_mode
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 RACES = 15

@@ -10,8 +10,8 @@ import httpx
 
 from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.repositories import GitHubRepositories
-from daemon.adapters.memory.repositories import MemoryRepositories
 from daemon.ports.repositories import Repositories
+from tests.memory.repositories import MemoryRepositories
 
 
 def ours() -> None:

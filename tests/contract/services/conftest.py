@@ -19,10 +19,10 @@ import pytest
 from psycopg import sql
 
 from sandbox import journal
-from sandbox.controls import Control, put
 from sandbox.fleet import Environment, environment
 from sandbox.postgres import ROLE, Fleet, start_fleet
 from sandbox.services import contents, images
+from sandbox.services.standins.controls import Control, put
 
 _WITHIN = 60
 _SEEDS = (

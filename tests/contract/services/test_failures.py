@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from daemon.catalog_file import load_catalog
+from daemon.config.catalog_file import load_catalog
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import Outcome
-from statemachines.failures import classify
-from tests.unit.planner.world import planned, request
+from statemachines.steps.exit_codes import classify
+from tests.unit.statemachines.planner.world import planned, request
 
 if TYPE_CHECKING:
     from tests.contract.services.conftest import Container, Pods

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from sandbox.controls import Control, put
 from sandbox.services.contents import counts
+from sandbox.services.standins.controls import Control, put
 
 if TYPE_CHECKING:
     from tests.contract.services.conftest import Pods

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.controls import Control, put
 from sandbox.services.contents import counts, digest
 from sandbox.services.dirt import dirty
+from sandbox.services.standins.controls import Control, put
 
 if TYPE_CHECKING:
     from sandbox.journal import Launch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from daemon.catalog_file import load_catalog
-from sandbox.controls import Control, put
+from daemon.config.catalog_file import load_catalog
+from sandbox.services.standins.controls import Control, put
 from schemas.plan import NOTHING_LEFT
 from schemas.requests import Mode
 

@@ -17,11 +17,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from daemon.adapters.memory.store import MemoryStore
 from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.ports.store import StatusTopics, Store
 from sandbox.postgres.server import Server, start
 from schemas.tables import Row
+from tests.memory.store import MemoryStore
 
 GIVEN = pytest.param("given", marks=pytest.mark.e2e)
 URLS = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "given": "given_url"}

@@ -26,8 +26,8 @@ from schemas.reasons import Reason
 from schemas.requests import Mode, RequestReference, ResetRequested
 from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState
 from schemas.wire import AttemptId, ResetId, StepName
-from statemachines.requests import content_hash
-from statemachines.status import tell
+from statemachines.history.status import tell
+from statemachines.intake.content_hash import content_hash
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENVIRONMENT = "qa-sandbox"

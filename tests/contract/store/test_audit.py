@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.adapters.store import SqlStore, open_store
-from daemon.adapters.store.addresses import parse
+from daemon.adapters.store.connections.addresses import parse
 from daemon.ports.store import Change, Store
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState
-from statemachines.audit import of_act
+from statemachines.history.audit import of_act
 from statemachines.refusals import refuse
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOW, act, admitted, asked, begun, different, moved

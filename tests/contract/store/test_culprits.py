@@ -14,15 +14,16 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.adapters.memory.bus import MemoryBus, MemoryInbox
-from daemon.adapters.store import SqlStore, engine
-from daemon.entries import IntakeRules
-from daemon.intake import Intake
+from daemon.adapters.store import SqlStore
+from daemon.adapters.store.connections import engine
+from daemon.intake.consumer import Intake
+from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports.bus import Message
 from schemas.reasons import Reason
 from tests.contract.store.conftest import SystemClock
 from tests.contract.store.making import eventually
+from tests.memory.bus import MemoryBus, MemoryInbox
 
 RULES = IntakeRules("requests", "environments", "dead-letters", timedelta(hours=24))
 ASKED = "com.fuse.environment.reset.requested.v1"

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from daemon.adapters.store import SqlStore, embedded_lock, migrations, open_store
-from daemon.adapters.store.transactions import Tx
+from daemon.adapters.store.connections.transactions import Tx
 from daemon.ports.errors import PermanentError
 from tests.contract.store.making import admitted
 

@@ -11,7 +11,7 @@ from alembic import command
 from sqlalchemy import create_engine, inspect, text
 
 from daemon.adapters.store import migrations, open_store
-from daemon.adapters.store.addresses import parse, synchronous
+from daemon.adapters.store.connections.addresses import parse, synchronous
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres.server import Server
 from schemas.resets import ResetState

@@ -98,7 +98,7 @@ async def test_sessions_that_are_cut_under_way_are_temporary(server: Server, pos
 async def test_a_locked_file_is_temporary_and_names_no_path(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from daemon.adapters.store import engine
+    from daemon.adapters.store.connections import engine
 
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
     path = sqlite_url.removeprefix("sqlite:///")

@@ -10,18 +10,18 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
 
 from daemon.adapters.store import SqlStore
-from daemon.adapters.store.acting import insert_acts
-from daemon.adapters.store.publishing import publish
+from daemon.adapters.store.connections.transactions import Tx
+from daemon.adapters.store.leases.acts import insert_acts
+from daemon.adapters.store.outbox.history import publish
 from daemon.adapters.store.rows import HISTORY
-from daemon.adapters.store.transactions import Tx
 from daemon.ports.bus import Message
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store import Change, Store
 from schemas.resets import ResetState
 from schemas.status import Status
 from schemas.wire import StepName
-from statemachines.status import tell
-from statemachines.status_record import Subject, committed, status_record
+from statemachines.history.status import tell
+from statemachines.history.status_record import Subject, committed, status_record
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import (
     NOW,

@@ -14,8 +14,8 @@ from daemon.ports.store import Change, Store
 from schemas.reasons import Reason
 from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
 from schemas.wire import ResourceKey, StepName
+from statemachines.history.status import tell
 from statemachines.lifecycle import WORKING
-from statemachines.status import tell
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, claimed, moved, planned
 

@@ -13,15 +13,15 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
 from daemon.adapters.store import SqlStore, open_store
-from daemon.adapters.store.publishing import publish
-from daemon.adapters.store.shared_commits import AT_MOST
-from daemon.adapters.store.transactions import Tx
+from daemon.adapters.store.connections.transactions import Tx
+from daemon.adapters.store.leases.shared_commits import AT_MOST
+from daemon.adapters.store.outbox.history import publish
 from daemon.ports.errors import LeaseLostError, TemporaryError
 from daemon.ports.store import Change, Claimed, Store
 from sandbox.postgres.server import Server
 from schemas.resets import Reset, ResetState
 from schemas.wire import ResetId
-from statemachines.status import tell
+from statemachines.history.status import tell
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, dead, moved, taken
 

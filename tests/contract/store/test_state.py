@@ -12,8 +12,8 @@ from schemas.audit import AuditAction
 from schemas.marks import Position
 from schemas.resets import ResetState
 from schemas.wire import ResetId, ResourceKey
-from statemachines import status_record
-from statemachines.audit import of_act
+from statemachines.history import status_record
+from statemachines.history.audit import of_act
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, act, admitted, asked, begun, different, moved, taken
 

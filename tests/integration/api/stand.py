@@ -18,31 +18,31 @@ import yaml
 from fastapi import FastAPI
 
 from daemon.adapters.files.logs import FileLogs
-from daemon.adapters.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
-from daemon.adapters.memory.deployments import MemoryDeployments
-from daemon.adapters.memory.marks import MemoryMarks
-from daemon.adapters.memory.pods import MemoryPods
-from daemon.adapters.memory.processes import Process
-from daemon.adapters.memory.repositories import MemoryRepositories
-from daemon.adapters.memory.services import MemoryService
-from daemon.adapters.memory.store import MemoryStore
+from daemon.adapters.system.clock import SystemClock
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
-from daemon.catalog_file import load_catalog
-from daemon.clock import SystemClock
-from daemon.doctor import Doctor
-from daemon.driver import Driver
-from daemon.facts import FactsReader
+from daemon.config.catalog_file import load_catalog
+from daemon.config.settings import Settings, load
+from daemon.engine.doctor import Doctor
+from daemon.engine.driver import Driver
+from daemon.engine.facts import FactsReader
+from daemon.engine.planning import Planning
+from daemon.engine.states.before_work import Limits as StageLimits
+from daemon.engine.states.before_work import Stages
+from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
-from daemon.planning import Planning
 from daemon.ports import Ports
-from daemon.settings import Settings, load
-from daemon.stages import Limits as StageLimits
-from daemon.stages import Stages
-from daemon.supervisor import Limits, Supervisor
-from schemas.catalog import Catalog
+from schemas.catalog.catalog import Catalog
+from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from tests.memory.deployments import MemoryDeployments
+from tests.memory.marks import MemoryMarks
+from tests.memory.pods import MemoryPods
+from tests.memory.processes import Process
+from tests.memory.repositories import MemoryRepositories
+from tests.memory.services import MemoryService
+from tests.memory.store import MemoryStore
 
 SECRET = "hunter2-of-the-database"
 PEOPLE: dict[str, tuple[list[str], list[str]]] = {

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from daemon.api.tokens import digest, load_tokens
-from daemon.documents import DocumentError
-from daemon.settings import load
+from daemon.config.settings import load
+from daemon.config.yaml_documents import DocumentError
 from tests.integration.api.stand import SECRET, Stand
 
 READS = ("/resets", "/environments", "/locks", "/backups", "/dead-letters", "/whoami", "/resets/qa-sandbox/1")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.catalog_file import load_catalog
+from daemon.config.catalog_file import load_catalog
 from daemon.ports.errors import TemporaryError
-from schemas.catalog import Catalog
+from schemas.catalog.catalog import Catalog
 from schemas.plan import NOTHING_LEFT
 from schemas.reasons import Reason
 from tests.integration.api.stand import Stand, running

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from daemon.adapters.memory.store import MemoryStore
-from daemon.clock import SystemClock
-from daemon.driver import POISON
+from daemon.adapters.system.clock import SystemClock
+from daemon.engine.driver import POISON
 from tests.contract.store.making import admitted, asked
 from tests.integration.api.stand import Stand, running
+from tests.memory.store import MemoryStore
 
 
 async def test_an_identical_request_joins_one_that_waits_and_never_one_that_runs(stand: Stand) -> None:

@@ -15,20 +15,20 @@ import httpx
 import pytest
 from uuid_utils import uuid7
 
-from daemon.adapters.memory.marks import MemoryMarks
-from daemon.adapters.memory.pods import MemoryPods
-from daemon.adapters.memory.store import MemoryStore
-from daemon.adopting import Adoption, Finding
-from daemon.clock import SystemClock
+from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.store import NewRequest
-from daemon.strays import StillAtWorkError
+from daemon.restored_state.adoption import Adoption, Finding
+from daemon.restored_state.lost_launches import StillAtWorkError
 from schemas.audit import AuditAction
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel, ResetState
-from statemachines.requests import content_hash
+from statemachines.intake.content_hash import content_hash
 from tests.integration.api.stand import Stand, running
+from tests.memory.marks import MemoryMarks
+from tests.memory.pods import MemoryPods
+from tests.memory.store import MemoryStore
 
 SYSTEM = "seed.los-core-api.system"
 

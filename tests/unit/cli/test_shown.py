@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.shown import Json, next_step, show_plan, step_table
+from daemon.cli.descriptions import Json, next_step, show_plan, step_table
 from schemas.requests import Mode
-from tests.unit.planner.world import planned, request
+from tests.unit.statemachines.planner.world import planned, request
 
 
 def reset(state: str, **fields: object) -> Json:

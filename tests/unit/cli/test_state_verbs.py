@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import embedded_lock, migrations
-from daemon.adapters.store.addresses import file_of, parse
-from daemon.settings import load
+from daemon.adapters.store.connections.addresses import file_of, parse
+from daemon.config.settings import load
 from tests.unit.cli.test_own_verbs import resetd
 
 

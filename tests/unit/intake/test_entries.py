@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.entries import IntakeRules, entry_of
+from daemon.intake.entries import IntakeRules, entry_of
 from daemon.ports.bus import Headers, Record
 from daemon.ports.store import DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.reasons import Reason

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.log_setup import redacting, set_up
+from daemon.config.logging import redacting, set_up
 from daemon.ports.errors import PermanentError
 from daemon.redaction import redact, redact_in_place, redact_value
 from schemas.reasons import Reason

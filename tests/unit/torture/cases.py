@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.journal import Launch
-from sandbox.torture.evidence import Asked, Dump, Evidence, Session, Told
-from sandbox.torture.judge import judge
+from tests.torture.judge.evidence import Asked, Dump, Evidence, Session, Told
+from tests.torture.judge.judge import judge
 
 RESET = "01a2-reset"
 OTHER = "01a2-other"

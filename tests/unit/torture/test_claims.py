@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.journal import Launch
-from sandbox.torture.evidence import Acted, Doubt, Evidence
-from sandbox.torture.judge import judge
+from tests.torture.judge.evidence import Acted, Doubt, Evidence
+from tests.torture.judge.judge import judge
 from tests.unit.torture.cases import (
     BEGUN,
     CONTAINER,

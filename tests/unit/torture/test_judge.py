@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.torture.evidence import Acted, Asked, Dump, Evidence, Session
-from sandbox.torture.finding import RULES, Finding
-from sandbox.torture.judge import judge
+from tests.torture.judge.evidence import Acted, Asked, Dump, Evidence, Session
+from tests.torture.judge.finding import RULES, Finding
+from tests.torture.judge.judge import judge
 from tests.unit.torture.cases import (
     BEGUN,
     CORE,

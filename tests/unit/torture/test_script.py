@@ -8,14 +8,14 @@ from pathlib import Path
 
 from sandbox.faults import FaultKind
 from sandbox.faults.kinds import GITHUB, STATE
-from sandbox.torture import life
-from sandbox.torture.dealing import FAULTS
-from sandbox.torture.figures import Figures, read
-from sandbox.torture.finding import Finding
-from sandbox.torture.judge import Verdict
-from sandbox.torture.script import Arm, Ask, Block, Do, Kill, State, Stop, When
-from sandbox.torture.writing import block_of, write
 from schemas.requests import Mode
+from tests.torture.figures import Figures, read
+from tests.torture.judge import life
+from tests.torture.judge.finding import Finding
+from tests.torture.judge.judge import Verdict
+from tests.torture.script.dealing import FAULTS
+from tests.torture.script.script import Arm, Ask, Block, Do, Kill, State, Stop, When
+from tests.torture.script.writing import block_of, write
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
 TWO = Block(State.POSTGRESQL, 2)

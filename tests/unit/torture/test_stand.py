@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from sandbox.daemon_process import DaemonProcess
-from sandbox.platform import Platform
-from sandbox.torture.stand import Stand
+from sandbox.platform.platform import Platform
+from tests.torture.stand.stand import Stand
 
 _BY_ITSELF = "raise TypeError('nobody expected this')"
 _KILLED = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.torture.evidence import Told
+from tests.torture.judge.evidence import Told
 from tests.unit.torture.cases import (
     RESET,
     STATES,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sandbox.controls import Control
 from sandbox.services.standins import pace
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma.failures import PrismaError
 from sandbox.services.standins.prisma.schema import Datasource, Schema, load
 

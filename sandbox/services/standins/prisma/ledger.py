@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
-from sandbox.controls import Control
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures
 from sandbox.services.standins.prisma.schema import Datasource, Migration
 

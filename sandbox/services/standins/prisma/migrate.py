@@ -9,8 +9,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from sandbox.controls import Control
 from sandbox.services.standins import children
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures, ledger
 from sandbox.services.standins.prisma.generate import generate
 from sandbox.services.standins.prisma.schema import Datasource, Migration, Schema

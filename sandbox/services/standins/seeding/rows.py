@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from sandbox.controls import Control
+from sandbox.services.standins.controls import Control
 
 _SECONDS = 0.3
 

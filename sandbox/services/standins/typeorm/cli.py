@@ -12,7 +12,7 @@ from sandbox.services.standins.typeorm.source import DataSource, SourceError, lo
 if TYPE_CHECKING:
     import psycopg
 
-    from sandbox.controls import Control
+    from sandbox.services.standins.controls import Control
 
 _DURING = {
     "migration:run": "migration run",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from sandbox.controls import Control
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.typeorm.source import DataSource, Migration
 
 _TABLE = (

@@ -1,0 +1,1 @@
+"""Execs: the WebSocket, short commands, and the scripts that find a detached command again."""

@@ -1,0 +1,1 @@
+"""Connections and transactions of the state database, on SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Batches of entries, stored with their offset."""

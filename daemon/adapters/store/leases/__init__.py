@@ -1,0 +1,1 @@
+"""What the holder of a lease does: claim, save, lock, read acts."""

@@ -1,0 +1,84 @@
+"""The outbox's rows as the messages that they are: a status is made of the line of history that its row names."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import Any, cast
+
+from sqlalchemy import RowMapping, select
+
+from daemon.adapters.store.rows import HISTORY, OUTBOX, RESETS
+from daemon.ports.bus import Headers, Message
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
+from schemas.resets import HistoryEntry
+from schemas.wire import ResetId
+from statemachines.history.status_record import Subject, status_record
+
+MESSAGES = (
+    select(
+        OUTBOX.c.id,
+        OUTBOX.c.topic,
+        OUTBOX.c.key,
+        OUTBOX.c.value,
+        OUTBOX.c.headers,
+        OUTBOX.c.reset_id,
+        OUTBOX.c.sequence,
+        HISTORY.c.at,
+        HISTORY.c.type,
+        HISTORY.c.data,
+        HISTORY.c.hash,
+        RESETS.c.environment,
+        RESETS.c.event_id,
+        RESETS.c.trace_parent,
+    )
+    .outerjoin(HISTORY, (HISTORY.c.reset_id == OUTBOX.c.reset_id) & (HISTORY.c.sequence == OUTBOX.c.sequence))
+    .outerjoin(RESETS, RESETS.c.id == HISTORY.c.reset_id)
+)
+"""Rows of the outbox with all that their messages are made of."""
+
+
+def message_of(row: RowMapping) -> Message:
+    """The message of one of `MESSAGES`, byte for byte the same each time.
+
+    Raises:
+        TemporaryError: somebody took the line of history away or wrote into it: without the status was a gap.
+    """
+    if row["reset_id"] is None:
+        return Message(row["topic"], row["key"], row["value"], _headers(row["headers"]))
+    subject = Subject(ResetId(row["reset_id"]), row["environment"], row["event_id"], row["trace_parent"])
+    try:
+        entry = HistoryEntry.model_validate({name: row[name] for name in HistoryEntry.model_fields})
+    except ValueError as error:
+        raise TemporaryError(
+            Reason.UNAVAILABLE,
+            f"line {row['sequence']} of the history of reset {row['reset_id']} is to be published, and is not there "
+            "or is no such line",
+            hint="`resetd db check` names the first line that is not as it was written.",
+        ) from error
+    record = status_record(subject, entry)
+    return Message(row["topic"], record.key, record.value, record.headers)
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """A message to publish as it is."""
+    return {
+        "topic": message.topic,
+        "key": message.key,
+        "value": message.value,
+        "headers": [[name, _base64(value)] for name, value in message.headers],
+    }
+
+
+def status_row(topic: str, entry: HistoryEntry) -> dict[str, Any]:
+    """A line of history to publish."""
+    return {"topic": topic, "reset_id": entry.reset_id, "sequence": entry.sequence}
+
+
+def _headers(pairs: list[list[str | None]]) -> Headers:
+    return cast("Headers", tuple((name, None if text is None else b64decode(text)) for name, text in pairs))
+
+
+def _base64(value: bytes | None) -> str | None:
+    """A header of a record that came in may have no value at all; a dead letter keeps that."""
+    return None if value is None else b64encode(value).decode()

@@ -1,0 +1,50 @@
+"""Tries that are refused at once go into the audit: who, what, when, why, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from daemon.api.context import ApiContext
+from daemon.api.problems import ProblemError
+from daemon.api.tokens import Caller
+from schemas.audit import AuditAction, AuditEntry, Verdict
+from schemas.resets import Act, Channel, Reset
+from statemachines.history.audit import of_act
+from statemachines.refusals import refuse
+
+
+@asynccontextmanager
+async def request_written_down(
+    context: ApiContext, caller: Caller, environment: str, reason: str | None
+) -> AsyncIterator[None]:
+    """A request that is not even admitted belongs to no reset: it is in the chain of the environment that it names."""
+    try:
+        yield
+    except ProblemError as error:
+        await context.store.append_audit(
+            AuditEntry(
+                chain=environment,
+                at=context.clock.now(),
+                action=AuditAction.REQUEST,
+                verdict=Verdict.REFUSED,
+                actor=caller.subject,
+                channel=Channel.HTTP.value,
+                environment=environment,
+                code=error.problem.code,
+                reason=reason,
+                detail=error.problem.detail,
+            )
+        )
+        raise
+
+
+@asynccontextmanager
+async def act_written_down(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
+    """An act that is refused before it is appended."""
+    try:
+        yield
+    except ProblemError as error:
+        refusal = refuse(error.problem.code, error.problem.detail or error.problem.title)
+        await context.store.append_audit(of_act(act, reset, refusal, at=context.clock.now()))
+        raise

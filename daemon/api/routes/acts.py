@@ -1,0 +1,191 @@
+"""What people ask of a reset that is there: each act is judged, appended, and read by the reset's holder.
+
+Nothing here changes a reset. 202 says that the act was taken down; what came of it is in the reset's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Header
+
+from daemon.api import views
+from daemon.api.authentication import Caller, require
+from daemon.api.context import ApiContext, Context
+from daemon.api.problems import ProblemError
+from daemon.api.references import ONE, seek
+from daemon.api.refused_tries import act_written_down
+from schemas.api import (
+    ActAccepted,
+    ActBody,
+    ApproveBody,
+    Pointer,
+    ResolveBody,
+    ResumeBody,
+    Role,
+    RollbackBody,
+    SkipBody,
+)
+from schemas.reasons import Reason
+from schemas.resets import Act, ActKind, Channel, Reset
+from statemachines.acts import judge
+
+_log = structlog.stdlib.get_logger(__name__)
+router = APIRouter(tags=["acts"])
+IfMatch = Annotated[str | None, Header()]
+_ROLES = {
+    ActKind.APPROVE: Role.APPROVER,
+    ActKind.DENY: Role.APPROVER,
+    ActKind.CANCEL: Role.OPERATOR,
+    ActKind.RESUME: Role.OPERATOR,
+    ActKind.SKIP: Role.OPERATOR,
+    ActKind.RESOLVE: Role.OPERATOR,
+    ActKind.ROLLBACK: Role.OPERATOR,
+    ActKind.RELEASE: Role.OPERATOR,
+}
+
+
+@router.post(f"{ONE}/approve", status_code=202)
+async def approve(
+    reference: str, sent: ApproveBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Agree to the plan of this hash. Never one's own request; role `approver`."""
+    asked = _Asked(ActKind.APPROVE, sent, {"plan_hash": sent.plan_hash}, confirm=sent.confirm)
+    return await _take_down(context, caller, reference, asked, if_match)
+
+
+@router.post(f"{ONE}/deny", status_code=202)
+async def deny(
+    reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Refuse what waits for approval; role `approver`."""
+    return await _take_down(context, caller, reference, _Asked(ActKind.DENY, sent), if_match)
+
+
+@router.post(f"{ONE}/cancel", status_code=202)
+async def cancel(
+    reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Stop it; role `operator`, or `requester` for what one asked for oneself over HTTP."""
+    return await _take_down(context, caller, reference, _Asked(ActKind.CANCEL, sent), if_match)
+
+
+@router.post(f"{ONE}/resume", status_code=202)
+async def resume(
+    reference: str, sent: ResumeBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Go on where it stopped, or from an earlier step; `replan` makes a new plan for what is left."""
+    more = {"step": sent.from_, "replan": sent.replan, "force": sent.force, "sequence": sent.sequence}
+    return await _take_down(context, caller, reference, _Asked(ActKind.RESUME, sent, more), if_match)
+
+
+@router.post(f"{ONE}/skip", status_code=202)
+async def skip(
+    reference: str, sent: SkipBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Go on without a step that the catalog calls skippable."""
+    asked = _Asked(ActKind.SKIP, sent, {"step": sent.step})
+    return await _take_down(context, caller, reference, asked, if_match)
+
+
+@router.post(f"{ONE}/resolve", status_code=202)
+async def resolve(
+    reference: str, sent: ResolveBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Say what became of a step whose outcome is unknown: `succeeded` or `failed`."""
+    asked = _Asked(ActKind.RESOLVE, sent, {"step": sent.step, "outcome": sent.outcome})
+    return await _take_down(context, caller, reference, asked, if_match)
+
+
+@router.post(f"{ONE}/rollback", status_code=202)
+async def rollback(
+    reference: str, sent: RollbackBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Put back what was backed up."""
+    asked = _Asked(ActKind.ROLLBACK, sent, {"force": sent.force})
+    return await _take_down(context, caller, reference, asked, if_match)
+
+
+@router.post(f"{ONE}/release", status_code=202)
+async def release(
+    reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Give services that were left quiesced their replicas back."""
+    return await _take_down(context, caller, reference, _Asked(ActKind.RELEASE, sent), if_match)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An act as its body has it."""
+
+    kind: ActKind
+    body: ActBody
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What this kind of act names."""
+    confirm: str | None = None
+
+    def of(self, reset: Reset, caller: Caller, at: datetime) -> Act:
+        """The act of this caller on a reset."""
+        whole = Act(
+            reset_id=reset.id,
+            kind=self.kind,
+            actor=caller.subject,
+            channel=Channel.HTTP,
+            reason=self.body.reason,
+            at=at,
+        )
+        return whole.model_copy(update=self.more)
+
+
+async def _take_down(
+    context: ApiContext, caller: Caller, reference: str, asked: _Asked, if_match: str | None
+) -> ActAccepted:
+    """Append the act; or refuse it, and write that down."""
+    reset = await seek(context, caller, reference)
+    act = asked.of(reset, caller, context.clock.now())
+    async with act_written_down(context, reset, act):
+        _permit(caller, reset, asked.kind)
+        if asked.confirm is not None and asked.confirm != reset.environment:
+            error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
+            raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
+        if if_match is not None and if_match not in {"*", views.etag(reset)}:
+            detail = f"it is at {views.etag(reset)}, and {reset.state.value}"
+            hint = "Read it again, then decide."
+            raise ProblemError(Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint=hint)
+        if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
+            detail = f"{act.kind.value} comes with a later version"
+            raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
+        await _judge(context, reset, act)
+    await context.check_whole()
+    stored = await context.store.append_act(act)
+    return ActAccepted(act=stored.id, reset=views.summary(reset))
+
+
+def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
+    """Whether the caller may do this to it.
+
+    Raises:
+        ProblemError: `forbidden`.
+    """
+    own = reset.channel is Channel.HTTP and caller.subject in reset.requested_by
+    role = Role.REQUESTER if kind is ActKind.CANCEL and own else _ROLES[kind]
+    require(caller, role, reset.environment)
+
+
+async def _judge(context: ApiContext, reset: Reset, act: Act) -> None:
+    refusal = judge(
+        act,
+        reset,
+        await context.store.plan(reset.id),
+        await context.store.steps(reset.id),
+        superseded_by=await context.store.superseded_by(reset.id),
+    )
+    if refusal is not None:
+        await _log.ainfo(
+            "act.refused", reset=reset.id, act=act.kind.value, actor=act.actor, reason=refusal.reason.value
+        )
+        raise ProblemError(refusal.reason, refusal.detail, reset=reset.id, status=409)

@@ -1,0 +1,80 @@
+"""Environments: what is there, what runs, who waits, and what the doctor finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from daemon.api import views
+from daemon.api.authentication import Caller, require
+from daemon.api.context import ApiContext, Context
+from daemon.api.problems import ProblemError
+from daemon.api.references import owners
+from daemon.ports.store import LockRow
+from schemas.api import DoctorReport, EnvironmentBody, Role
+from schemas.reasons import Reason
+from schemas.resets import Reset, ResetState
+from schemas.wire import kind_of
+from statemachines.lifecycle import AT_REST, WORKING
+
+router = APIRouter(tags=["environments"])
+_RUNNING = (*WORKING, ResetState.CANCELLING, ResetState.ROLLING_BACK)
+_WAITING = tuple(state for state in ResetState if state not in {*_RUNNING, *AT_REST})
+
+
+@router.get("/environments")
+async def list_environments(context: Context, caller: Caller) -> tuple[EnvironmentBody, ...]:
+    """Environments of the cluster that the token is for."""
+    locks = await context.store.locks()
+    names = [name for name in await context.pods.environments() if _is_environment(context, name)]
+    return tuple([await _body(context, caller, name, locks) for name in names if caller.sees(name)])
+
+
+@router.get("/environments/{name}")
+async def read_environment(name: str, context: Context, caller: Caller) -> EnvironmentBody:
+    """One environment."""
+    await _checked(context, caller, name, Role.VIEWER)
+    return await _body(context, caller, name, await context.store.locks())
+
+
+@router.post("/environments/{name}/doctor")
+async def examine(name: str, context: Context, caller: Caller) -> DoctorReport:
+    """Look at pods, deployments, ArgoCD, migrations, connections and logs; nothing is changed."""
+    # It runs commands in pods, if only ones that change nothing: more than a viewer's business.
+    await _checked(context, caller, name, Role.REQUESTER)
+    return await context.doctor.examine(name)
+
+
+def _is_environment(context: ApiContext, name: str) -> bool:
+    return kind_of(name) in context.catalog.kinds and name != kind_of(name)
+
+
+async def _checked(context: ApiContext, caller: Caller, name: str, role: Role) -> None:
+    require(caller, role, name)
+    if not _is_environment(context, name) or name not in await context.pods.environments():
+        hint = "`resetd environments` lists those of the cluster."
+        raise ProblemError(
+            Reason.UNKNOWN_ENVIRONMENT, f"there is no environment {name}", status=404, hint=hint
+        )
+
+
+async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[LockRow]) -> EnvironmentBody:
+    async def some(states: Sequence[ResetState], limit: int) -> tuple[Reset, ...]:
+        return await context.store.resets(environment=name, states=states, limit=limit)
+
+    running, last = await some(_RUNNING, 1), await some(tuple(AT_REST), 1)
+    waiting = await some(_WAITING, 50)
+    return EnvironmentBody(
+        name=name,
+        kind=kind_of(name),
+        protected=context.catalog.kinds[kind_of(name)].protected,
+        running=views.summary(running[0]) if running else None,
+        last=views.summary(last[0]) if last else None,
+        queue=tuple(views.summary(one) for one in reversed(waiting)),
+        locks=tuple(
+            lock
+            for lock in views.locks(locks, await owners(context, caller, locks))
+            if lock.environment == name
+        ),
+    )

@@ -1,0 +1,72 @@
+"""What needs no token: whether the daemon lives and is ready, its figures, and what a problem means."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from daemon.api.context import Context
+from daemon.api.problems import ProblemError
+from daemon.engine.high_water import BehindError
+from daemon.metrics import CONTENT_TYPE
+from daemon.ports.errors import PortError
+from schemas.reasons import TEXTS, Reason
+from schemas.resets import ResetState
+from statemachines.lifecycle import TERMINAL
+
+router = APIRouter(tags=["health"])
+_NOT_OVER = tuple(state for state in ResetState if state not in TERMINAL)
+_MOST = 1000
+_PATIENCE = 3.0  # seconds: a probe's usual limit is not much more
+
+
+@router.get("/livez")
+@router.get("/healthz", include_in_schema=False)
+async def live() -> dict[str, str]:
+    """Whether the event loop turns."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def ready(context: Context) -> JSONResponse:
+    """Whether everything that resets need answers; 503 and which part does not."""
+    checks = {"state": context.store.ping, **context.ready}
+    failed: dict[str, str] = {}
+    for name, check in checks.items():
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, this part is not ready
+            failed[name] = error.detail if isinstance(error, BehindError) else type(error).__name__
+    if context.closing.is_set():
+        failed["daemon"] = "draining"
+    parts = {name: failed.get(name, "ok") for name in [*checks, *(set(failed) - set(checks))]}
+    return JSONResponse({"status": "failed" if failed else "ok", "checks": parts}, 503 if failed else 200)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(context: Context) -> Response:
+    """Figures for Prometheus."""
+    with contextlib.suppress(PortError):  # without the database the other figures are all the more wanted
+        found = await context.store.resets(states=_NOT_OVER, limit=_MOST)
+        context.metrics.count_resets((one.state for one in found), _NOT_OVER)
+    return Response(context.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.get("/problems/{code}", response_model=dict[str, str])
+async def problem(code: str, accept: Annotated[str, Header()] = "") -> Response:
+    """What a reason means; for browsers a page, else JSON."""
+    if code not in {one.value for one in Reason}:
+        raise ProblemError(Reason.NOT_FOUND, "there is no such reason")
+    text = TEXTS[Reason(code)]
+    if "text/html" in accept:
+        title = f"<title>{code}</title>"
+        return HTMLResponse(
+            f"<!doctype html><meta charset=utf-8>{title}<h1>{code}</h1><p>{html.escape(text)}</p>"
+        )
+    return JSONResponse({"code": code, "text": text})

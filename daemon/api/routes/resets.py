@@ -1,0 +1,175 @@
+"""Asking for resets and plans, and reading them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from daemon.adapters.system.identifiers import new_reset_id
+from daemon.api import views
+from daemon.api.authentication import Caller, require
+from daemon.api.context import ApiContext, Context
+from daemon.api.guide_commands import script
+from daemon.api.problems import ProblemError
+from daemon.api.references import ONE, find
+from daemon.api.refused_tries import request_written_down
+from daemon.ports.store import NewRequest
+from schemas.api import Page, Pointer, ResetBody, Role
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.requests import ResetRequested, ResetWanted
+from schemas.resets import Channel, Reset, ResetState
+from statemachines.intake.content_hash import content_hash
+
+router = APIRouter(tags=["resets"])
+SCRIPT_TYPE = "text/x-shellscript"
+_MOST = 200
+_ROUNDS = 20  # pages looked through for what a token with few environments may see
+
+
+@router.post("/resets", status_code=202)
+async def request_reset(
+    wanted: ResetWanted,
+    context: Context,
+    caller: Caller,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
+    traceparent: Annotated[str | None, Header(max_length=128)] = None,
+) -> ResetBody:
+    """Ask for a reset. Who asks is the token's subject."""
+    async with request_written_down(context, caller, wanted.environment, wanted.reason):
+        require(caller, Role.REQUESTER, wanted.environment)
+        request = _signed(wanted, caller.subject, idempotency_key)
+    await context.check_whole()
+    admission = await context.store.admit(
+        NewRequest(
+            id=new_reset_id(),
+            request=request,
+            channel=Channel.HTTP,
+            source=None,
+            event_id=None,
+            content_hash=content_hash(request),
+            trace_parent=traceparent,
+        ),
+        now=context.clock.now(),
+        limit_waiting=context.catalog.queue.waiting,
+    )
+    reset = admission.reset
+    if admission.conflict:
+        raise ProblemError(Reason.IDEMPOTENCY_CONFLICT, reset.detail, reset=reset.id)
+    if admission.created and reset.state is ResetState.REJECTED and reset.cause is not None:
+        raise ProblemError(reset.cause, reset.detail, hint=reset.hint, reset=reset.id)
+    response.headers["Location"] = f"/api/v1/resets/{reset.id}"
+    return await _body(context, reset, response)
+
+
+@router.get("/resets")
+async def list_resets(
+    context: Context,
+    caller: Caller,
+    environment: str | None = None,
+    state: Annotated[list[ResetState] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+    cursor: str | None = None,
+) -> Page:
+    """Resets, newest first."""
+    if environment is not None:
+        require(caller, Role.VIEWER, environment)
+    before = _opened(cursor) if cursor else None
+    found: list[Reset] = []
+    more = True
+    for _ in range(_ROUNDS):
+        rows = await context.store.resets(
+            environment=environment, states=state, limit=limit + 1, before=before
+        )
+        for row in rows:
+            if len(found) == limit:
+                break
+            before = (row.created_at.isoformat(), row.id)
+            if caller.sees(row.environment):
+                found.append(row)
+        else:
+            more = len(rows) > limit
+            if more and len(found) < limit:
+                continue
+        break
+    last = _sealed(before) if more and before else None
+    return Page(items=tuple(views.summary(row) for row in found), next_cursor=last)
+
+
+@router.get(ONE)
+async def read_reset(reference: str, context: Context, caller: Caller, response: Response) -> ResetBody:
+    """One reset with its steps and attempts."""
+    return await _body(context, await find(context, caller, reference), response)
+
+
+@router.get(f"{ONE}/plan")
+async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
+    """The plan in force."""
+    reset = await find(context, caller, reference)
+    plan = await context.store.plan(reset.id)
+    if plan is None:
+        raise ProblemError(
+            Reason.NOT_FOUND, f"{reference} has no plan (it is {reset.state.value})", reset=reset.id
+        )
+    return plan
+
+
+@router.post(
+    "/plans",
+    responses={200: {"model": Plan, "content": {SCRIPT_TYPE: {"schema": {"type": "string"}}}}},
+    response_model=None,
+)
+async def make_plan(wanted: ResetWanted, context: Context, caller: Caller, http: Request) -> Plan | Response:
+    """A dry run: what a reset would do now. Nothing is touched.
+
+    With `Accept: text/x-shellscript` as the guide's kubectl commands, for a person to type.
+    """
+    require(caller, Role.REQUESTER, wanted.environment)
+    answer = await context.planning.plan(_signed(wanted, caller.subject, None), Channel.HTTP)
+    if not isinstance(answer, Plan):
+        raise ProblemError(answer.reason, answer.detail, status=503 if answer.temporary else None)
+    if SCRIPT_TYPE in http.headers.get("accept", ""):
+        return Response(script(answer, context.catalog), media_type=f"{SCRIPT_TYPE}; charset=utf-8")
+    return answer
+
+
+def _signed(wanted: ResetWanted, subject: str, header: str | None) -> ResetRequested:
+    """The request with who asks, and the key of the header (plain or quoted) where the body has none."""
+    key = (header or "").strip('"') or None
+    if key and wanted.idempotency_key not in {None, key}:
+        error = Pointer(pointer="/idempotencyKey", detail="is another one than the header Idempotency-Key")
+        raise ProblemError(Reason.SCHEMA_VIOLATION, "two idempotency keys", errors=(error,))
+    values = {name: getattr(wanted, name) for name in ResetWanted.model_fields}
+    return ResetRequested(
+        **values | {"requested_by": subject, "idempotency_key": wanted.idempotency_key or key}
+    )
+
+
+async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetBody:
+    response.headers["ETag"] = views.etag(reset)
+    return views.body(
+        reset,
+        await context.store.steps(reset.id),
+        await context.store.attempts(reset.id),
+        len(await context.store.unread_acts(reset.id, reset.acts_seen)),
+    )
+
+
+def _sealed(place: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode("|".join(place).encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str) -> tuple[str, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        text = ""
+    created_at, bar, reset_id = text.partition("|")
+    if not (created_at and bar and reset_id):
+        error = Pointer(pointer="?cursor", detail="is none that this API gave; start without one")
+        raise ProblemError(Reason.SCHEMA_VIOLATION, "the cursor can't be read", errors=(error,))
+    return created_at, reset_id

@@ -1,0 +1,184 @@
+"""What goes on: a reset's history, also as server-sent events, and the output of its commands, also followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from daemon.api.authentication import Caller
+from daemon.api.context import ApiContext, Context
+from daemon.api.problems import ProblemError
+from daemon.api.references import ONE, find
+from schemas.api import Pointer
+from schemas.reasons import Reason
+from schemas.resets import Attempt, HistoryEntry, Reset
+from schemas.wire import AttemptId, ResetId, Time
+from statemachines.lifecycle import AT_REST
+
+router = APIRouter(tags=["resets"])
+EVENT_STREAM = "text/event-stream"
+_LOOK_EVERY = 0.3  # seconds between looks at the store
+_KEEP_ALIVE = 15.0  # seconds of silence after which proxies hear that somebody is there
+_CHUNK = 64 * 1024
+_LARGEST = 2**31 - 1  # of a sequence in the databases' columns, and more than is kept of any output
+
+
+@router.get(
+    f"{ONE}/events",
+    response_model=list[HistoryEntry],
+    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+)
+async def read_events(
+    reference: str,
+    context: Context,
+    caller: Caller,
+    http: Request,
+    after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response | tuple[HistoryEntry, ...]:
+    """The history, by sequence. As `text/event-stream` it follows until the client goes."""
+    reset = await find(context, caller, reference)
+    seen = _sequence(last_event_id) if last_event_id else after
+    if EVENT_STREAM in http.headers.get("accept", ""):
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_events(context, reset.id, seen), media_type=EVENT_STREAM, headers=headers)
+    return await context.store.history(reset.id, after=seen)
+
+
+def _sequence(last_event_id: str) -> int:
+    """What an EventSource sends of its own accord, after a connection that was lost."""
+    if len(last_event_id) < len(str(_LARGEST)) and last_event_id.isdecimal():
+        return int(last_event_id)
+    error = Pointer(pointer="Last-Event-ID", detail="is no number of an event")
+    raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
+
+
+async def _events(context: ApiContext, reset_id: ResetId, seen: int) -> AsyncIterator[bytes]:
+    silence = 0.0
+    yield KEEPALIVE_COMMENT
+    while not context.closing.is_set():
+        for entry in await context.store.history(reset_id, after=seen):
+            seen, silence = entry.sequence, 0.0
+            event = entry.type.removeprefix("com.fuse.environment.reset.").removesuffix(".v1")
+            text = entry.model_dump_json(by_alias=True)
+            yield format_sse_event(data_str=text, event=event, id=str(entry.sequence))
+        await context.clock.sleep(_LOOK_EVERY)
+        silence += _LOOK_EVERY
+        if silence >= _KEEP_ALIVE:
+            silence = 0.0
+            yield KEEPALIVE_COMMENT
+
+
+@router.get(f"{ONE}/log", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def read_log(
+    reference: str,
+    context: Context,
+    caller: Caller,
+    step: str | None = None,
+    attempt: Annotated[int | None, Query(ge=1, le=_LARGEST)] = None,
+    offset: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
+    follow: bool = False,
+    tail: Annotated[int | None, Query(ge=0, le=100_000)] = None,
+    since: Time | None = None,
+) -> Response:
+    """Output of the commands, as they printed it; it outlives their pods.
+
+    Of one attempt (`step`; `attempt` unless it is the last one) from a byte offset, or of all merged, each piece
+    below a line `==> STEP (attempt N) <==`. `since`: only of attempts that had not ended by then; lines have no
+    times of their own. `follow` ends with the reset, or with the attempt that was named.
+    """
+    reset = await find(context, caller, reference)
+    if step is None and (offset or attempt):
+        error = Pointer(pointer="?step", detail="is needed: offset and attempt are of one step's output")
+        raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
+    reader = _Reader(context, reset, step, attempt, first=offset, tail=tail, since=since)
+    if step is not None and not await reader.chosen() and step not in await _names(context, reset):
+        raise ProblemError(Reason.UNKNOWN_STEP, f"the plan has no step {step}", reset=reset.id, status=404)
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(
+        reader.pieces(follow=follow), media_type="text/plain; charset=utf-8", headers=headers
+    )
+
+
+async def _names(context: ApiContext, reset: Reset) -> set[str]:
+    return {one.name for one in await context.store.steps(reset.id)}
+
+
+@dataclass
+class _Reader:
+    """Reads on in the kept output of a reset's attempts, each from where it was left."""
+
+    context: ApiContext
+    reset: Reset
+    step: str | None
+    attempt: int | None
+    first: int
+    tail: int | None
+    since: datetime | None
+    _offsets: dict[AttemptId, int] = field(default_factory=dict)
+    _under: AttemptId | None = None
+    """The attempt whose header was written last."""
+
+    async def chosen(self) -> tuple[Attempt, ...]:
+        """The attempts to read, in the order of their start."""
+        attempts = tuple(
+            one
+            for one in await self.context.store.attempts(self.reset.id)
+            if one.id in self._offsets
+            or self.since is None
+            or one.finished_at is None
+            or one.finished_at >= self.since
+        )
+        if self.step is None:
+            return attempts
+        of_step = [one for one in attempts if one.step == self.step]
+        if self.attempt is None:
+            return tuple(of_step[-1:])
+        return tuple(one for one in of_step if one.number == self.attempt)
+
+    async def pieces(self, *, follow: bool) -> AsyncIterator[bytes]:
+        """Output as it comes; ends at once when there is no more, or when following: when nothing more can come."""
+        while True:
+            ended = await self._ended() if follow else True
+            # Read after that was asked: what was kept before the end is in this round.
+            for one in await self.chosen():
+                async for piece in self._rest(one):
+                    yield piece
+            if ended or self.context.closing.is_set():
+                return
+            await self.context.clock.sleep(_LOOK_EVERY)
+
+    async def _ended(self) -> bool:
+        if self.step is not None:
+            attempts = await self.chosen()
+            if attempts:
+                return attempts[-1].finished_at is not None
+        reset = await self.context.store.find(self.reset.id)
+        return reset is None or reset.state in AT_REST
+
+    async def _rest(self, attempt: Attempt) -> AsyncIterator[bytes]:
+        if attempt.id not in self._offsets:
+            self._offsets[attempt.id] = await self._start(attempt)
+        while data := await self.context.logs.read(attempt.id, self._offsets[attempt.id], _CHUNK):
+            if self.step is None and self._under != attempt.id:
+                yield f"==> {attempt.step} (attempt {attempt.number}) <==\n".encode()
+            self._under = attempt.id
+            self._offsets[attempt.id] += len(data)
+            yield data
+            await asyncio.sleep(0)
+
+    async def _start(self, attempt: Attempt) -> int:
+        """Where to begin: at the offset asked for, or so that only the last lines come."""
+        if self.tail is None:
+            return self.first
+        size = await self.context.logs.size(attempt.id)
+        last = await self.context.logs.read(attempt.id, max(0, size - _CHUNK), _CHUNK)
+        lines = last.splitlines(keepends=True)[-self.tail :] if self.tail else []
+        return size - sum(len(line) for line in lines)

@@ -1,0 +1,82 @@
+"""The settings in force as people may see them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import timedelta
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from daemon.config.environment import PREFIX, is_secret
+from daemon.config.settings import ClientSettings, Settings
+from daemon.redaction import redact
+
+_MASK = "**********"
+# Set by the daemon for commands in pods, and by the kubelet for Services named resetd.
+_NOT_OURS = ("RESETD_ATTEMPT", "RESETD_SERVICE_", "RESETD_PORT")
+
+
+class Row(NamedTuple):
+    """A setting; `origin` is `default`, `environment`, or the file that it was read from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def in_force(settings: Settings) -> tuple[Row, ...]:
+    """Every setting of the daemon; of a URL only the password is masked, of other secrets everything."""
+    return tuple(
+        Row(f"{PREFIX}{name.upper()}", _shown(name, settings), _origin(name))
+        for name in Settings.model_fields
+    )
+
+
+def unknown() -> tuple[tuple[str, str | None], ...]:
+    """Variables that look like settings and are none, each with the one that may have been meant."""
+    known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *ClientSettings.model_fields)}
+    secrets = {
+        f"{PREFIX}{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)
+    }
+    secrets.add(f"{PREFIX}TOKEN_FILE")
+    found = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name not in known | secrets and not name.startswith(_NOT_OURS)
+    )
+    return tuple(
+        (name, next(iter(difflib.get_close_matches(name, known | secrets, 1)), None)) for name in found
+    )
+
+
+def _shown(name: str, settings: Settings) -> str:
+    value = getattr(settings, name)
+    if name == "database_url":
+        return redact(settings.state_url.get_secret_value())
+    if name == "backup_url":
+        return redact(settings.backups)
+    if name == "public_url":
+        return settings.api_url
+    if isinstance(value, SecretStr):
+        return _MASK
+    if isinstance(value, timedelta):
+        return _written(value)
+    return "" if value is None else redact(str(value))
+
+
+def _written(value: timedelta) -> str:
+    """As it would be written: 24h, 90m, 10s."""
+    seconds = value.total_seconds()
+    for unit, length in (("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= length and not seconds % length:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds * 1000:g}ms"
+
+
+def _origin(name: str) -> str:
+    variable = f"{PREFIX}{name.upper()}"
+    if os.environ.get(variable) or (name == "argocd_namespace" and variable in os.environ):
+        return "environment"
+    return os.environ.get(f"{variable}_FILE") or "default"

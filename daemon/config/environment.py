@@ -1,0 +1,156 @@
+"""How settings are read: from variables `RESETD_*`, from files for secrets, durations as people write them.
+
+`daemon.config.settings` says which there are. A value never stands in an error: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "RESETD_"
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if not _DURATION.fullmatch(text):
+        raise ValueError("is no duration; write it like 24h, 90m, 10s or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    if not seconds:
+        raise ValueError("has to be longer than nothing")
+    return timedelta(seconds=seconds)
+
+
+def _is_web_address(value: str) -> str:
+    if urlsplit(value).scheme not in {"http", "https"}:
+        raise ValueError("is no web address; write it like https://resetd.example.com")
+    return value.rstrip("/")
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+WebAddress = Annotated[str, AfterValidator(_is_web_address)]
+
+
+class SettingsError(Exception):
+    """Settings that can't be used; `lines` for people, one for each variable."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """`RESETD_X_FILE` for each field that holds a secret: the file's content without the last line break."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value for one field; pydantic's shape.
+
+        Raises:
+            SettingsError: the file can't be read, is empty, or stands beside the variable itself.
+        """
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if not path or not is_secret(field):
+            return None, field_name, False
+        if os.environ.get(variable.removesuffix("_FILE")):
+            raise SettingsError(
+                (f"{variable}: {variable.removesuffix('_FILE')} is set as well; unset one of the two",)
+            )
+        try:
+            text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "is not UTF-8 text"
+            raise SettingsError(
+                (f"{variable}: {path}: {why}; mount the secret or correct the path",)
+            ) from error
+        if not text:
+            raise SettingsError((f"{variable}: {path} is empty; write the secret into it",))
+        return text, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All values that stand in files."""
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Environment(BaseSettings):
+    """Base of settings that are read from the environment of the process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the names are pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given in code wins, then variables, then files; no `.env` file is read."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Compose files pass `RESETD_X=` for what is not given; only here does empty mean something.
+        return {name: value for name, value in values.items() if value != "" or name == "argocd_namespace"}
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field holds a secret: then `RESETD_X_FILE` is read, too, and its value is never shown."""
+    return "SecretStr" in str(field.annotation)
+
+
+def read(kind: type[SettingsT], given: dict[str, Any]) -> SettingsT:
+    """Settings of one kind from the environment; `given` ones win.
+
+    Raises:
+        SettingsError: one line for each variable that is wrong.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        lines = tuple(line for one in error.errors(include_input=False) for line in _lines(kind, one))
+        raise SettingsError(lines) from None
+
+
+def _lines(kind: type[BaseSettings], error: ErrorDetails) -> tuple[str, ...]:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:  # of several variables at once: each line names its own
+        return tuple(message.splitlines())
+    name = str(error["loc"][0])
+    variable = f"{PREFIX}{name.upper()}"
+    if os.environ.get(variable, "").startswith("tcp://"):
+        # A Service named `resetd-api` makes the kubelet set RESETD_API_PORT=tcp://ADDRESS:PORT.
+        return (
+            f"{variable}: is what Kubernetes sets for a Service; put `enableServiceLinks: false` into the pod",
+        )
+    default = kind.model_fields[name].default if name in kind.model_fields else None
+    hint = f"correct it or unset it (default: {default})" if default is not None else "correct it or unset it"
+    message = message[:1].lower() + message[1:]
+    return (f"{variable}: {message}" if ";" in message else f"{variable}: {message}; {hint}",)

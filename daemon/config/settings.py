@@ -1,0 +1,205 @@
+"""All settings of `resetd`, from environment variables: `RESETD_*`, each secret also as `RESETD_..._FILE`.
+
+`load()` answers checked settings or raises `SettingsError`, one line for each variable that is wrong:
+what is wrong, and the next step. A value never stands in an error: it may be a secret.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from daemon.config.environment import (
+    PREFIX,
+    Duration,
+    Environment,
+    SettingsError,
+    WebAddress,
+    is_secret,
+    read,
+)
+
+__all__ = ["PREFIX", "ClientSettings", "Settings", "SettingsError", "is_secret", "load", "load_client"]
+
+
+class ClientSettings(Environment):
+    """What the command line needs to reach a daemon."""
+
+    url: WebAddress = "http://127.0.0.1:8080"
+    """Address of the daemon's HTTP API."""
+    token: SecretStr | None = None
+    """Token for it; without one, `operator-token` in `data_dir` is read where it exists."""
+    data_dir: Path = Path("./var")
+    """Embedded state, backups, logs."""
+
+
+class Settings(Environment):
+    """Settings of the daemon; names, defaults and meanings are public."""
+
+    data_dir: Path = Path("./var")
+    """Embedded state, backups, logs."""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host:port/db`; none: a SQLite file in `data_dir`."""
+    catalog: Path | None = None
+    """The catalog file; none: the one that is shipped."""
+
+    kafka_bootstrap_servers: str | None = None
+    """`host:port,host:port`; required by `serve`."""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    kafka_group_id: str = "resetd"
+    kafka_session_timeout: Duration = timedelta(seconds=10)
+    """After this silence another replica takes the partitions over."""
+    requests_topic: str = "fuse.environment-resets.requests.v1"
+    environments_topic: str = "fuse.environments.v1"
+    status_topic: str = "fuse.environment-resets.status.v1"
+    dead_letters_topic: str = "fuse.environment-resets.dead-letters.v1"
+
+    kubeconfig: Path | None = None
+    """None: in-cluster, then the usual rules of KUBECONFIG."""
+    kube_context: str | None = None
+    argocd_namespace: str = "argocd"
+    """Where Applications live; empty: no gate by ArgoCD."""
+
+    github_api_url: WebAddress = "https://api.github.com"
+    github_owner: str | None = None
+    github_token: SecretStr | None = None
+    github_app_id: int | None = None
+    github_app_private_key: SecretStr | None = None
+    github_app_installation_id: int | None = None
+
+    backup_url: str | None = None
+    """`file:///directory` or `s3://bucket/prefix`; none: `backups` in `data_dir`."""
+    backup_keep: Annotated[int, Field(ge=1)] = 5
+    backup_keep_days: Annotated[int, Field(ge=1)] = 30
+    pg_bin: Path | None = None
+    """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
+    pg_admin_urls_file: Path | None = None
+
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0: a free port, told in the log."""
+    public_url: WebAddress | None = None
+    """For links in events and messages; none: made of `api_host` and `api_port`."""
+    api_tokens: Path | None = None
+    """YAML of tokens; none: `operator-token` in `data_dir` is the only one, made at the first start."""
+    oidc_issuer: WebAddress | None = None
+    oidc_audience: str | None = None
+    oidc_roles_claim: str | None = None
+
+    max_concurrent_resets: Annotated[int, Field(ge=1, le=1000)] = 8
+    lease_ttl: Duration = timedelta(seconds=6)
+    approval_ttl: Duration = timedelta(hours=24)
+    request_max_age: Duration = timedelta(hours=24)
+    log_format: Literal["json", "text"] | None = None
+    """None: text on a terminal, else JSON."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        known = {"postgresql", "postgres", "sqlite"}
+        if value and value.get_secret_value().partition("://")[0].partition("+")[0] not in known:
+            raise ValueError(
+                "is no URL of PostgreSQL; write it like postgresql://user:password@host:5432/resetd"
+            )
+        return value
+
+    @field_validator("backup_url")
+    @classmethod
+    def _known_backup_store(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).scheme not in {"file", "s3"}:
+            raise ValueError("names no known store; write it like file:///backups or s3://bucket/prefix")
+        return value
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        wrong: list[str] = []
+        if self.kafka_security_protocol.startswith("SASL"):
+            needed = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
+            wrong += [
+                f"{PREFIX}{name.upper()}: is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                for name in needed
+                if getattr(self, name) is None
+            ]
+        app = {name: getattr(self, name) for name in _GITHUB_APP}
+        if any(value is not None for value in app.values()):
+            wrong += [
+                f"{PREFIX}{name.upper()}: is needed with the other {PREFIX}GITHUB_APP_* settings"
+                for name, value in app.items()
+                if value is None
+            ]
+            if self.github_token is not None:
+                wrong.append(
+                    f"{PREFIX}GITHUB_TOKEN: is set beside {PREFIX}GITHUB_APP_ID; unset one of the two"
+                )
+        if self.oidc_issuer is not None and self.oidc_audience is None:
+            wrong.append(f"{PREFIX}OIDC_AUDIENCE: is needed with {PREFIX}OIDC_ISSUER")
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    @property
+    def state_url(self) -> SecretStr:
+        """The state database's URL as SQLAlchemy's asyncio drivers want it."""
+        if self.database_url is None:
+            return SecretStr(f"sqlite+aiosqlite:///{self.data_dir / 'state.sqlite3'}")
+        scheme, _, rest = self.database_url.get_secret_value().partition("://")
+        driver = "sqlite+aiosqlite" if scheme.startswith("sqlite") else "postgresql+psycopg"
+        return SecretStr(f"{driver}://{rest}")
+
+    @property
+    def backups(self) -> str:
+        """The backup store's URL, the default filled in."""
+        return self.backup_url or (self.data_dir.resolve() / "backups").as_uri()
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where the output of commands is kept."""
+        return self.data_dir / "logs"
+
+    @property
+    def operator_token_file(self) -> Path:
+        """The token that the first start makes where no `RESETD_API_TOKENS` is given."""
+        return self.data_dir / "operator-token"
+
+    @property
+    def api_url(self) -> str:
+        """For links: `public_url`, or what `api_host` and `api_port` give."""
+        host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
+        return self.public_url or f"http://{host}:{self.api_port}"
+
+
+_GITHUB_APP = ("github_app_id", "github_app_private_key", "github_app_installation_id")
+
+
+def load(**given: object) -> Settings:
+    """Settings of the daemon from the environment; `given` ones win.
+
+    Raises:
+        SettingsError: one line for each variable that is wrong.
+    """
+    return read(Settings, given)
+
+
+def load_client(**given: object) -> ClientSettings:
+    """Settings of the command line from the environment.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    return read(ClientSettings, given)

@@ -1,0 +1,1 @@
+"""One command in a pod: launched and followed, ended for sure, or shown to be gone."""

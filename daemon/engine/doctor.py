@@ -1,0 +1,173 @@
+"""Looks at an environment as the guide's troubleshooting does: pods, deployments, ArgoCD, migrations, logs.
+
+Nothing is changed, and one thing that can't be looked at never hides the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+from daemon.ports.deployments import Deployments
+from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.pods import Pod, Pods
+from daemon.redaction import redact
+from schemas.api import DoctorReport, Finding, FindingLevel
+from schemas.catalog.catalog import Catalog, Service
+from schemas.catalog.operations import DoctorCheck
+from schemas.catalog.steps import DoctorCommand
+
+AT_ONCE = 4
+"""Commands run at the same time: each is a process of node in a service's pod."""
+_KEPT_LINES = 20
+_POD_HINT = "Look at `kubectl get pods -n {environment}` and the Deployment's events."
+
+
+class Doctor:
+    """Examines environments through the ports, by what the catalog says."""
+
+    def __init__(self, pods: Pods, deployments: Deployments, catalog: Catalog) -> None:
+        self._pods = pods
+        self._deployments = deployments
+        self._catalog = catalog
+
+    async def examine(self, environment: str) -> DoctorReport:
+        """Findings in the catalog's order; never raises for what could not be looked at."""
+        turns = asyncio.Semaphore(AT_ONCE)
+        checks: list[Awaitable[list[Finding]]] = []
+        wanted = self._catalog.doctor.checks
+        if DoctorCheck.DEPLOYMENTS in wanted:
+            checks.append(self._deployments_found(environment))
+        if DoctorCheck.ARGOCD in wanted:
+            checks.append(self._argocd(environment))
+        checks += [self._service(environment, service, turns) for service in self._catalog.in_order]
+        findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
+        bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}
+        return DoctorReport(
+            environment=environment,
+            healthy=not any(finding.level in bad for finding in findings),
+            findings=findings,
+        )
+
+    async def _deployments_found(self, environment: str) -> list[Finding]:
+        async def look() -> list[Finding]:
+            services = self._catalog.in_order
+            consumers = await self._pods.consumers(environment, [one.selector_text for one in services])
+            return [_deployment(one.name, consumers.get(one.selector_text), environment) for one in services]
+
+        return await _safely("deployments", environment, look)
+
+    async def _argocd(self, environment: str) -> list[Finding]:
+        async def look() -> list[Finding]:
+            gate = await self._deployments.gate(environment)
+            level = FindingLevel.OK if gate.open else FindingLevel.WARNING
+            hint = (
+                None
+                if gate.open
+                else f"Look at `argocd app get {environment}`; a reset waits until it is settled."
+            )
+            detail = gate.reason or ("settled" if gate.open else "not settled")
+            return [Finding(check="argocd", subject=environment, level=level, detail=detail, hint=hint)]
+
+        return await _safely("argocd", environment, look)
+
+    async def _service(self, environment: str, service: Service, turns: asyncio.Semaphore) -> list[Finding]:
+        findings: list[Finding] = []
+        wanted = self._catalog.doctor.checks
+        try:
+            pod = await self._pods.choose(environment, service.selector_text, service.container)
+        except PortError as error:
+            findings.append(_unseen("pods", service.name, error, _POD_HINT.format(environment=environment)))
+        else:
+            if DoctorCheck.PODS in wanted:
+                detail = f"{pod.name}, container {pod.container}, restarted {pod.restart_count} times"
+                findings.append(
+                    Finding(check="pods", subject=service.name, level=FindingLevel.OK, detail=detail)
+                )
+            runs = [self._command(pod, service, command, turns) for command in service.doctor]
+            findings += [finding for found in await asyncio.gather(*runs) for finding in found]
+        if DoctorCheck.LOGS in wanted:
+            findings += await self._last_log(environment, service)
+        return findings
+
+    async def _command(
+        self, pod: Pod, service: Service, command: DoctorCommand, turns: asyncio.Semaphore
+    ) -> list[Finding]:
+        async def look() -> list[Finding]:
+            async with turns:
+                result = await self._pods.read(pod, command.argv, timeout=command.timeout)
+            output = redact((result.stdout + result.stderr).decode(errors="replace"))
+            line = _failing_line(command, output)
+            failed = result.exit_code != 0 or line is not None
+            detail = f"exit code {result.exit_code}" + (f"; {line.strip()}" if line else "")
+            return [
+                Finding(
+                    check=command.name,
+                    subject=service.name,
+                    level=FindingLevel.FAILED if failed else FindingLevel.OK,
+                    detail=detail,
+                    output="\n".join(output.splitlines()[-_KEPT_LINES:]),
+                    hint=self._hint(service, output) if failed else None,
+                )
+            ]
+
+        return await _safely(command.name, service.name, look)
+
+    async def _last_log(self, environment: str, service: Service) -> list[Finding]:
+        async def look() -> list[Finding]:
+            lines = self._catalog.doctor.log_lines
+            text = redact(await self._pods.last_log(environment, service.selector_text, lines))
+            count = len(text.splitlines())
+            return [
+                Finding(
+                    check="logs",
+                    subject=service.name,
+                    level=FindingLevel.OK,
+                    detail=f"the last {count} lines" if count else "the log is empty",
+                    output=text or None,
+                )
+            ]
+
+        return await _safely("logs", service.name, look)
+
+    def _hint(self, service: Service, output: str) -> str | None:
+        """The hint of the first known failure that the output shows."""
+        for name in service.failures:
+            for failure in self._catalog.failures.get(name, ()):
+                if re.search(failure.pattern, output, re.MULTILINE):
+                    return failure.hint
+        return None
+
+
+def _deployment(name: str, count: int | None, environment: str) -> Finding:
+    if count:
+        detail = f"{count} replica{'s' if count > 1 else ''} asked for"
+        return Finding(check="deployments", subject=name, level=FindingLevel.OK, detail=detail)
+    return Finding(
+        check="deployments",
+        subject=name,
+        level=FindingLevel.WARNING if count == 0 else FindingLevel.FAILED,
+        detail="scaled to 0" if count == 0 else "there is no Deployment",
+        hint=f"Look at `kubectl get deployments -n {environment}`.",
+    )
+
+
+def _failing_line(command: DoctorCommand, output: str) -> str | None:
+    if command.fail_on is None:
+        return None
+    pattern = re.compile(command.fail_on)
+    return next((line for line in output.splitlines() if pattern.search(line)), None)
+
+
+async def _safely(check: str, subject: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    try:
+        return await look()
+    except PortError as error:
+        return [_unseen(check, subject, error, error.hint)]
+
+
+def _unseen(check: str, subject: str, error: PortError, hint: str | None) -> Finding:
+    """What could not be looked at: for good is a failure, for now is not known."""
+    level = FindingLevel.FAILED if isinstance(error, PermanentError) else FindingLevel.UNKNOWN
+    return Finding(check=check, subject=subject, level=level, detail=error.detail, hint=error.hint or hint)

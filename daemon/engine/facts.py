@@ -1,0 +1,229 @@
+"""Reads the world before a plan is made: pods, databases as the pods reach them, repositories, who shares what.
+
+What could not be read is listed as unreadable, with whether it belongs to a protected environment; the planner
+decides what that means. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daemon.ports.databases import Databases, Identity
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods import Pod, Pods
+from daemon.ports.repositories import Repositories
+from daemon.ports.store import Store
+from schemas.catalog.catalog import Catalog, Service
+from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
+from schemas.reasons import Reason
+from schemas.requests import ResetRequested
+from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
+from statemachines.planning.protection import is_protected_kind
+
+AT_ONCE = 8
+"""Pods and databases read at the same time."""
+REMEMBERED = 1000
+"""Containers whose variables are kept."""
+RESERVED = "kube-"
+"""Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
+
+
+@dataclass
+class _Findings:
+    services: list[ServiceFact] = field(default_factory=list)
+    databases: list[DatabaseFact] = field(default_factory=list)
+    users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+class FactsReader:
+    """Reads facts through ports; the variables of a container are read once for each container.
+
+    They can not change while it runs, and an exec for each of them is what reading the facts costs.
+    """
+
+    def __init__(
+        self, pods: Pods, databases: Databases, repositories: Repositories, store: Store, catalog: Catalog
+    ) -> None:
+        self._pods = pods
+        self._databases = databases
+        self._repositories = repositories
+        self._store = store
+        self._catalog = catalog
+        self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
+
+    async def read(self, request: ResetRequested) -> Facts:
+        """All that a plan for this request depends on.
+
+        Raises:
+            PortError: the cluster itself or the state database can't be asked.
+        """
+        environment = request.environment
+        # Namespaces of kinds that the catalog does not declare are read as well: where one of them runs
+        # these services, it may use the same databases.
+        names = [name for name in await self._pods.environments() if not name.startswith(RESERVED)]
+        if environment not in names:
+            return Facts(environment=environment, exists=False)
+        chosen = set(request.services or [service.name for service in self._catalog.services])
+        findings = _Findings()
+        turns = asyncio.Semaphore(AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    wanted = chosen if name == environment else set[str]()
+                    group.create_task(self._read_namespace(group, findings, turns, name, wanted))
+        except* PortError as errors:
+            raise _first(errors) from errors
+        repositories = await self._read_repositories(findings, request, names)
+        return Facts(
+            environment=environment,
+            exists=True,
+            services=tuple(sorted(findings.services, key=lambda one: one.service)),
+            databases=tuple(sorted(findings.databases, key=lambda one: (one.service, one.database))),
+            repositories=repositories,
+            users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
+            remembered_protected=tuple(sorted(await self._store.protected())),
+            unreadable=tuple(sorted(findings.unreadable, key=lambda one: (one.environment, one.subject))),
+        )
+
+    async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
+        """The container's variables, read once."""
+        key = (pod.uid, pod.container_id)
+        if key not in self._variables:
+            self._variables[key] = await self._pods.variables(pod, names)
+            while len(self._variables) > REMEMBERED:
+                del self._variables[next(iter(self._variables))]
+        return self._variables[key]
+
+    async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:
+        """The connection string of a service's database as its pod has it, and who answers there.
+
+        Raises:
+            PortError: it could not be read or reached.
+        """
+        declared = next((one for one in service.databases if one.name == database), None)
+        if declared is None:
+            detail = f"the catalog has no database {database} of {service.name} any more"
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+        names = [variable for one in service.databases for variable in one.variables]
+        values = await self.variables(pod, names)
+        url = declared.url(values)
+        if url is None:
+            detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+        return url, await self._databases.identify(url, environment=pod.environment)
+
+    async def _read_namespace(
+        self,
+        group: asyncio.TaskGroup,
+        findings: _Findings,
+        turns: asyncio.Semaphore,
+        environment: str,
+        wanted: set[str],
+    ) -> None:
+        async with turns:
+            selectors = [service.selector_text for service in self._catalog.services]
+            consumers = await self._pods.consumers(environment, selectors)
+        for service in self._catalog.services:
+            # An environment that never had this service has nothing to tell about it.
+            if service.name in wanted or service.selector_text in consumers:
+                group.create_task(
+                    self._read_service(
+                        findings, turns, environment, service, service.name in wanted, consumers
+                    )
+                )
+
+    async def _read_service(
+        self,
+        findings: _Findings,
+        turns: asyncio.Semaphore,
+        environment: str,
+        service: Service,
+        wanted: bool,
+        consumers: Mapping[str, int],
+    ) -> None:
+        subject = "pods"
+        try:
+            async with turns:
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                if wanted:
+                    findings.services.append(
+                        ServiceFact(
+                            service=ServiceName(service.name),
+                            image_digest=pod.image_digest,
+                            pod=pod.name,
+                            consumers=consumers.get(service.selector_text, 0),
+                        )
+                    )
+                for database in service.databases:
+                    subject = f"database {database.name}"
+                    _, identity = await self.identify(pod, service, database.name)
+                    findings.users[identity.key].add(environment)
+                    if wanted:
+                        findings.databases.append(
+                            DatabaseFact(
+                                service=ServiceName(service.name),
+                                database=database.name,
+                                key=identity.key,
+                                name=identity.name,
+                                tables=identity.tables,
+                                size_bytes=identity.size_bytes,
+                                server_version=identity.server_version,
+                            )
+                        )
+        except PortError as error:
+            findings.unreadable.append(
+                self._unreadable(error, environment, ServiceName(service.name), subject)
+            )
+
+    async def _read_repositories(
+        self, findings: _Findings, request: ResetRequested, names: Sequence[str]
+    ) -> tuple[RepositoryFact, ...]:
+        client = client_of(request.environment)
+        found: list[RepositoryFact] = []
+        for declared in self._catalog.repositories:
+            name = declared.name_for(request.environment)
+            try:
+                branch = await self._repositories.read(name, declared.branch)
+            except PortError as error:
+                findings.unreadable.append(
+                    self._unreadable(error, request.environment, None, f"repository {name}")
+                )
+                continue
+            key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
+            findings.users[key].update(one for one in names if client_of(one) == client)
+            found.append(
+                RepositoryFact(
+                    repository=name,
+                    key=key,
+                    owner=branch.owner,
+                    branch=branch.branch,
+                    head=branch.head,
+                    root=branch.root,
+                    warnings=branch.warnings,
+                )
+            )
+        return tuple(found)
+
+    def _unreadable(
+        self, error: PortError, environment: str, service: ServiceName | None, subject: str
+    ) -> Unreadable:
+        return Unreadable(
+            environment=environment,
+            service=service,
+            subject=subject,
+            reason=error.reason,
+            detail=error.detail,
+            protected=is_protected_kind(kind_of(environment), self._catalog),
+            temporary=isinstance(error, TemporaryError),
+        )
+
+
+def _first(errors: BaseExceptionGroup[PortError]) -> PortError:
+    """One of those that tasks ended with, for a caller that knows nothing of tasks."""
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")

@@ -1,0 +1,49 @@
+"""Facts read from the world, and the plan that follows from them: for resets and for dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from daemon.engine.facts import FactsReader
+from schemas.catalog.catalog import Catalog
+from schemas.facts import Facts
+from schemas.plan import Plan
+from schemas.requests import ResetRequested
+from schemas.resets import Channel
+from schemas.wire import ResourceKey, kind_of
+from statemachines.planning.planner import plan
+from statemachines.planning.protection import is_protected_kind
+from statemachines.refusals import Refusal
+
+
+class Planning:
+    """The one place where facts and the pure planner meet."""
+
+    def __init__(self, facts: FactsReader, catalog: Catalog, catalog_id: str) -> None:
+        self._facts = facts
+        self._catalog = catalog
+        self._catalog_id = catalog_id
+
+    async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
+        """What a reset for this request would do now; nothing is touched.
+
+        Raises:
+            PortError: the cluster itself or the state database can't be asked.
+        """
+        answer, _ = await self.with_protected(request, channel)
+        return answer
+
+    async def with_protected(
+        self, request: ResetRequested, channel: Channel
+    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
+        """The same, and the resources that protected environments were seen to use, to be remembered."""
+        facts = await self._facts.read(request)
+        return plan(request, channel, self._catalog, self._catalog_id, facts), self._protected(facts)
+
+    def _protected(self, facts: Facts) -> dict[ResourceKey, str]:
+        seen: dict[ResourceKey, str] = {}
+        for key, users in facts.users.items():
+            for user in users:
+                if is_protected_kind(kind_of(user), self._catalog):
+                    seen.setdefault(key, user)
+        return seen

@@ -1,0 +1,89 @@
+"""Where a step of a held reset runs: the service's pod or the reset's holder, and whether it is the agreed one.
+
+Also whether what former steps did in their container is there, for those whose effect lives in a container.
+"""
+
+from __future__ import annotations
+
+from daemon.engine.leased_reset import Held
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods import Need, Pod, Pods
+from schemas.catalog.catalog import Catalog, Service
+from schemas.plan import PlannedStep, RunIn
+from schemas.reasons import Reason
+from schemas.resets import Control
+from schemas.wire import ServiceName
+from statemachines.steps.container_scope import is_void, needed_before
+
+
+class Places:
+    """One for each drive of a reset."""
+
+    def __init__(self, pods: Pods, catalog: Catalog, held: Held) -> None:
+        self._pods = pods
+        self._catalog = catalog
+        self._held = held
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """All of the present catalog."""
+        return self._catalog.services
+
+    def service(self, step: PlannedStep) -> Service:
+        """The step's service in the present catalog.
+
+        Raises:
+            PermanentError: `unknown-service`: it has none of that name any more.
+        """
+        for service in self._catalog.services:
+            if service.name == step.service:
+                return service
+        raise PermanentError(Reason.UNKNOWN_SERVICE, f"{step.name}: the catalog has no {step.service}")
+
+    async def choose(self, step: PlannedStep) -> Pod:
+        """The pod that the step runs in.
+
+        Raises:
+            PortError: there is none, or it runs another image than the plan was made for (`plan-changed`).
+        """
+        service = self.service(step)
+        where = (self._held.reset.environment, service.selector_text, service.container)
+        if step.run_in is RunIn.HOLDER:
+            need = Need(service.name, self._held.attempt_id(step.name), step.timeout)
+            pod = await self._pods.hold(*where, need)
+        else:
+            pod = await self._pods.choose(*where)
+        agreed = self._held.plan.images.get(ServiceName(service.name)) if self._held.plan else None
+        if agreed is not None and agreed != pod.image_digest:
+            raise PermanentError(
+                Reason.PLAN_CHANGED,
+                f"{service.name} runs another image than the plan was made for ({step.name})",
+                hint="`resetd resume ID --replan` makes a new plan for what is left.",
+            )
+        return pod
+
+    async def is_void(self, former: PlannedStep, step: PlannedStep) -> bool:
+        """Whether a former step has to be run again before this one, which would run in another container."""
+        try:
+            pod = await self.choose(step)
+        except PortError:
+            return False  # the attempt meets it as well, and accounts for it
+        return is_void(self._held.steps[former.name], container(pod))
+
+    def check_effects(self, step: PlannedStep, pod: Pod) -> None:
+        """Refuse a pod in which a former step's effect is not.
+
+        Raises:
+            TemporaryError: `pod-not-ready`: it was replaced just now; the former step is run again there first.
+        """
+        for former in needed_before(self._held.plan, step):
+            if is_void(self._held.steps[former.name], container(pod)):
+                raise TemporaryError(
+                    Reason.POD_NOT_READY, f"{pod.name} was replaced; {former.name} has to run there first"
+                )
+
+
+def container(where: Pod | Control) -> str:
+    """The container, in one word. Each that a kubelet starts has an id of its own, also in a restarted pod."""
+    uid = where.uid if isinstance(where, Pod) else where.pod_uid
+    return f"{uid}/{where.container_id}"

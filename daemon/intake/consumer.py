@@ -1,0 +1,184 @@
+"""From Kafka into the state database: records, their offset and all that follows from them in one transaction.
+
+The poll loop never waits for a reset. The offset that counts is the stored one; what the broker is told is for its
+lag figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
+
+import structlog
+
+from daemon.adapters.system.identifiers import new_reset_id
+from daemon.intake.entries import IntakeRules, entry_of, mishap
+from daemon.metrics import Metrics
+from daemon.ports.bus import Inbox, Record
+from daemon.ports.clock import Clock
+from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
+from daemon.ports.store import Admission, Batch, DeadLetter, Deprovision, Entry, NewAct, Store
+from schemas.reasons import Reason
+from schemas.resets import ResetState
+
+log = structlog.get_logger()
+
+POLL = 0.5
+"""Seconds that an empty poll waits."""
+LONGEST_PAUSE = 15.0
+
+
+class Intake:
+    """One member of the consumer group."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        store: Store,
+        rules: IntakeRules,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        limit_waiting: int,
+        gate: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._inbox = inbox
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._metrics = metrics
+        self._limit_waiting = limit_waiting
+        self._gate = gate
+        """Asked before records are stored: a state that lost what was launched must not take its events for new."""
+        # What is stored for each partition as far as this consumer knows. Offsets have gaps (transaction
+        # markers, compaction), so the first record's own offset could not be compared with it.
+        self._expected: dict[tuple[str, int], int] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = POLL
+        try:
+            await self._join()
+            while True:
+                try:
+                    records = await self._inbox.poll(timeout=POLL)
+                    positions = await self._store_records(records)
+                    if positions:
+                        await self._inbox.acknowledge(positions)
+                    pause = POLL
+                except LeaseLostError:
+                    log.warning("intake.partition-lost", detail="another consumer stored these records")
+                    await self._inbox.rewind()
+                except TemporaryError as error:
+                    log.warning("intake.paused", detail=error.detail, seconds=pause)
+                    await self._inbox.rewind()
+                    await self._clock.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+        finally:
+            await self._inbox.stop()
+
+    async def _join(self) -> None:
+        pause = POLL
+        while True:
+            try:
+                await self._inbox.start(self._positions)
+            except TemporaryError as error:
+                log.warning("intake.no-broker", detail=error.detail, seconds=pause)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                return
+
+    async def _positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        stored = await self._store.positions(partitions)
+        for partition in partitions:
+            self._expected.pop(partition, None)
+        self._expected.update(stored)
+        return stored
+
+    async def _store_records(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
+        if records and self._gate is not None:
+            await self._gate()
+
+        def partition(record: Record) -> tuple[str, int]:
+            return record.topic, record.partition
+
+        positions: dict[tuple[str, int], int] = {}
+        for here, group in groupby(sorted(records, key=partition), key=partition):
+            members = list(group)
+            await self._store_each(members)
+            positions[here] = members[-1].offset + 1
+        return positions
+
+    async def _store_each(self, records: Sequence[Record]) -> None:
+        """Store records of one partition. What can't be stored with one of them costs that one only.
+
+        Raises:
+            LeaseLostError: another consumer stored them.
+            TemporaryError: the database does not answer, or takes not even the dead letter.
+        """
+        now = self._clock.now()
+        entries = [entry_of(one, self._rules, now=now, new_id=new_reset_id()) for one in records]
+        try:
+            await self._store_batch(records, entries)
+        except (PortError, LeaseLostError):
+            raise  # the database's trouble, and no record's
+        except Exception as error:  # noqa: BLE001 - sorted out here, record by record
+            if len(records) > 1:
+                for one in records:
+                    await self._store_each([one])
+                return
+            [record] = records
+            log.error(  # noqa: TRY400 - the error's text and its frames may hold what was sent
+                "intake.record-refused",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=type(error).__name__,
+            )
+            try:
+                await self._store_batch(records, [mishap(record, self._rules, error)])
+            except (PortError, LeaseLostError):
+                raise
+            except Exception as again:
+                # Neither lost nor passed over: it is read again, and whatever else the daemon does goes on.
+                detail = (
+                    f"{record.topic}/{record.partition}@{record.offset} can't be stored, nor as a dead letter"
+                )
+                raise TemporaryError(Reason.INTERNAL, detail) from again
+
+    async def _store_batch(self, records: Sequence[Record], entries: Sequence[Entry | None]) -> None:
+        here = (records[0].topic, records[0].partition)
+        batch = Batch(
+            *here,
+            first=records[0].offset,
+            expected=self._expected.get(here),
+            next=records[-1].offset + 1,
+            entries=tuple(entry for entry in entries if entry is not None),
+        )
+        admissions = await self._store.take_in(
+            batch, now=self._clock.now(), limit_waiting=self._limit_waiting
+        )
+        self._expected[here] = batch.next
+        self._count(batch, admissions)
+
+    def _count(self, batch: Batch, admissions: Sequence[Admission]) -> None:
+        created = sum(one.created and one.reset.state is not ResetState.REJECTED for one in admissions)
+        counted = {
+            "accepted": created,
+            "rejected": sum(one.created for one in admissions) - created,
+            "joined": sum(one.joined for one in admissions),
+            "duplicate": sum(not one.created and not one.joined for one in admissions),
+            "dead-letter": sum(isinstance(entry, DeadLetter) for entry in batch.entries),
+            "act": sum(isinstance(entry, (NewAct, Deprovision)) for entry in batch.entries),
+        }
+        for result, number in counted.items():
+            self._metrics.intake.labels(result).inc(number)
+        log.info(
+            "intake.stored",
+            topic=batch.topic,
+            partition=batch.partition,
+            next=batch.next,
+            entries=len(batch.entries),
+            created=created,
+        )

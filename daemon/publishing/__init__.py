@@ -1,0 +1,1 @@
+"""How statuses and dead letters go out."""

@@ -1,0 +1,1 @@
+"""The API server: verbs on objects, watches, execs, logs."""

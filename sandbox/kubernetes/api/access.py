@@ -1,0 +1,87 @@
+"""Who may do what: three bearer tokens and the kubeconfig files that hold them.
+
+`kubeconfig` may do everything; `resetd.kubeconfig` is the daemon's own account, so that what goes wrong for it alone
+can be told from what tests and people do; `viewer.kubeconfig` may get, list and watch, and read logs, as ClusterRole
+`view` does (so neither exec nor any write).
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sandbox.kubernetes.api.certificates import AUTHORITY
+from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.kinds import SECRETS, Target
+
+ADMIN, DAEMON = "admin", "resetd"
+_FILES = {ADMIN: "kubeconfig", DAEMON: "resetd.kubeconfig", "viewer": "viewer.kubeconfig"}
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Maps tokens to users."""
+
+    users: dict[str, str]
+
+    @classmethod
+    def ensure(cls, directory: Path, url: str) -> Access:
+        """Makes the tokens once and writes the kubeconfig files for `url`."""
+        users = {}
+        authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
+        for user, file in _FILES.items():
+            kept = directory / f"{user}.token"
+            if not kept.exists():
+                kept.touch(mode=0o600)
+                kept.write_text(secrets.token_urlsafe(32))
+            token = kept.read_text()
+            users[token] = user
+            (directory / file).touch(mode=0o600)
+            (directory / file).write_text(_kubeconfig(url, authority, user, token))
+        return cls(users)
+
+    def user(self, authorization: str) -> str:
+        """Who sends this Authorization header; Refusal 401 for nobody known."""
+        scheme, _, token = authorization.partition(" ")
+        for known, user in self.users.items():
+            if scheme.lower() == "bearer" and secrets.compare_digest(known, token.strip()):
+                return user
+        raise statuses.Refusal(401, "Unauthorized", "Unauthorized")
+
+    def check(self, user: str, method: str, target: Target, *, watch: bool) -> None:
+        """Refusal 403 for what the user may not do."""
+        verb = _VERBS.get(method, method.lower())
+        if verb == "get" and not target.name:
+            verb = "watch" if watch else "list"
+        reads = verb in {"get", "list", "watch"} and target.subresource != "exec"
+        if user in {ADMIN, DAEMON} or (reads and target.kind is not SECRETS):
+            return
+        kind = target.kind
+        plural = f"{kind.plural}/{target.subresource}" if target.subresource else kind.plural
+        scope = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+        why = f'User "{user}" cannot {verb} resource "{plural}" in API group "{kind.group}" {scope}'
+        raise statuses.forbidden(kind.plural, kind.group, target.name, why)
+
+
+def _kubeconfig(url: str, authority: str, user: str, token: str) -> str:
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "sandbox",
+            "clusters": [
+                {
+                    "name": "sandbox",
+                    "cluster": {"server": url, "certificate-authority-data": authority},
+                }
+            ],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": user}}],
+        },
+        sort_keys=False,
+    )

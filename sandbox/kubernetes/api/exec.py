@@ -1,0 +1,271 @@
+"""pods/exec over WebSocket, subprotocols v4.channel.k8s.io and v5.channel.k8s.io.
+
+As with a real kubelet and runc: the command is a session of its own in the container; it lives on when the stream is
+cut or the API server is killed, and then blocks in write once its pipe is full, because the pipe keeps a reader (the
+command itself: its end is opened for both directions). Only a polite close on v5 lets its output be drained. A program
+that cannot start is an InternalError without an ExitCode; all is told by a v1.Status on channel 3 before the close.
+Left out: SPDY, and a terminal (`tty` merges stderr into stdout and is no terminal).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from sandbox.kubernetes.api.courses import Course, Mishap
+from sandbox.kubernetes.api.queries import flag
+from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.node.containers import Container, Runtime
+from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.node.processes import (
+    CHUNK,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Process,
+    open_reader,
+    open_writer,
+    spawn,
+)
+from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.objects import Object
+
+V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+ERROR = 3
+CLOSE_CHANNEL = 255
+MESSAGE_LIMIT = 4 * 1024 * 1024
+
+
+def container_name(pod: Object, name: str) -> str:
+    """The container that a request means; Refusal 400 when it is ambiguous or unknown."""
+    pod_name = pod["metadata"]["name"]
+    names = [one["name"] for one in pod["spec"]["containers"]]
+    if name and name not in names:
+        raise statuses.bad_request(f"container {name} is not valid for pod {pod_name}")
+    if not name and len(names) > 1:
+        raise statuses.bad_request(
+            f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
+        )
+    return name or str(names[0])
+
+
+@dataclass
+class Streams:
+    """All exec streams of the server; `cut_all` is a fault that tests ask for."""
+
+    kubelet: Kubelet
+    _open: set[asyncio.Transport] = field(default_factory=set)
+    _left: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def open(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
+
+    async def serve(
+        self,
+        request: web.Request,
+        pod: Object,
+        mishap: Mishap | None = None,
+        cannot_start: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers one exec request; Refusal before the upgrade where the API server refuses.
+
+        `mishap`: what the stream runs into; `cannot_start`: why the runtime does not start the command.
+        """
+        query = request.query
+        name = container_name(pod, query.get("container", ""))
+        command = query.getall("command", [])
+        wanted = {one for one in ("stdin", "stdout", "stderr", "tty") if flag(query, one)}
+        if not wanted & {"stdin", "stdout", "stderr"}:
+            raise statuses.bad_request("you must specify at least 1 of stdin, stdout, stderr")
+        if not command:
+            raise statuses.bad_request("you must specify at least 1 command for the container")
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").replace(" ", "").split(",")
+        protocol = next((one for one in (V5, V4) if one in offered), None)
+        if request.headers.get("Upgrade", "").lower() != "websocket" or protocol is None:
+            raise statuses.bad_request("Upgrade request required")
+        container = self.kubelet.container_of(pod, name)
+        missing = f'container not found ("{name}")'
+        if container is None and protocol == V4:
+            # v4 is proxied to the kubelet, whose plain answer comes through; v5 ends at the API server.
+            return web.Response(status=500, text=missing)
+        socket = web.WebSocketResponse(
+            protocols=(protocol,), max_msg_size=MESSAGE_LIMIT, compress=False, timeout=2
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        assert transport is not None
+        self._open.add(transport)
+        try:
+            course = Course(socket, transport, mishap)
+            stream = _Stream(self, course, wanted, v5=protocol == V5)
+            with contextlib.suppress(ConnectionError):
+                await stream.greet()
+                if container is None:
+                    why = f"unable to upgrade connection: {missing}"
+                    await course.finish(statuses.internal_error(why))
+                elif cannot_start:
+                    await course.finish(_cannot_start(cannot_start, container))
+                elif course.begins():
+                    await stream.run(self.kubelet.runtime, container, command)
+        finally:
+            self._open.discard(transport)
+        return socket
+
+    def cut_all(self) -> int:
+        """Resets the connection under every open stream, without a word; how many there were."""
+        transports = list(self._open)
+        for transport in transports:
+            transport.abort()
+        return len(transports)
+
+    def leave(self, task: asyncio.Task[None]) -> None:
+        """Keeps what goes on after its stream has gone."""
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
+
+
+class _Stream:
+    """One open WebSocket with its command."""
+
+    def __init__(self, owner: Streams, course: Course, wanted: set[str], *, v5: bool) -> None:
+        self._owner = owner
+        self._course = course
+        self._socket = course.socket
+        self._wanted = wanted
+        self._v5 = v5
+        self._polite = False
+
+    async def greet(self) -> None:
+        """The empty frame on the lowest channel that the server writes, as the real one sends it."""
+        lowest = ERROR
+        for channel, name in ((STDERR, "stderr"), (STDOUT, "stdout")):
+            lowest = channel if name in self._wanted else lowest
+        await self._socket.send_bytes(bytes([lowest]))
+
+    async def run(self, runtime: Runtime, container: Container, command: list[str]) -> None:
+        """Starts the command and carries its streams until it ends or the client is gone."""
+        root = Path("/") if runtime.mode == "none" else Path(f"/proc/{container.pid}/root")
+        path = container.environment()["PATH"]
+        if why := podspecs.program(command[0], container.app, path, root):
+            await self._course.finish(_cannot_start(why, container))
+            return
+        async with self._course.held_back() as late:
+            if late and not container.alive:
+                return  # nobody is left to start it
+            process = spawn(runtime, container, command, self._wanted)
+            with contextlib.suppress(ConnectionError):
+                await self._carry(process, container, command)
+            if late:
+                await process.exit_code()
+
+    async def _carry(self, process: Process, container: Container, command: list[str]) -> None:
+        """The command's streams, until it ends or the client is gone."""
+        if not await self._course.started():
+            self._abandon(process)
+            return
+        exit_code = asyncio.create_task(process.exit_code())
+        readers = {channel: await open_reader(descriptor) for channel, descriptor in process.outputs.items()}
+        pumps = [asyncio.create_task(self._pump(c, r)) for c, (r, _) in readers.items()]
+        receiver = asyncio.create_task(self._receive(process))
+        over = asyncio.gather(exit_code, *pumps)
+        broken_off = asyncio.create_task(self._course.breaks_off.wait())
+        try:
+            ends: set[asyncio.Future[Any]] = {over, receiver, broken_off}
+            await asyncio.wait(ends, return_when="FIRST_COMPLETED")
+            if over.done() and not over.exception():
+                await self._course.finish(_ended(command, exit_code.result(), container))
+        finally:
+            receiver.cancel()
+            for pump in pumps:
+                pump.cancel()
+            broken_off.cancel()
+            await asyncio.gather(receiver, broken_off, *pumps, return_exceptions=True)
+            await self._course.close()
+            self._let_go(process, list(readers.values()))
+
+    async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(CHUNK):
+            await self._course.carry(channel, data)
+
+    async def _receive(self, process: Process) -> None:
+        """Takes stdin until the connection ends."""
+        writer = await open_writer(process.stdin) if process.stdin >= 0 else None
+        try:
+            async for message in self._socket:
+                if message.type is not WSMsgType.BINARY or writer is None or not message.data:
+                    continue
+                channel, data = message.data[0], message.data[1:]
+                if channel == STDIN and not writer.is_closing():
+                    with contextlib.suppress(ConnectionError):
+                        writer.write(data)
+                        await writer.drain()
+                elif channel == CLOSE_CHANNEL and self._v5 and data == bytes([STDIN]):
+                    writer.close()
+            self._polite = self._socket.close_code == WSCloseCode.OK
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _let_go(
+        self,
+        process: Process,
+        readers: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]],
+    ) -> None:
+        """After the stream: the command is left alone, and collected when it ends."""
+        drained = self._polite and self._v5 and process.popen.poll() is None
+        if not drained:
+            for _, transport in readers:
+                transport.close()
+
+        async def collect() -> None:
+            if drained:
+                for reader, transport in readers:
+                    while await reader.read(CHUNK):
+                        pass
+                    transport.close()
+            await process.exit_code()
+
+        self._owner.leave(asyncio.create_task(collect()))
+
+    def _abandon(self, process: Process) -> None:
+        """The client saw nothing of the command, and its input never came; it runs on all the same."""
+        for descriptor in (process.stdin, *process.outputs.values()):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+        async def collect() -> None:
+            await process.exit_code()
+
+        self._owner.leave(asyncio.create_task(collect()))
+
+
+def _cannot_start(why: str, container: Container) -> statuses.Status:
+    return statuses.internal_error(
+        "Internal error occurred: error executing command in container: failed to exec in container: "
+        f'failed to start exec "{container.id}": OCI runtime exec failed: exec failed: '
+        f"unable to start container process: {why}: unknown"
+    )
+
+
+def _ended(command: list[str], code: int, container: Container) -> statuses.Status:
+    if code == 1 and not container.alive:
+        # Perhaps nsenter's own failure, because the container went away under it: nobody knows.
+        return statuses.internal_error("error executing command in container: container is not running")
+    if code == 0:
+        return {"metadata": {}, "status": "Success"}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "message": "command terminated with non-zero exit code: error executing command "
+        f"[{' '.join(command)}], exit code {code}",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
+    }

@@ -1,0 +1,124 @@
+"""pods/log: what containers wrote, from the CRI log files of their init."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from sandbox.kubernetes.api.exec import container_name
+from sandbox.kubernetes.api.queries import flag
+from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.objects import Object
+
+POLL = 0.1
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What of the log is wanted."""
+
+    tail: int | None
+    since: str
+    limit: int | None
+    timestamps: bool
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Wish:
+        """From the query of the request; Refusal 400 for what is no number."""
+
+        def number(name: str) -> int | None:
+            try:
+                return int(query[name]) if name in query else None
+            except ValueError as error:
+                raise statuses.bad_request(f"invalid {name}: {query[name]}") from error
+
+        since = query.get("sinceTime", "").removesuffix("Z")
+        if (seconds := number("sinceSeconds")) is not None:
+            since = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+        stamped = flag(query, "timestamps")
+        return cls(number("tailLines"), since, number("limitBytes"), stamped)
+
+    def line(self, entry: bytes) -> bytes:
+        """One CRI entry as a client sees it; empty when it is too old."""
+        stamp, _, whole, text = entry.split(b" ", 3)
+        if stamp.decode() < self.since:
+            return b""
+        end = b"\n" if whole == b"F" else b""
+        return (stamp + b" " if self.timestamps else b"") + text + end
+
+
+async def serve(request: web.Request, kubelet: Kubelet, pod: Object) -> web.StreamResponse:
+    """Answers one log request, following when asked to."""
+    query = request.query
+    name = container_name(pod, query.get("container", ""))
+    wish = Wish.of(query)
+    path = _path(kubelet, pod, name, previous=flag(query, "previous"))
+    entries, offset = _entries(path, 0)
+    lines = [line for entry in entries if (line := wish.line(entry))]
+    if wish.tail is not None:
+        lines = lines[len(lines) - wish.tail :] if wish.tail < len(lines) else lines
+        lines = lines if wish.tail else []
+    body = b"".join(lines)[: wish.limit]
+    if not flag(query, "follow"):
+        return web.Response(body=body, content_type="text/plain")
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    try:
+        await response.prepare(request)
+        await response.write(body)
+        running = True
+        while running and request.transport is not None and not request.transport.is_closing():
+            running = kubelet.container_of(_fresh(kubelet, pod), name) is not None
+            entries, offset = _entries(path, offset)
+            for entry in entries:
+                await response.write(wish.line(entry))
+            if not entries and running:
+                await asyncio.sleep(POLL)
+        await response.write_eof()
+    except ConnectionError:
+        pass
+    return response
+
+
+def _fresh(kubelet: Kubelet, pod: Object) -> Object:
+    from sandbox.kubernetes.objects.kinds import PODS
+
+    meta = pod["metadata"]
+    return kubelet.objects.find(PODS, meta["namespace"], meta["name"]) or pod
+
+
+def _path(kubelet: Kubelet, pod: Object, name: str, *, previous: bool) -> Path:
+    statuses_held = pod["status"].get("containerStatuses") or []
+    held = next((one for one in statuses_held if one["name"] == name), None)
+    restart = (held or {}).get("restartCount", 0)
+    waiting = ((held or {}).get("state") or {}).get("waiting")
+    pod_name = pod["metadata"]["name"]
+    crashed = bool(held and held["lastState"])
+    if previous:
+        # While it waits for its next start the count is still that of the start that crashed.
+        restart -= 0 if waiting and crashed else 1
+        if restart < 0:
+            raise statuses.bad_request(
+                f'previous terminated container "{name}" in pod "{pod_name}" not found'
+            )
+    elif held is None or (waiting and not crashed):
+        reason = (waiting or {}).get("reason", "ContainerCreating")
+        raise statuses.bad_request(f'container "{name}" in pod "{pod_name}" is waiting to start: {reason}')
+    return kubelet.log_path(pod, name, restart)
+
+
+def _entries(path: Path, offset: int) -> tuple[list[bytes], int]:
+    """The whole entries after an offset, and the offset behind them."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = data.rpartition(b"\n")[0]
+    return (whole.split(b"\n"), offset + len(whole) + 1) if whole else ([], offset)

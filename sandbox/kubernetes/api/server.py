@@ -1,0 +1,100 @@
+"""The door: one aiohttp application in front of the objects, the logs and the execs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sandbox.kubernetes.api import discovery, logs
+from sandbox.kubernetes.api.access import ADMIN, Access
+from sandbox.kubernetes.api.exec import Streams
+from sandbox.kubernetes.api.queries import flag
+from sandbox.kubernetes.api.rest import Rest
+from sandbox.kubernetes.controllers.environments import Environments
+from sandbox.kubernetes.faults.troubles import Troubles
+from sandbox.kubernetes.objects import kinds, statuses
+from sandbox.kubernetes.objects.kinds import PODS
+from sandbox.kubernetes.objects.objects import Objects
+
+
+@dataclass(frozen=True)
+class Server:
+    """Answers every request of the API server, and the sandbox's own control calls under /sandbox."""
+
+    objects: Objects
+    access: Access
+    streams: Streams
+    environments: Environments
+    troubles: Troubles | None = None
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=3 * 1024 * 1024)
+        application.router.add_route("*", "/{path:.*}", self.answer)
+        return application
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One request, refusals included."""
+        try:
+            return await self._route(request)
+        except statuses.Refusal as refusal:
+            return web.json_response(refusal.status, status=refusal.code)
+        except web.HTTPRequestEntityTooLarge:
+            message = "Request entity too large: limit is 3145728"
+            body = statuses.failure(413, "RequestEntityTooLarge", message)
+            return web.json_response(body, status=413)
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path in {"/livez", "/readyz", "/healthz"}:
+            return web.Response(text="ok")
+        user = self.access.user(request.headers.get("Authorization", ""))
+        if path.startswith("/sandbox/"):
+            return self._control(request, user)
+        if request.method == "GET" and (document := discovery.answer(path)) is not None:
+            return web.json_response(document)
+        target = kinds.parse(path)
+        if target is None:
+            return web.Response(status=404, text="404 page not found\n")
+        watch = flag(request.query, "watch")
+        self.access.check(user, request.method, target, watch=watch)
+        if target.subresource in {"log", "exec"}:
+            pod = self.objects.get(PODS, target.namespace, target.name)
+            if target.subresource == "log":
+                return await logs.serve(request, self.streams.kubelet, pod)
+            if self.troubles is not None and user == self.troubles.user:
+                return await self.troubles.exec(request, self.streams, pod)
+            return await self.streams.serve(request, pod)
+        lists_pods = target.kind is PODS and request.method == "GET" and not target.name and not watch
+        if lists_pods and self.troubles is not None and user == self.troubles.user:
+            await self.troubles.listing(target.namespace, request.query.get("labelSelector", ""))
+        return await Rest(self.objects).answer(request, target)
+
+    def _control(self, request: web.Request, user: str) -> web.Response:
+        """POST environments/NAME provisions one; POST streams/cut resets all execs; GET streams counts them."""
+        if user != ADMIN:
+            raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
+        match request.method, *request.path.strip("/").split("/")[1:]:
+            case "POST", "environments", name:
+                self.environments.provision(name)
+                return web.json_response({"environment": name}, status=201)
+            case "POST", "streams", "cut":
+                return web.json_response({"cut": self.streams.cut_all()})
+            case "GET", "streams":
+                return web.json_response({"open": self.streams.open})
+        raise statuses.Refusal(404, "NotFound", "the sandbox has no such control")
+
+
+async def listen(
+    application: web.Application, host: str, port: int, context: object
+) -> tuple[web.AppRunner, int]:
+    """Serves the application; (runner, the port that it got). OSError when the port is taken."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=512)  # type: ignore[arg-type]
+    await site.start()
+    bound: tuple[str, int] = runner.addresses[0]
+    await asyncio.sleep(0)
+    return runner, bound[1]

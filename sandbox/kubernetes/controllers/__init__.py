@@ -1,0 +1,1 @@
+"""The controllers: Deployments, ReplicaSets, ArgoCD, and the environments that they make."""

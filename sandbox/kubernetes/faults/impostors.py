@@ -1,0 +1,141 @@
+"""Pods that carry a service's label and are not the service: of a Job, of a second Deployment.
+
+They appear before the daemon's list of pods is answered, and go after some seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+
+from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.kinds import IMPOSTORS, FaultKind
+from sandbox.kubernetes.api import admission
+from sandbox.kubernetes.api.background import Background, until
+from sandbox.kubernetes.node.podspecs import NAME_LABEL
+from sandbox.kubernetes.objects import deletion
+from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS
+from sandbox.kubernetes.objects.objects import Object, Objects
+from sandbox.kubernetes.objects.ownership import random_suffix, ready
+
+_USUAL = 10.0
+_READY_WITHIN = 10.0
+_FAULT = "sandbox.fuse.io/fault"
+"""The label of what a fault made."""
+
+
+@dataclass
+class Impostors:
+    """All that there are."""
+
+    objects: Objects
+    armoury: Armoury
+    background: Background
+    _there: set[str] = field(default_factory=set)
+
+    async def appear(self, namespace: str, selector: str) -> None:
+        """Those that are armed for the service that `selector` names; the list that is asked for will have them."""
+        service = _service(selector)
+        if service is None:
+            return
+        for armed in self.armoury.meeting(IMPOSTORS, namespace, service):
+            deployment = self.objects.find(DEPLOYMENTS, namespace, service)
+            name = f"{armed.name}.{namespace}.{service}"
+            if deployment is None or name in self._there:
+                continue
+            self._there.add(name)
+            self._make(armed, deployment)
+            if await until(partial(self._is_ready, armed, namespace), within=_READY_WITHIN):
+                self.armoury.hit(armed)
+            self.background.start(self._last(armed, name))
+
+    def _make(self, armed: Armed, deployment: Object) -> None:
+        meta, template = deployment["metadata"], copy.deepcopy(deployment["spec"]["template"])
+        labels = template["metadata"]["labels"] | {_FAULT: armed.id}
+        (container, *_) = template["spec"]["containers"]
+        # It is no second service: it neither migrates nor seeds, it is only there.
+        container |= {"command": ["sleep", "1000000"]}
+        for probe in ("readinessProbe", "livenessProbe"):
+            container.pop(probe, None)
+        template["spec"]["containers"] = [container]
+        if armed.fault.kind is FaultKind.LABEL_SELECTS_JOB:
+            self.objects.create(PODS, admission.admitted(_of_a_job(meta, labels, template["spec"])))
+            return
+        own = {
+            "metadata": {
+                "name": f"{meta['name']}-canary-{random_suffix()}",
+                "namespace": meta["namespace"],
+                "labels": labels,
+            },
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": template | {"metadata": {"labels": labels}},
+            },
+        }
+        self.objects.create(DEPLOYMENTS, admission.prepare(self.objects, DEPLOYMENTS, own))
+
+    def _is_ready(self, armed: Armed, namespace: str) -> bool:
+        return any(ready(pod) for pod in self._made(armed.id, namespace))
+
+    def _made(self, identifier: str, namespace: str = "") -> list[Object]:
+        return [
+            pod
+            for pod in self.objects.every(PODS, namespace)
+            if (pod["metadata"].get("labels") or {}).get(_FAULT) == identifier
+        ]
+
+    async def _last(self, armed: Armed, name: str) -> None:
+        seconds = _USUAL if armed.fault.seconds is None else armed.fault.seconds
+        with self.armoury.lasting(armed, armed.id) as is_to_end:
+            await until(is_to_end, within=seconds)
+            self._remove(armed.id)
+            await until(lambda: not self._made(armed.id), within=_READY_WITHIN)
+        self._there.discard(name)
+
+    def _remove(self, identifier: str) -> None:
+        for deployment in list(self.objects.every(DEPLOYMENTS)):
+            if (deployment["metadata"].get("labels") or {}).get(_FAULT) == identifier:
+                deletion.delete(self.objects, DEPLOYMENTS, deployment)
+        for pod in self._made(identifier):
+            deletion.delete(self.objects, PODS, pod, {"gracePeriodSeconds": 0})
+
+    def recover(self) -> None:
+        """Remove what an earlier life of the server left."""
+        for name, identifier in self.armoury.effects(IMPOSTORS).items():
+            self._remove(identifier)
+            self.armoury.forget(name)
+
+
+def _of_a_job(meta: Object, labels: dict[str, str], spec: Object) -> Object:
+    job = f"{meta['name']}-nightly-{random_suffix()}"
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": job,
+        "uid": str(uuid.uuid4()),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{job}-{random_suffix()}",
+            "namespace": meta["namespace"],
+            "labels": labels | {"batch.kubernetes.io/job-name": job},
+            "ownerReferences": [owner],
+        },
+        "spec": spec | {"restartPolicy": "Never"},
+    }
+
+
+def _service(selector: str) -> str | None:
+    """What a label selector wants as the service's name; None when it names none."""
+    for part in selector.split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == NAME_LABEL and value:
+            return value.removeprefix("=").strip()
+    return None

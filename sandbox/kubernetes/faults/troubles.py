@@ -1,0 +1,98 @@
+"""What the daemon runs into at the API server, of the faults that are armed; other clients never do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from sandbox.faults import kinds
+from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.kinds import FaultKind
+from sandbox.kubernetes.api.background import Background
+from sandbox.kubernetes.api.courses import Mishap
+from sandbox.kubernetes.api.exec import Streams, container_name
+from sandbox.kubernetes.faults.conditions import Conditions
+from sandbox.kubernetes.faults.impostors import Impostors
+from sandbox.kubernetes.faults.strikes import Strikes, is_a_launch
+from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.objects import Object
+
+_REFUSALS = {
+    FaultKind.EXEC_403: (403, "Forbidden", 'pods "{}" is forbidden: may not get resource "pods/exec"'),
+    FaultKind.EXEC_404: (404, "NotFound", 'pods "{}" not found'),
+    FaultKind.EXEC_429: (429, "TooManyRequests", "Too many requests, please try again later."),
+    FaultKind.EXEC_500: (500, "InternalError", "Internal error occurred: etcdserver: request timed out"),
+    FaultKind.EXEC_503: (503, "ServiceUnavailable", "the server is currently unable to handle the request"),
+}
+_LATE = frozenset({FaultKind.EXEC_BEGINS_LATE})
+_BEFORE_UPGRADE = frozenset({*_REFUSALS, FaultKind.EXEC_HANDSHAKE_HUNG})
+
+
+class Troubles:
+    """All that may go wrong for one user of the API server, `user`."""
+
+    def __init__(self, armoury: Armoury, kubelet: Kubelet, user: str) -> None:
+        self.user = user
+        self._armoury = armoury
+        self._kubelet = kubelet
+        self._background = Background()
+        self._strikes = Strikes(armoury, kubelet, self._background)
+        self._conditions = Conditions(armoury, kubelet.runtime, self._background)
+        self._impostors = Impostors(kubelet.objects, armoury, self._background)
+
+    async def recover(self) -> None:
+        """Undo what an earlier life of the server made and could not undo."""
+        await self._conditions.recover()
+        self._impostors.recover()
+        for stream in self._armoury.effects(kinds.EXEC):  # it ended with the server that had it
+            self._armoury.forget(stream)
+        self._strikes.recover()
+
+    async def close(self) -> None:
+        """End what waits for its moment."""
+        await self._background.close()
+
+    async def listing(self, namespace: str, selector: str) -> None:
+        """Before pods are listed: others may have appeared that carry the same label."""
+        await self._impostors.appear(namespace, selector)
+
+    async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
+        """An exec, with what it runs into."""
+        mishap = self._mishap(pod, request.query.getall("command", []))
+        if mishap is not None and mishap.happens(*_BEFORE_UPGRADE):
+            return await self._refuse(request, pod, mishap)
+        name = container_name(pod, request.query.get("container", ""))
+        container, command = self._kubelet.container_of(pod, name), request.query.getall("command", [])
+        why = None
+        if container is not None and command:
+            for one in self._meant_for(pod, kinds.STRIKES):
+                self._strikes.watch(one, pod, container)
+            for one in self._meant_for(pod, kinds.CONDITIONS):
+                why = await self._conditions.meet(one, container, command) or why
+        return await streams.serve(request, pod, mishap, cannot_start=why)
+
+    def _mishap(self, pod: Object, command: Sequence[str]) -> Mishap | None:
+        """What the stream runs into: of several the oldest; only a launch begins late, and one at a time."""
+        armed = self._meant_for(pod, kinds.EXEC)
+        if not is_a_launch(command) or self._armoury.effects(_LATE):
+            armed = [one for one in armed if one.fault.kind not in _LATE]
+        return Mishap(self._armoury, armed[0]) if armed else None
+
+    async def _refuse(self, request: web.Request, pod: Object, mishap: Mishap) -> web.Response:
+        """What comes instead of the upgrade."""
+        kind = mishap.armed.fault.kind
+        if kind is FaultKind.EXEC_HANDSHAKE_HUNG:
+            assert request.transport is not None
+            await mishap.silence(request.transport)
+            return web.Response(status=500)
+        code, reason, message = _REFUSALS[kind]
+        body = statuses.failure(code, reason, message.format(pod["metadata"]["name"]))
+        retry = {"Retry-After": "1"} if kind is FaultKind.EXEC_429 else {}
+        return web.json_response(body, status=code, headers=retry)
+
+    def _meant_for(self, pod: Object, of: frozenset[FaultKind]) -> list[Armed]:
+        image = pod["spec"]["containers"][0]["image"]
+        return self._armoury.meeting(of, pod["metadata"]["namespace"], podspecs.service(pod, image))

@@ -1,0 +1,1 @@
+"""The node: makes a pod of the store a process tree."""

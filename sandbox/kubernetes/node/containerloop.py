@@ -1,0 +1,175 @@
+"""One container of a pod, started again and again as the restart policy says.
+
+Shortened against a real cluster: the delays after crashes (`BACKOFF`); and readiness is seen by the file that the
+service touches once it serves, instead of by the probe over HTTP that the pod declares.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.node.containers import Container, Ended, ImageMissing
+from sandbox.kubernetes.node.podstatus import ContainerState
+from sandbox.kubernetes.objects.objects import Object
+
+if TYPE_CHECKING:
+    from sandbox.kubernetes.node.podworker import PodWorker
+
+BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0)
+STEADY = 60.0
+START_PATIENCE = 20.0
+POLL = 0.1
+
+
+class ContainerLoop:
+    """Keeps one container running and `state` true to it."""
+
+    def __init__(self, pod: PodWorker, spec: Object, state: ContainerState) -> None:
+        self._pod = pod
+        self._kubelet = pod.kubelet
+        self._spec = spec
+        self._state = state
+        self._probed = "readinessProbe" in spec
+        self._stopping = asyncio.Event()
+        self._container: Container | None = None
+        self._place: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until the policy lets it rest, or `stop` was called."""
+        clock = asyncio.get_running_loop().time
+        crashes = 0
+        policy = self._pod.pod["spec"].get("restartPolicy", "Always")
+        state = self._state
+        self._container = self._found()
+        if "terminated" in state.state and policy == "Never":
+            return
+        while not self._stopping.is_set():
+            began = clock()
+            if self._container is None and not await self._start():
+                return
+            assert self._container is not None
+            ended = await self._follow(self._container)
+            state.ended(ended.code, ended.reason)
+            self._pod.publish()
+            rests = policy == "Never" or (policy == "OnFailure" and ended.code == 0)
+            if rests or self._stopping.is_set():
+                return
+            crashes = 1 if clock() - began > STEADY else crashes + 1
+            state.last = state.state
+            if delay := BACKOFF[min(crashes, len(BACKOFF)) - 1]:
+                why = f"back-off restarting failed container={state.name}"
+                state.waits("CrashLoopBackOff", why)
+                self._pod.publish()
+                await self._pause(delay)
+            if not self._stopping.is_set():
+                self.forget()
+                state.restarts += 1
+
+    def stop(self, number: signal.Signals) -> None:
+        """No more starts; the signal goes to PID 1."""
+        self._stopping.set()
+        if self._container is not None:
+            self._container.signal(number)
+
+    def forget(self) -> None:
+        """Kills what is left and deletes the container's directory; its log stays."""
+        if self._container is not None:
+            self._container.signal(signal.SIGKILL)
+            self._kubelet.containers.pop(self._container.id, None)
+            self._kubelet.runtime.remove(self._container)
+            self._container = None
+
+    def _found(self) -> Container | None:
+        """The container that an earlier life of the server left behind, running or ended since."""
+        if not self._state.container_id or "running" not in self._state.state:
+            return None
+        found = self._kubelet.runtime.find(self._state.container_id, self._state.image_id)
+        self._kubelet.containers[found.id] = found
+        return found
+
+    async def _pause(self, seconds: float) -> None:
+        waits = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({waits}, timeout=seconds)
+        waits.cancel()
+
+    async def _start(self) -> bool:
+        """Starts a new container, with a place among the start scripts; False when stopped meanwhile."""
+        if not self._probed:
+            return await self._prepare_and_launch()
+        await self._kubelet.starts.acquire()
+        started = False
+        try:
+            started = await self._prepare_and_launch()
+        finally:
+            if started:
+                self._place = asyncio.create_task(self._give_place_back())
+            else:
+                self._kubelet.starts.release()
+        return started
+
+    async def _give_place_back(self) -> None:
+        """Once the service serves or has ended; a start that takes very long does not hold up the others."""
+        end = asyncio.get_running_loop().time() + START_PATIENCE
+        try:
+            while not self._state.ready and "running" in self._state.state:
+                if asyncio.get_running_loop().time() > end:
+                    return
+                await asyncio.sleep(POLL)
+        finally:
+            self._kubelet.starts.release()
+
+    async def _prepare_and_launch(self) -> bool:
+        state, runtime = self._state, self._kubelet.runtime
+        while not self._stopping.is_set():
+            try:
+                image = self._spec["image"]
+                container = await asyncio.to_thread(runtime.prepare, image, self._pod.directory)
+            except ImageMissing as missing:
+                state.waits("ImagePullBackOff", f'Back-off pulling image "{missing}"')
+            else:
+                try:
+                    self._launch(container)
+                except podspecs.ConfigError as error:
+                    runtime.remove(container)
+                    state.waits("CreateContainerConfigError", str(error))
+                else:
+                    await container.up()
+                    state.runs()
+                    state.ready = not self._probed
+                    self._pod.publish()
+                    return True
+            self._pod.publish()
+            await self._pause(1)
+        return False
+
+    def _launch(self, container: Container) -> None:
+        objects, pod, spec = self._kubelet.objects, self._pod.pod, self._spec
+        environment = podspecs.environment(objects, pod, spec, container, witness=self._kubelet.witness)
+        binds = podspecs.binds(objects, pod, spec, self._pod.directory)
+        runtime = self._kubelet.runtime
+        command = spec.get("command") or []
+        if not command and not spec.get("args"):
+            command = runtime.default_command(container.app)
+        argv = [podspecs.expand(part, environment) for part in [*command, *(spec.get("args") or [])]]
+        log = self._kubelet.log_path(pod, spec["name"], self._state.restarts)
+        # Stored only once it is up: a server killed in between sweeps it away and starts another.
+        self._state.container_id, self._state.image_id = container.id, container.image_id
+        self._container = self._kubelet.containers[container.id] = container
+        runtime.launch(container, self._pod.directory, log, argv, environment, binds)
+
+    async def _follow(self, container: Container) -> Ended:
+        """Keeps `ready` true to the world until the container ends."""
+        end = asyncio.create_task(container.ended())
+        try:
+            while not end.done():
+                ready = not self._probed or container.ready_file.exists()
+                if ready is not self._state.ready:
+                    self._state.ready = ready
+                    self._pod.publish()
+                await asyncio.wait({end}, timeout=None if ready else POLL)
+            return end.result()
+        finally:
+            end.cancel()

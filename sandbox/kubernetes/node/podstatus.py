@@ -1,0 +1,140 @@
+"""The status of a pod, from what its containers are doing."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.kubernetes.objects.objects import Object, now
+
+NODE = "sandbox-node"
+
+
+@dataclass
+class ContainerState:
+    """One entry of `containerStatuses`. `state` and `last` are v1.ContainerState dicts."""
+
+    name: str
+    image: str
+    state: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    ready: bool = False
+    restarts: int = 0
+    container_id: str = ""
+    image_id: str = ""
+
+    @classmethod
+    def of(cls, spec: Object, status: Object | None) -> ContainerState:
+        """From the pod's spec and, after a restart of the server, from its stored status."""
+        fresh = {"waiting": {"reason": "ContainerCreating"}}
+        status = status or {}
+        return cls(
+            spec["name"],
+            spec["image"],
+            state=status.get("state") or fresh,
+            last=status.get("lastState") or {},
+            ready=status.get("ready", False),
+            restarts=status.get("restartCount", 0),
+            container_id=status.get("containerID", "").rpartition("/")[2],
+            image_id=status.get("imageID", ""),
+        )
+
+    def waits(self, reason: str, message: str = "") -> None:
+        """Not running, with the reason why."""
+        self.state = {"waiting": {"reason": reason} | ({"message": message} if message else {})}
+        self.ready = False
+
+    def runs(self) -> None:
+        """Started at this moment."""
+        self.state = {"running": {"startedAt": now()}}
+
+    def ended(self, code: int, reason: str) -> None:
+        """Ended at this moment."""
+        started = (self.state.get("running") or {}).get("startedAt", now())
+        self.state = {
+            "terminated": {
+                "exitCode": code,
+                "reason": reason,
+                "startedAt": started,
+                "finishedAt": now(),
+                "containerID": f"sandbox://{self.container_id}",
+            }
+        }
+        self.ready = False
+
+    def as_status(self) -> Object:
+        """The v1.ContainerStatus."""
+        return {
+            "name": self.name,
+            "image": self.image,
+            "imageID": self.image_id,
+            "containerID": f"sandbox://{self.container_id}" if self.container_id else "",
+            "ready": self.ready,
+            "started": "running" in self.state,
+            "restartCount": self.restarts,
+            "state": self.state,
+            "lastState": self.last,
+        }
+
+
+def phase(spec: Object, states: list[ContainerState]) -> str:
+    """Pending, Running, Succeeded or Failed, as the kubelet decides."""
+    policy = spec.get("restartPolicy", "Always")
+    ended = [state.state["terminated"] for state in states if "terminated" in state.state]
+    if len(ended) == len(states) and policy != "Always":
+        if all(end["exitCode"] == 0 for end in ended):
+            return "Succeeded"
+        if policy == "Never":
+            return "Failed"
+    if any("waiting" in state.state and not state.last for state in states):
+        return "Pending"
+    return "Running"
+
+
+def fill(status: Object, pod: Object, states: list[ContainerState]) -> None:
+    """Writes phase, conditions and containerStatuses into a pod's status."""
+    current = phase(pod["spec"], states)
+    status["phase"] = current
+    over = current in {"Succeeded", "Failed"}
+    ready = all(state.ready for state in states) and not over
+    unready = {"reason": "PodCompleted"} if over else _unready(states)
+    initialized = {"reason": "PodCompleted"} if current == "Succeeded" else {}
+    set_condition(status, "PodReadyToStartContainers", value=not over)
+    set_condition(status, "Initialized", value=True, **initialized)
+    set_condition(status, "Ready", value=ready, **({} if ready else unready))
+    set_condition(status, "ContainersReady", value=ready, **({} if ready else unready))
+    set_condition(status, "PodScheduled", value=True)
+    status.setdefault("startTime", now())
+    status["hostIP"] = "127.0.0.1"
+    status.setdefault("podIP", address(pod["metadata"]["uid"]))
+    status["podIPs"] = [{"ip": status["podIP"]}]
+    status["qosClass"] = "BestEffort"
+    status["containerStatuses"] = [state.as_status() for state in states]
+
+
+def _unready(states: list[ContainerState]) -> dict[str, str]:
+    names = " ".join(state.name for state in states if not state.ready)
+    return {
+        "reason": "ContainersNotReady",
+        "message": f"containers with unready status: [{names}]",
+    }
+
+
+def set_condition(status: Object, kind: str, *, value: bool, **more: str) -> None:
+    """Sets one condition; the transition time moves only when the value does."""
+    conditions: list[Object] = status.setdefault("conditions", [])
+    held = next((one for one in conditions if one["type"] == kind), None)
+    text = "True" if value else "False"
+    fresh = {"type": kind, "status": text, "lastProbeTime": None} | more
+    if held is None:
+        conditions.append(fresh | {"lastTransitionTime": now()})
+    else:
+        moved = now() if held["status"] != text else held.get("lastTransitionTime", now())
+        conditions[conditions.index(held)] = fresh | {"lastTransitionTime": moved}
+
+
+def address(uid: str) -> str:
+    """A pod IP that nothing listens on; the services of the sandbox open no port."""
+    number = zlib.crc32(uid.encode())
+    return f"10.244.{number >> 8 & 255}.{number & 255}"

@@ -1,0 +1,1 @@
+"""The API objects: their kinds, the memory that keeps them, who owns whom."""

@@ -1,0 +1,274 @@
+"""The catalog file: what a reset of each service runs, what it touches, and how far it is trusted.
+
+One YAML document (`daemon/config/catalogs/fuse-platform.yaml` is the default; `resetd catalog check FILE` validates
+another). Commands are argv lists; conditions and placeholders are closed vocabularies, so nothing that comes
+from an event is ever text of a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from itertools import combinations
+from typing import Annotated, Self
+from urllib.parse import quote
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
+from schemas.catalog.steps import Argv, DoctorCommand, KnownFailure, Name, StepEntry, VerifyEntry, excludes
+from schemas.plan import Scope
+from schemas.requests import Mode, Option
+from schemas.wire import Wire, client_of, kind_of
+
+_LABEL = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_TERM = rf"{_LABEL}=[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
+LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$", max_length=1000)]
+"""`LABEL=VALUE`, several with commas; compared with the labels in Deployments' templates as well."""
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+
+
+class Kind(Wire):
+    """A kind of environment: what follows the last hyphen of its name."""
+
+    protected: bool = False
+    """Whether its databases and repositories need consent, whoever else uses them."""
+    approvers: Annotated[int, Field(ge=0, le=10)] = 0
+    """People who must agree to a reset that was asked for by somebody with a token."""
+    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
+    """The same for requests over Kafka and provisioning, where who asks is only a claim."""
+
+    @model_validator(mode="after")
+    def _protection_needs_consent(self) -> Self:
+        if self.protected and not (self.approvers >= 1 and self.approvers_unattended >= 1):
+            raise ValueError("a protected kind needs at least one of approvers and of approversUnattended")
+        return self
+
+
+class UrlParts(Wire):
+    """Names of variables that hold a connection's parts, where no variable holds the whole URL."""
+
+    host: Variable
+    port: Variable | None = None
+    user: Variable
+    password: Variable
+    database: Variable
+
+
+class Handshake(Wire):
+    """How the service's own tool runs one SQL statement on this database."""
+
+    argv: Argv
+    """`{statement}` as an argument becomes the statement; without it the statement is written to stdin."""
+    timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    failures: tuple[Name, ...] = ()
+    """Names of sets of known failures."""
+
+
+class Database(Wire):
+    """A database as one service reaches it."""
+
+    name: Name
+    """The catalog's name for it; services that share a database use one name."""
+    names: dict[Name, str] = Field(default_factory=dict)
+    """Kind of environment -> the name expected on the server; another one is a warning of the plan."""
+    url_variable: Variable | None = None
+    """The variable that holds its URL in the pod; `DATABASE_URL` unless `urlParts` is given."""
+    url_parts: UrlParts | None = None
+    handshake: Handshake
+
+    @model_validator(mode="after")
+    def _url_or_parts(self) -> Self:
+        if self.url_variable is not None and self.url_parts is not None:
+            raise ValueError("give urlVariable or urlParts, not both")
+        return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that its URL is made of."""
+        if self.url_parts is None:
+            return (self.url_variable or "DATABASE_URL",)
+        parts = self.url_parts
+        return tuple(
+            name for name in (parts.host, parts.port, parts.user, parts.password, parts.database) if name
+        )
+
+    def url(self, values: Mapping[str, str]) -> str | None:
+        """Its URL out of the pod's variables (a secret); None when one of them is absent or empty."""
+        parts = self.url_parts
+        if parts is None:
+            return values.get(self.variables[0]) or None
+        if any(not values.get(name) for name in self.variables):
+            return None
+        user, password = quote(values[parts.user], safe=""), quote(values[parts.password], safe="")
+        port = f":{values[parts.port]}" if parts.port else ""
+        database = quote(values[parts.database], safe="")
+        return f"postgresql://{user}:{password}@{values[parts.host]}{port}/{database}"
+
+
+class Service(Wire):
+    """A service, its databases and what each mode runs in its pod."""
+
+    name: Name
+    selector: LabelSelector | None = None
+    """Of its pods; by default `app.kubernetes.io/name=NAME`."""
+    container: str | None = None
+    databases: Annotated[tuple[Database, ...], Field(min_length=1)]
+    options: tuple[Option, ...] = ()
+    """Options of a request that belong to this service."""
+    integrations: bool = False
+    """Whether a request's `integrations` belong to this service."""
+    steps: dict[Mode, tuple[StepEntry, ...]]
+    verify: tuple[VerifyEntry, ...] = ()
+    doctor: tuple[DoctorCommand, ...] = ()
+    failures: tuple[Name, ...] = ()
+    """Names of sets of known failures, for all of its steps."""
+
+    def _place(self, step: StepEntry) -> tuple[str, str, str]:
+        return (step.phase, step.target or self.name, step.name)
+
+    @property
+    def selector_text(self) -> str:
+        """The label selector of its pods."""
+        return self.selector or f"app.kubernetes.io/name={self.name}"
+
+    def database(self, name: str) -> Database | None:
+        """Its database of that name in the catalog."""
+        return next((one for one in self.databases if one.name == name), None)
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        missing = [mode.value for mode in Mode if mode not in self.steps]
+        if missing:
+            raise ValueError(f"steps of {', '.join(missing)} are missing")
+        known = {one.name for one in self.databases}
+        if len(known) != len(self.databases):
+            raise ValueError("two databases have one name")
+        asked: list[StepEntry | VerifyEntry] = [
+            *self.verify,
+            *(step for steps in self.steps.values() for step in steps),
+        ]
+        for one in asked:
+            unknown = set(one.databases or ()) - known
+            if unknown:
+                raise ValueError(f"{one.name or 'verify'} names databases it has not: {sorted(unknown)}")
+        for mode, steps in self.steps.items():
+            places = {one.run_in for one in steps}
+            if len(places) > 1 and any(one.scope is Scope.CONTAINER for one in steps):
+                raise ValueError(f"steps of {mode.value} beside one of scope container all need one runIn")
+            for first, second in combinations(steps, 2):
+                same = self._place(first) == self._place(second)
+                if same and not excludes(first.when, second.when):
+                    raise ValueError(f"two steps of {mode.value} may both be {first.name}")
+        return self
+
+
+class Core(Wire):
+    """The schema that two services share: migrated once, by one of them, for both."""
+
+    database: Name = "core"
+    migrator: Name
+    """The service that migrates it where it is in the plan."""
+    owner: Name
+    """The service that seeds it; it migrates it alone where the migrator is not in the plan."""
+
+
+class Repository(Wire):
+    """A repository whose branch goes back to its initial commit."""
+
+    pattern: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._{}-]+$")]
+    """Its name; `{client}` and `{kind}` are the environment's."""
+    branch: str | None = None
+    """None: the repository's default branch."""
+    expected_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    """Another root commit is refused."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_known_placeholders(cls, pattern: str) -> str:
+        rest = pattern.replace("{client}", "").replace("{kind}", "")
+        if "{" in rest or "}" in rest:
+            raise ValueError("only {client} and {kind} are filled in")
+        return pattern
+
+    def name_for(self, environment: str) -> str:
+        """Its name (without the owner) for one environment."""
+        return self.pattern.replace("{client}", client_of(environment)).replace(
+            "{kind}", kind_of(environment)
+        )
+
+
+class Proof(StrEnum):
+    """What makes a backup proven."""
+
+    READ = "read"  # checksum compared and read through
+    RESTORED = "restored"  # restored into a database of its own
+
+
+class Catalog(Wire):
+    """One platform: its services in order and what each mode runs."""
+
+    name: Name
+    description: str = ""
+    kinds: Annotated[dict[Name, Kind], Field(min_length=1)]
+    order: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of all services, in the order in which they are reset."""
+    core: Core | None = None
+    services: Annotated[tuple[Service, ...], Field(min_length=1)]
+    repositories: tuple[Repository, ...] = ()
+    quiesce: tuple[Mode, ...] = (Mode.WIPE,)
+    """Modes in which the services are scaled to 0 while their databases are rebuilt."""
+    failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
+    """Sets of known failures, tried in the order in which a step names them."""
+    doctor: Doctor = Doctor()
+    windows: tuple[Window, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    proof: Proof = Proof.READ
+    queue: Queue = Queue()
+    retry: Retry = Retry()
+    notifications: tuple[Notification, ...] = ()
+
+    def service(self, name: str) -> Service | None:
+        """The service of that name."""
+        return next((one for one in self.services if one.name == name), None)
+
+    @property
+    def in_order(self) -> tuple[Service, ...]:
+        """The services in the order in which they are reset."""
+        place = {name: index for index, name in enumerate(self.order)}
+        return tuple(sorted(self.services, key=lambda one: place[one.name]))
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        names = [one.name for one in self.services]
+        if len(set(names)) != len(names) or sorted(names) != sorted(self.order):
+            raise ValueError("order and services must name the same services, each once")
+        for role in (self.core.migrator, self.core.owner) if self.core else ():
+            service = self.service(role)
+            if service is None or self.core is None or service.database(self.core.database) is None:
+                raise ValueError(f"core: {role} is no service with the core database")
+        for used in _failure_sets(self.services):
+            if used not in self.failures:
+                raise ValueError(f"there is no set of failures {used}")
+        owned = [option for service in self.services for option in service.options]
+        if len(set(owned)) != len(owned) or sum(service.integrations for service in self.services) > 1:
+            raise ValueError("an option, and integrations, belong to one service each")
+        targets: dict[str, str] = {one.name: one.name for one in self.services}
+        for service in self.services:
+            for step in (step for steps in service.steps.values() for step in steps):
+                if step.target and targets.setdefault(step.target, service.name) != service.name:
+                    raise ValueError(f"the target {step.target} of {service.name} belongs to another service")
+        return self
+
+
+def _failure_sets(services: tuple[Service, ...]) -> Iterator[str]:
+    for service in services:
+        yield from service.failures
+        for steps in service.steps.values():
+            for step in steps:
+                yield from step.failures
+        for verify in service.verify:
+            yield from verify.failures
+        for database in service.databases:
+            yield from database.handshake.failures

@@ -1,0 +1,93 @@
+"""What is written down of a request or an act, once it was decided. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.audit import AuditAction, AuditEntry, Verdict
+from schemas.resets import Act, Reset, ResetState
+from schemas.wire import StepName
+from statemachines.history.chain import BEGINNING, Line, link
+from statemachines.refusals import Refusal
+
+DAEMON = "resetd"
+"""The chain of what concerns the daemon's own state."""
+
+
+def of_act(
+    act: Act, reset: Reset, refusal: Refusal | None, *, at: datetime, again: Sequence[StepName] = ()
+) -> AuditEntry:
+    """An act that was applied to `reset`, or refused. `again`: the steps that it makes run once more."""
+    named: dict[str, Any] = {
+        "step": act.step,
+        "outcome": act.outcome.value if act.outcome else None,
+        "planHash": act.plan_hash,
+        "replan": act.replan or None,
+        "force": act.force or None,
+        "again": list(again) or None,
+    }
+    return AuditEntry(
+        chain=reset.id,
+        at=at,
+        action=AuditAction(act.kind.value),
+        verdict=Verdict.REFUSED if refusal else Verdict.APPLIED,
+        actor=act.actor,
+        channel=act.channel.value,
+        environment=reset.environment,
+        reset_id=reset.id,
+        act=act.id or None,
+        state=reset.state,
+        sequence=reset.sequence,
+        code=refusal.reason if refusal else None,
+        reason=act.reason,
+        detail=refusal.detail if refusal else None,
+        facts={name: value for name, value in named.items() if value is not None},
+    )
+
+
+def of_request(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
+    """A request that became `reset`, or that it absorbed from `joined_by`."""
+    rejected = joined_by is None and reset.state is ResetState.REJECTED
+    facts = {"mode": reset.request.mode.value, "event": reset.event_id, "source": reset.event_source}
+    return AuditEntry(
+        chain=reset.id,
+        at=at,
+        action=AuditAction.JOIN if joined_by else AuditAction.REQUEST,
+        verdict=Verdict.REFUSED if rejected else Verdict.APPLIED,
+        actor=joined_by or reset.request.requested_by,
+        channel=reset.channel.value,
+        environment=reset.environment,
+        reset_id=reset.id,
+        state=reset.state,
+        sequence=reset.sequence,
+        code=reset.cause if rejected else None,
+        reason=None if joined_by else reset.request.reason,
+        detail=reset.detail if rejected else None,
+        facts={} if joined_by else {name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def content(entry: AuditEntry) -> dict[str, Any]:
+    """What an entry's hash covers: all of it but the hash."""
+    return entry.model_dump(mode="json", by_alias=True, exclude={"hash"})
+
+
+def chained(entries: Sequence[AuditEntry], heads: dict[str, tuple[int, str]]) -> list[AuditEntry]:
+    """The entries with numbers and hashes that go on after `heads` (chain -> number and hash of its last line), which
+    are brought up to date.
+    """
+    stored = []
+    for entry in entries:
+        number, before = heads.get(entry.chain, (0, BEGINNING))
+        numbered = entry.model_copy(update={"number": number + 1})
+        whole = numbered.model_copy(update={"hash": link(before, content(numbered))})
+        heads[entry.chain] = (whole.number, whole.hash)
+        stored.append(whole)
+    return stored
+
+
+def line(entry: AuditEntry) -> Line:
+    """A stored entry, to be checked."""
+    return Line(entry.number, content(entry), entry.hash)

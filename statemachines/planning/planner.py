@@ -1,0 +1,228 @@
+"""The planner: request, catalog and facts in, the immutable ordered plan or the reasons against it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.catalog.catalog import Catalog
+from schemas.facts import DatabaseFact, Facts
+from schemas.plan import Idempotency, Phase, Plan, PlannedStep, Repeat, Resource, RunIn, StepKind
+from schemas.reasons import Reason
+from schemas.requests import ResetRequested
+from schemas.resets import Channel
+from schemas.wire import ResourceKey, ServiceName, StepName
+from statemachines.canonical_json import digest
+from statemachines.planning.commands import Check, Command, checks, failures_of, written
+from statemachines.planning.protection import approvals_required, protection_of
+from statemachines.planning.rules import Case, judge
+from statemachines.planning.selection import CoreAction
+from statemachines.planning.warnings import warnings
+from statemachines.refusals import Refusal, refuse
+
+BACKUP_TIMEOUT = 6 * 3600.0
+GIT_TIMEOUT = 120.0
+
+
+def plan(
+    request: ResetRequested, channel: Channel, catalog: Catalog, catalog_id: str, facts: Facts
+) -> Plan | Refusal:
+    """What a reset will do, or every reason why it must not.
+
+    `catalog_id` is the catalog's name and digest. The same arguments always give the same plan.
+    """
+    case = Case.of(request, catalog, facts)
+    refusal = judge(case)
+    if refusal is not None:
+        return refusal
+    steps = _steps(case)
+    if not steps:
+        return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
+    selection = case.selection
+    images = {one.service: one.image_digest for one in facts.services}
+    protections = {key: protection_of(key, facts, catalog) for key in _touched(steps)}
+    fields: dict[str, Any] = {
+        "environment": request.environment,
+        "mode": request.mode,
+        "service_modes": selection.modes,
+        "options": selection.options,
+        "integrations": selection.integrations,
+        "core": selection.core is not CoreAction.NONE,
+        "git": any(step.phase is Phase.GIT for step in steps),
+        "catalog": catalog_id,
+        "steps": steps,
+        "resources": tuple(_resource(case, key) for key in protections),
+        "images": {ServiceName(one.name): images[ServiceName(one.name)] for one in selection.services},
+        "approvals_required": approvals_required(protections.values(), request.environment, channel, catalog),
+    }
+    unhashed = Plan(**fields, warnings=warnings(case), hash="")
+    return unhashed.model_copy(update={"hash": plan_hash(unhashed)})
+
+
+def plan_hash(of: Plan) -> str:
+    """`sha256:...` over all of a plan but its warnings and its hash, in canonical JSON."""
+    return digest(of.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"}))
+
+
+def _steps(case: Case) -> tuple[PlannedStep, ...]:
+    """Backups, handshakes, commands, repositories, checks. What may run at the same time shares a batch."""
+    pairs = written(case.commands)
+    groups: list[list[PlannedStep]] = [
+        # Handshakes hold for as long as the daemon keeps its lock sessions: they need not wait for the dumps.
+        [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
+        *([_command(case, command)] for command in case.commands),
+        _repositories(case),
+        [_check(case, check) for check in checks(case.selection)] if case.commands else [],
+    ]
+    return tuple(
+        step.model_copy(update={"batch": batch})
+        for batch, group in enumerate(group for group in groups if group)
+        for step in group
+    )
+
+
+def _backups(case: Case, pairs: Iterable[tuple[ServiceName, str]]) -> list[PlannedStep]:
+    """One for each database, through the first service that writes to it."""
+    facts: dict[ResourceKey, DatabaseFact] = {}
+    for service, database in pairs:
+        fact = _fact(case, service, database)
+        facts.setdefault(fact.key, fact)
+    names = [fact.name for fact in facts.values()]
+    return [
+        PlannedStep(
+            # Two servers may each have a database of that name.
+            name=StepName(f"backup.{fact.name}" + (f".{fact.service}" if names.count(fact.name) > 1 else "")),
+            phase=Phase.BACKUP,
+            kind=StepKind.BACKUP_DATABASE,
+            batch=0,
+            service=fact.service,
+            database=fact.database,
+            touches=(fact.key,),
+            timeout=BACKUP_TIMEOUT,
+            run_in=_place(case, fact.service),
+        )
+        for fact in facts.values()
+    ]
+
+
+def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
+    fact = _fact(case, service, database)
+    entry = case.catalog.service(service)
+    declared = entry.database(database) if entry else None
+    assert entry is not None
+    assert declared is not None
+    name = f"backup.handshake.{service}" + (f".{database}" if len(entry.databases) > 1 else "")
+    return PlannedStep(
+        name=StepName(name),
+        phase=Phase.BACKUP,
+        kind=StepKind.HANDSHAKE,
+        batch=0,
+        service=service,
+        database=database,
+        argv=declared.handshake.argv,
+        touches=(fact.key,),
+        timeout=declared.handshake.timeout,
+        run_in=_place(case, service),
+        failures=failures_of(case.catalog, declared.handshake.failures),
+    )
+
+
+def _command(case: Case, command: Command) -> PlannedStep:
+    entry = command.entry
+    repeat = entry.repeat_until
+    return PlannedStep(
+        name=StepName(command.name),
+        phase=Phase(entry.phase.value),
+        kind=StepKind.COMMAND,
+        batch=0,
+        service=command.service_name,
+        argv=command.argv,
+        touches=_keys(case, command.service_name, command.databases),
+        timeout=entry.timeout,
+        idempotent=entry.idempotent,
+        check=entry.check,
+        scope=entry.scope,
+        run_in=entry.run_in,
+        destructive=command.destructive,
+        skippable=entry.skippable,
+        repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
+        failures=failures_of(case.catalog, (*entry.failures, *command.service.failures)),
+    )
+
+
+def _repositories(case: Case) -> list[PlannedStep]:
+    if not case.selection.git:
+        return []
+    return [
+        PlannedStep(
+            name=StepName(f"git.{name}"),
+            phase=Phase.GIT,
+            kind=StepKind.RESET_REPOSITORY,
+            batch=0,
+            repository=name,
+            touches=(fact.key,),
+            timeout=GIT_TIMEOUT,
+            destructive=True,
+            skippable=True,
+        )
+        for name, fact in case.repositories()
+        if fact is not None
+    ]
+
+
+def _check(case: Case, check: Check) -> PlannedStep:
+    entry = check.entry
+    return PlannedStep(
+        name=StepName(check.name),
+        phase=Phase.VERIFY,
+        kind=StepKind.COMMAND,
+        batch=0,
+        service=ServiceName(check.service.name),
+        argv=entry.argv,
+        touches=_keys(case, ServiceName(check.service.name), check.databases),
+        timeout=entry.timeout,
+        idempotent=Idempotency.SAFE,
+        run_in=_place(case, check.service.name),
+        fail_on=entry.fail_on,
+        failures=failures_of(case.catalog, entry.failures),
+    )
+
+
+def _place(case: Case, service: str) -> RunIn:
+    """Where a service's questions are asked: in its holder as soon as one of its commands runs there."""
+    holds = any(
+        command.entry.run_in is RunIn.HOLDER for command in case.commands if command.service_name == service
+    )
+    return RunIn.HOLDER if holds else RunIn.SERVICE
+
+
+def _fact(case: Case, service: str, database: str) -> DatabaseFact:
+    fact = case.database(service, database)
+    assert fact is not None, "the rules let no unidentified database through"
+    return fact
+
+
+def _keys(case: Case, service: ServiceName, databases: Iterable[str]) -> tuple[ResourceKey, ...]:
+    return tuple(dict.fromkeys(_fact(case, service, database).key for database in databases))
+
+
+def _touched(steps: Iterable[PlannedStep]) -> tuple[ResourceKey, ...]:
+    """Every resource of the plan, sorted: the order in which anybody would lock them."""
+    return tuple(sorted({key for step in steps for key in step.touches}))
+
+
+def _resource(case: Case, key: ResourceKey) -> Resource:
+    because = protection_of(key, case.facts, case.catalog).because
+    names: dict[ResourceKey, tuple[str, str]] = {
+        fact.key: ("repository", fact.repository) for fact in case.facts.repositories
+    }
+    names |= {fact.key: ("database", fact.name) for fact in case.facts.databases}
+    kind, name = names[key]
+    return Resource(
+        key=key,
+        kind=kind,
+        name=name,
+        users=tuple(sorted(case.facts.users[key])),
+        protected=because is not None,
+        protected_because=because,
+    )

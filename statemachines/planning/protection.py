@@ -1,0 +1,71 @@
+"""Which resources need consent, because of whom, and how many people's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.catalog.catalog import Catalog, Kind
+from schemas.facts import Facts
+from schemas.resets import Channel
+from schemas.wire import ResourceKey, kind_of
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Whether a resource is protected, and by which kinds."""
+
+    because: str | None
+    """For people; None: not protected."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of the protecting environments; `*`: one that is only remembered."""
+
+
+ANY = "*"
+
+
+def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
+    """Whether one resource is protected: by this environment, by another user of it, or by memory.
+
+    A user whose kind the catalog does not know counts as protected: it could be a production by another name.
+    """
+    own = kind_of(facts.environment)
+    if is_protected_kind(own, catalog):
+        return Protection(f"{facts.environment} is of the protected kind {own}", (own,))
+    users = [name for name in facts.users.get(key, ()) if is_protected_kind(kind_of(name), catalog)]
+    if users:
+        return Protection(
+            f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
+        )
+    if key in facts.remembered_protected:
+        return Protection("a protected environment was once seen to use it", (ANY,))
+    return Protection(None)
+
+
+def approvals_required(
+    protections: Iterable[Protection], environment: str, channel: Channel, catalog: Catalog
+) -> int:
+    """How many people must agree: the most that any kind concerned asks for.
+
+    Over Kafka and for provisioning nobody is known to have asked, so the number for unattended requests holds.
+    """
+    kinds = {kind_of(environment)}
+    for protection in protections:
+        kinds.update(protection.kinds)
+    protected = [kind for kind in catalog.kinds.values() if kind.protected]
+    concerned = [catalog.kinds[name] for name in kinds if name in catalog.kinds]
+    if any(name not in catalog.kinds for name in kinds):
+        concerned += protected
+    required = max((_approvers(kind, channel) for kind in concerned), default=0)
+    touches_protected = any(protection.because for protection in protections)
+    return max(required, 1) if touches_protected else required
+
+
+def _approvers(kind: Kind, channel: Channel) -> int:
+    return kind.approvers if channel is Channel.HTTP else max(kind.approvers, kind.approvers_unattended)
+
+
+def is_protected_kind(kind: str, catalog: Catalog) -> bool:
+    """Whether the kind is protected, or unknown to the catalog."""
+    known = catalog.kinds.get(kind)
+    return known is None or known.protected

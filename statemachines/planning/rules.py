@@ -1,0 +1,270 @@
+"""The rules of planning. Each is a small function that answers with reasons to refuse, and has a code.
+
+A rule reads a `Case` and nothing else. `REQUEST_RULES` need no facts; `WORLD_RULES` are asked only when the
+first are content, and everything that either list finds is reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from schemas.catalog.catalog import Catalog
+from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.reasons import Reason
+from schemas.requests import Mode, Option, ResetRequested
+from schemas.wire import ServiceName, kind_of
+from statemachines.planning.commands import Command, commands, written
+from statemachines.planning.protection import protection_of
+from statemachines.planning.selection import CoreAction, Selection, select
+from statemachines.refusals import Refusal, Refused
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, the catalog and what is known of the world."""
+
+    request: ResetRequested
+    catalog: Catalog
+    facts: Facts
+    selection: Selection
+    commands: tuple[Command, ...]
+
+    @classmethod
+    def of(cls, request: ResetRequested, catalog: Catalog, facts: Facts) -> Case:
+        """The case of one request."""
+        selection = select(request, catalog)
+        return cls(request, catalog, facts, selection, commands(selection))
+
+    @property
+    def environment(self) -> str:
+        """Which environment is to be reset."""
+        return self.request.environment
+
+    def database(self, service: str, database: str) -> DatabaseFact | None:
+        """What is known of a service's database."""
+        known = self.facts.databases
+        return next((one for one in known if (one.service, one.database) == (service, database)), None)
+
+    def repositories(self) -> tuple[tuple[str, RepositoryFact | None], ...]:
+        """Each repository of the catalog by its resolved name, with what is known of it."""
+        known = {one.repository: one for one in self.facts.repositories}
+        names = (one.name_for(self.environment) for one in self.catalog.repositories)
+        return tuple((name, known.get(name)) for name in dict.fromkeys(names))
+
+    def unreadable(self, service: str | None, subject: str | None = None) -> Unreadable | None:
+        """Why something of this environment could not be read, where the reader said so."""
+        for one in self.facts.unreadable:
+            mine = one.environment == self.environment and one.service == service
+            if mine and subject in {None, one.subject}:
+                return one
+        return None
+
+
+Rule = Callable[[Case], Iterator[Refused]]
+
+
+def known_kind(case: Case) -> Iterator[Refused]:
+    """An environment whose kind nobody declared could be a production by another name."""
+    if kind_of(case.environment) not in case.catalog.kinds:
+        kinds = ", ".join(case.catalog.kinds)
+        yield Refused(Reason.UNKNOWN_KIND, f"the kind {kind_of(case.environment)!r} is none of {kinds}")
+
+
+def known_services(case: Case) -> Iterator[Refused]:
+    """Only the catalog's services, also in `serviceModes`, and there only those that are in the request."""
+    named = dict.fromkeys((*(case.request.services or ()), *case.request.service_modes))
+    for name in named:
+        if case.catalog.service(name) is None:
+            yield Refused(Reason.UNKNOWN_SERVICE, f"there is no service {name!r} in {case.catalog.name}")
+        elif not case.selection.has(name):
+            yield Refused(
+                Reason.OPTION_WITHOUT_SERVICE, f"serviceModes names {name}, which services leaves out"
+            )
+
+
+def options_have_their_service(case: Case) -> Iterator[Refused]:
+    """An option whose service is not in the plan would silently do nothing."""
+    for option in case.selection.options:
+        owner = next((one.name for one in case.catalog.services if option in one.options), None)
+        if owner is None:
+            yield Refused(
+                Reason.UNKNOWN_OPTION, f"no service of {case.catalog.name} has the option {option.value}"
+            )
+        elif not case.selection.has(owner):
+            yield Refused(Reason.OPTION_WITHOUT_SERVICE, f"{option.value} belongs to {owner}")
+
+
+def integrations_have_their_service(case: Case) -> Iterator[Refused]:
+    """Names of integrations mean nothing without the service that seeds them."""
+    if not case.selection.integrations:
+        return
+    owner = next((one.name for one in case.catalog.services if one.integrations), None)
+    if owner is None or not case.selection.has(owner):
+        yield Refused(Reason.INTEGRATIONS_WITHOUT_SERVICE, f"integrations belong to {owner or 'no service'}")
+
+
+def user_data_survives_no_wipe(case: Case) -> Iterator[Refused]:
+    """Who asks to keep user data must not lose it because a mode drops the tables all the same."""
+    if Option.KEEP_USER_DATA not in case.selection.options:
+        return
+    for service in case.selection.services:
+        mode = case.selection.modes[ServiceName(service.name)]
+        if Option.KEEP_USER_DATA in service.options and mode is Mode.WIPE:
+            yield Refused(
+                Reason.OPTION_CONTRADICTS_MODE, f"keep-user-data can't be kept by wiping {service.name}"
+            )
+
+
+def core_has_a_service(case: Case) -> Iterator[Refused]:
+    """`core` needs a service that has the core schema."""
+    core = case.catalog.core
+    if not case.request.core:
+        return
+    if core is None or not (case.selection.has(core.migrator) or case.selection.has(core.owner)):
+        yield Refused(Reason.CORE_WITHOUT_SERVICE, "core was asked for without a service that has it")
+
+
+def core_is_wiped_only_with_its_seed(case: Case) -> Iterator[Refused]:
+    """A wiped core without `seed:system` has no role, permission or queue left."""
+    core = case.catalog.core
+    if core and case.selection.core is CoreAction.WIPE and not case.selection.has(core.owner):
+        yield Refused(Reason.CORE_WIPE_WITHOUT_LOS_CORE, f"{core.owner} has to be in the same reset")
+
+
+def no_mock_in_production(case: Case) -> Iterator[Refused]:
+    """Mock data never reaches an environment of a protected kind, nor a database that such a one uses."""
+    if Option.MOCK not in case.selection.options:
+        return
+    kind = case.catalog.kinds.get(kind_of(case.environment))
+    if kind is not None and kind.protected:
+        yield Refused(Reason.MOCK_IN_PRODUCTION, f"{case.environment} is of a protected kind")
+
+
+def no_mock_in_shared_databases(case: Case) -> Iterator[Refused]:
+    """The same for a sandbox whose database a production uses, too."""
+    for command in case.commands:
+        if "mock" not in command.entry.when:
+            continue
+        for database in command.databases:
+            fact = case.database(command.service_name, database)
+            because = fact and protection_of(fact.key, case.facts, case.catalog).because
+            if fact is not None and because:
+                yield Refused(Reason.MOCK_IN_PRODUCTION, f"{fact.name}: {because}")
+
+
+def environment_exists(case: Case) -> Iterator[Refused]:
+    """There is such a namespace."""
+    if not case.facts.exists:
+        yield Refused(Reason.UNKNOWN_ENVIRONMENT, f"there is no namespace {case.environment}")
+
+
+def services_run(case: Case) -> Iterator[Refused]:
+    """Every service of the plan has a pod to run its commands in."""
+    if not case.facts.exists:
+        return
+    present = {one.service for one in case.facts.services}
+    for service in case.selection.services:
+        if service.name not in present:
+            missing = f"{case.environment} has no running pod of {service.name}"
+            yield _unread(case.unreadable(service.name), Reason.SERVICE_MISSING, missing)
+
+
+def databases_are_identified(case: Case) -> Iterator[Refused]:
+    """What can't be identified isn't reset."""
+    present = {one.service for one in case.facts.services}
+    for service, database in written(case.commands):
+        if service in present and case.database(service, database) is None:
+            why = case.unreadable(service, f"database {database}") or case.unreadable(service)
+            detail = f"the database {database} of {service} could not be identified"
+            yield _unread(why, Reason.DATABASE_UNIDENTIFIED, detail)
+
+
+def core_is_one_database(case: Case) -> Iterator[Refused]:
+    """Core is migrated once for both services: both have to reach the same database."""
+    core = case.catalog.core
+    if core is None or case.selection.core is CoreAction.NONE:
+        return
+    both = (core.migrator, core.owner)
+    facts = [case.database(name, core.database) for name in both if case.selection.has(name)]
+    keys = {fact.key for fact in facts if fact is not None}
+    if len(keys) > 1:
+        detail = (
+            f"{' and '.join(both)} reach different databases as {core.database}: {', '.join(sorted(keys))}"
+        )
+        yield Refused(Reason.DATABASE_MISMATCH, detail, world=True)
+
+
+def repositories_are_identified(case: Case) -> Iterator[Refused]:
+    """A branch is rewound only to the one root commit that is known, and expected where the catalog says which."""
+    if not case.selection.git or not case.facts.exists:
+        return
+    expected = {one.name_for(case.environment): one.expected_root for one in case.catalog.repositories}
+    for name, fact in case.repositories():
+        if fact is None:
+            why = case.unreadable(None, f"repository {name}")
+            yield _unread(why, Reason.REPOSITORY_UNIDENTIFIED, f"the repository {name} could not be read")
+        elif expected[name] not in {None, fact.root}:
+            detail = f"the root commit of {name} is {fact.root}, the catalog expects {expected[name]}"
+            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, world=True)
+
+
+def sharing_is_known(case: Case) -> Iterator[Refused]:
+    """A protected service that could not be read might use any of these databases."""
+    if not case.facts.exists:
+        return
+    for one in case.facts.unreadable:
+        if one.protected and (one.service is not None or not one.subject.startswith("repository")):
+            whose = f"{one.environment}: {one.service or ''} {one.subject}".replace("  ", " ")
+            detail = f"{whose} could not be read ({one.reason.value})"
+            yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=one.temporary)
+    touched = {fact.key for pair in written(case.commands) if (fact := case.database(*pair))}
+    if case.selection.git:
+        touched |= {fact.key for _, fact in case.repositories() if fact}
+    for key in sorted(touched):
+        if not case.facts.users.get(key):
+            yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
+
+
+REQUEST_RULES: tuple[Rule, ...] = (
+    known_kind,
+    known_services,
+    options_have_their_service,
+    integrations_have_their_service,
+    user_data_survives_no_wipe,
+    core_has_a_service,
+    core_is_wiped_only_with_its_seed,
+    no_mock_in_production,
+)
+WORLD_RULES: tuple[Rule, ...] = (
+    environment_exists,
+    services_run,
+    databases_are_identified,
+    core_is_one_database,
+    repositories_are_identified,
+    sharing_is_known,
+    no_mock_in_shared_databases,
+)
+
+
+def judge_request(request: ResetRequested, catalog: Catalog) -> Refusal | None:
+    """What can be said without looking at the world; the intake may ask this, too."""
+    return _judge(
+        Case.of(request, catalog, Facts(environment=request.environment, exists=True)), REQUEST_RULES
+    )
+
+
+def judge(case: Case) -> Refusal | None:
+    """Every rule; the world is asked about only where the request itself is right."""
+    return _judge(case, REQUEST_RULES) or _judge(case, WORLD_RULES)
+
+
+def _judge(case: Case, rules: tuple[Rule, ...]) -> Refusal | None:
+    reasons = tuple(dict.fromkeys(refused for rule in rules for refused in rule(case)))
+    return Refusal(reasons) if reasons else None
+
+
+def _unread(why: Unreadable | None, reason: Reason, detail: str) -> Refused:
+    if why is None:
+        return Refused(reason, detail, world=True)
+    return Refused(why.reason, f"{detail}: {why.detail}", temporary=why.temporary, world=True)

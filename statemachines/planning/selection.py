@@ -1,0 +1,100 @@
+"""What a request really asks for, once the catalog's defaults are filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.catalog.catalog import Catalog, Service
+from schemas.catalog.steps import Condition
+from schemas.requests import Mode, Option, ResetRequested
+from schemas.wire import ServiceName
+
+
+class CoreAction(StrEnum):
+    """What a plan does to the shared core schema."""
+
+    NONE = "none"
+    MIGRATE = "migrate"
+    WIPE = "wipe"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A request with its defaults filled in; services in the catalog's order."""
+
+    environment: str
+    mode: Mode
+    services: tuple[Service, ...]
+    modes: dict[ServiceName, Mode]
+    options: tuple[Option, ...]
+    integrations: tuple[str, ...]
+    core: CoreAction
+    git: bool
+    conditions: frozenset[Condition]
+    """All that hold; exactly one of each opposite pair."""
+
+    def has(self, service: str) -> bool:
+        """Whether the service is in the plan."""
+        return ServiceName(service) in self.modes
+
+
+def select(request: ResetRequested, catalog: Catalog) -> Selection:
+    """Fill in what the request leaves open. Names that the catalog does not have are left out (rules refuse them)."""
+    wanted = set(request.services) if request.services is not None else set(catalog.order)
+    services = tuple(service for service in catalog.in_order if service.name in wanted)
+    modes = {
+        ServiceName(service.name): request.service_modes.get(service.name, request.mode)
+        for service in services
+    }
+    options = tuple(option for option in Option if option in request.options)
+    integrations = tuple(dict.fromkeys(request.integrations))
+    core = _core_action(request, catalog, modes)
+    migrator = catalog.core is not None and ServiceName(catalog.core.migrator) in modes
+    return Selection(
+        environment=request.environment,
+        mode=request.mode,
+        services=services,
+        modes=modes,
+        options=options,
+        integrations=integrations,
+        core=core,
+        git=request.git if request.git is not None else request.mode is not Mode.SEED,
+        conditions=_conditions(core, options, migrator=migrator, integrations=bool(integrations)),
+    )
+
+
+def _core_action(request: ResetRequested, catalog: Catalog, modes: dict[ServiceName, Mode]) -> CoreAction:
+    """The owner's mode decides where it migrates at all; else, where core was asked for, the migrator's mode.
+
+    `core: false` says no more than leaving it out: an owner that migrates implies it.
+    """
+    if catalog.core is None:
+        return CoreAction.NONE
+    owner = modes.get(ServiceName(catalog.core.owner))
+    migrator = modes.get(ServiceName(catalog.core.migrator))
+    if owner is Mode.WIPE:
+        return CoreAction.WIPE
+    if owner is Mode.REFRESH:
+        return CoreAction.MIGRATE
+    if not request.core or (owner is None and migrator is None):
+        return CoreAction.NONE
+    return CoreAction.WIPE if migrator is Mode.WIPE else CoreAction.MIGRATE
+
+
+def _conditions(
+    core: CoreAction, options: tuple[Option, ...], *, migrator: bool, integrations: bool
+) -> frozenset[Condition]:
+    keep = Option.KEEP_USER_DATA in options
+    holds = {
+        Condition.CORE if core is not CoreAction.NONE else Condition.NO_CORE,
+        Condition.CORE_WIPED if core is CoreAction.WIPE else Condition.CORE_KEPT,
+        Condition.WITH_MIGRATOR if migrator else Condition.WITHOUT_MIGRATOR,
+        Condition.KEEP_USER_DATA if keep else Condition.NO_KEEP_USER_DATA,
+        Condition.INTEGRATIONS if integrations else Condition.NO_INTEGRATIONS,
+    }
+    if Option.MOCK in options:
+        holds.add(Condition.MOCK)
+    if Option.POPULATE_CORE_ENTITIES in options:
+        holds.add(Condition.POPULATE_CORE_ENTITIES)
+    return frozenset(holds)

@@ -1,0 +1,151 @@
+"""The guide's warnings, each said by the plans that it applies to. For people; never hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from schemas.catalog.steps import Condition
+from schemas.requests import Mode, Option
+from schemas.wire import ServiceName, kind_of
+from statemachines.planning.commands import Command, written
+from statemachines.planning.protection import protection_of
+from statemachines.planning.rules import Case
+from statemachines.planning.selection import CoreAction
+
+Warn = Callable[[Case], Iterator[str]]
+
+
+def core_is_shared(case: Case) -> Iterator[str]:
+    """Resetting the core schema affects both of its services."""
+    core = case.catalog.core
+    if core is None or case.selection.core is CoreAction.NONE:
+        return
+    done = "wiped" if case.selection.core is CoreAction.WIPE else "migrated"
+    others = [name for name in (core.migrator, core.owner) if not case.selection.has(name)]
+    absent = f", also for {others[0]}, which is not in this plan" if others else ""
+    yield f"The core schema is shared by {core.migrator} and {core.owner}; it is {done} once for both{absent}."
+
+
+def only_own_schema(case: Case) -> Iterator[str]:
+    """The migrator without core resets its own schema alone."""
+    core = case.catalog.core
+    if core is None or case.selection.core is not CoreAction.NONE:
+        return
+    mode = case.selection.modes.get(ServiceName(core.migrator))
+    if mode in {Mode.WIPE, Mode.REFRESH}:
+        yield f"{core.migrator} resets its own schema only; the core schema stays as it is."
+
+
+def production(case: Case) -> Iterator[str]:
+    """Production databases are confirmed by people and backed up first."""
+    kind = case.catalog.kinds[kind_of(case.environment)]
+    if kind.protected:
+        yield f"{case.environment} is of the protected kind {kind_of(case.environment)}: check it before you approve."
+
+
+def shared_resources(case: Case) -> Iterator[str]:
+    """What other environments use, too, is changed for them as well."""
+    facts = {fact.key: fact.name for pair in written(case.commands) if (fact := case.database(*pair))}
+    for key, name in sorted(facts.items()):
+        others = [one for one in case.facts.users.get(key, ()) if one != case.environment]
+        if others:
+            yield f"The database {name} is also used by {', '.join(others)}."
+        elif protection_of(key, case.facts, case.catalog).kinds == ("*",):
+            yield f"The database {name} was once seen in use by a protected environment."
+
+
+def unexpected_database(case: Case) -> Iterator[str]:
+    """A service that is pointed at another database than the guide's table says."""
+    kind = kind_of(case.environment)
+    for service, database in written(case.commands):
+        entry = case.catalog.service(service)
+        declared = entry.database(database) if entry else None
+        fact = case.database(service, database)
+        expected = declared.names.get(kind) if declared else None
+        if fact is not None and expected is not None and fact.name != expected:
+            yield f"{service} uses {fact.name} as {database}; a {kind} is expected to use {expected}."
+
+
+def user_data(case: Case) -> Iterator[str]:
+    """What becomes of mappings and credentials that users entered."""
+    for service in case.selection.services:
+        if Option.KEEP_USER_DATA not in service.options:
+            continue
+        mode = case.selection.modes[ServiceName(service.name)]
+        mine = [command for command in case.commands if command.service is service]
+        if mode is Mode.WIPE or any(Condition.NO_KEEP_USER_DATA in one.entry.when for one in mine):
+            yield (
+                f"{service.name} loses its user data (mappings, credentials): the tables are emptied and reseeded. "
+                "The option keep-user-data with mode refresh keeps it."
+            )
+        else:
+            yield f"{service.name} keeps its user data (mappings, credentials)."
+
+
+def wiped_tables(case: Case) -> Iterator[str]:
+    """All tables are dropped, those that no migration knows included."""
+    wiped = [name for name, mode in case.selection.modes.items() if mode is Mode.WIPE]
+    if wiped:
+        yield (
+            f"All tables of {', '.join(wiped)} are dropped and made anew, also those that people made themselves; "
+            "every database is backed up first."
+        )
+
+
+def seed_only(case: Case) -> Iterator[str]:
+    """A seed on a database with pending migrations fails."""
+    seeded = [name for name, mode in case.selection.modes.items() if mode is Mode.SEED]
+    if seeded:
+        yield f"Mode seed assumes the tables of {', '.join(seeded)} exist: it fails where migrations are pending."
+
+
+def mock_data(case: Case) -> Iterator[str]:
+    """Mock data is for testing environments."""
+    if Option.MOCK in case.selection.options:
+        yield "Mock data is seeded after the system data: for testing environments only."
+
+
+def one_revert_at_a_time(case: Case) -> Iterator[str]:
+    """Reverting undoes one migration; it is repeated until none is left."""
+    for command in _repeated(case):
+        yield f"{command.name} undoes one migration at a time and is repeated until nothing is left to revert."
+
+
+def workflow_repositories(case: Case) -> Iterator[str]:
+    """Repositories are no part of database seeding, and they belong to a client, not to an environment."""
+    if not case.selection.git:
+        names = ", ".join(name for name, _ in case.repositories())
+        if names:
+            yield f"The workflow repository {names} is left as it is; database seeding does not reset it."
+        return
+    for name, fact in case.repositories():
+        if fact is None:
+            continue
+        others = [one for one in case.facts.users.get(fact.key, ()) if one != case.environment]
+        also = f"; {', '.join(others)} uses it, too" if others else ""
+        yield f"{name} goes back to its initial commit on {fact.branch}; a backup branch keeps its head{also}."
+        yield from (f"{name}: {warning}" for warning in fact.warnings)
+
+
+WARNINGS: tuple[Warn, ...] = (
+    production,
+    core_is_shared,
+    only_own_schema,
+    shared_resources,
+    unexpected_database,
+    wiped_tables,
+    user_data,
+    seed_only,
+    mock_data,
+    one_revert_at_a_time,
+    workflow_repositories,
+)
+
+
+def warnings(case: Case) -> tuple[str, ...]:
+    """All that apply, each once."""
+    return tuple(dict.fromkeys(text for warn in WARNINGS for text in warn(case)))
+
+
+def _repeated(case: Case) -> Iterator[Command]:
+    return (command for command in case.commands if command.entry.repeat_until is not None)

@@ -1,0 +1,1 @@
+"""Decisions about one step: what an exit code means, whether to try again, what a resume repeats."""

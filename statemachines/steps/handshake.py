@@ -1,0 +1,39 @@
+"""The handshake: one SQL statement that only succeeds in the database in which the daemon holds a lock."""
+
+from __future__ import annotations
+
+from schemas.catalog.catalog import Handshake
+from schemas.catalog.steps import STATEMENT
+
+NOT_THE_DATABASE = "resetd: this is not the database that was backed up"
+"""What the statement says where it does not see the lock."""
+
+LARGEST = 2**31 - 1
+"""Numbers up to this one are `pg_locks.objid` of `pg_advisory_lock(bigint)`, with `classid` 0."""
+
+
+# On one line, as some tools read line by line. A plain role sees pg_locks. `objsubid` 1: locked by one bigint.
+_SQL = (
+    "DO $resetd$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks "
+    "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1 "
+    "AND objid::bigint = :number AND database = (SELECT oid FROM pg_catalog.pg_database "
+    "WHERE datname = pg_catalog.current_database())) THEN "
+    "RAISE EXCEPTION 'resetd: this is not the database that was backed up (%)', "
+    "pg_catalog.current_database(); END IF; END $resetd$;"
+)
+
+
+def statement(handshake: Handshake, number: int) -> tuple[tuple[str, ...], bytes | None]:
+    """Argv and stdin with which the service's own tool shows that it reaches the database of lock `number`.
+
+    The argument `{statement}` becomes the SQL; a handshake without it reads the SQL from stdin.
+
+    Raises:
+        ValueError: the number is none that `hold_lock` gives.
+    """
+    if not 0 < number <= LARGEST:
+        raise ValueError(f"{number} is no advisory lock number of a handshake")
+    sql = _SQL.replace(":number", str(number))
+    if STATEMENT not in handshake.argv:
+        return handshake.argv, f"{sql}\n".encode()
+    return tuple(sql if argument == STATEMENT else argument for argument in handshake.argv), None

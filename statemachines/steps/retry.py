@@ -1,0 +1,119 @@
+"""Whether a step is tried again by itself, and when. Time and chance are arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.catalog.operations import Retry
+from schemas.plan import Idempotency, PlannedStep
+from schemas.resets import Outcome, OutcomeKind, Step, StepState
+
+MOST_REPETITIONS = 1000
+"""Of a `repeat` step whose bound was not read."""
+
+_HALF_DONE = "halfDone"
+"""The fact of an attempt that launched nothing, after one that did and failed."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an attempt's outcome makes of its step. `pending`: there will be another attempt."""
+
+    state: StepState
+    not_before: datetime | None = None
+    """When the next attempt may start."""
+    check_first: bool = False
+    """Whether the step's `check` has to say (exit code 0) that the command must run again."""
+    exhausted: bool = False
+    """Whether only the number of attempts stands against another one."""
+
+
+def decide_retry(
+    planned: PlannedStep,
+    step: Step,
+    outcome: Outcome,
+    policy: Retry,
+    *,
+    now: datetime,
+    jitter: float,
+    bound: int | None = None,
+) -> Decision:
+    """Decide.
+
+    `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that use up no automatic
+    retry: of before somebody's resume, or before a repetition that succeeded; `jitter` is a random number from 0
+    to 1; `bound` is how many repetitions a `repeat` step can need at most.
+
+    A command that was launched is launched again only where its class allows that, and only once it is known
+    to be dead: never after `unknown`.
+    """
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return Decision(StepState.UNKNOWN)
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        return _repeat(planned, step, outcome, bound)
+    if not _may_run_again(planned, outcome):
+        return Decision(StepState.FAILED)
+    tries = step.attempts - step.attempts_before
+    if tries >= policy.attempts:
+        return Decision(StepState.FAILED, exhausted=True)
+    wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
+    check = planned.idempotent is Idempotency.RERUN_AFTER_CHECK and was_launched(outcome)
+    return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait), check_first=check)
+
+
+def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepState:
+    """What an attempt that a cancel has ended makes of its step; a repetition that succeeded is not all of it."""
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return StepState.UNKNOWN
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        return _repeat(planned, step, outcome, None).state
+    return StepState.FAILED
+
+
+def backoff(attempts: int, policy: Retry, jitter: float) -> float:
+    """Seconds to wait after that many attempts: exponential, capped, with full jitter."""
+    # The exponent is capped, too: 2 ** 2000 is no float.
+    growth = policy.factor ** min(max(attempts - 1, 0), 64)
+    return min(policy.maximum_delay, policy.initial_delay * growth) * min(max(jitter, 0.0), 1.0)
+
+
+def was_launched(outcome: Outcome) -> bool:
+    """Whether the command may have done anything: the performer says so where it never started."""
+    return outcome.facts.get("launched") is not False
+
+
+def may_be_half_done(last: Outcome | None) -> bool:
+    """Whether a launch that did not succeed was not followed by one that did: what a `check` is for.
+
+    `last` is the step's last outcome, as `remembering` left it.
+    """
+    if last is None or last.kind is OutcomeKind.SUCCEEDED:
+        return False
+    return was_launched(last) or last.facts.get(_HALF_DONE) is True
+
+
+def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
+    """The outcome of an attempt, which does not make forgotten what an attempt before it may have left half done."""
+    if was_launched(outcome) or not may_be_half_done(before):
+        return outcome
+    return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
+
+
+def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> Decision:
+    if planned.repeat is None or not outcome.facts.get("repeat"):
+        return Decision(StepState.SUCCEEDED)
+    # One more than there is to undo: the last one says that nothing is left.
+    if step.attempts > _bound(bound):
+        return Decision(StepState.FAILED, exhausted=True)
+    return Decision(StepState.PENDING)
+
+
+def _may_run_again(planned: PlannedStep, outcome: Outcome) -> bool:
+    if outcome.kind is OutcomeKind.FAILED and not outcome.temporary:
+        return False
+    return planned.idempotent is not Idempotency.NEVER or not was_launched(outcome)
+
+
+def _bound(bound: int | None) -> int:
+    return MOST_REPETITIONS if bound is None else bound

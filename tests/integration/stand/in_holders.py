@@ -1,0 +1,28 @@
+"""The shipped catalog with all of its commands in holders."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LEAVES_A_CHILD = "setsid sh -c 'trap \"\" TERM; exec sleep 100000' & npm run seed"
+"""The child is in a session of its own, and deaf to being asked."""
+
+
+def holder_catalog(directory: Path, *, leaves_a_child: str | None = None) -> Path:
+    """Its file; the seed of the service `leaves_a_child` leaves one."""
+    held: dict[str, Any] = yaml.safe_load(
+        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
+    )
+    for service in held["services"]:
+        for steps in service["steps"].values():
+            for one in steps:
+                one["runIn"] = "holder"
+                if service["name"] == leaves_a_child and one["name"] == "seed":
+                    one["argv"][2] = LEAVES_A_CHILD
+    file = directory / "catalog.yaml"
+    file.write_text(yaml.safe_dump(held))
+    return file

@@ -1,0 +1,160 @@
+"""Databases and backups in memory, under the contracts of the real ones.
+
+A database is found by its URL, so a URL that nobody added is one that does not answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from daemon.ports.databases import Backup, Identity, Leftover
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.reasons import Reason
+from schemas.wire import AttemptId, ResourceKey
+from statemachines.steps.session_names import session_name
+
+
+@dataclass
+class MemoryDatabase:
+    """One database: `tables` is what a reset changes."""
+
+    server: str
+    name: str
+    tables: dict[str, list[Any]] = field(default_factory=dict)
+    locks: set[int] = field(default_factory=set)
+    """Numbers of advisory locks that are held now: what a handshake looks at."""
+    server_version: int = 160004
+    answers: bool = True
+    at_work: dict[str, datetime] = field(default_factory=dict)
+    """`application_name` of sessions in a statement -> when it began."""
+
+    @property
+    def key(self) -> ResourceKey:
+        """`database/{server}/{name}`."""
+        return ResourceKey(f"database/{self.server}/{self.name}")
+
+
+@dataclass(frozen=True)
+class MemoryLock:
+    """Implements `daemon.ports.databases.HeldLock`."""
+
+    number: int
+    database: MemoryDatabase
+
+    async def held(self) -> bool:
+        """See the port."""
+        return self.database.answers and self.number in self.database.locks
+
+
+class MemoryDatabases:
+    """Implements `daemon.ports.databases.Databases`."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._at: dict[str, MemoryDatabase] = {}
+        self._now = now
+
+    def add(self, url: str, database: MemoryDatabase) -> MemoryDatabase:
+        """Let a URL lead to a database; several may lead to one."""
+        self._at[url] = database
+        return database
+
+    def at(self, url: str) -> MemoryDatabase:
+        """The database that answers at `url`; errors as a connection's."""
+        if urlsplit(url).scheme not in {"postgres", "postgresql"}:
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, "not a PostgreSQL URL")
+        database = self._at.get(url)
+        if database is None or not database.answers:
+            raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{urlsplit(url).hostname}: connection refused")
+        return database
+
+    async def identify(self, url: str, *, environment: str) -> Identity:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        return Identity(
+            key=database.key,
+            name=database.name,
+            server_version=database.server_version,
+            size_bytes=len(_written(database)),
+            tables=len(database.tables),
+        )
+
+    @asynccontextmanager
+    async def hold_lock(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+    ) -> AsyncIterator[MemoryLock]:
+        """See the port."""
+        database = self.at(url)
+        number = secrets.randbelow(2**31 - 1) + 1
+        database.locks.add(number)
+        try:
+            yield MemoryLock(number, database)
+        finally:
+            database.locks.discard(number)
+
+    async def leftover(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+        attempt: AttemptId,
+        since: datetime,
+        working_at: datetime | None,
+    ) -> Leftover:
+        """See the port."""
+        database, at = self.at(url), self._now()
+        found = {
+            name: began for name, began in database.at_work.items() if since <= began <= (working_at or at)
+        }
+        database.at_work.pop(session_name(attempt), None)
+        return Leftover(at, tuple(f"{name} since {began:%H:%M:%S}" for name, began in found.items()))
+
+
+class MemoryBackups:
+    """Implements `daemon.ports.databases.Backups`. `files` is the store: what a disk may lose, too."""
+
+    def __init__(self, databases: MemoryDatabases) -> None:
+        self._databases = databases
+        self.files: dict[str, bytes] = {}
+
+    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+        """See the port."""
+        database = self._databases.at(url)
+        if database.key != resource:
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} answers, not {resource}")
+        content = _written(database)
+        path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
+        self.files[path] = content
+        digest = hashlib.sha256(content).hexdigest()
+        return Backup(resource, path, len(content), digest, datetime.now(UTC), proven=True)
+
+    async def prove(self, backup: Backup) -> Backup:
+        """See the port."""
+        content = self.files.get(backup.path)
+        if content is None or hashlib.sha256(content).hexdigest() != backup.sha256:
+            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is not what was written")
+        return replace(backup, proven=True)
+
+    async def holds(self, path: str, size_bytes: int) -> bool:
+        """See the port."""
+        return path in self.files and len(self.files[path]) == size_bytes
+
+    async def restore(self, backup: Backup, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self._databases.at(url)
+        await self.prove(backup)
+        database.tables = json.loads(self.files[backup.path])
+
+
+def _written(database: MemoryDatabase) -> bytes:
+    return json.dumps(database.tables, sort_keys=True).encode()

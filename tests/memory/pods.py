@@ -1,0 +1,302 @@
+"""Pods in memory: containers whose commands are coroutines, under the contract of the real ones.
+
+A command runs on whoever follows it, as in a cluster: it outlives streams and callers, and ends with its container.
+
+Over 300 lines: all that the port promises, and beside it the ways in which a test breaks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
+from schemas.reasons import Reason
+from schemas.resets import Control
+from schemas.wire import AttemptId, ResetId
+from tests.memory.processes import Command, Process
+from tests.memory.services import MemoryService, Program, succeed
+
+_LOOK_BYTES = 65536
+
+
+class MemoryPods:
+    """Implements `daemon.ports.pods.Pods`. `close` ends what still runs."""
+
+    def __init__(self, *, idle: float = 0.05) -> None:
+        self._idle = idle
+        """Seconds between two looks at a command of which nothing new is seen."""
+        self._services: dict[tuple[str, str], MemoryService] = {}
+        self._holders: dict[tuple[str, str], MemoryService] = {}
+        self._faults: dict[str, list[tuple[PortError, bool]]] = {}
+        self._cuts = 0
+        self._directories = count(1)
+        self.launched: list[tuple[AttemptId, tuple[str, ...]]] = []
+        """Every command that really started, in order: what a test compares the engine's claims with."""
+
+    def add(
+        self,
+        environment: str,
+        service: str,
+        program: Program = succeed,
+        variables: Mapping[str, str] | None = None,
+    ) -> MemoryService:
+        """Add a service with one ready pod; its label is `app.kubernetes.io/name=SERVICE`."""
+        made = MemoryService(environment, service, program, dict(variables or {}))
+        self._services[environment, service] = made
+        return made
+
+    def fail(self, method: str, error: PortError, *, after: bool = False) -> None:
+        """Let the next call of a method raise; with `after` it takes effect and only its answer is lost."""
+        self._faults.setdefault(method, []).append((error, after))
+
+    def cut_streams(self) -> None:
+        """End every `follow` without a word."""
+        self._cuts += 1
+
+    async def restart(self, service: MemoryService, reason: str = "Error") -> None:
+        """Let the container end with all of its commands and come up as another one."""
+        await self._end(service)
+        service.restarts += 1
+        service.last_reason = reason
+
+    async def replace(self, service: MemoryService) -> None:
+        """Delete the pod; another one takes its place, which knows nothing of it."""
+        await self._end(service)
+        service.replaced += 1
+        service.restarts = 0
+
+    async def remove(self, service: MemoryService) -> None:
+        """Delete the service with its pod."""
+        await self._end(service)
+        del self._services[service.environment, service.name]
+
+    async def close(self) -> None:
+        """End every command."""
+        for service in self._containers():
+            await self._end(service)
+
+    async def environments(self) -> tuple[str, ...]:
+        """See the port."""
+        self._maybe_fail("environments")
+        return tuple(sorted({environment for environment, _ in self._services}))
+
+    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
+        """See the port."""
+        self._maybe_fail("consumers")
+        found = {each: self._services.get((environment, each.rpartition("=")[2])) for each in selectors}
+        return {selector: one.replicas for selector, one in found.items() if one is not None}
+
+    async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
+        """See the port."""
+        self._maybe_fail("choose")
+        service = self._services.get((environment, selector.rpartition("=")[2]))
+        if service is None or service.replicas == 0 or not service.owned:
+            raise PermanentError(Reason.POD_NOT_FOUND, f"{environment}: no pod matches {selector}")
+        if not service.ready:
+            raise TemporaryError(Reason.POD_NOT_READY, f"{environment}: no pod of {selector} is ready")
+        if container not in {None, service.name}:
+            raise PermanentError(
+                Reason.POD_NOT_FOUND, f"{environment}: {selector} has no container {container}"
+            )
+        return service.pod()
+
+    async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
+        """See the port."""
+        self._maybe_fail("hold")
+        reset_id = ResetId(need.attempt.partition("/")[0])
+        name = f"resetd-{reset_id}-{need.service}"
+        if (environment, name) not in self._holders:
+            template = self._services.get((environment, selector.rpartition("=")[2]))
+            if template is None or container not in {None, template.name}:
+                raise PermanentError(
+                    Reason.POD_NOT_FOUND, f"{environment}: no deployment of {selector} to copy"
+                )
+            self._holders[environment, name] = replace(
+                template,
+                commands={},
+                restarts=0,
+                last_reason=None,
+                pod_name=name,
+                uid=f"holder-{next(self._directories)}",
+                reset_id=reset_id,
+            )
+        holder = self._holders[environment, name]
+        holder.uses += 1
+        self._maybe_fail("hold", after=True)
+        return holder.pod()
+
+    async def holders(self) -> tuple[Holder, ...]:
+        """See the port."""
+        self._maybe_fail("holders")
+        return tuple(
+            Holder(one.environment, one.pod_name, one.uid, str(one.uses), one.reset_id, ended=False)
+            for one in self._holders.values()
+            if one.reset_id is not None
+        )
+
+    async def remove_holder(self, holder: Holder) -> bool:
+        """See the port."""
+        self._maybe_fail("remove_holder")
+        held = self._holders.get((holder.environment, holder.name))
+        if held is None or (held.uid, str(held.uses)) != (holder.uid, holder.version):
+            return False
+        del self._holders[holder.environment, holder.name]
+        await self._end(held)
+        return True
+
+    async def read(
+        self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        """See the port."""
+        self._maybe_fail("read")
+        service = self._service(pod.environment, pod.name)
+        process = Process(None, tuple(argv), stdin or b"", service.variables)
+        try:
+            async with asyncio.timeout(timeout):
+                code = await service.program(process)
+        except TimeoutError as error:
+            raise TemporaryError(Reason.COMMAND_TIMED_OUT, f"no answer within {timeout:g} s") from error
+        self._maybe_fail("read", after=True)
+        return Result(code, bytes(process.output), b"")
+
+    async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
+        """See the port."""
+        self._maybe_fail("variables")
+        known = self._service(pod.environment, pod.name).variables
+        return {name: known[name] for name in names if name in known}
+
+    async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
+        """See the port."""
+        self._maybe_fail("prepare")
+        service = self._service(pod.environment, pod.name)
+        if service.pod().container_id != pod.container_id:
+            raise TemporaryError(Reason.POD_NOT_READY, f"{pod.name} was restarted just now")
+        directory = next((d for d, one in service.commands.items() if one.attempt == attempt), None)
+        if directory is None:
+            directory = f"/memory/{next(self._directories)}"
+            service.commands[directory] = Command(attempt)
+        self._maybe_fail("prepare", after=True)
+        return Control(
+            environment=pod.environment,
+            pod=pod.name,
+            pod_uid=pod.uid,
+            container=pod.container,
+            container_id=pod.container_id,
+            restart_count=pod.restart_count,
+            incarnation=service.incarnation,
+            directory=directory,
+        )
+
+    async def launch(
+        self, control: Control, attempt: AttemptId, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> None:
+        """See the port."""
+        self._maybe_fail("launch")
+        service, command = self._command(control)
+        variables = service.variables | {"RESETD_ATTEMPT": attempt}
+        if command.start(service.program, Process(attempt, tuple(argv), stdin or b"", variables)):
+            self.launched.append((attempt, tuple(argv)))
+        await asyncio.sleep(0)
+        self._maybe_fail("launch", after=True)
+
+    async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
+        """See the port."""
+        self._maybe_fail("follow")
+        cuts = self._cuts
+        while cuts == self._cuts:
+            _, command = self._command(control)
+            alive, code = command.alive, command.exit_code
+            log = bytes(command.output[offset:])
+            for start in range(0, max(len(log), 1), _LOOK_BYTES):
+                chunk = log[start : start + _LOOK_BYTES]
+                last = start + _LOOK_BYTES >= len(log)
+                yield Observation(
+                    claimed=command.claimed,
+                    given_up=command.given_up,
+                    alive=alive if last else True,
+                    exit_code=code if last else None,
+                    log=chunk,
+                    offset=offset,
+                )
+                offset += len(chunk)
+            if command.given_up or code is not None or (command.claimed and not alive):
+                return
+            await command.changed(self._idle)
+
+    async def give_up(self, control: Control) -> Claim:
+        """See the port."""
+        self._maybe_fail("give_up")
+        _, command = self._command(control)
+        command.give_up()
+        self._maybe_fail("give_up", after=True)
+        return Claim.GIVEN_UP if command.given_up else Claim.STARTED
+
+    async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        self._maybe_fail("stop")
+        if (await self.fate(control)).fate is not Fate.TERMINATED:
+            _, command = self._command(control)
+            await command.stop(force=force)
+
+    async def gone(self, control: Control, attempt: AttemptId) -> bool:  # noqa: ARG002 - the port's
+        """See the port."""
+        self._maybe_fail("gone")
+        if (await self.fate(control)).fate is Fate.TERMINATED:
+            return True
+        _, command = self._command(control)
+        return not command.alive
+
+    async def fate(self, control: Control) -> ContainerFate:
+        """See the port."""
+        self._maybe_fail("fate")
+        service = self._of_pod(control.environment, control.pod)
+        if service is None or service.pod().uid != control.pod_uid:
+            return ContainerFate(Fate.UNKNOWN)
+        if service.restarts > control.restart_count:
+            return ContainerFate(Fate.TERMINATED, service.last_reason, 137)
+        return ContainerFate(Fate.RUNNING)
+
+    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+        """See the port."""
+        self._maybe_fail("last_log")
+        service = self._services.get((environment, selector.rpartition("=")[2]))
+        return "".join(service.log.splitlines(keepends=True)[-lines:]) if service else ""
+
+    def _containers(self) -> tuple[MemoryService, ...]:
+        return (*self._services.values(), *self._holders.values())
+
+    def _of_pod(self, environment: str, pod: str) -> MemoryService | None:
+        for one in self._containers():
+            if one.environment == environment and one.pod().name == pod:
+                return one
+        return None
+
+    def _service(self, environment: str, pod: str) -> MemoryService:
+        service = self._of_pod(environment, pod)
+        if service is None:
+            raise PermanentError(Reason.POD_NOT_FOUND, f"there is no pod {environment}/{pod}")
+        return service
+
+    def _command(self, control: Control) -> tuple[MemoryService, Command]:
+        service = self._service(control.environment, control.pod)
+        if service.incarnation != control.incarnation:
+            raise PermanentError(
+                Reason.COMMAND_INTERRUPTED, f"{control.pod}: the container is another one than was recorded"
+            )
+        return service, service.commands[control.directory]
+
+    def _maybe_fail(self, method: str, *, after: bool = False) -> None:
+        faults = self._faults.get(method, [])
+        if faults and faults[0][1] is after:
+            raise faults.pop(0)[0]
+
+    async def _end(self, service: MemoryService) -> None:
+        """Nothing runs and nothing is known any more; the caller makes it another container before it waits again."""
+        while alive := [command for command in service.commands.values() if command.alive]:
+            for command in alive:
+                await command.stop(force=True)
+        service.commands = {}

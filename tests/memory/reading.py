@@ -1,0 +1,175 @@
+"""What the in-memory store answers to readers, and its outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from daemon.ports.store import LockRow, OutboxRow, StatusTopics
+from schemas.audit import AuditEntry
+from schemas.plan import Plan
+from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
+from schemas.wire import ResetId, ResourceKey, Time
+from tests.memory.state import State
+
+
+class MemoryReading:
+    """The methods of the port that read. Each gives others a turn first."""
+
+    def __init__(self, topics: StatusTopics) -> None:
+        self._state = State(topics)
+
+    @property
+    def state(self) -> State:
+        """All that it keeps, for who believes no answers."""
+        return self._state
+
+    # -- outbox ---------------------------------------------------------------------------------------------------
+    async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
+        await asyncio.sleep(0)
+        waiting = [row for row in self._state.outbox if row.published_at is None and row.refused is None]
+        return tuple(OutboxRow(row.id, row.message) for row in waiting[:limit])
+
+    async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
+        await asyncio.sleep(0)
+        for row in self._state.outbox:
+            if row.id in refused:
+                row.refused = refused[row.id]
+            elif row.id in ids:
+                row.published_at = now
+
+    # -- reading --------------------------------------------------------------------------------------------------
+    async def find(self, reference: str) -> Reset | None:
+        await asyncio.sleep(0)
+        environment, slash, which = reference.rpartition("/")
+        if not slash:
+            entry = self._state.entries.get(ResetId(reference))
+            return entry.reset if entry else None
+        there = [one.reset for one in self._state.entries.values() if one.reset.environment == environment]
+        if which == "@latest":
+            return max(there, key=lambda reset: reset.number, default=None)
+        return next((reset for reset in there if str(reset.number) == which), None)
+
+    async def resets(
+        self,
+        *,
+        environment: str | None = None,
+        states: Sequence[ResetState] | None = None,
+        limit: int = 50,
+        before: tuple[str, str] | None = None,
+    ) -> tuple[Reset, ...]:
+        await asyncio.sleep(0)
+        found = [
+            entry.reset
+            for each, entry in sorted(self._state.entries.items(), reverse=True)
+            if environment in (None, entry.reset.environment)
+            and (states is None or entry.reset.state in states)
+            and (before is None or each < before[1])
+        ]
+        return tuple(found[:limit])
+
+    async def plan(self, reset_id: ResetId) -> Plan | None:
+        await asyncio.sleep(0)
+        return self._plan(reset_id)
+
+    async def steps(self, reset_id: ResetId) -> tuple[Step, ...]:
+        await asyncio.sleep(0)
+        return self._steps(reset_id)
+
+    async def attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
+        await asyncio.sleep(0)
+        return self._attempts(reset_id)
+
+    async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
+        await asyncio.sleep(0)
+        return tuple(self._state.history.get(reset_id, [])[after:])
+
+    async def protected(self) -> Mapping[ResourceKey, str]:
+        await asyncio.sleep(0)
+        return dict(self._state.protected)
+
+    async def audit(
+        self,
+        *,
+        environment: str | None = None,
+        actor: str | None = None,
+        since: Time | None = None,
+        limit: int = 100,
+    ) -> tuple[AuditEntry, ...]:
+        await asyncio.sleep(0)
+        found = [
+            entry
+            for entry in self._state.audit
+            if environment in (None, entry.environment)
+            and actor in (None, entry.actor)
+            and (since is None or entry.at >= since)
+        ]
+        found.sort(key=lambda entry: (entry.at, entry.chain, entry.number), reverse=True)
+        return tuple(found[:limit])
+
+    async def locks(self) -> tuple[LockRow, ...]:
+        await asyncio.sleep(0)
+        return tuple(sorted(self._state.locks, key=lambda row: (row.key, row.ticket)))
+
+    async def backups(self, *, reset_id: ResetId | None = None) -> tuple[Mapping[str, Any], ...]:
+        await asyncio.sleep(0)
+        kept = reversed(list(enumerate(self._state.backups.values(), 1)))
+        return tuple(
+            {"id": number, "reset_id": taker} | asdict(backup)
+            for number, (taker, backup) in kept
+            if reset_id in (None, taker)
+        )
+
+    async def dead_letters(self, *, limit: int = 50) -> tuple[Mapping[str, Any], ...]:
+        await asyncio.sleep(0)
+        newest = list(enumerate(self._state.dead_letters, 1))[::-1][:limit]
+        return tuple(
+            {
+                "id": number,
+                "reason": letter.reason.value,
+                "detail": letter.detail,
+                "topic": letter.topic,
+                "partition": letter.partition,
+                "offset": letter.offset,
+                "at": at,
+                "published_at": sent.published_at,
+                "refused": sent.refused,
+            }
+            for number, (letter, sent, at) in newest
+        )
+
+    async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
+        await asyncio.sleep(0)
+        last = {
+            held.key: place
+            for place, held in enumerate(self._state.held)
+            if held.reset_id == reset_id and held.released
+        }
+        later = [
+            held.reset_id
+            for place, held in enumerate(self._state.held)
+            if held.reset_id != reset_id and place > last.get(held.key, len(self._state.held))
+        ]
+        return later[-1] if later else None
+
+    async def ping(self) -> None:
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+    def _plan(self, reset_id: ResetId) -> Plan | None:
+        named = self._state.entries.get(reset_id)
+        return self._state.plans.get((reset_id, named.reset.plan_hash or "")) if named else None
+
+    def _steps(self, reset_id: ResetId) -> tuple[Step, ...]:
+        return tuple(sorted(self._state.steps.get(reset_id, {}).values(), key=lambda step: step.index))
+
+    def _attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
+        ours = [each for each in self._state.attempts.values() if each.reset_id == reset_id]
+        return tuple(sorted(ours, key=lambda each: (each.started_at, each.id)))
+
+    def _unread(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
+        return tuple(act for act in self._state.acts if act.reset_id == reset_id and act.id > after)

@@ -1,0 +1,191 @@
+"""What the in-memory store keeps, and the part of its work that reads and writes several kinds of it at once."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from daemon.adapters.intake_desk import Desk, Event, Pending, References
+from daemon.ports.bus import Message
+from daemon.ports.databases import Backup
+from daemon.ports.store import DeadLetter, LockRow, NewAct, StatusTopics
+from schemas.audit import AuditEntry
+from schemas.plan import Plan
+from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
+from schemas.wire import ResetId, ResourceKey
+from statemachines.history.audit import chained
+from statemachines.history.status_record import Subject, committed, status_record
+from statemachines.intake.admission import ENDING, WAITING, KeyUse
+from statemachines.lifecycle import AT_REST
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass
+class Entry:
+    """A reset with its lease."""
+
+    reset: Reset
+    owner: str | None = None
+    until: datetime | None = None
+    claimed_version: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the loop has to look at it: not at rest, or with a time to wake at."""
+        return self.reset.state not in AT_REST or self.reset.wake_at is not None
+
+
+@dataclass
+class Sent:
+    """A message in the outbox and what became of it."""
+
+    id: int
+    message: Message
+    published_at: datetime | None = None
+    refused: str | None = None
+
+
+@dataclass
+class Held:
+    """A lock that was granted once."""
+
+    key: ResourceKey
+    reset_id: ResetId
+    released: bool = False
+
+
+@dataclass
+class State:
+    """All of it. Nothing here waits, so that what one call does is whole before the next begins."""
+
+    topics: StatusTopics
+    id: str = field(default_factory=lambda: str(uuid4()))
+    entries: dict[ResetId, Entry] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    seen: dict[Event, ResetId | None] = field(default_factory=dict)
+    keys: dict[str, KeyUse] = field(default_factory=dict)
+    pending: dict[int, NewAct] = field(default_factory=dict)
+    pending_count: int = 0
+    plans: dict[tuple[ResetId, str], Plan] = field(default_factory=dict)
+    steps: dict[ResetId, dict[str, Step]] = field(default_factory=lambda: defaultdict(dict))
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    acts: list[Act] = field(default_factory=list)
+    history: dict[ResetId, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
+    publisher: tuple[str, datetime] | None = None
+    """Who publishes the outbox, until when."""
+    outbox: list[Sent] = field(default_factory=list)
+    dead_letters: list[tuple[DeadLetter, Sent, datetime]] = field(default_factory=list)
+    backups: dict[str, tuple[ResetId, Backup]] = field(default_factory=dict)
+    tickets: int = 0
+    locks: list[LockRow] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    protected: dict[ResourceKey, str] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def desk(self, refer: References, *, now: datetime, limit_waiting: int) -> Desk:
+        """A desk with what is known of these references."""
+        seen = {event: self.seen[event] for event in refer.events if event in self.seen}
+        keys = {key: self.keys[key] for key in refer.keys if key in self.keys}
+        ids = {*refer.resets, *(use.reset_id for use in keys.values()), *filter(None, seen.values())}
+        return Desk(
+            now=now,
+            limit_waiting=limit_waiting,
+            numbers={name: self.numbers[name] for name in refer.environments},
+            seen=seen,
+            keys=keys,
+            resets={
+                each: entry.reset
+                for each, entry in sorted(self.entries.items())
+                if each in ids
+                or (entry.reset.environment in refer.environments and entry.reset.state in WAITING)
+            },
+            pending=[Pending(new, number) for number, new in self.pending.items()],
+            ending={
+                act.reset_id
+                for act in self.acts
+                if act.kind in ENDING and act.id > self.entries[act.reset_id].reset.acts_seen
+            },
+        )
+
+    def write(self, desk: Desk) -> None:
+        """What came of a desk."""
+        for reset, _ in desk.new_resets:
+            self.entries[reset.id] = Entry(copied(reset))
+            self.numbers[reset.environment] = reset.number
+        for reset_id, actor in desk.joined:
+            entry = self.entries[reset_id]
+            joined = (*entry.reset.requested_by, actor)
+            entry.reset = entry.reset.model_copy(update={"requested_by": joined})
+        self.seen |= desk.newly_seen
+        self.keys |= desk.new_keys
+        for number in desk.bound:
+            del self.pending[number]
+        for new in desk.newly_pending:
+            self.pending_count += 1
+            self.pending[self.pending_count] = new
+        self.append(desk.acts)
+        self.tell(desk.told)
+        self.write_down(desk.audit)
+        for letter in desk.dead_letters:
+            self.dead_letters.append((letter, self.send(letter.message), desk.now))
+
+    def append(self, acts: Iterable[Act]) -> list[Act]:
+        """Acts with their ids."""
+        stored = [
+            act.model_copy(update={"id": number, "last_status": self.entries[act.reset_id].reset.sequence})
+            for number, act in enumerate(acts, len(self.acts) + 1)
+        ]
+        self.acts += stored
+        return stored
+
+    def write_down(self, entries: Sequence[AuditEntry]) -> None:
+        """Lines of the audit, each at the end of its chain."""
+        self.audit += chained([copied(entry) for entry in entries], self.audit_heads)
+
+    def tell(self, told: Sequence[tuple[Reset, HistoryEntry]]) -> None:
+        """History entries with their messages."""
+        for reset, entry in told:
+            self.sequences[reset.environment] += 1
+            number = self.sequences[reset.environment]
+            whole = committed(entry, environment_sequence=number, public_url=self.topics.public_url)
+            whole = whole.model_copy(update={"data": json.loads(json.dumps(whole.data))})
+            self.history[reset.id].append(whole)
+            record = status_record(Subject.of(reset), whole)
+            self.send(Message(self.topics.status, record.key, record.value, record.headers))
+
+    def send(self, message: Message) -> Sent:
+        """A message in the outbox."""
+        sent = Sent(len(self.outbox) + 1, message)
+        self.outbox.append(sent)
+        return sent
+
+    def supersede(self, by: Iterable[ResetId]) -> None:
+        """Write down that each of these, whose locks nobody knows, may have touched all that was ever locked here."""
+        if touched := [
+            Held(key, each, released=True) for each in by for key in {one.key for one in self.held}
+        ]:
+            for held in self.held:
+                held.released = True
+            self.held += touched
+
+    def let_go(self, reset_id: ResetId) -> None:
+        """Release all locks of a reset, held or asked for."""
+        for held in self.held:
+            held.released = held.released or held.reset_id == reset_id
+        self.locks = [row for row in self.locks if row.reset_id != reset_id]
+
+
+def copied(model: Model) -> Model:
+    """As it comes back from a database: through JSON, sharing nothing with what was given."""
+    return type(model).model_validate_json(model.model_dump_json(by_alias=True))

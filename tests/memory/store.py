@@ -1,0 +1,293 @@
+"""The store in memory, for simulations: same contract, nothing survives, time for leases by a clock that is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from types import TracebackType
+from typing import Any, Self
+
+from daemon.adapters.intake_desk import references
+from daemon.ports.clock import Clock
+from daemon.ports.errors import LeaseLostError, PermanentError
+from daemon.ports.store import (
+    LONGEST_SLEEP,
+    Admission,
+    Batch,
+    Change,
+    Claimed,
+    Lease,
+    LockAnswer,
+    LockRow,
+    Lost,
+    NewRequest,
+    StatusTopics,
+)
+from schemas.audit import AuditEntry
+from schemas.marks import Position
+from schemas.reasons import Reason
+from schemas.resets import Act, Attempt, Reset, Step
+from schemas.wire import ResetId, ResourceKey, Time
+from statemachines.changes import HOLDERS, check_change
+from statemachines.locks import Ask, blocked
+from tests.memory.reading import MemoryReading
+from tests.memory.state import Entry, Held, copied
+
+
+class MemoryStore(MemoryReading):
+    """See the port. Each method gives others a turn first, then does all of its work without a pause."""
+
+    def __init__(self, clock: Clock, topics: StatusTopics | None = None) -> None:
+        super().__init__(topics or StatusTopics())
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- intake ---------------------------------------------------------------------------------------------------
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        await asyncio.sleep(0)
+        stored = self._state.positions
+        return {each: stored[each] for each in partitions if each in stored}
+
+    async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
+        await asyncio.sleep(0)
+        here = (batch.topic, batch.partition)
+        expected = batch.first if batch.expected is None else batch.expected
+        if self._state.positions.get(here, expected) != expected:
+            raise LeaseLostError(
+                f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it"
+            )
+        desk = self._state.desk(references(batch.entries), now=now, limit_waiting=limit_waiting)
+        taken = [desk.take(entry) for entry in batch.entries]
+        self._state.write(desk)
+        self._state.positions[here] = batch.next
+        return tuple(admission for admission in taken if admission is not None)
+
+    async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
+        await asyncio.sleep(0)
+        desk = self._state.desk(references([new]), now=now, limit_waiting=limit_waiting)
+        admission = desk.take(new)
+        if admission is None:
+            raise ValueError("an act was handled under this source and id")
+        self._state.write(desk)
+        return admission
+
+    async def append_act(self, act: Act) -> Act:
+        await asyncio.sleep(0)
+        if act.reset_id not in self._state.entries:
+            raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {act.reset_id}")
+        return self._state.append([act])[0]
+
+    async def append_audit(self, entry: AuditEntry) -> None:
+        await asyncio.sleep(0)
+        self._state.write_down([entry])
+
+    # -- engine ---------------------------------------------------------------------------------------------------
+    async def claim(
+        self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
+    ) -> tuple[Claimed, ...]:
+        await asyncio.sleep(0)
+        due = [
+            entry for each, entry in self._state.entries.items() if each not in excluding and self._due(entry)
+        ]
+        due.sort(key=lambda entry: (entry.reset.created_at, entry.reset.id))
+        return tuple(self._claim(entry, owner, ttl) for entry in due[:limit])
+
+    def _due(self, entry: Entry) -> bool:
+        now = self._clock.now()
+        if entry.owner is not None and entry.until is not None and entry.until > now:
+            return False
+        awake = entry.reset.wake_at is None or not now < entry.reset.wake_at <= now + LONGEST_SLEEP
+        return (entry.live and awake) or bool(self._unread(entry.reset.id, entry.reset.acts_seen))
+
+    def _claim(self, entry: Entry, owner: str, ttl: float) -> Claimed:
+        reset = entry.reset
+        idle = reset.claims_without_progress + 1 if entry.claimed_version == reset.version else 0
+        entry.reset = reset.model_copy(update={"fence": reset.fence + 1, "claims_without_progress": idle})
+        entry.owner, entry.claimed_version = owner, reset.version
+        entry.until = self._clock.now() + timedelta(seconds=ttl)
+        return Claimed(
+            reset=entry.reset,
+            lease=Lease(reset.id, owner, entry.reset.fence),
+            plan=self._plan(reset.id),
+            steps=self._steps(reset.id),
+            open_attempts=tuple(each for each in self._attempts(reset.id) if each.outcome is None),
+            acts=self._unread(reset.id, reset.acts_seen),
+        )
+
+    async def renew(self, leases: Sequence[Lease], *, ttl: float) -> frozenset[ResetId]:
+        await asyncio.sleep(0)
+        ours = [lease for lease in leases if self._holds(lease)]
+        for lease in ours:
+            self._state.entries[lease.reset_id].until = self._clock.now() + timedelta(seconds=ttl)
+        return frozenset(lease.reset_id for lease in ours)
+
+    async def release_all(self) -> int:
+        await asyncio.sleep(0)
+        held = [entry for entry in self._state.entries.values() if entry.owner is not None]
+        for entry in held:
+            entry.owner = entry.until = None
+        self._state.publisher = None
+        return len(held)
+
+    async def may_publish(self, owner: str, *, ttl: float) -> bool:
+        await asyncio.sleep(0)
+        now = self._clock.now()
+        if (
+            self._state.publisher is not None
+            and self._state.publisher[0] != owner
+            and self._state.publisher[1] > now
+        ):
+            return False
+        self._state.publisher = (owner, now + timedelta(seconds=ttl))
+        return True
+
+    async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
+        await asyncio.sleep(0)
+        known = [self._state.entries[each] for each in sorted(reset_ids) if each in self._state.entries]
+        return tuple(self._claim(entry, owner, ttl) for entry in known)
+
+    async def save(self, change: Change) -> Reset:
+        await asyncio.sleep(0)
+        check_change(change.reset, change.plan, change.history)
+        reset_id = change.reset.id
+        entry = self._held(change.lease)
+        if entry.reset.id != reset_id or entry.reset.version != change.reset.version:
+            raise LeaseLostError(f"reset {reset_id} has another holder or version")
+        if entry.reset.sequence != change.reset.sequence - len(change.history):
+            raise ValueError(
+                f"reset {reset_id} is at sequence {entry.reset.sequence}: the history would leave a gap"
+            )
+        update: dict[str, Any] = {name: getattr(change.reset, name) for name in HOLDERS}
+        update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
+        if change.release_locks:
+            update["ticket"] = None
+            self._state.let_go(reset_id)
+        entry.reset = entry.reset.model_copy(update=update)
+        if change.release_lease:
+            entry.owner = entry.until = None
+        self._put_plan_and_steps(change)
+        for attempt in change.attempts:
+            self._state.attempts[attempt.id] = copied(attempt)
+        for backup in change.backups:
+            self._state.backups[backup.path] = (reset_id, backup)
+        self._state.tell([(entry.reset, told) for told in change.history])
+        self._state.write_down(change.audit)
+        return entry.reset
+
+    def _put_plan_and_steps(self, change: Change) -> None:
+        steps = self._state.steps[change.reset.id]
+        if change.plan is not None:
+            self._state.plans[change.reset.id, change.plan.hash] = copied(change.plan)
+            steps.clear()
+            for index, planned in enumerate(change.plan.steps):
+                made = [each.number for each in self._attempts(change.reset.id) if each.step == planned.name]
+                steps[planned.name] = Step(name=planned.name, index=index, attempts=max(made, default=0))
+        for step in change.steps:
+            steps[step.name] = copied(step)
+
+    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
+        await asyncio.sleep(0)
+        self._held(lease)
+        if attempt.id not in self._state.attempts:
+            raise LeaseLostError(f"reset {lease.reset_id} has another holder")
+        kept = self._state.attempts[attempt.id].model_copy(update={"log_offset": attempt.log_offset})
+        self._state.attempts[attempt.id] = kept
+
+    async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
+        await asyncio.sleep(0)
+        return self._unread(reset_id, after)
+
+    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+        await asyncio.sleep(0)
+        entry, state = self._held(lease), self._state
+        if entry.reset.ticket is None:
+            state.tickets += 1
+            entry.reset = entry.reset.model_copy(update={"ticket": state.tickets})
+        ticket = entry.reset.ticket or state.tickets
+        wanted, mine = set(keys), [row for row in state.locks if row.reset_id == lease.reset_id]
+        if {row.key for row in mine} == wanted and all(row.granted for row in mine):
+            return LockAnswer(granted=True, ticket=ticket)
+        if {row.key for row in mine} != wanted:
+            state.let_go(lease.reset_id)
+            environment, now = entry.reset.environment, self._clock.now()
+            state.locks += [
+                LockRow(key, lease.reset_id, environment, ticket, granted=False, since=now) for key in wanted
+            ]
+        waits = blocked(Ask(lease.reset_id, ticket, frozenset(wanted)), self._asks())
+        if waits is not None:
+            return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)
+        state.locks = [
+            replace(row, granted=True, since=self._clock.now()) if row.reset_id == lease.reset_id else row
+            for row in state.locks
+        ]
+        state.held += [Held(key, lease.reset_id) for key in sorted(wanted)]
+        return LockAnswer(granted=True, ticket=ticket)
+
+    def _asks(self) -> list[Ask]:
+        asks: dict[ResetId, list[LockRow]] = defaultdict(list)
+        for row in self._state.locks:
+            asks[row.reset_id].append(row)
+        return [
+            Ask(reset_id, rows[0].ticket, frozenset(row.key for row in rows), granted=rows[0].granted)
+            for reset_id, rows in asks.items()
+        ]
+
+    def _holds(self, lease: Lease) -> bool:
+        entry = self._state.entries.get(lease.reset_id)
+        return entry is not None and (entry.owner, entry.reset.fence) == (lease.owner, lease.fence)
+
+    def _held(self, lease: Lease) -> Entry:
+        if not self._holds(lease):
+            raise LeaseLostError(f"reset {lease.reset_id} has another holder")
+        return self._state.entries[lease.reset_id]
+
+    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:  # noqa: ARG002
+        await asyncio.sleep(0)
+        self._state.protected = dict(keys) | self._state.protected
+
+    # -- the state as a whole -------------------------------------------------------------------------------------
+    async def state_id(self) -> str:
+        await asyncio.sleep(0)
+        return self._state.id
+
+    async def position(self) -> Position:
+        await asyncio.sleep(0)
+        return self._position(len(self._state.outbox))
+
+    async def contains(self, position: Position) -> bool:
+        await asyncio.sleep(0)
+        return position.number <= len(self._state.outbox) and self._position(position.number) == position
+
+    async def adopt(
+        self,
+        entry: AuditEntry,
+        events: Sequence[tuple[str, str]],
+        lost: Lost,
+        *,
+        now: Time,  # noqa: ARG002
+    ) -> None:
+        await asyncio.sleep(0)
+        for environment in lost.environments | self._state.sequences.keys():
+            self._state.sequences[environment] += lost.statuses
+            self._state.numbers[environment] += lost.statuses
+        for event in events:
+            self._state.seen.setdefault(event, None)
+        self._state.supersede(lost.resets)
+        self._state.write_down([entry])
+
+    def _position(self, number: int) -> Position:
+        if number == 0:
+            return Position(number=0, digest="")
+        content = repr(self._state.outbox[number - 1].message).encode()
+        return Position(number=number, digest=sha256(content).hexdigest()[:32])

@@ -1,0 +1,220 @@
+"""What really happened, as the platform saw it, and what must never have: no word of the engine is believed here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from schemas.resets import ActKind, Channel, OutcomeKind, Reset, ResetState
+from schemas.wire import ResetId, ResourceKey
+from tests.memory.store import MemoryStore
+
+RESTING = frozenset(
+    {
+        ResetState.DONE,
+        ResetState.PLANNED,
+        ResetState.REJECTED,
+        ResetState.DENIED,
+        ResetState.FAILED,
+        ResetState.CANCELLED,
+    }
+)
+"""Nothing of a reset in one of these runs."""
+WORKING = frozenset(
+    {
+        ResetState.BACKING_UP,
+        ResetState.MIGRATING_CORE,
+        ResetState.SEEDING,
+        ResetState.RESETTING_GIT,
+        ResetState.VERIFYING,
+        ResetState.CANCELLING,
+        ResetState.NEEDS_OPERATOR,
+    }
+)
+"""A command may start in these: its reset keeps its locks. In `cancelling` a launch that is under way may still win
+against the tombstone, in `needs-operator` nobody knew better.
+"""
+
+
+@dataclass
+class Run:
+    """One process that a command was."""
+
+    attempt: str
+    container: str
+    keys: tuple[ResourceKey, ...]
+    """Databases that it really writes to."""
+    act: int
+    """Id of the last act of any reset when it started."""
+    alive: bool = True
+    exit_code: int | None = None
+    """None while it runs, and where it was killed."""
+
+    @property
+    def reset(self) -> ResetId:
+        """Whose it is, by its marker."""
+        return ResetId(self.attempt.split("/", 2)[0])
+
+    @property
+    def step(self) -> str:
+        """The step, by its marker."""
+        return self.attempt.split("/", 2)[1]
+
+
+@dataclass
+class Witness:
+    """Sees everything; `violations` is what it would tell a court."""
+
+    store: MemoryStore
+    never: frozenset[str]
+    """Steps that nobody may launch again by himself."""
+    protected: frozenset[ResourceKey] = frozenset()
+    violations: list[str] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    rewound: list[tuple[ResetId, ResourceKey]] = field(default_factory=list)
+    _by_attempt: dict[str, Run] = field(default_factory=dict)
+    _backed_up: set[tuple[str, ResourceKey]] = field(default_factory=set)
+    _dumps: dict[str, bytes] = field(default_factory=dict)
+    _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
+    _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
+    _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
+
+    # -- what the platform reports ------------------------------------------------------------------------------
+    def backed_up(self, attempt: str, key: ResourceKey, content: bytes) -> None:
+        """A dump was written whole and read through; this is what lies under its name."""
+        if self._dumps.setdefault(attempt, content) != content:
+            self._say(f"the backup {attempt} was replaced")
+        self._backed_up.add((attempt.split("/", 1)[0], key))
+
+    def shown(self, container: str, key: ResourceKey) -> None:
+        """The tool in this container saw a lock that the daemon held in this database."""
+        self._shown.add((container, key))
+
+    def started(self, attempt: str, container: str, keys: tuple[ResourceKey, ...], *, writes: bool) -> Run:
+        """A command's process began."""
+        run = Run(attempt, container, keys, len(self.store.state.acts))
+        self._has_a_right(run, writes=writes)
+        self._by_attempt[attempt] = run
+        self.runs.append(run)
+        return run
+
+    def ended(self, run: Run, exit_code: int | None) -> None:
+        """It is over; None: it was killed."""
+        run.alive, run.exit_code = False, exit_code
+
+    def moved(self, reset_id: ResetId, key: ResourceKey) -> None:
+        """A branch was moved for this reset."""
+        self.rewound.append((reset_id, key))
+        self._locked(reset_id, key, f"the branch of {key} was moved")
+        self._agreed(reset_id, key, "a branch was moved")
+        if self.store.state.entries[reset_id].reset.state not in WORKING:
+            self._say(f"{key} was moved while its reset was {self.store.state.entries[reset_id].reset.state}")
+
+    # -- what is looked at between steps ---------------------------------------------------------------------------
+    def alive(self, reset_id: ResetId, step: str | None = None) -> list[Run]:
+        """Its processes that run now."""
+        return [one for one in self.runs if one.alive and one.reset == reset_id and step in {None, one.step}]
+
+    def last(self, reset_id: ResetId, step: str) -> Run | None:
+        """The last process of a step."""
+        return next((one for one in reversed(self.runs) if (one.reset, one.step) == (reset_id, step)), None)
+
+    def look(self) -> None:
+        """What holds at every moment."""
+        state = self.store.state
+        for run in self.runs:
+            if run.alive:
+                reset = state.entries[run.reset].reset
+                if reset.state in RESTING:
+                    self._say(f"{run.attempt} runs although its reset is {reset.state}")
+                for key in run.keys:
+                    self._locked(run.reset, key, f"{run.attempt} runs")
+        for reset_id, entry in state.entries.items():
+            self._no_gap(entry.reset, len(state.history[reset_id]))
+        for name, attempt in state.attempts.items():
+            if attempt.outcome is not None and (name, attempt.outcome.kind) not in self._judged:
+                self._judged.add((name, attempt.outcome.kind))
+                self._true(
+                    name,
+                    attempt.outcome.kind,
+                    resolved="resolvedBy" in attempt.outcome.facts,
+                    ran=attempt.control is not None,
+                )
+
+    # -- rules -------------------------------------------------------------------------------------------------------
+    def _has_a_right(self, run: Run, *, writes: bool) -> None:
+        state = self.store.state
+        if run.attempt in self._by_attempt:
+            self._say(f"{run.attempt} was started twice")
+        for other in self.alive(run.reset, run.step):
+            self._say(f"{run.attempt} was started while {other.attempt} ran")
+        recorded = state.attempts.get(run.attempt)
+        if recorded is None or recorded.control is None:
+            self._say(f"{run.attempt} was started before it was recorded")
+        elif recorded.outcome is not None and recorded.outcome.kind is not OutcomeKind.UNKNOWN:
+            self._say(f"{run.attempt} was started although it was {recorded.outcome.kind}")
+        elif state.steps[run.reset][recorded.step].attempts > recorded.number:
+            self._say(f"{run.attempt} was started although there is a later one")
+        reset = state.entries[run.reset].reset
+        if reset.state not in WORKING:
+            self._say(f"{run.attempt} was started while its reset was {reset.state}")
+        self._not_again(run)
+        for key in run.keys:
+            self._locked(run.reset, key, f"{run.attempt} was started")
+            self._agreed(run.reset, key, f"{run.attempt} was started")
+            if writes and (run.reset, key) not in self._backed_up:
+                self._say(f"{run.attempt} was started without a backup of {key}")
+            if writes and (run.container, key) not in self._shown:
+                self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
+
+    def _not_again(self, run: Run) -> None:
+        before = self.last(run.reset, run.step)
+        if before is None or run.step not in self.never:
+            return
+        asked = any(
+            act.kind is ActKind.RESUME and act.id > before.act and act.reset_id == run.reset
+            for act in self.store.state.acts
+        )
+        if not asked:
+            self._say(f"{run.attempt}: a step that must never run twice did, and nobody asked for it")
+
+    def _locked(self, reset_id: ResetId, key: ResourceKey, what: str) -> None:
+        rows = [row for row in self.store.state.locks if row.key == key and row.granted]
+        if [row.reset_id for row in rows] != [reset_id]:
+            holders = ", ".join(row.reset_id for row in rows) or "nobody"
+            self._say(f"{what} while {holders} held {key}")
+
+    def _agreed(self, reset_id: ResetId, key: ResourceKey, what: str) -> None:
+        if key not in self.protected:
+            return
+        reset = self.store.state.entries[reset_id].reset
+        people = {
+            act.actor
+            for act in self.store.state.acts
+            if (act.reset_id, act.kind, act.channel) == (reset_id, ActKind.APPROVE, Channel.HTTP)
+            and act.plan_hash == reset.plan_hash
+            and act.actor != reset.request.requested_by
+        }
+        needed = 1 if reset.channel is Channel.HTTP else 2
+        if len(people) < needed:
+            self._say(f"{what} with {len(people)} of {needed} approvals of {reset.plan_hash} for {key}")
+
+    def _no_gap(self, reset: Reset, told: int) -> None:
+        if told == self._told[reset.id]:
+            return
+        self._told[reset.id] = told
+        sequences = [entry.sequence for entry in self.store.state.history[reset.id]]
+        if sequences != list(range(1, reset.sequence + 1)):
+            self._say(f"reset {reset.id} is at status {reset.sequence}, and told {sequences}")
+
+    def _true(self, attempt: str, kind: OutcomeKind, *, resolved: bool, ran: bool) -> None:
+        run = self._by_attempt.get(attempt)
+        if resolved:
+            return
+        if kind is OutcomeKind.SUCCEEDED and ran and (run is None or run.exit_code != 0):
+            self._say(f"{attempt} is called succeeded, its exit code is {run.exit_code if run else 'none'}")
+        if kind in {OutcomeKind.FAILED, OutcomeKind.INTERRUPTED} and run is not None and run.alive:
+            self._say(f"{attempt} is called {kind}, and it runs")
+
+    def _say(self, what: str) -> None:
+        self.violations.append(what)

@@ -1,0 +1,117 @@
+"""The daemon broken on purpose, one promise at a time: a torture that does not notice is worth nothing.
+
+Applied in a forked daemon before it starts (`TORTURE_DEFECT`), and nowhere else. Each takes away one thing that
+docs/architecture.md names as the place where an invariant is enforced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.store import store
+from daemon.adapters.store.connections.pipelined import Row
+from daemon.adapters.store.connections.transactions import Tx
+from daemon.adapters.store.leases import saving
+from daemon.adapters.store.rows import RESETS, changing
+from daemon.engine.commands.follow import Commands, _Pursuit, _sought
+from daemon.ports.pods import Claim, Observation, Pod
+from daemon.ports.store import Change
+from schemas.plan import PlannedStep
+from schemas.resets import Attempt, Control, Outcome, OutcomeKind, Reset, ResetState
+
+VARIABLE = "TORTURE_DEFECT"
+
+
+def drop_compare_and_set() -> None:
+    """The last writer wins: neither version nor fence is looked at."""
+    hold_and_set = saving._hold_and_set
+
+    async def written(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Row], set[str]]:
+        rows, won = await hold_and_set(tx, changes)
+        for change in changes:
+            if change.reset.id in won:
+                continue
+            values = changing(change.reset) | {"version": change.reset.version + 1}
+            if change.release_lease:
+                values |= {"lease_owner": None, "lease_until": None}
+            setting = RESETS.update().where(RESETS.c.id == change.reset.id)
+            await tx.connection.execute(setting.values(values))
+        return rows, {change.reset.id for change in changes}
+
+    saving._hold_and_set = written
+
+
+def launch_before_recording() -> None:
+    """The command is launched, and only then its attempt is made durable."""
+
+    async def start(
+        self: Commands,
+        pod: Pod,
+        attempt: Any,  # noqa: ANN401 - an id
+        step: PlannedStep,
+        record: Callable[[Control], Awaitable[Attempt]],
+        *,
+        argv: tuple[str, ...],
+        before_relaunch: Callable[[], Awaitable[None]],
+    ) -> Outcome:
+        control = await self._pods.prepare(pod, attempt)
+        await self._pods.launch(control, attempt, argv)
+        recorded = await record(control)
+        return await self._pursue(
+            _sought(recorded, control, step, argv), _Pursuit(before_launch=before_relaunch)
+        )
+
+    Commands.start = start  # type: ignore[method-assign]
+
+
+def missing_status_is_success() -> None:
+    """A stream that ended without saying how its command ended means that it ended well."""
+    watch = Commands._watch
+
+    async def watched(self: Commands, *arguments: Any) -> Outcome | Observation | None:  # noqa: ANN401 - passed on
+        seen = await watch(self, *arguments)
+        if seen is None or (isinstance(seen, Observation) and seen.claimed):
+            return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
+        return seen
+
+    Commands._watch = watched  # type: ignore[method-assign,assignment]
+
+
+def skip_tombstone() -> None:
+    """What is not claimed yet is believed never to start, and nothing sees to that."""
+
+    async def give_up(self: KubernetesPods, control: Control) -> Claim:
+        async for seen in self.follow(control, offset=0):
+            return Claim.STARTED if seen.claimed else Claim.GIVEN_UP
+        return Claim.GIVEN_UP
+
+    KubernetesPods.give_up = give_up  # type: ignore[method-assign]
+
+
+def release_locks_early() -> None:
+    """The resources are let go when the seeds begin."""
+    save = store.SqlStore.save
+
+    async def saved(self: store.SqlStore, change: Change) -> Reset:
+        early = change.reset.state is ResetState.SEEDING
+        return await save(self, replace(change, release_locks=True) if early else change)
+
+    store.SqlStore.save = saved  # type: ignore[method-assign]
+
+
+DEFECTS: Mapping[str, Callable[[], None]] = {
+    "drop-compare-and-set": drop_compare_and_set,
+    "launch-before-recording": launch_before_recording,
+    "missing-status-is-success": missing_status_is_success,
+    "skip-tombstone": skip_tombstone,
+    "release-locks-early": release_locks_early,
+}
+
+
+def apply(name: str | None) -> None:
+    """Break this process's daemon in this way; None: leave it whole. KeyError where there is no such defect."""
+    if name:
+        DEFECTS[name]()

@@ -1,0 +1,109 @@
+"""Starts of the daemon by fork: the same `serve(load())`, without the 2 s that importing it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_LOOK_EVERY = 0.01
+
+
+class Zygote:
+    """The running zygote. Its children end with it, and it ends with who made it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._turn = threading.Lock()
+
+    def start(self, environment: Mapping[str, str], log: Path) -> Forked:
+        """Fork a daemon with exactly this environment; its output is appended to `log`."""
+        return Forked(self, self.ask(start={"environment": dict(environment), "log": str(log)})["pid"])
+
+    def ask(self, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """One line there and one back.
+
+        Raises:
+            RuntimeError: the zygote is gone.
+        """
+        with self._turn:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the zygote of the daemons has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Forked:
+    """A child of the zygote, with the methods of `subprocess.Popen` that ending a process takes."""
+
+    def __init__(self, zygote: Zygote, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._zygote = zygote
+
+    def poll(self) -> int | None:
+        """Its exit code (negative: the signal) once it has ended."""
+        if self.returncode is None:
+            status = self._zygote.ask(reap=self.pid)["status"]
+            self.returncode = None if status is None else os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """To the child, unless it is known to have ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: not within `timeout` seconds.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if until is not None and time.monotonic() > until:
+                raise subprocess.TimeoutExpired("a forked daemon", timeout or 0.0)
+            time.sleep(_LOOK_EVERY)
+        return code
+
+
+@contextmanager
+def running() -> Iterator[Zygote]:
+    """A zygote, ended at last with all of its children.
+
+    Raises:
+        RuntimeError: it did not come up.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.torture.daemons.forking"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        if not process.stdout.readline():
+            raise RuntimeError("the zygote of the daemons did not come up")
+        yield Zygote(process)
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()

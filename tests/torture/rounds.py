@@ -1,0 +1,273 @@
+"""Plays one script against a stand, lets things settle, and gathers the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+import httpx
+
+from sandbox.events import UndeliveredError
+from sandbox.faults import FaultKind
+from sandbox.faults.kinds import KAFKA, STATE
+from sandbox.fleet import environment as fleet_environment
+from sandbox.services.standins.controls import Control
+from schemas.publish import CancelRequested, RequestReference
+from tests.torture.judge.evidence import Acted, Evidence
+from tests.torture.judge.life import AT_REST
+from tests.torture.script.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
+from tests.torture.stand import collecting
+from tests.torture.stand.attending import Operator
+from tests.torture.stand.requests import Requests
+from tests.torture.stand.stand import LEASE, Stand
+
+SOURCE = "/sandbox"
+SETTLED_WITHIN = 300.0
+_FAULTS_WITHIN = 20.0
+"""Seconds after the last event in which what is armed may still hit."""
+_NOT_AT_ALL = 30.0
+"""Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
+_BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
+"""Faults that a daemon meets without a request, too."""
+_LOOK_EVERY = 0.02
+_ASK_EVERY = 0.15
+_AGAIN_AFTER = 0.2
+_DOUBT_EVERY = 1.0
+
+
+class Round:
+    """One script, played once."""
+
+    def __init__(
+        self, stand: Stand, gatherer: collecting.Gatherer, script: Script, *, within: float = SETTLED_WITHIN
+    ) -> None:
+        """`within`: seconds after the last event in which everything has to have come to rest."""
+        self._within = within
+        self._stand = stand
+        self._platform = stand.platform
+        self._gatherer = gatherer
+        self._script = script
+        self._operator = Operator(stand.post)
+        self._requests = Requests(stand)
+        self._late: dict[int, float] = {}
+        self._begun = 0.0
+        self._doubted = 0.0
+
+    def play(self) -> Evidence:
+        """All of it; what every witness saw."""
+        self._gatherer.begin(self._repositories())
+        self._set_the_scene()
+        self._run_events()
+        self._platform.clear_controls()
+        self._pace(self._script.slow)
+        self._let_faults_hit()
+        self._pace(0.02)
+        stuck = self._settle()
+        return self._gatherer.gather(self._requests.asked, self._operator.acted, self._requests.resets, stuck)
+
+    # -- the events -----------------------------------------------------------------------------------------------
+    def _set_the_scene(self) -> None:
+        self._push(self._repositories(), self._script.seed)
+        self._pace(self._script.slow)
+        for environment, service in self._script.failing:
+            self._platform.control(
+                environment, service, **{SEEDS[service]: Control(fail="torture: not this time")}
+            )
+
+    def _push(self, repositories: Sequence[str], text: str) -> None:
+        """Something to be taken back in each."""
+        for repository in repositories:
+            head = asyncio.run(self._platform.github.push(repository, {"flow.json": text}, message=text))
+            self._gatherer.pushed(repository, head)
+
+    def _pace(self, seconds: float) -> None:
+        for environment in {one.environment for one in self._script.asks}:
+            for service, seed in SEEDS.items():
+                names = {seed, "seed:reset", "seed:mock"}
+                self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
+
+    def _repositories(self) -> list[str]:
+        return _repositories(self._script.asks)
+
+    def _run_events(self) -> None:
+        begun = self._begun = time.monotonic()
+        pending: list[tuple[float, Event]] = [(one.at, one) for one in self._script.events]
+        until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
+        while (pending or self._stand.asleep) and time.monotonic() < until:
+            self._attend_to_daemons()
+            self._doubt()
+            now = time.monotonic() - begun
+            due = [(at, one) for at, one in pending if at <= now]
+            pending = [one for one in pending if one not in due]
+            for _, event in due:
+                if not self._happen(event):
+                    pending.append((now + _AGAIN_AFTER, event))
+            if due and self._wait_in_vain([one for _, one in pending], now):
+                pending = []
+            time.sleep(_LOOK_EVERY)
+
+    def _wait_in_vain(self, pending: Sequence[Event], now: float) -> bool:
+        """Whether all that is left waits for a moment that can't come: every reset is at rest, and nobody sleeps."""
+        wait = all(
+            one.at <= now and (isinstance(one, Stop | Cut) or (isinstance(one, Do) and one.when is not None))
+            for one in pending
+        )
+        return wait and bool(pending) and not self._stand.asleep and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        """Whether every request has led to a reset, and each is at rest."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._requests.moving())
+        return False
+
+    def _is_quiet(self) -> bool:
+        """Whether they are, no command runs, and nobody can do anything about what stopped."""
+        with contextlib.suppress(httpx.HTTPError):
+            return not any(self._restless())
+        return False
+
+    def _attend_to_daemons(self) -> None:
+        self._stand.look()
+        for number, since in list(self._stand.asleep.items()):
+            if time.monotonic() - since > LEASE + self._late.get(number, 0.5):
+                self._stand.wake(number)
+
+    def _doubt(self) -> None:
+        """Look at what is called unknown, now and then: its container may go, and its outcome be replaced."""
+        if time.monotonic() - self._doubted < _DOUBT_EVERY:
+            return
+        self._doubted = time.monotonic()
+        with contextlib.suppress(httpx.HTTPError):
+            list(self._requests.moving())
+            for reset in self._requests.resets.values():
+                self._gatherer.doubt(reset)
+
+    def _happen(self, event: Event) -> bool:
+        """Whether it did; else it is to be tried again a little later."""
+        # A broker that is down refuses nothing: the event is published again, under its id.
+        with contextlib.suppress(httpx.HTTPError, UndeliveredError):
+            if isinstance(event, Kill | Stop):
+                return self._strike(event)
+            if isinstance(event, Cut):
+                if not any(self._running()):
+                    return self._is_too_late()
+                asyncio.run(self._platform.cluster.cut_streams())
+            elif isinstance(event, Arm):
+                asyncio.run(self._platform.faults.arm(event.fault))
+            elif isinstance(event, Do):
+                return self._do(event)
+            else:
+                self._requests.ask(event)
+            return True
+        return False
+
+    def _strike(self, event: Kill | Stop) -> bool:
+        number = self._stand.driving() if event.daemon is None else event.daemon
+        if number is None:
+            return self._is_too_late()
+        if isinstance(event, Stop):
+            self._late[number] = event.late
+            self._stand.stop(number)
+        else:
+            self._stand.kill(number, event.mishap, stay_down=event.stay_down)
+        return True
+
+    def _do(self, event: Do) -> bool:
+        """Once the reset is there; a refusal is an answer, too."""
+        if event.when is not None and not self._is_moment(event.when):
+            return self._is_too_late()
+        asked = next((one for one in self._requests.asked if one.tag == event.tag), None)
+        if asked is None:
+            return not any(one.tag == event.tag and one.http for one in self._script.asks)
+        if event.http:
+            found = self._requests.find(asked)
+            if found is None:
+                return False
+            self._operator.act(found["id"], event.act, reason="torture: no more")
+            return True
+        by = {"requested_by": "torture", "reason": "torture: no more", "environment": asked.environment}
+        if asked.reset_id is not None:
+            cancel = CancelRequested(reset_id=asked.reset_id, **by)
+        else:
+            cancel = CancelRequested(request=RequestReference(source=SOURCE, id=asked.tag), **by)
+        at = time.time()
+        self._stand.publisher.publish(cancel)
+        found = self._requests.find(asked)
+        if found is not None:
+            self._operator.acted.append(Acted(at, found["id"], event.act))
+        return True
+
+    def _is_too_late(self) -> bool:
+        """Whether what still waits for its moment does not happen in this round."""
+        return time.monotonic() - self._begun > _NOT_AT_ALL
+
+    def _is_moment(self, when: When) -> bool:
+        match when:
+            case When.ASLEEP:
+                return bool(self._stand.asleep)
+            case When.LATE:
+                return self._platform.faults.lasts(FaultKind.EXEC_BEGINS_LATE)
+
+    def _let_faults_hit(self) -> None:
+        """Until all that is armed has hit, or time is over; then the platform heals.
+
+        Where everything is at rest, whatever stopped is attended to, and more is asked for.
+        """
+        if not self._script.faults:
+            return
+        more = [*self._script.more]
+        until = time.monotonic() + _FAULTS_WITHIN
+        while time.monotonic() < until and (armed := self._platform.faults.armed()):
+            self._attend_to_daemons()
+            self._doubt()
+            places = {one.environment for one in armed if one.kind not in _BY_THEMSELVES}
+            if places and self._is_quiet():
+                ask = next((one for one in more if one.environment in places), None)
+                if ask is None:
+                    break
+                more.remove(ask)
+                self._push(_repositories([ask]), ask.tag)
+                while not self._happen(ask) and time.monotonic() < until:
+                    self._attend_to_daemons()
+            time.sleep(_ASK_EVERY)
+        asyncio.run(self._platform.faults.clear())
+        environments = sorted({one.environment for one in self._script.asks})
+        asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
+
+    # -- until it is quiet ----------------------------------------------------------------------------------------
+    def _settle(self) -> Sequence[str]:
+        """Until every request is at rest, no command runs, and nobody can do anything about what stopped."""
+        until = time.monotonic() + self._within
+        left: list[str] = ["not looked at"]
+        next_look = 0.0
+        while time.monotonic() < until:
+            self._attend_to_daemons()
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + _ASK_EVERY
+                with contextlib.suppress(httpx.HTTPError):
+                    left = list(self._restless())
+                    if not left and not self._stand.asleep:
+                        return ()
+            time.sleep(_LOOK_EVERY)
+        return left
+
+    def _restless(self) -> Iterator[str]:
+        seen = self._gatherer.journal()
+        yield from self._requests.moving()
+        for identifier, reset in self._requests.resets.items():
+            self._gatherer.doubt(reset)
+            if reset["state"] in AT_REST and self._operator.attend(reset, seen):
+                yield f"{identifier} is {reset['state']}, and was resumed or resolved"
+        yield from self._running()
+
+    def _running(self) -> Iterator[str]:
+        """Commands that run."""
+        for launch in self._gatherer.journal().outermost():
+            if launch.attempt is not None and launch.running:
+                yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
+
+
+def _repositories(asks: Sequence[Ask]) -> list[str]:
+    return sorted({fleet_environment(one.environment).workflows for one in asks if one.git})

@@ -1,0 +1,102 @@
+"""The requests of one round, and the resets that they led to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from schemas.publish import ResetRequested
+from tests.torture.judge.evidence import Asked
+from tests.torture.judge.life import AT_REST, OVER
+from tests.torture.script.script import Ask
+from tests.torture.stand.stand import Stand
+
+
+class Requests:
+    """Made through a stand. `asked`: those that were acknowledged; `resets`: what was last seen of theirs, by id."""
+
+    def __init__(self, stand: Stand) -> None:
+        self._stand = stand
+        self.asked: list[Asked] = []
+        self.resets: dict[str, dict[str, Any]] = {}
+
+    def ask(self, ask: Ask) -> None:
+        """Publish it, or post it.
+
+        Raises:
+            httpx.HTTPError, UndeliveredError: nobody answered now; it may be asked again.
+        """
+        if not ask.readable:
+            self._stand.publisher.send(
+                self._stand.topics["requests"], ask.environment.encode(), b"{" + ask.tag.encode(), ()
+            )
+            self._stand.publisher.flush()
+            self.asked.append(Asked(ask.tag, ask.environment, readable=False))
+        elif ask.http:
+            self._ask_by_http(ask)
+        else:
+            wanted = ResetRequested(
+                environment=ask.environment,
+                requested_by=ask.tag,
+                mode=ask.mode,
+                services=ask.services or None,
+                options=ask.options,
+                git=ask.git,
+                dry_run=ask.dry_run,
+            )
+            for _ in range(ask.copies):
+                self._stand.publisher.publish(wanted, event_id=ask.tag)
+            self.asked.append(Asked(ask.tag, ask.environment))
+
+    def _ask_by_http(self, ask: Ask) -> None:
+        body = {
+            "environment": ask.environment,
+            "mode": ask.mode.value,
+            "services": list(ask.services) or None,
+            "options": [one.value for one in ask.options],
+            "git": ask.git,
+            "dryRun": ask.dry_run,
+            # Asked again after a call that broke off, it is the same request.
+            "idempotencyKey": ask.tag,
+        }
+        answer = self._stand.post("/resets", body)
+        if answer.status_code == httpx.codes.ACCEPTED:
+            self.asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
+
+    def moving(self) -> Iterator[str]:
+        """Requests without a reset, and resets that are not at rest."""
+        self._list()
+        for one in self.asked:
+            if one.readable and self.find(one) is None:
+                yield f"{one.tag} for {one.environment}: no reset yet"
+        for identifier in list(self.resets):
+            reset = self._stand.get(f"/resets/{identifier}")
+            if reset is None:
+                yield f"{identifier} is gone"
+                continue
+            self.resets[identifier] = reset
+            if reset["state"] not in AT_REST:
+                yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
+            elif reset["state"] not in OVER and reset["unreadActs"]:
+                yield f"{identifier} is {reset['state']}, and an act is still to be read"
+
+    def _list(self) -> None:
+        tags = {one.tag for one in self.asked}
+        known = {one.reset_id for one in self.asked}
+        for one in self._stand.get("/resets?limit=100")["items"]:
+            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
+            if one["id"] in known or tags & by:
+                self.resets.setdefault(one["id"], one)
+
+    def find(self, asked: Asked) -> dict[str, Any] | None:
+        """The reset of a request; None: there is none yet."""
+        if self._known(asked) is None:
+            self._list()
+        return self._known(asked)
+
+    def _known(self, asked: Asked) -> dict[str, Any] | None:
+        found = self.resets.values()
+        mine = (one for one in found if one["id"] == asked.reset_id or asked.tag in one["requestedBy"])
+        return next(mine, None)

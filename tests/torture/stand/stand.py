@@ -1,0 +1,258 @@
+"""The platform with daemons on it: one state, own topics, own consumer group, for a few rounds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+import daemon.config.catalogs
+from sandbox.daemon_process import DaemonProcess
+from sandbox.events import Publisher
+from sandbox.faults.armoury import Group
+from sandbox.platform.platform import Platform
+from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
+from tests.torture.daemons import defects, endings, mishaps
+from tests.torture.daemons.zygote import Zygote
+from tests.torture.script.script import Block, State
+
+LEASE = 2.0
+"""Seconds; RESETD_LEASE_TTL of the daemons."""
+_SETTINGS = {
+    "RESETD_LEASE_TTL": f"{LEASE:g}s",
+    "RESETD_KAFKA_SESSION_TIMEOUT": "2s",
+    "RESETD_LOG_LEVEL": "info",
+}
+
+
+def quick_catalog(path: Path) -> Path:
+    """The shipped catalog with short pauses between tries: a torture has no time to be polite."""
+    shipped = Path(daemon.config.catalogs.__file__).with_name("fuse-platform.yaml")
+    catalog = yaml.safe_load(shipped.read_text())
+    catalog["retry"] = {"attempts": 5, "initialDelay": 0.2, "factor": 2, "maximumDelay": 2}
+    path.write_text(yaml.safe_dump(catalog, sort_keys=False))
+    return path
+
+
+@dataclass
+class Counts:
+    """What was done to the daemons, and what they answered."""
+
+    kills: int = 0
+    stops: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    """Of the API to acts and requests that it did not take down, by status."""
+
+
+class Stand:
+    """Made by `stand`. Daemons are named by their number."""
+
+    def __init__(self, platform: Platform, daemons: list[DaemonProcess], topics: dict[str, str]) -> None:
+        self.platform = platform
+        self.daemons = daemons
+        self.topics = topics
+        self.counts = Counts()
+        self.asleep: dict[int, float] = {}
+        """Daemon -> when (monotonic) it was seen to sleep."""
+        self.wakes: list[tuple[int, str, str]] = []
+        """Each sleep that is over: daemon, when it fell asleep, when it was woken, as its log writes times."""
+        self.deaths: list[float] = []
+        """When (seconds since 1970) daemons were killed from outside."""
+        self.crashes: list[str] = []
+        """What daemons died of that nobody killed, and errors that they answered, until somebody takes it."""
+        self._down: set[int] = set()
+        self._log_from: dict[int, int] = {}
+        names = {REQUESTS_TOPIC: topics["requests"], ENVIRONMENTS_TOPIC: topics["environments"]}
+        self.publisher = Publisher(platform.bootstrap, topics=names)
+
+    @property
+    def backups(self) -> Path:
+        """Where all the daemons keep their dumps."""
+        return self.daemons[0].directory.parent / "backups"
+
+    def kill(self, number: int, mishap: str | None = None, *, stay_down: bool = False) -> None:
+        """SIGKILL, whether it runs or sleeps, and a start at once, or not before `raise_dead`."""
+        self.asleep.pop(number, None)
+        if self.daemons[number].pid is not None:
+            self.deaths.append(time.time())
+            self.daemons[number].kill()
+            self.counts.kills += 1
+        self._autopsy(number)
+        if stay_down:
+            self._down.add(number)
+        else:
+            self._start(number, mishap)
+
+    def raise_dead(self) -> None:
+        """Start again what was to stay down."""
+        while self._down:
+            self._start(self._down.pop(), None)
+
+    def stop(self, number: int) -> None:
+        """SIGSTOP; `wake` is to follow."""
+        pid = self.daemons[number].pid
+        if pid is not None and number not in self.asleep:
+            os.kill(pid, signal.SIGSTOP)
+            self._sleeps(number)
+
+    def look(self) -> None:
+        """Start again what has died at a commit, and notice what has fallen asleep at one."""
+        for number, one in enumerate(self.daemons):
+            pid = one.pid
+            if number in self._down:
+                continue
+            if pid is None:
+                self.counts.kills += self.daemons[number].exit_code == -signal.SIGKILL
+                self._autopsy(number)
+                self._start(number, None)
+            elif number not in self.asleep and _is_stopped(pid):
+                self._sleeps(number)
+
+    def wake(self, number: int) -> None:
+        """SIGCONT."""
+        if (slept := self.asleep.pop(number, None)) is not None:
+            ago = timedelta(seconds=time.monotonic() - slept)
+            self.wakes.append((number, _log_time(datetime.now(UTC) - ago), _log_time(datetime.now(UTC))))
+            pid = self.daemons[number].pid
+            if pid is not None:
+                os.kill(pid, signal.SIGCONT)
+
+    def driving(self) -> int | None:
+        """The daemon that drives a reset, by what its log said last; None: none does."""
+        last = [(_last_drive(one.log), number) for number, one in enumerate(self.daemons)]
+        at, number = max(last)
+        return number if at else None
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a daemon that is awake answers; None where it knows nothing of it.
+
+        Raises:
+            httpx.TransportError: none answers now.
+        """
+        answer = self._awake("GET", path)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return answer.raise_for_status().json()
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """The answer, whatever its status. Raises httpx.TransportError: none answers now, or none has answered."""
+        return self._awake("POST", path, body)
+
+    def _awake(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        error: httpx.TransportError | FileNotFoundError | None = None
+        for number, one in enumerate(self.daemons):
+            if number in self.asleep:
+                continue
+            try:
+                with one.client() as client:
+                    answer = client.request(method, f"/api/v1{path}", json=body)
+            except (httpx.ConnectError, FileNotFoundError) as failed:
+                error = failed
+            else:
+                self._note(method, path, answer)
+                return answer
+        raise httpx.ConnectError("no daemon answers") from error
+
+    def _note(self, method: str, path: str, answer: httpx.Response) -> None:
+        """A refusal is an answer, and so is that the state database is away; any other error is the daemon's own."""
+        if method == "POST" and answer.is_error:
+            self.counts.answers[answer.status_code] += 1
+        if answer.is_server_error and answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            said = f"a daemon answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
+            self.crashes.append(said)
+
+    def _start(self, number: int, mishap: str | None) -> None:
+        log = self.daemons[number].log
+        self._log_from[number] = log.stat().st_size if log.exists() else 0
+        self.daemons[number].start(**({mishaps.VARIABLE: mishap} if mishap else {}))
+
+    def _autopsy(self, number: int) -> None:
+        """Take down what it died of, unless it was killed."""
+        if crash := endings.crash(self.daemons[number], log_from=self._log_from.get(number, 0)):
+            self.crashes.append(crash)
+
+    def _sleeps(self, number: int) -> None:
+        self.counts.stops += 1
+        self.asleep[number] = time.monotonic()
+
+
+@contextmanager
+def stand(
+    platform: Platform,
+    zygote: Zygote,
+    directory: Path,
+    block: Block,
+    *,
+    defect: str | None = None,
+    settings: dict[str, str] | None = None,
+) -> Iterator[Stand]:
+    """A stand with its daemons started; all are killed at the end."""
+    directory.mkdir(parents=True)
+    tag = uuid.uuid4().hex[:8]
+    topics = {name: f"{tag}.{name}" for name in ("requests", "environments", "status", "dead-letters")}
+    variables = {
+        **platform.environment(),
+        **_SETTINGS,
+        "RESETD_REQUESTS_TOPIC": topics["requests"],
+        "RESETD_ENVIRONMENTS_TOPIC": topics["environments"],
+        "RESETD_STATUS_TOPIC": topics["status"],
+        "RESETD_DEAD_LETTERS_TOPIC": topics["dead-letters"],
+        "RESETD_KAFKA_GROUP_ID": tag,
+        "RESETD_BACKUP_URL": (directory / "backups").resolve().as_uri(),
+        "RESETD_CATALOG": str(quick_catalog(directory / "catalog.yaml")),
+        **({defects.VARIABLE: defect} if defect else {}),
+        **(settings or {}),
+    }
+    group = Group(tag, (topics["requests"], topics["environments"]))
+    asyncio.run(platform.faults.concern(group))
+    if block.state is State.POSTGRESQL:
+        variables["RESETD_DATABASE_URL"] = platform.state_url(f"state_{tag}")
+    daemons = [
+        DaemonProcess(directory / str(number), variables, start=zygote.start)
+        for number in range(block.replicas)
+    ]
+    this = Stand(platform, daemons, topics)
+    try:
+        for one in daemons:
+            one.start()
+        for one in daemons:
+            one.wait_ready(within=90.0)
+        yield this
+    finally:
+        for one in daemons:
+            one.kill()
+
+
+def _log_time(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _last_drive(log: Path) -> str:
+    """When a daemon last said that a reset is in a working state; empty where it did not, or is through with it."""
+    said = ""
+    for line in log.read_text(errors="replace").splitlines():
+        if '"driver.state"' in line or '"step.attempt-ended"' in line:
+            told = json.loads(line)
+            said = "" if told.get("state") == "releasing" else str(told["timestamp"])
+    return said
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"

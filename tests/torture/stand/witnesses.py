@@ -1,0 +1,127 @@
+"""Who saw what, each from where the last look ended: the topics, PostgreSQL's logs, the repositories' objects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from sandbox import postgres
+from sandbox.github.git import GitRepository
+from tests.torture.judge.evidence import Session, Told
+
+_WITHIN = 15.0
+_SESSION = re.compile(rb"connection authorized: user=\S+ database=(.+) application_name=launch (\d+)")
+
+
+class Topic:
+    """Reads one topic of the sandbox's broker, from its beginning and on."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"torture-{topic}",
+                "enable.auto.commit": False,
+                # Told that its offset is gone, it reads everything again: a witness may see twice, and miss nothing.
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        self._topic = topic
+        self._partitions: list[TopicPartition] = []
+
+    def read(self, *, within: float) -> Iterator[Any]:
+        """What came since the last read; waits so long for the first of it.
+
+        Raises:
+            KafkaException: the broker does not let it read.
+        """
+        if not self._assign():
+            return
+        # It fetches only while it is read: what the broker does to whoever fetches next is meant for the daemon.
+        self._consumer.resume(self._partitions)
+        timeout = within
+        while messages := self._consumer.consume(500, timeout=timeout):
+            for message in messages:
+                if (error := message.error()) is not None and not error.retriable():
+                    raise KafkaException(error)
+                if error is None:
+                    yield message
+            timeout = 0.02
+        self._consumer.pause(self._partitions)
+
+    def close(self) -> None:
+        """Let go."""
+        self._consumer.close()
+
+    def _assign(self) -> bool:
+        """Whether there is such a topic: it appears with its first record."""
+        if not self._partitions:
+            numbers = self._consumer.list_topics(self._topic, timeout=_WITHIN).topics[self._topic].partitions
+            self._partitions = [TopicPartition(self._topic, one, 0) for one in numbers]
+            self._consumer.assign(self._partitions)
+        return bool(self._partitions)
+
+
+def told(message: Any) -> Told:  # noqa: ANN401 - librdkafka's
+    """A record of the status topic."""
+    headers = {name: (value or b"").decode() for name, value in message.headers() or ()}
+    value = message.value() or b"null"
+    return Told(headers["ce_id"], headers["ce_type"], value, json.loads(value))
+
+
+class Sessions:
+    """The sessions that launches opened, by the log of each server; `log_connections` is on there."""
+
+    def __init__(self, servers: Mapping[str, postgres.Server]) -> None:
+        self._servers = servers
+        self._offsets: dict[str, int] = {}
+        self._identifiers: dict[str, str] = {}
+
+    def skip(self) -> None:
+        """What is there now is of no interest."""
+        self._offsets = {name: server.log.stat().st_size for name, server in self._servers.items()}
+
+    def read(self) -> tuple[Session, ...]:
+        """Those since the last `skip`."""
+        return tuple(one for name in self._servers for one in self._of(name))
+
+    def _of(self, name: str) -> Iterator[Session]:
+        with self._servers[name].log.open("rb") as log:
+            log.seek(self._offsets.get(name, 0))
+            for line in log:
+                if found := _SESSION.search(line):
+                    yield Session(int(found[2]), f"database/{self._identifier(name)}/{found[1].decode()}")
+
+    def _identifier(self, name: str) -> str:
+        if name not in self._identifiers:
+            with psycopg.connect(self._servers[name].superuser_url) as connection:
+                row = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+            assert row is not None
+            self._identifiers[name] = str(row[0])
+        return self._identifiers[name]
+
+
+class Objects:
+    """The commits of a repository, as they lie on the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._git = GitRepository(directory)
+
+    def parent(self, sha: str) -> str | None:
+        """A commit's first parent; None for an initial commit."""
+        parents = self._git.read(sha).parents
+        return parents[0] if parents else None
+
+    def root(self, head: str) -> str:
+        """The initial commit of a branch."""
+        sha = head
+        while (parent := self.parent(sha)) is not None:
+            sha = parent
+        return sha

@@ -1,0 +1,157 @@
+"""The check of a step that may only run again where it has to: anything but a plain answer is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from schemas.plan import NOTHING_LEFT
+from schemas.reasons import Reason
+from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
+from tests.memory.processes import Process
+
+from .loop import run
+from .stand import Engine, catalog
+
+UNREACHABLE = b"P1001: Can't reach database server\n"
+
+
+@dataclass
+class Reverting:
+    """A tool that undoes one migration at a time. `answers` are the check's next exit codes, then the truth."""
+
+    applied: int = 3
+    breaks: int = 0
+    """How many reverts end with 1 before one works."""
+    answers: list[int] = field(default_factory=list)
+    bounds: list[int] = field(default_factory=list)
+    """Exit codes of `bound`, then 0."""
+    checked: int = 0
+
+    async def revert(self, process: Process) -> int:
+        if self.breaks:
+            self.breaks -= 1
+            process.write(UNREACHABLE)
+            return 1
+        process.write(b"Reverted one\n" if self.applied else b"Nothing to revert!\n")
+        self.applied = max(self.applied - 1, 0)
+        return 0
+
+    async def check(self, process: Process) -> int:
+        process.write(b"who knows")
+        self.checked += 1
+        if self.answers:
+            return self.answers.pop(0)
+        return 0 if self.applied else NOTHING_LEFT
+
+    async def show(self, process: Process) -> int:
+        if self.bounds:
+            return self.bounds.pop(0)
+        process.write(b"[X] one\n" * self.applied)
+        return 0
+
+    def engine(self) -> Engine:
+        step: dict[str, Any] = {
+            "idempotent": "rerun-after-check",
+            "check": ["check"],
+            "repeatUntil": {"until": "Nothing to revert!", "bound": ["show"]},
+        }
+        return Engine(catalog(**step), work=self.revert, check=self.check, show=self.show)
+
+
+@pytest.mark.parametrize("code", [1, 2, 126, 127, 137])
+def test_a_check_that_fails_is_no_answer_and_is_asked_again(code: int) -> None:
+    async def scenario() -> None:
+        tool = Reverting(breaks=1, answers=[code])
+        engine = tool.engine()
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        assert (tool.applied, tool.checked) == (0, 2)
+
+    run(scenario())
+
+
+def test_a_check_that_never_answers_stops_the_reset_without_another_launch() -> None:
+    async def scenario() -> None:
+        tool = Reverting(breaks=1, answers=[1] * 50)
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.CHECK_FAILED)
+        assert "who knows" in (reset.detail or "")
+        assert (engine.launched(), tool.applied) == (1, 3)
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.FAILED
+        assert engine.launched() == 1
+        tool.answers.clear()
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert tool.applied == 0
+
+    run(scenario())
+
+
+def test_a_check_that_says_that_nothing_is_left_ends_the_step() -> None:
+    async def scenario() -> None:
+        tool = Reverting(breaks=1, answers=[NOTHING_LEFT])
+        engine = tool.engine()
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        step = await engine.step()
+        assert step.state is StepState.SUCCEEDED
+        assert step.outcome
+        assert step.outcome.kind is OutcomeKind.SUCCEEDED
+        assert engine.launched() == 1
+
+    run(scenario())
+
+
+def test_a_bound_that_can_not_be_read_launches_nothing() -> None:
+    async def scenario() -> None:
+        tool = Reverting(bounds=[1] * 50)
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.CHECK_FAILED)
+        assert engine.launched() == 0
+        tool.bounds[:] = [1]
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert tool.applied == 0
+
+    run(scenario())
+
+
+def test_each_repetition_that_succeeds_gives_the_step_all_its_automatic_tries_again() -> None:
+    async def scenario() -> None:
+        tool = Reverting(applied=6)
+        engine = tool.engine()
+
+        async def breaking_every_other_time(process: Process) -> int:
+            tool.breaks = engine.launched() % 2
+            return await tool.revert(process)
+
+        engine.programs["work"] = breaking_every_other_time
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        assert tool.applied == 0
+
+    run(scenario())
+
+
+def test_nothing_is_destroyed_whose_backup_is_gone_by_then() -> None:
+    async def scenario() -> None:
+        async def tidy_up(process: Process) -> int:  # noqa: ARG001 - a program takes its process
+            engine.backups.files.clear()
+            return 0
+
+        before = {"name": "tidy", "phase": "migrate", "argv": ["tidy"], "databases": [], "idempotent": "safe"}
+        engine = Engine(catalog(before=before), tidy=tidy_up)
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.BACKUP_UNPROVEN)
+        assert (engine.launched("tidy"), engine.launched("work")) == (1, 0)
+
+    run(scenario())

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.plan import Idempotency, Phase, Plan
+from schemas.requests import Mode
+from schemas.resets import Outcome, OutcomeKind, Step, StepState
+from schemas.wire import ServiceName, StepName
+from statemachines.steps.resuming import carried_over, to_repeat
+from tests.unit.statemachines.planner.world import planned, request
+
+PLAN = planned(request(mode=Mode.WIPE))
+DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+CHANGING = frozenset({Phase.MIGRATE, Phase.SEED, Phase.GIT})
+
+states = st.lists(
+    st.sampled_from([StepState.SUCCEEDED, StepState.FAILED, StepState.PENDING, StepState.SKIPPED]),
+    min_size=len(PLAN.steps),
+    max_size=len(PLAN.steps),
+)
+
+
+def steps(each: list[StepState]) -> dict[StepName, Step]:
+    """The plan's steps in these states; those that are not pending were tried once."""
+    return {
+        one.name: Step(name=one.name, index=index, state=state, attempts=int(state is not StepState.PENDING))
+        for index, (one, state) in enumerate(zip(PLAN.steps, each, strict=True))
+    }
+
+
+def touched(held: dict[StepName, Step]) -> set[str]:
+    return {
+        key for one in PLAN.steps if one.phase in CHANGING and held[one.name].attempts for key in one.touches
+    }
+
+
+def another_image(service: str) -> Plan:
+    return PLAN.model_copy(update={"images": {**PLAN.images, ServiceName(service): "sha256:another"}})
+
+
+@given(states)
+def test_all_that_failed_and_nothing_else_that_changes_anything_is_tried_again(each: list[StepState]) -> None:
+    held = steps(each)
+    again = [name for name in to_repeat(PLAN, held) if PLAN.steps[held[name].index].phase is not Phase.BACKUP]
+    failed = [name for name, step in held.items() if step.state is StepState.FAILED]
+    assert again == [name for name in failed if PLAN.steps[held[name].index].phase is not Phase.BACKUP]
+
+
+@given(states, st.sampled_from(PLAN.steps))
+def test_a_backup_of_what_was_touched_is_never_taken_again_and_any_other_always(
+    each: list[StepState], start: object
+) -> None:
+    held = steps(each)
+    for name in (None, StepName(start.name)):  # type: ignore[attr-defined]
+        again = to_repeat(PLAN, held, name)
+        for one in PLAN.steps:
+            if one.phase is Phase.BACKUP and held[one.name].state in DONE:
+                assert (one.name in again) is not bool(set(one.touches) & touched(held))
+
+
+@given(states, st.sampled_from([one for one in PLAN.steps if one.phase in CHANGING]))
+def test_from_a_step_on_what_was_done_is_done_again_but_a_skip_stays_unless_its_step_is_named(
+    each: list[StepState], start: object
+) -> None:
+    held = steps(each)
+    begin = held[start.name].index  # type: ignore[attr-defined]
+    again = to_repeat(PLAN, held, start.name)  # type: ignore[attr-defined]
+    for name, step in held.items():
+        if step.index >= begin and step.state in DONE and PLAN.steps[step.index].phase in CHANGING:
+            assert (name in again) is (step.state is StepState.SUCCEEDED or step.index == begin)
+
+
+@given(states)
+def test_the_same_plan_again_carries_over_all_that_was_done_but_backups_of_what_nothing_touched(
+    each: list[StepState],
+) -> None:
+    held = steps(each)
+    for index, one in enumerate(PLAN.steps):
+        kept = carried_over(PLAN, held, PLAN, index, 7)
+        stale = one.phase is Phase.BACKUP and not set(one.touches) & touched(held)
+        if held[one.name].state in DONE and not stale:
+            assert kept == held[one.name]
+        else:
+            assert (kept.state, kept.attempts, kept.attempts_before) == (StepState.PENDING, 7, 7)
+
+
+@given(states)
+def test_what_another_image_did_is_done_again_unless_its_class_is_never(each: list[StepState]) -> None:
+    held, new = steps(each), another_image("los-integrations")
+    for index, one in enumerate(PLAN.steps):
+        if one.phase in CHANGING and held[one.name].state in DONE:
+            again = carried_over(PLAN, held, new, index, 1).state is StepState.PENDING
+            assert again is (one.service == "los-integrations" and one.idempotent is not Idempotency.NEVER)
+
+
+def test_a_step_that_the_old_plan_did_not_have_starts_from_nothing() -> None:
+    kept = carried_over(None, {}, PLAN, 0, 0)
+    assert kept == Step(name=PLAN.steps[0].name, index=0)
+
+
+def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_again() -> None:
+    """Services wrote on since; what was dumped before the failed tries would lose that."""
+    held = steps([StepState.PENDING] * len(PLAN.steps))
+    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    first = next(
+        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+    )
+    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
+    for facts, again in (
+        ({"launched": False}, True),
+        ({}, False),
+        ({"launched": False, "halfDone": True}, False),
+    ):
+        outcome = Outcome(kind=OutcomeKind.FAILED, temporary=True, facts=facts)
+        tried = {"state": StepState.FAILED, "attempts": 3, "outcome": outcome}
+        held[first.name] = held[first.name].model_copy(update=tried)
+        assert (backup.name in to_repeat(PLAN, held)) is again
+
+
+def test_a_step_that_was_skipped_before_it_ran_leaves_the_backup_to_be_taken_again() -> None:
+    held = steps([StepState.PENDING] * len(PLAN.steps))
+    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    writer = next(
+        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+    )
+    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
+    for attempts, again in ((0, True), (1, False)):
+        skipped = {"state": StepState.SKIPPED, "attempts": attempts}
+        held[writer.name] = held[writer.name].model_copy(update=skipped)
+        assert (backup.name in to_repeat(PLAN, held)) is again

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from schemas.plan import PlannedStep
+from schemas.reasons import Reason
+from schemas.resets import OutcomeKind
+from statemachines.steps.exit_codes import classify
+from tests.unit.statemachines.planner.world import Mode, planned, request
+
+WIPE = {str(step.name): step for step in planned(request(mode=Mode.WIPE)).steps}
+REFRESH = {str(step.name): step for step in planned().steps}
+DEPLOY = REFRESH["seed.ui-builder-api.deploy"]
+TYPEORM = REFRESH["seed.workflow-api.deploy"]
+SEED = REFRESH["seed.los-integrations.reset"]
+
+
+@pytest.mark.parametrize(
+    ("step", "tail", "cause", "temporary"),
+    [
+        (DEPLOY, "Error: P1001: Can't reach database server at `db:5432`", Reason.DATABASE_UNREACHABLE, True),
+        (SEED, "Can't reach database server at `db:5432`", Reason.DATABASE_UNREACHABLE, True),
+        (SEED, "Server has closed the connection.", Reason.DATABASE_UNREACHABLE, True),
+        (
+            DEPLOY,
+            "Error: P1000: Authentication failed against database server",
+            Reason.DATABASE_UNIDENTIFIED,
+            False,
+        ),
+        (
+            DEPLOY,
+            "Error: P1002\nTimed out trying to acquire a postgres advisory lock (SELECT pg_advisory_lock(72707369))",
+            Reason.MIGRATION_LOCKED,
+            True,
+        ),
+        (
+            DEPLOY,
+            "Error: P3009\n\nmigrate found failed migrations in the target database",
+            Reason.MIGRATION_FAILED_BEFORE,
+            False,
+        ),
+        (DEPLOY, "Error: P3018\n\nA migration failed to apply.", Reason.MIGRATION_FAILED, False),
+        (
+            TYPEORM,
+            "Error during migration run:\nQueryFailedError: syntax error",
+            Reason.MIGRATION_FAILED,
+            False,
+        ),
+        (TYPEORM, "Error: connect ECONNREFUSED 127.0.0.1:5432", Reason.DATABASE_UNREACHABLE, True),
+        (
+            REFRESH["seed.workflow-api.seed"],
+            'QueryFailedError: relation "workflow" does not exist',
+            Reason.MIGRATIONS_PENDING,
+            False,
+        ),
+        (SEED, "The table `public.Integration` does not exist. P2021", Reason.MIGRATIONS_PENDING, False),
+        (SEED, "Unique constraint failed P2002", Reason.COMMAND_FAILED, False),
+        (SEED, 'npm error Missing script: "seed:reset"', Reason.COMMAND_FAILED, False),
+        (SEED, "FATAL ERROR: JavaScript heap out of memory", Reason.OUT_OF_MEMORY, False),
+        (SEED, "something else", Reason.COMMAND_FAILED, False),
+    ],
+)
+def test_known_failures_have_a_cause_and_a_hint(
+    step: PlannedStep, tail: str, cause: Reason, temporary: bool
+) -> None:
+    outcome = classify(step, 1, tail)
+    assert (outcome.kind, outcome.cause, outcome.temporary) == (OutcomeKind.FAILED, cause, temporary)
+    assert outcome.hint
+    assert outcome.detail == tail
+
+
+def test_seeds_that_fail_point_to_the_dry_run_and_the_list() -> None:
+    hint = classify(SEED, 1, "duplicate key value violates unique constraint").hint or ""
+    assert "npm run seed:dry" in hint
+    assert "npm run seed:list" in hint
+
+
+def test_failed_migrations_point_to_migrate_status() -> None:
+    assert "npx prisma migrate status" in (classify(DEPLOY, 1, "P3018").hint or "")
+
+
+def test_exit_code_0_is_success() -> None:
+    assert classify(DEPLOY, 0, "P1001 is only mentioned").kind is OutcomeKind.SUCCEEDED
+
+
+@pytest.mark.parametrize(("code", "cause"), [(137, Reason.OUT_OF_MEMORY), (127, Reason.COMMAND_FAILED)])
+def test_exit_codes_of_the_shell_have_a_meaning(code: int, cause: Reason) -> None:
+    assert classify(SEED, code, "").cause is cause
+
+
+def test_a_pending_type_orm_migration_fails_the_check_although_the_tool_exits_0() -> None:
+    check = REFRESH["verify.workflow-api"]
+    assert (
+        classify(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause
+        is Reason.MIGRATIONS_PENDING
+    )
+    assert classify(check, 0, "[X] 1 Initial1700000000000").kind is OutcomeKind.SUCCEEDED
+
+
+def test_pending_prisma_migrations_fail_the_check() -> None:
+    check = REFRESH["verify.los-core-api"]
+    tail = "Following migration have not yet been applied:\n20240101_init"
+    assert classify(check, 1, tail).cause is Reason.MIGRATIONS_PENDING
+    assert classify(check, 1, "who knows").cause is Reason.VERIFY_FAILED
+
+
+def test_a_revert_that_undid_one_migration_has_to_be_repeated() -> None:
+    revert = WIPE["seed.workflow-api.revert"]
+    assert classify(revert, 0, "Migration Later has been reverted successfully.").facts == {"repeat": True}
+    assert classify(revert, 0, "No migrations were executed. Nothing to revert!").facts == {}
