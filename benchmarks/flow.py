@@ -17,7 +17,7 @@ from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.leased_reset import Held, Tenure
 from daemon.metrics import Metrics
-from daemon.ports.store import NewRequest
+from schemas.intake import NewRequest
 from schemas.plan import Phase, Plan, PlannedStep, StepKind
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Attempt, Channel, Control, Outcome, OutcomeKind, StepState

@@ -28,7 +28,7 @@ from benchmarks.in_flight_state import put_in_flight
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import TemporaryError
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from sandbox.daemon_process import DaemonProcess
 
 RESETS = len(ENVIRONMENTS) * SERVICES_EACH

@@ -22,9 +22,10 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.engine.leased_reset import Held, Tenure
 from daemon.metrics import Metrics
-from daemon.ports.pods import Pod
-from daemon.ports.store import Batch, Claimed, NewRequest
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.store.leases import Claimed
 from schemas.facts import DatabaseFact, Facts, ServiceFact
+from schemas.intake import Batch, NewRequest
 from schemas.plan import Plan
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Attempt, Channel, Control, Step

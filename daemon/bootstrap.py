@@ -28,7 +28,7 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.adapters.system import garbage_collector
 from daemon.adapters.system.clock import SystemClock
-from daemon.adapters.system.identifiers import new_boot_id
+from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
@@ -47,8 +47,9 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
-from daemon.ports.pods import Pods
-from daemon.ports.store import StatusTopics, Store
+from daemon.ports.pods.pods import Pods
+from daemon.ports.store.outbox import StatusTopics
+from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 
 log = structlog.get_logger()
@@ -137,7 +138,9 @@ def _build(
         max_age=settings.request_max_age,
     )
     whole, waiting = driver.high_water.check, catalog.queue.waiting
-    intake = Intake(inbox, store, rules, clock, metrics, limit_waiting=waiting, gate=whole)
+    intake = Intake(
+        inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=whole
+    )
     outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
     context = ApiContext(
         store=store,
@@ -150,6 +153,7 @@ def _build(
         clock=clock,
         metrics=metrics,
         settings=settings,
+        new_id=new_reset_id,
         ready={
             "kubernetes": _answers(pods),
             "kafka": outbox.check,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from daemon.ports.store import Change
+from daemon.ports.store.leases import Change
 from schemas.plan import Phase
 from schemas.resets import OutcomeKind, ResetState
 from schemas.status import STEP_FINISHED, STEP_STARTED, status_type

@@ -22,6 +22,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
+from statemachines.consent import person, protects
 from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.resuming import to_repeat, unrepeatable
@@ -81,25 +82,6 @@ def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
     return found
 
 
-def consenting(reset: Reset) -> tuple[str, ...]:
-    """Who agreed to the present plan and counts: each person once, nobody who asked for the reset.
-
-    Somebody who approved may have joined the request later; then the approval counts no longer.
-    """
-    asked = {_person(name) for name in reset.requested_by}
-    people: dict[str, str] = {}
-    for approval in reset.approvals:
-        who = _person(approval.actor)
-        if approval.plan_hash == reset.plan_hash and who not in asked:
-            people.setdefault(who, approval.actor)
-    return tuple(people.values())
-
-
-def lacks_consent(reset: Reset) -> bool:
-    """Whether fewer people agreed to the present plan than it needs."""
-    return len(consenting(reset)) < reset.approvals_required
-
-
 def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
     if reset.state is not ResetState.AWAITING_APPROVAL or plan is None:
         return _wrong_state(act, reset)
@@ -107,10 +89,10 @@ def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) 
         return refuse(Reason.APPROVAL_EXPIRED, "the time for approving has passed")
     if act.plan_hash is None or not act.plan_hash == plan.hash == reset.plan_hash:
         return refuse(Reason.WRONG_PLAN, f"the plan is {plan.hash}, the approval is of {act.plan_hash}")
-    if _person(act.actor) in {_person(name) for name in reset.requested_by}:
+    if person(act.actor) in {person(name) for name in reset.requested_by}:
         return refuse(Reason.SELF_APPROVAL, f"{act.actor} asked for this reset")
-    given = {_person(one.actor) for one in reset.approvals if one.plan_hash == plan.hash}
-    if _person(act.actor) in given:
+    given = {person(one.actor) for one in reset.approvals if one.plan_hash == plan.hash}
+    if person(act.actor) in given:
         return refuse(Reason.ALREADY_APPROVED, f"{act.actor} has approved this plan")
     return None
 
@@ -232,11 +214,6 @@ _JUDGES: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Re
 }
 
 
-def protects(plan: Plan | None, reset: Reset) -> bool:
-    """Whether consent is needed for what the reset touches."""
-    return reset.approvals_required > 0 or (plan is not None and any(one.protected for one in plan.resources))
-
-
 def _cancelled_for_good(reset: Reset) -> bool:
     """A reset that was cancelled before it destroyed anything is over: ask for another one."""
     return reset.state is ResetState.CANCELLED and not reset.destroyed
@@ -263,8 +240,3 @@ def _wrong_state(act: Act, reset: Reset) -> Refusal:
     return refuse(
         Reason.WRONG_STATE, f"{act.kind.value} makes no sense: the reset is {reset.state.value}{over}"
     )
-
-
-def _person(name: str) -> str:
-    """Names are compared without regard to case and spaces around them: `Ana` must not approve for `ana`."""
-    return name.strip().casefold()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.plan import Plan
 from schemas.resets import HistoryEntry, Reset
-from statemachines.acts import lacks_consent
+from statemachines.consent import lacks_consent
 from statemachines.lifecycle import WORKING
 
 HOLDERS = (

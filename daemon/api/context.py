@@ -14,13 +14,14 @@ from daemon.config.settings import Settings
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.logs import Logs
-from daemon.ports.pods import Pods
-from daemon.ports.store import Store
+from daemon.ports.pods.pods import Pods
+from daemon.ports.store.store import Store
 from schemas.api import DoctorReport
 from schemas.catalog.catalog import Catalog
 from schemas.plan import Plan
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
+from schemas.wire import ResetId
 from statemachines.refusals import Refusal
 
 
@@ -54,6 +55,8 @@ class ApiContext:
     clock: Clock
     metrics: Metrics
     settings: Settings
+    new_id: Callable[[], ResetId]
+    """A new reset's id."""
     ready: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """Checks of `/readyz` beside the state database: each raises while its part is not ready."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

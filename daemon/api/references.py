@@ -10,7 +10,7 @@ from daemon.api.authentication import require
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
-from daemon.ports.store import LockRow
+from daemon.ports.store.queries import LockRow
 from schemas.api import Role
 from schemas.reasons import Reason
 from schemas.resets import Reset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.ports.store import LockRow
+from daemon.ports.store.queries import LockRow
 from schemas.api import Approvals, LockBody, ResetBody, ResetSummary
 from schemas.resets import Attempt, Reset, Step
 from schemas.wire import ResetId

@@ -17,7 +17,7 @@ from daemon.engine.commands.unresolved import Doubts
 from daemon.engine.leased_reset import Held
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store import Store
+from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
 from statemachines.acts import ANSWERS, judge, plans_anew, stopped_with

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
-from daemon.ports.pods import Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.pods import Pods
 from daemon.redaction import redact
 from schemas.api import DoctorReport, Finding, FindingLevel
 from schemas.catalog.catalog import Catalog, Service

@@ -28,7 +28,8 @@ from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError
-from daemon.ports.store import LONGEST_SLEEP, Claimed, Store
+from daemon.ports.store.leases import LONGEST_SLEEP, Claimed
+from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog
 from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, ResetState, StepState, Waiting

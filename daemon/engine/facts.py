@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
-from daemon.ports.store import Store
+from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Service
 from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
 from schemas.reasons import Reason

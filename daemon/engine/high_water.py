@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, TemporaryError
 from daemon.ports.marks import Marks, StoredMark
-from daemon.ports.store import Store
+from daemon.ports.store.store import Store
 from schemas.marks import Launch, Mark
 from schemas.reasons import Reason
 

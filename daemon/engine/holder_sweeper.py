@@ -11,8 +11,9 @@ import structlog
 from daemon.engine.high_water import HighWater
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError
-from daemon.ports.pods import Holder, Pods
-from daemon.ports.store import Store
+from daemon.ports.pods.holders import Holder
+from daemon.ports.pods.pods import Pods
+from daemon.ports.store.store import Store
 from schemas.resets import ResetState
 from statemachines.lifecycle import AT_REST
 

@@ -10,7 +10,8 @@ from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backup
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Change, Claimed, Store
+from daemon.ports.store.leases import Change, Claimed
+from daemon.ports.store.store import Store
 from schemas.audit import AuditEntry
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from daemon.engine.leased_reset import Held
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Need, Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.holders import Need
+from daemon.ports.pods.pods import Pods
 from schemas.catalog.catalog import Catalog, Service
 from schemas.plan import PlannedStep, RunIn
 from schemas.reasons import Reason

@@ -16,7 +16,8 @@ from daemon.engine.leased_reset import Tenure
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store import Claimed, Lease, Store
+from daemon.ports.store.leases import Claimed, Lease
+from daemon.ports.store.store import Store
 from schemas.wire import ResetId
 
 log = structlog.get_logger()

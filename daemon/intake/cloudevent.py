@@ -17,8 +17,8 @@ from cloudevents.core.bindings import kafka
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 
-from daemon.ports.bus import Record
 from schemas.reasons import Reason
+from schemas.records import Record
 
 LONGEST_NAME = 1000
 """Characters of a source or an id."""

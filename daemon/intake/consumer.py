@@ -11,15 +11,17 @@ from itertools import groupby
 
 import structlog
 
-from daemon.adapters.system.identifiers import new_reset_id
 from daemon.intake.entries import IntakeRules, entry_of, mishap
 from daemon.metrics import Metrics
-from daemon.ports.bus import Inbox, Record
+from daemon.ports.bus import Inbox
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
-from daemon.ports.store import Admission, Batch, DeadLetter, Deprovision, Entry, NewAct, Store
+from daemon.ports.store.store import Store
+from schemas.intake import Admission, Batch, DeadLetter, Deprovision, Entry, NewAct
 from schemas.reasons import Reason
+from schemas.records import Record
 from schemas.resets import ResetState
+from schemas.wire import ResetId
 
 log = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class Intake:
         clock: Clock,
         metrics: Metrics,
         *,
+        new_id: Callable[[], ResetId],
         limit_waiting: int,
         gate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -47,6 +50,7 @@ class Intake:
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
+        self._new_id = new_id
         self._limit_waiting = limit_waiting
         self._gate = gate
         """Asked before records are stored: a state that lost what was launched must not take its events for new."""
@@ -118,7 +122,7 @@ class Intake:
             TemporaryError: the database does not answer, or takes not even the dead letter.
         """
         now = self._clock.now()
-        entries = [entry_of(one, self._rules, now=now, new_id=new_reset_id()) for one in records]
+        entries = [entry_of(one, self._rules, now=now, new_id=self._new_id()) for one in records]
         try:
             await self._store_batch(records, entries)
         except (PortError, LeaseLostError):

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.intake.cloudevent import Event, UnreadableError, read
-from daemon.ports.bus import Message, Record
-from daemon.ports.store import DeadLetter, Deprovision, Entry, NewAct, NewRequest
+from schemas.intake import DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.reasons import Reason
+from schemas.records import Message, Record
 from schemas.requests import (
     CANCEL_REQUESTED,
     ENVIRONMENT_DEPROVISIONED,

@@ -9,7 +9,7 @@ from daemon.ports.clock import Clock
 from daemon.ports.databases import Backups, Databases
 from daemon.ports.logs import Logs
 from daemon.ports.marks import Marks
-from daemon.ports.pods import Pods
+from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 
 

@@ -3,35 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-Headers = tuple[tuple[str, bytes | None], ...]
-"""Names may repeat; a value may be absent (Kafka allows null)."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record as it was read, byte for byte."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    timestamp_ms: int
-
-
-@dataclass(frozen=True)
-class Message:
-    """A record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
+from schemas.records import Message, Record
 
 Positions = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
 """Asked on assignment: (topic, partition) -> the stored next offset; absent where none was stored."""

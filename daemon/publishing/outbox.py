@@ -14,7 +14,7 @@ from daemon.metrics import Metrics
 from daemon.ports.bus import Outlet
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store import Store
+from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 
 log = structlog.get_logger()

@@ -19,8 +19,9 @@ from daemon.engine.leased_reset import Held, Tenure
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
-from daemon.ports.pods import Pods
-from daemon.ports.store import Lost, Store
+from daemon.ports.pods.pods import Pods
+from daemon.ports.store.state import Lost
+from daemon.ports.store.store import Store
 from daemon.restored_state.lost_launches import StillAtWorkError, Stray, find_strays
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.marks import Launch, Mark

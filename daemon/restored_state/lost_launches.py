@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.ports.errors import PortError
-from daemon.ports.pods import Claim, Fate, Pods
+from daemon.ports.pods.commands import Claim, Fate
+from daemon.ports.pods.pods import Pods
 from schemas.marks import Launch
 from schemas.reasons import Reason
 from schemas.resets import Control

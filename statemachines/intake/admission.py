@@ -10,7 +10,7 @@ from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
-from statemachines.acts import lacks_consent
+from statemachines.consent import lacks_consent
 from statemachines.intake.content_hash import content_hash
 
 WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})

@@ -17,7 +17,8 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError
-from daemon.ports.pods import Need, Pod
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.holders import Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId

@@ -6,9 +6,10 @@ import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
 
-from daemon.ports.bus import Message, Positions, Record
+from daemon.ports.bus import Positions
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
+from schemas.records import Message, Record
 
 _POLL_RECORDS = 300
 

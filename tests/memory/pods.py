@@ -13,7 +13,9 @@ from dataclasses import replace
 from itertools import count
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
+from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.commands import Claim, ContainerFate, Fate, Observation
+from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId, ResetId

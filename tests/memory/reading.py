@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from daemon.ports.store import LockRow, OutboxRow, StatusTopics
+from daemon.ports.store.outbox import OutboxRow, StatusTopics
+from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step

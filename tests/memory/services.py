@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from schemas.wire import ResetId
 from tests.memory.processes import Command, Process
 

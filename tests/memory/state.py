@@ -12,17 +12,19 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from daemon.adapters.intake_desk import Desk, Event, Pending, References
-from daemon.ports.bus import Message
 from daemon.ports.databases import Backup
-from daemon.ports.store import DeadLetter, LockRow, NewAct, StatusTopics
+from daemon.ports.store.outbox import StatusTopics
+from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
+from schemas.intake import DeadLetter, NewAct
 from schemas.plan import Plan
+from schemas.records import Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
 from statemachines.history.status_record import Subject, committed, status_record
 from statemachines.intake.admission import ENDING, WAITING, KeyUse
+from statemachines.intake.desk import Desk, Event, Pending, References
 from statemachines.lifecycle import AT_REST
 
 Model = TypeVar("Model", bound=BaseModel)

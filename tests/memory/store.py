@@ -11,28 +11,20 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 
-from daemon.adapters.intake_desk import references
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PermanentError
-from daemon.ports.store import (
-    LONGEST_SLEEP,
-    Admission,
-    Batch,
-    Change,
-    Claimed,
-    Lease,
-    LockAnswer,
-    LockRow,
-    Lost,
-    NewRequest,
-    StatusTopics,
-)
+from daemon.ports.store.leases import LONGEST_SLEEP, Change, Claimed, Lease, LockAnswer
+from daemon.ports.store.outbox import StatusTopics
+from daemon.ports.store.queries import LockRow
+from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
+from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.resets import Act, Attempt, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.changes import HOLDERS, check_change
+from statemachines.intake.desk import references
 from statemachines.locks import Ask, blocked
 from tests.memory.reading import MemoryReading
 from tests.memory.state import Entry, Held, copied

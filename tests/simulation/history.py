@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 
 from daemon.adapters.system.identifiers import new_reset_id
-from daemon.ports.bus import Message
-from daemon.ports.store import NewRequest
+from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.publish import REQUESTS_TOPIC, to_kafka
+from schemas.records import Message
 from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName

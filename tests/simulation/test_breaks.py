@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.ports.pods import Claim
-from daemon.ports.store import Change, Lease, LockAnswer
+from daemon.ports.pods.commands import Claim
+from daemon.ports.store.leases import Change, Lease, LockAnswer
 from schemas.resets import Control, Reset
 from schemas.wire import ResourceKey
 from tests.memory.pods import MemoryPods

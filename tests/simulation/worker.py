@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
 from daemon.engine.planning import Planning
@@ -18,8 +19,8 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
-from daemon.ports.pods import Pods
-from daemon.ports.store import Store
+from daemon.ports.pods.pods import Pods
+from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
@@ -121,7 +122,15 @@ class Worker:
         )
         self._inbox = _Inbox(world.bus, group_id=_GROUP, topics=(REQUESTS_TOPIC,))
         outlet = cast("Any", Remote(network, "outlet", MemoryOutlet(world.bus)))
-        intake = Intake(self._inbox, store, _RULES, self.clock, _METRICS, limit_waiting=catalog.queue.waiting)
+        intake = Intake(
+            self._inbox,
+            store,
+            _RULES,
+            self.clock,
+            _METRICS,
+            new_id=new_reset_id,
+            limit_waiting=catalog.queue.waiting,
+        )
         outbox = Outbox(store, outlet, self.clock, _METRICS, owner=self.process.name)
         for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
             loop.start(self.process, run(), name=run.__qualname__)

@@ -18,9 +18,10 @@ from aiokafka.errors import KafkaError
 
 from daemon.adapters.kafka.connection import Connection, close
 from daemon.adapters.kafka.non_utf8_reading import read_leniently
-from daemon.ports.bus import Positions, Record
+from daemon.ports.bus import Positions
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
+from schemas.records import Record
 
 _log = structlog.get_logger(__name__)
 

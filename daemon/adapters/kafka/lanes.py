@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from aiokafka.partitioner import DefaultPartitioner
 
 from daemon.adapters.kafka.non_utf8_headers import is_plain, send_verbatim
-from daemon.ports.bus import Message
+from schemas.records import Message
 
 _FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError, InvalidTopicError)
 _partition_of = DefaultPartitioner()

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from daemon.adapters.kafka.connection import close
-from daemon.ports.bus import Message
+from schemas.records import Message
 
 _MAGIC = 2
 _NO_PRODUCER = -1

@@ -16,7 +16,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from daemon.ports.bus import Record
+from schemas.records import Record
 
 _WAIT_MS = 200
 _MAX_BYTES = 16 * 1024 * 1024

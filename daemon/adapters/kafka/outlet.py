@@ -20,9 +20,9 @@ from aiokafka.errors import (
 
 from daemon.adapters.kafka.connection import Connection, close
 from daemon.adapters.kafka.lanes import Lane, lanes_of
-from daemon.ports.bus import Message
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
+from schemas.records import Message
 
 _log = structlog.get_logger(__name__)
 

@@ -10,7 +10,8 @@ from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import ContainerFate, Fate, Pod
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.commands import ContainerFate, Fate
 from schemas.reasons import Reason
 from schemas.resets import Control
 

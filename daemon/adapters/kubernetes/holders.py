@@ -34,7 +34,8 @@ from daemon.adapters.kubernetes.holder_pod import (
     reset_of,
 )
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import Holder, Need, Pod
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.wire import ResetId
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from kubernetes_asyncio.client import V1ContainerStatus, V1Deployment, V1Pod, V1ReplicaSet
 
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from schemas.reasons import Reason
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"

@@ -19,7 +19,9 @@ from daemon.adapters.kubernetes.exec.short_exec import execute, unexpected
 from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, Place, open_exec
 from daemon.adapters.kubernetes.holders import Holders
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Claim, ContainerFate, Fate, Holder, Need, Observation, Pod, Result
+from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.commands import Claim, ContainerFate, Fate, Observation
+from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import RowMapping
 
-from daemon.ports.store import DeadLetter, NewAct, NewRequest
 from schemas.audit import AuditEntry
+from schemas.intake import DeadLetter, NewAct, NewRequest
 from schemas.requests import RequestReference
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.tables import (

@@ -17,7 +17,7 @@ from daemon.adapters.store.leases import locking
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.outbox.messages import MESSAGES, message_of
 from daemon.adapters.store.rows import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE, event_key
-from daemon.ports.store import Lost
+from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.marks import Position
 

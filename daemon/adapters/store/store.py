@@ -20,20 +20,12 @@ from daemon.adapters.store.leases import acts, claiming, locking, saving
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.rows import POSITIONS, PROTECTED
-from daemon.ports.store import (
-    Admission,
-    Batch,
-    Change,
-    Claimed,
-    Lease,
-    LockAnswer,
-    LockRow,
-    Lost,
-    NewRequest,
-    OutboxRow,
-    StatusTopics,
-)
+from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
+from daemon.ports.store.outbox import OutboxRow, StatusTopics
+from daemon.ports.store.queries import LockRow
+from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
+from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step

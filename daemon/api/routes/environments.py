@@ -11,7 +11,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
 from daemon.api.references import owners
-from daemon.ports.store import LockRow
+from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
 from schemas.resets import Reset, ResetState

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api import views
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
@@ -16,8 +15,8 @@ from daemon.api.guide_commands import script
 from daemon.api.problems import ProblemError
 from daemon.api.references import ONE, find
 from daemon.api.refused_tries import request_written_down
-from daemon.ports.store import NewRequest
 from schemas.api import Page, Pointer, ResetBody, Role
+from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested, ResetWanted
@@ -46,7 +45,7 @@ async def request_reset(
     await context.check_whole()
     admission = await context.store.admit(
         NewRequest(
-            id=new_reset_id(),
+            id=context.new_id(),
             request=request,
             channel=Channel.HTTP,
             source=None,

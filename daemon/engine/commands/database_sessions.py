@@ -17,7 +17,7 @@ from daemon.engine.pod_choice import Places
 from daemon.ports import Ports
 from daemon.ports.databases import Identity
 from daemon.ports.errors import PortError
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from schemas.catalog.catalog import Service
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control

@@ -14,23 +14,18 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.engine.commands.termination import (
-    LONGEST_DELAY,
-    PATIENCE,
-    Endings,
-    exited,
-    interrupted,
-    never_started,
-    unknown,
-)
+from daemon.engine.commands.termination import LONGEST_DELAY, PATIENCE, Endings
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
-from daemon.ports.pods import Claim, Fate, Observation, Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.commands import Claim, Fate, Observation
+from daemon.ports.pods.pods import Pods
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import AttemptId
+from statemachines.steps.outcomes import exited, interrupted, never_started, unknown
 
 log = structlog.get_logger()
 

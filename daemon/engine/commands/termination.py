@@ -17,22 +17,34 @@ import structlog
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PortError, TemporaryError
 from daemon.ports.logs import Logs
-from daemon.ports.pods import Claim, Fate, Pods
+from daemon.ports.pods.commands import Claim, Fate
+from daemon.ports.pods.pods import Pods
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import AttemptId
+from statemachines.steps.outcomes import exited, interrupted, never_started, unknown
 
 log = structlog.get_logger()
 
+
 T = TypeVar("T")
+
 
 GRACE = 10.0
 """Seconds between TERM and KILL."""
+
+
 PATIENCE = timedelta(seconds=60)
 """How long something may stay in doubt before its outcome is called unknown."""
+
+
 LOOK_EVERY = 0.2
+
+
 LONGEST_DELAY = 15.0
 """Seconds for which a server that asks for patience gets it, while something runs that has a time limit."""
+
+
 _SIGNALLED = range(129, 193)
 """Exit codes by which a shell says that a signal ended the command: 128 and its number."""
 
@@ -196,48 +208,3 @@ class Endings:
                 if seen.exit_code is not None or not seen.alive:
                     return seen.exit_code
         raise TemporaryError(Reason.KUBERNETES_UNREACHABLE, "the stream was cut")
-
-
-def exited(code: int) -> Outcome:
-    """It ended with that exit code; the catalog says what it means."""
-    kind = OutcomeKind.SUCCEEDED if code == 0 else OutcomeKind.FAILED
-    return Outcome(kind=kind, exit_code=code)
-
-
-def never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:
-    """It never ran, and never will: whatever its class, a new attempt is no second one."""
-    return Outcome(
-        kind=OutcomeKind.FAILED,
-        cause=reason,
-        detail=detail,
-        temporary=temporary,
-        facts={"launched": False},
-    )
-
-
-def interrupted(detail: str, reason: Reason = Reason.COMMAND_INTERRUPTED) -> Outcome:
-    """It is known to be dead; what it did is not."""
-    return Outcome(kind=OutcomeKind.INTERRUPTED, cause=reason, detail=detail)
-
-
-def unknown(detail: str) -> Outcome:
-    """It may be running, or have done anything."""
-    return Outcome(
-        kind=OutcomeKind.UNKNOWN,
-        cause=Reason.OUTCOME_UNKNOWN,
-        detail=detail,
-        hint="Look at the pod and the database, then say what happened: `resetd resolve ID STEP OUTCOME`.",
-    )
-
-
-def failure(error: PortError) -> Outcome:
-    """An adapter's error as the outcome of the attempt that met it."""
-    return Outcome(
-        kind=OutcomeKind.FAILED,
-        cause=error.reason,
-        detail=error.detail,
-        hint=error.hint,
-        temporary=isinstance(error, TemporaryError),
-        delay=getattr(error, "delay", None),
-        facts={"launched": False},
-    )

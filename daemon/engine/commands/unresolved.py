@@ -12,12 +12,13 @@ from collections.abc import Callable
 
 import structlog
 
-from daemon.engine.commands.termination import Endings, interrupted
+from daemon.engine.commands.termination import Endings
 from daemon.engine.leased_reset import Held
 from daemon.ports.errors import PortError
-from daemon.ports.pods import Fate
+from daemon.ports.pods.commands import Fate
 from schemas.resets import Attempt, Outcome, OutcomeKind, StepState
 from schemas.wire import StepName
+from statemachines.steps.outcomes import interrupted
 
 log = structlog.get_logger()
 

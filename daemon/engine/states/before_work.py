@@ -13,11 +13,11 @@ from daemon.engine.planning import Planning
 from daemon.ports.clock import Clock
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.store import Store
+from daemon.ports.store.store import Store
 from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, StepState, Waiting
-from statemachines.acts import consenting, lacks_consent
+from statemachines.consent import consenting, lacks_consent
 from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal

@@ -13,7 +13,8 @@ from contextlib import AsyncExitStack
 from daemon.engine.facts import FactsReader
 from daemon.ports.databases import Databases, HeldLock, Identity
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.pods import Pods
 from schemas.catalog.catalog import Database, Service
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from daemon.engine.commands.database_sessions import Sessions
 from daemon.engine.commands.follow import SHOWN_LINES, Commands
-from daemon.engine.commands.termination import Endings, failure
+from daemon.engine.commands.termination import Endings
 from daemon.engine.commands.unresolved import Doubts
 from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
@@ -18,8 +18,8 @@ from daemon.engine.steps.handshake import Proofs
 from daemon.engine.steps.questions import has_to_run, left_to_undo
 from daemon.ports import Ports
 from daemon.ports.databases import Backup
-from daemon.ports.errors import PermanentError, PortError
-from daemon.ports.pods import Pod
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods.cluster import Pod
 from daemon.redaction import redact
 from schemas.catalog.catalog import Service
 from schemas.marks import Launch
@@ -282,3 +282,16 @@ class Performer:
         if outcome.detail is None:
             return outcome
         return outcome.model_copy(update={"detail": redact(outcome.detail)})
+
+
+def failure(error: PortError) -> Outcome:
+    """An adapter's error as the outcome of the attempt that met it."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        cause=error.reason,
+        detail=error.detail,
+        hint=error.hint,
+        temporary=isinstance(error, TemporaryError),
+        delay=getattr(error, "delay", None),
+        facts={"launched": False},
+    )

@@ -7,7 +7,8 @@ the exit codes that the catalog defines are answers.
 from __future__ import annotations
 
 from daemon.ports.errors import TemporaryError
-from daemon.ports.pods import Pod, Pods, Result
+from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.pods import Pods
 from daemon.redaction import redact
 from schemas.plan import NOTHING_LEFT, PlannedStep
 from schemas.reasons import Reason

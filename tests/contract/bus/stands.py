@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
-from daemon.ports.bus import Inbox, Message, Outlet, Record
+from daemon.ports.bus import Inbox, Outlet
+from schemas.records import Message, Record
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 
 WITHIN = 60.0

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from daemon.ports.bus import Headers, Inbox, Message, Outlet, Record
+from daemon.ports.bus import Inbox, Outlet
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
+from schemas.records import Headers, Message, Record
 from tests.contract.bus.stands import Stand, Stored, read
 
 HEADERS = (("ce_id", b"\x00\xff"), ("ce_id", b""), ("", b"nameless"), ("null", None), ("\u00fc", b"x"))

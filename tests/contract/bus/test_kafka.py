@@ -17,8 +17,8 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
-from daemon.ports.bus import Message
 from daemon.ports.errors import TemporaryError
+from schemas.records import Message
 from tests.contract.bus.stands import KafkaStand, Stored, read
 
 

@@ -26,7 +26,8 @@ from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import TemporaryError
-from daemon.ports.pods import Pod, Pods
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.pods import Pods
 from sandbox.kubernetes.launch import Arguments, Running, start
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process

@@ -23,7 +23,7 @@ from kubernetes_asyncio.client import (
 
 from daemon.adapters.kubernetes import pod_selection
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from schemas.reasons import Reason
 
 SELECTOR = "app.kubernetes.io/name=app"

@@ -11,7 +11,9 @@ import pytest
 
 from daemon.adapters.kubernetes.holder_pod import holder_pod
 from daemon.ports.errors import PermanentError
-from daemon.ports.pods import Fate, Holder, Need, Pod
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.commands import Fate
+from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId

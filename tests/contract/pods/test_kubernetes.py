@@ -22,7 +22,7 @@ from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameErr
 from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods import Pod
+from daemon.ports.pods.cluster import Pod
 from sandbox.kubernetes.launch import Running
 from schemas.reasons import Reason
 from schemas.wire import AttemptId

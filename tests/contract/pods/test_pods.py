@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.ports.errors import PermanentError
-from daemon.ports.pods import Claim, Fate, Observation
+from daemon.ports.pods.commands import Claim, Fate, Observation
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId

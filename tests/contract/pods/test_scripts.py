@@ -22,7 +22,7 @@ import pytest
 from daemon.adapters.kubernetes.exec import scripts
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder
 from daemon.adapters.kubernetes.exec.scripts import Refusal, Script
-from daemon.ports.pods import Observation
+from daemon.ports.pods.commands import Observation
 from sandbox.kubernetes.node.containers import ENTER, MODES, namespaces_mode
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from daemon.adapters.store import SqlStore, migrations, open_store
-from daemon.ports.store import StatusTopics, Store
+from daemon.ports.store.outbox import StatusTopics
+from daemon.ports.store.store import Store
 from sandbox.postgres.server import Server, start
 from schemas.tables import Row
 from tests.memory.store import MemoryStore

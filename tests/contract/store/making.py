@@ -9,20 +9,12 @@ from typing import Any
 
 from uuid_utils import uuid7
 
-from daemon.ports.bus import Message
-from daemon.ports.store import (
-    Admission,
-    Batch,
-    Change,
-    Claimed,
-    DeadLetter,
-    Entry,
-    NewAct,
-    NewRequest,
-    Store,
-)
+from daemon.ports.store.leases import Change, Claimed
+from daemon.ports.store.store import Store
+from schemas.intake import Admission, Batch, DeadLetter, Entry, NewAct, NewRequest
 from schemas.plan import Phase, Plan, PlannedStep, StepKind
 from schemas.reasons import Reason
+from schemas.records import Message
 from schemas.requests import Mode, RequestReference, ResetRequested
 from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState
 from schemas.wire import AttemptId, ResetId, StepName

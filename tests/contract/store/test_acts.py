@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from daemon.ports.errors import PermanentError
-from daemon.ports.store import Deprovision, NewAct, Store
+from daemon.ports.store.store import Store
+from schemas.intake import Deprovision, NewAct
 from schemas.reasons import Reason
 from schemas.resets import ActKind, Channel, ResetState
 from schemas.wire import ResetId

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from daemon.adapters.store import SqlStore, open_store
 from daemon.adapters.store.connections.addresses import parse
-from daemon.ports.store import Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState

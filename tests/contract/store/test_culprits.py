@@ -16,11 +16,12 @@ from structlog.testing import capture_logs
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.connections import engine
+from daemon.adapters.system.identifiers import new_reset_id
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
-from daemon.ports.bus import Message
 from schemas.reasons import Reason
+from schemas.records import Message
 from tests.contract.store.conftest import SystemClock
 from tests.contract.store.making import eventually
 from tests.memory.bus import MemoryBus, MemoryInbox
@@ -44,7 +45,7 @@ async def send(bus: MemoryBus, *environments: str) -> None:
 async def reading(bus: MemoryBus, store: SqlStore) -> AsyncIterator[asyncio.Task[None]]:
     """An intake at work."""
     inbox = MemoryInbox(bus, group_id="resetd", topics=["requests"])
-    intake = Intake(inbox, store, RULES, SystemClock(), Metrics(), limit_waiting=100)
+    intake = Intake(inbox, store, RULES, SystemClock(), Metrics(), new_id=new_reset_id, limit_waiting=100)
     task = asyncio.create_task(intake.run())
     try:
         yield task

@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Batch, Change, Entry, NewAct, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
+from schemas.intake import Batch, Entry, NewAct
 from schemas.reasons import Reason
 from schemas.requests import RequestReference
 from schemas.resets import ResetState

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
 from schemas.resets import ResetState
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import (

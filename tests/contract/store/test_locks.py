@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Change, Claimed, Store
+from daemon.ports.store.leases import Change, Claimed
+from daemon.ports.store.store import Store
 from schemas.resets import ResetState
 from schemas.wire import ResourceKey
 from tests.contract.store.conftest import Opener

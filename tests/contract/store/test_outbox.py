@@ -14,9 +14,10 @@ from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases.acts import insert_acts
 from daemon.adapters.store.outbox.history import publish
 from daemon.adapters.store.rows import HISTORY
-from daemon.ports.bus import Message
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store import Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
+from schemas.records import Message
 from schemas.resets import ResetState
 from schemas.status import Status
 from schemas.wire import StepName

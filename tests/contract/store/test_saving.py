@@ -10,7 +10,8 @@ import pytest
 
 from daemon.ports.databases import Backup
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
 from schemas.wire import ResourceKey, StepName

@@ -17,7 +17,8 @@ from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases.shared_commits import AT_MOST
 from daemon.adapters.store.outbox.history import publish
 from daemon.ports.errors import LeaseLostError, TemporaryError
-from daemon.ports.store import Change, Claimed, Store
+from daemon.ports.store.leases import Change, Claimed
+from daemon.ports.store.store import Store
 from sandbox.postgres.server import Server
 from schemas.resets import Reset, ResetState
 from schemas.wire import ResetId

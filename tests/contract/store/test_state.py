@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from daemon.adapters.store import SqlStore
-from daemon.ports.store import Lost, Store
+from daemon.ports.store.state import Lost
+from daemon.ports.store.store import Store
 from schemas.audit import AuditAction
 from schemas.marks import Position
 from schemas.resets import ResetState

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.system.clock import SystemClock
+from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
@@ -234,6 +235,7 @@ def _build(
         clock=clock,
         metrics=metrics,
         settings=settings,
+        new_id=new_reset_id,
         ready=ready,
     )
     stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks, saved)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from daemon.metrics import Metrics
-from daemon.ports.store import Change, Lease
+from daemon.ports.store.leases import Change, Lease
 from schemas.requests import ResetRequested
 from schemas.resets import Attempt, Channel, HistoryEntry, Outcome, OutcomeKind, Reset, ResetState
 from schemas.status import STEP_FINISHED, STEP_STARTED, status_type

@@ -17,10 +17,10 @@ from uuid_utils import uuid7
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.store import NewRequest
 from daemon.restored_state.adoption import Adoption, Finding
 from daemon.restored_state.lost_launches import StillAtWorkError
 from schemas.audit import AuditAction
+from schemas.intake import NewRequest
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel, ResetState

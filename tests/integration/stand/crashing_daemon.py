@@ -16,7 +16,9 @@ from typing import Any, cast
 from daemon.bootstrap import serve
 from daemon.config.logging import set_up
 from daemon.config.settings import load
-from daemon.ports.store import Admission, Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
+from schemas.intake import Admission
 from schemas.resets import Reset
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.ports.errors import TemporaryError
-from daemon.ports.pods import Observation
+from daemon.ports.pods.commands import Observation
 from schemas.resets import Control
 from tests.memory.databases import MemoryDatabases, MemoryLock
 from tests.memory.pods import MemoryPods

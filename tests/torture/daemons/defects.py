@@ -17,8 +17,9 @@ from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
 from daemon.adapters.store.rows import RESETS, changing
 from daemon.engine.commands.follow import Commands, _Pursuit, _sought
-from daemon.ports.pods import Claim, Observation, Pod
-from daemon.ports.store import Change
+from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.commands import Claim, Observation
+from daemon.ports.store.leases import Change
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, Reset, ResetState
 

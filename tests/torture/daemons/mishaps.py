@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from daemon.ports.store import Change, Store
+from daemon.ports.store.leases import Change
+from daemon.ports.store.store import Store
 
 VARIABLE = "TORTURE_MISHAP"
 """`ACT:WHEN:N`: ACT `kill` or `stop`, WHEN `before` or `after`, N the number of the commit since the process started.

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.intake.entries import IntakeRules, entry_of
-from daemon.ports.bus import Headers, Record
-from daemon.ports.store import DeadLetter, Deprovision, Entry, NewAct, NewRequest
+from schemas.intake import DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.reasons import Reason
+from schemas.records import Headers, Record
 from schemas.requests import Mode
 from schemas.resets import ActKind, Channel
 from schemas.wire import ResetId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.ports.pods import Observation
+from daemon.ports.pods.commands import Observation
 
 _FIELDS = {"look": 6, "more": 3}
 

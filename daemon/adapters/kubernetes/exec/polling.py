@@ -16,7 +16,8 @@ from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameErr
 from daemon.adapters.kubernetes.exec.scripts import Refusal
 from daemon.adapters.kubernetes.exec.websocket_stream import Place
 from daemon.ports.errors import PortError
-from daemon.ports.pods import Observation, Result
+from daemon.ports.pods.cluster import Result
+from daemon.ports.pods.commands import Observation
 from schemas.resets import Control
 
 MOST = 64

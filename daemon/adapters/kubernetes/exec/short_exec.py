@@ -10,7 +10,7 @@ from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import unreachable
 from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, STDOUT, Place, open_exec
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods import Result
+from daemon.ports.pods.cluster import Result
 from schemas.reasons import Reason
 
 _OUTPUT_BYTES = 16 * 1024 * 1024

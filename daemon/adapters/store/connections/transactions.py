@@ -18,7 +18,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from daemon.adapters.store.connections.driver_errors import translated
 from daemon.adapters.store.connections.pipelined import Connected, Row, Sending, Sent, Statements
 from daemon.adapters.store.connections.sqlite_thread import OneVisit
-from daemon.ports.store import StatusTopics
+from daemon.ports.store.outbox import StatusTopics
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Table, insert, update
 
-from daemon.adapters.intake_desk import Desk
 from daemon.adapters.store import auditing
 from daemon.adapters.store.connections.transactions import Order, Tx
 from daemon.adapters.store.intake.known_before import load
@@ -33,7 +32,8 @@ from daemon.adapters.store.rows import (
     reset_row,
 )
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Admission, Batch, Entry, NewRequest
+from schemas.intake import Admission, Batch, Entry, NewRequest
+from statemachines.intake.desk import Desk
 
 
 async def take_in(tx: Tx, batch: Batch, *, now: datetime, limit_waiting: int) -> tuple[Admission, ...]:

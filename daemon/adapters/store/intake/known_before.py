@@ -7,7 +7,6 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from daemon.adapters.intake_desk import Desk, Event, Pending, References, references
 from daemon.adapters.store import queries
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.outbox import history
@@ -20,10 +19,11 @@ from daemon.adapters.store.rows import (
     event_key,
     pending_of,
 )
-from daemon.ports.store import Entry
+from schemas.intake import Entry
 from schemas.resets import Reset
 from schemas.wire import ResetId
 from statemachines.intake.admission import ENDING, WAITING, KeyUse
+from statemachines.intake.desk import Desk, Event, Pending, References, references
 
 
 async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, and_, case, delete, or_, select, union, updat
 from daemon.adapters.store import queries
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.rows import ACTS, PUBLISHERS, RESETS
-from daemon.ports.store import LONGEST_SLEEP, Claimed, Lease
+from daemon.ports.store.leases import LONGEST_SLEEP, Claimed, Lease
 from schemas.wire import ResetId
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from daemon.adapters.store.connections.transactions import Order, Tx
 from daemon.adapters.store.rows import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Lease, LockAnswer, LockRow
+from daemon.ports.store.leases import Lease, LockAnswer
+from daemon.ports.store.queries import LockRow
 from schemas.wire import ResetId, ResourceKey
 from statemachines.locks import Ask, blocked
 

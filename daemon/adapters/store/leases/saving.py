@@ -28,7 +28,7 @@ from daemon.adapters.store.rows import (
     step_row,
 )
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store import Change, Lease
+from daemon.ports.store.leases import Change, Lease
 from schemas.resets import Attempt, Reset, Step
 from schemas.tables import storable
 from statemachines.changes import HOLDERS

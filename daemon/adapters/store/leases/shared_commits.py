@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from daemon.adapters.store.connections.transactions import Transactions
 from daemon.adapters.store.leases import saving
 from daemon.ports.errors import PortError
-from daemon.ports.store import Change
+from daemon.ports.store.leases import Change
 from schemas.resets import Reset
 from schemas.wire import ResetId
 from statemachines.changes import check_change

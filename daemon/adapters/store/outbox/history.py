@@ -22,8 +22,8 @@ from daemon.adapters.store.rows import (
     PUBLISHERS,
     history_row,
 )
-from daemon.ports.bus import Message
-from daemon.ports.store import OutboxRow
+from daemon.ports.store.outbox import OutboxRow
+from schemas.records import Message
 from schemas.resets import HistoryEntry
 from schemas.wire import ResetId
 from statemachines.history.status_record import committed

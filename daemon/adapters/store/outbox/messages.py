@@ -8,9 +8,9 @@ from typing import Any, cast
 from sqlalchemy import RowMapping, select
 
 from daemon.adapters.store.rows import HISTORY, OUTBOX, RESETS
-from daemon.ports.bus import Headers, Message
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
+from schemas.records import Headers, Message
 from schemas.resets import HistoryEntry
 from schemas.wire import ResetId
 from statemachines.history.status_record import Subject, status_record

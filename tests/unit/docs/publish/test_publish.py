@@ -8,8 +8,7 @@ import pytest
 
 from daemon.config.settings import Settings
 from daemon.intake.entries import IntakeRules, entry_of
-from daemon.ports.bus import Record
-from daemon.ports.store import Deprovision, Entry, NewAct, NewRequest
+from schemas.intake import Deprovision, Entry, NewAct, NewRequest
 from schemas.publish import (
     ENVIRONMENTS_TOPIC,
     REQUESTS_TOPIC,
@@ -26,6 +25,7 @@ from schemas.publish import (
     to_kafka,
     topic_of,
 )
+from schemas.records import Record
 from schemas.resets import ActKind
 from schemas.wire import ResetId
 

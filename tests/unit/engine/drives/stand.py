@@ -20,7 +20,8 @@ from daemon.engine.states.before_work import Limits, Stages
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.errors import PortError
-from daemon.ports.store import Change, NewRequest
+from daemon.ports.store.leases import Change
+from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import (

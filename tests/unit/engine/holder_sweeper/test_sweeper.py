@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.high_water import BehindError, HighWater
 from daemon.engine.holder_sweeper import Sweeper
-from daemon.ports.pods import Holder, Need
+from daemon.ports.pods.holders import Holder, Need
 from schemas.marks import Mark, Position
 from schemas.resets import ResetState
 from schemas.wire import AttemptId, ResetId

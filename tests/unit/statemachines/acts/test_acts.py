@@ -22,7 +22,8 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.acts import ANSWERS, consenting, judge, stopped_with
+from statemachines.acts import ANSWERS, judge, stopped_with
+from statemachines.consent import consenting
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.statemachines.planner.world import facts, planned, request
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from daemon.ports.store import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.audit import AuditEntry
+from schemas.intake import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
 from statemachines.history.audit import of_request

@@ -1,0 +1,1 @@
+"""Pods, split by who asks; `pods` is the whole of it."""
