@@ -1,8 +1,8 @@
 """The flow that is measured: resets side by side, each ten steps one after the other, launch and outcome durable.
 
-Nothing else of a reset is done: no pod, no Kafka. A step is `Held.started` (the attempt is recorded before it would
-act) and `Held.finished` (its outcome is, before anything follows from it): two commits of the engine, each with the
-reset's row, a step, an attempt, a line of history and a message in the outbox.
+Nothing else of a reset is done: no pod, no Kafka. A step is two commits of the engine: `LeasedReset.started` records
+the attempt before it would act, and `LeasedReset.finished` records its outcome before anything follows from it. Each
+commit writes the reset's row, a step, an attempt, a line of history and a message in the outbox.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from time import perf_counter
 from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
-from daemon.engine.leased_reset import Held, Tenure
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.metrics import Metrics
 from schemas.intake import NewRequest
 from schemas.plan import Phase, Plan, PlannedStep, StepKind
@@ -39,12 +39,12 @@ async def _measure(url: str, resets: int, seconds: float) -> float:
         running = [await _begun(store, number, metrics) for number in range(resets)]
         steps, began = 0, perf_counter()
         while perf_counter() - began < seconds:
-            await asyncio.gather(*(_ten_steps(held) for held in running))
+            await asyncio.gather(*(_ten_steps(leased) for leased in running))
             steps += len(running) * len(STEPS)
         return steps / (perf_counter() - began)
 
 
-async def _begun(store: SqlStore, number: int, metrics: Metrics) -> Held:
+async def _begun(store: SqlStore, number: int, metrics: Metrics) -> LeasedReset:
     environment = f"bench{number}-sandbox"
     request = ResetRequested(environment=environment, requested_by="bench")
     new = NewRequest(
@@ -56,15 +56,15 @@ async def _begun(store: SqlStore, number: int, metrics: Metrics) -> Held:
         content_hash=content_hash(request),
     )
     await store.admit(new, now=datetime.now(UTC), limit_waiting=3)
-    tenure = Tenure(600, asked_at=asyncio.get_running_loop().time())
+    deadline = LeaseDeadline(600, asked_at=asyncio.get_running_loop().time())
     [claimed] = await store.claim("bench", ttl=600, limit=1, excluding=frozenset())
-    held = Held(claimed, tenure, store, SystemClock(), metrics)
+    leased = LeasedReset(claimed, deadline, store, SystemClock(), metrics)
     plan = _plan(environment)
-    await held.commit(plan=plan, plan_hash=plan.hash)
-    await store.renew([held.lease], ttl=600)
-    return Held(
-        replace(claimed, reset=held.reset, plan=plan, steps=await store.steps(new.id)),
-        tenure,
+    await leased.commit(plan=plan, plan_hash=plan.hash)
+    await store.renew([leased.lease], ttl=600)
+    return LeasedReset(
+        replace(claimed, reset=leased.reset, plan=plan, steps=await store.steps(new.id)),
+        deadline,
         store,
         SystemClock(),
         metrics,
@@ -90,22 +90,22 @@ def _plan(environment: str) -> Plan:
     )
 
 
-async def _ten_steps(held: Held) -> None:
+async def _ten_steps(leased: LeasedReset) -> None:
     for name in STEPS:
-        attempt_id = held.attempt_id(name)
+        attempt_id = leased.attempt_id(name)
         attempt = Attempt(
             id=attempt_id,
-            reset_id=held.reset.id,
+            reset_id=leased.reset.id,
             step=name,
-            number=held.steps[name].attempts + 1,
+            number=leased.steps[name].attempts + 1,
             started_at=datetime.now(UTC),
-            control=_control(held.reset.environment, attempt_id),
+            control=_control(leased.reset.environment, attempt_id),
         )
-        await held.started(attempt)
+        await leased.started(attempt)
         outcome = Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
         ended = attempt.model_copy(update={"outcome": outcome, "finished_at": datetime.now(UTC)})
-        step = held.steps[name].model_copy(update={"state": StepState.SUCCEEDED, "outcome": outcome})
-        await held.finished(step, ended)
+        step = leased.steps[name].model_copy(update={"state": StepState.SUCCEEDED, "outcome": outcome})
+        await leased.finished(step, ended)
 
 
 def _control(environment: str, attempt: AttemptId) -> Control:

@@ -20,7 +20,7 @@ from daemon.adapters.store import SqlStore, migrations, open_store
 from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
-from daemon.engine.leased_reset import Held, Tenure
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.metrics import Metrics
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.store.leases import Claimed
@@ -50,7 +50,7 @@ END
 
 @dataclass(frozen=True)
 class _Underway:
-    held: Held
+    leased: LeasedReset
     attempt: AttemptId
 
 
@@ -110,15 +110,15 @@ def _pod_of(claimed: Claimed, chosen: Sequence[Pod]) -> Pod:
 
 async def _at_work(claimed: Claimed, store: SqlStore, loaded: LoadedCatalog, pod: Pod) -> _Underway:
     """Bring it to `seeding`; its attempt is recorded once its control directory is known."""
-    tenure = Tenure(3600, asked_at=asyncio.get_running_loop().time())
-    held = Held(claimed, tenure, store, SystemClock(), Metrics())
+    deadline = LeaseDeadline(3600, asked_at=asyncio.get_running_loop().time())
+    leased = LeasedReset(claimed, deadline, store, SystemClock(), Metrics())
     made = _plan(claimed.reset.request, loaded, pod)
     steps = [Step(name=one.name, index=index) for index, one in enumerate(made.steps)]
-    await held.commit(trigger=Trigger.PLANNED, plan=made, steps=steps, plan_hash=made.hash)
-    await held.commit(trigger=Trigger.LOCKED)
+    await leased.commit(trigger=Trigger.PLANNED, plan=made, steps=steps, plan_hash=made.hash)
+    await leased.commit(trigger=Trigger.LOCKED)
     for _ in range(3):
-        await held.commit(trigger=Trigger.NEXT)
-    return _Underway(held, held.attempt_id(made.steps[0].name))
+        await leased.commit(trigger=Trigger.NEXT)
+    return _Underway(leased, leased.attempt_id(made.steps[0].name))
 
 
 def _plan(request: ResetRequested, loaded: LoadedCatalog, pod: Pod) -> Plan:
@@ -169,7 +169,7 @@ async def _launch(pods: KubernetesPods, pod: Pod, underway: Sequence[_Underway])
 
 
 async def _record(one: _Underway, pod: Pod, directory: str, incarnation: str) -> None:
-    held = one.held
+    leased = one.leased
     control = Control(
         environment=pod.environment,
         pod=pod.name,
@@ -180,14 +180,14 @@ async def _record(one: _Underway, pod: Pod, directory: str, incarnation: str) ->
         incarnation=incarnation,
         directory=directory,
     )
-    step = next(iter(held.steps.values()))
+    step = next(iter(leased.steps.values()))
     attempt = Attempt(
         id=one.attempt,
-        reset_id=held.reset.id,
+        reset_id=leased.reset.id,
         step=step.name,
         number=1,
         started_at=datetime.now(UTC),
         control=control,
     )
-    await held.started(attempt)
-    await held.commit(release_lease=True)
+    await leased.started(attempt)
+    await leased.commit(release_lease=True)

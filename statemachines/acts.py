@@ -36,7 +36,7 @@ ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK})
 _STOPPED = frozenset({ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED})
 
 
-def judge(
+def check_act(
     act: Act,
     reset: Reset,
     plan: Plan | None,
@@ -69,7 +69,7 @@ def judge(
         and reset.state in _STOPPED
     ):
         return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
-    return _JUDGES[act.kind](act, reset, plan, steps)
+    return _CHECKS[act.kind](act, reset, plan, steps)
 
 
 def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
@@ -202,7 +202,7 @@ def _release(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step])
     return None if reset.state in {ResetState.FAILED, ResetState.CANCELLED} else _wrong_state(act, reset)
 
 
-_JUDGES: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Refusal | None]] = {
+_CHECKS: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Refusal | None]] = {
     ActKind.APPROVE: _approve,
     ActKind.DENY: _deny,
     ActKind.CANCEL: _cancel,

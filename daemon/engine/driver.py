@@ -18,7 +18,7 @@ from daemon.engine.acts import Acts
 from daemon.engine.commands.unresolved import Doubts
 from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
-from daemon.engine.leased_reset import Held, Tenure
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.pod_choice import Places
 from daemon.engine.states.before_work import Pause, Stages, waiting_since
 from daemon.engine.states.working import Work
@@ -67,101 +67,101 @@ class Driver:
         self.high_water = HighWater(store, ports.marks, clock)
         """Whether the state has all that was launched from it: asked before anything is claimed or taken in."""
 
-    async def drive(self, claimed: Claimed, tenure: Tenure) -> None:
+    async def drive(self, claimed: Claimed, deadline: LeaseDeadline) -> None:
         """Until the reset is at rest, waits, or its lease is lost. Cancelled: lets the lease go, leaves commands."""
-        held = Held(claimed, tenure, self._store, self._clock, self._metrics)
+        leased = LeasedReset(claimed, deadline, self._store, self._clock, self._metrics)
         bound = structlog.contextvars.bind_contextvars(
-            reset=held.reset.id, environment=held.reset.environment
+            reset=leased.reset.id, environment=leased.reset.environment
         )
         try:
-            await self._drive(held)
+            await self._drive(leased)
         except LeaseLostError:
             log.warning("driver.lease-lost")
         except PortError as error:
             log.warning("driver.interrupted", reason=error.reason.value, detail=error.detail)
-            await self._let_go(held, Pause(Waiting(reason="retry", detail=error.detail), 5.0))
+            await self._let_go(leased, Pause(Waiting(reason="retry", detail=error.detail), 5.0))
         except asyncio.CancelledError:
-            await asyncio.shield(self._let_go(held, None))
+            await asyncio.shield(self._let_go(leased, None))
             raise
         finally:
             structlog.contextvars.reset_contextvars(**bound)
 
-    async def _drive(self, held: Held) -> None:
-        poisoned = held.reset.claims_without_progress >= POISON and held.reset.state not in AT_REST
+    async def _drive(self, leased: LeasedReset) -> None:
+        poisoned = leased.reset.claims_without_progress >= POISON and leased.reset.state not in AT_REST
         if poisoned:
-            await held.commit(
+            await leased.commit(
                 trigger=Trigger.LOSE,
                 cause=Reason.NO_PROGRESS,
-                detail=f"{held.reset.claims_without_progress} claims in a row ended without one commit",
+                detail=f"{leased.reset.claims_without_progress} claims in a row ended without one commit",
                 hint="The daemon's log says why; then `resetd resume`.",
-                stopped_in=held.reset.state,
+                stopped_in=leased.reset.state,
             )
         async with AsyncExitStack() as stack:
             proofs = Proofs(stack, self._facts, self._ports.pods, self._ports.databases)
-            places = Places(self._ports.pods, self._catalog, held)
-            performer = Performer(self._ports, self._facts, places, held, proofs, self.high_water)
-            work = Work(held, performer, places, self._acts, self._catalog, self._clock)
+            places = Places(self._ports.pods, self._catalog, leased)
+            performer = Performer(self._ports, self._facts, places, leased, proofs, self.high_water)
+            work = Work(leased, performer, places, self._acts, self._catalog, self._clock)
             shown = None
             while True:
-                await self._acts.apply(held, performer.doubts)
-                if held.reset.state in AT_REST:
-                    await self._let_go(held, None)
+                await self._acts.apply(leased, performer.doubts)
+                if leased.reset.state in AT_REST:
+                    await self._let_go(leased, None)
                     return
-                if held.reset.state is not shown and held.reset.waiting_for is None:
-                    shown = held.reset.state
+                if leased.reset.state is not shown and leased.reset.waiting_for is None:
+                    shown = leased.reset.state
                     log.info("driver.state", state=shown.value)
-                pause = await self._stage(held, work, performer.doubts)
+                pause = await self._stage(leased, work, performer.doubts)
                 if pause is not None:
-                    await self._let_go(held, pause)
+                    await self._let_go(leased, pause)
                     return
 
-    async def _stage(self, held: Held, work: Work, doubts: Doubts) -> Pause | None:
-        state = held.reset.state
-        stages: dict[ResetState, Callable[[Held], Awaitable[Pause | None]]] = {
+    async def _stage(self, leased: LeasedReset, work: Work, doubts: Doubts) -> Pause | None:
+        state = leased.reset.state
+        stages: dict[ResetState, Callable[[LeasedReset], Awaitable[Pause | None]]] = {
             ResetState.PLANNING: self._stages.plan,
             ResetState.AWAITING_APPROVAL: self._stages.await_approval,
             ResetState.QUEUED: self._stages.queue,
         }
         if state in stages:
-            return await stages[state](held)
+            return await stages[state](leased)
         if state in WORKING:
             await work.run_phase()
             return None
         if state is ResetState.CANCELLING:
-            await self._cancel(held, work, doubts)
+            await self._cancel(leased, work, doubts)
             return None
         raise RuntimeError(f"nothing drives {state.value}")
 
-    async def _cancel(self, held: Held, work: Work, doubts: Doubts) -> None:
+    async def _cancel(self, leased: LeasedReset, work: Work, doubts: Doubts) -> None:
         """Nothing of the reset may be left running before it is called cancelled."""
-        unknown = {name for name, step in held.steps.items() if step.state is StepState.UNKNOWN}
+        unknown = {name for name, step in leased.steps.items() if step.state is StepState.UNKNOWN}
         # Closed without knowing: perhaps more can be shown of them now.
         doubtful = {one.step: one for one in await doubts.attempts() if one.step in unknown}
-        for name, attempt in sorted((doubtful | held.open_attempts).items()):
+        for name, attempt in sorted((doubtful | leased.open_attempts).items()):
             outcome = await work.abandon(attempt)
             ended = attempt.model_copy(update={"finished_at": self._clock.now(), "outcome": outcome})
-            if name in held.steps:
-                state = after_cancel(held.planned(name), held.steps[name], outcome)
-                step = held.steps[name].model_copy(update={"state": state, "outcome": outcome})
-                await held.finished(step, ended)
+            if name in leased.steps:
+                state = after_cancel(leased.planned(name), leased.steps[name], outcome)
+                step = leased.steps[name].model_copy(update={"state": state, "outcome": outcome})
+                await leased.finished(step, ended)
             else:  # of a former plan
-                await held.commit(attempts=[ended])
+                await leased.commit(attempts=[ended])
             if outcome.kind is OutcomeKind.UNKNOWN:
-                await self._lose(held, outcome, name)
+                await self._lose(leased, outcome, name)
                 return
         doubt = await doubts.settle()
         if doubt is not None:
-            await self._lose(held, doubt, held.reset.stopped_at)
+            await self._lose(leased, doubt, leased.reset.stopped_at)
             return
-        await held.commit(
+        await leased.commit(
             trigger=Trigger.CANCELLED,
             cause=Reason.CANCELLED_BY_REQUEST,
             waiting_for=None,
             cancel_requested=False,
         )
 
-    async def _lose(self, held: Held, outcome: Outcome, step: StepName | None) -> None:
-        await held.commit(
+    async def _lose(self, leased: LeasedReset, outcome: Outcome, step: StepName | None) -> None:
+        await leased.commit(
             trigger=Trigger.LOSE,
             cause=outcome.cause,
             detail=outcome.detail,
@@ -169,22 +169,22 @@ class Driver:
             stopped_at=step,
         )
 
-    async def _let_go(self, held: Held, pause: Pause | None) -> None:
+    async def _let_go(self, leased: LeasedReset, pause: Pause | None) -> None:
         """Give the lease back, saying when to look again."""
         wake_at = None
-        waiting = held.reset.waiting_for
+        waiting = leased.reset.waiting_for
         if pause is not None:
             now = self._clock.now()
             wake_at = now + min(timedelta(seconds=pause.seconds), LONGEST_SLEEP)
             waiting = pause.waiting.model_copy(
-                update={"since": waiting_since(held, pause.waiting.reason, now)}
+                update={"since": waiting_since(leased, pause.waiting.reason, now)}
             )
         try:
-            await held.commit(
+            await leased.commit(
                 release_lease=True,
                 wake_at=wake_at,
                 waiting_for=waiting,
-                tell_again=pause is not None and _waits_for_another(held, pause.waiting),
+                tell_again=pause is not None and _waits_for_another(leased, pause.waiting),
             )
         except LeaseLostError:
             log.warning("driver.lease-lost")
@@ -192,11 +192,11 @@ class Driver:
             log.warning("driver.lease-left-to-expire", detail=error.detail)
 
 
-def _waits_for_another(held: Held, waiting: Waiting) -> bool:
+def _waits_for_another(leased: LeasedReset, waiting: Waiting) -> bool:
     """Whether a queued reset waits for something or somebody that its last status did not name."""
-    if held.reset.state is not ResetState.QUEUED:
+    if leased.reset.state is not ResetState.QUEUED:
         return False
-    before = held.reset.waiting_for
+    before = leased.reset.waiting_for
     if before is None:
         return True
     return (before.reason, before.resources, before.held_by) != (

@@ -20,10 +20,10 @@ from statemachines.history.status import tell
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 
 
-class Tenure:
+class LeaseDeadline:
     """Until when this process may believe that it holds a lease: by its own clock, from before it asked for it.
 
-    Rows are guarded by the fence; this guards what has none. A process that stood still finds its tenure over before
+    Rows are guarded by the fence; this guards what has none. A process that stood still finds its deadline over before
     it does anything else.
     """
 
@@ -46,15 +46,15 @@ class Tenure:
             raise LeaseLostError("the lease was not renewed in time")
 
 
-class Held:
+class LeasedReset:
     """Every change is one compare-and-set of the store. LeaseLostError out of any of them means: stop."""
 
     def __init__(
-        self, claimed: Claimed, tenure: Tenure, store: Store, clock: Clock, metrics: Metrics
+        self, claimed: Claimed, deadline: LeaseDeadline, store: Store, clock: Clock, metrics: Metrics
     ) -> None:
         self.reset: Reset = claimed.reset
         self.lease = claimed.lease
-        self.tenure = tenure
+        self.deadline = deadline
         self.plan: Plan | None = claimed.plan
         self.steps: dict[StepName, Step] = {step.name: step for step in claimed.steps}
         self.open_attempts: dict[StepName, Attempt] = {one.step: one for one in claimed.open_attempts}

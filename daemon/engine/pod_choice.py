@@ -1,11 +1,11 @@
-"""Where a step of a held reset runs: the service's pod or the reset's holder, and whether it is the agreed one.
+"""Where a step of a leased reset runs: the service's pod or the reset's holder, and whether it is the agreed one.
 
 Also whether what former steps did in their container is there, for those whose effect lives in a container.
 """
 
 from __future__ import annotations
 
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.holders import Need
@@ -21,10 +21,10 @@ from statemachines.steps.container_scope import is_void, needed_before
 class Places:
     """One for each drive of a reset."""
 
-    def __init__(self, pods: Pods, catalog: Catalog, held: Held) -> None:
+    def __init__(self, pods: Pods, catalog: Catalog, leased: LeasedReset) -> None:
         self._pods = pods
         self._catalog = catalog
-        self._held = held
+        self._leased = leased
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -49,13 +49,13 @@ class Places:
             PortError: there is none, or it runs another image than the plan was made for (`plan-changed`).
         """
         service = self.service(step)
-        where = (self._held.reset.environment, service.selector_text, service.container)
+        where = (self._leased.reset.environment, service.selector_text, service.container)
         if step.run_in is RunIn.HOLDER:
-            need = Need(service.name, self._held.attempt_id(step.name), step.timeout)
+            need = Need(service.name, self._leased.attempt_id(step.name), step.timeout)
             pod = await self._pods.hold(*where, need)
         else:
             pod = await self._pods.choose(*where)
-        agreed = self._held.plan.images.get(ServiceName(service.name)) if self._held.plan else None
+        agreed = self._leased.plan.images.get(ServiceName(service.name)) if self._leased.plan else None
         if agreed is not None and agreed != pod.image_digest:
             raise PermanentError(
                 Reason.PLAN_CHANGED,
@@ -70,7 +70,7 @@ class Places:
             pod = await self.choose(step)
         except PortError:
             return False  # the attempt meets it as well, and accounts for it
-        return is_void(self._held.steps[former.name], container(pod))
+        return is_void(self._leased.steps[former.name], container(pod))
 
     def check_effects(self, step: PlannedStep, pod: Pod) -> None:
         """Refuse a pod in which a former step's effect is not.
@@ -78,8 +78,8 @@ class Places:
         Raises:
             TemporaryError: `pod-not-ready`: it was replaced just now; the former step is run again there first.
         """
-        for former in needed_before(self._held.plan, step):
-            if is_void(self._held.steps[former.name], container(pod)):
+        for former in needed_before(self._leased.plan, step):
+            if is_void(self._leased.steps[former.name], container(pod)):
                 raise TemporaryError(
                     Reason.POD_NOT_READY, f"{pod.name} was replaced; {former.name} has to run there first"
                 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from daemon.engine.driver import Driver
-from daemon.engine.leased_reset import Tenure
+from daemon.engine.leased_reset import LeaseDeadline
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -44,7 +44,7 @@ class _Drive:
     """A reset in hand."""
 
     lease: Lease
-    tenure: Tenure
+    deadline: LeaseDeadline
     task: asyncio.Task[None]
 
 
@@ -96,7 +96,7 @@ class Supervisor:
                 if drive is None or drive.lease != lease:
                     continue
                 if lease.reset_id in kept:
-                    drive.tenure.prolong(self._limits.lease_ttl, asked_at=asked_at)
+                    drive.deadline.prolong(self._limits.lease_ttl, asked_at=asked_at)
                     continue
                 self._metrics.leases_lost.inc()
                 log.warning("supervisor.lease-lost", reset=lease.reset_id)
@@ -111,13 +111,13 @@ class Supervisor:
             self._owner, ttl=self._limits.lease_ttl, limit=free, excluding=frozenset(self._drives)
         )
         for one in claimed:
-            self._start(one, Tenure(self._limits.lease_ttl, asked_at=asked_at))
+            self._start(one, LeaseDeadline(self._limits.lease_ttl, asked_at=asked_at))
         return len(claimed)
 
-    def _start(self, claimed: Claimed, tenure: Tenure) -> None:
+    def _start(self, claimed: Claimed, deadline: LeaseDeadline) -> None:
         reset_id = claimed.reset.id
-        task = asyncio.create_task(self._driver.drive(claimed, tenure), name=f"drive {reset_id}")
-        self._drives[reset_id] = _Drive(claimed.lease, tenure, task)
+        task = asyncio.create_task(self._driver.drive(claimed, deadline), name=f"drive {reset_id}")
+        self._drives[reset_id] = _Drive(claimed.lease, deadline, task)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._drives.pop(reset_id, None)

@@ -22,7 +22,7 @@ class Identity:
     tables: int
 
 
-class HeldLock(Protocol):
+class AdvisoryLock(Protocol):
     """An advisory lock of the daemon's own, in the session that took it."""
 
     @property
@@ -30,7 +30,7 @@ class HeldLock(Protocol):
         """New for each lock, random, positive and under 2**31 (`pg_locks.objid` of `pg_advisory_lock(bigint)`)."""
         ...
 
-    async def held(self) -> bool:
+    async def is_held(self) -> bool:
         """Whether its session lives, and with it the lock: a server that failed over has forgotten both."""
         ...
 
@@ -57,7 +57,7 @@ class Databases(Protocol):
         """
         ...
 
-    def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[HeldLock]:
+    def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[AdvisoryLock]:
         """Hold an advisory lock for as long as the block runs and its session lives."""
         ...
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.engine.high_water import is_unmarked, newest_mark
-from daemon.engine.leased_reset import Held, Tenure
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.marks import Marks, StoredMark
@@ -131,10 +131,10 @@ class Adoption:
         untold = await self._check_ended(finding, ended=ended)
         ids = [reset.id for reset in finding.known]
         ttl = _LEASE.total_seconds()
-        tenure = Tenure(ttl, asked_at=asyncio.get_running_loop().time())
+        deadline = LeaseDeadline(ttl, asked_at=asyncio.get_running_loop().time())
         for claimed in await self._store.seize(self._owner, ids, ttl=ttl):
-            held = Held(claimed, tenure, self._store, self._clock, Metrics())
-            await self._call_operator(held, finding, actor, reason)
+            leased = LeasedReset(claimed, deadline, self._store, self._clock, Metrics())
+            await self._call_operator(leased, finding, actor, reason)
         now = self._clock.now()
         lost = finding.lost
         entry = _line(DAEMON, actor, reason).model_copy(
@@ -183,32 +183,32 @@ class Adoption:
                 found.append(one)
         return found
 
-    async def _call_operator(self, held: Held, finding: Finding, actor: str, reason: str) -> None:
-        if held.reset.state in TERMINAL:
-            await held.commit(release_lease=True)
+    async def _call_operator(self, leased: LeasedReset, finding: Finding, actor: str, reason: str) -> None:
+        if leased.reset.state in TERMINAL:
+            await leased.commit(release_lease=True)
             return
-        here = {attempt.id for attempt in await self._store.attempts(held.reset.id)}
-        launches = [one for one in finding.launches.get(held.reset.id, ()) if one.attempt not in here]
-        attempts = [self._lost(one) for one in held.open_attempts.values()]
+        here = {attempt.id for attempt in await self._store.attempts(leased.reset.id)}
+        launches = [one for one in finding.launches.get(leased.reset.id, ()) if one.attempt not in here]
+        attempts = [self._lost(one) for one in leased.open_attempts.values()]
         attempts += [self._lost(_attempt(launch, finding)) for launch in launches]
-        steps = _unknown_steps(held, attempts)
-        moves = allows(held.reset.state, Trigger.RESTORED)
+        steps = _unknown_steps(leased, attempts)
+        moves = allows(leased.reset.state, Trigger.RESTORED)
         if not (moves or attempts):  # done before, by an adoption that did not come to its end
-            await held.commit(release_lease=True)
+            await leased.commit(release_lease=True)
             return
-        stopped_in = held.reset.stopped_in or held.reset.state
+        stopped_in = leased.reset.stopped_in or leased.reset.state
         names = ", ".join(sorted({f"{one.step} ({one.number})" for one in attempts}))
-        entry = _line(held.reset.id, actor, reason).model_copy(
+        entry = _line(leased.reset.id, actor, reason).model_copy(
             update={
                 "at": self._clock.now(),
-                "environment": held.reset.environment,
-                "reset_id": held.reset.id,
-                "state": held.reset.state,
-                "sequence": held.reset.sequence,
+                "environment": leased.reset.environment,
+                "reset_id": leased.reset.id,
+                "state": leased.reset.state,
+                "sequence": leased.reset.sequence,
                 "facts": {"attempts": [one.id for one in attempts]},
             }
         )
-        await held.commit(
+        await leased.commit(
             trigger=Trigger.RESTORED if moves else None,
             attempts=attempts,
             steps=steps,
@@ -219,8 +219,8 @@ class Adoption:
             hint="Look at pods and databases, then `resetd resolve ID STEP OUTCOME` for each step."
             if names
             else "`resetd resume ID --force` goes on with it, `resetd cancel ID` does not.",
-            stopped_in=stopped_in if moves else held.reset.stopped_in,
-            stopped_at=steps[0].name if steps else held.reset.stopped_at,
+            stopped_in=stopped_in if moves else leased.reset.stopped_in,
+            stopped_at=steps[0].name if steps else leased.reset.stopped_at,
             waiting_for=None,
             wake_at=None,
             release_lease=True,
@@ -245,7 +245,7 @@ def _lost_state(finding: Finding) -> Lost:
     return Lost(rows, frozenset(one.environment for one in launches), resets)
 
 
-def _unknown_steps(held: Held, attempts: Sequence[Attempt]) -> list[Step]:
+def _unknown_steps(leased: LeasedReset, attempts: Sequence[Attempt]) -> list[Step]:
     """The steps of the present plan that these attempts are of, unknown; their next attempts get higher numbers."""
     highest: dict[StepName, Attempt] = {}
     for attempt in attempts:
@@ -260,7 +260,7 @@ def _unknown_steps(held: Held, attempts: Sequence[Attempt]) -> list[Step]:
                 "not_before": None,
             }
         )
-        for step in held.steps.values()
+        for step in leased.steps.values()
         if step.name in highest
     ]
     return sorted(steps, key=lambda step: step.index)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.ports.errors import PortError
-from daemon.ports.pods.commands import Claim, Fate
+from daemon.ports.pods.commands import Fate, Tombstone
 from daemon.ports.pods.pods import Pods
 from schemas.marks import Launch
 from schemas.reasons import Reason
@@ -77,7 +77,7 @@ class _Looks:
 
     async def _in_its_container(self, launch: Launch, control: Control, where: str) -> Stray | None:
         try:
-            if await self._pods.give_up(control) is Claim.GIVEN_UP:
+            if await self._pods.give_up(control) is Tombstone.PLACED:
                 return None
             if await self._pods.gone(control, launch.attempt):
                 return None

@@ -33,7 +33,7 @@ class KeyUse:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AdmissionDecision:
     """`existing` is the reset that answers the request; without one a reset is made, rejected where `cause` is set."""
 
     existing: ResetId | None = None
@@ -52,7 +52,7 @@ class Verdict:
         return self.cause is Reason.IDEMPOTENCY_CONFLICT
 
 
-def judge(
+def decide_admission(
     *,
     asked: str,
     asked_by: str,
@@ -63,7 +63,7 @@ def judge(
     waiting: Sequence[Reset],
     ending: frozenset[ResetId] | set[ResetId],
     limit_waiting: int,
-) -> Verdict:
+) -> AdmissionDecision:
     """Decide about a request whose content hash is `asked`, which `asked_by` asked for.
 
     `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
@@ -71,22 +71,24 @@ def judge(
     to cancel or denied, which the holder has not read yet.
     """
     if seen is not None:
-        return Verdict(existing=seen)
+        return AdmissionDecision(existing=seen)
     if key_use is not None and key_use.content_hash == asked:
-        return Verdict(existing=key_use.reset_id)
+        return AdmissionDecision(existing=key_use.reset_id)
     if key_use is not None:
-        return Verdict(
+        return AdmissionDecision(
             cause=Reason.IDEMPOTENCY_CONFLICT,
             detail=f"the key was first used by reset {key_use.reset_id}",
         )
     if refused is not None:
-        return Verdict(cause=refused, detail=refused_detail)
+        return AdmissionDecision(cause=refused, detail=refused_detail)
     for candidate in waiting:
         if candidate.id not in ending and absorbs(candidate, asked, asked_by):
-            return Verdict(existing=candidate.id, joined=True)
+            return AdmissionDecision(existing=candidate.id, joined=True)
     if len(waiting) >= limit_waiting:
-        return Verdict(cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already")
-    return Verdict()
+        return AdmissionDecision(
+            cause=Reason.ENVIRONMENT_BUSY, detail=f"{len(waiting)} resets wait for it already"
+        )
+    return AdmissionDecision()
 
 
 def new_reset(
@@ -98,10 +100,10 @@ def new_reset(
     event_id: str | None,
     trace_parent: str | None,
     number: int,
-    verdict: Verdict,
+    decision: AdmissionDecision,
     now: datetime,
 ) -> Reset:
-    """The reset that a request without an existing one becomes: in planning, or rejected for the verdict's cause."""
+    """The reset that a request without an existing one becomes: in planning, or rejected for the decision's cause."""
     return Reset(
         id=reset_id,
         number=number,
@@ -112,9 +114,9 @@ def new_reset(
         event_source=source,
         event_id=event_id,
         trace_parent=trace_parent,
-        state=ResetState.REJECTED if verdict.cause else ResetState.PLANNING,
-        cause=verdict.cause,
-        detail=verdict.detail,
+        state=ResetState.REJECTED if decision.cause else ResetState.PLANNING,
+        cause=decision.cause,
+        detail=decision.detail,
         created_at=now,
         updated_at=now,
     )

@@ -15,7 +15,7 @@ from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
 from statemachines.history.audit import of_request
 from statemachines.history.status import tell
-from statemachines.intake.admission import ENDING, WAITING, KeyUse, judge, new_reset
+from statemachines.intake.admission import ENDING, WAITING, KeyUse, decide_admission, new_reset
 
 Event = tuple[str, str]
 """Source and id."""
@@ -83,7 +83,7 @@ class Desk:
             return None  # an act had this event's source and id: whatever it says now, it was handled
         key = new.request.idempotency_key
         environment = new.request.environment
-        verdict = judge(
+        decision = decide_admission(
             asked=new.content_hash,
             asked_by=new.request.requested_by,
             refused=new.refused,
@@ -94,9 +94,9 @@ class Desk:
             ending=self.ending,
             limit_waiting=self.limit_waiting,
         )
-        if verdict.existing is not None:
-            reset = self.resets[verdict.existing]
-            if verdict.joined:
+        if decision.existing is not None:
+            reset = self.resets[decision.existing]
+            if decision.joined:
                 reset = self._join(reset, new.request.requested_by)
         else:
             self.numbers[environment] += 1
@@ -108,7 +108,7 @@ class Desk:
                 event_id=new.event_id,
                 trace_parent=new.trace_parent,
                 number=self.numbers[environment],
-                verdict=verdict,
+                decision=decision,
                 now=self.now,
             )
             reset, entry = tell(reset, at=self.now)
@@ -117,14 +117,14 @@ class Desk:
             self.told.append((reset, entry))
             self.audit.append(of_request(reset, at=self.now))
         self._first_time(new.source, new.event_id, reset.id)
-        if key is not None and key not in self.keys and verdict.binds_key:
+        if key is not None and key not in self.keys and decision.binds_key:
             self.keys[key] = self.new_keys[key] = KeyUse(new.content_hash, reset.id)
         self._bind()
         return Admission(
             reset,
-            created=verdict.existing is None,
-            joined=verdict.joined,
-            conflict=verdict.conflict,
+            created=decision.existing is None,
+            joined=decision.joined,
+            conflict=decision.conflict,
         )
 
     def _join(self, reset: Reset, actor: str) -> Reset:

@@ -15,7 +15,7 @@ from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
 from statemachines.planning.commands import Check, Command, checks, failures_of, written
 from statemachines.planning.protection import approvals_required, protection_of
-from statemachines.planning.rules import Case, judge
+from statemachines.planning.rules import Case, check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse
@@ -32,7 +32,7 @@ def plan(
     `catalog_id` is the catalog's name and digest. The same arguments always give the same plan.
     """
     case = Case.of(request, catalog, facts)
-    refusal = judge(case)
+    refusal = check_rules(case)
     if refusal is not None:
         return refusal
     steps = _steps(case)

@@ -249,17 +249,17 @@ WORLD_RULES: tuple[Rule, ...] = (
 
 def judge_request(request: ResetRequested, catalog: Catalog) -> Refusal | None:
     """What can be said without looking at the world; the intake may ask this, too."""
-    return _judge(
+    return _refusal_by(
         Case.of(request, catalog, Facts(environment=request.environment, exists=True)), REQUEST_RULES
     )
 
 
-def judge(case: Case) -> Refusal | None:
+def check_rules(case: Case) -> Refusal | None:
     """Every rule; the world is asked about only where the request itself is right."""
-    return _judge(case, REQUEST_RULES) or _judge(case, WORLD_RULES)
+    return _refusal_by(case, REQUEST_RULES) or _refusal_by(case, WORLD_RULES)
 
 
-def _judge(case: Case, rules: tuple[Rule, ...]) -> Refusal | None:
+def _refusal_by(case: Case, rules: tuple[Rule, ...]) -> Refusal | None:
     reasons = tuple(dict.fromkeys(refused for rule in rules for refused in rule(case)))
     return Refusal(reasons) if reasons else None
 

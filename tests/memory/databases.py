@@ -44,12 +44,12 @@ class MemoryDatabase:
 
 @dataclass(frozen=True)
 class MemoryLock:
-    """Implements `daemon.ports.databases.HeldLock`."""
+    """Implements `daemon.ports.databases.AdvisoryLock`."""
 
     number: int
     database: MemoryDatabase
 
-    async def held(self) -> bool:
+    async def is_held(self) -> bool:
         """See the port."""
         return self.database.answers and self.number in self.database.locks
 

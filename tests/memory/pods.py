@@ -14,7 +14,7 @@ from itertools import count
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
-from daemon.ports.pods.commands import Claim, ContainerFate, Fate, Observation
+from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
@@ -217,7 +217,7 @@ class MemoryPods:
                 chunk = log[start : start + _LOOK_BYTES]
                 last = start + _LOOK_BYTES >= len(log)
                 yield Observation(
-                    claimed=command.claimed,
+                    started=command.started,
                     given_up=command.given_up,
                     alive=alive if last else True,
                     exit_code=code if last else None,
@@ -225,17 +225,17 @@ class MemoryPods:
                     offset=offset,
                 )
                 offset += len(chunk)
-            if command.given_up or code is not None or (command.claimed and not alive):
+            if command.given_up or code is not None or (command.started and not alive):
                 return
             await command.changed(self._idle)
 
-    async def give_up(self, control: Control) -> Claim:
+    async def give_up(self, control: Control) -> Tombstone:
         """See the port."""
         self._maybe_fail("give_up")
         _, command = self._command(control)
         command.give_up()
         self._maybe_fail("give_up", after=True)
-        return Claim.GIVEN_UP if command.given_up else Claim.STARTED
+        return Tombstone.PLACED if command.given_up else Tombstone.TOO_LATE
 
     async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:  # noqa: ARG002 - the port's
         """See the port."""

@@ -43,7 +43,7 @@ class Command:
     _terminating: bool = False
 
     @property
-    def claimed(self) -> bool:
+    def started(self) -> bool:
         """Whether a launch won."""
         return self._task is not None
 
@@ -59,7 +59,7 @@ class Command:
 
     def start(self, program: Callable[[Process], Awaitable[int]], process: Process) -> bool:
         """Start it unless a launch or a tombstone came before; whether it did."""
-        if self.given_up or self.claimed:
+        if self.given_up or self.started:
             return False
         self._process = process
         self._task = asyncio.create_task(self._run(program, process), name=f"command of {self.attempt}")
@@ -67,7 +67,7 @@ class Command:
 
     def give_up(self) -> None:
         """Put up the tombstone unless it started."""
-        self.given_up = self.given_up or not self.claimed
+        self.given_up = self.given_up or not self.started
 
     async def stop(self, *, force: bool) -> None:
         """TERM, which a program may ignore, or KILL, which leaves no exit code."""

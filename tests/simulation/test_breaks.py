@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.ports.pods.commands import Claim
+from daemon.ports.pods.commands import Tombstone
 from daemon.ports.store.leases import Change, Lease, LockAnswer
 from schemas.resets import Control, Reset
 from schemas.wire import ResourceKey
@@ -43,9 +43,9 @@ class StoreWithoutLocks(MemoryStore):
 class PodsWithoutTombstones(MemoryPods):
     """What was given up may start all the same."""
 
-    async def give_up(self, control: Control) -> Claim:
+    async def give_up(self, control: Control) -> Tombstone:
         _, command = self._command(control)
-        return Claim.STARTED if command.claimed else Claim.GIVEN_UP
+        return Tombstone.TOO_LATE if command.started else Tombstone.PLACED
 
 
 class NotComparing(Simulation):

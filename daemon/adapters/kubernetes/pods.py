@@ -20,7 +20,7 @@ from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, Place, open
 from daemon.adapters.kubernetes.holders import Holders
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
-from daemon.ports.pods.commands import Claim, ContainerFate, Fate, Observation
+from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
@@ -200,11 +200,11 @@ class KubernetesPods:
         if stream.exit_code:
             raise await self._refused(control, "follow", Result(stream.exit_code, b"", errors))
 
-    async def give_up(self, control: Control) -> Claim:
+    async def give_up(self, control: Control) -> Tombstone:
         """See the port."""
         argv = scripts.argv("give_up", control.directory, control.incarnation)
         answer = (await self._in_container(control, "give_up", argv)).stdout.strip()
-        return Claim.GIVEN_UP if answer == b"given-up" else Claim.STARTED
+        return Tombstone.PLACED if answer == b"given-up" else Tombstone.TOO_LATE
 
     async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:
         """See the port. What ran in a container that has ended is stopped."""
@@ -277,7 +277,7 @@ class KubernetesPods:
 
 def _is_over(seen: Observation) -> bool:
     """Whether there is nothing to wait for."""
-    return seen.given_up or seen.exit_code is not None or (seen.claimed and not seen.alive)
+    return seen.given_up or seen.exit_code is not None or (seen.started and not seen.alive)
 
 
 def _place(where: Pod | Control) -> Place:

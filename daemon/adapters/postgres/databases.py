@@ -48,12 +48,12 @@ SELECT pid, application_name = %(name)s, query_start
 
 @dataclass(frozen=True)
 class PostgresLock:
-    """Implements `daemon.ports.databases.HeldLock`."""
+    """Implements `daemon.ports.databases.AdvisoryLock`."""
 
     number: int
     connection: AsyncConnection[TupleRow]
 
-    async def held(self) -> bool:
+    async def is_held(self) -> bool:
         """See the port. Asked of the server: a dead peer's socket looks open for a long time."""
         try:
             await self.connection.execute("SELECT 1")

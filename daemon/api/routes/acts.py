@@ -32,7 +32,7 @@ from schemas.api import (
 )
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, Reset
-from statemachines.acts import judge
+from statemachines.acts import check_act
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["acts"])
@@ -159,7 +159,7 @@ async def _take_down(
         if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
-        await _judge(context, reset, act)
+        await _refusal(context, reset, act)
     await context.check_whole()
     stored = await context.store.append_act(act)
     return ActAccepted(act=stored.id, reset=views.summary(reset))
@@ -176,8 +176,8 @@ def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
     require(caller, role, reset.environment)
 
 
-async def _judge(context: ApiContext, reset: Reset, act: Act) -> None:
-    refusal = judge(
+async def _refusal(context: ApiContext, reset: Reset, act: Act) -> None:
+    refusal = check_act(
         act,
         reset,
         await context.store.plan(reset.id),

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 
 from daemon.engine.facts import FactsReader
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import Places
 from daemon.ports import Ports
 from daemon.ports.databases import Identity
@@ -30,12 +30,12 @@ PATIENCE = 60.0
 class Sessions:
     """One for each drive of a reset."""
 
-    def __init__(self, facts: FactsReader, ports: Ports, places: Places, held: Held) -> None:
+    def __init__(self, facts: FactsReader, ports: Ports, places: Places, leased: LeasedReset) -> None:
         self._facts = facts
         self._pods = ports.pods
         self._databases = ports.databases
         self._places = places
-        self._held = held
+        self._leased = leased
         self._clock = ports.clock
 
     async def at_work(self, attempt: Attempt, *, needed: bool) -> str | None:
@@ -59,7 +59,7 @@ class Sessions:
 
     async def _look(self, attempt: Attempt, seen: dict[str, datetime]) -> str | None:
         """One look at each database; `seen` keeps when the first was, by the server's own clock."""
-        control, steps = attempt.control, self._held.plan.steps if self._held.plan else ()
+        control, steps = attempt.control, self._leased.plan.steps if self._leased.plan else ()
         planned = next((one for one in steps if one.name == attempt.step), None)
         if control is None or (planned is not None and not planned.touches):
             return None

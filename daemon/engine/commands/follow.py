@@ -19,7 +19,7 @@ from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.logs import Logs
 from daemon.ports.pods.cluster import Pod
-from daemon.ports.pods.commands import Claim, Fate, Observation
+from daemon.ports.pods.commands import Fate, Observation, Tombstone
 from daemon.ports.pods.pods import Pods
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
@@ -157,13 +157,13 @@ class Commands:
             if isinstance(seen, Outcome):
                 return seen
             pursuit.missing_since = None
-            if seen is None or seen.claimed:
+            if seen is None or seen.started:
                 return None
             if seen.given_up:
                 return never_started("it was given up before it started")
         late = self._clock.now() > sought.deadline
         if late or pursuit.launches == LAUNCHES:
-            if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
+            if await self._pods.give_up(sought.control) is Tombstone.PLACED:
                 # Started now, it would be stopped in its first moment, half done.
                 why = "its time was over before it was launched" if late else "its launch never took effect"
                 return never_started(why)
@@ -185,7 +185,7 @@ class Commands:
         try:
             await pursuit.before_launch()
         except PermanentError as error:
-            if await self._pods.give_up(sought.control) is Claim.GIVEN_UP:
+            if await self._pods.give_up(sought.control) is Tombstone.PLACED:
                 return never_started(error.detail, error.reason, temporary=False)
             raise TemporaryError(error.reason, "it was started after all") from error
         return None
@@ -197,14 +197,14 @@ class Commands:
         async with aclosing(self._pods.follow(sought.control, offset=offset)) as observations:
             async for seen in observations:
                 last = seen
-                ended = _ended(seen) if seen.claimed else None
-                if seen.claimed and ended is None and not pursuit.told_alive:
+                ended = _ended(seen) if seen.started else None
+                if seen.started and ended is None and not pursuit.told_alive:
                     pursuit.told_alive = True
                     log.info("command.alive", attempt=sought.attempt.id)
                     await pursuit.found_alive()
                 if seen.log:
                     await self._logs.keep(sought.attempt.id, seen.offset, seen.log)
-                if not seen.claimed:
+                if not seen.started:
                     return seen
                 if ended is not None:
                     return await self._endings.confirm(sought.attempt, sought.control, ended, sought.deadline)

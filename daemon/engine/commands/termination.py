@@ -17,7 +17,7 @@ import structlog
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PortError, TemporaryError
 from daemon.ports.logs import Logs
-from daemon.ports.pods.commands import Claim, Fate
+from daemon.ports.pods.commands import Fate, Tombstone
 from daemon.ports.pods.pods import Pods
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
@@ -103,7 +103,7 @@ class Endings:
         if control is None:
             return interrupted("nothing was launched in a pod")
         try:
-            if await self._insist(control, lambda: self._pods.give_up(control)) is Claim.GIVEN_UP:
+            if await self._insist(control, lambda: self._pods.give_up(control)) is Tombstone.PLACED:
                 return never_started("it was given up before it started")
             # Not to be guessed: what had ended well must not be stopped as well, and be called interrupted.
             by_itself = await self._insist(control, lambda: self._pods.gone(control, attempt.id))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from daemon.engine.commands.termination import Endings
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PortError
 from daemon.ports.pods.commands import Fate
 from schemas.resets import Attempt, Outcome, OutcomeKind, StepState
@@ -24,17 +24,17 @@ log = structlog.get_logger()
 
 
 class Doubts:
-    """Those of one held reset, in one drive."""
+    """Those of one leased reset, in one drive."""
 
-    def __init__(self, held: Held, endings: Endings) -> None:
-        self._held = held
+    def __init__(self, leased: LeasedReset, endings: Endings) -> None:
+        self._leased = leased
         self._endings = endings
         self._turn = asyncio.Lock()
         self._settled = False
 
     async def attempts(self) -> tuple[Attempt, ...]:
         """Attempts of which nobody has shown yet that nothing is left, in the order of their start."""
-        return tuple(one for one in await self._held.attempts() if _in_doubt(one))
+        return tuple(one for one in await self._leased.attempts() if _in_doubt(one))
 
     async def settle(self) -> Outcome | None:
         """Before a new attempt at any step. None: nothing of an earlier one can run; else what is not known of one."""
@@ -42,7 +42,7 @@ class Doubts:
             if self._settled:
                 return None
             for attempt in await self.attempts():
-                step = self._held.steps.get(attempt.step)
+                step = self._leased.steps.get(attempt.step)
                 said = step is None or step.state is not StepState.UNKNOWN
                 stop = step is None or step.state is not StepState.SUCCEEDED
                 doubt = await self._settle(attempt, said=said, stop=stop)
@@ -53,7 +53,7 @@ class Doubts:
 
     async def settle_former(self) -> Outcome | None:
         """The same for attempts at steps that the present plan has no more: nobody resolves those."""
-        return await self._settle_said(lambda name: name not in self._held.steps, stop=True)
+        return await self._settle_said(lambda name: name not in self._leased.steps, stop=True)
 
     async def settle_step(self, step: StepName, *, stop: bool) -> Outcome | None:
         """The same for one step, before a person's word on it is taken; without `stop` what runs is left alone."""
@@ -78,7 +78,7 @@ class Doubts:
         if outcome.exit_code is not None:
             # What the output means was for the one to say who resolved the step.
             outcome = interrupted(f"it had ended by itself, with exit code {outcome.exit_code}")
-        await self._held.commit(attempts=[attempt.model_copy(update={"outcome": outcome})])
+        await self._leased.commit(attempts=[attempt.model_copy(update={"outcome": outcome})])
         return None
 
     async def _without_trace(self, attempt: Attempt) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.ports.clock import Clock
 from daemon.ports.deployments import Deployments
@@ -54,37 +54,37 @@ class Stages:
         self._clock = clock
         self._limits = limits
 
-    async def plan(self, held: Held) -> Pause | None:
+    async def plan(self, leased: LeasedReset) -> Pause | None:
         """From `planning` to `planned`, `awaiting-approval`, `queued` or `rejected`."""
-        reset = held.reset
+        reset = leased.reset
         try:
             answer, protected = await self._planning.with_protected(reset.request, reset.channel)
         except PortError as error:
             if isinstance(error, PermanentError):
-                await self._fail(held, error.reason, error.detail, error.hint)
+                await self._fail(leased, error.reason, error.detail, error.hint)
                 return None
             return self._unsettled(error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Refusal):
             now = self._clock.now()
-            may_pass = answer.temporary or self._still_coming_up(held, answer)
-            if may_pass and now - waiting_since(held, "facts", now) < self._patience(held):
+            may_pass = answer.temporary or self._still_coming_up(leased, answer)
+            if may_pass and now - waiting_since(leased, "facts", now) < self._patience(leased):
                 return self._unsettled(answer.detail)
-            await self._refuse(held, answer)
+            await self._refuse(leased, answer)
             return None
-        await self._adopt(held, answer)
+        await self._adopt(leased, answer)
         return None
 
-    async def await_approval(self, held: Held) -> Pause | None:
+    async def await_approval(self, leased: LeasedReset) -> Pause | None:
         """From `awaiting-approval` on once enough people agreed to this very plan, or nobody did in time."""
-        reset = held.reset
+        reset = leased.reset
         given = consenting(reset)
         if not lacks_consent(reset):
-            await held.commit(trigger=Trigger.APPROVED, waiting_for=None)
+            await leased.commit(trigger=Trigger.APPROVED, waiting_for=None)
             return None
         expires = reset.approval_expires_at
         if expires is not None and self._clock.now() >= expires:
-            await held.commit(
+            await leased.commit(
                 trigger=Trigger.EXPIRED, cause=Reason.APPROVAL_EXPIRED, detail=None, waiting_for=None
             )
             return None
@@ -92,38 +92,38 @@ class Stages:
         detail = f"{len(given)} of {reset.approvals_required} approvals given"
         return Pause(Waiting(reason="approval", detail=detail, until=expires), left)
 
-    async def queue(self, held: Held) -> Pause | None:
+    async def queue(self, leased: LeasedReset) -> Pause | None:
         """From `queued` on: the moment asked for, ArgoCD's word, all locks at once, and the facts once more."""
         try:
-            return await self._queue(held)
+            return await self._queue(leased)
         except PermanentError as error:
-            await self._fail(held, error.reason, error.detail, error.hint)
+            await self._fail(leased, error.reason, error.detail, error.hint)
             return None
 
-    async def _queue(self, held: Held) -> Pause | None:
-        reset = held.reset
+    async def _queue(self, leased: LeasedReset) -> Pause | None:
+        reset = leased.reset
         now = self._clock.now()
         not_before = reset.request.not_before
         if not_before is not None and now < not_before:
             waiting = Waiting(reason="not-before", detail="the request says when", until=not_before)
             return Pause(waiting, (not_before - now).total_seconds())
-        if held.plan is None:
+        if leased.plan is None:
             raise RuntimeError("a queued reset has a plan")
         if lacks_consent(reset):
             # Resumed from a stop in which nobody had agreed to this plan yet.
             expires = now + self._limits.approval_ttl
-            await held.commit(trigger=Trigger.NEEDS_APPROVAL, approval_expires_at=expires, waiting_for=None)
+            await leased.commit(trigger=Trigger.NEEDS_APPROVAL, approval_expires_at=expires, waiting_for=None)
             return None
-        if not _in_progress(held):
+        if not _in_progress(leased):
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
-                if now - waiting_since(held, "argocd", now) > self._limits.settled:
+                if now - waiting_since(leased, "argocd", now) > self._limits.settled:
                     hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
-                    await self._fail(held, Reason.NOT_SYNCED, gate.reason, hint)
+                    await self._fail(leased, Reason.NOT_SYNCED, gate.reason, hint)
                     return None
                 return Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
-        keys = [one.key for one in held.plan.resources]
-        answer = await self._store.lock(held.lease, keys)
+        keys = [one.key for one in leased.plan.resources]
+        answer = await self._store.lock(leased.lease, keys)
         if not answer.granted:
             waiting = Waiting(
                 reason="locks",
@@ -132,52 +132,54 @@ class Stages:
                 held_by=answer.held_by,
             )
             return Pause(waiting, 1.0)
-        if _in_progress(held) and (later := await self._store.superseded_by(reset.id)) is not None:
-            await self._fail(held, Reason.SUPERSEDED, f"{later} has touched one of its resources since", None)
+        if _in_progress(leased) and (later := await self._store.superseded_by(reset.id)) is not None:
+            await self._fail(
+                leased, Reason.SUPERSEDED, f"{later} has touched one of its resources since", None
+            )
             return None
-        return await self._check_again(held, held.plan)
+        return await self._check_again(leased, leased.plan)
 
-    async def _check_again(self, held: Held, agreed: Plan) -> Pause | None:
+    async def _check_again(self, leased: LeasedReset, agreed: Plan) -> Pause | None:
         """The facts once more, now that nobody else of ours can change them."""
-        reset = held.reset
-        if held.open_attempts:
+        reset = leased.reset
+        if leased.open_attempts:
             # It never let its locks go, and what may run under them is taken up before anything else is asked.
-            await held.commit(trigger=Trigger.LOCKED, waiting_for=None)
+            await leased.commit(trigger=Trigger.LOCKED, waiting_for=None)
             return None
         try:
             answer, protected = await self._planning.with_protected(reset.request, reset.channel)
         except TemporaryError as error:
-            return await self._unread(held, error.reason, error.detail)
+            return await self._unread(leased, error.reason, error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Plan) and answer.hash == agreed.hash:
-            await held.commit(trigger=Trigger.LOCKED, waiting_for=None)
+            await leased.commit(trigger=Trigger.LOCKED, waiting_for=None)
             return None
         if isinstance(answer, Refusal) and answer.temporary:
-            return await self._unread(held, answer.reason, answer.detail)
-        if isinstance(answer, Refusal) or _in_progress(held):
+            return await self._unread(leased, answer.reason, answer.detail)
+        if isinstance(answer, Refusal) or _in_progress(leased):
             detail = answer.detail if isinstance(answer, Refusal) else "the facts under the plan changed"
             reason = answer.reason if isinstance(answer, Refusal) else Reason.PLAN_CHANGED
             hint = "`resetd resume ID --replan` makes a new plan for what is left."
-            await self._fail(held, reason, detail, hint)
+            await self._fail(leased, reason, detail, hint)
             return None
-        await self._adopt(held, answer, replanned=True)
+        await self._adopt(leased, answer, replanned=True)
         return None
 
-    async def _adopt(self, held: Held, plan: Plan, *, replanned: bool = False) -> None:
+    async def _adopt(self, leased: LeasedReset, plan: Plan, *, replanned: bool = False) -> None:
         """Take a plan; the locks of another plan are let go, and consent to another plan is void."""
-        used = await self._numbers_used(held)
+        used = await self._numbers_used(leased)
         steps = [
-            carried_over(held.plan, held.steps, plan, index, used.get(planned.name, 0))
+            carried_over(leased.plan, leased.steps, plan, index, used.get(planned.name, 0))
             for index, planned in enumerate(plan.steps)
         ]
         trigger = Trigger.REPLANNED if replanned else Trigger.PLANNED
         expires = None
-        if held.reset.request.dry_run:
+        if leased.reset.request.dry_run:
             trigger = Trigger.DRY_RUN
         elif plan.approvals_required:
             trigger = Trigger.NEEDS_APPROVAL
             expires = self._clock.now() + self._limits.approval_ttl
-        await held.commit(
+        await leased.commit(
             trigger=trigger,
             plan=plan,
             steps=steps,
@@ -189,19 +191,19 @@ class Stages:
             release_locks=replanned,
         )
 
-    async def _numbers_used(self, held: Held) -> dict[str, int]:
+    async def _numbers_used(self, leased: LeasedReset) -> dict[str, int]:
         """Step -> the highest number of an attempt that it ever had here: an attempt's id is used once."""
         used: dict[str, int] = {}
-        for attempt in await self._store.attempts(held.reset.id):
+        for attempt in await self._store.attempts(leased.reset.id):
             used[attempt.step] = max(used.get(attempt.step, 0), attempt.number)
         return used
 
-    async def _refuse(self, held: Held, refusal: Refusal) -> None:
+    async def _refuse(self, leased: LeasedReset, refusal: Refusal) -> None:
         """A rule's refusal is final, unless something was done already or only the world stands in the way."""
-        if not refusal.by_rule or _in_progress(held):
-            await self._fail(held, refusal.reason, refusal.detail, None)
+        if not refusal.by_rule or _in_progress(leased):
+            await self._fail(leased, refusal.reason, refusal.detail, None)
             return
-        await held.commit(
+        await leased.commit(
             trigger=Trigger.REJECT,
             cause=refusal.reason,
             detail=refusal.detail,
@@ -209,45 +211,45 @@ class Stages:
             waiting_for=None,
         )
 
-    async def _fail(self, held: Held, reason: Reason, detail: str, hint: str | None) -> None:
-        await held.commit(
+    async def _fail(self, leased: LeasedReset, reason: Reason, detail: str, hint: str | None) -> None:
+        await leased.commit(
             trigger=Trigger.FAIL,
             cause=reason,
             detail=detail,
-            hint=hint or hint_for(reason, held.reset.environment),
-            stopped_in=held.reset.state,
+            hint=hint or hint_for(reason, leased.reset.environment),
+            stopped_in=leased.reset.state,
             waiting_for=None,
         )
 
-    async def _unread(self, held: Held, reason: Reason, detail: str) -> Pause | None:
+    async def _unread(self, leased: LeasedReset, reason: Reason, detail: str) -> Pause | None:
         """Facts that can't be read now: waited for, but not for ever by one that holds its locks."""
         now = self._clock.now()
-        if now - waiting_since(held, "facts", now) < self._patience(held):
+        if now - waiting_since(leased, "facts", now) < self._patience(leased):
             return self._unsettled(detail)
-        await self._fail(held, reason, detail, None)
+        await self._fail(leased, reason, detail, None)
         return None
 
     def _unsettled(self, detail: str) -> Pause:
         return Pause(Waiting(reason="facts", detail=detail), 2.0)
 
-    def _still_coming_up(self, held: Held, refusal: Refusal) -> bool:
+    def _still_coming_up(self, leased: LeasedReset, refusal: Refusal) -> bool:
         """Whether a provisioned environment may only not be there yet: its event comes before its pods."""
         missing = refusal.reason is Reason.UNKNOWN_ENVIRONMENT or not refusal.by_rule
-        return held.reset.channel is Channel.PROVISIONING and missing
+        return leased.reset.channel is Channel.PROVISIONING and missing
 
-    def _patience(self, held: Held) -> timedelta:
-        provisioning = held.reset.channel is Channel.PROVISIONING
+    def _patience(self, leased: LeasedReset) -> timedelta:
+        provisioning = leased.reset.channel is Channel.PROVISIONING
         return self._limits.provisioning if provisioning else self._limits.facts
 
 
-def waiting_since(held: Held, reason: str, now: datetime) -> datetime:
+def waiting_since(leased: LeasedReset, reason: str, now: datetime) -> datetime:
     """When the reset began to wait for that; now, where it waits for something else or nothing."""
-    waiting = held.reset.waiting_for
+    waiting = leased.reset.waiting_for
     if waiting is not None and waiting.reason == reason and waiting.since is not None:
         return waiting.since
     return now
 
 
-def _in_progress(held: Held) -> bool:
+def _in_progress(leased: LeasedReset) -> bool:
     """Whether some step was done already: this is a resumed reset."""
-    return any(step.state is not StepState.PENDING for step in held.steps.values())
+    return any(step.state is not StepState.PENDING for step in leased.steps.values())

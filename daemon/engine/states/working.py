@@ -11,7 +11,7 @@ from itertools import groupby
 import structlog
 
 from daemon.engine.acts import Acts, again
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import Places
 from daemon.engine.steps.performer import Performer
 from daemon.ports.clock import Clock
@@ -38,18 +38,18 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 
 
 class Work:
-    """The working states of one held reset."""
+    """The working states of one leased reset."""
 
     def __init__(
         self,
-        held: Held,
+        leased: LeasedReset,
         performer: Performer,
         places: Places,
         acts: Acts,
         catalog: Catalog,
         clock: Clock,
     ) -> None:
-        self._held = held
+        self._leased = leased
         self._performer = performer
         self._places = places
         self._acts = acts
@@ -68,8 +68,8 @@ class Work:
         Raises:
             LeaseLostError: another holder has it.
         """
-        held = self._held
-        state = held.reset.state
+        leased = self._leased
+        state = leased.reset.state
         for batch in filter(None, self._batches()):
             finished = False
             while not finished:
@@ -78,15 +78,15 @@ class Work:
                 except Stopped as stopped:
                     await self._stop(stopped.step)
                     return
-                await self._acts.apply(held, self._performer.doubts)
-                if held.reset.state is not state:
+                await self._acts.apply(leased, self._performer.doubts)
+                if leased.reset.state is not state:
                     return
-        await held.commit(trigger=Trigger.NEXT, waiting_for=None)
+        await leased.commit(trigger=Trigger.NEXT, waiting_for=None)
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
         """The phase's, each behind what is open of earlier phases: who asked for that again may be skipped by now."""
-        plan = self._held.plan
-        phase = PHASE_OF[self._held.reset.state]
+        plan = self._leased.plan
+        phase = PHASE_OF[self._leased.reset.state]
         before = _ORDER[: _ORDER.index(phase)]
         steps = plan.steps if plan else ()
         here = groupby((step for step in steps if step.phase is phase), key=lambda step: step.batch)
@@ -100,7 +100,7 @@ class Work:
         if not todo:
             return True
         running = {asyncio.create_task(self._run_step(step), name=step.name) for step in todo}
-        watching = asyncio.create_task(self._acts.cancel_asked(self._held))
+        watching = asyncio.create_task(self._acts.cancel_asked(self._leased))
         try:
             pending: set[asyncio.Task[None]] = set(running)
             while pending:
@@ -129,16 +129,16 @@ class Work:
         Raises:
             Stopped: it did not, and will not by itself.
         """
-        held = self._held
+        leased = self._leased
         while True:
-            step = held.steps[planned.name]
+            step = leased.steps[planned.name]
             if step.state in (StepState.FAILED, StepState.UNKNOWN):
                 raise Stopped(step)
-            if step.not_before is not None and planned.name not in held.open_attempts:
+            if step.not_before is not None and planned.name not in leased.open_attempts:
                 wait = (step.not_before - self._clock.now()).total_seconds()
                 if wait > 0:
                     await self._clock.sleep(wait)
-            if planned.name not in held.open_attempts:
+            if planned.name not in leased.open_attempts:
                 doubt = await self._performer.doubts.settle()
                 if doubt is not None:
                     raise Stopped(step.model_copy(update={"state": StepState.UNKNOWN, "outcome": doubt}))
@@ -147,7 +147,7 @@ class Work:
             now = self._clock.now()
             attempt = this.attempt or self._before_launch(planned)
             attempt = attempt.model_copy(update={"finished_at": now, "outcome": outcome})
-            step = held.steps[planned.name].model_copy(update={"attempts": attempt.number})
+            step = leased.steps[planned.name].model_copy(update={"attempts": attempt.number})
             decision = decide_retry(
                 planned,
                 step,
@@ -163,7 +163,7 @@ class Work:
             if step.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED:
                 # A repetition that succeeded is progress: what failed before it is forgiven.
                 step = step.model_copy(update={"attempts_before": attempt.number})
-            await held.finished(step, attempt, this.backups)
+            await leased.finished(step, attempt, this.backups)
             # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
             log.info(
                 "step.attempt-ended",
@@ -183,40 +183,40 @@ class Work:
         Raises:
             Stopped: the former step did not succeed.
         """
-        held = self._held
-        if planned.name in held.open_attempts:
+        leased = self._leased
+        if planned.name in leased.open_attempts:
             return
-        for former in needed_before(held.plan, planned):
+        for former in needed_before(leased.plan, planned):
             async with self._turns[former.name]:
-                step = held.steps[former.name]
+                step = leased.steps[former.name]
                 if step.state is StepState.SUCCEEDED and await self._places.is_void(former, planned):
-                    await held.commit(steps=[again(step)])
+                    await leased.commit(steps=[again(step)])
                 if not self._is_finished(former):
                     await self._run_step(former)
 
     def _is_finished(self, step: PlannedStep) -> bool:
-        return self._held.steps[step.name].state in (StepState.SUCCEEDED, StepState.SKIPPED)
+        return self._leased.steps[step.name].state in (StepState.SUCCEEDED, StepState.SKIPPED)
 
     def _before_launch(self, planned: PlannedStep) -> Attempt:
         """An attempt that ended before it could be recorded as started: it counts, so that tries are bounded."""
         return Attempt(
-            id=self._held.attempt_id(planned.name),
-            reset_id=self._held.reset.id,
+            id=self._leased.attempt_id(planned.name),
+            reset_id=self._leased.reset.id,
             step=planned.name,
-            number=self._held.steps[planned.name].attempts + 1,
+            number=self._leased.steps[planned.name].attempts + 1,
             started_at=self._clock.now(),
         )
 
     async def _stop(self, step: Step) -> None:
         outcome = step.outcome or Outcome(kind=OutcomeKind.UNKNOWN)
         unknown = step.state is StepState.UNKNOWN
-        await self._held.commit(
+        await self._leased.commit(
             trigger=Trigger.LOSE if unknown else Trigger.FAIL,
             cause=outcome.cause,
             detail=outcome.detail,
             hint=outcome.hint
-            or (hint_for(outcome.cause, self._held.reset.environment) if outcome.cause else None),
-            stopped_in=self._held.reset.state,
+            or (hint_for(outcome.cause, self._leased.reset.environment) if outcome.cause else None),
+            stopped_in=self._leased.reset.state,
             stopped_at=step.name,
             waiting_for=None,
         )

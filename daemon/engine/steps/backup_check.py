@@ -6,7 +6,7 @@ somebody tidied up, has nothing to go back to.
 
 from __future__ import annotations
 
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep, StepKind
@@ -15,7 +15,7 @@ from schemas.resets import StepState
 from schemas.wire import ResourceKey
 
 
-async def check_saved(backups: Backups, held: Held, step: PlannedStep) -> None:
+async def check_saved(backups: Backups, leased: LeasedReset, step: PlannedStep) -> None:
     """Right before the step is launched.
 
     Raises:
@@ -25,7 +25,7 @@ async def check_saved(backups: Backups, held: Held, step: PlannedStep) -> None:
     if not step.destructive:
         return
     touched = {key for key in step.touches if key.startswith("database/")}
-    unsaved = touched - await _saved(backups, held, touched)
+    unsaved = touched - await _saved(backups, leased, touched)
     if unsaved or not touched:
         raise PermanentError(
             Reason.BACKUP_UNPROVEN,
@@ -35,10 +35,10 @@ async def check_saved(backups: Backups, held: Held, step: PlannedStep) -> None:
         )
 
 
-async def _saved(backups: Backups, held: Held, touched: set[ResourceKey]) -> set[ResourceKey]:
+async def _saved(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
     saved: set[ResourceKey] = set()
-    for one in held.plan.steps if held.plan else ():
-        step = held.steps[one.name]
+    for one in leased.plan.steps if leased.plan else ():
+        step = leased.steps[one.name]
         if one.kind is not StepKind.BACKUP_DATABASE or step.state is not StepState.SUCCEEDED:
             continue
         facts = step.outcome.facts if step.outcome else {}

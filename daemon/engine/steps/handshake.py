@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 
 from daemon.engine.facts import FactsReader
-from daemon.ports.databases import Databases, HeldLock, Identity
+from daemon.ports.databases import AdvisoryLock, Databases, Identity
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.pods import Pods
@@ -33,7 +33,7 @@ class Proofs:
         self._pods = pods
         self._databases = databases
         self._reached: dict[_Where, tuple[str, Identity]] = {}
-        self._shown: dict[_Where, HeldLock] = {}
+        self._shown: dict[_Where, AdvisoryLock] = {}
         # Steps that run side by side show the same thing once.
         self._turns: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -49,7 +49,7 @@ class Proofs:
         for database in service.databases:
             where = (service.name, database.name, pod.container_id)
             async with self._turns[where]:
-                if where in self._shown and not await self._shown[where].held():
+                if where in self._shown and not await self._shown[where].is_held():
                     # The server was restarted or replaced: whom the tool reaches now is anybody's guess.
                     del self._shown[where], self._reached[where]
                 if where not in self._reached:
@@ -64,7 +64,7 @@ class Proofs:
                 f"{service.name} does not reach {', '.join(sorted(missing))} as the plan for {step.name} says",
             )
 
-    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> HeldLock:
+    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> AdvisoryLock:
         holding = self._databases.hold_lock(url, environment=pod.environment)
         lock = await self._stack.enter_async_context(holding)
         argv, stdin = statement(database.handshake, lock.number)

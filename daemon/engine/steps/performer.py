@@ -11,7 +11,7 @@ from daemon.engine.commands.termination import Endings
 from daemon.engine.commands.unresolved import Doubts
 from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
-from daemon.engine.leased_reset import Held
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import Places, container
 from daemon.engine.steps.backup_check import check_saved
 from daemon.engine.steps.handshake import Proofs
@@ -52,7 +52,7 @@ class Performer:
         ports: Ports,
         facts: FactsReader,
         places: Places,
-        held: Held,
+        leased: LeasedReset,
         proofs: Proofs,
         high_water: HighWater,
     ) -> None:
@@ -60,12 +60,12 @@ class Performer:
         self._high_water = high_water
         self._facts = facts
         self._places = places
-        self._held = held
+        self._leased = leased
         self._proofs = proofs
-        sessions = Sessions(facts, ports, places, held)
+        sessions = Sessions(facts, ports, places, leased)
         self._endings = Endings(ports.pods, ports.logs, ports.clock, sessions.at_work)
-        self.doubts = Doubts(held, self._endings)
-        self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, held.tenure.check)
+        self.doubts = Doubts(leased, self._endings)
+        self._commands = Commands(ports.pods, ports.logs, ports.clock, self._endings, leased.deadline.check)
 
     async def perform(self, step: PlannedStep) -> tuple[Try, Outcome]:
         """A new attempt, or the open one taken up; its outcome is not stored yet.
@@ -76,7 +76,7 @@ class Performer:
             LeaseLostError: the state is older than the mark beside the backups.
             TemporaryError: an open attempt could not be marked; what became of it is as open as before.
         """
-        this = Try(step, self._held.open_attempts.get(step.name))
+        this = Try(step, self._leased.open_attempts.get(step.name))
         if this.attempt is not None:
             # Whoever recorded it may have died before it was marked, and taking it up may launch it.
             await self._cover(this.attempt)
@@ -84,17 +84,17 @@ class Performer:
             outcome = await self._how(step)(this)
         except PortError as error:
             outcome = failure(error)
-        before = self._held.steps[step.name].outcome
+        before = self._leased.steps[step.name].outcome
         return this, remembering(before, self._without_secrets(outcome))
 
     async def abandon(self, attempt: Attempt) -> Outcome:
         """Make sure that nothing of an attempt is left; what it came to, judged as if it had been followed."""
         outcome = await self._endings.abandon(attempt)
-        if attempt.step not in self._held.steps:  # of a former plan: there is nothing to judge it by
+        if attempt.step not in self._leased.steps:  # of a former plan: there is nothing to judge it by
             return self._without_secrets(outcome)
-        step = self._held.planned(attempt.step)
+        step = self._leased.planned(attempt.step)
         outcome = await self._judged(step, attempt, outcome)
-        return remembering(self._held.steps[step.name].outcome, self._without_secrets(outcome))
+        return remembering(self._leased.steps[step.name].outcome, self._without_secrets(outcome))
 
     def _how(self, step: PlannedStep) -> Callable[[Try], Awaitable[Outcome]]:
         return {
@@ -140,7 +140,7 @@ class Performer:
                 step,
                 argv=step.argv,
                 before_launch=lambda: self._may_still_touch(this),
-                found_alive=self._held.commit,
+                found_alive=self._leased.commit,
             )
         else:
             service = self._places.service(step)
@@ -151,7 +151,7 @@ class Performer:
                 return Outcome(kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do")
             outcome = await self._commands.start(
                 pod,
-                self._held.attempt_id(step.name),
+                self._leased.attempt_id(step.name),
                 step,
                 lambda control: self._start(this, control),
                 argv=step.argv,
@@ -167,9 +167,9 @@ class Performer:
             raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{name} is {found.owner}'s, not {owner}'s")
         if this.attempt is None:
             await self._start(this, None)
-        backup_branch = f"backup/{self._held.reset.id}"
+        backup_branch = f"backup/{self._leased.reset.id}"
         rewound = await self._ports.repositories.rewind(
-            found, to=found.root, backup_branch=backup_branch, still_ours=self._held.tenure.check
+            found, to=found.root, backup_branch=backup_branch, still_ours=self._leased.deadline.check
         )
         return Outcome(
             kind=OutcomeKind.SUCCEEDED,
@@ -183,22 +183,22 @@ class Performer:
 
     async def _start(self, this: Try, control: Control | None) -> Attempt:
         step = this.step
-        number = self._held.steps[step.name].attempts + 1
+        number = self._leased.steps[step.name].attempts + 1
         attempt = Attempt(
-            id=self._held.attempt_id(step.name),
-            reset_id=self._held.reset.id,
+            id=self._leased.attempt_id(step.name),
+            reset_id=self._leased.reset.id,
             step=step.name,
             number=number,
             started_at=self._ports.clock.now(),
             control=control,
         )
-        await self._held.started(attempt)
+        await self._leased.started(attempt)
         this.attempt = attempt
         await self._cover(attempt)
         return attempt
 
     async def _cover(self, attempt: Attempt) -> None:
-        reset = self._held.reset
+        reset = self._leased.reset
         await self._high_water.cover(
             Launch(
                 attempt=attempt.id,
@@ -215,7 +215,7 @@ class Performer:
         Raises:
             PortError: it does not hold; nothing was launched.
         """
-        await check_saved(self._ports.backups, self._held, step)
+        await check_saved(self._ports.backups, self._leased, step)
         await self._proofs.show(pod, service, step)
 
     async def _may_still_touch(self, this: Try) -> None:
@@ -240,7 +240,7 @@ class Performer:
         Raises:
             PortError: that can't be told.
         """
-        step, last = this.step, self._held.steps[this.step.name]
+        step, last = this.step, self._leased.steps[this.step.name]
         left = await left_to_undo(self._ports.pods, pod, step)
         if left is not None:
             this.bound = last.attempts + left

@@ -22,10 +22,10 @@ class Observation:
     """What was seen of a launched command, in one look.
 
     `exit_code` is set only when the command wrote one. `alive` was looked at BEFORE the exit code, so
-    `claimed and not alive and exit_code is None` is conclusive: interrupted.
+    `started and not alive and exit_code is None` is conclusive: interrupted.
     """
 
-    claimed: bool
+    started: bool
     """Whether the one atomic act that decides "started" was committed by a command."""
     given_up: bool
     alive: bool
@@ -53,11 +53,11 @@ class ContainerFate:
     exit_code: int | None = None
 
 
-class Claim(StrEnum):
+class Tombstone(StrEnum):
     """The answer of a tombstone."""
 
-    GIVEN_UP = "given-up"  # it never started, and now never will
-    STARTED = "started"  # it did start: follow it
+    PLACED = "given-up"  # it never started, and now never will
+    TOO_LATE = "started"  # it did start: follow it
 
 
 class PodCommands(Protocol):
@@ -92,7 +92,7 @@ class PodCommands(Protocol):
         """
         ...
 
-    async def give_up(self, control: Control) -> Claim:
+    async def give_up(self, control: Control) -> Tombstone:
         """Put up the tombstone. After GIVEN_UP no launch of this control directory can ever start."""
         ...
 

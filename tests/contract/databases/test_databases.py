@@ -40,11 +40,11 @@ async def test_two_databases_of_one_server_have_two_keys(stand: Stand) -> None:
 async def test_a_held_lock_is_seen_in_its_own_database_only_and_only_while_it_is_held(stand: Stand) -> None:
     async with stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as lock:
         assert 0 < lock.number < 2**31
-        assert await lock.held()
+        assert await lock.is_held()
         assert await stand.sees(stand.again, lock.number)
         assert not await stand.sees(stand.other, lock.number)
     assert not await stand.sees(stand.core, lock.number)
-    assert not await lock.held()
+    assert not await lock.is_held()
 
 
 async def test_each_lock_has_a_number_of_its_own(stand: Stand) -> None:

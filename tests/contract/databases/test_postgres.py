@@ -104,4 +104,4 @@ async def test_a_lock_whose_session_the_server_has_ended_is_held_no_longer(serve
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = %s",
                 (lock.number,),
             )
-        assert not await lock.held()
+        assert not await lock.is_held()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.ports.errors import PermanentError
-from daemon.ports.pods.commands import Claim, Fate, Observation
+from daemon.ports.pods.commands import Fate, Observation, Tombstone
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
@@ -115,7 +115,7 @@ async def test_a_short_command_gets_its_input(stand: Stand) -> None:
 async def test_a_launched_command_has_marker_input_output_and_exit_code(stand: Stand) -> None:
     control = await launched(stand, stand.echoes(), stdin=b"a\0b\n")
     last, output = await seen(stand, control)
-    assert (last.claimed, last.given_up, last.exit_code) == (True, False, 0)
+    assert (last.started, last.given_up, last.exit_code) == (True, False, 0)
     assert output == attempt_of(stand).encode() + b"\na\0b\n"
 
 
@@ -141,7 +141,7 @@ async def test_output_of_many_looks_is_whole_before_the_end_is_told(stand: Stand
 async def test_a_command_that_was_not_launched_is_not_claimed(stand: Stand) -> None:
     control = await prepared(stand)
     first, output = await seen(stand, control, until=lambda *_: True)
-    assert (first.claimed, first.given_up, first.exit_code, output) == (False, False, None, b"")
+    assert (first.started, first.given_up, first.exit_code, output) == (False, False, None, b"")
 
 
 async def test_preparing_again_answers_the_same_control_directory(stand: Stand) -> None:
@@ -161,22 +161,22 @@ async def test_a_second_launch_starts_nothing(stand: Stand) -> None:
 
 async def test_what_was_given_up_never_starts(stand: Stand) -> None:
     control = await prepared(stand)
-    assert await stand.pods.give_up(control) is Claim.GIVEN_UP
+    assert await stand.pods.give_up(control) is Tombstone.PLACED
     await stand.pods.launch(control, attempt_of(stand), stand.prints(b"ran", 0))
     last, output = await seen(stand, control)
-    assert (last.given_up, last.claimed, output) == (True, False, b"")
-    assert await stand.pods.give_up(control) is Claim.GIVEN_UP
+    assert (last.given_up, last.started, output) == (True, False, b"")
+    assert await stand.pods.give_up(control) is Tombstone.PLACED
     assert await stand.runs() == 0
 
 
 async def test_what_has_started_can_not_be_given_up(stand: Stand) -> None:
     control = await launched(stand, stand.waits())
-    await seen(stand, control, until=lambda one, _: one.claimed)
-    assert await stand.pods.give_up(control) is Claim.STARTED
+    await seen(stand, control, until=lambda one, _: one.started)
+    assert await stand.pods.give_up(control) is Tombstone.TOO_LATE
     await stand.release()
     last, _ = await seen(stand, control)
     assert last.exit_code == 0
-    assert await stand.pods.give_up(control) is Claim.STARTED
+    assert await stand.pods.give_up(control) is Tombstone.TOO_LATE
 
 
 async def test_two_launches_and_a_tombstone_at_once_agree_on_one_winner(stand: Stand) -> None:
@@ -187,7 +187,7 @@ async def test_two_launches_and_a_tombstone_at_once_agree_on_one_winner(stand: S
         stand.pods.launch(control, attempt_of(stand), stand.prints(b"ran", 0)),
     )
     last, output = await seen(stand, control)
-    assert last.given_up is (claim is Claim.GIVEN_UP)
+    assert last.given_up is (claim is Tombstone.PLACED)
     assert output == (b"" if last.given_up else b"ran")
     assert await stand.runs() == (0 if last.given_up else 1)
 
@@ -251,7 +251,7 @@ async def test_a_command_that_ignores_term_is_killed_and_leaves_no_exit_code(sta
     assert not await stand.pods.gone(control, attempt_of(stand))
     await stand.pods.stop(control, attempt_of(stand), force=True)
     last, _ = await seen(stand, control)
-    assert (last.claimed, last.alive, last.exit_code) == (True, False, None)
+    assert (last.started, last.alive, last.exit_code) == (True, False, None)
     await gone(stand, control)
 
 

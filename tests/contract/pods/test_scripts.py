@@ -213,7 +213,7 @@ def test_input_that_was_cut_off_launches_nothing(box: Box) -> None:
     place = box.prepare()
     done = box.run("launch", *place, "resetd:s", "10", "cat", stdin=b"half")
     assert done.returncode == Refusal.NOT_WRITABLE
-    assert not box.follow(place, life=0)[0].claimed
+    assert not box.follow(place, life=0)[0].started
 
 
 def test_output_comes_in_bounded_looks_from_any_offset(box: Box) -> None:
@@ -234,7 +234,7 @@ def test_a_killed_wrapper_is_interrupted_and_its_child_is_not_gone(box: Box) -> 
     until(lambda: output_of(box.follow(place, life=0)) == b"up\n")
     box.program("kill", "-9", str(box.claim(place)[0]))
     last = box.follow(place)[-1]
-    assert (last.claimed, last.alive, last.exit_code) == (True, False, None)
+    assert (last.started, last.alive, last.exit_code) == (True, False, None)
     assert box.gone(place).stdout.startswith(b"left")
     box.stop(place, "KILL")
     assert box.gone(place).stdout == b"gone\n"
@@ -243,7 +243,7 @@ def test_a_killed_wrapper_is_interrupted_and_its_child_is_not_gone(box: Box) -> 
 def test_a_child_in_a_session_of_its_own_is_found_by_its_marker(box: Box) -> None:
     place = box.prepare()
     box.launch(place, "setsid", "sleep", "1000")
-    until(lambda: box.follow(place, life=0)[-1].claimed)
+    until(lambda: box.follow(place, life=0)[-1].started)
     assert box.gone(place).stdout.startswith(b"left")
     box.stop(place, "TERM")
     until(lambda: box.gone(place).stdout == b"gone\n")
@@ -351,8 +351,8 @@ def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_a
     more, here, nothing = FrameDecoder().feed(done.stdout)
     # More than one look brings: its end is not told before all of its output is.
     assert (more.log, more.offset, more.exit_code, more.alive) == (b"4567", 4, None, True)
-    assert (here.log, here.claimed, here.alive) == (b"here", True, True)
-    assert (nothing.log, nothing.claimed, nothing.exit_code) == (b"", False, None)
+    assert (here.log, here.started, here.alive) == (b"here", True, True)
+    assert (nothing.log, nothing.started, nothing.exit_code) == (b"", False, None)
     (last,) = FrameDecoder().feed(box.run("look", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
     assert (last.log, last.exit_code, last.alive) == (b"89", 7, False)
     box.stop(running, "KILL")

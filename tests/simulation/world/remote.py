@@ -93,7 +93,7 @@ class RemoteDatabases(Remote):
 
 @dataclass(frozen=True)
 class RemoteLock:
-    """`HeldLock` over the network."""
+    """`AdvisoryLock` over the network."""
 
     network: Network
     lock: MemoryLock
@@ -103,10 +103,10 @@ class RemoteLock:
         """See the port."""
         return self.lock.number
 
-    async def held(self) -> bool:
+    async def is_held(self) -> bool:
         """See the port."""
-        held: bool = await self.network.call("databases", "held", self.lock.held)
-        return held
+        is_held: bool = await self.network.call("databases", "is_held", self.lock.is_held)
+        return is_held
 
 
 async def _nothing() -> None:

@@ -18,7 +18,7 @@ from daemon.adapters.store.leases import saving
 from daemon.adapters.store.rows import RESETS, changing
 from daemon.engine.commands.follow import Commands, _Pursuit, _sought
 from daemon.ports.pods.cluster import Pod
-from daemon.ports.pods.commands import Claim, Observation
+from daemon.ports.pods.commands import Observation, Tombstone
 from daemon.ports.store.leases import Change
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind, Reset, ResetState
@@ -74,7 +74,7 @@ def missing_status_is_success() -> None:
 
     async def watched(self: Commands, *arguments: Any) -> Outcome | Observation | None:  # noqa: ANN401 - passed on
         seen = await watch(self, *arguments)
-        if seen is None or (isinstance(seen, Observation) and seen.claimed):
+        if seen is None or (isinstance(seen, Observation) and seen.started):
             return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
         return seen
 
@@ -84,10 +84,10 @@ def missing_status_is_success() -> None:
 def skip_tombstone() -> None:
     """What is not claimed yet is believed never to start, and nothing sees to that."""
 
-    async def give_up(self: KubernetesPods, control: Control) -> Claim:
+    async def give_up(self: KubernetesPods, control: Control) -> Tombstone:
         async for seen in self.follow(control, offset=0):
-            return Claim.STARTED if seen.claimed else Claim.GIVEN_UP
-        return Claim.GIVEN_UP
+            return Tombstone.TOO_LATE if seen.started else Tombstone.PLACED
+        return Tombstone.PLACED
 
     KubernetesPods.give_up = give_up  # type: ignore[method-assign]
 

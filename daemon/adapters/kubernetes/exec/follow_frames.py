@@ -47,11 +47,11 @@ def _observation(fields: list[str], log: bytes) -> Observation:
     if fields[0] == "more":
         # Output that was there before the look which comes after it: until then the command counts as alive.
         return Observation(
-            claimed=True, given_up=False, alive=True, exit_code=None, log=log, offset=int(fields[1])
+            started=True, given_up=False, alive=True, exit_code=None, log=log, offset=int(fields[1])
         )
     claim, alive, code, offset = fields[1:5]
     return Observation(
-        claimed=claim not in {"-", "given-up"},
+        started=claim not in {"-", "given-up"},
         given_up=claim == "given-up",
         alive=alive == "1",
         exit_code=None if code == "-" else int(code),

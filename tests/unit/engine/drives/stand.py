@@ -14,7 +14,7 @@ from uuid_utils import uuid7
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
-from daemon.engine.leased_reset import Tenure
+from daemon.engine.leased_reset import LeaseDeadline
 from daemon.engine.planning import Planning
 from daemon.engine.states.before_work import Limits, Stages
 from daemon.metrics import Metrics
@@ -209,7 +209,9 @@ class Engine:
         """As the supervisor does: claim and drive it until it is at rest."""
         while True:
             for claimed in await self.store.claim("one", ttl=_LEASE, limit=1, excluding=frozenset()):
-                await self.driver.drive(claimed, Tenure(_LEASE, asked_at=asyncio.get_running_loop().time()))
+                await self.driver.drive(
+                    claimed, LeaseDeadline(_LEASE, asked_at=asyncio.get_running_loop().time())
+                )
             reset = await self.reset()
             if reset.state in AT_REST:
                 return reset

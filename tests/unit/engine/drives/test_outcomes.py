@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from daemon.engine.leased_reset import Tenure
+from daemon.engine.leased_reset import LeaseDeadline
 from daemon.ports.errors import TemporaryError
 from schemas.plan import StepKind
 from schemas.reasons import Reason
@@ -140,7 +140,7 @@ def test_an_attempt_whose_time_was_over_before_its_launch_is_not_started_only_to
         engine = Engine(catalog(), work=work)
         await engine.ask()
         # Its lease is over right before the launch: the attempt is recorded, and nothing of it was delivered.
-        over = Tenure(0.0, asked_at=asyncio.get_running_loop().time())
+        over = LeaseDeadline(0.0, asked_at=asyncio.get_running_loop().time())
         (claimed,) = await engine.store.claim("one", ttl=6.0, limit=1, excluding=frozenset())
         await engine.driver.drive(claimed, over)
         (recorded,) = await engine.attempts()

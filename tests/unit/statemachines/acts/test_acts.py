@@ -22,7 +22,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.acts import ANSWERS, judge, stopped_with
+from statemachines.acts import ANSWERS, check_act, stopped_with
 from statemachines.consent import consenting
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.statemachines.planner.world import facts, planned, request
@@ -88,7 +88,7 @@ def reason(
     known: tuple[Step, ...] | None = None,
     **more: Any,  # noqa: ANN401 - as `judge` takes it
 ) -> Reason | None:
-    refusal = judge(asked, of, plan, steps() if known is None else known, **more)
+    refusal = check_act(asked, of, plan, steps() if known is None else known, **more)
     return refusal.reason if refusal else None
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from daemon.engine.acts import Acts
 from daemon.engine.commands.termination import Endings
 from daemon.engine.commands.unresolved import Doubts
-from daemon.engine.leased_reset import Held, Tenure
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.metrics import Metrics
 from schemas.audit import Verdict
 from schemas.reasons import Reason
@@ -35,7 +35,7 @@ class StandingClock:
         await asyncio.sleep(seconds * 0)
 
 
-async def held(states: Mapping[StepName, StepState], state: ResetState) -> tuple[Held, MemoryStore]:
+async def leased(states: Mapping[StepName, StepState], state: ResetState) -> tuple[LeasedReset, MemoryStore]:
     """A reset in that state with the plan's steps in those states, in the hands of its holder."""
     clock = StandingClock()
     store = MemoryStore(clock)
@@ -51,8 +51,8 @@ async def held(states: Mapping[StepName, StepState], state: ResetState) -> tuple
     await store.save(moved(found, state, plan=PLAN, steps=steps, release_lease=True))
     await store.append_act(act(reset.id, ActKind.CANCEL, channel=Channel.KAFKA, sequence=0))
     [claimed] = await store.claim("one", ttl=60, limit=1, excluding=frozenset())
-    return Held(
-        claimed, Tenure(60, asked_at=asyncio.get_running_loop().time()), store, clock, Metrics()
+    return LeasedReset(
+        claimed, LeaseDeadline(60, asked_at=asyncio.get_running_loop().time()), store, clock, Metrics()
     ), store
 
 
@@ -72,7 +72,7 @@ async def _nothing_at_work(attempt: Attempt, *, needed: bool) -> None:
     """No session of its databases is left."""
 
 
-async def answered(holder: Held, store: MemoryStore, *acts: Act) -> None:
+async def answered(holder: LeasedReset, store: MemoryStore, *acts: Act) -> None:
     """All of them, appended and applied; the stale cancellation that woke the reset goes first, and is refused."""
     for one in acts:
         await store.append_act(one)
@@ -82,7 +82,7 @@ async def answered(holder: Held, store: MemoryStore, *acts: Act) -> None:
     await answering.apply(holder, doubts)
 
 
-def resolve(holder: Held, step: StepName, outcome: OutcomeKind) -> Act:
+def resolve(holder: LeasedReset, step: StepName, outcome: OutcomeKind) -> Act:
     return act(holder.reset.id, ActKind.RESOLVE, step=step, outcome=outcome)
 
 
@@ -92,13 +92,13 @@ LOST = {SKIPPABLE[0]: StepState.UNKNOWN, SKIPPABLE[1]: StepState.UNKNOWN}
 class TestTwoStepsAreUnknown:
     async def test_nothing_goes_on_while_one_of_them_is(self) -> None:
         for outcome in (OutcomeKind.SUCCEEDED, OutcomeKind.FAILED):
-            holder, store = await held(LOST, ResetState.NEEDS_OPERATOR)
+            holder, store = await leased(LOST, ResetState.NEEDS_OPERATOR)
             await answered(holder, store, resolve(holder, SKIPPABLE[0], outcome))
             assert holder.reset.state is ResetState.NEEDS_OPERATOR
             assert holder.reset.stopped_at == SKIPPABLE[1]
 
     async def test_it_goes_on_once_both_succeeded(self) -> None:
-        holder, store = await held(LOST, ResetState.NEEDS_OPERATOR)
+        holder, store = await leased(LOST, ResetState.NEEDS_OPERATOR)
         both = [resolve(holder, name, OutcomeKind.SUCCEEDED) for name in SKIPPABLE[:2]]
         await answered(holder, store, *both)
         assert (holder.reset.state, holder.reset.cause) == (ResetState.QUEUED, None)
@@ -108,14 +108,14 @@ class TestTwoStepsAreUnknown:
             (OutcomeKind.FAILED, OutcomeKind.SUCCEEDED),
             (OutcomeKind.SUCCEEDED, OutcomeKind.FAILED),
         ):
-            holder, store = await held(LOST, ResetState.NEEDS_OPERATOR)
+            holder, store = await leased(LOST, ResetState.NEEDS_OPERATOR)
             await answered(holder, store, *map(resolve, [holder] * 2, SKIPPABLE, outcomes))
             assert holder.reset.state is ResetState.FAILED
             assert holder.reset.stopped_at == SKIPPABLE[outcomes.index(OutcomeKind.FAILED)]
 
 
 async def test_an_act_that_the_holder_refuses_is_in_the_audit_with_the_code() -> None:
-    holder, store = await held({SKIPPABLE[0]: StepState.FAILED}, ResetState.FAILED)
+    holder, store = await leased({SKIPPABLE[0]: StepState.FAILED}, ResetState.FAILED)
     skip = act(holder.reset.id, ActKind.SKIP, step=SKIPPABLE[0])
     await answered(holder, store, skip, skip)
     lines = [entry for entry in reversed(await store.audit()) if entry.act is not None]

@@ -10,7 +10,7 @@ from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
 from schemas.requests import Mode
 from schemas.resets import Act, ActKind, OutcomeKind, Reset, ResetState, Step, StepState
-from statemachines.acts import judge, plans_anew, repeats
+from statemachines.acts import check_act, plans_anew, repeats
 from statemachines.lifecycle import WORKING
 from tests.unit.statemachines.acts.test_acts import FREE, PLAN, SKIPPABLE, SYSTEM, act, reset
 from tests.unit.statemachines.planner.world import planned, request
@@ -60,7 +60,7 @@ def test_an_act_is_taken_where_it_makes_sense_and_refused_with_a_code_and_a_text
     kind: ActKind, state: ResetState
 ) -> None:
     asked, of, known = fitting(kind, state)
-    refusal = judge(asked, of, PLAN, known)
+    refusal = check_act(asked, of, PLAN, known)
     if state in MAKES_SENSE[kind]:
         assert refusal is None
     else:
@@ -76,7 +76,7 @@ def test_what_goes_on_a_persons_word_needs_the_word(
     kind: ActKind, state: ResetState, reason: str | None
 ) -> None:
     asked, of, known = fitting(kind, state)
-    refusal = judge(asked.model_copy(update={"reason": reason}), of, PLAN, known)
+    refusal = check_act(asked.model_copy(update={"reason": reason}), of, PLAN, known)
     assert refusal is not None
     assert refusal.reason is Reason.REASON_REQUIRED
 
@@ -87,22 +87,22 @@ class TestGoingOnFromAnEarlierStep:
 
     def test_what_succeeded_and_is_not_to_be_repeated_runs_again_only_when_somebody_says_so(self) -> None:
         first = act(ActKind.RESUME, step="seed.workflow-api.revert")
-        refusal = judge(first, self.STOPPED, WIPE, self.DONE)
+        refusal = check_act(first, self.STOPPED, WIPE, self.DONE)
         assert refusal is not None
         assert refusal.reason is Reason.WOULD_REPEAT
         for step in repeats(first, WIPE, self.DONE):
             assert step.name in refusal.detail
-        assert judge(first.model_copy(update={"force": True}), self.STOPPED, WIPE, self.DONE) is None
+        assert check_act(first.model_copy(update={"force": True}), self.STOPPED, WIPE, self.DONE) is None
 
     def test_what_may_be_repeated_needs_no_force(self) -> None:
         first = next(step.name for step in WIPE.steps if step.name.startswith("verify."))
         asked = act(ActKind.RESUME, step=first)
-        assert judge(asked, self.STOPPED, WIPE, self.DONE) is None
+        assert check_act(asked, self.STOPPED, WIPE, self.DONE) is None
         assert not repeats(asked, WIPE, self.DONE)
 
     def test_without_a_step_nothing_that_succeeded_is_repeated(self) -> None:
         assert repeats(act(ActKind.RESUME), WIPE, self.DONE) == ()
-        assert judge(act(ActKind.RESUME), self.STOPPED, WIPE, self.DONE) is None
+        assert check_act(act(ActKind.RESUME), self.STOPPED, WIPE, self.DONE) is None
 
     def test_on_protected_resources_it_asks_for_consent_once_more(self) -> None:
         done = steps(PLAN, StepState.SUCCEEDED, verify__los_core_api=StepState.FAILED)
@@ -119,7 +119,7 @@ def test_the_seed_of_the_roles_is_never_skipped_nor_resolved_as_succeeded(mode: 
     plan = planned(request(mode=mode))
     skip = act(ActKind.SKIP, step=SYSTEM)
     for state in sorted(MAKES_SENSE[ActKind.SKIP]):
-        refusal = judge(skip, reset(state), plan, steps(plan))
+        refusal = check_act(skip, reset(state), plan, steps(plan))
         assert refusal is not None
         assert refusal.reason is Reason.NOT_SKIPPABLE
 
@@ -129,6 +129,6 @@ def test_no_seed_that_a_wipe_makes_necessary_is_skipped() -> None:
     for step in WIPE.steps:
         if step.name.startswith("seed.") and set(step.touches) & wiped:
             skip = act(ActKind.SKIP, step=step.name)
-            refusal = judge(skip, reset(ResetState.FAILED), WIPE, steps(WIPE))
+            refusal = check_act(skip, reset(ResetState.FAILED), WIPE, steps(WIPE))
             assert refusal is not None, step.name
             assert refusal.reason is Reason.NOT_SKIPPABLE
