@@ -20,9 +20,9 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.pod_choice import Places
-from daemon.engine.states.before_work import Pause, Stages, waiting_since
+from daemon.engine.states.queue import Pause, Stages, waiting_since
 from daemon.engine.states.working import Work
-from daemon.engine.steps.handshake import Proofs
+from daemon.engine.steps.database_proofs import Proofs
 from daemon.engine.steps.performer import Performer
 from daemon.metrics import Metrics
 from daemon.ports import Ports

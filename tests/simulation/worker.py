@@ -12,8 +12,8 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.queue import Limits as StageLimits
+from daemon.engine.states.queue import Stages
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules

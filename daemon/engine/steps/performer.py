@@ -13,9 +13,9 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import Places, container
-from daemon.engine.steps.backup_check import check_saved
-from daemon.engine.steps.handshake import Proofs
-from daemon.engine.steps.questions import has_to_run, left_to_undo
+from daemon.engine.steps.catalog_checks import has_to_run, left_to_undo
+from daemon.engine.steps.database_proofs import Proofs
+from daemon.engine.steps.required_backups import check_saved
 from daemon.ports import Ports
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError

@@ -30,8 +30,8 @@ from daemon.engine.doctor import Doctor
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.queue import Limits as StageLimits
+from daemon.engine.states.queue import Stages
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
 from daemon.ports import Ports

@@ -16,7 +16,7 @@ from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
 from daemon.engine.leased_reset import LeaseDeadline
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits, Stages
+from daemon.engine.states.queue import Limits, Stages
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.errors import PortError
