@@ -36,12 +36,13 @@ from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
 from daemon.engine.doctor import Doctor
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
-from daemon.engine.holder_sweeper import Sweeper
+from daemon.engine.high_water import HighWater
+from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.engine.planning import Planning
-from daemon.engine.states.queue import Limits as StageLimits
-from daemon.engine.states.queue import Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
@@ -120,10 +121,21 @@ def _build(
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
     planning = Planning(facts, catalog, loaded.id)
-    stages = Stages(planning, gate, store, clock, StageLimits(approval_ttl=settings.approval_ttl))
-    driver = Driver(store, ports, facts, stages, catalog, clock, metrics)
+    high_water = HighWater(store, ports.marks, clock)
+    drives = DriveFactory(
+        store=store,
+        ports=ports,
+        deployments=gate,
+        catalog=catalog,
+        facts=facts,
+        planning=planning,
+        high_water=high_water,
+        metrics=metrics,
+        limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+    )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
-    supervisor = Supervisor(store, driver, clock, metrics, owner=owner, limits=limits)
+    driver = Driver(drives, clock)
+    supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -137,9 +149,9 @@ def _build(
         dead_letters_topic=settings.dead_letters_topic,
         max_age=settings.request_max_age,
     )
-    whole, waiting = driver.high_water.check, catalog.queue.waiting
+    waiting = catalog.queue.waiting
     intake = Intake(
-        inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=whole
+        inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=high_water.check
     )
     outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
     context = ApiContext(
@@ -157,7 +169,7 @@ def _build(
         ready={
             "kubernetes": _answers(pods),
             "kafka": outbox.check,
-            "mark": whole,
+            "mark": high_water.check,
         },
         closing=stop,
     )
@@ -169,7 +181,7 @@ def _build(
             "leases": supervisor.renew_forever,
             "intake": intake.run,
             "outbox": outbox.run,
-            "sweeper": Sweeper(pods, store, clock, driver.high_water).run,
+            "sweeper": HolderSweeper(pods, store, clock, high_water).run,
             "api": lambda: serve_api(app, listening),
         },
     )

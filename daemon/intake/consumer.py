@@ -13,6 +13,7 @@ import structlog
 
 from daemon.intake.entries import IntakeRules, entry_of, mishap
 from daemon.metrics import Metrics
+from daemon.ports.backoff import Backoff
 from daemon.ports.bus import Inbox
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
@@ -25,9 +26,10 @@ from schemas.wire import ResetId
 
 log = structlog.get_logger()
 
-POLL = 0.5
-"""Seconds that an empty poll waits."""
+POLL_TIMEOUT = 0.5
+"""Seconds that a poll waits for a record."""
 LONGEST_PAUSE = 15.0
+"""Seconds between two tries while broker or database are away."""
 
 
 class Intake:
@@ -60,36 +62,34 @@ class Intake:
 
     async def run(self) -> None:
         """Until cancelled."""
-        pause = POLL
+        backoff = Backoff(self._clock, shortest=POLL_TIMEOUT, longest=LONGEST_PAUSE)
         try:
             await self._join()
             while True:
                 try:
-                    records = await self._inbox.poll(timeout=POLL)
+                    records = await self._inbox.poll(timeout=POLL_TIMEOUT)
                     positions = await self._store_records(records)
                     if positions:
                         await self._inbox.acknowledge(positions)
-                    pause = POLL
+                    backoff.reset()
                 except LeaseLostError:
                     log.warning("intake.partition-lost", detail="another consumer stored these records")
                     await self._inbox.rewind()
                 except TemporaryError as error:
-                    log.warning("intake.paused", detail=error.detail, seconds=pause)
+                    log.warning("intake.paused", detail=error.detail, seconds=backoff.pause)
                     await self._inbox.rewind()
-                    await self._clock.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    await backoff.wait()
         finally:
             await self._inbox.stop()
 
     async def _join(self) -> None:
-        pause = POLL
+        backoff = Backoff(self._clock, shortest=POLL_TIMEOUT, longest=LONGEST_PAUSE)
         while True:
             try:
                 await self._inbox.start(self._positions)
             except TemporaryError as error:
-                log.warning("intake.no-broker", detail=error.detail, seconds=pause)
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning("intake.no-broker", detail=error.detail, seconds=backoff.pause)
+                await backoff.wait()
             else:
                 return
 
