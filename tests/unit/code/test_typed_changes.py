@@ -8,7 +8,6 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from pydantic import BaseModel
 
 import schemas
@@ -52,9 +51,9 @@ def test_copies_are_found_at_all() -> None:
     assert len(list(copies())) > 10
 
 
-@pytest.mark.parametrize(("where", "names"), list(copies()), ids=lambda value: str(value))
-def test_every_field_that_a_copy_changes_is_a_field_of_one_model(where: str, names: frozenset[str]) -> None:
-    assert any(names <= set(model.model_fields) for model in models()), where
+def test_every_field_that_a_copy_changes_is_a_field_of_one_model() -> None:
+    fields = [set(model.model_fields) for model in models()]
+    assert [where for where, names in copies() if not any(names <= known for known in fields)] == []
 
 
 def test_an_update_has_exactly_the_fields_that_a_lease_holder_sets() -> None:
