@@ -48,6 +48,7 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.clock import Clock
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
@@ -58,16 +59,27 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Daemon:
-    """What `serve` runs."""
+    """The loops that `serve` runs side by side, by name, and the owner of their leases."""
 
     owner: str
     loops: dict[str, Callable[[], Awaitable[None]]]
 
 
-async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
-    """Run the daemon until SIGTERM or SIGINT: then nothing new is started, and running commands are left alone.
+@dataclass(frozen=True)
+class _Engine:
+    """The parts of the engine that API and intake ask as well."""
 
-    `store_as` puts something in front of the state store: fault tests end the process at a chosen commit there.
+    ports: Ports
+    planning: Planning
+    doctor: Doctor
+    high_water: HighWater
+    supervisor: Supervisor
+
+
+async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
+    """Run the daemon until SIGTERM or SIGINT. Then nothing new is started, and running commands go on.
+
+    `store_as` puts something in front of the state store: a fault test ends the process at a chosen commit there.
 
     Raises:
         SettingsError: a setting that only `serve` needs is missing.
@@ -91,7 +103,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
             daemon = _build(settings, catalog, kubernetes, store, stop, listening)
             if settings.database_url is None:
-                # The file's lock proves that whoever held these leases is dead.
+                # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
             garbage_collector.settle()
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
@@ -107,7 +119,76 @@ def _build(
     stop: asyncio.Event,
     listening: socket.socket,
 ) -> Daemon:
-    catalog, clock, metrics, owner = loaded.catalog, SystemClock(), Metrics(), new_boot_id()
+    clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner)
+    connection = _kafka(settings)
+    inbox = KafkaInbox(
+        connection,
+        group_id=settings.kafka_group_id,
+        topics=(settings.requests_topic, settings.environments_topic),
+        session_timeout=settings.kafka_session_timeout.total_seconds(),
+    )
+    rules = IntakeRules(
+        requests_topic=settings.requests_topic,
+        environments_topic=settings.environments_topic,
+        dead_letters_topic=settings.dead_letters_topic,
+        max_age=settings.request_max_age,
+    )
+    intake = Intake(
+        inbox,
+        store,
+        rules,
+        clock,
+        metrics,
+        new_id=new_reset_id,
+        limit_waiting=loaded.catalog.queue.waiting,
+        gate=engine.high_water.check,
+    )
+    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
+    context = ApiContext(
+        store=store,
+        catalog=loaded.catalog,
+        tokens=load_tokens(settings),
+        logs=engine.ports.logs,
+        pods=engine.ports.pods,
+        planning=engine.planning,
+        doctor=engine.doctor,
+        clock=clock,
+        metrics=metrics,
+        settings=settings,
+        new_id=new_reset_id,
+        ready={
+            "kubernetes": _answers(engine.ports.pods),
+            "kafka": outbox.check,
+            "mark": engine.high_water.check,
+        },
+        closing=stop,
+    )
+    app = create_app(context)
+    sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
+    return Daemon(
+        owner,
+        {
+            "claims": engine.supervisor.claim_forever,
+            "leases": engine.supervisor.renew_forever,
+            "intake": intake.run,
+            "outbox": outbox.run,
+            "sweeper": sweeper.run,
+            "api": lambda: serve_api(app, listening),
+        },
+    )
+
+
+def _engine(
+    settings: Settings,
+    loaded: LoadedCatalog,
+    kubernetes: Kubernetes,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    owner: str,
+) -> _Engine:
+    catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
     ports = Ports(
         pods=pods,
@@ -136,55 +217,7 @@ def _build(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    connection = _kafka(settings)
-    inbox = KafkaInbox(
-        connection,
-        group_id=settings.kafka_group_id,
-        topics=(settings.requests_topic, settings.environments_topic),
-        session_timeout=settings.kafka_session_timeout.total_seconds(),
-    )
-    rules = IntakeRules(
-        requests_topic=settings.requests_topic,
-        environments_topic=settings.environments_topic,
-        dead_letters_topic=settings.dead_letters_topic,
-        max_age=settings.request_max_age,
-    )
-    waiting = catalog.queue.waiting
-    intake = Intake(
-        inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=high_water.check
-    )
-    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
-    context = ApiContext(
-        store=store,
-        catalog=catalog,
-        tokens=load_tokens(settings),
-        logs=ports.logs,
-        pods=pods,
-        planning=planning,
-        doctor=Doctor(pods, gate, catalog),
-        clock=clock,
-        metrics=metrics,
-        settings=settings,
-        new_id=new_reset_id,
-        ready={
-            "kubernetes": _answers(pods),
-            "kafka": outbox.check,
-            "mark": high_water.check,
-        },
-        closing=stop,
-    )
-    app = create_app(context)
-    return Daemon(
-        owner,
-        {
-            "claims": supervisor.claim_forever,
-            "leases": supervisor.renew_forever,
-            "intake": intake.run,
-            "outbox": outbox.run,
-            "sweeper": HolderSweeper(pods, store, clock, high_water).run,
-            "api": lambda: serve_api(app, listening),
-        },
-    )
+    return _Engine(ports, planning, Doctor(pods, gate, catalog), high_water, supervisor)
 
 
 def _answers(pods: Pods) -> Callable[[], Awaitable[None]]:
