@@ -53,15 +53,20 @@ class Doctor:
         )
 
     async def _deployments_found(self, environment: str) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             services = self._catalog.in_order
-            consumers = await self._pods.consumers(environment, [one.selector_text for one in services])
-            return [_deployment(one.name, consumers.get(one.selector_text), environment) for one in services]
+            consumers = await self._pods.consumers(
+                environment, [service.selector_text for service in services]
+            )
+            return [
+                _deployment(service.name, consumers.get(service.selector_text), environment)
+                for service in services
+            ]
 
-        return await _safely("deployments", environment, look)
+        return await _safely("deployments", environment, examine)
 
     async def _argocd(self, environment: str) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             gate = await self._deployments.gate(environment)
             level = FindingLevel.OK if gate.open else FindingLevel.WARNING
             hint = (
@@ -72,7 +77,7 @@ class Doctor:
             detail = gate.reason or ("settled" if gate.open else "not settled")
             return [Finding(check="argocd", subject=environment, level=level, detail=detail, hint=hint)]
 
-        return await _safely("argocd", environment, look)
+        return await _safely("argocd", environment, examine)
 
     async def _service(self, environment: str, service: Service, slots: asyncio.Semaphore) -> list[Finding]:
         findings: list[Finding] = []
@@ -96,7 +101,7 @@ class Doctor:
     async def _command(
         self, pod: Pod, service: Service, command: DoctorCommand, slots: asyncio.Semaphore
     ) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             async with slots:
                 result = await self._pods.read(pod, command.argv, timeout=command.timeout)
             output = redact((result.stdout + result.stderr).decode(errors="replace"))
@@ -114,10 +119,10 @@ class Doctor:
                 )
             ]
 
-        return await _safely(command.name, service.name, look)
+        return await _safely(command.name, service.name, examine)
 
     async def _last_log(self, environment: str, service: Service) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             lines = self._catalog.doctor.log_lines
             text = redact(await self._pods.last_log(environment, service.selector_text, lines))
             count = len(text.splitlines())
@@ -131,7 +136,7 @@ class Doctor:
                 )
             ]
 
-        return await _safely("logs", service.name, look)
+        return await _safely("logs", service.name, examine)
 
     def _hint(self, service: Service, output: str) -> str | None:
         """The hint of the first failure that the catalog knows and the output shows."""
@@ -162,9 +167,9 @@ def _failing_line(command: DoctorCommand, output: str) -> str | None:
     return next((line for line in output.splitlines() if pattern.search(line)), None)
 
 
-async def _safely(check: str, subject: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+async def _safely(check: str, subject: str, examine: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
     try:
-        return await look()
+        return await examine()
     except PortError as error:
         return [_unseen(check, subject, error, error.hint)]
 

@@ -168,12 +168,12 @@ class Intake:
         self._count(batch, admissions)
 
     def _count(self, batch: Batch, admissions: Sequence[Admission]) -> None:
-        created = sum(one.created and one.reset.state is not ResetState.REJECTED for one in admissions)
+        created = sum(each.created and each.reset.state is not ResetState.REJECTED for each in admissions)
         counted = {
             "accepted": created,
-            "rejected": sum(one.created for one in admissions) - created,
-            "joined": sum(one.joined for one in admissions),
-            "duplicate": sum(not one.created and not one.joined for one in admissions),
+            "rejected": sum(each.created for each in admissions) - created,
+            "joined": sum(each.joined for each in admissions),
+            "duplicate": sum(not each.created and not each.joined for each in admissions),
             "dead-letter": sum(isinstance(entry, DeadLetter) for entry in batch.entries),
             "act": sum(isinstance(entry, (NewAct, Deprovision)) for entry in batch.entries),
         }

@@ -201,8 +201,8 @@ def _rejection(event: Event, environment: str, new_id: ResetId, reason: Reason, 
 def _fields(error: ValidationError) -> str:
     """The wrong fields and what is wrong with each, without the values that were sent."""
     wrong = [
-        f"{'.'.join(str(part) for part in one['loc'])[:100] or 'data'}: {one['msg'][:200]}"
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
+        f"{'.'.join(str(part) for part in flaw['loc'])[:100] or 'data'}: {flaw['msg'][:200]}"
+        for flaw in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     text = "; ".join(wrong[:10])
     return "".join(each if each.isprintable() else "?" for each in text)
