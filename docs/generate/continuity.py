@@ -1,6 +1,6 @@
 """What survives the end of what, how, and the tests: `docs/continuity.md`.
 
-`docs/continuity.yaml` says it. A row without a test, or with one that is not in the tree, is an error.
+`sources/continuity.yaml` says it. A row without a test, or with one that is not in the tree, is an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from docs.generate.tested import ROOT, shown, table, wanting
 from schemas.wire import Wire
 
 PATH = "docs/continuity.md"
-SOURCE = "docs/continuity.yaml"
+SOURCE = "docs/generate/sources/continuity.yaml"
 _HEADING = """\
 # Continuity: what survives the end of what
 

@@ -1,6 +1,6 @@
 """Each reason, what the daemon does, what the operator does, and the tests: `docs/failures.md`.
 
-`docs/failures.yaml` says it. A reason without a row, with two, or with a test that is not in the tree is an error.
+`sources/failures.yaml` says it. A reason without a row, with two, or with a test that is not in the tree is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.reasons import TEXTS, Reason
 from schemas.wire import Wire
 
 PATH = "docs/failures.md"
-SOURCE = "docs/failures.yaml"
+SOURCE = "docs/generate/sources/failures.yaml"
 _HEADING = """\
 # Failures: what the daemon does, and what you do
 

@@ -1,7 +1,7 @@
-"""Each line of the reset guide, what carries it, and the test that runs it: `docs/guide-coverage.md`.
+"""Each line of the reset guide, what carries it, and the test that runs it: `docs/reference/guide-coverage.md`.
 
-Commands find their steps in the catalog by their very text; `docs/guide-coverage.yaml` names the rest. A line
-without a carrier or a test, a carrier that does not exist, and a test that is not in the tree are errors.
+A command finds its steps in the catalog by its exact text. `sources/guide-coverage.yaml` names what carries the other
+lines. A line without a carrier or a test, a carrier that does not exist, and a test that is not in the tree are errors.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from docs.generate.incomplete import Incomplete
 from schemas.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
-PATH = "docs/guide-coverage.md"
-MAPPING = "docs/guide-coverage.yaml"
+PATH = "docs/reference/guide-coverage.md"
+MAPPING = "docs/generate/sources/guide-coverage.yaml"
 _HEADING = """\
 # What became of every line of the reset guide
 
-Generated from [the guide](reset-guide.md), the catalog and `guide-coverage.yaml` by `make docs`; a line without a
+Generated from [the guide](../reset-guide.md), the catalog and `guide-coverage.yaml` by `make docs`; a line without a
 carrier or without a test fails `make check`. Commands are found in the catalog by their exact text. A carrier is a
 `step` of the catalog (service/mode/name), a `verify` or `doctor` command, a doctor's `check`, a `rule` or `warning` of
 the planner, a `catalog` field, a `database`, a set of known `failures`, or a function (`code`).
@@ -38,7 +38,7 @@ class Entry(Wire):
 
 
 class Mapping(Wire):
-    """`docs/guide-coverage.yaml`."""
+    """`sources/guide-coverage.yaml`."""
 
     command_tests: tuple[str, ...]
     """Tests that run every command of the catalog's steps."""

@@ -1,4 +1,4 @@
-"""The table of the daemon's settings, out of `daemon.config.settings`: `docs/settings.md`."""
+"""The table of the daemon's settings, out of `daemon.config.settings`: `docs/reference/settings.md`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from daemon.config.environment import PREFIX, is_secret
 from daemon.config.settings import ClientSettings, Settings
 
-PATH = "docs/settings.md"
+PATH = "docs/reference/settings.md"
 _HEADING = """\
 # Settings
 
