@@ -19,23 +19,23 @@ class Trigger(StrEnum):
 
     PLANNED = "planned"  # a plan was made that needs nobody's consent
     DRY_RUN = "dry-run"  # a plan was all that was asked for
-    NEEDS_APPROVAL = "needs-approval"
+    NEEDS_APPROVAL = "needs-approval"  # the plan waits for the consent of as many people as it says
     REPLANNED = "replanned"  # other facts, another plan, and again nobody's consent is needed
-    REJECT = "reject"  # a rule refuses it
-    APPROVED = "approved"  # by as many people as it needs
-    DENY = "deny"
+    REJECT = "reject"  # a rule refuses the request
+    APPROVED = "approved"  # as many people as the plan needs have agreed to it
+    DENY = "deny"  # an approver refuses the plan
     EXPIRED = "expired"  # nobody approved in time
     LOCKED = "locked"  # all resources are held and the facts still are those of the plan
     NEXT = "next"  # a working state has nothing left to do
     FAIL = "fail"  # a step failed for good, or the world stands in the way
     LOSE = "lose"  # an outcome is unknown, or there is no progress: a person has to look
-    RESTORED = "restored"  # the state is an older one: a newer one launched what is not known here
-    RESUME = "resume"  # with the same plan
-    REPLAN = "replan"  # with a new plan for what is left
-    CANCEL = "cancel"
-    CANCELLED = "cancelled"  # nothing of it is running any more
-    ROLL_BACK = "roll-back"
-    ROLLED_BACK = "rolled-back"
+    RESTORED = "restored"  # the state database is older than what was launched from it
+    RESUME = "resume"  # the reset goes on with the same plan
+    REPLAN = "replan"  # the reset goes on with a new plan for what is left
+    CANCEL = "cancel"  # somebody asks for the reset to end
+    CANCELLED = "cancelled"  # nothing of the reset is running any more
+    ROLL_BACK = "roll-back"  # reserved: the databases go back to the dumps of this reset
+    ROLLED_BACK = "rolled-back"  # reserved: every database of the reset is back at its dump
 
 
 _S = ResetState
