@@ -15,7 +15,6 @@ PAGES = sorted(
     if page.name not in {"CHANGELOG.md", "reset-guide.md"}
 )
 _NAMED = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|sh|yaml|toml)|(?:[\w.-]+/)+)`")
-_LINKED = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _OF_OTHERS = ("node_modules", "prisma", "dist/")
 _MADE_LATER = {"up.sh", "failed/"}
 """A stand's own script, and the folder in which torture keeps evidence."""
@@ -51,9 +50,3 @@ def test_each_file_that_a_page_names_is_there(page: Path) -> None:
         name for name in named - _MADE_LATER if not any(f"/{path}".endswith(f"/{name}") for path in known)
     }
     assert missing == set()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_each_link_of_a_page_leads_to_a_file(page: Path) -> None:
-    links = _LINKED.findall((ROOT / page).read_text(encoding="utf-8"))
-    assert [link for link in links if not (ROOT / page.parent / link).exists()] == []
