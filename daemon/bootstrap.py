@@ -141,7 +141,7 @@ def _build(
     intake = Intake(
         inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=whole
     )
-    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
+    outbox = Outbox(store, KafkaOutlet(connection), clock, owner=owner)
     context = ApiContext(
         store=store,
         catalog=catalog,
