@@ -20,8 +20,7 @@ from daemon.adapters.postgres.urls import NOTICING
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
-
-from .conftest import CHANGE, ENVIRONMENT, PASSWORD, contents_of
+from tests.contract.backups.conftest import CHANGE, ENVIRONMENT, PASSWORD, contents_of
 
 ATTEMPT = "r/backup.core/1"
 
