@@ -144,7 +144,7 @@ def _build(
         limit_waiting=loaded.catalog.queue.waiting,
         gate=engine.high_water.check,
     )
-    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
+    outbox = Outbox(store, KafkaOutlet(connection), clock, owner=owner)
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,

@@ -147,7 +147,7 @@ class Worker:
             new_id=new_reset_id,
             limit_waiting=catalog.queue.waiting,
         )
-        outbox = Outbox(store, outlet, self.clock, _METRICS, owner=self.process.name)
+        outbox = Outbox(store, outlet, self.clock, owner=self.process.name)
         for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
             loop.start(self.process, run(), name=run.__qualname__)
 

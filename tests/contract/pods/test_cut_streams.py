@@ -18,11 +18,10 @@ from sandbox.kubernetes.launch import Running
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.resets import Outcome, OutcomeKind
 from schemas.wire import AttemptId, ResetId, StepName
+from tests.contract.pods.cutting import Cuts, cutting
+from tests.contract.pods.stands import ClusterStand, cluster_stand
 from tests.memory.launch_guards import OpenGuard, no_database_work
 from tests.memory.logs import MemoryLogs
-
-from .cutting import Cuts, cutting
-from .stands import ClusterStand, cluster_stand
 
 STEP = PlannedStep(name=StepName("seed.app"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0)
 STDOUT, STATUS = 1, 3

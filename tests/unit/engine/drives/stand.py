@@ -50,8 +50,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
-
-from .loop import LoopClock
+from tests.unit.engine.drives.loop import LoopClock
 
 ENVIRONMENT = "qa-sandbox"
 SERVICE = "app"
