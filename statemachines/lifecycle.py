@@ -54,8 +54,6 @@ WORKING: tuple[ResetState, ...] = (
 PHASE_OF: dict[ResetState, Phase] = dict(zip(WORKING, Phase, strict=True))
 """The phase whose steps a working state runs."""
 
-STATE_OF: dict[Phase, ResetState] = {phase: state for state, phase in PHASE_OF.items()}
-
 TERMINAL: frozenset[ResetState] = frozenset({_S.DONE, _S.PLANNED, _S.REJECTED, _S.DENIED, _S.ROLLED_BACK})
 """Nothing leads out of these."""
 

@@ -51,9 +51,3 @@ def blocked(mine: Ask, others: Iterable[Ask]) -> Blocked | None:
         return None
     resources = sorted({key for other in before for key in other.keys & mine.keys})
     return Blocked(tuple(resources), tuple(other.reset_id for other in before))
-
-
-def grantable(asks: Iterable[Ask]) -> tuple[ResetId, ...]:
-    """All that may be granted now, by ticket; no two of them want the same resource."""
-    everyone = sorted(asks, key=lambda ask: ask.ticket)
-    return tuple(ask.reset_id for ask in everyone if not ask.granted and blocked(ask, everyone) is None)

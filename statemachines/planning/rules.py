@@ -247,13 +247,6 @@ WORLD_RULES: tuple[Rule, ...] = (
 )
 
 
-def judge_request(request: ResetRequested, catalog: Catalog) -> Refusal | None:
-    """What can be said without looking at the world; the intake may ask this, too."""
-    return _refusal_by(
-        Case.of(request, catalog, Facts(environment=request.environment, exists=True)), REQUEST_RULES
-    )
-
-
 def check_rules(case: Case) -> Refusal | None:
     """Every rule; the world is asked about only where the request itself is right."""
     return _refusal_by(case, REQUEST_RULES) or _refusal_by(case, WORLD_RULES)

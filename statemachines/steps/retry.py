@@ -23,10 +23,6 @@ class Decision:
     state: StepState
     not_before: datetime | None = None
     """When the next attempt may start."""
-    check_first: bool = False
-    """Whether the step's `check` has to say (exit code 0) that the command must run again."""
-    exhausted: bool = False
-    """Whether only the number of attempts stands against another one."""
 
 
 def decide_retry(
@@ -56,10 +52,9 @@ def decide_retry(
         return Decision(StepState.FAILED)
     tries = step.attempts - step.attempts_before
     if tries >= policy.attempts:
-        return Decision(StepState.FAILED, exhausted=True)
+        return Decision(StepState.FAILED)
     wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
-    check = planned.idempotent is Idempotency.RERUN_AFTER_CHECK and was_launched(outcome)
-    return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait), check_first=check)
+    return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait))
 
 
 def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepState:
@@ -81,6 +76,14 @@ def backoff(attempts: int, policy: Retry, jitter: float) -> float:
 def was_launched(outcome: Outcome) -> bool:
     """Whether the command may have done anything: the performer says so where it never started."""
     return outcome.facts.get("launched") is not False
+
+
+def needs_check(planned: PlannedStep, last: Outcome | None) -> bool:
+    """Whether the step's `check` has to say (exit code 0) that the command must run again, before it is launched.
+
+    `last` is the step's last outcome, as `remembering` left it.
+    """
+    return planned.idempotent is Idempotency.RERUN_AFTER_CHECK and may_be_half_done(last)
 
 
 def may_be_half_done(last: Outcome | None) -> bool:
@@ -105,7 +108,7 @@ def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | Non
         return Decision(StepState.SUCCEEDED)
     # One more than there is to undo: the last one says that nothing is left.
     if step.attempts > _bound(bound):
-        return Decision(StepState.FAILED, exhausted=True)
+        return Decision(StepState.FAILED)
     return Decision(StepState.PENDING)
 
 

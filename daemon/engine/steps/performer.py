@@ -23,13 +23,13 @@ from daemon.ports.pods.cluster import Pod
 from daemon.redaction import redact
 from schemas.catalog.catalog import Service
 from schemas.marks import Launch
-from schemas.plan import Idempotency, PlannedStep, StepKind
+from schemas.plan import PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import ResourceKey
 from statemachines.steps.container_scope import with_container
 from statemachines.steps.exit_codes import classify
-from statemachines.steps.retry import may_be_half_done, remembering
+from statemachines.steps.retry import needs_check, remembering
 
 
 @dataclass
@@ -244,7 +244,7 @@ class Performer:
         left = await left_to_undo(self._ports.pods, pod, step)
         if left is not None:
             this.bound = last.attempts + left
-        if step.idempotent is Idempotency.RERUN_AFTER_CHECK and may_be_half_done(last.outcome):
+        if needs_check(step, last.outcome):
             return await has_to_run(self._ports.pods, pod, step)
         return True
 
