@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field
 
 from schemas.reasons import Reason
 from schemas.resets import ResetState
-from schemas.wire import ResetId, Time, Wire
+from schemas.wire import ResetId, Time, Wire, without_nul
 
-Kept = Annotated[str, AfterValidator(lambda text: text.replace("\x00", "\ufffd"))]
-"""Text as databases keep it (PostgreSQL has no character NUL): what a hash covers has to come back the same."""
+Kept = Annotated[str, AfterValidator(without_nul)]
+"""Text without NUL, so that what a hash covers comes back from the database as it was hashed."""
 
 
 class AuditAction(StrEnum):

@@ -52,6 +52,11 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\
 """Something a person wrote: a reason, a name. Without control characters: it reaches tables and terminals."""
 
 
+def without_nul(text: str) -> str:
+    """Text as databases keep it: PostgreSQL takes no character NUL, so U+FFFD stands in its place."""
+    return text.replace("\x00", "\ufffd")
+
+
 class Wire(BaseModel):
     """Base of all that is read from or written to the outside."""
 

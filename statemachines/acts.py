@@ -23,7 +23,7 @@ from schemas.resets import (
 )
 from schemas.wire import ResetId
 from statemachines.consent import person, protects
-from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
+from statemachines.lifecycle import STOPPED, TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.resuming import to_repeat, unrepeatable
 
@@ -32,8 +32,6 @@ OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 
 ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK})
 """Acts that answer a stop: what they allow to run again, somebody has seen end."""
-
-_STOPPED = frozenset({ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED})
 
 
 def check_act(
@@ -66,7 +64,7 @@ def check_act(
     if (
         act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
         and superseded_by is not None
-        and reset.state in _STOPPED
+        and reset.state in STOPPED
     ):
         return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
     return _CHECKS[act.kind](act, reset, plan, steps)
@@ -76,7 +74,7 @@ def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
     """The sequence of the status with which the reset came to the stop that it is in; None: it is in none."""
     found = None
     for entry in reversed(history):
-        if entry.data["state"] not in _STOPPED:
+        if entry.data["state"] not in STOPPED:
             break
         found = entry.sequence
     return found
@@ -161,7 +159,7 @@ def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> R
         return _unreasoned(act)
     if (
         plan is None
-        or reset.state not in {*WORKING, *_STOPPED, ResetState.QUEUED}
+        or reset.state not in {*WORKING, *STOPPED, ResetState.QUEUED}
         or _cancelled_for_good(reset)
     ):
         return _wrong_state(act, reset)

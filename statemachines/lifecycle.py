@@ -6,12 +6,13 @@ callback and hold no state: a reset's state is a column that its lease holder ch
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from transitions import Machine
 
 from schemas.plan import Phase
-from schemas.resets import ResetState
+from schemas.resets import ResetState, StepState
 
 
 class Trigger(StrEnum):
@@ -57,19 +58,26 @@ PHASE_OF: dict[ResetState, Phase] = dict(zip(WORKING, Phase, strict=True))
 TERMINAL: frozenset[ResetState] = frozenset({_S.DONE, _S.PLANNED, _S.REJECTED, _S.DENIED, _S.ROLLED_BACK})
 """Nothing leads out of these."""
 
-AT_REST: frozenset[ResetState] = TERMINAL | {_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED}
+STOPPED: frozenset[ResetState] = frozenset({_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED})
+"""A reset in one of these goes on when somebody resumes it, plans it again or rolls it back."""
+
+AT_REST: frozenset[ResetState] = TERMINAL | STOPPED
 """In these nothing goes on until somebody asks for it."""
+
+WAITING: frozenset[ResetState] = frozenset({_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED})
+"""A reset in one of these waits for its plan, for consent or for its locks."""
+
+STEP_DONE: frozenset[StepState] = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+"""A step in one of these is behind its reset."""
 
 KEEP_LOCKS: frozenset[ResetState] = frozenset(
     {*WORKING, _S.QUEUED, _S.NEEDS_OPERATOR, _S.CANCELLING, _S.ROLLING_BACK}
 )
 """What is held stays held in these; any other state lets all locks go when it is entered."""
 
-_BEFORE_WORK = (_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED)
 _ENDING = (_S.CANCELLING, _S.ROLLING_BACK)
-_STOPPED = (_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED)
 
-_TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
+_TABLE: tuple[tuple[Trigger, Collection[ResetState], ResetState], ...] = (
     (Trigger.DRY_RUN, (_S.PLANNING,), _S.PLANNED),
     (Trigger.REJECT, (_S.PLANNING,), _S.REJECTED),
     (Trigger.PLANNED, (_S.PLANNING,), _S.QUEUED),
@@ -80,16 +88,16 @@ _TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
     (Trigger.REPLANNED, (_S.QUEUED,), _S.QUEUED),
     (Trigger.LOCKED, (_S.QUEUED,), WORKING[0]),
     *((Trigger.NEXT, (now,), then) for now, then in zip(WORKING, (*WORKING[1:], _S.DONE), strict=True)),
-    (Trigger.FAIL, (*_BEFORE_WORK, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
-    (Trigger.LOSE, (*_BEFORE_WORK, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
-    (Trigger.RESTORED, (*_BEFORE_WORK, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
+    (Trigger.FAIL, (*WAITING, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
+    (Trigger.LOSE, (*WAITING, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
+    (Trigger.RESTORED, (*WAITING, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
     # A resumed reset queues again: whoever stopped has let its locks go, and the facts may be others.
-    (Trigger.RESUME, _STOPPED, _S.QUEUED),
-    (Trigger.REPLAN, _STOPPED, _S.PLANNING),
+    (Trigger.RESUME, STOPPED, _S.QUEUED),
+    (Trigger.REPLAN, STOPPED, _S.PLANNING),
     # Always by way of `cancelling`: also a reset that waits or failed may have a command running.
-    (Trigger.CANCEL, (*_BEFORE_WORK, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
+    (Trigger.CANCEL, (*WAITING, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
     (Trigger.CANCELLED, (_S.CANCELLING,), _S.CANCELLED),
-    (Trigger.ROLL_BACK, _STOPPED, _S.ROLLING_BACK),
+    (Trigger.ROLL_BACK, STOPPED, _S.ROLLING_BACK),
     (Trigger.ROLLED_BACK, (_S.ROLLING_BACK,), _S.ROLLED_BACK),
 )
 

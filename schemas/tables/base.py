@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
+from schemas.wire import without_nul
+
 NAMING = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
@@ -57,7 +59,7 @@ class Words(TypeDecorator[str]):
 
 def storable(value: str | None) -> str | None:
     """Text as a column of words keeps it."""
-    return None if value is None else value.replace("\x00", "\ufffd")
+    return None if value is None else without_nul(value)
 
 
 def serial() -> Column[int]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from schemas.requests import RequestReference
-from schemas.resets import HistoryEntry, Outcome, Reset, Step, StepState
+from schemas.resets import HistoryEntry, Outcome, Reset, Step
 from schemas.status import Progress, Status, status_type
 from schemas.wire import StepName
+from statemachines.lifecycle import STEP_DONE
 
 
 def tell(
@@ -62,7 +63,7 @@ def tell(
 def _progress(steps: Sequence[Step]) -> Progress | None:
     if not steps:
         return None
-    done = sum(step.state in (StepState.SUCCEEDED, StepState.SKIPPED) for step in steps)
+    done = sum(step.state in STEP_DONE for step in steps)
     return Progress(done=done, total=len(steps))
 
 

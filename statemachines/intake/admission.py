@@ -12,9 +12,7 @@ from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.consent import lacks_consent
 from statemachines.intake.content_hash import content_hash
-
-WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
-"""States in which nothing of a reset was started: it counts as waiting, and may absorb an identical request."""
+from statemachines.lifecycle import WAITING
 
 ENDING = frozenset({ActKind.CANCEL, ActKind.DENY})
 """Acts after which nobody should join: what was asked for next would end with what was asked for before."""

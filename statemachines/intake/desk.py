@@ -15,7 +15,8 @@ from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
 from statemachines.history.audit import of_request
 from statemachines.history.status import tell
-from statemachines.intake.admission import ENDING, WAITING, KeyUse, decide_admission, new_reset
+from statemachines.intake.admission import ENDING, KeyUse, decide_admission, new_reset
+from statemachines.lifecycle import WAITING
 
 Event = tuple[str, str]
 """Source and id."""

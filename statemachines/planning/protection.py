@@ -10,6 +10,9 @@ from schemas.facts import Facts
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
 
+ANY_KIND = "*"
+"""Stands for the kind of an environment of which only the memory is left."""
+
 
 @dataclass(frozen=True)
 class Protection:
@@ -19,9 +22,6 @@ class Protection:
     """For people; None: not protected."""
     kinds: tuple[str, ...] = ()
     """Kinds of the protecting environments; `*`: one that is only remembered."""
-
-
-ANY = "*"
 
 
 def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
@@ -38,7 +38,7 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
         )
     if key in facts.remembered_protected:
-        return Protection("a protected environment was once seen to use it", (ANY,))
+        return Protection("a protected environment was once seen to use it", (ANY_KIND,))
     return Protection(None)
 
 

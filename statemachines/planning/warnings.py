@@ -8,7 +8,7 @@ from schemas.catalog.steps import Condition
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.commands import Command, written
-from statemachines.planning.protection import protection_of
+from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.rules import Case
 from statemachines.planning.selection import CoreAction
 
@@ -50,7 +50,7 @@ def shared_resources(case: Case) -> Iterator[str]:
         others = [one for one in case.facts.users.get(key, ()) if one != case.environment]
         if others:
             yield f"The database {name} is also used by {', '.join(others)}."
-        elif protection_of(key, case.facts, case.catalog).kinds == ("*",):
+        elif protection_of(key, case.facts, case.catalog).kinds == (ANY_KIND,):
             yield f"The database {name} was once seen in use by a protected environment."
 
 

@@ -18,9 +18,8 @@ _SQL = (
     "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1 "
     "AND objid::bigint = :number AND database = (SELECT oid FROM pg_catalog.pg_database "
     "WHERE datname = pg_catalog.current_database())) THEN "
-    "RAISE EXCEPTION 'resetd: this is not the database that was backed up (%)', "
-    "pg_catalog.current_database(); END IF; END $resetd$;"
-)
+    "RAISE EXCEPTION ':refusal (%)', pg_catalog.current_database(); END IF; END $resetd$;"
+).replace(":refusal", NOT_THE_DATABASE)
 
 
 def statement(handshake: Handshake, number: int) -> tuple[tuple[str, ...], bytes | None]:

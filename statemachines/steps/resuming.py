@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
 from schemas.resets import Step, StepState
 from schemas.wire import StepName
+from statemachines.lifecycle import STEP_DONE
 from statemachines.steps.retry import may_be_half_done, was_launched
 
-_DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 _BEFORE = frozenset({Phase.QUIESCE, Phase.BACKUP})
 _CHANGING = frozenset({Phase.MIGRATE, Phase.SEED, Phase.GIT})
 
@@ -30,7 +30,7 @@ def to_repeat(
         planned.name
         for planned in plan.steps
         if (step := steps[planned.name]).state is StepState.FAILED
-        or (planned.phase is Phase.BACKUP and step.state in _DONE and not set(planned.touches) & touched)
+        or (planned.phase is Phase.BACKUP and step.state in STEP_DONE and not set(planned.touches) & touched)
         or (step.index >= begin and step.state is StepState.SUCCEEDED and planned.phase not in _BEFORE)
         or (step.index == begin and step.state is StepState.SKIPPED and planned.phase not in _BEFORE)
     )
@@ -50,7 +50,7 @@ def carried_over(
     before = next((one for one in old.steps if one.name == planned.name), None) if old else None
     if old is None or step is None or before is None:
         return fresh
-    if step.state not in _DONE or not _same(old, before, new, planned):
+    if step.state not in STEP_DONE or not _same(old, before, new, planned):
         return fresh.model_copy(update={"outcome": step.outcome})
     if planned.phase is Phase.BACKUP and not set(planned.touches) & _touched(old, steps):
         return fresh.model_copy(update={"outcome": step.outcome})

@@ -23,9 +23,9 @@ from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
 from statemachines.history.status_record import Subject, committed, status_record
-from statemachines.intake.admission import ENDING, WAITING, KeyUse
+from statemachines.intake.admission import ENDING, KeyUse
 from statemachines.intake.desk import Desk, Event, Pending, References
-from statemachines.lifecycle import AT_REST
+from statemachines.lifecycle import AT_REST, WAITING
 
 Model = TypeVar("Model", bound=BaseModel)
 

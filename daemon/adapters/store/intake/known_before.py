@@ -22,8 +22,9 @@ from daemon.adapters.store.rows import (
 from schemas.intake import Entry
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.intake.admission import ENDING, WAITING, KeyUse
+from statemachines.intake.admission import ENDING, KeyUse
 from statemachines.intake.desk import Desk, Event, Pending, References, references
+from statemachines.lifecycle import WAITING
 
 
 async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from schemas.plan import Phase
 from schemas.resets import ResetState
-from statemachines.intake import admission
 from statemachines.lifecycle import (
     AT_REST,
     KEEP_LOCKS,
     PHASE_OF,
     TERMINAL,
+    WAITING,
     WORKING,
     ForbiddenTransitionError,
     Trigger,
@@ -122,4 +122,4 @@ def test_locks_are_kept_while_anything_may_run_and_let_go_where_it_stopped() -> 
 
 
 def test_what_counts_as_waiting_has_touched_nothing_yet() -> None:
-    assert not admission.WAITING & (AT_REST | set(WORKING))
+    assert not WAITING & (AT_REST | set(WORKING))
