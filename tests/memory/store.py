@@ -23,7 +23,7 @@ from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.resets import Act, Attempt, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
-from statemachines.changes import HOLDERS, check_change
+from statemachines.commits import HOLDERS, check_change
 from statemachines.intake.desk import references
 from statemachines.locks import Ask, blocked
 from tests.memory.reading import MemoryReading

@@ -42,7 +42,7 @@ from schemas.tables import (
     storable,
     table_of,
 )
-from statemachines.changes import HOLDERS
+from statemachines.commits import HOLDERS
 from statemachines.lifecycle import AT_REST
 
 RESETS = table_of(ResetRow)

@@ -18,10 +18,10 @@ from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, StepState, Waiting
 from statemachines.consent import consenting, lacks_consent
-from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.steps.resuming import carried_over
+from statemachines.troubleshooting import hint_for
 
 
 @dataclass(frozen=True)

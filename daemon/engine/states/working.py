@@ -19,10 +19,10 @@ from schemas.catalog.catalog import Catalog
 from schemas.plan import Phase, PlannedStep
 from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
-from statemachines.hints import hint_for
 from statemachines.lifecycle import PHASE_OF, Trigger
 from statemachines.steps.container_scope import needed_before
 from statemachines.steps.retry import decide_retry
+from statemachines.troubleshooting import hint_for
 
 log = structlog.get_logger()
 

@@ -31,7 +31,7 @@ from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Lease
 from schemas.resets import Attempt, Reset, Step
 from schemas.tables import storable
-from statemachines.changes import HOLDERS
+from statemachines.commits import HOLDERS
 
 _SEEN = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 

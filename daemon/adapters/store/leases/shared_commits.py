@@ -16,7 +16,7 @@ from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.changes import check_change
+from statemachines.commits import check_change
 
 AT_MOST = 100
 """Changes in one transaction: it holds their environments' rows until it is over."""

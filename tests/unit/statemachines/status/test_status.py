@@ -12,7 +12,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel, Outcome, OutcomeKind, Reset, ResetState, Step, StepState, Waiting
 from schemas.status import STEP_FINISHED, STEP_STARTED, Status, status_type
 from schemas.wire import ResetId, StepName
-from statemachines.changes import check_change
+from statemachines.commits import check_change
 from statemachines.history.status import tell
 from statemachines.history.status_record import Subject, committed, status_record
 
