@@ -22,7 +22,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.consent import person, protects
+from statemachines.consent import needs_consent, person
 from statemachines.lifecycle import STOPPED, TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.resuming import to_repeat, unrepeatable
@@ -41,11 +41,12 @@ def check_act(
     steps: Sequence[Step],
     *,
     superseded_by: ResetId | None = None,
-    stopped: int | None = None,
+    stop_sequence: int | None = None,
 ) -> Refusal | None:
     """Why the act is refused; None: it is not.
 
-    `superseded_by` is a later reset that has touched one of this one's resources, `stopped` what `stopped_with` says.
+    `superseded_by` is a later reset that has touched one of this reset's resources. `stop_sequence` is what
+    `sequence_of_stop` returns for this reset.
     """
     if act.channel is not Channel.HTTP and act.kind not in OVER_KAFKA:
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{act.kind.value} is not taken from {act.channel.value}")
@@ -55,11 +56,11 @@ def check_act(
         )
     if (
         act.kind in ANSWERS
-        and stopped is not None
+        and stop_sequence is not None
         and act.last_status is not None
-        and act.last_status < stopped
+        and act.last_status < stop_sequence
     ):
-        detail = f"it came after status {act.last_status}, and the reset stopped with status {stopped}"
+        detail = f"it came after status {act.last_status}, and the reset stopped with status {stop_sequence}"
         return refuse(Reason.STALE_SEQUENCE, detail)
     if (
         act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
@@ -70,7 +71,7 @@ def check_act(
     return _CHECKS[act.kind](act, reset, plan, steps)
 
 
-def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
+def sequence_of_stop(history: Sequence[HistoryEntry]) -> int | None:
     """The sequence of the status with which the reset came to the stop that it is in; None: it is in none."""
     found = None
     for entry in reversed(history):
@@ -107,7 +108,7 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
     trigger = Trigger.REPLAN if act.replan or plan is None else Trigger.RESUME
     if not allows(reset.state, trigger) or _cancelled_for_good(reset):
         return _wrong_state(act, reset)
-    if act.channel is not Channel.HTTP and protects(plan, reset):
+    if act.channel is not Channel.HTTP and needs_consent(plan, reset):
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
     unknown = [step.name for step in steps if step.state is StepState.UNKNOWN]
     if unknown:
@@ -151,7 +152,7 @@ def plans_anew(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step])
     """Whether a resume goes by way of a plan, and of consent to it: asked for, without one, or because it repeats on
     protected resources what was agreed to once.
     """
-    return act.replan or plan is None or (protects(plan, reset) and bool(repeats(act, plan, steps)))
+    return act.replan or plan is None or (needs_consent(plan, reset) and bool(repeats(act, plan, steps)))
 
 
 def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:

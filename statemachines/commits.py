@@ -9,7 +9,7 @@ from schemas.resets import HistoryEntry, Reset
 from statemachines.consent import lacks_consent
 from statemachines.lifecycle import WORKING
 
-HOLDERS = (
+LEASE_HOLDER_FIELDS = (
     "state",
     "plan_hash",
     "approvals_required",
@@ -31,7 +31,7 @@ HOLDERS = (
 """Fields of a reset that its lease holder writes; the others are the store's, whatever a change says of them."""
 
 
-def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
+def check_commit(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
     """Refuse a commit whose parts contradict each other.
 
     Raises:

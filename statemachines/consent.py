@@ -27,7 +27,7 @@ def lacks_consent(reset: Reset) -> bool:
     return len(consenting(reset)) < reset.approvals_required
 
 
-def protects(plan: Plan | None, reset: Reset) -> bool:
+def needs_consent(plan: Plan | None, reset: Reset) -> bool:
     """Whether consent is needed for what the reset touches."""
     return reset.approvals_required > 0 or (plan is not None and any(one.protected for one in plan.resources))
 

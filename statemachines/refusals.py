@@ -16,8 +16,8 @@ class Refused:
     """For people; without secrets."""
     temporary: bool = False
     """Whether asking again later may be answered otherwise: a fact could not be read for now."""
-    world: bool = False
-    """Whether the world stands in the way (a pod is missing) and not a rule: such a reset can be resumed."""
+    by_rule: bool = True
+    """Whether a rule stands in the way. Otherwise it is the world (a pod is missing), and the reset can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Refusal:
     @property
     def first(self) -> Refused:
         """The most lasting one: a rule, then a permanent fact, then a temporary one."""
-        return min(self.reasons, key=lambda one: (one.world, one.temporary))
+        return min(self.reasons, key=lambda one: (not one.by_rule, one.temporary))
 
     @property
     def temporary(self) -> bool:
@@ -49,7 +49,7 @@ class Refusal:
     @property
     def by_rule(self) -> bool:
         """Whether a rule refuses it (`rejected`), and not only the state of the world (`failed`, resumable)."""
-        return any(not one.world for one in self.reasons)
+        return any(one.by_rule for one in self.reasons)
 
 
 def refuse(reason: Reason, detail: str) -> Refusal:

@@ -20,7 +20,7 @@ from daemon.ports.errors import TemporaryError
 from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Step, StepState
-from statemachines.acts import ANSWERS, check_act, plans_anew, stopped_with
+from statemachines.acts import ANSWERS, check_act, plans_anew, sequence_of_stop
 from statemachines.history import audit
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal, refuse
@@ -87,7 +87,7 @@ class Acts:
             if refusal is None:
                 effect = self._effects.get(act.kind, _nothing)(leased, act)
             repeated = [step.name for step in effect.get("steps", ()) if act.kind is ActKind.RESUME]
-            entry = audit.of_act(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
+            entry = audit.act_entry(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
             await leased.commit(acts_seen=act.id, audit=(entry,), **effect)
             said = {"act": act.kind.value, "actor": act.actor}
             if refusal is None:
@@ -99,9 +99,9 @@ class Acts:
         later = await self._store.superseded_by(leased.reset.id)
         stopped = None
         if act.kind in ANSWERS:
-            stopped = stopped_with(await self._store.history(leased.reset.id))
+            stopped = sequence_of_stop(await self._store.history(leased.reset.id))
         steps = tuple(leased.steps.values())
-        return check_act(act, leased.reset, leased.plan, steps, superseded_by=later, stopped=stopped)
+        return check_act(act, leased.reset, leased.plan, steps, superseded_by=later, stop_sequence=stopped)
 
     async def _doubt(self, leased: LeasedReset, act: Act, doubts: Doubts) -> Outcome | None:
         """What has to be known before the act may let locks go or anything start."""

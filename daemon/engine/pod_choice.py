@@ -15,7 +15,7 @@ from schemas.plan import PlannedStep, RunIn
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import ServiceName
-from statemachines.steps.container_scope import is_void, needed_before
+from statemachines.steps.container_scope import needed_before, succeeded_elsewhere
 
 
 class Places:
@@ -70,7 +70,7 @@ class Places:
             pod = await self.choose(step)
         except PortError:
             return False  # the attempt meets it as well, and accounts for it
-        return is_void(self._leased.steps[former.name], container(pod))
+        return succeeded_elsewhere(self._leased.steps[former.name], container(pod))
 
     def check_effects(self, step: PlannedStep, pod: Pod) -> None:
         """Refuse a pod in which a former step's effect is not.
@@ -79,7 +79,7 @@ class Places:
             TemporaryError: `pod-not-ready`: it was replaced just now; the former step is run again there first.
         """
         for former in needed_before(self._leased.plan, step):
-            if is_void(self._leased.steps[former.name], container(pod)):
+            if succeeded_elsewhere(self._leased.steps[former.name], container(pod)):
                 raise TemporaryError(
                     Reason.POD_NOT_READY, f"{pod.name} was replaced; {former.name} has to run there first"
                 )

@@ -16,7 +16,7 @@ DAEMON = "resetd"
 """The chain of what concerns the daemon's own state."""
 
 
-def of_act(
+def act_entry(
     act: Act, reset: Reset, refusal: Refusal | None, *, at: datetime, again: Sequence[StepName] = ()
 ) -> AuditEntry:
     """An act that was applied to `reset`, or refused. `again`: the steps that it makes run once more."""
@@ -47,7 +47,7 @@ def of_act(
     )
 
 
-def of_request(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
+def request_entry(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
     """A request that became `reset`, or that it absorbed from `joined_by`."""
     rejected = joined_by is None and reset.state is ResetState.REJECTED
     facts = {"mode": reset.request.mode.value, "event": reset.event_id, "source": reset.event_source}

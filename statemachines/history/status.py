@@ -12,7 +12,7 @@ from schemas.wire import StepName
 from statemachines.lifecycle import STEP_DONE
 
 
-def tell(
+def next_status(
     reset: Reset,
     *,
     at: datetime,

@@ -13,8 +13,8 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
-from statemachines.history.audit import of_request
-from statemachines.history.status import tell
+from statemachines.history.audit import request_entry
+from statemachines.history.status import next_status
 from statemachines.intake.admission import ENDING, KeyUse, decide_admission, new_reset
 from statemachines.lifecycle import WAITING
 
@@ -112,11 +112,11 @@ class Desk:
                 decision=decision,
                 now=self.now,
             )
-            reset, entry = tell(reset, at=self.now)
+            reset, entry = next_status(reset, at=self.now)
             self.resets[reset.id] = reset
             self.new_resets.append((reset, new))
             self.told.append((reset, entry))
-            self.audit.append(of_request(reset, at=self.now))
+            self.audit.append(request_entry(reset, at=self.now))
         self._first_time(new.source, new.event_id, reset.id)
         if key is not None and key not in self.keys and decision.binds_key:
             self.keys[key] = self.new_keys[key] = KeyUse(new.content_hash, reset.id)
@@ -134,7 +134,7 @@ class Desk:
         self.joined.append((reset.id, actor))
         joined = reset.model_copy(update={"requested_by": (*reset.requested_by, actor)})
         self.resets[reset.id] = joined
-        self.audit.append(of_request(joined, at=self.now, joined_by=actor))
+        self.audit.append(request_entry(joined, at=self.now, joined_by=actor))
         return joined
 
     def _waiting(self, environment: str) -> list[Reset]:

@@ -35,8 +35,8 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check at the end that belongs to the plan."""
+class Verification:
+    """One command of the catalog that has to pass at the end of the plan; it changes nothing."""
 
     service: Service
     entry: VerifyEntry
@@ -56,10 +56,10 @@ def commands(selection: Selection) -> tuple[Command, ...]:
     )
 
 
-def checks(selection: Selection) -> tuple[Check, ...]:
-    """All checks of the services in the plan."""
+def verifications(selection: Selection) -> tuple[Verification, ...]:
+    """All verifications of the services in the plan."""
     return tuple(
-        Check(
+        Verification(
             service=service,
             entry=entry,
             name=".".join(filter(None, ("verify", service.name, entry.name))),

@@ -13,7 +13,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
-from statemachines.planning.commands import Check, Command, checks, failures_of, written
+from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of
 from statemachines.planning.rules import Case, check_rules
 from statemachines.planning.selection import CoreAction
@@ -65,14 +65,16 @@ def plan_hash(of: Plan) -> str:
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
-    """Backups, handshakes, commands, repositories, checks. What may run at the same time shares a batch."""
+    """Backups, handshakes, commands, repositories, verifications. What may run at the same time shares a batch."""
     pairs = written(case.commands)
     groups: list[list[PlannedStep]] = [
         # Handshakes hold for as long as the daemon keeps its lock sessions: they need not wait for the dumps.
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
-        [_check(case, check) for check in checks(case.selection)] if case.commands else [],
+        [_verification(case, verification) for verification in verifications(case.selection)]
+        if case.commands
+        else [],
     ]
     return tuple(
         step.model_copy(update={"batch": batch})
@@ -170,19 +172,19 @@ def _repositories(case: Case) -> list[PlannedStep]:
     ]
 
 
-def _check(case: Case, check: Check) -> PlannedStep:
-    entry = check.entry
+def _verification(case: Case, verification: Verification) -> PlannedStep:
+    entry = verification.entry
     return PlannedStep(
-        name=StepName(check.name),
+        name=StepName(verification.name),
         phase=Phase.VERIFY,
         kind=StepKind.COMMAND,
         batch=0,
-        service=ServiceName(check.service.name),
+        service=ServiceName(verification.service.name),
         argv=entry.argv,
-        touches=_keys(case, ServiceName(check.service.name), check.databases),
+        touches=_keys(case, ServiceName(verification.service.name), verification.databases),
         timeout=entry.timeout,
         idempotent=Idempotency.SAFE,
-        run_in=_place(case, check.service.name),
+        run_in=_place(case, verification.service.name),
         fail_on=entry.fail_on,
         failures=failures_of(case.catalog, entry.failures),
     )

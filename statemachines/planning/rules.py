@@ -192,7 +192,7 @@ def core_is_one_database(case: Case) -> Iterator[Refused]:
         detail = (
             f"{' and '.join(both)} reach different databases as {core.database}: {', '.join(sorted(keys))}"
         )
-        yield Refused(Reason.DATABASE_MISMATCH, detail, world=True)
+        yield Refused(Reason.DATABASE_MISMATCH, detail, by_rule=False)
 
 
 def repositories_are_identified(case: Case) -> Iterator[Refused]:
@@ -206,7 +206,7 @@ def repositories_are_identified(case: Case) -> Iterator[Refused]:
             yield _unread(why, Reason.REPOSITORY_UNIDENTIFIED, f"the repository {name} could not be read")
         elif expected[name] not in {None, fact.root}:
             detail = f"the root commit of {name} is {fact.root}, the catalog expects {expected[name]}"
-            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, world=True)
+            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, by_rule=False)
 
 
 def sharing_is_known(case: Case) -> Iterator[Refused]:
@@ -259,5 +259,5 @@ def _refusal_by(case: Case, rules: tuple[Rule, ...]) -> Refusal | None:
 
 def _unread(why: Unreadable | None, reason: Reason, detail: str) -> Refused:
     if why is None:
-        return Refused(reason, detail, world=True)
-    return Refused(why.reason, f"{detail}: {why.detail}", temporary=why.temporary, world=True)
+        return Refused(reason, detail, by_rule=False)
+    return Refused(why.reason, f"{detail}: {why.detail}", temporary=why.temporary, by_rule=False)

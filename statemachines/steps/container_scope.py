@@ -26,7 +26,7 @@ def needed_before(plan: Plan | None, planned: PlannedStep) -> tuple[PlannedStep,
     return ()
 
 
-def is_void(former: Step, container: str) -> bool:
+def succeeded_elsewhere(former: Step, container: str) -> bool:
     """Whether a finished step did its work in another container, or nobody knows in which. A skipped one is not."""
     if former.state is not StepState.SUCCEEDED:
         return False

@@ -15,7 +15,7 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
 
-def classify(
+def outcome_of_command(
     step: PlannedStep, exit_code: int, tail: str, output: str | None = None, *, whole: bool = True
 ) -> Outcome:
     """The outcome of a command that ended with this code. `tail` is its last output, secrets removed already.

@@ -8,7 +8,7 @@ from schemas.catalog.steps import STATEMENT
 NOT_THE_DATABASE = "resetd: this is not the database that was backed up"
 """What the statement says where it does not see the lock."""
 
-LARGEST = 2**31 - 1
+LARGEST_LOCK_NUMBER = 2**31 - 1
 """Numbers up to this one are `pg_locks.objid` of `pg_advisory_lock(bigint)`, with `classid` 0."""
 
 
@@ -30,7 +30,7 @@ def statement(handshake: Handshake, number: int) -> tuple[tuple[str, ...], bytes
     Raises:
         ValueError: the number is none that `hold_lock` gives.
     """
-    if not 0 < number <= LARGEST:
+    if not 0 < number <= LARGEST_LOCK_NUMBER:
         raise ValueError(f"{number} is no advisory lock number of a handshake")
     sql = _SQL.replace(":number", str(number))
     if STATEMENT not in handshake.argv:

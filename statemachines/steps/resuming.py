@@ -75,7 +75,7 @@ def unrepeatable(step: PlannedStep) -> bool:
     return step.idempotent is not Idempotency.SAFE or step.kind is StepKind.RESET_REPOSITORY
 
 
-def _may_have_run(step: Step) -> bool:
+def _may_have_been_launched(step: Step) -> bool:
     """Whether something of the step may have been launched, ever."""
     if step.state is StepState.SUCCEEDED:
         return True
@@ -88,6 +88,6 @@ def _touched(plan: Plan, steps: Mapping[StepName, Step]) -> set[str]:
     return {
         key
         for planned in plan.steps
-        if planned.phase in _CHANGING and _may_have_run(steps[planned.name])
+        if planned.phase in _CHANGING and _may_have_been_launched(steps[planned.name])
         for key in planned.touches
     }

@@ -17,7 +17,7 @@ _HALF_DONE = "halfDone"
 
 
 @dataclass(frozen=True)
-class Decision:
+class RetryDecision:
     """What an attempt's outcome makes of its step. `pending`: there will be another attempt."""
 
     state: StepState
@@ -34,7 +34,7 @@ def decide_retry(
     now: datetime,
     jitter: float,
     bound: int | None = None,
-) -> Decision:
+) -> RetryDecision:
     """Decide.
 
     `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that use up no automatic
@@ -45,16 +45,16 @@ def decide_retry(
     to be dead: never after `unknown`.
     """
     if outcome.kind is OutcomeKind.UNKNOWN:
-        return Decision(StepState.UNKNOWN)
+        return RetryDecision(StepState.UNKNOWN)
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return _repeat(planned, step, outcome, bound)
     if not _may_run_again(planned, outcome):
-        return Decision(StepState.FAILED)
+        return RetryDecision(StepState.FAILED)
     tries = step.attempts - step.attempts_before
     if tries >= policy.attempts:
-        return Decision(StepState.FAILED)
+        return RetryDecision(StepState.FAILED)
     wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
-    return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait))
+    return RetryDecision(StepState.PENDING, not_before=now + timedelta(seconds=wait))
 
 
 def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepState:
@@ -103,13 +103,13 @@ def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
 
 
-def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> Decision:
+def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> RetryDecision:
     if planned.repeat is None or not outcome.facts.get("repeat"):
-        return Decision(StepState.SUCCEEDED)
+        return RetryDecision(StepState.SUCCEEDED)
     # One more than there is to undo: the last one says that nothing is left.
     if step.attempts > _bound(bound):
-        return Decision(StepState.FAILED)
-    return Decision(StepState.PENDING)
+        return RetryDecision(StepState.FAILED)
+    return RetryDecision(StepState.PENDING)
 
 
 def _may_run_again(planned: PlannedStep, outcome: Outcome) -> bool:

@@ -28,7 +28,7 @@ from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
 from schemas.wire import ResourceKey
 from statemachines.steps.container_scope import with_container
-from statemachines.steps.exit_codes import classify
+from statemachines.steps.exit_codes import outcome_of_command
 from statemachines.steps.retry import needs_check, remembering
 
 
@@ -261,9 +261,9 @@ class Performer:
             # It did run: that its output is lost must not make it one that never started.
             tail, output, whole = f"its output can't be read: {error.detail}", "", False
         if step.fail_on is None:
-            judged = classify(step, outcome.exit_code, tail)
+            judged = outcome_of_command(step, outcome.exit_code, tail)
         else:
-            judged = classify(step, outcome.exit_code, tail, output, whole=whole)
+            judged = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)
         return with_container(step, judged, container(attempt.control)) if attempt.control else judged
 
     def _same(self, key: ResourceKey, step: PlannedStep) -> None:

@@ -14,8 +14,8 @@ from schemas.reasons import Reason
 from schemas.resets import Channel, Outcome, OutcomeKind, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.canonical_json import canonical, digest
-from statemachines.history.audit import content, of_request
-from statemachines.history.status import tell
+from statemachines.history.audit import content, request_entry
+from statemachines.history.status import next_status
 from tests.unit.statemachines.planner.world import CATALOG, SERVICES, Mode, Option, answer, facts, request
 
 values = st.recursive(
@@ -148,8 +148,8 @@ def test_lines_of_history_and_audit_are_hashed_as_another_implementation_of_rfc_
         updated_at=now,
     )
     outcome = Outcome(kind=OutcomeKind.FAILED, exit_code=1, cause=Reason.COMMAND_FAILED, detail=words)
-    _, entry = tell(reset, at=now, outcome=outcome)
+    _, entry = next_status(reset, at=now, outcome=outcome)
     line = entry.model_dump(mode="json", by_alias=True)
     assert canonical(line) == rfc8785.dumps(line)
-    audited = content(of_request(reset, at=now, joined_by=words or None))
+    audited = content(request_entry(reset, at=now, joined_by=words or None))
     assert canonical(audited) == rfc8785.dumps(audited)
