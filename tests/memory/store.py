@@ -24,7 +24,7 @@ from schemas.reasons import Reason
 from schemas.resets import Act, Attempt, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
-from statemachines.intake.desk import references
+from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
 from tests.memory.reading import MemoryReading
 from tests.memory.state import Entry, Held, copied
