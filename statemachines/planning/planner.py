@@ -13,9 +13,10 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
+from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of
-from statemachines.planning.rules import Case, check_rules
+from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse

@@ -7,59 +7,16 @@ first are content, and everything that either list finds is reported at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from schemas.catalog.catalog import Catalog
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.facts import Unreadable
 from schemas.reasons import Reason
-from schemas.requests import Mode, Option, ResetRequested
+from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
-from statemachines.planning.commands import Command, commands, written
+from statemachines.planning.case import Case
+from statemachines.planning.commands import written
 from statemachines.planning.protection import protection_of
-from statemachines.planning.selection import CoreAction, Selection, select
+from statemachines.planning.selection import CoreAction
 from statemachines.refusals import Refusal, Refused
-
-
-@dataclass(frozen=True)
-class Case:
-    """A request, the catalog and what is known of the world."""
-
-    request: ResetRequested
-    catalog: Catalog
-    facts: Facts
-    selection: Selection
-    commands: tuple[Command, ...]
-
-    @classmethod
-    def of(cls, request: ResetRequested, catalog: Catalog, facts: Facts) -> Case:
-        """The case of one request."""
-        selection = select(request, catalog)
-        return cls(request, catalog, facts, selection, commands(selection))
-
-    @property
-    def environment(self) -> str:
-        """Which environment is to be reset."""
-        return self.request.environment
-
-    def database(self, service: str, database: str) -> DatabaseFact | None:
-        """What is known of a service's database."""
-        known = self.facts.databases
-        return next((one for one in known if (one.service, one.database) == (service, database)), None)
-
-    def repositories(self) -> tuple[tuple[str, RepositoryFact | None], ...]:
-        """Each repository of the catalog by its resolved name, with what is known of it."""
-        known = {one.repository: one for one in self.facts.repositories}
-        names = (one.name_for(self.environment) for one in self.catalog.repositories)
-        return tuple((name, known.get(name)) for name in dict.fromkeys(names))
-
-    def unreadable(self, service: str | None, subject: str | None = None) -> Unreadable | None:
-        """Why something of this environment could not be read, where the reader said so."""
-        for one in self.facts.unreadable:
-            mine = one.environment == self.environment and one.service == service
-            if mine and subject in {None, one.subject}:
-                return one
-        return None
-
 
 Rule = Callable[[Case], Iterator[Refused]]
 

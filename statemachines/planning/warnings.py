@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from schemas.catalog.steps import Condition
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
+from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
-from statemachines.planning.rules import Case
 from statemachines.planning.selection import CoreAction
 
 Warn = Callable[[Case], Iterator[str]]
