@@ -20,8 +20,8 @@ from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Outcome, OutcomeKind, StepState
 from statemachines.act_effects import ResetEffect, effect_of
-from statemachines.acts import ANSWERS, check_act, stopped_with
-from statemachines.history import audit
+from statemachines.acts import ANSWERS, check_act, sequence_of_stop
+from statemachines.history.audit import act_entry
 from statemachines.refusals import Refusal, refuse
 from statemachines.reset_update import ResetUpdate
 
@@ -65,7 +65,7 @@ class Acts:
         for act in await leased.read_acts():
             refusal, effect = await self._answer(leased, act, unresolved)
             repeated = effect.repeated if act.kind is ActKind.RESUME else ()
-            entry = audit.of_act(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
+            entry = act_entry(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
             await leased.commit(
                 replace(effect.update, acts_seen=act.id),
                 trigger=effect.trigger,
@@ -98,11 +98,13 @@ class Acts:
 
     async def _refusal(self, leased: LeasedReset, act: Act) -> Refusal | None:
         later = await self._store.superseded_by(leased.reset.id)
-        stopped = None
+        stop_sequence = None
         if act.kind in ANSWERS:
-            stopped = stopped_with(await self._store.history(leased.reset.id))
+            stop_sequence = sequence_of_stop(await self._store.history(leased.reset.id))
         steps = tuple(leased.steps.values())
-        return check_act(act, leased.reset, leased.plan, steps, superseded_by=later, stopped=stopped)
+        return check_act(
+            act, leased.reset, leased.plan, steps, superseded_by=later, stop_sequence=stop_sequence
+        )
 
     async def _unknown_before(
         self, act: Act, leased: LeasedReset, unresolved: UnresolvedAttempts

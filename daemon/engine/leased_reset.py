@@ -21,7 +21,7 @@ from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, StepName
 from statemachines.act_effects import ResetSnapshot
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.reset_update import UNCHANGED, ResetUpdate, updated
 from statemachines.steps.progress import begun
@@ -146,7 +146,7 @@ class LeasedReset:
             history: list[HistoryEntry] = []
             if step_event is not None:
                 step, attempt = step_event
-                reset, entry = tell(
+                reset, entry = next_status(
                     reset,
                     at=now,
                     steps=all_steps,
@@ -157,7 +157,7 @@ class LeasedReset:
                 )
                 history.append(entry)
             if trigger is not None or tell_again:
-                reset, entry = tell(reset, at=now, steps=all_steps)
+                reset, entry = next_status(reset, at=now, steps=all_steps)
                 history.append(entry)
             change = Change(
                 reset=reset,

@@ -16,7 +16,7 @@ from schemas.plan import PlannedStep, RunIn
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import ServiceName
-from statemachines.steps.container_scope import is_void, needed_before
+from statemachines.steps.container_scope import needed_before, succeeded_elsewhere
 
 
 class PodChoice:
@@ -66,13 +66,13 @@ class PodChoice:
             )
         return pod
 
-    async def is_void(self, former: PlannedStep, step: PlannedStep) -> bool:
+    async def lacks_effect(self, former: PlannedStep, step: PlannedStep) -> bool:
         """Whether the effect of a former step is missing in the container that this step would run in."""
         try:
             pod = await self.choose(step)
         except PortError:
             return False  # the attempt at this step meets the same error, and records it
-        return is_void(self._leased.steps[former.name], container_name(pod))
+        return succeeded_elsewhere(self._leased.steps[former.name], container_name(pod))
 
     def check_effects(self, step: PlannedStep, pod: Pod) -> None:
         """Refuse a pod that lacks the effect of a former step.
@@ -81,7 +81,7 @@ class PodChoice:
             TemporaryError: `pod-not-ready`: the pod was replaced just now; the former step is run again there first.
         """
         for former in needed_before(self._leased.plan, step):
-            if is_void(self._leased.steps[former.name], container_name(pod)):
+            if succeeded_elsewhere(self._leased.steps[former.name], container_name(pod)):
                 raise TemporaryError(
                     Reason.POD_NOT_READY, f"{pod.name} was replaced; {former.name} has to run there first"
                 )

@@ -200,7 +200,7 @@ class WorkingState:
         for former in needed_before(leased.plan, planned):
             async with self._one_at_a_time[former.name]:
                 step = leased.steps[former.name]
-                if step.state is StepState.SUCCEEDED and await self._pod_choice.is_void(former, planned):
+                if step.state is StepState.SUCCEEDED and await self._pod_choice.lacks_effect(former, planned):
                     await leased.commit(steps=[to_run_again(step)])
                 if not self._is_finished(former):
                     await self._run_step(former)

@@ -14,10 +14,10 @@ from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
-from schemas.plan import Idempotency, PlannedStep
+from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
-from statemachines.steps.retry import may_be_half_done
+from statemachines.steps.retry import needs_check
 
 
 class CommandStep:
@@ -76,7 +76,7 @@ class CommandStep:
             PortError: that can't be told.
         """
         last = self._leased.steps[step.name].outcome
-        if step.idempotent is Idempotency.RERUN_AFTER_CHECK and may_be_half_done(last):
+        if needs_check(step, last):
             return await has_to_run(self._cluster, pod, step)
         return True
 

@@ -8,7 +8,7 @@ from daemon.ports.logs import Logs
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
 from statemachines.steps.container_scope import with_container
-from statemachines.steps.exit_codes import classify
+from statemachines.steps.exit_codes import outcome_of_command
 
 SHOWN_LINES = 20
 """Last lines of output that an outcome shows."""
@@ -33,9 +33,9 @@ class ExitInterpreter:
             # The command ran: lost output must not make it one that never started.
             tail, output, whole = f"its output can't be read: {error.detail}", "", False
         if step.fail_on is None:
-            meaning = classify(step, outcome.exit_code, tail)
+            meaning = outcome_of_command(step, outcome.exit_code, tail)
         else:
-            meaning = classify(step, outcome.exit_code, tail, output, whole=whole)
+            meaning = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)
         if attempt.control is None:
             return meaning
         return with_container(step, meaning, container_name(attempt.control))

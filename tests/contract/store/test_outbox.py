@@ -22,7 +22,7 @@ from schemas.records import Message
 from schemas.resets import ResetState
 from schemas.status import Status
 from schemas.wire import StepName
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.history.status_record import Subject, committed, status_record
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import (
@@ -68,7 +68,7 @@ async def test_status_events_are_cloud_events_that_follow_each_other(store: Stor
 async def test_a_status_is_made_of_its_line_of_history_byte_for_byte(store: Store, text: str) -> None:
     found = await begun(store, event=f"e-{text.encode().hex()}")
     reset = found.reset.model_copy(update={"detail": text, "hint": text, "stopped_at": StepName("b.a")})
-    told, entry = tell(reset, at=NOW.replace(microsecond=120))
+    told, entry = next_status(reset, at=NOW.replace(microsecond=120))
     await store.save(Change(reset=told, lease=found.lease, history=(entry,)))
     whole = committed(entry, environment_sequence=2, public_url=TOPICS.public_url)
     record = status_record(Subject.of(told), whole)

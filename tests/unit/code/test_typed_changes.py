@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 import schemas
 from schemas.resets import Reset
-from statemachines.changes import HOLDERS
+from statemachines.commits import LEASE_HOLDER_FIELDS
 from statemachines.reset_update import UPDATED_FIELDS
 
 ROOT = Path(schemas.__file__).parents[1]
@@ -57,5 +57,5 @@ def test_every_field_that_a_copy_changes_is_a_field_of_one_model() -> None:
 
 
 def test_an_update_has_exactly_the_fields_that_a_lease_holder_sets() -> None:
-    assert set(UPDATED_FIELDS) == set(HOLDERS) - OF_THE_COMMIT
+    assert set(UPDATED_FIELDS) == set(LEASE_HOLDER_FIELDS) - OF_THE_COMMIT
     assert set(UPDATED_FIELDS) < set(Reset.model_fields)
