@@ -17,7 +17,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Watch
 from sandbox.kafka.cluster import TOPICS, Cluster
 from sandbox.kafka.faults import KafkaFaults
 

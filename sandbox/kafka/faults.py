@@ -13,8 +13,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.injection import Striker, wait
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker, wait
 from sandbox.kafka.cluster import Cluster
 
 _DOWN = 3.0

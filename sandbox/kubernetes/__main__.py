@@ -19,15 +19,15 @@ from sandbox.faults.armoury import Armoury
 from sandbox.fleet import FLEET
 from sandbox.kubernetes.api import certificates
 from sandbox.kubernetes.api.access import DAEMON, Access
-from sandbox.kubernetes.api.exec import Streams
 from sandbox.kubernetes.api.server import Server, listen
-from sandbox.kubernetes.controllers import running
+from sandbox.kubernetes.api.streams.exec import Streams
+from sandbox.kubernetes.controllers import control_loop
 from sandbox.kubernetes.controllers.argocd import ArgoCD
 from sandbox.kubernetes.controllers.environments import Environments, Git
-from sandbox.kubernetes.faults.troubles import Troubles
+from sandbox.kubernetes.faults.daemon_requests import Troubles
 from sandbox.kubernetes.node.containers import Runtime, namespaces_mode
 from sandbox.kubernetes.node.kubelet import Kubelet
-from sandbox.kubernetes.node.podspecs import Witness
+from sandbox.kubernetes.node.pod_specs import Witness
 from sandbox.kubernetes.objects.objects import Objects
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ async def serve(options: argparse.Namespace) -> None:
     await troubles.recover()
     working = [
         asyncio.create_task(kubelet.run(), name="kubelet"),
-        asyncio.create_task(running.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
+        asyncio.create_task(control_loop.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
     ]
     for task in working:
         # A double without its controllers would only look alive.

@@ -32,11 +32,11 @@ import psycopg
 from sandbox import fleet, journal, postgres
 from sandbox.faults import Fault, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Watch
 from sandbox.github.people import People
 from sandbox.kubernetes import launch
+from sandbox.kubernetes.api_server_faults import ApiServerFaults
 from sandbox.kubernetes.control import Cluster
-from sandbox.kubernetes.faults.api_server import ApiServerFaults
 from sandbox.platform import child_processes
 from sandbox.platform.directory import alone, private
 from sandbox.postgres import dump_faults

@@ -14,8 +14,8 @@ import psycopg
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.fault import Fault
+from sandbox.faults.injection import Striker, wait
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker, wait
 from sandbox.postgres.databases import ROLE
 from sandbox.postgres.server import Server
 

@@ -16,8 +16,8 @@ from psycopg import sql
 
 from sandbox import postgres
 from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.injection import Striker
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker
 from sandbox.postgres.server import Server
 
 _DELAY = 0.5

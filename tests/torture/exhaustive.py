@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.platform.platform import Platform
 from sandbox.platform.snapshots import Snapshots, taken
 from schemas.requests import Mode
-from tests.torture.daemons import mishaps
+from tests.torture.daemons import failpoints
 from tests.torture.daemons.zygote import Zygote
 from tests.torture.figures import Figures
 from tests.torture.judge.evidence import Evidence
@@ -23,7 +23,7 @@ from tests.torture.judge.finding import Finding
 from tests.torture.judge.judge import judge
 from tests.torture.rounds import Round
 from tests.torture.script.script import Ask, Block, Kill, Script, State
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENT = "qa-sandbox"
@@ -59,7 +59,7 @@ class Exhaustive:
             wanted = self._undisturbed(snapshots)
             snapshots.put_back()
             points = self._directory / "points"
-            with self._stand("chained", {mishaps.EACH: str(points)}) as (here, gatherer):
+            with self._stand("chained", {failpoints.EACH: str(points)}) as (here, gatherer):
                 evidence = Round(
                     here, gatherer, self._script("chained", http=False), within=_CHAINED_WITHIN
                 ).play()

@@ -16,10 +16,10 @@ from sandbox.fleet import environment as fleet_environment
 from sandbox.services.standins.controls import Control
 from schemas.publish import CancelRequested, RequestReference
 from tests.torture.judge.evidence import Acted, Evidence
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.state_order import AT_REST
 from tests.torture.script.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
-from tests.torture.stand import collecting
-from tests.torture.stand.attending import Operator
+from tests.torture.stand.gatherer import Gatherer
+from tests.torture.stand.operator_acts import Operator
 from tests.torture.stand.requests import Requests
 from tests.torture.stand.stand import LEASE, Stand
 
@@ -41,7 +41,7 @@ class Round:
     """One script, played once."""
 
     def __init__(
-        self, stand: Stand, gatherer: collecting.Gatherer, script: Script, *, within: float = SETTLED_WITHIN
+        self, stand: Stand, gatherer: Gatherer, script: Script, *, within: float = SETTLED_WITHIN
     ) -> None:
         """`within`: seconds after the last event in which everything has to have come to rest."""
         self._within = within

@@ -15,10 +15,10 @@ from tests.torture.daemons import zygote
 from tests.torture.figures import Figures
 from tests.torture.judge.judge import Verdict, judge
 from tests.torture.rounds import Round
+from tests.torture.script.generator import BLOCK, block_of, write
 from tests.torture.script.script import Block
-from tests.torture.script.writing import BLOCK, block_of, write
-from tests.torture.stand import keeping
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand import evidence_files
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
@@ -93,7 +93,7 @@ class Session:
                 figures.armed.update(str(one.kind) for one in script.faults)
                 self._tell(script.seed, block, verdict, here, time.monotonic() - begun)
                 if verdict.findings:
-                    place = keeping.keep(self._directory / "failed", here, script, evidence, verdict)
+                    place = evidence_files.keep(self._directory / "failed", here, script, evidence, verdict)
                     self._say(f"  evidence in {place}; again: make torture ROUNDS=1 SEED={script.seed}")
                 if evidence.stuck or (until_found and figures.findings):
                     break  # whatever hangs would hang in the next round, too

@@ -23,7 +23,7 @@ from tests.torture.judge.finding import Finding
 from tests.torture.judge.judge import judge
 from tests.torture.rounds import Round
 from tests.torture.script.script import Ask, Block, Kill, Script, State, Stop
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENT = "qa-sandbox"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox.kubernetes.api import discovery, logs
+from sandbox.kubernetes.api import discovery
 from sandbox.kubernetes.api.access import ADMIN, Access
-from sandbox.kubernetes.api.exec import Streams
-from sandbox.kubernetes.api.queries import flag
-from sandbox.kubernetes.api.rest import Rest
+from sandbox.kubernetes.api.requests.queries import flag
+from sandbox.kubernetes.api.resources.rest import Rest
+from sandbox.kubernetes.api.streams import logs
+from sandbox.kubernetes.api.streams.exec import Streams
 from sandbox.kubernetes.controllers.environments import Environments
-from sandbox.kubernetes.faults.troubles import Troubles
+from sandbox.kubernetes.faults.daemon_requests import Troubles
 from sandbox.kubernetes.objects import kinds, statuses
 from sandbox.kubernetes.objects.kinds import PODS
 from sandbox.kubernetes.objects.objects import Objects

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.kubernetes.api import admission
 from sandbox.kubernetes.controllers.environments import Git
+from sandbox.kubernetes.objects import admission
 from sandbox.kubernetes.objects.kinds import APPLICATIONS, DEPLOYMENTS, NAMESPACES
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 

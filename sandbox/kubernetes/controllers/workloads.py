@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox.kubernetes.controllers import replicasets
-from sandbox.kubernetes.controllers.rollouts import Rollout
+from sandbox.kubernetes.controllers import replica_sets
+from sandbox.kubernetes.controllers.deployments import Rollout
 from sandbox.kubernetes.objects import deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS
 from sandbox.kubernetes.objects.objects import Objects
@@ -16,4 +16,4 @@ def reconcile(objects: Objects, namespace: str) -> None:
         if "deletionTimestamp" not in deployment["metadata"]:
             Rollout(objects, deployment).step()
     for replica_set in list(objects.every(REPLICA_SETS, namespace)):
-        replicasets.reconcile(objects, replica_set)
+        replica_sets.reconcile(objects, replica_set)

@@ -12,10 +12,9 @@ from functools import partial
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import IMPOSTORS, FaultKind
-from sandbox.kubernetes.api import admission
-from sandbox.kubernetes.api.background import Background, until
-from sandbox.kubernetes.node.podspecs import NAME_LABEL
-from sandbox.kubernetes.objects import deletion
+from sandbox.kubernetes.faults.background import Background, until
+from sandbox.kubernetes.node.pod_specs import NAME_LABEL
+from sandbox.kubernetes.objects import admission, deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.ownership import random_suffix, ready

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.kubernetes.node.containers import Container, Runtime
-from sandbox.kubernetes.node.podspecs import Witness
-from sandbox.kubernetes.node.podworker import PodWorker
+from sandbox.kubernetes.node.pod_specs import Witness
+from sandbox.kubernetes.node.pod_worker import PodWorker
 from sandbox.kubernetes.objects.kinds import PODS
 from sandbox.kubernetes.objects.objects import Object, Objects
 

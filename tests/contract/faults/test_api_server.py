@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Watch
+from sandbox.kubernetes.api_server_faults import ApiServerFaults
 from sandbox.kubernetes.control import Cluster
-from sandbox.kubernetes.faults.api_server import ApiServerFaults
 from sandbox.kubernetes.launch import Arguments, Running, start
 from tests.contract.kubernetes_double.stand import Api, lay_out
 

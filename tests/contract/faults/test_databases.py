@@ -14,7 +14,7 @@ import pytest
 from sandbox import postgres
 from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Watch
 from sandbox.fleet import Environment
 from sandbox.postgres import dump_faults
 from sandbox.postgres.faults import PRISMAS_LOCK, DatabaseFaults

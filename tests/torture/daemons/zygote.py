@@ -92,7 +92,7 @@ def running() -> Iterator[Zygote]:
         RuntimeError: it did not come up.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.torture.daemons.forking"],
+        [sys.executable, "-m", "tests.torture.daemons.zygote_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.torture.judge import claims, launching, telling, world
+from tests.torture.judge import launches, outcomes, resources, status_events
 from tests.torture.judge.evidence import Asked, Evidence
 from tests.torture.judge.finding import Finding
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.state_order import AT_REST
 
 
 @dataclass
@@ -42,18 +42,18 @@ class Verdict:
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
-    launching.twice,
-    launching.unrecorded,
-    launching.not_alone,
-    launching.outlived,
-    launching.destroyed_without_backup,
-    world.wrong_database,
-    world.repositories,
-    telling.gaps,
-    telling.impossible_states,
-    telling.changed_events,
-    claims.outcomes,
-    claims.doubts,
+    launches.twice,
+    launches.unrecorded,
+    launches.not_alone,
+    launches.outlived,
+    launches.destroyed_without_backup,
+    resources.wrong_database,
+    resources.repositories,
+    status_events.gaps,
+    status_events.impossible_states,
+    status_events.changed_events,
+    outcomes.outcomes,
+    outcomes.doubts,
 )
 
 
@@ -84,7 +84,7 @@ def _unknown(evidence: Evidence) -> set[str]:
         for one in reset["attempts"]
         if (one["outcome"] or {}).get("kind") == "unknown"
     }
-    return now | claims.told_unknown(evidence) | {one.attempt for one in evidence.doubts}
+    return now | outcomes.told_unknown(evidence) | {one.attempt for one in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:

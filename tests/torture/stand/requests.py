@@ -9,7 +9,7 @@ import httpx
 
 from schemas.publish import ResetRequested
 from tests.torture.judge.evidence import Asked
-from tests.torture.judge.life import AT_REST, OVER
+from tests.torture.judge.state_order import AT_REST, OVER
 from tests.torture.script.script import Ask
 from tests.torture.stand.stand import Stand
 

@@ -25,7 +25,7 @@ from sandbox.events import Publisher
 from sandbox.faults.armoury import Group
 from sandbox.platform.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
-from tests.torture.daemons import defects, endings, mishaps
+from tests.torture.daemons import crashes, defects, failpoints
 from tests.torture.daemons.zygote import Zygote
 from tests.torture.script.script import Block, State
 
@@ -177,11 +177,11 @@ class Stand:
     def _start(self, number: int, mishap: str | None) -> None:
         log = self.daemons[number].log
         self._log_from[number] = log.stat().st_size if log.exists() else 0
-        self.daemons[number].start(**({mishaps.VARIABLE: mishap} if mishap else {}))
+        self.daemons[number].start(**({failpoints.VARIABLE: mishap} if mishap else {}))
 
     def _autopsy(self, number: int) -> None:
         """Take down what it died of, unless it was killed."""
-        if crash := endings.crash(self.daemons[number], log_from=self._log_from.get(number, 0)):
+        if crash := crashes.crash(self.daemons[number], log_from=self._log_from.get(number, 0)):
             self.crashes.append(crash)
 
     def _sleeps(self, number: int) -> None:

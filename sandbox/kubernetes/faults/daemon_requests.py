@@ -9,13 +9,13 @@ from aiohttp import web
 from sandbox.faults import kinds
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.api.background import Background
-from sandbox.kubernetes.api.courses import Mishap
-from sandbox.kubernetes.api.exec import Streams, container_name
-from sandbox.kubernetes.faults.conditions import Conditions
+from sandbox.kubernetes.api.streams.exec import Streams, container_name
+from sandbox.kubernetes.faults.background import Background
+from sandbox.kubernetes.faults.container_faults import Conditions
+from sandbox.kubernetes.faults.exec_streams import Mishap
 from sandbox.kubernetes.faults.impostors import Impostors
-from sandbox.kubernetes.faults.strikes import Strikes, is_a_launch
-from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.faults.pod_disruptions import Strikes, is_a_launch
+from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.objects import Object
@@ -95,4 +95,4 @@ class Troubles:
 
     def _meant_for(self, pod: Object, of: frozenset[FaultKind]) -> list[Armed]:
         image = pod["spec"]["containers"][0]["image"]
-        return self._armoury.meeting(of, pod["metadata"]["namespace"], podspecs.service(pod, image))
+        return self._armoury.meeting(of, pod["metadata"]["namespace"], pod_specs.service(pod, image))

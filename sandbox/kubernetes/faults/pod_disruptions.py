@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.api.background import Background, until
+from sandbox.kubernetes.faults.background import Background, until
 from sandbox.kubernetes.node.containers import Container
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.node.proc import children, environment_of

@@ -10,13 +10,13 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.containers import Container, Ended, ImageMissing
-from sandbox.kubernetes.node.podstatus import ContainerState
+from sandbox.kubernetes.node.pod_status import ContainerState
 from sandbox.kubernetes.objects.objects import Object
 
 if TYPE_CHECKING:
-    from sandbox.kubernetes.node.podworker import PodWorker
+    from sandbox.kubernetes.node.pod_worker import PodWorker
 
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0)
 STEADY = 60.0
@@ -132,7 +132,7 @@ class ContainerLoop:
             else:
                 try:
                     self._launch(container)
-                except podspecs.ConfigError as error:
+                except pod_specs.ConfigError as error:
                     runtime.remove(container)
                     state.waits("CreateContainerConfigError", str(error))
                 else:
@@ -147,13 +147,13 @@ class ContainerLoop:
 
     def _launch(self, container: Container) -> None:
         objects, pod, spec = self._kubelet.objects, self._pod.pod, self._spec
-        environment = podspecs.environment(objects, pod, spec, container, witness=self._kubelet.witness)
-        binds = podspecs.binds(objects, pod, spec, self._pod.directory)
+        environment = pod_specs.environment(objects, pod, spec, container, witness=self._kubelet.witness)
+        binds = pod_specs.binds(objects, pod, spec, self._pod.directory)
         runtime = self._kubelet.runtime
         command = spec.get("command") or []
         if not command and not spec.get("args"):
             command = runtime.default_command(container.app)
-        argv = [podspecs.expand(part, environment) for part in [*command, *(spec.get("args") or [])]]
+        argv = [pod_specs.expand(part, environment) for part in [*command, *(spec.get("args") or [])]]
         log = self._kubelet.log_path(pod, spec["name"], self._state.restarts)
         # Stored only once it is up: a server killed in between sweeps it away and starts another.
         self._state.container_id, self._state.image_id = container.id, container.image_id

@@ -14,8 +14,8 @@ import httpx
 
 from sandbox import journal
 from tests.torture.judge.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
-from tests.torture.judge.launching import seconds
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.launches import seconds
+from tests.torture.judge.state_order import AT_REST
 from tests.torture.stand import witnesses
 from tests.torture.stand.stand import Stand
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.kubernetes.node import podstatus
-from sandbox.kubernetes.node.containerloop import ContainerLoop
-from sandbox.kubernetes.node.podstatus import ContainerState
+from sandbox.kubernetes.node import pod_status
+from sandbox.kubernetes.node.container_loop import ContainerLoop
+from sandbox.kubernetes.node.pod_status import ContainerState
 from sandbox.kubernetes.objects.kinds import PODS
 from sandbox.kubernetes.objects.objects import Object
 
@@ -98,7 +98,7 @@ class PodWorker:
 
     def publish(self) -> None:
         """Writes what the containers are doing."""
-        self._write(lambda pod: podstatus.fill(pod["status"], pod, self.states))
+        self._write(lambda pod: pod_status.fill(pod["status"], pod, self.states))
 
     def _write(self, change: Callable[[Object], None]) -> None:
         if self.current() is not None:
@@ -115,7 +115,7 @@ class PodWorker:
 
     def _fail(self, reason: str, message: str) -> None:
         def change(pod: Object) -> None:
-            podstatus.fill(pod["status"], pod, self.states)
+            pod_status.fill(pod["status"], pod, self.states)
             pod["status"] |= {"phase": "Failed", "reason": reason, "message": message}
 
         self._write(change)

@@ -8,8 +8,8 @@ from typing import Any
 from sandbox.journal import Journal, Launch
 from tests.torture.judge.evidence import Evidence
 from tests.torture.judge.finding import Finding
-from tests.torture.judge.launching import planned, seconds
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.launches import planned, seconds
+from tests.torture.judge.state_order import AT_REST
 
 _BY_SIGNAL = 128
 _NOTHING_TO_DO = "rerun-after-check"

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
-from sandbox.kubernetes.api import admission, bodies, patches, scales, tables, watching
-from sandbox.kubernetes.api.queries import flag
-from sandbox.kubernetes.objects import deletion, selectors, statuses
+from sandbox.kubernetes.api.requests import bodies, patches
+from sandbox.kubernetes.api.requests.queries import flag
+from sandbox.kubernetes.api.resources import scales, tables
+from sandbox.kubernetes.api.streams import watches
+from sandbox.kubernetes.objects import admission, deletion, selectors, statuses
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Kind, Target
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 from sandbox.kubernetes.objects.ownership import random_suffix
@@ -77,7 +79,7 @@ class Rest:
                 version = {"resourceVersion": one["metadata"]["resourceVersion"]}
                 return tables.table(target.kind, [one], version)
 
-            return await watching.serve(request, self.objects, target, matches, shape)
+            return await watches.serve(request, self.objects, target, matches, shape)
         found = (one for one in self.objects.every(target.kind, target.namespace) if matches(one))
         page, metadata = self._page(found, query.get("limit", ""), query.get("continue", ""))
         if as_table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 
-from sandbox.kubernetes.node.podstatus import NODE
+from sandbox.kubernetes.node.pod_status import NODE
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from sandbox.kubernetes.api.exec import container_name
-from sandbox.kubernetes.api.queries import flag
+from sandbox.kubernetes.api.requests.queries import flag
+from sandbox.kubernetes.api.streams.exec import container_name
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.objects import Object

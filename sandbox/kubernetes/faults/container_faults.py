@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.api.background import Background, until
+from sandbox.kubernetes.faults.background import Background, until
 from sandbox.kubernetes.node.containers import Container, Runtime
 from sandbox.kubernetes.node.proc import children, is_zombie
 

@@ -1,6 +1,6 @@
 """The zygote itself: it imports all that `resetd serve` imports, and forks a daemon for each line that asks for one.
 
-`python -m tests.torture.daemons.forking` reads JSON lines and answers each with one:
+`python -m tests.torture.daemons.zygote_process` reads JSON lines and answers each with one:
 
     {"start": {"environment": {...}, "log": PATH}}   ->  {"pid": N}
     {"reap": PID}                                    ->  {"status": null while it runs, else its wait status}
@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from daemon.bootstrap import serve
 from daemon.config.logging import set_up
 from daemon.config.settings import load
-from tests.torture.daemons import defects, mishaps
+from tests.torture.daemons import defects, failpoints
 
 # What a start of the daemon imports by itself, late and by name.
 _LATE = (
@@ -89,7 +89,7 @@ def _be_the_daemon(environment: dict[str, str], log: str) -> NoReturn:
         set_up(settings.log_format, settings.log_level)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         defects.apply(environment.get(defects.VARIABLE))
-        asyncio.run(serve(settings, store_as=mishaps.from_environment(environment)))
+        asyncio.run(serve(settings, store_as=failpoints.from_environment(environment)))
         code = 0
     except BaseException:  # noqa: BLE001 - whatever it was, it goes into the daemon's log
         sys.excepthook(*sys.exc_info())

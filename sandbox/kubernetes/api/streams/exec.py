@@ -18,12 +18,11 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from sandbox.kubernetes.api.courses import Course, Mishap
-from sandbox.kubernetes.api.queries import flag
-from sandbox.kubernetes.node import podspecs
+from sandbox.kubernetes.api.requests.queries import flag
+from sandbox.kubernetes.faults.exec_streams import Course, Mishap
+from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.containers import Container, Runtime
-from sandbox.kubernetes.node.kubelet import Kubelet
-from sandbox.kubernetes.node.processes import (
+from sandbox.kubernetes.node.exec_process import (
     CHUNK,
     STDERR,
     STDIN,
@@ -33,6 +32,7 @@ from sandbox.kubernetes.node.processes import (
     open_writer,
     spawn,
 )
+from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.objects import Object
 
@@ -154,7 +154,7 @@ class _Stream:
         """Starts the command and carries its streams until it ends or the client is gone."""
         root = Path("/") if runtime.mode == "none" else Path(f"/proc/{container.pid}/root")
         path = container.environment()["PATH"]
-        if why := podspecs.program(command[0], container.app, path, root):
+        if why := pod_specs.program(command[0], container.app, path, root):
             await self._course.finish(_cannot_start(why, container))
             return
         async with self._course.held_back() as late:

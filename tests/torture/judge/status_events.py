@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 
-from tests.torture.judge import life
+from tests.torture.judge import state_order
 from tests.torture.judge.evidence import Evidence, Told
 from tests.torture.judge.finding import Finding
 
@@ -49,7 +49,9 @@ def impossible_states(evidence: Evidence) -> Iterator[Finding]:
     """Each state may follow the one before, and the last one is the one that the reset is in."""
     for identifier, events in _by_reset(evidence).items():
         ordered = sorted(events, key=lambda one: one.data["sequence"])
-        unknown = sorted({one.data["state"] for one in ordered if not life.is_known(one.data["state"])})
+        unknown = sorted(
+            {one.data["state"] for one in ordered if not state_order.is_known(one.data["state"])}
+        )
         for state in unknown:
             yield Finding("impossible-state", f"{identifier}: there is no state {state}")
         for one in ordered:
@@ -57,7 +59,7 @@ def impossible_states(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("impossible-state", f"{one.event_id} is a {one.type} in {one.data['state']}")
         # A step's event says the state that the reset is in: it repeats it. A state's own event enters it.
         entered = [one.data["state"] for one in ordered if not one.type.endswith(_STEPS)]
-        if wrong := life.impossible(entered):
+        if wrong := state_order.impossible(entered):
             yield Finding("impossible-state", f"{identifier}: {wrong[1]} after {wrong[0] or 'nothing'}")
         inside = [state for state, _ in groupby(one.data["state"] for one in ordered)]
         if inside != [state for state, _ in groupby(entered)]:

@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.journal import Journal, Launch, Marker
 from tests.torture.judge.evidence import Evidence
 from tests.torture.judge.finding import Finding
-from tests.torture.judge.life import WITHOUT_LOCKS, WORKING
+from tests.torture.judge.state_order import WITHOUT_LOCKS, WORKING
 
 _ASKED_AGAIN = frozenset({"resume", "resolve"})
 _HEARD_WITHIN = 0.5

@@ -14,7 +14,7 @@ from aiohttp import WSCloseCode, web
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.api.background import until
+from sandbox.kubernetes.faults.background import until
 from sandbox.kubernetes.objects import statuses
 
 ERROR = 3

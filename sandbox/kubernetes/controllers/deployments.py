@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sandbox.kubernetes.node.podstatus import set_condition
+from sandbox.kubernetes.node.pod_status import set_condition
 from sandbox.kubernetes.objects import deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects, now

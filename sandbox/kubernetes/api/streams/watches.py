@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.kubernetes.api.queries import flag
+from sandbox.kubernetes.api.requests.queries import flag
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import Target
 from sandbox.kubernetes.objects.objects import Change, Object, Objects

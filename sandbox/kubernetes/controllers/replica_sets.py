@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.kubernetes.api import admission
-from sandbox.kubernetes.objects import deletion
+from sandbox.kubernetes.objects import admission, deletion
 from sandbox.kubernetes.objects.kinds import PODS, REPLICA_SETS
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.ownership import active, owned, owner_reference, random_suffix, ready

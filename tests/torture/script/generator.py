@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sandbox.faults import FaultKind
 from schemas.requests import Mode, Option
-from tests.torture.script import dealing
+from tests.torture.script import faults
 from tests.torture.script.script import Ask, Block, Cut, Do, Event, Kill, Script, State, Stop, When
 
 BLOCK = 10
@@ -45,8 +45,8 @@ def write(
     cut = chance.random() < 1 / 3
     if cut:
         events.append(Cut(chance.uniform(0.3, 3.0)))
-    armed = dealing.deal(chance, seed, round_, asks, kinds, block)
-    asks = [dealing.met(one, armed) for one in asks]
+    armed = faults.deal(chance, seed, round_, asks, kinds, block)
+    asks = [faults.met(one, armed) for one in asks]
     events += [*asks, *armed]
     late = {one.fault.environment for one in armed if one.fault.kind is FaultKind.EXEC_BEGINS_LATE}
     if late and chance.random() < 2 / 3:
@@ -63,8 +63,8 @@ def write(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda one: one.at)),
         failing,
-        slow=dealing.slow(chance, armed, cut=cut),
-        more=dealing.more(asks, armed),
+        slow=faults.slow(chance, armed, cut=cut),
+        more=faults.more(asks, armed),
     )
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.injection import Striker, wait
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker, wait
 from sandbox.kubernetes.control import Cluster
 
 

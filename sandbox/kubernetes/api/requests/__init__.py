@@ -1,0 +1,1 @@
+"""What requests say: bodies, query parameters and patches, decoded."""

@@ -1,0 +1,1 @@
+"""The verbs on objects, and how objects are shown."""

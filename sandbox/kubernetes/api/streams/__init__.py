@@ -1,0 +1,1 @@
+"""Answers that stay open: execs, logs and watches."""
