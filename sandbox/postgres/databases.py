@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from sandbox.fleet import FLEET, Environment, environment
 from sandbox.postgres.server import Server, start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 ROLE = "fuse"
 

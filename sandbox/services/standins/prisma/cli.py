@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sandbox.services.standins import pace
 from sandbox.services.standins.controls import Control
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
-from sandbox.services.standins.prisma.schema import Datasource, Schema, load
+from sandbox.services.standins.prisma.schema import Schema, load
 
 # Options of each command: those that take a value, and those that do not.
 _OPTIONS: dict[str, tuple[set[str], set[str]]] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import psycopg
+from sandbox.services.standins.prisma.datasource import Datasource
 
-    from sandbox.services.standins.prisma.schema import Datasource
+if TYPE_CHECKING:  # the commands that need no database start without the client, which takes a while to load
+    import psycopg
 
 RESOLVE = (
     "Read more about how to resolve migration issues in a production database: "

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures
-from sandbox.services.standins.prisma.schema import Datasource, Migration
+from sandbox.services.standins.prisma.datasource import Datasource
+from sandbox.services.standins.prisma.schema import Migration
 
 _LOCK = 72707369
 _LOCK_WITHIN = "10s"

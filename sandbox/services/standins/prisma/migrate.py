@@ -12,8 +12,9 @@ from psycopg import sql
 from sandbox.services.standins import children
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures, ledger
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.generate import generate
-from sandbox.services.standins.prisma.schema import Datasource, Migration, Schema
+from sandbox.services.standins.prisma.schema import Migration, Schema
 
 
 def deploy(schema: Schema, control: Control) -> int:

@@ -7,35 +7,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
 
 _DEFAULTS = ("schema.prisma", "prisma/schema.prisma")
-
-
-@dataclass(frozen=True)
-class Datasource:
-    """Where a connection string leads. `dsn` is what libpq understands; `schema` comes from the query."""
-
-    dsn: str
-    user: str
-    address: str
-    database: str
-    schema: str
-
-    @classmethod
-    def parse(cls, url: str) -> Datasource:
-        """Of Prisma's `postgresql://user:password@host:port/database?schema=name`."""
-        parts = urlsplit(url)
-        schema = parse_qs(parts.query).get("schema", ["public"])[0]
-        return cls(
-            dsn=parts._replace(query="").geturl(),
-            user=unquote(parts.username or ""),
-            address=f"{parts.hostname}:{parts.port or 5432}",
-            database=unquote(parts.path[1:]),
-            schema=schema,
-        )
 
 
 @dataclass(frozen=True)

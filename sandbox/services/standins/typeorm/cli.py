@@ -7,12 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sandbox.services.standins import pace
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.typeorm.source import DataSource, SourceError, load
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command that can't be read ends without the client, which takes a while to load
     import psycopg
-
-    from sandbox.services.standins.controls import Control
 
 _DURING = {
     "migration:run": "migration run",
