@@ -66,7 +66,7 @@ def starting(*prefixes: str) -> frozenset[FaultKind]:
 
 EXEC = starting("exec-")
 """What happens to the stream of an exec."""
-STRIKES = frozenset(
+POD_DISRUPTIONS = frozenset(
     {
         FaultKind.POD_DELETED,
         FaultKind.POD_LOST,
@@ -77,7 +77,7 @@ STRIKES = frozenset(
     }
 )
 """What happens to a pod while a command runs in it."""
-CONDITIONS = frozenset(
+CONTAINER_FAULTS = frozenset(
     {
         FaultKind.NO_SH,
         FaultKind.READ_ONLY_ROOT,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -13,11 +15,26 @@ from sandbox.kubernetes.api.requests.queries import flag
 from sandbox.kubernetes.api.resources.rest import Rest
 from sandbox.kubernetes.api.streams import logs
 from sandbox.kubernetes.api.streams.exec import Streams
-from sandbox.kubernetes.controllers.environments import Environments
-from sandbox.kubernetes.faults.daemon_requests import Troubles
 from sandbox.kubernetes.objects import kinds, statuses
 from sandbox.kubernetes.objects.kinds import PODS
-from sandbox.kubernetes.objects.objects import Objects
+from sandbox.kubernetes.objects.objects import Object, Objects
+
+
+class AccountFaults(Protocol):
+    """The faults that the requests of one account may run into."""
+
+    @property
+    def user(self) -> str:
+        """The account; requests of others are spared."""
+        ...
+
+    async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
+        """Answer an exec of the account."""
+        ...
+
+    async def listing(self, namespace: str, selector: str) -> None:
+        """Called before the account is given a list of pods; `selector` is the request's `labelSelector`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,8 +44,9 @@ class Server:
     objects: Objects
     access: Access
     streams: Streams
-    environments: Environments
-    troubles: Troubles | None = None
+    provision: Callable[[str], None]
+    """Provisions the environment of that name."""
+    faults: AccountFaults | None = None
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -64,13 +82,13 @@ class Server:
         if target.subresource in {"log", "exec"}:
             pod = self.objects.get(PODS, target.namespace, target.name)
             if target.subresource == "log":
-                return await logs.serve(request, self.streams.kubelet, pod)
-            if self.troubles is not None and user == self.troubles.user:
-                return await self.troubles.exec(request, self.streams, pod)
+                return await logs.serve(request, self.streams.node, pod)
+            if self.faults is not None and user == self.faults.user:
+                return await self.faults.exec(request, self.streams, pod)
             return await self.streams.serve(request, pod)
         lists_pods = target.kind is PODS and request.method == "GET" and not target.name and not watch
-        if lists_pods and self.troubles is not None and user == self.troubles.user:
-            await self.troubles.listing(target.namespace, request.query.get("labelSelector", ""))
+        if lists_pods and self.faults is not None and user == self.faults.user:
+            await self.faults.listing(target.namespace, request.query.get("labelSelector", ""))
         return await Rest(self.objects).answer(request, target)
 
     def _control(self, request: web.Request, user: str) -> web.Response:
@@ -79,7 +97,7 @@ class Server:
             raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
         match request.method, *request.path.strip("/").split("/")[1:]:
             case "POST", "environments", name:
-                self.environments.provision(name)
+                self.provision(name)
                 return web.json_response({"environment": name}, status=201)
             case "POST", "streams", "cut":
                 return web.json_response({"cut": self.streams.cut_all()})

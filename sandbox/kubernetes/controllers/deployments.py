@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sandbox.kubernetes.node.pod_status import set_condition
 from sandbox.kubernetes.objects import deletion
+from sandbox.kubernetes.objects.conditions import set_condition
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 from sandbox.kubernetes.objects.ownership import SAFE, active, owned, owner_reference, ready

@@ -14,8 +14,8 @@ from typing import Any
 
 from sandbox.kubernetes.node.containers import ImageMissing, Runtime
 from sandbox.kubernetes.node.pod_specs import NAME_LABEL
-from sandbox.kubernetes.node.pod_status import NODE
 from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.admission import NODE
 from sandbox.kubernetes.objects.kinds import APPLICATIONS, NAMESPACES, NODES, SERVICE_ACCOUNTS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects
 

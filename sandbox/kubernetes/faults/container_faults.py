@@ -36,12 +36,12 @@ _FULL = "mount -o remount,size={} /tmp"
 _ROOMY = "mount -o remount,size=50% /tmp"
 
 
-class ConditionFailedError(RuntimeError):
+class ContainerFaultError(RuntimeError):
     """The container can't be brought into the condition: this machine or this container does not let it."""
 
 
 @dataclass
-class Conditions:
+class ContainerFaults:
     """The conditions of all containers."""
 
     armoury: Armoury
@@ -120,7 +120,7 @@ class Conditions:
 
     async def _inside(self, container: Container, script: str) -> None:
         if self.runtime.mode == "none":
-            raise ConditionFailedError("containers have no file systems of their own on this machine")
+            raise ContainerFaultError("containers have no file systems of their own on this machine")
         process = await asyncio.create_subprocess_exec(
             *self.runtime.exec_command(container, ["sh", "-c", script]),
             stdin=asyncio.subprocess.DEVNULL,
@@ -129,7 +129,7 @@ class Conditions:
         )
         _, errors = await process.communicate()
         if process.returncode:
-            raise ConditionFailedError(errors.decode(errors="replace")[-300:])
+            raise ContainerFaultError(errors.decode(errors="replace")[-300:])
 
     async def recover(self) -> None:
         """Undo what an earlier life of the server left."""

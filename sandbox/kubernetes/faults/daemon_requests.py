@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -10,11 +11,12 @@ from sandbox.faults import kinds
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
 from sandbox.kubernetes.api.streams.exec import Streams, container_name
+from sandbox.kubernetes.api.streams.exec_stream import ExecStream
 from sandbox.kubernetes.faults.background import Background
-from sandbox.kubernetes.faults.container_faults import Conditions
-from sandbox.kubernetes.faults.exec_streams import Mishap
+from sandbox.kubernetes.faults.container_faults import ContainerFaults
+from sandbox.kubernetes.faults.exec_streams import FaultyExecStream, PendingFault
 from sandbox.kubernetes.faults.impostors import Impostors
-from sandbox.kubernetes.faults.pod_disruptions import Strikes, is_a_launch
+from sandbox.kubernetes.faults.pod_disruptions import PodDisruptions, is_a_launch
 from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.objects import statuses
@@ -31,7 +33,7 @@ _LATE = frozenset({FaultKind.EXEC_BEGINS_LATE})
 _BEFORE_UPGRADE = frozenset({*_REFUSALS, FaultKind.EXEC_HANDSHAKE_HUNG})
 
 
-class Troubles:
+class DaemonRequestFaults:
     """All that may go wrong for one user of the API server, `user`."""
 
     def __init__(self, armoury: Armoury, kubelet: Kubelet, user: str) -> None:
@@ -39,17 +41,17 @@ class Troubles:
         self._armoury = armoury
         self._kubelet = kubelet
         self._background = Background()
-        self._strikes = Strikes(armoury, kubelet, self._background)
-        self._conditions = Conditions(armoury, kubelet.runtime, self._background)
-        self._impostors = Impostors(kubelet.objects, armoury, self._background)
+        self._disruptions = PodDisruptions(armoury, kubelet, self._background)
+        self._container_faults = ContainerFaults(armoury, kubelet.node.runtime, self._background)
+        self._impostors = Impostors(kubelet.node.objects, armoury, self._background)
 
     async def recover(self) -> None:
         """Undo what an earlier life of the server made and could not undo."""
-        await self._conditions.recover()
+        await self._container_faults.recover()
         self._impostors.recover()
         for stream in self._armoury.effects(kinds.EXEC):  # it ended with the server that had it
             self._armoury.forget(stream)
-        self._strikes.recover()
+        self._disruptions.recover()
 
     async def close(self) -> None:
         """End what waits for its moment."""
@@ -61,32 +63,34 @@ class Troubles:
 
     async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
         """An exec, with what it runs into."""
-        mishap = self._mishap(pod, request.query.getall("command", []))
-        if mishap is not None and mishap.happens(*_BEFORE_UPGRADE):
-            return await self._refuse(request, pod, mishap)
+        command = request.query.getall("command", [])
+        fault = self._pending(pod, command)
+        if fault is not None and fault.happens(*_BEFORE_UPGRADE):
+            return await self._refuse(request, pod, fault)
         name = container_name(pod, request.query.get("container", ""))
-        container, command = self._kubelet.container_of(pod, name), request.query.getall("command", [])
+        container = self._kubelet.node.container_of(pod, name)
         why = None
         if container is not None and command:
-            for one in self._meant_for(pod, kinds.STRIKES):
-                self._strikes.watch(one, pod, container)
-            for one in self._meant_for(pod, kinds.CONDITIONS):
-                why = await self._conditions.meet(one, container, command) or why
-        return await streams.serve(request, pod, mishap, cannot_start=why)
+            for one in self._meant_for(pod, kinds.POD_DISRUPTIONS):
+                self._disruptions.watch(one, pod, container)
+            for one in self._meant_for(pod, kinds.CONTAINER_FAULTS):
+                why = await self._container_faults.meet(one, container, command) or why
+        stream_of = ExecStream if fault is None else partial(FaultyExecStream, fault)
+        return await streams.serve(request, pod, stream_of, cannot_start=why)
 
-    def _mishap(self, pod: Object, command: Sequence[str]) -> Mishap | None:
+    def _pending(self, pod: Object, command: Sequence[str]) -> PendingFault | None:
         """What the stream runs into: of several the oldest; only a launch begins late, and one at a time."""
         armed = self._meant_for(pod, kinds.EXEC)
         if not is_a_launch(command) or self._armoury.effects(_LATE):
             armed = [one for one in armed if one.fault.kind not in _LATE]
-        return Mishap(self._armoury, armed[0]) if armed else None
+        return PendingFault(self._armoury, armed[0]) if armed else None
 
-    async def _refuse(self, request: web.Request, pod: Object, mishap: Mishap) -> web.Response:
+    async def _refuse(self, request: web.Request, pod: Object, fault: PendingFault) -> web.Response:
         """What comes instead of the upgrade."""
-        kind = mishap.armed.fault.kind
+        kind = fault.armed.fault.kind
         if kind is FaultKind.EXEC_HANDSHAKE_HUNG:
             assert request.transport is not None
-            await mishap.silence(request.transport)
+            await fault.silence(request.transport)
             return web.Response(status=500)
         code, reason, message = _REFUSALS[kind]
         body = statuses.failure(code, reason, message.format(pod["metadata"]["name"]))

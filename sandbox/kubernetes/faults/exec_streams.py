@@ -1,9 +1,8 @@
-"""How the stream of an exec goes: as it should, or as the fault says that it runs into."""
+"""Faults in the stream of an exec: cut, silent, late, torn, or closed without a Status."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket as sockets
 from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Iterator
@@ -14,10 +13,10 @@ from aiohttp import WSCloseCode, web
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
+from sandbox.kubernetes.api.streams.exec_stream import ExecStream
 from sandbox.kubernetes.faults.background import until
 from sandbox.kubernetes.objects import statuses
 
-ERROR = 3
 _DELAY = 1.0
 _SILENCE = 120.0
 _LATE = 3.0
@@ -30,14 +29,14 @@ _CLOSES = {
 
 
 @dataclass(frozen=True)
-class Mishap:
-    """An armed fault that is meant for a place; it counts from the moment that it happens."""
+class PendingFault:
+    """An armed fault that a stream is going to meet; it is counted at the moment when it happens."""
 
     armoury: Armoury
     armed: Armed
 
     def happens(self, *kinds: FaultKind) -> bool:
-        """Whether it is one of these and has a hit left, which is taken with that."""
+        """Whether it is one of these kinds and has a hit left; the hit is taken."""
         return self.armed.fault.kind in kinds and self.armoury.hit(self.armed)
 
     def seconds(self, usual: float) -> float:
@@ -46,10 +45,8 @@ class Mishap:
         return usual if given is None else given
 
     async def silence(self, transport: asyncio.Transport) -> None:
-        """Neither read nor write until the connection is closed, from either end, or the fault is over; then cut it.
-
-        Nobody who reads nothing is told of the client's end, so the kernel is asked.
-        """
+        """Neither read nor write until either end has closed the connection or the fault is over; then cut it."""
+        # A server that reads nothing is not told that the client has left: the kernel knows.
         transport.pause_reading()
         connection = transport.get_extra_info("socket")
         with self.armoury.lasting(self.armed) as is_to_end:
@@ -57,100 +54,93 @@ class Mishap:
             transport.abort()
 
 
-class Course:
-    """One open stream, seen from the server."""
+class FaultyExecStream(ExecStream):
+    """An exec's stream that runs into one fault, at most once in its life."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, mishap: Mishap | None
+        self, fault: PendingFault, socket: web.WebSocketResponse, transport: asyncio.Transport
     ) -> None:
-        self.socket = socket
-        self._transport = transport
-        self._mishap = mishap
+        super().__init__(socket, transport)
+        self._fault = fault
         self._happened = False
         self._torn = False
         self._code = 0
-        self.breaks_off = asyncio.Event()
-        """Set when nothing is to be sent or read any more; `close` then closes as the fault has it."""
 
     def begins(self) -> bool:
-        """Before the command starts; False: it must not, the stream is cut."""
+        """False when the fault cuts the stream before the command starts."""
         if self._happens(FaultKind.EXEC_CUT_BEFORE_START):
-            self._transport.abort()
+            self.transport.abort()
             return False
         return True
 
     @asynccontextmanager
     async def held_back(self) -> AsyncIterator[bool]:
-        """Around the command, from its acceptance to its end: whether it begins late, which it then does here.
-
-        That whoever asked for it has gone away meanwhile does not take it back.
-        """
-        mishap = self._mishap
-        if mishap is None or mishap.armed.fault.kind is not FaultKind.EXEC_BEGINS_LATE:
+        """Hold the command back while the fault `exec-begins-late` lasts; other faults hold nothing back."""
+        fault = self._fault
+        if fault.armed.fault.kind is not FaultKind.EXEC_BEGINS_LATE:
             yield False
             return
-        with mishap.armoury.lasting(mishap.armed) as is_to_end:
-            await until(is_to_end, within=mishap.seconds(_LATE))
+        with fault.armoury.lasting(fault.armed) as is_to_end:
+            await until(is_to_end, within=fault.seconds(_LATE))
             yield True
 
     async def started(self) -> bool:
-        """The command has started; False: nothing more will go over this stream, and now it is closed."""
+        """Count a late begin; False when the fault cuts or silences the stream of the command that has started."""
         self._happens(FaultKind.EXEC_BEGINS_LATE)
         if self._happens(FaultKind.EXEC_CUT_AFTER_START):
-            self._transport.abort()
+            self.transport.abort()
             return False
-        if self._mishap is not None and self._happens(FaultKind.EXEC_HALF_OPEN):
-            await self._mishap.silence(self._transport)
+        if self._happens(FaultKind.EXEC_HALF_OPEN):
+            await self._fault.silence(self.transport)
             return False
         return True
 
     async def carry(self, channel: int, data: bytes) -> None:
-        """Output of the command."""
+        """Send output late, in pieces, or as the last that comes before the stream breaks off."""
         if self.breaks_off.is_set():
             return
         await self._maybe_wait()
         for part in self._parts(data):
-            await self.socket.send_bytes(bytes([channel]) + part)
+            await self.send(channel, part)
         self._maybe_break_off()
 
     async def finish(self, status: statuses.Status) -> None:
-        """The Status on channel 3, then the close."""
+        """Send the Status and close, unless the fault ends the stream without a Status."""
         await self._maybe_wait()
         if self._happens(FaultKind.EXEC_CUT_BEFORE_STATUS):
-            self._transport.abort()
+            self.transport.abort()
         elif not self.breaks_off.is_set() and not self._maybe_break_off():
-            await self.socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
-            await self.socket.close()
+            await super().finish(status)
 
     async def close(self) -> None:
-        """The close that a fault has; nobody may be reading any more, since the client's answer is waited for."""
+        """Close with the code that the fault has; without one there is nothing to close."""
         if self._code == WSCloseCode.ABNORMAL_CLOSURE:
-            # It is what a client calls an end without a close frame; it never is on the wire.
-            self._transport.abort()
+            # A client calls an end without a close frame 1006: the code is never sent (RFC 6455, section 7.4.1).
+            self.transport.abort()
         elif self._code:
             await self.socket.close(code=self._code)
 
     def _happens(self, *kinds: FaultKind) -> bool:
-        """Whether it is one of these that happens at this point; a stream takes one hit only."""
-        if self._happened or self._mishap is None or not self._mishap.happens(*kinds):
+        """Whether the fault is one of these kinds and hits now; a stream takes one hit only."""
+        if self._happened or not self._fault.happens(*kinds):
             return False
         self._happened = True
         return True
 
     async def _maybe_wait(self) -> None:
-        if self._mishap is not None and self._happens(FaultKind.EXEC_DELAYED):
-            await asyncio.sleep(self._mishap.seconds(_DELAY))
+        if self._happens(FaultKind.EXEC_DELAYED):
+            await asyncio.sleep(self._fault.seconds(_DELAY))
 
     def _maybe_break_off(self) -> bool:
-        """True when the stream ends here, before its Status."""
-        if self._mishap is None or not self._happens(*_CLOSES):
+        """Whether the fault ends the stream here, before its Status."""
+        if not self._happens(*_CLOSES):
             return False
-        self._code = _CLOSES[self._mishap.armed.fault.kind]
+        self._code = _CLOSES[self._fault.armed.fault.kind]
         self.breaks_off.set()
         return True
 
     def _parts(self, data: bytes) -> Iterator[bytes]:
-        """Growing odd pieces, so that lines and characters are torn; usually all in one."""
+        """All in one; after `exec-split` has hit in pieces of 1, 3, 5, ... bytes, which tear lines and characters."""
         self._torn = self._torn or (len(data) > 1 and self._happens(FaultKind.EXEC_SPLIT))
         size = 1 if self._torn else len(data)
         while data:

@@ -25,7 +25,7 @@ _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _MARKER = "RESETD_ATTEMPT="
 
 
-class Strikes:
+class PodDisruptions:
     """Strikes at pods, each when a command runs in it."""
 
     def __init__(self, armoury: Armoury, kubelet: Kubelet, background: Background) -> None:
@@ -60,9 +60,9 @@ class Strikes:
     def _happen(self, kind: FaultKind, pod: Object, container: Container) -> None:
         match kind:
             case FaultKind.POD_DELETED:
-                deletion.delete(self._kubelet.objects, PODS, pod)
+                deletion.delete(self._kubelet.node.objects, PODS, pod)
             case FaultKind.POD_LOST:
-                deletion.delete(self._kubelet.objects, PODS, pod, {"gracePeriodSeconds": 0})
+                deletion.delete(self._kubelet.node.objects, PODS, pod, {"gracePeriodSeconds": 0})
             case FaultKind.POD_ROLLED_OUT:
                 self._roll_out(pod)
             case FaultKind.CONTAINER_RESTARTED:
@@ -82,9 +82,9 @@ class Strikes:
             self._remove(meta["namespace"], meta["name"])
 
     def _remove(self, namespace: str, name: str) -> None:
-        pod = self._kubelet.objects.find(PODS, namespace, name)
+        pod = self._kubelet.node.objects.find(PODS, namespace, name)
         if pod is not None:
-            deletion.delete(self._kubelet.objects, PODS, pod)
+            deletion.delete(self._kubelet.node.objects, PODS, pod)
 
     def recover(self) -> None:
         """Delete the evicted pods that an earlier life of the server left."""
@@ -94,7 +94,7 @@ class Strikes:
 
     def _roll_out(self, pod: Object) -> None:
         """As `kubectl rollout restart` does it; a pod that no Deployment owns is left alone."""
-        objects, namespace = self._kubelet.objects, pod["metadata"]["namespace"]
+        objects, namespace = self._kubelet.node.objects, pod["metadata"]["namespace"]
         for owner in pod["metadata"].get("ownerReferences") or []:
             if owner["kind"] == "ReplicaSet":
                 replica_set = objects.get(REPLICA_SETS, namespace, owner["name"])

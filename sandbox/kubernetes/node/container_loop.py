@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.containers import Container, Ended, ImageMissing
+from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.node.pod_status import ContainerState
 from sandbox.kubernetes.objects.objects import Object
-
-if TYPE_CHECKING:
-    from sandbox.kubernetes.node.pod_worker import PodWorker
 
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0)
 STEADY = 60.0
@@ -24,12 +23,30 @@ START_PATIENCE = 20.0
 POLL = 0.1
 
 
+class OwnPod(Protocol):
+    """The pod that a container belongs to, as far as the container needs it."""
+
+    @property
+    def pod(self) -> Object:
+        """The pod's object."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """The directory that all containers of the pod share."""
+        ...
+
+    def publish(self) -> None:
+        """Write the states of the pod's containers into its status."""
+        ...
+
+
 class ContainerLoop:
     """Keeps one container running and `state` true to it."""
 
-    def __init__(self, pod: PodWorker, spec: Object, state: ContainerState) -> None:
+    def __init__(self, node: Node, pod: OwnPod, spec: Object, state: ContainerState) -> None:
+        self._node = node
         self._pod = pod
-        self._kubelet = pod.kubelet
         self._spec = spec
         self._state = state
         self._probed = "readinessProbe" in spec
@@ -78,16 +95,16 @@ class ContainerLoop:
         """Kills what is left and deletes the container's directory; its log stays."""
         if self._container is not None:
             self._container.signal(signal.SIGKILL)
-            self._kubelet.containers.pop(self._container.id, None)
-            self._kubelet.runtime.remove(self._container)
+            self._node.containers.pop(self._container.id, None)
+            self._node.runtime.remove(self._container)
             self._container = None
 
     def _found(self) -> Container | None:
         """The container that an earlier life of the server left behind, running or ended since."""
         if not self._state.container_id or "running" not in self._state.state:
             return None
-        found = self._kubelet.runtime.find(self._state.container_id, self._state.image_id)
-        self._kubelet.containers[found.id] = found
+        found = self._node.runtime.find(self._state.container_id, self._state.image_id)
+        self._node.containers[found.id] = found
         return found
 
     async def _pause(self, seconds: float) -> None:
@@ -99,7 +116,7 @@ class ContainerLoop:
         """Starts a new container, with a place among the start scripts; False when stopped meanwhile."""
         if not self._probed:
             return await self._prepare_and_launch()
-        await self._kubelet.starts.acquire()
+        await self._node.starts.acquire()
         started = False
         try:
             started = await self._prepare_and_launch()
@@ -107,7 +124,7 @@ class ContainerLoop:
             if started:
                 self._place = asyncio.create_task(self._give_place_back())
             else:
-                self._kubelet.starts.release()
+                self._node.starts.release()
         return started
 
     async def _give_place_back(self) -> None:
@@ -119,10 +136,10 @@ class ContainerLoop:
                     return
                 await asyncio.sleep(POLL)
         finally:
-            self._kubelet.starts.release()
+            self._node.starts.release()
 
     async def _prepare_and_launch(self) -> bool:
-        state, runtime = self._state, self._kubelet.runtime
+        state, runtime = self._state, self._node.runtime
         while not self._stopping.is_set():
             try:
                 image = self._spec["image"]
@@ -146,18 +163,18 @@ class ContainerLoop:
         return False
 
     def _launch(self, container: Container) -> None:
-        objects, pod, spec = self._kubelet.objects, self._pod.pod, self._spec
-        environment = pod_specs.environment(objects, pod, spec, container, witness=self._kubelet.witness)
+        objects, pod, spec = self._node.objects, self._pod.pod, self._spec
+        environment = pod_specs.environment(objects, pod, spec, container, stand_ins=self._node.stand_ins)
         binds = pod_specs.binds(objects, pod, spec, self._pod.directory)
-        runtime = self._kubelet.runtime
+        runtime = self._node.runtime
         command = spec.get("command") or []
         if not command and not spec.get("args"):
             command = runtime.default_command(container.app)
         argv = [pod_specs.expand(part, environment) for part in [*command, *(spec.get("args") or [])]]
-        log = self._kubelet.log_path(pod, spec["name"], self._state.restarts)
+        log = self._node.log_path(pod, spec["name"], self._state.restarts)
         # Stored only once it is up: a server killed in between sweeps it away and starts another.
         self._state.container_id, self._state.image_id = container.id, container.image_id
-        self._container = self._kubelet.containers[container.id] = container
+        self._container = self._node.containers[container.id] = container
         runtime.launch(container, self._pod.directory, log, argv, environment, binds)
 
     async def _follow(self, container: Container) -> Ended:

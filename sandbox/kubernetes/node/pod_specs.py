@@ -23,8 +23,8 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True)
-class Witness:
-    """Where the sandbox's stand-ins report to, and where they are told how to behave."""
+class StandInPaths:
+    """What the services' stand-ins are given: the journal's socket, and the directory that says how they behave."""
 
     journal: Path | None
     controls: Path | None
@@ -104,7 +104,7 @@ def environment(
     pod: Object,
     container: Object,
     made: Container,
-    witness: Witness,
+    stand_ins: StandInPaths,
 ) -> dict[str, str]:
     """All variables of the container `made` from the spec `container`: the pod's own and the sandbox's."""
     meta = pod["metadata"]
@@ -120,10 +120,10 @@ def environment(
         "SANDBOX_CONTAINER_ID": made.id,
         "SANDBOX_READY_FILE": str(made.ready_file),
     }
-    if witness.journal:
-        added["SANDBOX_JOURNAL"] = str(witness.journal)
-    if witness.controls:
-        added["SANDBOX_CONTROLS"] = str(witness.controls)
+    if stand_ins.journal:
+        added["SANDBOX_JOURNAL"] = str(stand_ins.journal)
+    if stand_ins.controls:
+        added["SANDBOX_CONTROLS"] = str(stand_ins.controls)
     return added | variables(objects, pod, container)
 
 

@@ -6,9 +6,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.kubernetes.objects.conditions import set_condition
 from sandbox.kubernetes.objects.objects import Object, now
-
-NODE = "sandbox-node"
 
 
 @dataclass
@@ -119,19 +118,6 @@ def _unready(states: list[ContainerState]) -> dict[str, str]:
         "reason": "ContainersNotReady",
         "message": f"containers with unready status: [{names}]",
     }
-
-
-def set_condition(status: Object, kind: str, *, value: bool, **more: str) -> None:
-    """Sets one condition; the transition time moves only when the value does."""
-    conditions: list[Object] = status.setdefault("conditions", [])
-    held = next((one for one in conditions if one["type"] == kind), None)
-    text = "True" if value else "False"
-    fresh = {"type": kind, "status": text, "lastProbeTime": None} | more
-    if held is None:
-        conditions.append(fresh | {"lastTransitionTime": now()})
-    else:
-        moved = now() if held["status"] != text else held.get("lastTransitionTime", now())
-        conditions[conditions.index(held)] = fresh | {"lastTransitionTime": moved}
 
 
 def address(uid: str) -> str:

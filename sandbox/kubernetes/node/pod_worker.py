@@ -6,16 +6,14 @@ import asyncio
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.kubernetes.node import pod_status
 from sandbox.kubernetes.node.container_loop import ContainerLoop
+from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.node.pod_status import ContainerState
 from sandbox.kubernetes.objects.kinds import PODS
 from sandbox.kubernetes.objects.objects import Object
-
-if TYPE_CHECKING:
-    from sandbox.kubernetes.node.kubelet import Kubelet
 
 OVER = {"Succeeded", "Failed"}
 _EXCEEDED = "Pod was active on the node longer than the specified deadline"
@@ -25,18 +23,18 @@ _EVICTED = "The node was low on resource: memory. Threshold quantity: 100Mi, ava
 class PodWorker:
     """Owns the status of its pod. `touched` is set whenever the pod was written or removed, `evicted` to evict it."""
 
-    def __init__(self, kubelet: Kubelet, pod: Object) -> None:
-        self.kubelet = kubelet
+    def __init__(self, node: Node, pod: Object) -> None:
+        self.node = node
         self.pod = pod
         self.touched = asyncio.Event()
         self.evicted = asyncio.Event()
-        self.directory = kubelet.pod_directory(pod)
+        self.directory = node.pod_directory(pod)
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
         held = {one["name"]: one for one in pod["status"].get("containerStatuses") or []}
         specs = pod["spec"]["containers"]
         self.states = [ContainerState.of(spec, held.get(spec["name"])) for spec in specs]
         self._loops = [
-            ContainerLoop(self, spec, state) for spec, state in zip(specs, self.states, strict=True)
+            ContainerLoop(node, self, spec, state) for spec, state in zip(specs, self.states, strict=True)
         ]
 
     async def run(self) -> None:
@@ -57,7 +55,7 @@ class PodWorker:
         for loop in self._loops:
             loop.forget()
         meta = self.pod["metadata"]
-        self.kubelet.objects.remove(PODS, meta["namespace"], meta["name"], meta["uid"])
+        self.node.objects.remove(PODS, meta["namespace"], meta["name"], meta["uid"])
 
     async def _until_deleted(
         self, tasks: list[asyncio.Task[None]], running: asyncio.Future[list[None]] | None
@@ -90,7 +88,7 @@ class PodWorker:
     def current(self) -> Object | None:
         """The pod as it is stored; None when it is gone or another one has its name."""
         meta = self.pod["metadata"]
-        pod = self.kubelet.objects.find(PODS, meta["namespace"], meta["name"])
+        pod = self.node.objects.find(PODS, meta["namespace"], meta["name"])
         if pod is None or pod["metadata"]["uid"] != meta["uid"]:
             return None
         self.pod = pod
@@ -103,7 +101,7 @@ class PodWorker:
     def _write(self, change: Callable[[Object], None]) -> None:
         if self.current() is not None:
             meta = self.pod["metadata"]
-            self.kubelet.objects.update(PODS, meta["namespace"], meta["name"], change)
+            self.node.objects.update(PODS, meta["namespace"], meta["name"], change)
 
     def _deadline(self) -> float | None:
         seconds = self.pod["spec"].get("activeDeadlineSeconds")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import copy
 import re
 
-from sandbox.kubernetes.node.pod_status import NODE
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.selectors import matches_labels
 
+NODE = "sandbox-node"
+"""The name of the only node: every pod is bound to it."""
 REQUIRED = "FieldValueRequired"
 INVALID = "FieldValueInvalid"
 UNSUPPORTED = "FieldValueNotSupported"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sandbox.faults import Fault, FaultKind
-from sandbox.faults.kinds import CONDITIONS, EXEC, GITHUB, IMPOSTORS, STATE, STRIKES
+from sandbox.faults.kinds import CONTAINER_FAULTS, EXEC, GITHUB, IMPOSTORS, POD_DISRUPTIONS, STATE
 from schemas.requests import Mode
 from tests.torture.script.script import Arm, Ask, Block, State
 
@@ -24,9 +24,9 @@ _SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
 """How long a fault lasts, where its usual time is longer than a round needs; Prisma's 10 s are outlasted at times."""
 _PRISMA = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api")
 """Services whose migrations wait for Prisma's lock."""
-_IN_COMMANDS = STRIKES | CONDITIONS
+_IN_COMMANDS = POD_DISRUPTIONS | CONTAINER_FAULTS
 """Faults that happen to a container while a command runs in it, so that it has to run for a while."""
-_IN_A_SERVICE = EXEC | STRIKES | CONDITIONS | IMPOSTORS
+_IN_A_SERVICE = EXEC | POD_DISRUPTIONS | CONTAINER_FAULTS | IMPOSTORS
 """Kinds that may be meant for one service of a request."""
 _LIE_IN_WAIT = frozenset({FaultKind.KAFKA_DUPLICATE_DELIVERY, FaultKind.POSTGRES_LOCK_HELD})
 """Kinds that have to be in place before the request comes."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.kubernetes.api.requests.queries import flag
-from sandbox.kubernetes.faults.exec_streams import Course, Mishap
+from sandbox.kubernetes.api.streams.exec_stream import ERROR, ExecStream
 from sandbox.kubernetes.node import pod_specs
 from sandbox.kubernetes.node.containers import Container, Runtime
 from sandbox.kubernetes.node.exec_process import (
@@ -32,14 +33,15 @@ from sandbox.kubernetes.node.exec_process import (
     open_writer,
     spawn,
 )
-from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.objects import Object
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-ERROR = 3
 CLOSE_CHANNEL = 255
 MESSAGE_LIMIT = 4 * 1024 * 1024
+StreamOf = Callable[[web.WebSocketResponse, asyncio.Transport], ExecStream]
+"""Makes the stream of an exec whose connection was just upgraded."""
 
 
 def container_name(pod: Object, name: str) -> str:
@@ -59,7 +61,7 @@ def container_name(pod: Object, name: str) -> str:
 class Streams:
     """All exec streams of the server; `cut_all` is a fault that tests ask for."""
 
-    kubelet: Kubelet
+    node: Node
     _open: set[asyncio.Transport] = field(default_factory=set)
     _left: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -72,12 +74,12 @@ class Streams:
         self,
         request: web.Request,
         pod: Object,
-        mishap: Mishap | None = None,
+        stream_of: StreamOf = ExecStream,
         cannot_start: str | None = None,
     ) -> web.StreamResponse:
         """Answers one exec request; Refusal before the upgrade where the API server refuses.
 
-        `mishap`: what the stream runs into; `cannot_start`: why the runtime does not start the command.
+        `stream_of` makes the stream; `cannot_start` says why the runtime does not start the command.
         """
         query = request.query
         name = container_name(pod, query.get("container", ""))
@@ -91,7 +93,7 @@ class Streams:
         protocol = next((one for one in (V5, V4) if one in offered), None)
         if request.headers.get("Upgrade", "").lower() != "websocket" or protocol is None:
             raise statuses.bad_request("Upgrade request required")
-        container = self.kubelet.container_of(pod, name)
+        container = self.node.container_of(pod, name)
         missing = f'container not found ("{name}")'
         if container is None and protocol == V4:
             # v4 is proxied to the kubelet, whose plain answer comes through; v5 ends at the API server.
@@ -104,17 +106,17 @@ class Streams:
         assert transport is not None
         self._open.add(transport)
         try:
-            course = Course(socket, transport, mishap)
-            stream = _Stream(self, course, wanted, v5=protocol == V5)
+            stream = stream_of(socket, transport)
+            running = _Exec(self, stream, wanted, v5=protocol == V5)
             with contextlib.suppress(ConnectionError):
-                await stream.greet()
+                await running.greet()
                 if container is None:
                     why = f"unable to upgrade connection: {missing}"
-                    await course.finish(statuses.internal_error(why))
+                    await stream.finish(statuses.internal_error(why))
                 elif cannot_start:
-                    await course.finish(_cannot_start(cannot_start, container))
-                elif course.begins():
-                    await stream.run(self.kubelet.runtime, container, command)
+                    await stream.finish(_cannot_start(cannot_start, container))
+                elif stream.begins():
+                    await running.run(self.node.runtime, container, command)
         finally:
             self._open.discard(transport)
         return socket
@@ -132,13 +134,13 @@ class Streams:
         task.add_done_callback(self._left.discard)
 
 
-class _Stream:
+class _Exec:
     """One open WebSocket with its command."""
 
-    def __init__(self, owner: Streams, course: Course, wanted: set[str], *, v5: bool) -> None:
+    def __init__(self, owner: Streams, stream: ExecStream, wanted: set[str], *, v5: bool) -> None:
         self._owner = owner
-        self._course = course
-        self._socket = course.socket
+        self._stream = stream
+        self._socket = stream.socket
         self._wanted = wanted
         self._v5 = v5
         self._polite = False
@@ -155,9 +157,9 @@ class _Stream:
         root = Path("/") if runtime.mode == "none" else Path(f"/proc/{container.pid}/root")
         path = container.environment()["PATH"]
         if why := pod_specs.program(command[0], container.app, path, root):
-            await self._course.finish(_cannot_start(why, container))
+            await self._stream.finish(_cannot_start(why, container))
             return
-        async with self._course.held_back() as late:
+        async with self._stream.held_back() as late:
             if late and not container.alive:
                 return  # nobody is left to start it
             process = spawn(runtime, container, command, self._wanted)
@@ -168,7 +170,7 @@ class _Stream:
 
     async def _carry(self, process: Process, container: Container, command: list[str]) -> None:
         """The command's streams, until it ends or the client is gone."""
-        if not await self._course.started():
+        if not await self._stream.started():
             self._abandon(process)
             return
         exit_code = asyncio.create_task(process.exit_code())
@@ -176,24 +178,24 @@ class _Stream:
         pumps = [asyncio.create_task(self._pump(c, r)) for c, (r, _) in readers.items()]
         receiver = asyncio.create_task(self._receive(process))
         over = asyncio.gather(exit_code, *pumps)
-        broken_off = asyncio.create_task(self._course.breaks_off.wait())
+        broken_off = asyncio.create_task(self._stream.breaks_off.wait())
         try:
             ends: set[asyncio.Future[Any]] = {over, receiver, broken_off}
             await asyncio.wait(ends, return_when="FIRST_COMPLETED")
             if over.done() and not over.exception():
-                await self._course.finish(_ended(command, exit_code.result(), container))
+                await self._stream.finish(_ended(command, exit_code.result(), container))
         finally:
             receiver.cancel()
             for pump in pumps:
                 pump.cancel()
             broken_off.cancel()
             await asyncio.gather(receiver, broken_off, *pumps, return_exceptions=True)
-            await self._course.close()
+            await self._stream.close()
             self._let_go(process, list(readers.values()))
 
     async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(CHUNK):
-            await self._course.carry(channel, data)
+            await self._stream.carry(channel, data)
 
     async def _receive(self, process: Process) -> None:
         """Takes stdin until the connection ends."""

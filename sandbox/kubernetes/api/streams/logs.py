@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sandbox.kubernetes.api.requests.queries import flag
 from sandbox.kubernetes.api.streams.exec import container_name
-from sandbox.kubernetes.node.kubelet import Kubelet
+from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.objects import Object
 
@@ -53,12 +53,12 @@ class Wish:
         return (stamp + b" " if self.timestamps else b"") + text + end
 
 
-async def serve(request: web.Request, kubelet: Kubelet, pod: Object) -> web.StreamResponse:
+async def serve(request: web.Request, node: Node, pod: Object) -> web.StreamResponse:
     """Answers one log request, following when asked to."""
     query = request.query
     name = container_name(pod, query.get("container", ""))
     wish = Wish.of(query)
-    path = _path(kubelet, pod, name, previous=flag(query, "previous"))
+    path = _path(node, pod, name, previous=flag(query, "previous"))
     entries, offset = _entries(path, 0)
     lines = [line for entry in entries if (line := wish.line(entry))]
     if wish.tail is not None:
@@ -73,7 +73,7 @@ async def serve(request: web.Request, kubelet: Kubelet, pod: Object) -> web.Stre
         await response.write(body)
         running = True
         while running and request.transport is not None and not request.transport.is_closing():
-            running = kubelet.container_of(_fresh(kubelet, pod), name) is not None
+            running = node.container_of(_fresh(node, pod), name) is not None
             entries, offset = _entries(path, offset)
             for entry in entries:
                 await response.write(wish.line(entry))
@@ -85,14 +85,14 @@ async def serve(request: web.Request, kubelet: Kubelet, pod: Object) -> web.Stre
     return response
 
 
-def _fresh(kubelet: Kubelet, pod: Object) -> Object:
+def _fresh(node: Node, pod: Object) -> Object:
     from sandbox.kubernetes.objects.kinds import PODS
 
     meta = pod["metadata"]
-    return kubelet.objects.find(PODS, meta["namespace"], meta["name"]) or pod
+    return node.objects.find(PODS, meta["namespace"], meta["name"]) or pod
 
 
-def _path(kubelet: Kubelet, pod: Object, name: str, *, previous: bool) -> Path:
+def _path(node: Node, pod: Object, name: str, *, previous: bool) -> Path:
     statuses_held = pod["status"].get("containerStatuses") or []
     held = next((one for one in statuses_held if one["name"] == name), None)
     restart = (held or {}).get("restartCount", 0)
@@ -109,7 +109,7 @@ def _path(kubelet: Kubelet, pod: Object, name: str, *, previous: bool) -> Path:
     elif held is None or (waiting and not crashed):
         reason = (waiting or {}).get("reason", "ContainerCreating")
         raise statuses.bad_request(f'container "{name}" in pod "{pod_name}" is waiting to start: {reason}')
-    return kubelet.log_path(pod, name, restart)
+    return node.log_path(pod, name, restart)
 
 
 def _entries(path: Path, offset: int) -> tuple[list[bytes], int]:
