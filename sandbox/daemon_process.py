@@ -8,12 +8,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+
+from sandbox.polling import wait_until
 
 SERVE = ("-m", "daemon", "serve")
 _ENDED_WITHIN = 20.0
@@ -113,16 +114,16 @@ class DaemonProcess:
         Raises:
             RuntimeError: it ended, or did not answer in time; with the last lines of its log.
         """
-        until = time.monotonic() + within
-        while time.monotonic() < until:
-            if self.pid is None:
-                raise RuntimeError(f"the daemon ended: {self.last_lines()}")
-            try:
-                if httpx.get(f"{self.url}/livez", timeout=2.0, verify=_NO_AUTHORITIES).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise RuntimeError(f"the daemon did not answer within {within:g} s: {self.last_lines()}")
+        if not wait_until(self._is_ready, within=within):
+            raise RuntimeError(f"the daemon did not answer within {within:g} s: {self.last_lines()}")
+
+    def _is_ready(self) -> bool:
+        if self.pid is None:
+            raise RuntimeError(f"the daemon ended: {self.last_lines()}")
+        try:
+            return httpx.get(f"{self.url}/livez", timeout=2.0, verify=_NO_AUTHORITIES).is_success
+        except httpx.TransportError:
+            return False
 
     def kill(self) -> None:
         """SIGKILL: nothing is said to it, nothing is cleaned up by it."""

@@ -16,6 +16,7 @@ from sandbox.demo.screen import Screen
 from sandbox.events import Publisher
 from sandbox.journal import Journal
 from sandbox.platform.platform import Platform
+from sandbox.polling import until
 from sandbox.services.contents import Contents
 from sandbox.services.standins.controls import Control
 from schemas.publish import EnvironmentProvisioned, ResetRequested
@@ -122,12 +123,18 @@ async def _kill_in_the_middle(
     """SIGKILL the daemon while the seed runs, and start it again while the seed still runs."""
 
     def seed() -> int | None:
-        for one in platform.journal_reader().outermost():
-            if one.running and one.attempt and one.attempt.partition("/")[2].startswith(f"{KILLED_IN}/"):
-                return one.host_pid
+        for launch in platform.journal_reader().outermost():
+            step = (launch.attempt or "").partition("/")[2]
+            if launch.running and step.startswith(f"{KILLED_IN}/"):
+                return launch.host_pid
         return None
 
-    evidence.seed_process = await _until(seed, f"{KILLED_IN} runs", daemon, f"{FIRST}/1", screen)
+    def seed_runs() -> int | None:
+        if (process := seed()) is None:
+            _look(daemon, f"{FIRST}/1", screen)
+        return process
+
+    evidence.seed_process = await _until(seed_runs, f"{KILLED_IN} runs", daemon)
     screen.say(f"[bold red]SIGKILL[/bold red] to resetd (process {daemon.pid}) in the middle of {KILLED_IN}")
     daemon.kill()
     evidence.killed_while_running = seed() == evidence.seed_process
@@ -160,21 +167,15 @@ async def _until_done(
             raise StoryError(f"{reference} is {reset['state']}: {reset['cause']} {reset['detail']}")
         return reset if reset["state"] == "done" else None
 
-    return await _until(done, f"{reference} is done", daemon, None, screen)
+    return await _until(done, f"{reference} is done", daemon)
 
 
-async def _until(
-    look: Callable[[], T | None], what: str, daemon: DaemonProcess, reference: str | None, screen: Screen
-) -> T:
-    until = time.monotonic() + WITHIN
-    while time.monotonic() < until:
-        found = look()
-        if found is not None:
-            return found
-        if reference is not None:
-            _look(daemon, reference, screen)
-        await asyncio.sleep(_LOOK_EVERY)
-    raise StoryError(f"not within {WITHIN:g} s: {what}; the daemon's log ends with {daemon.last_lines(5)}")
+async def _until(look: Callable[[], T | None], what: str, daemon: DaemonProcess) -> T:
+    found = await until(look, within=WITHIN, every=_LOOK_EVERY)
+    if found is None:
+        end = daemon.last_lines(5)
+        raise StoryError(f"not within {WITHIN:g} s: {what}; the daemon's log ends with {end}")
+    return found
 
 
 def _look(daemon: DaemonProcess, reference: str, screen: Screen) -> dict[str, Any] | None:

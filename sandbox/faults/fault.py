@@ -33,6 +33,10 @@ class Fault:
         if self.times < 1 or (self.seconds is not None and self.seconds < 0):
             raise ValueError(f"{self.kind}: times is at least 1, seconds at least 0")
 
+    def seconds_or(self, usual: float) -> float:
+        """`seconds`, or `usual` where the fault does not say."""
+        return usual if self.seconds is None else self.seconds
+
     def meets(self, environment: str | None, service: str | None = None) -> bool:
         """Whether it is meant for this place; what a place does not know about itself (None) any fault fits."""
         return (self.environment is None or environment in {None, self.environment}) and (

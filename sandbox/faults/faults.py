@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.faults.armoury import Armoury, Group
 from sandbox.faults.fault import Fault
 from sandbox.faults.kinds import FaultKind
+from sandbox.polling import until
 
 _LIE_IN_WAIT = {FaultKind.POSTGRES_LOCK_HELD, FaultKind.KAFKA_DUPLICATE_DELIVERY}
 """They have to be in place before what they wait for comes."""
@@ -37,12 +36,13 @@ class Faults:
         armed = armoury.arm(fault)
         if fault.kind not in _LIE_IN_WAIT:
             return
-        with suppress(TimeoutError):  # what it needs is down: it goes on trying
-            async with asyncio.timeout(_IN_PLACE_WITHIN):
-                while armoury.is_armed(armed) and not any(  # noqa: ASYNC110 - other processes' files
-                    name.startswith(armed.name) for name in armoury.effects({fault.kind})
-                ):
-                    await asyncio.sleep(_LOOK_EVERY)
+
+        def in_place() -> bool:
+            effects = armoury.effects({fault.kind})
+            return not armoury.is_armed(armed) or any(name.startswith(armed.name) for name in effects)
+
+        # Where what the fault needs is down, the wait ends without it; the fault goes on trying.
+        await until(in_place, within=_IN_PLACE_WITHIN, every=_LOOK_EVERY)
 
     async def concern(self, group: Group) -> None:
         """Kafka's faults are for this consumer group, instead of the daemon's usual one."""
@@ -59,12 +59,8 @@ class Faults:
         """
         armoury = self._armoury
         armoury.clear()
-        try:
-            async with asyncio.timeout(within):
-                while armoury.effects():  # noqa: ASYNC110 - other processes' files
-                    await asyncio.sleep(_LOOK_EVERY)
-        except TimeoutError as error:
-            raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}") from error
+        if not await until(lambda: not armoury.effects(), within=within, every=_LOOK_EVERY):
+            raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}")
 
     def armed(self) -> tuple[Fault, ...]:
         """What may still hit, oldest first."""

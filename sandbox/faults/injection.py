@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
+from sandbox.polling import LOOK_EVERY, wait_until
 
-_LOOK_EVERY = 0.05
 _ENDED_WITHIN = 30.0
 
 Striker = Callable[[Armed], None]
@@ -51,7 +51,7 @@ class Watch:
             thread.join(_ENDED_WITHIN)
 
     def _look(self) -> None:
-        while not self._stopping.wait(_LOOK_EVERY):
+        while not self._stopping.wait(LOOK_EVERY):
             served = self._served
             self._served = {name: thread for name, thread in served.items() if thread.is_alive()}
             for armed in self._armoury.armed(self._strikers):
@@ -66,7 +66,7 @@ class Watch:
             while self._armoury.is_armed(armed):
                 with contextlib.suppress(*self._passing):
                     striker(armed)
-                if self._stopping.wait(_LOOK_EVERY):
+                if self._stopping.wait(LOOK_EVERY):
                     return
         finally:
             self._armoury.disarm(armed)
@@ -74,7 +74,4 @@ class Watch:
 
 def wait(seconds: float, is_to_end: Callable[[], bool]) -> None:
     """Until so many seconds have passed, or the fault is cleared."""
-    sleeper = threading.Event()
-    for _ in range(max(1, round(seconds / _LOOK_EVERY))):
-        if is_to_end() or sleeper.wait(_LOOK_EVERY):
-            return
+    wait_until(is_to_end, within=max(seconds, LOOK_EVERY))

@@ -42,7 +42,7 @@ class ArmedFaults:
         if self._take(FaultKind.GITHUB_5XX, repository):
             return web.json_response({"message": "Server Error"}, status=502)
         if limited := self._take(FaultKind.GITHUB_RATE_LIMITED, repository):
-            return _rate_limited(_LIMITED if limited.seconds is None else limited.seconds)
+            return _rate_limited(limited.seconds_or(_LIMITED))
         updates = _updates(body)
         if updates and repository is not None:
             self._move(repository, updates)
@@ -52,7 +52,7 @@ class ArmedFaults:
             and _applied(response)
             and (late := self._take(FaultKind.GITHUB_TIMEOUT_AFTER_WRITE, repository))
         ):
-            await asyncio.sleep(late.seconds or 0.0)
+            await asyncio.sleep(late.seconds_or(0.0))
             if request.transport is not None:
                 request.transport.abort()
         return response

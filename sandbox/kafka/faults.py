@@ -52,7 +52,7 @@ class KafkaFaults:
             self._cluster.down()
             try:
                 self._armoury.hit(armed)
-                wait(_seconds(armed, _DOWN), is_to_end)
+                wait(armed.fault.seconds_or(_DOWN), is_to_end)
             finally:
                 self._cluster.up()
 
@@ -103,7 +103,7 @@ class KafkaFaults:
                 if 0 < len(member.assignment()) < every:
                     with self._armoury.lasting(armed) as is_to_end:
                         self._armoury.hit(armed)
-                        wait(_seconds(armed, _MEMBER), is_to_end)
+                        wait(armed.fault.seconds_or(_MEMBER), is_to_end)
                     return
         finally:
             member.close()
@@ -162,7 +162,3 @@ class KafkaFaults:
 def _send_again(producer: Producer, record: Any) -> None:  # noqa: ANN401 - as above
     headers = record.headers() or []
     producer.produce(record.topic(), record.value(), record.key(), record.partition(), headers=headers)
-
-
-def _seconds(armed: Armed, usual: float) -> float:
-    return usual if armed.fault.seconds is None else armed.fault.seconds

@@ -32,6 +32,6 @@ class ApiServerFaults:
             cluster.running.kill()
             self._armoury.hit(armed)
             try:
-                wait(armed.fault.seconds or 0.0, is_to_end)
+                wait(armed.fault.seconds_or(0.0), is_to_end)
             finally:
                 self._start()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import selectors
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sandbox import ready_line
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -95,14 +94,9 @@ def start(arguments: Arguments, patience: float = 30.0) -> Running:
             stderr=errors,
             start_new_session=True,
         )
+    if (ready := ready_line.read(process, within=patience)) is not None:
+        return Running(process, ready)
     assert process.stdout is not None
-    end = time.monotonic() + patience
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        # The line is shorter than a pipe's atomic write, so the first data is all of it.
-        if selector.select(max(0.0, end - time.monotonic())) and (line := process.stdout.readline()):
-            ready: dict[str, Any] = json.loads(line)
-            return Running(process, ready)
     process.kill()
     process.wait()
     process.stdout.close()

@@ -6,15 +6,14 @@ When the platform ends, by whatever signal, the pipe closes and the child ends b
 
 from __future__ import annotations
 
-import json
-import selectors
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sandbox import ready_line
 
 _DOWN_WITHIN = 5.0
 
@@ -57,20 +56,7 @@ def start(module: str, arguments: Sequence[str], *, log: Path, within: float = 3
             stderr=errors,
             start_new_session=True,  # Ctrl-C is for the platform, which ends its children in its order
         )
-    line = _first_line(process, within)
-    if line:
-        return Child(process, json.loads(line))
+    if (ready := ready_line.read(process, within=within)) is not None:
+        return Child(process, ready)
     Child(process, {}).stop()
     raise ChildFailedError(f"{module} did not come up: {log.read_text(errors='replace')[-1000:]}")
-
-
-def _first_line(process: subprocess.Popen[bytes], within: float) -> bytes:
-    if process.stdout is None:
-        return b""
-    end = time.monotonic() + within
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        # A ready line is shorter than what a pipe takes at once, so its first byte means all of it.
-        if selector.select(max(0.0, end - time.monotonic())):
-            return process.stdout.readline()
-    return b""

@@ -80,7 +80,7 @@ class DatabaseFaults:
             while self._armoury.is_armed(armed) and not is_to_end():
                 if any(_waiters(server, databases) for server, databases in places):
                     self._armoury.hit(armed)
-                    wait(_HELD if armed.fault.seconds is None else armed.fault.seconds, is_to_end)
+                    wait(armed.fault.seconds_or(_HELD), is_to_end)
                     return
                 wait(0, is_to_end)
 

@@ -88,7 +88,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if slow and (fault := self._armoury.take([FaultKind.STATE_SLOW], None)):
-                    await asyncio.sleep(_DELAY if fault.seconds is None else fault.seconds)
+                    await asyncio.sleep(fault.seconds_or(_DELAY))
                 writer.write(data)
                 await writer.drain()
 

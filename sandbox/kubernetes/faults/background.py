@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
-
-_LOOK_EVERY = 0.05
 
 
 class Background:
@@ -32,12 +30,3 @@ class Background:
         if not task.cancelled() and (error := task.exception()):
             handler = {"message": "work in the background failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(handler)
-
-
-async def until(done: Callable[[], bool], *, within: float) -> bool:
-    """Whether it came true within so many seconds; looked at often, since nothing tells it."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + within
-    while not (true := done()) and clock() < end:  # noqa: ASYNC110 - the file system's and other processes' state
-        await asyncio.sleep(_LOOK_EVERY)
-    return true

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.faults.background import Background, until
+from sandbox.kubernetes.faults.background import Background
 from sandbox.kubernetes.node.containers import Container, Runtime
 from sandbox.kubernetes.node.proc import children, is_zombie
+from sandbox.polling import until
 
 _USUAL = {
     FaultKind.READ_ONLY_ROOT: 1.0,
@@ -70,8 +71,7 @@ class ContainerFaults:
 
     async def _last(self, armed: Armed, container: Container, begun: asyncio.Event) -> None:
         kind = armed.fault.kind
-        usual = _USUAL[kind]
-        seconds = usual if armed.fault.seconds is None else armed.fault.seconds
+        seconds = armed.fault.seconds_or(_USUAL[kind])
         counted = False
 
         def over() -> bool:

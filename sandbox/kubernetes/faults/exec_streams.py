@@ -14,8 +14,8 @@ from aiohttp import WSCloseCode, web
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
 from sandbox.kubernetes.api.streams.exec_stream import ExecStream
-from sandbox.kubernetes.faults.background import until
 from sandbox.kubernetes.objects import statuses
+from sandbox.polling import until
 
 _DELAY = 1.0
 _SILENCE = 120.0
@@ -39,18 +39,16 @@ class PendingFault:
         """Whether it is one of these kinds and has a hit left; the hit is taken."""
         return self.armed.fault.kind in kinds and self.armoury.hit(self.armed)
 
-    def seconds(self, usual: float) -> float:
-        """How long it takes."""
-        given = self.armed.fault.seconds
-        return usual if given is None else given
-
     async def silence(self, transport: asyncio.Transport) -> None:
         """Neither read nor write until either end has closed the connection or the fault is over; then cut it."""
         # A server that reads nothing is not told that the client has left: the kernel knows.
         transport.pause_reading()
         connection = transport.get_extra_info("socket")
         with self.armoury.lasting(self.armed) as is_to_end:
-            await until(lambda: is_to_end() or not _is_established(connection), within=self.seconds(_SILENCE))
+            await until(
+                lambda: is_to_end() or not _is_established(connection),
+                within=self.armed.fault.seconds_or(_SILENCE),
+            )
             transport.abort()
 
 
@@ -81,7 +79,7 @@ class FaultyExecStream(ExecStream):
             yield False
             return
         with fault.armoury.lasting(fault.armed) as is_to_end:
-            await until(is_to_end, within=fault.seconds(_LATE))
+            await until(is_to_end, within=fault.armed.fault.seconds_or(_LATE))
             yield True
 
     async def started(self) -> bool:
@@ -129,7 +127,7 @@ class FaultyExecStream(ExecStream):
 
     async def _maybe_wait(self) -> None:
         if self._happens(FaultKind.EXEC_DELAYED):
-            await asyncio.sleep(self._fault.seconds(_DELAY))
+            await asyncio.sleep(self._fault.armed.fault.seconds_or(_DELAY))
 
     def _maybe_break_off(self) -> bool:
         """Whether the fault ends the stream here, before its Status."""

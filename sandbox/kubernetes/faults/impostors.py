@@ -12,12 +12,13 @@ from functools import partial
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import IMPOSTORS, FaultKind
-from sandbox.kubernetes.faults.background import Background, until
+from sandbox.kubernetes.faults.background import Background
 from sandbox.kubernetes.node.pod_specs import NAME_LABEL
 from sandbox.kubernetes.objects import admission, deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.ownership import random_suffix, ready
+from sandbox.polling import until
 
 _USUAL = 10.0
 _READY_WITHIN = 10.0
@@ -87,9 +88,8 @@ class Impostors:
         ]
 
     async def _last(self, armed: Armed, name: str) -> None:
-        seconds = _USUAL if armed.fault.seconds is None else armed.fault.seconds
         with self.armoury.lasting(armed, armed.id) as is_to_end:
-            await until(is_to_end, within=seconds)
+            await until(is_to_end, within=armed.fault.seconds_or(_USUAL))
             self._remove(armed.id)
             await until(lambda: not self._made(armed.id), within=_READY_WITHIN)
         self._there.discard(name)

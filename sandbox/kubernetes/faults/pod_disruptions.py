@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.kubernetes.faults.background import Background, until
+from sandbox.kubernetes.faults.background import Background
 from sandbox.kubernetes.node.containers import Container
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.node.proc import children, environment_of
 from sandbox.kubernetes.objects import deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from sandbox.kubernetes.objects.objects import Object, now
+from sandbox.polling import until
 
 _PATIENCE = 5.0
 _LIES_ABOUT = 30.0
@@ -48,7 +49,7 @@ class PodDisruptions:
         try:
             if not await until(ready, within=_PATIENCE):
                 return
-            wait = armed.fault.seconds or 0.0
+            wait = armed.fault.seconds_or(0.0)
             await until(lambda: not runs_a_command(container), within=wait)
             if runs_a_command(container) and self._armoury.hit(armed):
                 self._happen(armed.fault.kind, pod, container)

@@ -16,6 +16,7 @@ from sandbox.kubernetes.node.containers import Container, Ended, ImageMissing
 from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.node.pod_status import ContainerState
 from sandbox.kubernetes.objects.objects import Object
+from sandbox.polling import until
 
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0)
 STEADY = 60.0
@@ -129,12 +130,11 @@ class ContainerLoop:
 
     async def _give_place_back(self) -> None:
         """Once the service serves or has ended; a start that takes very long does not hold up the others."""
-        end = asyncio.get_running_loop().time() + START_PATIENCE
+        state = self._state
         try:
-            while not self._state.ready and "running" in self._state.state:
-                if asyncio.get_running_loop().time() > end:
-                    return
-                await asyncio.sleep(POLL)
+            await until(
+                lambda: state.ready or "running" not in state.state, within=START_PATIENCE, every=POLL
+            )
         finally:
             self._node.starts.release()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sandbox.polling import wait_until
 
 _LOOK_EVERY = 0.01
 
@@ -76,12 +78,11 @@ class Forked:
         Raises:
             subprocess.TimeoutExpired: not within `timeout` seconds.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        while (code := self.poll()) is None:
-            if until is not None and time.monotonic() > until:
-                raise subprocess.TimeoutExpired("a forked daemon", timeout or 0.0)
-            time.sleep(_LOOK_EVERY)
-        return code
+        within = math.inf if timeout is None else timeout
+        wait_until(lambda: self.poll() is not None, within=within, every=_LOOK_EVERY)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("a forked daemon", within)
+        return self.returncode
 
 
 @contextmanager

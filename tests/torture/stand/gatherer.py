@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from sandbox import journal
+from sandbox.polling import wait_until
 from tests.torture.judge.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
 from tests.torture.judge.launches import seconds
 from tests.torture.judge.state_order import AT_REST
@@ -22,6 +23,7 @@ from tests.torture.stand.stand import Stand
 _MAIN = "refs/heads/main"
 _TOLD_WITHIN = 30.0
 _ANSWERED_WITHIN = 30.0
+_READ_WITHIN = 0.05
 _LOOK_EVERY = 0.05
 
 
@@ -135,32 +137,42 @@ class Gatherer:
         return witnesses.Objects(self._platform.directory / "github" / owner / f"{repository}.git")
 
     def _read_status(self, resets: Mapping[str, Mapping[str, Any]]) -> tuple[Told, ...]:
-        """The events of these resets, once those that they say they told have come, or time is over."""
-        until = time.monotonic() + _TOLD_WITHIN
-        while True:
-            self._told += [witnesses.told(one) for one in self._status.read(within=0.05)]
-            mine = tuple(one for one in self._told if one.data["resetId"] in resets)
-            seen = {(one.data["resetId"], one.data["sequence"]) for one in mine}
-            missing = any(
-                (identifier, number) not in seen
-                for identifier, reset in resets.items()
-                for number in range(1, reset["sequence"] + 1)
-            )
-            if not missing or time.monotonic() > until:
-                return mine
-            self._stand.look()
+        """The events of these resets, once all those have come that the resets say were published, or time is over."""
+        wanted = {
+            (identifier, number)
+            for identifier, reset in resets.items()
+            for number in range(1, reset["sequence"] + 1)
+        }
+
+        def all_came() -> bool:
+            self._told += [witnesses.told(record) for record in self._status.read(within=_READ_WITHIN)]
+            return wanted <= {(event.data["resetId"], event.data["sequence"]) for event in self._told}
+
+        self._wait_for_records(all_came)
+        return tuple(event for event in self._told if event.data["resetId"] in resets)
 
     def _read_dead_letters(self, tags: frozenset[str]) -> tuple[str, ...]:
-        """What came, once the records with these tags have, or time is over: the topic appears with the first one."""
-        until = time.monotonic() + _TOLD_WITHIN
+        """The dead letters' tags, once these tags are among them, or time is over."""
         found: list[str] = []
-        while True:
-            came = self._dead_letters.read(within=0.05)
-            found += [(one.value() or b"").decode(errors="replace").removeprefix("{") for one in came]
-            if tags <= set(found) or time.monotonic() > until:
-                return tuple(found)
+
+        def all_came() -> bool:
+            records = self._dead_letters.read(within=_READ_WITHIN)
+            found.extend((one.value() or b"").decode(errors="replace").removeprefix("{") for one in records)
+            return tags <= set(found)
+
+        self._wait_for_records(all_came)
+        return tuple(found)
+
+    def _wait_for_records(self, all_came: Callable[[], bool]) -> None:
+        """Wait until records have come, or time is over; daemons that die meanwhile are started again."""
+
+        def look() -> bool:
+            if all_came():
+                return True
             self._stand.look()
-            time.sleep(_LOOK_EVERY)
+            return False
+
+        wait_until(look, within=_TOLD_WITHIN, every=_LOOK_EVERY)
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """What a daemon answers, as soon as one does: the last mishap may still be ahead of it."""
