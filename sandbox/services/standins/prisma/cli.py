@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sandbox.services.standins import pace
+from sandbox.services.standins import controls
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
@@ -60,7 +60,7 @@ def _parse(command: str, rest: list[str]) -> dict[str, str]:
 
 
 def _run(command: str, options: dict[str, str]) -> int:
-    control = pace.begin(f"prisma {command}")
+    control = controls.begin(f"prisma {command}")
     if command == "db execute":
         return _execute(options)
     schema = load(options.get("--schema"))

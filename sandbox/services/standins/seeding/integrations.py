@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from sandbox.services.standins import node, pace
+from sandbox.services.standins import controls, node
 from sandbox.services.standins.seeding import rows
 
 
@@ -40,7 +40,7 @@ def seed(script: Path, arguments: list[str]) -> None:
     chosen = [seeder for name, seeder in seeders.items() if not names or name in names]
     dry = "--dry-run" in arguments
     reset = "--reset" in arguments
-    control = pace.begin("seed:dry" if dry else "seed:reset" if reset else "seed:sync")
+    control = controls.begin("seed:dry" if dry else "seed:reset" if reset else "seed:sync")
     with rows.connect() as connection:
         if dry:
             _preview(connection, chosen)

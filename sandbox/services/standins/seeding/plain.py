@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.services.standins import node, pace
+from sandbox.services.standins import controls, node
 from sandbox.services.standins.seeding import rows
 
 
@@ -20,7 +20,7 @@ def seed(script: Path, described: dict[str, Any]) -> None:
     missing = node.missing_client(Path.cwd(), described.get("clients"))
     if missing:
         raise rows.SeedError(node.NOT_GENERATED)
-    control = pace.begin(described["name"])
+    control = controls.begin(described["name"])
     sys.stdout.write(f"Seeding: {described['title']}\n")
     for needed in described.get("reads", []):
         with rows.connect(needed["url"]) as other:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sandbox.services.standins import pace
+from sandbox.services.standins import controls
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.typeorm.source import DataSource, SourceError, load
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if named is None:
         sys.stderr.write(f"typeorm {command}\n\nMissing required argument: dataSource\n")
         return 1
-    control = pace.begin(f"typeorm {command}")
+    control = controls.begin(f"typeorm {command}")
     try:
         source = load(named)
     except SourceError as error:
