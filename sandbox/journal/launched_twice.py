@@ -1,7 +1,7 @@
-"""What "launched twice" means, judged from the witness's records alone.
+"""Finds what was launched twice, from the witness's records alone.
 
-Three ways: two outermost launches of one attempt; two attempts of one step whose processes overlap in time, nested
-and orphaned ones included; more than one attempt of a step that may never be tried again.
+Three things count: two outermost launches of one attempt; two attempts of one step whose processes overlap in time,
+nested and orphaned processes included; more than one attempt of a step that may never be tried again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Finding:
 
 
 def twice(journal: Journal, never: Collection[str] = ()) -> list[Finding]:
-    """Everything that was launched twice; `never` names the steps of that idempotency class.
+    """Find everything that was launched twice; `never` names the steps of that idempotency class.
 
-    Attempts of one step are those of the same step in the same namespace, of whichever reset: two resets that run
-    it at once are as wrong as one that does. A forbidden retry is one within one reset.
+    Attempts belong to one step when step and namespace are the same, whatever their resets: two resets that run a step
+    at once are as wrong as one reset that does. A forbidden retry is a second attempt within one reset.
     """
     by_attempt = journal.by_attempt()
     return [
@@ -51,11 +51,11 @@ def _overlaps(journal: Journal, by_attempt: dict[str, tuple[Launch, ...]]) -> li
     found = []
     for (namespace, step), attempts in steps.items():
         spans = {attempt: journal.span(attempt) for attempt in attempts}
-        for one, other in combinations(attempts, 2):
-            (begun, ended), (other_begun, other_ended) = spans[one], spans[other]
+        for attempt, other in combinations(attempts, 2):
+            (begun, ended), (other_begun, other_ended) = spans[attempt], spans[other]
             if begun < other_ended and other_begun < ended:
-                text = f"{namespace} {step}: {one} and {other} ran at the same time"
-                found.append(Finding("overlap", (one, other), text))
+                text = f"{namespace} {step}: {attempt} and {other} ran at the same time"
+                found.append(Finding("overlap", (attempt, other), text))
     return found
 
 
@@ -73,4 +73,4 @@ def _forbidden(by_attempt: dict[str, tuple[Launch, ...]], never: Collection[str]
 
 
 def _listed(launches: tuple[Launch, ...]) -> str:
-    return ", ".join(f"#{one.id} {one.command} in {one.pod}" for one in launches)
+    return ", ".join(f"#{launch.id} {launch.command} in {launch.pod}" for launch in launches)

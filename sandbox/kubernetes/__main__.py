@@ -35,7 +35,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.kubernetes", description=__doc__)
     add = parser.add_argument
     add("--directory", type=Path, required=True, help="state, kubeconfig, containers")
@@ -53,7 +53,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Until SIGTERM, SIGINT, or the end of the life process."""
+    """Serve until SIGTERM, SIGINT, or the end of the life process."""
     directory: Path = options.directory.resolve()
     (directory / "containers").mkdir(parents=True, exist_ok=True)
     life = os.pidfd_open(options.life_pid or os.getppid())
@@ -144,7 +144,7 @@ def _port(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Runs the server."""
+    """Run the server."""
     options = arguments()
     if namespaces_mode() == "none":
         print(  # noqa: T201 - said loudly on purpose

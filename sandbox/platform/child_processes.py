@@ -1,7 +1,7 @@
-"""Children of the platform: started with a ready line to wait for, ended with whoever started them.
+"""Child processes of the platform. Each has a ready line, and ends with the process that started it.
 
-A child holds the reading end of a pipe as its standard input; the platform holds the other one and never writes.
-When the platform ends, by whatever signal, the pipe closes and the child ends by itself.
+A child's standard input is the reading end of a pipe; the platform holds the other end and never writes. When the
+platform ends, by whatever signal, the pipe closes and the child ends by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DOWN_WITHIN = 5.0
 
 
 class ChildFailedError(RuntimeError):
-    """A child did not come up; the message ends with what it wrote last."""
+    """A child did not come up; the message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Child:
     ready: dict[str, Any]
 
     def stop(self) -> None:
-        """Close the pipe; SIGKILL if that does not end it in a few seconds."""
+        """Close the pipe, and kill the child if that does not end it in a few seconds."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -42,10 +42,10 @@ class Child:
 
 
 def start(module: str, arguments: Sequence[str], *, log: Path, within: float = 30.0) -> Child:
-    """Run `python -m module --while-stdin-open ARGUMENTS` and wait for its line of JSON; it blocks.
+    """Run `python -m module --while-stdin-open ARGUMENTS` and wait for its ready line; it blocks.
 
     Raises:
-        ChildFailedError: no such line within `within` seconds.
+        ChildFailedError: no ready line within `within` seconds.
     """
     with log.open("ab") as errors:
         process = subprocess.Popen(

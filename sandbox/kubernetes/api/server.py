@@ -1,4 +1,4 @@
-"""The door: one aiohttp application in front of the objects, the logs and the execs."""
+"""The API server's entrance: one aiohttp application that leads each request to objects, logs or execs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AccountFaults(Protocol):
 
 @dataclass(frozen=True)
 class Server:
-    """Answers every request of the API server, and the sandbox's own control calls under /sandbox."""
+    """Answers every request to the API server, and the sandbox's own control calls under /sandbox."""
 
     objects: Objects
     access: Access
@@ -49,13 +49,13 @@ class Server:
     faults: AccountFaults | None = None
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """Make the aiohttp application."""
         application = web.Application(client_max_size=3 * 1024 * 1024)
         application.router.add_route("*", "/{path:.*}", self.answer)
         return application
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """One request, refusals included."""
+        """Answer one request; a Refusal becomes its Status."""
         try:
             return await self._route(request)
         except statuses.Refusal as refusal:
@@ -92,7 +92,10 @@ class Server:
         return await Rest(self.objects).answer(request, target)
 
     def _control(self, request: web.Request, user: str) -> web.Response:
-        """POST environments/NAME provisions one; POST streams/cut resets all execs; GET streams counts them."""
+        """Answer a control call.
+
+        POST environments/NAME provisions an environment, POST streams/cut resets all execs, GET streams counts them.
+        """
         if user != ADMIN:
             raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
         match request.method, *request.path.strip("/").split("/")[1:]:
@@ -109,7 +112,11 @@ class Server:
 async def listen(
     application: web.Application, host: str, port: int, context: object
 ) -> tuple[web.AppRunner, int]:
-    """Serves the application; (runner, the port that it got). OSError when the port is taken."""
+    """Serve the application; returns its runner and the port that it got.
+
+    Raises:
+        OSError: the port is taken.
+    """
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=context, backlog=512)  # type: ignore[arg-type]

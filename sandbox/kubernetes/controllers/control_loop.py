@@ -1,4 +1,4 @@
-"""Runs the controllers: after each change in the namespaces that it touched, ArgoCD twice a second."""
+"""Runs the controllers: those of workloads after each change, in the namespaces that changed; ArgoCD twice a second."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TICK = 0.5
 
 
 async def run(objects: Objects, argocd: ArgoCD) -> None:
-    """Serves for ever."""
+    """Run the controllers until cancelled."""
     queue = objects.subscribe()
     clock = asyncio.get_running_loop().time
     look = clock()
     try:
-        touched = {one["metadata"]["name"] for one in objects.every(NAMESPACES)}
+        touched = {namespace["metadata"]["name"] for namespace in objects.every(NAMESPACES)}
         while True:
             environments.default_account(objects)
             for namespace in sorted(touched):
@@ -34,7 +34,7 @@ async def run(objects: Objects, argocd: ArgoCD) -> None:
 
 
 async def _changes(queue: asyncio.Queue[Change], patience: float) -> list[Change]:
-    """What changed, waiting no longer than `patience` seconds for the first change."""
+    """Take all changes from the queue, after waiting at most `patience` seconds for the first one."""
     changes = []
     try:
         # Not `wait_for`: on Python 3.11 it may swallow a cancellation that meets a change.

@@ -1,4 +1,4 @@
-"""The controller of Deployments: one ReplicaSet for each template, replicas moved between them as the strategy says."""
+"""The controller of Deployments: a ReplicaSet for each template, and replicas moved between them by the strategy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Rollout:
         self.sets = owned(objects, REPLICA_SETS, deployment)
 
     def step(self) -> None:
-        """Creates the new ReplicaSet when the template changed, moves replicas, writes the status."""
+        """Create the ReplicaSet of a changed template, move replicas, and write the status."""
         code = template_hash(self.spec["template"])
-        new = next((one for one in self.sets if one["metadata"]["labels"].get(HASH) == code), None)
+        new = next((held for held in self.sets if held["metadata"]["labels"].get(HASH) == code), None)
         paused = self.spec.get("paused", False)
         if new is None and not paused:
             new = self._create_set(code)
             self.sets.append(new)
-        old = [one for one in self.sets if new is None or one is not new]
+        old = [replica_set for replica_set in self.sets if new is None or replica_set is not new]
         if new is not None and not paused:
             self._revise(new, old)
             self._move(new, old)
@@ -66,19 +66,19 @@ class Rollout:
         )
 
     def _revise(self, new: Object, old: list[Object]) -> None:
-        """The newest ReplicaSet carries the highest revision, and the Deployment shows it."""
-        highest = max((int(_annotation(one, REVISION) or 0) for one in old), default=0)
-        current = int(_annotation(new, REVISION) or 0)
+        """Give the newest ReplicaSet the highest revision, and write the revision into the Deployment, too."""
+        highest = max(map(_revision, old), default=0)
+        current = _revision(new)
         revision = str(current if current > highest else highest + 1)
-        for kind, one in ((REPLICA_SETS, new), (DEPLOYMENTS, self.deployment)):
-            self._update(kind, one, lambda held: _annotate(held, REVISION, revision))
+        for kind, revised in ((REPLICA_SETS, new), (DEPLOYMENTS, self.deployment)):
+            self._update(kind, revised, lambda stored: _annotate(stored, REVISION, revision))
 
     def _move(self, new: Object, old: list[Object]) -> None:
         strategy = self.spec.get("strategy") or {}
         if strategy.get("type") == "Recreate":
-            for one in old:
-                self._resize(one, 0)
-            left = [pod for one in old for pod in owned(self.objects, PODS, one)]
+            for replica_set in old:
+                self._resize(replica_set, 0)
+            left = [pod for replica_set in old for pod in owned(self.objects, PODS, replica_set)]
             if not left or new["spec"]["replicas"]:
                 self._resize(new, self.wanted)
             return
@@ -87,45 +87,48 @@ class Rollout:
         unavailable = _share(rolling.get("maxUnavailable", "25%"), self.wanted, up=False)
         if surge == unavailable == 0:
             unavailable = 1
-        elsewhere = sum(one["spec"]["replicas"] for one in old)
+        elsewhere = sum(replica_set["spec"]["replicas"] for replica_set in old)
         room = max(self.wanted + surge - elsewhere, 0)
         size = min(self.wanted, max(room, min(new["spec"]["replicas"], self.wanted)))
         self._resize(new, size)
-        pods = [pod for one in [new, *old] for pod in owned(self.objects, PODS, one) if active(pod)]
+        pods = [pod for replica_set in [new, *old] for pod in self._active_pods(replica_set)]
         spare = sum(map(ready, pods)) - (self.wanted - unavailable)
-        for one in sorted(old, key=lambda one: int(_annotation(one, REVISION) or 0)):
-            held = one["spec"]["replicas"]
-            sick = held - sum(ready(p) for p in owned(self.objects, PODS, one) if active(p))
+        for replica_set in sorted(old, key=_revision):
+            held = replica_set["spec"]["replicas"]
+            sick = held - sum(map(ready, self._active_pods(replica_set)))
             if self.wanted == 0:
-                self._resize(one, 0)
+                self._resize(replica_set, 0)
             elif held:
                 taken = min(held, max(0, spare) + max(0, sick))
                 spare -= max(0, taken - sick)
-                self._resize(one, held - taken)
+                self._resize(replica_set, held - taken)
 
     def _resize(self, replica_set: Object, size: int) -> None:
-        self._update(REPLICA_SETS, replica_set, lambda one: one["spec"].update(replicas=size))
+        self._update(REPLICA_SETS, replica_set, lambda stored: stored["spec"].update(replicas=size))
 
-    def _update(self, kind: Kind, one: Object, change: Callable[[Object], None]) -> None:
-        meta = one["metadata"]
+    def _active_pods(self, replica_set: Object) -> list[Object]:
+        return [pod for pod in owned(self.objects, PODS, replica_set) if active(pod)]
+
+    def _update(self, kind: Kind, updated: Object, change: Callable[[Object], None]) -> None:
+        meta = updated["metadata"]
         self.objects.update(kind, meta["namespace"], meta["name"], change)
 
     def _report(self, new: Object | None) -> None:
-        pods = [p for one in self.sets for p in owned(self.objects, PODS, one) if active(p)]
-        fresh = [] if new is None else [p for p in owned(self.objects, PODS, new) if active(p)]
+        pods = [pod for replica_set in self.sets for pod in self._active_pods(replica_set)]
+        fresh = [] if new is None else self._active_pods(new)
         available = sum(map(ready, pods))
         done = len(fresh) == len(pods) == available == self.wanted
         name = new["metadata"]["name"] if new else ""
         least = self.wanted - _share("25%", self.wanted, up=False)
 
-        def change(one: Object) -> None:
-            status = one.setdefault("status", {})
+        def change(stored: Object) -> None:
+            status = stored.setdefault("status", {})
             moved = (status.get("updatedReplicas"), status.get("readyReplicas")) != (
                 len(fresh),
                 available,
             )
             status |= {
-                "observedGeneration": one["metadata"]["generation"],
+                "observedGeneration": stored["metadata"]["generation"],
                 "replicas": len(pods),
                 "updatedReplicas": len(fresh),
                 "readyReplicas": available,
@@ -164,14 +167,14 @@ class Rollout:
 
     def _prune(self, old: list[Object]) -> None:
         limit = self.spec.get("revisionHistoryLimit", 10)
-        empty = [one for one in old if not one["spec"]["replicas"] and not one["status"]["replicas"]]
-        empty.sort(key=lambda one: int(_annotation(one, REVISION) or 0))
-        for one in empty[: max(0, len(empty) - limit)]:
-            deletion.delete(self.objects, REPLICA_SETS, one)
+        empty = [held for held in old if not held["spec"]["replicas"] and not held["status"]["replicas"]]
+        empty.sort(key=_revision)
+        for replica_set in empty[: max(0, len(empty) - limit)]:
+            deletion.delete(self.objects, REPLICA_SETS, replica_set)
 
 
 def template_hash(template: Object) -> str:
-    """The `pod-template-hash` of a pod template: ten characters of the alphabet of real ones."""
+    """The `pod-template-hash` of a pod template: ten characters of the alphabet that real hashes have."""
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
     return "".join(SAFE[byte % len(SAFE)] for byte in digest[:10])
 
@@ -183,10 +186,9 @@ def _share(value: int | str, whole: int, *, up: bool) -> int:
     return math.ceil(part) if up else math.floor(part)
 
 
-def _annotation(one: Object, name: str) -> str | None:
-    value: str | None = (one["metadata"].get("annotations") or {}).get(name)
-    return value
+def _revision(replica_set: Object) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(REVISION) or 0)
 
 
-def _annotate(one: Object, name: str, value: str) -> None:
-    one["metadata"].setdefault("annotations", {})[name] = value
+def _annotate(stored: Object, name: str, value: str) -> None:
+    stored["metadata"].setdefault("annotations", {})[name] = value

@@ -1,4 +1,4 @@
-"""The controller of ReplicaSets: as many active pods as `spec.replicas` says."""
+"""The controller of ReplicaSets: it keeps as many active pods as `spec.replicas` says."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from sandbox.kubernetes.objects.ownership import active, owned, owner_reference,
 
 
 def reconcile(objects: Objects, replica_set: Object) -> None:
-    """Creates or deletes pods and writes the status."""
+    """Create or delete pods of a ReplicaSet, and write its status."""
     meta = replica_set["metadata"]
     if "deletionTimestamp" in meta:
         return
     pods = [pod for pod in owned(objects, PODS, replica_set) if active(pod)]
     wanted = replica_set["spec"].get("replicas", 1)
     pods.extend(_create_pod(objects, replica_set) for _ in range(wanted - len(pods)))
-    # Not-ready before ready, newest before oldest: the order of the real controller, as far as it matters here.
+    # The real controller's order, as far as it matters here: unready pods go before ready ones, newest before oldest.
     doomed = sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
     for pod in sorted(doomed, key=ready)[: max(0, len(pods) - wanted)]:
         deletion.delete(objects, PODS, pod)
         pods.remove(pod)
     count = sum(ready(pod) for pod in pods)
 
-    def change(one: Object) -> None:
-        one["status"] = {
+    def change(stored: Object) -> None:
+        stored["status"] = {
             "replicas": len(pods),
             "fullyLabeledReplicas": len(pods),
             "readyReplicas": count,
             "availableReplicas": count,
-            "observedGeneration": one["metadata"]["generation"],
+            "observedGeneration": stored["metadata"]["generation"],
         }
 
     objects.update(REPLICA_SETS, meta["namespace"], meta["name"], change)

@@ -1,4 +1,4 @@
-"""One pass of the workload controllers over a namespace; a pass that finds nothing to do writes nothing."""
+"""One pass of the workload controllers over a namespace. A pass that finds nothing to do writes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.kubernetes.objects.objects import Objects
 
 
 def reconcile(objects: Objects, namespace: str) -> None:
-    """Brings one namespace nearer to what its objects say."""
+    """Bring one namespace nearer to what its objects say."""
     deletion.collect_orphans(objects, namespace)
     for deployment in list(objects.every(DEPLOYMENTS, namespace)):
         if "deletionTimestamp" not in deployment["metadata"]:

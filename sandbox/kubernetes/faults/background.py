@@ -1,4 +1,4 @@
-"""What goes on after the request that began it was answered."""
+"""Work that goes on after the request that began it was answered."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 
 class Background:
-    """Tasks of one owner; an error in one is told to the event loop's handler."""
+    """The tasks of one owner; an error in a task goes to the event loop's exception handler."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Keep it running."""
+        """Run `work` in a task of its own."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def close(self) -> None:
-        """Cancel what is left."""
+        """Cancel the tasks that still run, and wait for their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

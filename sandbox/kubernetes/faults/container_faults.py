@@ -1,7 +1,7 @@
-"""How a container is while a fault lasts: without `sh`, its root read-only, its disk full, PID 1 not reaping.
+"""Faults of a container that last for a while: no `sh`, a read-only root, a full disk, a PID 1 that does not reap.
 
-Each begins when the daemon runs something in the container, so that at least this one command meets it, and is taken
-back after some seconds.
+Each fault begins when the daemon runs something in the container, so at least that command meets it. It is undone
+after some seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _USUAL = {
     FaultKind.DISK_FULL: 1.0,
     FaultKind.PID1_DOES_NOT_REAP: 10.0,
 }
-# Mounted once more on itself, since a mount on which files are open for writing can't be made read-only.
+# Each directory is mounted once more on itself: a mount with files open for writing can't be made read-only.
 _READ_ONLY = """set -e
 mount --rbind /tmp /tmp
 mount -o remount,bind,ro /tmp
@@ -32,18 +32,18 @@ mount --bind {0} {0}
 mount -o remount,bind,ro {0}
 """
 _WRITABLE = "umount -l {0}; umount -R -l /tmp"
-# All of the file system's blocks are taken; what needs none, such as a short symbolic link, can still be made.
+# The file system has no block left. What needs none, such as a short symbolic link, can still be made.
 _FULL = "mount -o remount,size={} /tmp"
 _ROOMY = "mount -o remount,size=50% /tmp"
 
 
 class ContainerFaultError(RuntimeError):
-    """The container can't be brought into the condition: this machine or this container does not let it."""
+    """This machine or this container does not let the fault be made."""
 
 
 @dataclass
 class ContainerFaults:
-    """The conditions of all containers."""
+    """The faults of all containers."""
 
     armoury: Armoury
     runtime: Runtime
@@ -51,10 +51,13 @@ class ContainerFaults:
     _met: set[tuple[FaultKind, str]] = field(default_factory=set)
 
     async def meet(self, armed: Armed, container: Container, command: Sequence[str]) -> str | None:
-        """Before a command is run that meets it; why that can't be started, in runc's words, None when it can."""
+        """Bring the fault about before a command of the daemon is run in the container.
+
+        Returns why the command can't be started, in runc's words; None: it can.
+        """
         kind = armed.fault.kind
         if kind is FaultKind.NO_SH:
-            # The container keeps its shell for what runs there already; for an exec there is none.
+            # What runs in the container already keeps its shell; an exec finds none.
             missing = command[0] == "sh" and self.armoury.hit(armed)
             return 'exec: "sh": executable file not found in $PATH' if missing else None
         if (kind, container.id) not in self._met:
@@ -62,7 +65,7 @@ class ContainerFaults:
         return None
 
     async def _begin(self, armed: Armed, container: Container) -> None:
-        """Bring the condition about, and let it end later."""
+        """Make the fault, and let it be undone later in the background; returns once it is made."""
         kind = armed.fault.kind
         self._met.add((kind, container.id))
         begun: asyncio.Event = asyncio.Event()
@@ -132,7 +135,7 @@ class ContainerFaults:
             raise ContainerFaultError(errors.decode(errors="replace")[-300:])
 
     async def recover(self) -> None:
-        """Undo what an earlier life of the server left."""
+        """Undo the faults that a server which was killed left in containers."""
         for name, identifier in self.armoury.effects(frozenset(_USUAL)).items():
             container = self.runtime.find(identifier, "")
             await self._undo(FaultKind(name.partition(".")[0]), container)

@@ -1,4 +1,4 @@
-"""What the daemon runs into at the API server, of the faults that are armed; other clients never do."""
+"""The faults that requests of the daemon's account meet at the API server. Other accounts are spared."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BEFORE_UPGRADE = frozenset({*_REFUSALS, FaultKind.EXEC_HANDSHAKE_HUNG})
 
 
 class DaemonRequestFaults:
-    """All that may go wrong for one user of the API server, `user`."""
+    """All faults that requests of the account `user` may meet."""
 
     def __init__(self, armoury: Armoury, kubelet: Kubelet, user: str) -> None:
         self.user = user
@@ -46,23 +46,23 @@ class DaemonRequestFaults:
         self._impostors = Impostors(kubelet.node.objects, armoury, self._background)
 
     async def recover(self) -> None:
-        """Undo what an earlier life of the server made and could not undo."""
+        """Undo what the faults of a server that was killed left behind."""
         await self._container_faults.recover()
         self._impostors.recover()
-        for stream in self._armoury.effects(kinds.EXEC):  # it ended with the server that had it
+        for stream in self._armoury.effects(kinds.EXEC):  # the stream ended with the server that carried it
             self._armoury.forget(stream)
         self._disruptions.recover()
 
     async def close(self) -> None:
-        """End what waits for its moment."""
+        """End the faults that wait for their moment."""
         await self._background.close()
 
     async def listing(self, namespace: str, selector: str) -> None:
-        """Before pods are listed: others may have appeared that carry the same label."""
+        """Let impostors appear before the pods of a service are listed."""
         await self._impostors.appear(namespace, selector)
 
     async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
-        """An exec, with what it runs into."""
+        """Answer an exec, with the faults that are meant for its pod."""
         command = request.query.getall("command", [])
         fault = self._pending(pod, command)
         if fault is not None and fault.happens(*_BEFORE_UPGRADE):
@@ -71,22 +71,25 @@ class DaemonRequestFaults:
         container = self._kubelet.node.container_of(pod, name)
         why = None
         if container is not None and command:
-            for one in self._meant_for(pod, kinds.POD_DISRUPTIONS):
-                self._disruptions.watch(one, pod, container)
-            for one in self._meant_for(pod, kinds.CONTAINER_FAULTS):
-                why = await self._container_faults.meet(one, container, command) or why
+            for armed in self._meant_for(pod, kinds.POD_DISRUPTIONS):
+                self._disruptions.watch(armed, pod, container)
+            for armed in self._meant_for(pod, kinds.CONTAINER_FAULTS):
+                why = await self._container_faults.meet(armed, container, command) or why
         stream_of = ExecStream if fault is None else partial(FaultyExecStream, fault)
         return await streams.serve(request, pod, stream_of, cannot_start=why)
 
     def _pending(self, pod: Object, command: Sequence[str]) -> PendingFault | None:
-        """What the stream runs into: of several the oldest; only a launch begins late, and one at a time."""
+        """The fault that the stream will meet: the oldest of those that are armed for its pod; None: it meets none.
+
+        Only a launch begins late, and one launch at a time.
+        """
         armed = self._meant_for(pod, kinds.EXEC)
         if not is_a_launch(command) or self._armoury.effects(_LATE):
-            armed = [one for one in armed if one.fault.kind not in _LATE]
+            armed = [candidate for candidate in armed if candidate.fault.kind not in _LATE]
         return PendingFault(self._armoury, armed[0]) if armed else None
 
     async def _refuse(self, request: web.Request, pod: Object, fault: PendingFault) -> web.Response:
-        """What comes instead of the upgrade."""
+        """Answer what comes instead of the upgrade: a Status, or silence."""
         kind = fault.armed.fault.kind
         if kind is FaultKind.EXEC_HANDSHAKE_HUNG:
             assert request.transport is not None

@@ -1,7 +1,7 @@
-"""What happens to a pod in the middle of a command: deleted, lost, rolled out, restarted, out of memory, evicted.
+"""Disruptions of a pod in the middle of a command: deleted, lost, rolled out, restarted, out of memory, evicted.
 
-A strike waits for its moment: an exec of the daemon makes it look at the container, and it strikes when a command that
-was launched there is running. When none is seen, the fault stays armed for the next exec.
+A disruption waits for its moment. An exec of the daemon makes it look at the container, and it happens when a command
+that was launched there is running. When it sees none, the fault stays armed for the next exec.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sandbox.kubernetes.objects.objects import Object, now
 from sandbox.polling import until
 
 _PATIENCE = 5.0
-_LIES_ABOUT = 30.0
+_EVICTED_POD_STAYS = 30.0
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _MARKER = "RESETD_ATTEMPT="
 
 
 class PodDisruptions:
-    """Strikes at pods, each when a command runs in it."""
+    """Disrupts pods, each while a command runs in it."""
 
     def __init__(self, armoury: Armoury, kubelet: Kubelet, background: Background) -> None:
         self._armoury = armoury
@@ -36,13 +36,13 @@ class PodDisruptions:
         self._watched: set[tuple[str, str]] = set()
 
     def watch(self, armed: Armed, pod: Object, container: Container) -> None:
-        """Look at this container for a while, and strike when a command runs there."""
+        """Look at this container for a while, and disrupt its pod once a command runs there."""
         key = armed.id, container.id
         if key not in self._watched:
             self._watched.add(key)
-            self._background.start(self._strike(armed, pod, container))
+            self._background.start(self._disrupt(armed, pod, container))
 
-    async def _strike(self, armed: Armed, pod: Object, container: Container) -> None:
+    async def _disrupt(self, armed: Armed, pod: Object, container: Container) -> None:
         def ready() -> bool:
             return not self._armoury.is_armed(armed) or runs_a_command(container)
 
@@ -73,13 +73,13 @@ class PodDisruptions:
             case FaultKind.EVICTED:
                 self._kubelet.evict(pod)
             case _:
-                raise ValueError(f"{kind} does not strike at pods")
+                raise ValueError(f"{kind} is no disruption of pods")
 
     async def _collect(self, armed: Armed, pod: Object) -> None:
-        """An evicted pod lies about until somebody deletes it."""
+        """Delete the object of an evicted pod after a while, as a garbage collector does."""
         meta = pod["metadata"]
         with self._armoury.lasting(armed, f"{meta['namespace']}/{meta['name']}") as is_to_end:
-            await until(is_to_end, within=_LIES_ABOUT)
+            await until(is_to_end, within=_EVICTED_POD_STAYS)
             self._remove(meta["namespace"], meta["name"])
 
     def _remove(self, namespace: str, name: str) -> None:
@@ -88,13 +88,13 @@ class PodDisruptions:
             deletion.delete(self._kubelet.node.objects, PODS, pod)
 
     def recover(self) -> None:
-        """Delete the evicted pods that an earlier life of the server left."""
+        """Delete the evicted pods that a server which was killed left."""
         for effect, made in self._armoury.effects({FaultKind.EVICTED}).items():
             self._remove(*made.split("/"))
             self._armoury.forget(effect)
 
     def _roll_out(self, pod: Object) -> None:
-        """As `kubectl rollout restart` does it; a pod that no Deployment owns is left alone."""
+        """Restart the pod's Deployment as `kubectl rollout restart` does; a pod without a Deployment is left alone."""
         objects, namespace = self._kubelet.node.objects, pod["metadata"]["namespace"]
         for owner in pod["metadata"].get("ownerReferences") or []:
             if owner["kind"] == "ReplicaSet":
@@ -109,7 +109,7 @@ def _restart(deployment: Object) -> None:
 
 
 def runs_a_command(container: Container) -> bool:
-    """Whether a command that was launched by an exec runs in the container: the daemon marks those that it launches."""
+    """Whether a command that the daemon launched runs in the container; the daemon marks its environment."""
     return any(
         value.startswith(_MARKER.encode())
         for child in children(container.pid)
@@ -118,5 +118,5 @@ def runs_a_command(container: Container) -> bool:
 
 
 def is_a_launch(argv: Sequence[str]) -> bool:
-    """Whether an exec of this is one by which the daemon launches a command."""
-    return any(one.startswith(_MARKER) for one in argv)
+    """Whether an exec of this command line launches a command of the daemon."""
+    return any(word.startswith(_MARKER) for word in argv)

@@ -1,7 +1,7 @@
 """One container of a pod, started again and again as the restart policy says.
 
-Shortened against a real cluster: the delays after crashes (`BACKOFF`); and readiness is seen by the file that the
-service touches once it serves, instead of by the probe over HTTP that the pod declares.
+Two things differ from a real cluster. The delays after crashes are shorter (`BACKOFF`). Readiness is seen by the file
+that the service touches once it serves, and not by the HTTP probe that the pod declares.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ContainerLoop:
         self._place: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until the policy lets it rest, or `stop` was called."""
+        """Run the container until its restart policy is satisfied, or until `stop` is called."""
         clock = asyncio.get_running_loop().time
         crashes = 0
         policy = self._pod.pod["spec"].get("restartPolicy", "Always")
@@ -87,13 +87,13 @@ class ContainerLoop:
                 state.restarts += 1
 
     def stop(self, number: signal.Signals) -> None:
-        """No more starts; the signal goes to PID 1."""
+        """Send a signal to PID 1, and start the container no more."""
         self._stopping.set()
         if self._container is not None:
             self._container.signal(number)
 
     def forget(self) -> None:
-        """Kills what is left and deletes the container's directory; its log stays."""
+        """Kill what is left of the container and delete its directory; its log stays."""
         if self._container is not None:
             self._container.signal(signal.SIGKILL)
             self._node.containers.pop(self._container.id, None)
@@ -101,7 +101,7 @@ class ContainerLoop:
             self._container = None
 
     def _found(self) -> Container | None:
-        """The container that an earlier life of the server left behind, running or ended since."""
+        """The container that a server which was killed left running; it may have ended since."""
         if not self._state.container_id or "running" not in self._state.state:
             return None
         found = self._node.runtime.find(self._state.container_id, self._state.image_id)
@@ -114,7 +114,7 @@ class ContainerLoop:
         waits.cancel()
 
     async def _start(self) -> bool:
-        """Starts a new container, with a place among the start scripts; False when stopped meanwhile."""
+        """Start a new container with a place among the start scripts; False when it is stopped meanwhile."""
         if not self._probed:
             return await self._prepare_and_launch()
         await self._node.starts.acquire()
@@ -129,7 +129,7 @@ class ContainerLoop:
         return started
 
     async def _give_place_back(self) -> None:
-        """Once the service serves or has ended; a start that takes very long does not hold up the others."""
+        """Give the place back once the service serves, has ended, or has taken so long that others need not wait."""
         state = self._state
         try:
             await until(
@@ -172,13 +172,13 @@ class ContainerLoop:
             command = runtime.default_command(container.app)
         argv = [pod_specs.expand(part, environment) for part in [*command, *(spec.get("args") or [])]]
         log = self._node.log_path(pod, spec["name"], self._state.restarts)
-        # Stored only once it is up: a server killed in between sweeps it away and starts another.
+        # The id is stored only once the container is up. A server killed before that sweeps it away and starts another.
         self._state.container_id, self._state.image_id = container.id, container.image_id
         self._container = self._node.containers[container.id] = container
         runtime.launch(container, self._pod.directory, log, argv, environment, binds)
 
     async def _follow(self, container: Container) -> Ended:
-        """Keeps `ready` true to the world until the container ends."""
+        """Keep `ready` up to date until the container ends; returns how it ended."""
         end = asyncio.create_task(container.ended())
         try:
             while not end.done():

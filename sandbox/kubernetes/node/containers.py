@@ -1,9 +1,9 @@
 """A container: one process tree under `init`, in namespaces of its own, found again after a restart of the server.
 
-Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, the working
-directory), the init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. So the directory is the record,
-and the API server may be killed at any instant. A container ends with the process behind `life` (a pidfd that PID 1
-holds), so that nothing is left behind when the whole sandbox was killed.
+Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, and its working
+directory), the init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. The directory is the record, so
+the API server may be killed at any instant. A container ends with the process behind `life`, a pidfd that PID 1 holds,
+so a sandbox that is killed leaves no container behind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENTER = {
 
 
 def namespaces_mode() -> str:
-    """How this machine lets namespaces be made: `root`, `user`, or `none` when it refuses both."""
+    """How this machine lets namespaces be made: as `root`, as `user`, or `none` when it refuses both."""
     for mode, arguments in MODES.items():
         probe = ["unshare", *arguments, "--mount-proc", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
         with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ class Ended:
 
 @dataclass
 class Container:
-    """A container that was started. `pid` is PID 1's number on the host; 0 until it is up."""
+    """A container that was started. `pid` is the host's number of its PID 1; 0 until the container is up."""
 
     id: str
     directory: Path
@@ -67,31 +67,31 @@ class Container:
 
     @property
     def app(self) -> Path:
-        """The working directory."""
+        """Its working directory, with the private copy of its image."""
         return self.directory / "app"
 
     @property
     def ready_file(self) -> Path:
-        """What the service touches once it serves."""
+        """The file that the service touches once it serves."""
         return self.app / ".ready"
 
     @property
     def read_only(self) -> Path:
-        """There while the root is read-only: programs have to enter their directory by its path then."""
+        """The file that is there while the root is read-only: programs then have to enter a directory by its path."""
         return self.directory / "read-only"
 
     @property
     def alive(self) -> bool:
-        """Whether PID 1 is there."""
+        """Whether its PID 1 runs."""
         return self.pid > 0 and start_ticks(self.pid) == self.ticks
 
     def environment(self) -> dict[str, str]:
-        """The variables that it was started with: those of every exec."""
+        """The variables that it was started with, which every exec gets, too."""
         loaded: dict[str, str] = json.loads((self.directory / "environment.json").read_text())
         return loaded
 
     def read_state(self) -> bool:
-        """Takes `pid` and `ticks` from the init's record; False while there is none."""
+        """Read `pid` and `ticks` from the init's record; False while there is none."""
         with contextlib.suppress(FileNotFoundError):
             pid, ticks = (self.directory / "state").read_text().split()
             self.pid, self.ticks = int(pid), int(ticks)
@@ -99,7 +99,7 @@ class Container:
         return False
 
     async def up(self) -> bool:
-        """Waits until PID 1 has made its mounts and started the command; False when it ended before."""
+        """Wait until PID 1 has made its mounts and started the command; False when it ended before."""
         while not self.read_state():
             if self.wrapper is None or self.wrapper.poll() is not None:
                 return self.read_state()
@@ -107,7 +107,7 @@ class Container:
         return True
 
     async def ended(self) -> Ended:
-        """Waits for the end. Without a record of PID 1 it was killed: 137, with the reason of `kill_for`."""
+        """Wait for the end. A container whose PID 1 left no record was killed: 137, with the reason of `kill_for`."""
         if self.pid:
             await gone(self.pid, self.ticks)
         if self.wrapper is not None:
@@ -120,23 +120,23 @@ class Container:
         return Ended(137, "Error")
 
     def kill_for(self, reason: str) -> None:
-        """SIGKILL to all of it, for a reason such as `OOMKilled` that its status is to tell."""
+        """Kill the whole container; its status will give the reason, such as `OOMKilled`."""
         (self.directory / "killed-for").write_text(reason)
         self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends to PID 1; SIGKILL takes the whole container along."""
+        """Send a signal to PID 1; SIGKILL ends the whole container."""
         if number is signal.SIGKILL and not self.isolated:
             self._kill_marked()
         elif self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
         elif self.wrapper is not None and self.wrapper.poll() is None and not self.pid:
-            # PID 1 has not said its number yet: the wrapper is the only handle, and has --kill-child.
+            # PID 1 has not recorded its number yet. The wrapper is the only handle, and has --kill-child.
             self.wrapper.kill()
 
     def _kill_marked(self) -> None:
-        """Without a PID namespace: all that carry this container's id in their environment."""
+        """Kill every process with this container's id in its environment; used where there is no PID namespace."""
         marker = f"SANDBOX_CONTAINER_ID={self.id}".encode()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -145,15 +145,19 @@ class Container:
 
 
 class ImageMissing(Exception):  # noqa: N818 - named for the state that it leads to
-    """There is no directory for the image."""
+    """No directory holds the image."""
 
 
 @dataclass(frozen=True)
 class Runtime:
     """Starts containers and finds them again.
 
-    `directory` is the server's, `images` holds one directory for each service, `keep` are paths that stay visible in
-    containers although they lie under /tmp, `life` is a pidfd, `mode` one of `root`, `user`, `none`.
+    Args:
+        directory: The server's directory.
+        images: Holds one directory for each service.
+        keep: Paths that stay visible in containers although they lie under /tmp.
+        life: A pidfd of the process that every container ends with.
+        mode: One of `root`, `user`, `none`: see `namespaces_mode`.
     """
 
     directory: Path
@@ -167,7 +171,7 @@ class Runtime:
         return Container(identifier, directory, image_id, isolated=self.mode != "none")
 
     def image(self, name: str) -> tuple[Path, str]:
-        """The directory of an image reference, by its last part without tag, and its digest."""
+        """The directory of an image, which the last part of its reference names, and the image's id with its digest."""
         path = self.images / name.rpartition("/")[2].partition("@")[0].partition(":")[0]
         if not path.is_dir():
             raise ImageMissing(name)
@@ -179,14 +183,17 @@ class Runtime:
         return path, f"{name.partition('@')[0].partition(':')[0]}@sha256:{digest.hexdigest()}"
 
     def default_command(self, image: Path) -> list[str]:
-        """What the image runs when the pod names no command: its production start script."""
+        """The command of an image when the pod names none: the production start script."""
         scripts = json.loads((image / "package.json").read_text())["scripts"]
         return ["npm", "run", "prod" if "prod" in scripts else "start:prod"]
 
     def prepare(self, image: str, pod_directory: Path) -> Container:
-        """Makes the directory of a new container; nothing runs yet. ImageMissing when there is no image.
+        """Make the directory of a new container, in which nothing runs yet.
 
-        A thread may call it: it copies the image.
+        It copies the image, so it may be called in a thread.
+
+        Raises:
+            ImageMissing: there is no such image.
         """
         source, digest = self.image(image)
         identifier = secrets.token_hex(32)
@@ -208,7 +215,7 @@ class Runtime:
         environment: Mapping[str, str],
         binds: Sequence[tuple[Path, str]],
     ) -> None:
-        """Starts PID 1 in its namespaces; `Container.up` says when it is there."""
+        """Start PID 1 in its namespaces; `Container.up` waits until it is there."""
         spec = {
             "command": list(command),
             "cwd": str(container.app),
@@ -246,17 +253,17 @@ class Runtime:
         return [p for p in inside if not any(p.startswith(f"{other}/") for other in inside)]
 
     def find(self, identifier: str, image_id: str) -> Container:
-        """A container that an earlier life of the server started; it may have ended since."""
+        """A container that a former process of the server started; it may have ended since."""
         container = self._container(identifier, image_id)
         container.read_state()
         return container
 
     def remove(self, container: Container) -> None:
-        """Deletes what an ended container leaves on the disk."""
+        """Delete what an ended container leaves on the disk."""
         shutil.rmtree(container.directory, ignore_errors=True)
 
     def sweep(self, known: set[str]) -> None:
-        """Kills and deletes the containers that no pod knows: started in the instant that the server died."""
+        """Kill and delete the containers that no pod knows: a server was killed while it started them."""
         for directory in (self.directory / "containers").glob("*"):
             if directory.name not in known:
                 stray = self.find(directory.name, "")
@@ -264,9 +271,9 @@ class Runtime:
                 self.remove(stray)
 
     def exec_command(self, container: Container, command: Sequence[str]) -> list[str]:
-        """The argv that runs `command` in the container, as a session of its own there.
+        """The argv that runs `command` in the container as a session of its own.
 
-        `setsid` runs inside: a session led from outside would show process group 0 in the container.
+        `setsid` runs inside of the container, where a session that is led from outside shows process group 0.
         """
         setsid = shutil.which("setsid") or "setsid"
         if self.mode == "none":

@@ -16,14 +16,14 @@ CHUNK = 32 * 1024
 
 @dataclass
 class Process:
-    """A started command with our ends of its pipes; -1 where it has none."""
+    """A started command with the server's ends of its pipes; -1 for a pipe that it does not have."""
 
     popen: subprocess.Popen[bytes]
     stdin: int = -1
     outputs: dict[int, int] = field(default_factory=dict)
 
     async def exit_code(self) -> int:
-        """Waits for the end; 128 + signal for a killed one."""
+        """Wait for the end; 128 + signal when it was killed."""
         ticks = start_ticks(self.popen.pid)
         if ticks is not None:
             await gone(self.popen.pid, ticks)
@@ -32,7 +32,10 @@ class Process:
 
 
 def _output() -> tuple[int, int]:
-    """(ours, the command's): its end also reads, so that without us it blocks instead of breaking."""
+    """Make a pipe; returns the server's end and the command's.
+
+    The command's end is open for reading, too: without the server its writes block, and do not break.
+    """
     ours, write = os.pipe()
     theirs = os.open(f"/proc/self/fd/{write}", os.O_RDWR)
     os.close(write)
@@ -40,7 +43,7 @@ def _output() -> tuple[int, int]:
 
 
 def spawn(runtime: Runtime, container: Container, command: list[str], wanted: set[str]) -> Process:
-    """Starts a command in the container with the streams that are `wanted`."""
+    """Start a command in the container with the streams that are `wanted`."""
     theirs: list[int] = []
     outputs: dict[int, int] = {}
     null = os.open(os.devnull, os.O_RDWR)
@@ -64,7 +67,7 @@ def spawn(runtime: Runtime, container: Container, command: list[str], wanted: se
             stderr=fds[STDERR],
             env=container.environment(),
             cwd=container.app,
-            # With namespaces the session inside is made by setsid there; nsenter outside gets one too.
+            # With namespaces `setsid` makes the session inside; nsenter, which stays outside, gets one here.
             start_new_session=runtime.mode != "none",
         )
     finally:
@@ -74,7 +77,7 @@ def spawn(runtime: Runtime, container: Container, command: list[str], wanted: se
 
 
 async def open_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
-    """Our end of an output; closing the transport closes it."""
+    """Read the server's end of an output; closing the transport closes it."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK)
     pipe = os.fdopen(descriptor, "rb", buffering=0)
@@ -83,7 +86,7 @@ async def open_reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.Re
 
 
 async def open_writer(descriptor: int) -> asyncio.StreamWriter:
-    """Our end of the input."""
+    """Write to the server's end of the input."""
     loop = asyncio.get_running_loop()
     pipe = os.fdopen(descriptor, "wb", buffering=0)
     protocol_of = asyncio.streams.FlowControlMixin

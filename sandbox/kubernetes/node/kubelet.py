@@ -1,7 +1,7 @@
-"""Makes pods real: one worker for each pod of the store, fed with the pod's changes.
+"""The kubelet: one worker for each stored pod, told of the pod's changes.
 
-The kubelet survives nothing and needs nothing: what it knows is in the pods' statuses and in the containers'
-directories, so a restarted server finds its running containers and goes on.
+The kubelet keeps nothing of its own. All that it knows is in the pods' statuses and in the containers' directories, so
+a restarted server finds its running containers and goes on.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from sandbox.kubernetes.objects.objects import Object
 
 @dataclass
 class Kubelet:
-    """All workers."""
+    """The workers of all pods of the node."""
 
     node: Node
     _workers: dict[str, tuple[PodWorker, asyncio.Task[None]]] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Serves for ever; cancelled, it leaves the containers running."""
+        """Work on pods until cancelled; the containers then run on."""
         known = {
             status.get("containerID", "").rpartition("/")[2]
             for pod in self.node.objects.every(PODS)
@@ -46,7 +46,7 @@ class Kubelet:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def evict(self, pod: Object) -> None:
-        """Fail the pod at once, as a kubelet does whose node is short of memory; its object stays."""
+        """Fail the pod at once, as a kubelet whose node is short of memory does; the pod's object stays."""
         worker = self._workers.get(pod["metadata"]["uid"])
         if worker is not None:
             worker[0].evicted.set()

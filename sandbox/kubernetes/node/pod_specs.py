@@ -1,4 +1,4 @@
-"""What the kubelet reads out of a pod: its command, its variables, its volumes."""
+"""What the kubelet reads from a pod's spec: its command, its variables, its volumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME_LABEL = "app.kubernetes.io/name"
 
 
 class ConfigError(Exception):
-    """A reference of the container that can't be resolved: waiting with CreateContainerConfigError."""
+    """A container refers to something that is missing; it waits with CreateContainerConfigError."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StandInPaths:
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Kubernetes' `$(NAME)`: unknown names stay, `$$` is a dollar."""
+    """Replace `$(NAME)` as Kubernetes does: unknown names stay, `$$` is a dollar."""
     return re.sub(
         r"\$\$|\$\(([A-Za-z_.-][\w.-]*)\)",
         lambda m: "$" if m[0] == "$$" else variables.get(m[1], m[0]),
@@ -40,13 +40,13 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def service(pod: Object, image: str) -> str:
-    """Which service a container is: by the pod's label, else by its image (a holder has no such label)."""
+    """The service of a container: the pod's label names it, or the image does (a holder has no such label)."""
     label = (pod["metadata"].get("labels") or {}).get(NAME_LABEL)
     return label or image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
 def variables(objects: Objects, pod: Object, container: Object) -> dict[str, str]:
-    """The variables that the pod's spec gives; ConfigError when a Secret or ConfigMap is missing."""
+    """The variables from the pod's spec; ConfigError when a Secret or ConfigMap is missing."""
     result: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         for key, kind in (("secretRef", SECRETS), ("configMapRef", CONFIG_MAPS)):
@@ -106,7 +106,7 @@ def environment(
     made: Container,
     stand_ins: StandInPaths,
 ) -> dict[str, str]:
-    """All variables of the container `made` from the spec `container`: the pod's own and the sandbox's."""
+    """All variables of the container `made` from the spec `container`: the spec's own and the sandbox's."""
     meta = pod["metadata"]
     added = {
         "PATH": f"{made.app / 'bin'}:/usr/bin:/bin",
@@ -128,10 +128,10 @@ def environment(
 
 
 def binds(objects: Objects, pod: Object, container: Object, pod_directory: Path) -> list[tuple[Path, str]]:
-    """Directories of the pod and where the container sees them. They outlive its restarts.
+    """Directories of the pod, each with the path at which the container sees it. They outlive the container's restarts.
 
-    Served: emptyDir, configMap, secret. A mount path must exist on this machine or lie under /tmp or /dev/shm; other
-    volume types (a projected token, ...) are accepted and left out.
+    Served are emptyDir, configMap and secret; other volume types (a projected token, ...) are accepted and left out.
+    A mount path must exist on this machine or lie under /tmp or /dev/shm.
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
     result = []
@@ -154,10 +154,7 @@ def binds(objects: Objects, pod: Object, container: Object, pod_directory: Path)
 
 
 def program(argv0: str, app: Path, path: str, root: Path) -> str | None:
-    """Why a program can't be started in a container whose files are seen at `root`; None when it can.
-
-    The words are runc's.
-    """
+    """Why a program can't be started in the container whose files are seen at `root`, in runc's words; None: it can."""
     if "/" not in argv0:
         places = [str(root) + entry for entry in path.split(":") if entry.startswith("/")]
         if shutil.which(argv0, path=":".join(places)):

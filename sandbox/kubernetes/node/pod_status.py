@@ -1,4 +1,4 @@
-"""The status of a pod, from what its containers are doing."""
+"""The status of a pod, made from the states of its containers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ContainerState:
 
     @classmethod
     def of(cls, spec: Object, status: Object | None) -> ContainerState:
-        """From the pod's spec and, after a restart of the server, from its stored status."""
+        """The state of a container by its spec and, after a restart of the server, by its stored status."""
         fresh = {"waiting": {"reason": "ContainerCreating"}}
         status = status or {}
         return cls(
@@ -40,16 +40,16 @@ class ContainerState:
         )
 
     def waits(self, reason: str, message: str = "") -> None:
-        """Not running, with the reason why."""
+        """The container does not run, for this reason."""
         self.state = {"waiting": {"reason": reason} | ({"message": message} if message else {})}
         self.ready = False
 
     def runs(self) -> None:
-        """Started at this moment."""
+        """The container starts now."""
         self.state = {"running": {"startedAt": now()}}
 
     def ended(self, code: int, reason: str) -> None:
-        """Ended at this moment."""
+        """The container ends now."""
         started = (self.state.get("running") or {}).get("startedAt", now())
         self.state = {
             "terminated": {
@@ -78,7 +78,7 @@ class ContainerState:
 
 
 def phase(spec: Object, states: list[ContainerState]) -> str:
-    """Pending, Running, Succeeded or Failed, as the kubelet decides."""
+    """The pod's phase as the kubelet decides: Pending, Running, Succeeded or Failed."""
     policy = spec.get("restartPolicy", "Always")
     ended = [state.state["terminated"] for state in states if "terminated" in state.state]
     if len(ended) == len(states) and policy != "Always":
@@ -92,7 +92,7 @@ def phase(spec: Object, states: list[ContainerState]) -> str:
 
 
 def fill(status: Object, pod: Object, states: list[ContainerState]) -> None:
-    """Writes phase, conditions and containerStatuses into a pod's status."""
+    """Write phase, conditions and containerStatuses into a pod's status."""
     current = phase(pod["spec"], states)
     status["phase"] = current
     over = current in {"Succeeded", "Failed"}
@@ -121,6 +121,6 @@ def _unready(states: list[ContainerState]) -> dict[str, str]:
 
 
 def address(uid: str) -> str:
-    """A pod IP that nothing listens on; the services of the sandbox open no port."""
+    """The pod's IP. Nothing listens there: the services of the sandbox open no port."""
     number = zlib.crc32(uid.encode())
     return f"10.244.{number >> 8 & 255}.{number & 255}"

@@ -1,4 +1,4 @@
-"""The life of one pod: its containers run, until it is deleted, over, or past its deadline."""
+"""The worker of one pod: it runs the pod's containers until the pod is deleted, over, or past its deadline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _EVICTED = "The node was low on resource: memory. Threshold quantity: 100Mi, ava
 
 
 class PodWorker:
-    """Owns the status of its pod. `touched` is set whenever the pod was written or removed, `evicted` to evict it."""
+    """Owns the status of its pod.
+
+    Set `touched` whenever the pod was written or removed, and `evicted` to evict the pod.
+    """
 
     def __init__(self, node: Node, pod: Object) -> None:
         self.node = node
@@ -30,7 +33,7 @@ class PodWorker:
         self.evicted = asyncio.Event()
         self.directory = node.pod_directory(pod)
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
-        held = {one["name"]: one for one in pod["status"].get("containerStatuses") or []}
+        held = {status["name"]: status for status in pod["status"].get("containerStatuses") or []}
         specs = pod["spec"]["containers"]
         self.states = [ContainerState.of(spec, held.get(spec["name"])) for spec in specs]
         self._loops = [
@@ -38,7 +41,7 @@ class PodWorker:
         ]
 
     async def run(self) -> None:
-        """Until the pod is deleted; its object is removed at the end."""
+        """Work until the pod is deleted; removes the pod's object at the end."""
         running: asyncio.Future[list[None]] | None = None
         tasks: list[asyncio.Task[None]] = []
         if self.pod["status"].get("phase") not in OVER:
@@ -86,7 +89,7 @@ class PodWorker:
             await self.touched.wait()
 
     def current(self) -> Object | None:
-        """The pod as it is stored; None when it is gone or another one has its name."""
+        """The pod as it is stored; None when it is gone, or when another pod has its name."""
         meta = self.pod["metadata"]
         pod = self.node.objects.find(PODS, meta["namespace"], meta["name"])
         if pod is None or pod["metadata"]["uid"] != meta["uid"]:
@@ -95,7 +98,7 @@ class PodWorker:
         return pod
 
     def publish(self) -> None:
-        """Writes what the containers are doing."""
+        """Write the states of the containers into the pod's status."""
         self._write(lambda pod: pod_status.fill(pod["status"], pod, self.states))
 
     def _write(self, change: Callable[[Object], None]) -> None:
@@ -126,7 +129,7 @@ class PodWorker:
         return float(pod["metadata"].get("deletionGracePeriodSeconds", own))
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        """SIGTERM, the grace (which a second delete may shorten), SIGKILL."""
+        """Send SIGTERM, wait for the grace period, which a second delete may shorten, and send SIGKILL."""
         for loop in self._loops:
             loop.stop(signal.SIGTERM)
         clock = asyncio.get_running_loop().time

@@ -1,6 +1,6 @@
-"""What the API server makes of objects that clients create: defaults and validation.
+"""Admission: defaults and validation of objects that are created or updated.
 
-Only what the double acts on is checked; unknown fields are kept as they came.
+The double checks the fields that it acts on, and keeps all others as they came.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Cause = tuple[str, str, str]
 
 
 def admitted(pod: Object) -> Object:
-    """A pod with its defaults, bound to the only node, Pending."""
+    """Return a copy of a pod with its defaults, Pending, and bound to the only node."""
     pod = copy.deepcopy(pod)
     spec = pod["spec"]
     _default_pod_spec(spec)
@@ -62,7 +62,7 @@ def _default_pod_spec(spec: Object) -> None:
 
 
 def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
-    """The object as it will be stored by a create; Refusal 403 or 422."""
+    """Return the object as a create stores it; Refusal 403 or 422."""
     new = copy.deepcopy(new)
     name = new["metadata"]["name"]
     pattern = LABEL if kind is NAMESPACES else SUBDOMAIN
@@ -102,7 +102,7 @@ def _check_account(objects: Objects, pod: Object) -> None:
 
 
 def check_update(kind: Kind, before: Object, after: Object) -> None:
-    """Refusal 422 when an update touches what can't be changed or makes the object invalid."""
+    """Refuse an update that changes an immutable field or makes the object invalid: Refusal 422."""
     name = before["metadata"]["name"]
     causes: list[Cause] = []
     old, new = before.get("spec") or {}, after.get("spec") or {}

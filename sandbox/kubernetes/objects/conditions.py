@@ -6,9 +6,9 @@ from sandbox.kubernetes.objects.objects import Object, now
 
 
 def set_condition(status: Object, kind: str, *, value: bool, **more: str) -> None:
-    """Sets one condition; the transition time moves only when the value does."""
+    """Set one condition; its transition time changes only when its value does."""
     conditions: list[Object] = status.setdefault("conditions", [])
-    held = next((one for one in conditions if one["type"] == kind), None)
+    held = next((condition for condition in conditions if condition["type"] == kind), None)
     text = "True" if value else "False"
     fresh = {"type": kind, "status": text, "lastProbeTime": None} | more
     if held is None:

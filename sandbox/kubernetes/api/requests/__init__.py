@@ -1,1 +1,1 @@
-"""What requests say: bodies, query parameters and patches, decoded."""
+"""Decodes what requests bring: bodies, query parameters and patches."""

@@ -1,4 +1,4 @@
-"""The bodies that clients send."""
+"""Decodes the bodies that clients send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.kubernetes.objects.objects import Object
 
 
 def decode(request: web.Request, body: bytes) -> Object:
-    """An object as JSON or YAML; Refusal 400 or 415."""
+    """Decode an object in JSON or YAML; Refusal 415 for another media type, 400 for an unreadable body."""
     content_type = request.content_type
     if content_type not in {"application/json", "application/yaml", "application/octet-stream"}:
         raise statuses.Refusal(
@@ -31,7 +31,7 @@ def decode(request: web.Request, body: bytes) -> Object:
 
 
 def delete_options(request: web.Request, body: bytes) -> Object:
-    """DeleteOptions from the body, overridden by the query."""
+    """Read DeleteOptions from the body; the query's values take precedence."""
     options: Object = {}
     if body.strip():
         options = decode(request, body)

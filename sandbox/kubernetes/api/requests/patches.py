@@ -1,7 +1,7 @@
 """The three patch formats: JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch.
 
-The strategic one knows the merge keys of the lists in a pod template and in metadata, `$patch: delete|replace`, and
-`$deleteFromPrimitiveList`; other lists are replaced. Server-side apply is refused: 415.
+The strategic merge patch knows the merge keys of the lists in a pod template and in metadata, `$patch: delete|replace`
+and `$deleteFromPrimitiveList`; it replaces every other list. Server-side apply is refused with 415.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KEYS = {
 
 
 def apply(content_type: str, body: bytes, before: dict[str, Any], *, custom: bool) -> dict[str, Any]:
-    """The patched copy of `before`; Refusal 400, 415 or 422 in the words of the real server."""
+    """Return a patched copy of `before`; Refusal 400, 415 or 422 in the words of the real server."""
     accepted = [JSON_PATCH, MERGE_PATCH] + ([] if custom else [STRATEGIC])
     if content_type not in accepted:
         types = ", ".join(accepted)
@@ -69,7 +69,7 @@ def _go(value: Json) -> str:
 
 
 def merge(before: Json, patch: Json) -> Json:
-    """RFC 7386."""
+    """Apply a merge patch (RFC 7386)."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     after = copy.deepcopy(before) if isinstance(before, dict) else {}
@@ -82,7 +82,7 @@ def merge(before: Json, patch: Json) -> Json:
 
 
 def strategic(before: Json, patch: dict[str, Any]) -> dict[str, Any]:
-    """As `merge`, but lists that have a merge key are merged by it."""
+    """Apply a strategic merge patch: as `merge`, but a list that has a merge key is merged by it."""
     if patch.get("$patch") == "replace":
         return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}
     after: dict[str, Any] = copy.deepcopy(before) if isinstance(before, dict) else {}

@@ -1,4 +1,4 @@
-"""Query parameters, read as the real server reads them."""
+"""Reads query parameters as the real server does."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Mapping
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean: only absence, `false` and `0` are false; Python clients send `True`."""
+    """Read a boolean: only absence, `false` and `0` are false, because Python clients send `True`."""
     return name in query and query[name].lower() not in {"false", "0"}

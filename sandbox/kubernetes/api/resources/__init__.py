@@ -1,1 +1,1 @@
-"""The verbs on objects, and how objects are shown."""
+"""Answers the verbs on API objects, and shows the objects as Tables and Scales."""

@@ -22,13 +22,13 @@ TYPED = (DEPLOYMENTS, REPLICA_SETS, PODS, NAMESPACES)
 
 
 class Rest:
-    """Answers requests on one target. Each write is one atomic act, after the body was read."""
+    """Answers requests on one target. A write is one atomic act, which begins after the body was read."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
 
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """Dispatches by method; Refusal when the server would refuse."""
+        """Answer by the request's method; Refusal where the real server refuses."""
         method = request.method
         if method == "GET" and not target.name:
             return await self._list_or_watch(request, target)
@@ -56,31 +56,31 @@ class Rest:
         found = self.objects.get(target.kind, target.namespace, target.name)
         return scales.scale_of(found) if target.subresource == "scale" else found
 
-    def _one(self, request: web.Request, target: Target, one: Object, code: int = 200) -> web.Response:
+    def _one(self, request: web.Request, target: Target, shown: Object, code: int = 200) -> web.Response:
         if tables.wanted(request.headers.get("Accept", "")) and target.subresource != "scale":
-            version = {"resourceVersion": one["metadata"]["resourceVersion"]}
-            return web.json_response(tables.table(target.kind, [one], version), status=code)
-        return web.json_response(one, status=code)
+            version = {"resourceVersion": shown["metadata"]["resourceVersion"]}
+            return web.json_response(tables.table(target.kind, [shown], version), status=code)
+        return web.json_response(shown, status=code)
 
     async def _list_or_watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         query = request.query
         by_label = selectors.labels(query.get("labelSelector", ""))
         by_field = selectors.fields(query.get("fieldSelector", ""), target.kind)
 
-        def matches(one: Object) -> bool:
-            return by_label(one) and by_field(one)
+        def matches(candidate: Object) -> bool:
+            return by_label(candidate) and by_field(candidate)
 
         as_table = tables.wanted(request.headers.get("Accept", ""))
         if flag(query, "watch"):
 
-            def shape(one: Object) -> Object:
-                if not as_table or "metadata" not in one or one.get("kind") == "Status":
-                    return one
-                version = {"resourceVersion": one["metadata"]["resourceVersion"]}
-                return tables.table(target.kind, [one], version)
+            def shape(changed: Object) -> Object:
+                if not as_table or "metadata" not in changed or changed.get("kind") == "Status":
+                    return changed
+                version = {"resourceVersion": changed["metadata"]["resourceVersion"]}
+                return tables.table(target.kind, [changed], version)
 
             return await watches.serve(request, self.objects, target, matches, shape)
-        found = (one for one in self.objects.every(target.kind, target.namespace) if matches(one))
+        found = filter(matches, self.objects.every(target.kind, target.namespace))
         page, metadata = self._page(found, query.get("limit", ""), query.get("continue", ""))
         if as_table:
             return web.json_response(tables.table(target.kind, page, metadata))
@@ -94,14 +94,14 @@ class Rest:
         )
 
     def _page(self, found: Iterator[Object], limit: str, after: str) -> tuple[list[Object], Object]:
-        """One page of a list; the token names the last key, so later pages show later states."""
+        """One page of a list, with its metadata. The token names the last key, so a later page shows a later state."""
         rest = list(found)
         if after:
             try:
                 last = tuple(json.loads(base64.urlsafe_b64decode(after)))
             except ValueError as error:
                 raise statuses.bad_request("continue key is not valid: " + str(error)) from error
-            rest = [one for one in rest if _key(one) > last]
+            rest = [candidate for candidate in rest if _key(candidate) > last]
         metadata: Object = {"resourceVersion": str(self.objects.version)}
         size = int(limit) if limit.isdigit() else 0
         if size and len(rest) > size:
@@ -172,7 +172,7 @@ class Rest:
         )
 
     def _change(self, request: web.Request, target: Target, make: Callable[[Object], Object]) -> web.Response:
-        """Puts what `make` returns in place of the stored object, as far as the subresource reaches."""
+        """Store what `make` returns in place of the object, as far as the subresource reaches."""
         kind = target.kind
 
         def change(before: Object) -> Object:
@@ -194,11 +194,11 @@ class Rest:
     def _delete(self, request: web.Request, target: Target, options: Object) -> web.Response:
         kind = target.kind
         if target.name:
-            one = self.objects.get(kind, target.namespace, target.name)
-            left = one if _dry_run(request) else deletion.delete(self.objects, kind, one, options)
+            stored = self.objects.get(kind, target.namespace, target.name)
+            left = stored if _dry_run(request) else deletion.delete(self.objects, kind, stored, options)
             if left is not None or kind is PODS:
-                return self._one(request, target, left or one)
-            details = {"name": target.name, "kind": kind.plural, "uid": one["metadata"]["uid"]}
+                return self._one(request, target, left or stored)
+            details = {"name": target.name, "kind": kind.plural, "uid": stored["metadata"]["uid"]}
             return web.json_response(
                 statuses.success(**({"group": kind.group} if kind.group else {}), **details)
             )
@@ -209,11 +209,13 @@ class Rest:
         by_label = selectors.labels(request.query.get("labelSelector", ""))
         by_field = selectors.fields(request.query.get("fieldSelector", ""), kind)
         doomed = [
-            one for one in self.objects.every(kind, target.namespace) if by_label(one) and by_field(one)
+            candidate
+            for candidate in self.objects.every(kind, target.namespace)
+            if by_label(candidate) and by_field(candidate)
         ]
-        for one in doomed:
-            if not _dry_run(request):
-                deletion.delete(self.objects, kind, one, options)
+        if not _dry_run(request):
+            for stored in doomed:
+                deletion.delete(self.objects, kind, stored, options)
         return web.json_response(
             {
                 "kind": f"{kind.kind}List",
@@ -224,13 +226,13 @@ class Rest:
         )
 
     def _evict(self, target: Target) -> web.Response:
-        one = self.objects.get(PODS, target.namespace, target.name)
-        deletion.delete(self.objects, PODS, one)
+        pod = self.objects.get(PODS, target.namespace, target.name)
+        deletion.delete(self.objects, PODS, pod)
         return web.json_response(statuses.success(), status=201)
 
 
-def _key(one: Object) -> tuple[str, str]:
-    return one["metadata"].get("namespace", ""), one["metadata"]["name"]
+def _key(stored: Object) -> tuple[str, str]:
+    return stored["metadata"].get("namespace", ""), stored["metadata"]["name"]
 
 
 def _dry_run(request: web.Request) -> bool:
@@ -254,7 +256,7 @@ def _check_type(kind: Kind, new: Object) -> None:
 
 
 def _changed(target: Target, before: Object, after: Object) -> Object:
-    """`after` with what the subresource leaves alone taken from `before`; Refusal when it is invalid."""
+    """The object to store: `after`, but what the subresource can't change is as in `before`. Refusal when invalid."""
     kind, meta = target.kind, after.setdefault("metadata", {})
     if meta.get("name", target.name) != target.name:
         raise statuses.bad_request("the name of the object does not match the name on the URL")

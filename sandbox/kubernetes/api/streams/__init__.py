@@ -1,1 +1,1 @@
-"""Answers that stay open: execs, logs and watches."""
+"""Carries the answers that stay open: execs, logs and watches."""

@@ -1,10 +1,10 @@
 """pods/exec over WebSocket, subprotocols v4.channel.k8s.io and v5.channel.k8s.io.
 
-As with a real kubelet and runc: the command is a session of its own in the container; it lives on when the stream is
-cut or the API server is killed, and then blocks in write once its pipe is full, because the pipe keeps a reader (the
-command itself: its end is opened for both directions). Only a polite close on v5 lets its output be drained. A program
-that cannot start is an InternalError without an ExitCode; all is told by a v1.Status on channel 3 before the close.
-Left out: SPDY, and a terminal (`tty` merges stderr into stdout and is no terminal).
+As with a real kubelet and runc, the command is a session of its own in the container. It lives on when the stream is
+cut or the API server is killed. Then it blocks in write once its pipe is full: the pipe keeps a reader, because the
+command's own end is open for both directions. Its output is drained only after a polite close on v5. A program that
+cannot start is an InternalError without an ExitCode. A v1.Status on channel 3 tells how the command ended, before the
+close. Left out are SPDY, and a terminal: `tty` merges stderr into stdout and makes no terminal.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ StreamOf = Callable[[web.WebSocketResponse, asyncio.Transport], ExecStream]
 
 
 def container_name(pod: Object, name: str) -> str:
-    """The container that a request means; Refusal 400 when it is ambiguous or unknown."""
+    """The name of the container that a request means; Refusal 400 when it is ambiguous or unknown."""
     pod_name = pod["metadata"]["name"]
-    names = [one["name"] for one in pod["spec"]["containers"]]
+    names = [container["name"] for container in pod["spec"]["containers"]]
     if name and name not in names:
         raise statuses.bad_request(f"container {name} is not valid for pod {pod_name}")
     if not name and len(names) > 1:
@@ -59,7 +59,7 @@ def container_name(pod: Object, name: str) -> str:
 
 @dataclass
 class Streams:
-    """All exec streams of the server; `cut_all` is a fault that tests ask for."""
+    """All exec streams of the server."""
 
     node: Node
     _open: set[asyncio.Transport] = field(default_factory=set)
@@ -67,7 +67,7 @@ class Streams:
 
     @property
     def open(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._open)
 
     async def serve(
@@ -77,26 +77,27 @@ class Streams:
         stream_of: StreamOf = ExecStream,
         cannot_start: str | None = None,
     ) -> web.StreamResponse:
-        """Answers one exec request; Refusal before the upgrade where the API server refuses.
+        """Answer one exec request; Refusal where the API server refuses before the upgrade.
 
-        `stream_of` makes the stream; `cannot_start` says why the runtime does not start the command.
+        `stream_of` makes the stream. `cannot_start` is why the runtime does not start the command, in runc's words;
+        None: it does.
         """
         query = request.query
         name = container_name(pod, query.get("container", ""))
         command = query.getall("command", [])
-        wanted = {one for one in ("stdin", "stdout", "stderr", "tty") if flag(query, one)}
+        wanted = {name for name in ("stdin", "stdout", "stderr", "tty") if flag(query, name)}
         if not wanted & {"stdin", "stdout", "stderr"}:
             raise statuses.bad_request("you must specify at least 1 of stdin, stdout, stderr")
         if not command:
             raise statuses.bad_request("you must specify at least 1 command for the container")
         offered = request.headers.get("Sec-WebSocket-Protocol", "").replace(" ", "").split(",")
-        protocol = next((one for one in (V5, V4) if one in offered), None)
+        protocol = next((version for version in (V5, V4) if version in offered), None)
         if request.headers.get("Upgrade", "").lower() != "websocket" or protocol is None:
             raise statuses.bad_request("Upgrade request required")
         container = self.node.container_of(pod, name)
         missing = f'container not found ("{name}")'
         if container is None and protocol == V4:
-            # v4 is proxied to the kubelet, whose plain answer comes through; v5 ends at the API server.
+            # v4 is proxied to the kubelet, whose plain answer comes through; v5 is answered by the API server itself.
             return web.Response(status=500, text=missing)
         socket = web.WebSocketResponse(
             protocols=(protocol,), max_msg_size=MESSAGE_LIMIT, compress=False, timeout=2
@@ -122,20 +123,20 @@ class Streams:
         return socket
 
     def cut_all(self) -> int:
-        """Resets the connection under every open stream, without a word; how many there were."""
+        """Reset the connection of every open stream, as tests ask for; returns how many there were."""
         transports = list(self._open)
         for transport in transports:
             transport.abort()
         return len(transports)
 
     def leave(self, task: asyncio.Task[None]) -> None:
-        """Keeps what goes on after its stream has gone."""
+        """Keep a task that goes on after its stream has gone."""
         self._left.add(task)
         task.add_done_callback(self._left.discard)
 
 
 class _Exec:
-    """One open WebSocket with its command."""
+    """One command and the stream that carries its input and output."""
 
     def __init__(self, owner: Streams, stream: ExecStream, wanted: set[str], *, v5: bool) -> None:
         self._owner = owner
@@ -146,14 +147,14 @@ class _Exec:
         self._polite = False
 
     async def greet(self) -> None:
-        """The empty frame on the lowest channel that the server writes, as the real one sends it."""
+        """Send an empty frame on the lowest channel that the server writes, as the real server does."""
         lowest = ERROR
         for channel, name in ((STDERR, "stderr"), (STDOUT, "stdout")):
             lowest = channel if name in self._wanted else lowest
         await self._socket.send_bytes(bytes([lowest]))
 
     async def run(self, runtime: Runtime, container: Container, command: list[str]) -> None:
-        """Starts the command and carries its streams until it ends or the client is gone."""
+        """Start the command, and carry its input and output until it ends or the client is gone."""
         root = Path("/") if runtime.mode == "none" else Path(f"/proc/{container.pid}/root")
         path = container.environment()["PATH"]
         if why := pod_specs.program(command[0], container.app, path, root):
@@ -161,7 +162,7 @@ class _Exec:
             return
         async with self._stream.held_back() as late:
             if late and not container.alive:
-                return  # nobody is left to start it
+                return  # the container that was to run it is gone
             process = spawn(runtime, container, command, self._wanted)
             with contextlib.suppress(ConnectionError):
                 await self._carry(process, container, command)
@@ -169,7 +170,7 @@ class _Exec:
                 await process.exit_code()
 
     async def _carry(self, process: Process, container: Container, command: list[str]) -> None:
-        """The command's streams, until it ends or the client is gone."""
+        """Carry input and output until the command ends or the client is gone."""
         if not await self._stream.started():
             self._abandon(process)
             return
@@ -198,7 +199,7 @@ class _Exec:
             await self._stream.carry(channel, data)
 
     async def _receive(self, process: Process) -> None:
-        """Takes stdin until the connection ends."""
+        """Feed the command's stdin until the connection ends."""
         writer = await open_writer(process.stdin) if process.stdin >= 0 else None
         try:
             async for message in self._socket:
@@ -221,7 +222,7 @@ class _Exec:
         process: Process,
         readers: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]],
     ) -> None:
-        """After the stream: the command is left alone, and collected when it ends."""
+        """Leave the command alone after the stream has ended, and collect its process when it ends."""
         drained = self._polite and self._v5 and process.popen.poll() is None
         if not drained:
             for _, transport in readers:
@@ -238,7 +239,7 @@ class _Exec:
         self._owner.leave(asyncio.create_task(collect()))
 
     def _abandon(self, process: Process) -> None:
-        """The client saw nothing of the command, and its input never came; it runs on all the same."""
+        """Leave alone a command whose stream ended at its start: it runs on without input, and its output is lost."""
         for descriptor in (process.stdin, *process.outputs.values()):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -259,7 +260,7 @@ def _cannot_start(why: str, container: Container) -> statuses.Status:
 
 def _ended(command: list[str], code: int, container: Container) -> statuses.Status:
     if code == 1 and not container.alive:
-        # Perhaps nsenter's own failure, because the container went away under it: nobody knows.
+        # This may be nsenter's own exit code, because the container went away under it.
         return statuses.internal_error("error executing command in container: container is not running")
     if code == 0:
         return {"metadata": {}, "status": "Success"}

@@ -1,4 +1,4 @@
-"""pods/log: what containers wrote, from the CRI log files of their init."""
+"""pods/log: what a container wrote, read from the CRI log file that its init keeps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from sandbox.kubernetes.api.requests.queries import flag
 from sandbox.kubernetes.api.streams.exec import container_name
 from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.kinds import PODS
 from sandbox.kubernetes.objects.objects import Object
 
 POLL = 0.1
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What of the log is wanted."""
+class LogOptions:
+    """Which part of the log a request wants, as v1.PodLogOptions."""
 
     tail: int | None
     since: str
@@ -29,8 +30,8 @@ class Wish:
     timestamps: bool
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Wish:
-        """From the query of the request; Refusal 400 for what is no number."""
+    def of(cls, query: Mapping[str, str]) -> LogOptions:
+        """Read the options from the request's query; Refusal 400 where a number is none."""
 
         def number(name: str) -> int | None:
             try:
@@ -45,7 +46,7 @@ class Wish:
         return cls(number("tailLines"), since, number("limitBytes"), stamped)
 
     def line(self, entry: bytes) -> bytes:
-        """One CRI entry as a client sees it; empty when it is too old."""
+        """Show a CRI entry as a client sees it; empty for an entry from before `since`."""
         stamp, _, whole, text = entry.split(b" ", 3)
         if stamp.decode() < self.since:
             return b""
@@ -54,17 +55,17 @@ class Wish:
 
 
 async def serve(request: web.Request, node: Node, pod: Object) -> web.StreamResponse:
-    """Answers one log request, following when asked to."""
+    """Answer one log request; with `follow` the answer goes on while the container runs."""
     query = request.query
     name = container_name(pod, query.get("container", ""))
-    wish = Wish.of(query)
+    options = LogOptions.of(query)
     path = _path(node, pod, name, previous=flag(query, "previous"))
     entries, offset = _entries(path, 0)
-    lines = [line for entry in entries if (line := wish.line(entry))]
-    if wish.tail is not None:
-        lines = lines[len(lines) - wish.tail :] if wish.tail < len(lines) else lines
-        lines = lines if wish.tail else []
-    body = b"".join(lines)[: wish.limit]
+    lines = [line for entry in entries if (line := options.line(entry))]
+    if options.tail is not None:
+        lines = lines[len(lines) - options.tail :] if options.tail < len(lines) else lines
+        lines = lines if options.tail else []
+    body = b"".join(lines)[: options.limit]
     if not flag(query, "follow"):
         return web.Response(body=body, content_type="text/plain")
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
@@ -76,7 +77,7 @@ async def serve(request: web.Request, node: Node, pod: Object) -> web.StreamResp
             running = node.container_of(_fresh(node, pod), name) is not None
             entries, offset = _entries(path, offset)
             for entry in entries:
-                await response.write(wish.line(entry))
+                await response.write(options.line(entry))
             if not entries and running:
                 await asyncio.sleep(POLL)
         await response.write_eof()
@@ -86,21 +87,19 @@ async def serve(request: web.Request, node: Node, pod: Object) -> web.StreamResp
 
 
 def _fresh(node: Node, pod: Object) -> Object:
-    from sandbox.kubernetes.objects.kinds import PODS
-
     meta = pod["metadata"]
     return node.objects.find(PODS, meta["namespace"], meta["name"]) or pod
 
 
 def _path(node: Node, pod: Object, name: str, *, previous: bool) -> Path:
     statuses_held = pod["status"].get("containerStatuses") or []
-    held = next((one for one in statuses_held if one["name"] == name), None)
+    held = next((status for status in statuses_held if status["name"] == name), None)
     restart = (held or {}).get("restartCount", 0)
     waiting = ((held or {}).get("state") or {}).get("waiting")
     pod_name = pod["metadata"]["name"]
     crashed = bool(held and held["lastState"])
     if previous:
-        # While it waits for its next start the count is still that of the start that crashed.
+        # While a container waits for its next start, its count is still that of the start that crashed.
         restart -= 0 if waiting and crashed else 1
         if restart < 0:
             raise statuses.bad_request(
@@ -113,7 +112,7 @@ def _path(node: Node, pod: Object, name: str, *, previous: bool) -> Path:
 
 
 def _entries(path: Path, offset: int) -> tuple[list[bytes], int]:
-    """The whole entries after an offset, and the offset behind them."""
+    """Read the complete entries after an offset; returns them with the offset behind the last one."""
     try:
         with path.open("rb") as file:
             file.seek(offset)

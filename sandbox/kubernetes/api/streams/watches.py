@@ -1,4 +1,4 @@
-"""Watches: a stream of JSON lines ADDED, MODIFIED, DELETED, BOOKMARK, ERROR."""
+"""Watches: a stream of JSON lines, each an event ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ PATROL = 1.0
 
 
 def event(change: Change, target: Target, matches: Matches) -> tuple[str, Object] | None:
-    """What one change is to a watcher of `target`: leaving the selection is DELETED, entering it ADDED."""
+    """The event that a watcher of `target` gets for a change; None: no event.
+
+    An object that leaves the selection is DELETED, one that enters it is ADDED.
+    """
     if change.kind is not target.kind:
         return None
     meta = change.latest["metadata"]
@@ -47,7 +50,7 @@ async def serve(
     matches: Matches,
     shape: Callable[[Object], Object],
 ) -> web.StreamResponse:
-    """Answers a watch request until its timeout, or until the client leaves."""
+    """Answer a watch request until its timeout, or until the client leaves."""
     query = request.query
     pending = _first(objects, target, matches, query)
     queue = objects.subscribe()
@@ -56,9 +59,9 @@ async def serve(
     end = clock() + _timeout(query)
     try:
         await response.prepare(request)
-        for kind, one in pending:
-            await _send(response, kind, shape(one))
-            # What is missed can't be made good: the client must list again.
+        for kind, shown in pending:
+            await _send(response, kind, shape(shown))
+            # The missed changes are lost, so the watch ends: the client has to list again.
             end = 0.0 if kind == "ERROR" else end
         while (left := end - clock()) > 0 and _connected(request):
             try:
@@ -81,7 +84,7 @@ async def serve(
 def _first(
     objects: Objects, target: Target, matches: Matches, query: Mapping[str, str]
 ) -> list[tuple[str, Object]]:
-    """What comes before news: the present state without a version, the missed changes with one."""
+    """The events that come first: with a version the changes since that version, without one the present state."""
     if flag(query, "sendInitialEvents"):
         raise statuses.invalid(
             "ListOptions",
@@ -98,22 +101,22 @@ def _first(
     version = query.get("resourceVersion", "")
     if version in {"", "0"}:
         listed = objects.every(target.kind, target.namespace)
-        named = (one for one in listed if target.name in {"", one["metadata"]["name"]})
-        return [("ADDED", one) for one in named if matches(one)]
+        named = (stored for stored in listed if target.name in {"", stored["metadata"]["name"]})
+        return [("ADDED", stored) for stored in named if matches(stored)]
     if not version.isdigit():
         raise statuses.bad_request(f"invalid resource version {version!r}")
     try:
         changes = objects.since(int(version))
     except statuses.Refusal as refusal:
-        # As the watch cache answers: 200, and the 410 as an event of the stream.
+        # The watch cache of a real API server answers 200, too, and sends the 410 as an event of the stream.
         return [("ERROR", refusal.status)]
     found = (event(change, target, matches) for change in changes)
-    return [one for one in found if one is not None]
+    return [found_event for found_event in found if found_event is not None]
 
 
 def _timeout(query: Mapping[str, str]) -> float:
     given = query.get("timeoutSeconds", "")
-    # Half an hour to an hour, as `--min-request-timeout` has it: clients must expect a clean end.
+    # Half an hour to an hour, as with `--min-request-timeout`: clients must expect a clean end.
     return float(given) if given.isdigit() and int(given) else random.uniform(1800, 3600)  # noqa: S311
 
 
@@ -129,5 +132,5 @@ def _bookmark(objects: Objects, target: Target) -> Object:
     }
 
 
-async def _send(response: web.StreamResponse, kind: str, one: dict[str, Any]) -> None:
-    await response.write(json.dumps({"type": kind, "object": one}).encode() + b"\n")
+async def _send(response: web.StreamResponse, kind: str, shown: dict[str, Any]) -> None:
+    await response.write(json.dumps({"type": kind, "object": shown}).encode() + b"\n")

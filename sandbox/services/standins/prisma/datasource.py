@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Datasource:
-    """Where a connection string leads. `dsn` is what libpq understands; `schema` comes from the query."""
+    """The database that a connection string names. `dsn` is for libpq; `schema` comes from the query."""
 
     dsn: str
     user: str
@@ -18,7 +18,7 @@ class Datasource:
 
     @classmethod
     def parse(cls, url: str) -> Datasource:
-        """Of Prisma's `postgresql://user:password@host:port/database?schema=name`."""
+        """Parse Prisma's `postgresql://user:password@host:port/database?schema=name`."""
         parts = urlsplit(url)
         schema = parse_qs(parts.query).get("schema", ["public"])[0]
         return cls(

@@ -1,6 +1,6 @@
-"""los-integrations' seeder: finds seeders beside the script, orders them by dependency, runs all or one.
+"""los-integrations' seeder: it finds seeders beside the script, orders them by dependency, and runs all or one.
 
-`--sync` updates the system's rows and leaves users' mappings and credentials; `--reset` truncates every table first.
+`--sync` updates the system's rows and keeps users' mappings and credentials; `--reset` truncates every table first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sandbox.services.standins.seeding import rows
 
 
 def seed(script: Path, arguments: list[str]) -> None:
-    """What the arguments ask for; `--list` and `--dry-run` change nothing.
+    """Do what the arguments ask for; `--list` and `--dry-run` change nothing.
 
     Raises:
         rows.SeedError: an unknown integration or argument, or the database's refusal.
@@ -71,7 +71,7 @@ def _asked(arguments: list[str]) -> list[str]:
 def _discovered(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(folder.glob("*/seeder.json"))
     found = {file.parent.name: json.loads(file.read_text()) for file in files}
-    order = TopologicalSorter({name: one["dependencies"] for name, one in found.items()})
+    order = TopologicalSorter({name: seeder["dependencies"] for name, seeder in found.items()})
     return {name: found[name] for name in order.static_order()}
 
 

@@ -1,4 +1,4 @@
-"""The seeds that write one list of rows: all services' but los-integrations'."""
+"""The seeds that write one list of rows: those of all services except los-integrations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def seed(script: Path, described: dict[str, Any]) -> None:
     """Run the seed that the file beside `script` describes.
 
     Raises:
-        rows.SeedError: a client that was never generated here, a missing table, a refused statement.
+        rows.SeedError: a client was not generated here, a table is missing, or a statement is refused.
     """
     missing = node.missing_client(Path.cwd(), described.get("clients"))
     if missing:
