@@ -1,4 +1,4 @@
-"""How a daemon ended that nobody had told to: killed from outside, or by an error of its own."""
+"""Tells a daemon that crashed from one that was killed or that may end like that."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _STARTED = '"daemon.started"'
 _NO_STATE = "daemon.ports.errors.TemporaryError: "
 
 
-def crash(daemon: DaemonProcess, *, log_from: int) -> str | None:
-    """What it died of, with the last lines of its log; None: it runs, was killed, or may end like that.
+def cause(daemon: DaemonProcess, *, log_from: int) -> str | None:
+    """What a daemon crashed of, with the last lines of its log; None: it runs, was killed, or may end like that.
 
-    `log_from`: bytes of its log before it was started. A daemon that meets no state database at its start may say so
-    and end, to be started again; one that serves has to bear that.
+    `log_from`: the bytes of its log before it was started. A daemon that finds no state database at its start may say
+    so and end, to be started again; a daemon that serves has to bear that.
     """
     code = daemon.exit_code
     if code is None or code == -signal.SIGKILL:

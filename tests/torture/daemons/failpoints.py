@@ -1,7 +1,7 @@
-"""What happens to a daemon at a commit of its store: it dies (SIGKILL), or it sleeps (SIGSTOP), right before or after.
+"""Failpoints: a daemon dies (SIGKILL) or sleeps (SIGSTOP) right before or right after a chosen commit of its store.
 
-Between the decision to commit and the commit, and between the commit and whatever follows it, nothing else of the
-process runs: these are the moments where a daemon that records too late, or acts too early, shows it.
+Between the decision to commit and the commit, and between the commit and what follows it, nothing else of the process
+runs. At these moments a daemon that records too late or acts too early gives itself away.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 
 VARIABLE = "TORTURE_MISHAP"
-"""`ACT:WHEN:N`: ACT `kill` or `stop`, WHEN `before` or `after`, N the number of the commit since the process started.
-N may be `launch`: the commit that records an attempt which is about to be launched."""
+"""The variable with the failpoint: `ACT:WHEN:N`. ACT is `kill` or `stop`, WHEN `before` or `after`, and N the number of
+the commit since the process started, or `launch`: the commit that records an attempt which is about to be launched."""
 EACH = "TORTURE_EACH"
-"""A file with one line for each point where a daemon was killed already: it is killed once at each of the others."""
+"""The variable with a file of one line for each point at which a daemon died; it dies once at each other point."""
 
 _OF_A_RESET = ("take_in", "admit", "append_act", "claim", "release_all", "save", "lock", "remember_protected")
 _LAUNCH = "launch"
@@ -27,7 +27,7 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 def from_environment(environment: Mapping[str, str]) -> Callable[[Store], Store]:
-    """What `serve(store_as=...)` is to put in front of the store."""
+    """What `serve(store_as=...)` puts in front of the store, by these variables."""
     if path := environment.get(EACH):
         return lambda store: cast("Store", _Watched(store, _EachOnce(Path(path))))
     if said := environment.get(VARIABLE):
@@ -36,7 +36,7 @@ def from_environment(environment: Mapping[str, str]) -> Callable[[Store], Store]
 
 
 class _Once:
-    """One mishap in the process's life."""
+    """One failpoint in the life of the process."""
 
     def __init__(self, act: str, when: str, which: str) -> None:
         self._signal = _SIGNALS[act]
@@ -45,7 +45,7 @@ class _Once:
         self._left = 1 if self._launch else int(which)
 
     def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
-        """Right before a commit; whether it is the one. Others may begin and end before it has ended."""
+        """Called right before a commit; returns whether it is the chosen one, which may end after later ones."""
         if (
             name not in _OF_A_RESET
             or not self._left
@@ -58,16 +58,16 @@ class _Once:
         return self._left == 0
 
     def after(self, name: str, arguments: tuple[Any, ...], result: object, *, met: bool) -> None:  # noqa: ARG002 - one of two forms
-        """Right after it."""
+        """Called right after the commit; `met` is what `before` returned."""
         if met and self._when == "after":
             os.kill(os.getpid(), self._signal)
 
 
 class _EachOnce:
-    """Death before and after each commit of a reset, each once over all starts that share the file.
+    """A death before and after each commit of a reset, each once over all starts that share the file.
 
-    Commits are told apart by what they are of: the version that a `save` writes, the how-many-th of the others. What
-    makes no progress is only died at after something that did: three such claims in a row would call a person.
+    A `save` is known by the version that it writes, any other commit by its number among those of its name. A commit
+    without progress is a point only right after a `save`: three claims in a row without progress call a person.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,12 +75,12 @@ class _EachOnce:
         self._died = path.read_text().split() if path.exists() else []
 
     def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
-        """Right before a commit."""
+        """Called right before a commit; every commit is looked at."""
         self._die("before", name, arguments)
         return True
 
     def after(self, name: str, arguments: tuple[Any, ...], result: object, *, met: bool) -> None:
-        """Right after it."""
+        """Called right after the commit; a claim that claimed nothing is no point."""
         if not met or (name == "claim" and not result):
             return
         self._die("after", name, arguments)
@@ -89,7 +89,7 @@ class _EachOnce:
         if name == "save":
             point = f"{when}:save:{cast('Change', arguments[0]).reset.version + 1}"
         elif name in _OTHERS and (name == "take_in" or self._progressed()):
-            died = sum(one.startswith(f"{when}:{name}:") for one in self._died)
+            died = sum(point.startswith(f"{when}:{name}:") for point in self._died)
             point = f"{when}:{name}:{died + 1}"
             if died >= _OTHERS[name]:
                 return
@@ -106,22 +106,22 @@ class _EachOnce:
 
 
 _OTHERS = {"claim": 2, "published": 10, "take_in": 1, "lock": 1}
-"""How often a daemon dies at each commit that is no `save`, before and after."""
+"""How often a daemon dies before, and after, commits of each name that is no `save`."""
 
 
 def _records_a_launch(name: str, arguments: tuple[Any, ...]) -> bool:
     if name != "save":
         return False
     change = cast("Change", arguments[0])
-    return any(one.control is not None and one.outcome is None for one in change.attempts)
+    return any(attempt.control is not None and attempt.outcome is None for attempt in change.attempts)
 
 
 class _Watched:
-    """In front of the real store."""
+    """A store in front of the real one, which calls the failpoint before and after each commit."""
 
-    def __init__(self, store: Store, mishap: _Once | _EachOnce) -> None:
+    def __init__(self, store: Store, failpoint: _Once | _EachOnce) -> None:
         self._store = store
-        self._mishap = mishap
+        self._failpoint = failpoint
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         found = getattr(self._store, name)
@@ -130,9 +130,9 @@ class _Watched:
         method = cast("Callable[..., Awaitable[Any]]", found)
 
         async def watched(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on
-            met = self._mishap.before(name, arguments)
+            met = self._failpoint.before(name, arguments)
             result = await method(*arguments, **named)
-            self._mishap.after(name, arguments, result, met=met)
+            self._failpoint.after(name, arguments, result, met=met)
             return result
 
         return watched

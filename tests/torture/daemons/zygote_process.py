@@ -1,12 +1,12 @@
-"""The zygote itself: it imports all that `resetd serve` imports, and forks a daemon for each line that asks for one.
+"""The zygote's process: it imports all that `resetd serve` imports, and forks a daemon for each line that asks for one.
 
 `python -m tests.torture.daemons.zygote_process` reads JSON lines and answers each with one:
 
     {"start": {"environment": {...}, "log": PATH}}   ->  {"pid": N}
     {"reap": PID}                                    ->  {"status": null while it runs, else its wait status}
 
-A child is left a zombie until it is reaped, so a pid that was answered names that child and no other process.
-The zygote has one thread and no event loop, and has drawn no random number: nothing of that is shared by its children.
+A child stays a zombie until it is reaped, so an answered pid names that child and no other process. The zygote has one
+thread and no event loop, and has drawn no random number, so its children share nothing of these.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from daemon.config.logging import set_up
 from daemon.config.settings import load
 from tests.torture.daemons import defects, failpoints
 
-# What a start of the daemon imports by itself, late and by name.
+# Modules that a daemon imports late in its start, and by name.
 _LATE = (
     "aiosqlite",
     "psycopg",
@@ -38,7 +38,7 @@ _LATE = (
 
 
 def main() -> None:
-    """Answer until standard input ends; then every child is killed."""
+    """Answer lines until standard input ends; then kill every child."""
     children: set[int] = set()
     for name in _LATE:
         importlib.import_module(name)
@@ -75,7 +75,7 @@ def _reap(pid: int, children: set[int]) -> dict[str, int | None]:
 
 
 def _be_the_daemon(environment: dict[str, str], log: str) -> NoReturn:
-    """What `resetd serve` does, in a child: never returns."""
+    """Do what `resetd serve` does, in a child; never returns."""
     code = 1
     try:
         with open(log, "ab", buffering=0) as file, open(os.devnull, "rb") as nothing:  # noqa: PTH123

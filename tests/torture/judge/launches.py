@@ -1,4 +1,4 @@
-"""Rules about launches: at most once, recorded first, alone on its resources, never before the backup."""
+"""Rules about launches: each at most once, recorded first, alone on its resources, and never before the backup."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.torture.judge.state_order import WITHOUT_LOCKS, WORKING
 
 _ASKED_AGAIN = frozenset({"resume", "resolve"})
 _HEARD_WITHIN = 0.5
-"""Seconds in which the journal notices that a process was killed: it says no end itself, its connection is closed."""
+"""Seconds within which the journal notices that a process was killed, by the end of its connection."""
 
 
 def twice(evidence: Evidence) -> Iterator[Finding]:
-    """One attempt launched twice; two attempts at once; another one after one that may not have any."""
+    """Find an attempt that was launched twice, attempts of a step at once, and attempts that were not allowed."""
     journal = Journal(evidence.launches)
     by_attempt = journal.by_attempt()
     by_step: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -31,9 +31,9 @@ def twice(evidence: Evidence) -> Iterator[Finding]:
         by_step[marker.reset, marker.step].append(attempt)
     for (reset, name), attempts in by_step.items():
         spans = {attempt: journal.span(attempt) for attempt in attempts}
-        for one, other in combinations(attempts, 2):
-            if spans[one][0] < spans[other][1] and spans[other][0] < spans[one][1]:
-                yield Finding("overlap", f"{one} and {other} ran at the same time")
+        for attempt, other in combinations(attempts, 2):
+            if spans[attempt][0] < spans[other][1] and spans[other][0] < spans[attempt][1]:
+                yield Finding("overlap", f"{attempt} and {other} ran at the same time")
         step = planned(evidence, reset, name)
         ordered = sorted(attempts, key=lambda attempt: by_attempt[attempt][0].started)
         for before, after in pairwise(ordered):
@@ -41,9 +41,10 @@ def twice(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _again(evidence: Evidence, before: Launch, after: Launch, step: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a second launch of a step in one reset was allowed without a person, or after one had asked for it.
+    """Find a second launch of a step in one reset that neither its idempotency class nor a person allowed.
 
-    Who resumes a reset asks for what has not succeeded; what has, only where they name a step to begin with.
+    A person who resumes a reset asks for the steps that have not succeeded. They ask for steps that have succeeded only
+    by naming the step to begin with.
     """
     assert before.attempt is not None
     reset = Marker.parse(before.attempt).reset
@@ -64,8 +65,8 @@ def _again(evidence: Evidence, before: Launch, after: Launch, step: Mapping[str,
 
 
 def unrecorded(evidence: Evidence) -> Iterator[Finding]:
-    """A launch that the daemon has no attempt of; one of a reset of another round woke up late."""
-    known = {one["id"] for reset in evidence.resets.values() for one in reset["attempts"]}
+    """Find launches without a recorded attempt; a launch of another round's reset came late."""
+    known = {attempt["id"] for reset in evidence.resets.values() for attempt in reset["attempts"]}
     for launch in Journal(evidence.launches).outermost():
         if launch.attempt is None or launch.attempt in known:
             continue
@@ -76,9 +77,11 @@ def unrecorded(evidence: Evidence) -> Iterator[Finding]:
 
 
 def not_alone(evidence: Evidence) -> Iterator[Finding]:
-    """A command on a resource while another reset was at work on it, from its locks to its rest."""
+    """Find commands on a resource at which another reset was at work, which it is from its locks to its rest."""
     working = {reset: _working(evidence, reset) for reset in evidence.resets}
-    resources = {reset: {one["key"] for one in plan["resources"]} for reset, plan in evidence.plans.items()}
+    resources = {
+        reset: {resource["key"] for resource in plan["resources"]} for reset, plan in evidence.plans.items()
+    }
     for attempt, (started, ended) in _ran(evidence).items():
         marker = Marker.parse(attempt)
         touched = set(planned(evidence, marker.reset, marker.step).get("touches", ()))
@@ -92,7 +95,7 @@ def not_alone(evidence: Evidence) -> Iterator[Finding]:
 
 
 def outlived(evidence: Evidence) -> Iterator[Finding]:
-    """A command that still ran when its reset was at rest, and had let its resources go."""
+    """Find commands that still ran after their reset had let its resources go."""
     for attempt, (started, ended) in _ran(evidence).items():
         for _, over in _working(evidence, Marker.parse(attempt).reset):
             if started < over < ended - _HEARD_WITHIN:
@@ -101,9 +104,9 @@ def outlived(evidence: Evidence) -> Iterator[Finding]:
 
 
 def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
-    """A destructive command on a database that has no proven backup of before, or whose file is not that backup.
+    """Find destructive commands on a database without a proven backup from before, or with another file on the disk.
 
-    Destructive is what the plan calls so; and whatever reached a database of the plan, by PostgreSQL's own word.
+    A command is destructive if the plan calls it so, or if it reached a database of the plan by PostgreSQL's log.
     """
     reached = _reached(evidence)
     for launch in Journal(evidence.launches).outermost():
@@ -116,48 +119,48 @@ def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
             if not resource.startswith("database/"):
                 continue
             dumps = [
-                one for one in evidence.dumps if (one.reset_id, one.resource) == (marker.reset, resource)
+                dump for dump in evidence.dumps if (dump.reset_id, dump.resource) == (marker.reset, resource)
             ]
             if not any(
-                one.proven and one.taken_at <= launch.started_at and one.sha256 == one.sha256_on_disk
-                for one in dumps
+                dump.proven and dump.taken_at <= launch.started_at and dump.sha256 == dump.sha256_on_disk
+                for dump in dumps
             ):
                 yield Finding("no-backup", f"{launch.attempt} on {resource}: {dumps or 'no dump'}")
 
 
 def _reached(evidence: Evidence) -> Mapping[str, set[str]]:
-    """Databases of its reset's plan in which processes of an attempt opened sessions."""
-    attempts = {one.id: one.attempt for one in evidence.launches}
+    """The databases of their reset's plan in which the processes of each attempt opened sessions."""
+    attempts = {launch.id: launch.attempt for launch in evidence.launches}
     found: dict[str, set[str]] = defaultdict(set)
     for session in evidence.sessions:
         if (attempt := attempts.get(session.launch)) is not None:
             plan = evidence.plans.get(Marker.parse(attempt).reset, {})
-            found[attempt] |= {one["key"] for one in plan.get("resources", ())} & {session.database}
+            found[attempt] |= {resource["key"] for resource in plan.get("resources", ())} & {session.database}
     return found
 
 
 def planned(evidence: Evidence, reset: str, step: str) -> Mapping[str, Any]:
-    """The step as the published plan has it; empty where it has none of that name."""
+    """A step as the published plan has it; empty where the plan has no step of that name."""
     steps = evidence.plans.get(reset, {}).get("steps", ())
-    return next((one for one in steps if one["name"] == step), {})
+    return next((planned_step for planned_step in steps if planned_step["name"] == step), {})
 
 
 def outcome_of(evidence: Evidence, attempt: str) -> Mapping[str, Any]:
-    """What the daemon says of an attempt; empty where it says nothing."""
+    """The outcome that the daemon gives an attempt; empty where it gives none."""
     reset = evidence.resets.get(Marker.parse(attempt).reset, {})
-    for one in reset.get("attempts", ()):
-        if one["id"] == attempt:
-            return one["outcome"] or {}
+    for recorded in reset.get("attempts", ()):
+        if recorded["id"] == attempt:
+            return recorded["outcome"] or {}
     return {}
 
 
 def seconds(text: str) -> float:
-    """A moment of the API or an event, in seconds since 1970."""
+    """A time of the API or of an event, in seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
 
 
 def _working(evidence: Evidence, reset: str) -> list[tuple[float, float]]:
-    """From each time that it got its locks to the moment when it let them go."""
+    """The spans in which a reset held its locks, in seconds since 1970; infinity for an end that has not come."""
     spans: list[tuple[float, float]] = []
     begun: float | None = None
     for told in evidence.told:
@@ -173,13 +176,13 @@ def _working(evidence: Evidence, reset: str) -> list[tuple[float, float]]:
 
 
 def _ran(evidence: Evidence) -> Mapping[str, tuple[float, float]]:
-    """From when to when each attempt had a process, in seconds since 1970; infinity while one runs."""
+    """The span in which each attempt had processes, in seconds since 1970; infinity while a process runs."""
     spans: dict[str, tuple[float, float]] = {}
-    for one in evidence.launches:
-        if one.attempt is not None:
-            begun, over = spans.get(one.attempt, (math.inf, 0.0))
-            ended = math.inf if one.ended_at is None else one.ended_at
-            spans[one.attempt] = min(begun, one.started_at), max(over, ended)
+    for launch in evidence.launches:
+        if launch.attempt is not None:
+            begun, over = spans.get(launch.attempt, (math.inf, 0.0))
+            ended = math.inf if launch.ended_at is None else launch.ended_at
+            spans[launch.attempt] = min(begun, launch.started_at), max(over, ended)
     return spans
 
 

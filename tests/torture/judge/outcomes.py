@@ -1,4 +1,4 @@
-"""What the daemon says of each attempt at a command, against what the journal saw of it."""
+"""Rules about outcomes: what the daemon says of each attempt at a command, against what the journal saw of it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BY_SIGNAL = 128
 _NOTHING_TO_DO = "rerun-after-check"
 
 
-def outcomes(evidence: Evidence) -> Iterator[Finding]:
-    """Every attempt has an outcome once its reset is at rest, and every outcome is true."""
+def untrue(evidence: Evidence) -> Iterator[Finding]:
+    """Find outcomes that are not true, and attempts without an outcome in a reset at rest."""
     by_attempt = Journal(evidence.launches).by_attempt()
-    judged = {one.attempt for one in evidence.doubts}
+    judged = {doubt.attempt for doubt in evidence.doubts}
     for identifier, reset in evidence.resets.items():
         for attempt in reset["attempts"]:
             outcome = attempt["outcome"]
@@ -39,18 +39,18 @@ def outcomes(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding(rule, f"{attempt['id']} is called {outcome}: {wrong}")
 
 
-def doubts(evidence: Evidence) -> Iterator[Finding]:
-    """What was called unknown for a while and could have been known.
+def unknown_but_known(evidence: Evidence) -> Iterator[Finding]:
+    """Find attempts that were called unknown for a while, but could have been known.
 
-    Where it was replaced before anybody looked, by what is left of its container at the end: one that runs then, or
-    whose end is told then, did not come back.
+    Where the outcome was replaced before anybody looked, the container at the end of the round decides: a container
+    that runs then, or whose end is told then, was there all the time.
     """
-    for one in evidence.doubts:
-        if one.container != "gone":
+    for doubt in evidence.doubts:
+        if doubt.container != "gone":
             yield Finding(
-                "known-after-all", f"{one.attempt} was called unknown; its container: {one.container}"
+                "known-after-all", f"{doubt.attempt} was called unknown; its container: {doubt.container}"
             )
-    not_looked_at = told_unknown(evidence) - {one.attempt for one in evidence.doubts}
+    not_looked_at = told_unknown(evidence) - {doubt.attempt for doubt in evidence.doubts}
     for reset in evidence.resets.values():
         for attempt in reset["attempts"]:
             replaced = attempt["outcome"] is None or attempt["outcome"]["kind"] != "unknown"
@@ -61,11 +61,11 @@ def doubts(evidence: Evidence) -> Iterator[Finding]:
 
 
 def told_unknown(evidence: Evidence) -> set[str]:
-    """Attempts that a status event called unknown."""
+    """The attempts that a status event called unknown."""
     return {
-        f"{one.data['resetId']}/{one.data['step']}/{one.data['attempt']}"
-        for one in evidence.told
-        if one.type.endswith("step-finished.v1") and one.data.get("outcome") == "unknown"
+        f"{event.data['resetId']}/{event.data['step']}/{event.data['attempt']}"
+        for event in evidence.told
+        if event.type.endswith("step-finished.v1") and event.data.get("outcome") == "unknown"
     }
 
 
@@ -87,7 +87,7 @@ def _wrong(
         return _ended_so(attempt, launch, 0)
     if kind == "failed" and outcome.get("exitCode") is not None:
         if launch is None:
-            # A command that is no program of the service's (`sh` says so itself) is nobody's launch.
+            # Where `sh` finds no such program, there is no stand-in to tell the journal of a launch.
             return None if outcome["exitCode"] else "nothing was launched"
         return _ended_so(attempt, launch, outcome["exitCode"])
     if kind == "interrupted" and launch is not None:
@@ -96,7 +96,10 @@ def _wrong(
 
 
 def _ended_so(attempt: Mapping[str, Any], launch: Launch, code: int) -> str | None:
-    """Whether the journal has that exit code, and had it before anybody said so: who guesses is right at times."""
+    """Why the journal contradicts an exit code; None: it has that code, and had it before the daemon said so.
+
+    A daemon that says the code before the command has ended has guessed.
+    """
     if launch.exit_code != code or launch.ended_at is None:
         return f"the journal has {_seen(launch)}"
     if seconds(attempt["finishedAt"]) < launch.ended_at:
@@ -116,10 +119,14 @@ def _could_be_known(evidence: Evidence, attempt: Mapping[str, Any]) -> str | Non
 
 
 def _was_interrupted(evidence: Evidence, attempt: Mapping[str, Any], launch: Launch) -> str | None:
-    """Killed by a signal, or with its container; what a cancel stopped may have ended when that was asked for."""
+    """Why the journal contradicts an interruption; None: the command was killed, or its container was.
+
+    A command that a cancel stopped may have ended by itself when the cancel was asked for.
+    """
     if launch.killed or (launch.exit_code or 0) >= _BY_SIGNAL or launch.running:
         return None
-    if launch.container_id not in {one.partition("://")[2] or one for one in evidence.containers}:
+    running = {identifier.partition("://")[2] or identifier for identifier in evidence.containers}
+    if launch.container_id not in running:
         return None
     reset, ended = attempt["resetId"], launch.ended_at or 0.0
     if any(act.reset_id == reset and act.kind == "cancel" and act.at < ended for act in evidence.acted):

@@ -1,4 +1,4 @@
-"""Rules about the world outside: which databases the commands reached, and where the repositories are."""
+"""Rules about resources: which databases the commands reached, and where the repositories' branches are."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from tests.torture.judge.finding import Finding
 
 
 def wrong_database(evidence: Evidence) -> Iterator[Finding]:
-    """A command of a reset that opened a session in a database which is not in that reset's plan."""
-    launches = {one.id: one for one in evidence.launches}
+    """Find commands that opened a session in a database outside of their reset's plan."""
+    launches = {launch.id: launch for launch in evidence.launches}
     for session in evidence.sessions:
         launch = launches.get(session.launch)
         if launch is None or launch.attempt is None:
             continue
         reset = Marker.parse(launch.attempt).reset
         plan = evidence.plans.get(reset)
-        if plan is None or session.database not in {one["key"] for one in plan["resources"]}:
+        if plan is None or session.database not in {resource["key"] for resource in plan["resources"]}:
             yield Finding(
                 "wrong-database", f"#{launch.id} {launch.command} ({launch.attempt}): {session.database}"
             )
 
 
 def repositories(evidence: Evidence) -> Iterator[Finding]:
-    """A repository that a reset says it rewound: the former head is kept under the reset's name, the branch is at the
-    initial commit, unless somebody pushed since.
+    """Find repositories that are not as a reset says that it rewound them.
+
+    The branch must be at the initial commit, or where somebody pushed since, and a backup branch under the reset's name
+    must be at a former head.
     """
     for identifier, reset in evidence.resets.items():
         for step in reset["steps"]:

@@ -1,6 +1,6 @@
-"""The life of a reset by docs alone (shared interfaces, section 3): which state may be told after which.
+"""The order of a reset's states by the docs alone (shared interfaces, section 3): which state may be told after which.
 
-Written from the description of the product and not from its tables; a judge that asks the accused is none.
+It is written from the description of the product, and not from its tables: a judge that asks the accused is none.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ WORKING = (
     "verifying",
     "releasing",
 )
-"""One after the other; none is left out."""
+"""The working states, which follow one another; a reset leaves none out."""
 FIRST = frozenset({"planning", "rejected"})
-"""What a reset may begin with: accepted, or refused at the door."""
+"""The states that a reset may begin with: it is accepted, or refused at once."""
 AT_REST = frozenset(
     {"done", "planned", "rejected", "denied", "rolled-back", "failed", "needs-operator", "cancelled"}
 )
-"""Nothing goes on by itself."""
+"""The states in which nothing goes on by itself."""
 OVER = frozenset({"done", "planned", "rejected", "denied", "rolled-back"})
-"""Nothing ever goes on."""
+"""The states in which nothing ever goes on."""
 WITHOUT_LOCKS = OVER | {"failed", "cancelled"}
-"""Resting states that have let the resources go; `needs-operator` has not."""
+"""The states at rest in which a reset has let its resources go; in `needs-operator` it keeps them."""
 _STOPPED = frozenset({"failed", "needs-operator", "cancelled"})
 _ANYTIME = frozenset({"failed", "needs-operator", "cancelling"})
 
@@ -37,7 +37,7 @@ _NEXT: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"queued", "awaiting-approval", WORKING[0]}) | _ANYTIME,
     "cancelling": frozenset({"cancelled", "needs-operator"}),
     "rolling-back": frozenset({"rolled-back", "failed", "needs-operator"}),
-    # A person goes on with what stopped, with the old plan (queued) or a new one (planning), or gives it up.
+    # A person goes on with a stopped reset by the old plan (queued) or a new one (planning), or gives it up.
     "failed": frozenset({"queued", "planning", "cancelling", "rolling-back"}),
     "needs-operator": frozenset({"queued", "planning", "failed", "cancelling", "rolling-back"}),
     "cancelled": frozenset({"queued", "planning", "rolling-back"}),
@@ -47,12 +47,12 @@ _NEXT: Mapping[str, frozenset[str]] = {
 
 
 def may_follow(now: str, then: str) -> bool:
-    """Whether a reset that is in one state may next be told to be in another."""
+    """Whether a reset in the state `now` may next be told to be in the state `then`."""
     return then in _NEXT.get(now, frozenset())
 
 
 def impossible(states: Sequence[str]) -> tuple[str, str] | None:
-    """The first two states that can't follow one another; ("", X) where it may not begin with X."""
+    """The first two states in a row that can't follow one another; ("", X) when a reset can't begin with X."""
     if states and states[0] not in FIRST:
         return "", states[0]
     for now, then in itertools.pairwise(states):
@@ -62,5 +62,5 @@ def impossible(states: Sequence[str]) -> tuple[str, str] | None:
 
 
 def is_known(state: str) -> bool:
-    """Whether there is such a state at all."""
+    """Whether there is a state of this name."""
     return state in _NEXT

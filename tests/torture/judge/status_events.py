@@ -1,4 +1,4 @@
-"""Rules about status events: no gap, no other order, no state that never was, and one event id for one event."""
+"""Rules about status events: no gap, the right order, no impossible state, and one event for one event id."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _STEPS = ("step-started.v1", "step-finished.v1")
 
 
 def _by_reset(evidence: Evidence) -> dict[str, list[Told]]:
-    """The events of each reset, each once, in the order in which they first came."""
+    """The events of each reset, each event once, in the order in which they first came."""
     seen: set[str] = set()
     found: dict[str, list[Told]] = defaultdict(list)
-    for one in evidence.told:
-        if one.event_id not in seen:
-            seen.add(one.event_id)
-            found[one.data["resetId"]].append(one)
+    for event in evidence.told:
+        if event.event_id not in seen:
+            seen.add(event.event_id)
+            found[event.data["resetId"]].append(event)
     return found
 
 
 def gaps(evidence: Evidence) -> Iterator[Finding]:
-    """Sequences are 1, 2, 3, ... up to what the reset itself says, and come in that order."""
+    """Find resets whose events are not numbered 1, 2, 3, ... up to the reset's own sequence, in that order."""
     told = _by_reset(evidence)
     for identifier, reset in evidence.resets.items():
-        sequences = [one.data["sequence"] for one in told.get(identifier, [])]
+        sequences = [event.data["sequence"] for event in told.get(identifier, [])]
         if sorted(sequences) != list(range(1, reset["sequence"] + 1)):
             missing = sorted(set(range(1, reset["sequence"] + 1)) - set(sequences))
             yield Finding(
@@ -38,30 +38,29 @@ def gaps(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("order", f"{identifier}: told in the order {sequences}")
     by_environment: dict[str, list[int]] = defaultdict(list)
     for events in told.values():
-        for one in events:
-            by_environment[one.data["environment"]].append(one.data["environmentSequence"])
+        for event in events:
+            by_environment[event.data["environment"]].append(event.data["environmentSequence"])
     for environment, numbers in by_environment.items():
         if len(set(numbers)) != len(numbers):
             yield Finding("order", f"{environment}: an environmentSequence was given twice")
 
 
 def impossible_states(evidence: Evidence) -> Iterator[Finding]:
-    """Each state may follow the one before, and the last one is the one that the reset is in."""
+    """Find states that can't follow the state before, and a last state that is not the one that the reset is in."""
     for identifier, events in _by_reset(evidence).items():
-        ordered = sorted(events, key=lambda one: one.data["sequence"])
-        unknown = sorted(
-            {one.data["state"] for one in ordered if not state_order.is_known(one.data["state"])}
-        )
-        for state in unknown:
+        ordered = sorted(events, key=lambda event: event.data["sequence"])
+        states = {event.data["state"] for event in ordered}
+        for state in sorted(state for state in states if not state_order.is_known(state)):
             yield Finding("impossible-state", f"{identifier}: there is no state {state}")
-        for one in ordered:
-            if not one.type.endswith(_STEPS) and not one.type.endswith(f".{one.data['state']}.v1"):
-                yield Finding("impossible-state", f"{one.event_id} is a {one.type} in {one.data['state']}")
-        # A step's event says the state that the reset is in: it repeats it. A state's own event enters it.
-        entered = [one.data["state"] for one in ordered if not one.type.endswith(_STEPS)]
+        for event in ordered:
+            state = event.data["state"]
+            if not event.type.endswith(_STEPS) and not event.type.endswith(f".{state}.v1"):
+                yield Finding("impossible-state", f"{event.event_id} is a {event.type} in {state}")
+        # A state's own event enters the state; the event of a step repeats the state that the reset is in.
+        entered = [event.data["state"] for event in ordered if not event.type.endswith(_STEPS)]
         if wrong := state_order.impossible(entered):
             yield Finding("impossible-state", f"{identifier}: {wrong[1]} after {wrong[0] or 'nothing'}")
-        inside = [state for state, _ in groupby(one.data["state"] for one in ordered)]
+        inside = [state for state, _ in groupby(event.data["state"] for event in ordered)]
         if inside != [state for state, _ in groupby(entered)]:
             yield Finding(
                 "impossible-state", f"{identifier}: steps were told in a state that was not entered"
@@ -74,12 +73,12 @@ def impossible_states(evidence: Evidence) -> Iterator[Finding]:
 
 
 def changed_events(evidence: Evidence) -> Iterator[Finding]:
-    """An event that comes again comes as it was; two events never have one place in a reset's history."""
+    """Find events that came again with another content, and places in a history that two events have."""
     values: dict[str, bytes] = {}
     places: dict[tuple[str, int], str] = {}
-    for one in evidence.told:
-        if values.setdefault(one.event_id, one.value) != one.value:
-            yield Finding("changed-event", f"{one.event_id} came with another content")
-        place = (one.data["resetId"], one.data["sequence"])
-        if places.setdefault(place, one.event_id) != one.event_id:
-            yield Finding("changed-event", f"{places[place]} and {one.event_id} are both number {place[1]}")
+    for event in evidence.told:
+        if values.setdefault(event.event_id, event.value) != event.value:
+            yield Finding("changed-event", f"{event.event_id} came with another content")
+        place = (event.data["resetId"], event.data["sequence"])
+        if places.setdefault(place, event.event_id) != event.event_id:
+            yield Finding("changed-event", f"{places[place]} and {event.event_id} are both number {place[1]}")

@@ -1,4 +1,4 @@
-"""Which faults a round has, and requests such that they hit. Pure."""
+"""Chooses the faults of a round, and makes its requests such that the faults hit. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.requests import Mode
 from tests.torture.script.script import Arm, Ask, Block, State
 
 FAULTS = 3
-"""Faults that are armed in each round."""
+"""The number of faults that are armed in each round."""
 _SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
     FaultKind.EXEC_HANDSHAKE_HUNG: (1.0, 3.0),
     FaultKind.EXEC_HALF_OPEN: (1.0, 3.0),
@@ -21,18 +21,18 @@ _SECONDS: Mapping[FaultKind, tuple[float, ...]] = {
     FaultKind.API_SERVER_RESTARTED: (0.0, 1.0),
     FaultKind.KAFKA_DOWN: (0.5, 2.0),
 }
-"""How long a fault lasts, where its usual time is longer than a round needs; Prisma's 10 s are outlasted at times."""
+"""How long a fault lasts, where its usual time is longer than a round needs. Some outlast Prisma's 10 s."""
 _PRISMA = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api")
-"""Services whose migrations wait for Prisma's lock."""
+"""The services whose migrations wait for Prisma's lock."""
 _IN_COMMANDS = POD_DISRUPTIONS | CONTAINER_FAULTS
-"""Faults that happen to a container while a command runs in it, so that it has to run for a while."""
+"""Faults that happen to a container while a command runs in it, so commands have to run for a while."""
 _IN_A_SERVICE = EXEC | POD_DISRUPTIONS | CONTAINER_FAULTS | IMPOSTORS
-"""Kinds that may be meant for one service of a request."""
-_LIE_IN_WAIT = frozenset({FaultKind.KAFKA_DUPLICATE_DELIVERY, FaultKind.POSTGRES_LOCK_HELD})
-"""Kinds that have to be in place before the request comes."""
+"""Kinds of faults that may be meant for one service of a request."""
+_IN_PLACE_FIRST = frozenset({FaultKind.KAFKA_DUPLICATE_DELIVERY, FaultKind.POSTGRES_LOCK_HELD})
+"""Kinds of faults that have to be in place before the request comes."""
 
 
-def deal(
+def choose(
     chance: random.Random,
     seed: str,
     round_: int,
@@ -40,7 +40,10 @@ def deal(
     kinds: Sequence[FaultKind],
     block: Block,
 ) -> list[Arm]:
-    """The next ones of a deck that is shuffled whenever it is through; SQLite is spared what happens to a server."""
+    """Choose the faults of a round: the next ones of a deck of all kinds, which is shuffled whenever it is through.
+
+    State in SQLite has no server, so rounds with it leave out the faults of one.
+    """
     armed: list[Arm] = []
     deck = sorted(kinds)
     for place in range(round_ * FAULTS, (round_ + 1) * FAULTS) if kinds else ():
@@ -48,21 +51,21 @@ def deal(
         kind = ordered[place % len(deck)]
         if kind in STATE and block.state is not State.POSTGRESQL:
             continue
-        where = chance.choice([one for one in asks if one.readable])
+        where = chance.choice([ask for ask in asks if ask.readable])
         service = chance.choice((None, *where.services)) if kind in _IN_A_SERVICE else None
         seconds = chance.choice(_SECONDS[kind]) if kind in _SECONDS else None
-        at = 0.0 if kind in _LIE_IN_WAIT else chance.uniform(0.0, 4.0 if kind in EXEC else 1.0)
+        at = 0.0 if kind in _IN_PLACE_FIRST else chance.uniform(0.0, 4.0 if kind in EXEC else 1.0)
         armed.append(Arm(at, Fault(kind, where.environment, service, seconds=seconds)))
     return armed
 
 
 def _kinds(armed: Sequence[Arm]) -> set[FaultKind]:
-    return {one.fault.kind for one in armed}
+    return {arm.fault.kind for arm in armed}
 
 
-def met(ask: Ask, armed: Sequence[Arm]) -> Ask:
-    """The request, such that it comes to what the faults in its environment are meant for."""
-    kinds = _kinds([one for one in armed if one.fault.environment == ask.environment])
+def fit(ask: Ask, armed: Sequence[Arm]) -> Ask:
+    """Change a request such that it comes to what the faults in its environment are meant for."""
+    kinds = _kinds([arm for arm in armed if arm.fault.environment == ask.environment])
     if not kinds or not ask.readable:
         return ask
     if FaultKind.POSTGRES_LOCK_HELD in kinds:
@@ -74,21 +77,21 @@ def met(ask: Ask, armed: Sequence[Arm]) -> Ask:
     return replace(ask, git=ask.git or bool(kinds & GITHUB), dry_run=False)
 
 
-def more(asks: Sequence[Ask], armed: Sequence[Arm]) -> tuple[Ask, ...]:
-    """Two more requests in each environment in which faults were armed."""
-    places = {one.fault.environment for one in armed}
-    wanted = {one.environment: one for one in asks if one.readable and one.environment in places}
+def further_requests(asks: Sequence[Ask], armed: Sequence[Arm]) -> tuple[Ask, ...]:
+    """Make two further requests for each environment in which faults are armed."""
+    places = {arm.fault.environment for arm in armed}
+    wanted = {ask.environment: ask for ask in asks if ask.readable and ask.environment in places}
     return tuple(
-        replace(one, at=0.0, tag=f"{one.tag}+{again}", copies=1)
+        replace(ask, at=0.0, tag=f"{ask.tag}+{again}", copies=1)
         for again in (1, 2)
-        for one in wanted.values()
+        for ask in wanted.values()
     )
 
 
-def slow(chance: random.Random, armed: Sequence[Arm], *, cut: bool) -> float:
-    """Seconds that each seed takes; `cut`: streams are cut in the round."""
+def seed_seconds(chance: random.Random, armed: Sequence[Arm], *, cut: bool) -> float:
+    """Choose the seconds that each seed takes; `cut`: streams are cut in the round."""
     kinds = _kinds(armed)
     if kinds & _IN_COMMANDS:
         return 1.0
-    # What happens to a stream is of interest while its command runs.
+    # A fault of a stream matters while the stream's command runs.
     return chance.choice((0.02, 0.3, 1.0) if cut or kinds & EXEC else (0.02, 0.02, 0.02, 0.3, 1.0))

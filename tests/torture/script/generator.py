@@ -1,4 +1,4 @@
-"""The script of a round, from a seed: the same seed and round give the same script. Pure."""
+"""Makes the script of a round from a seed: the same seed and round give the same script. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.torture.script import faults
 from tests.torture.script.script import Ask, Block, Cut, Do, Event, Kill, Script, State, Stop, When
 
 BLOCK = 10
-"""Rounds in a row that share a state database and its daemons."""
+"""The number of rounds in a row that share a state database and its daemons."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 
 
@@ -24,52 +24,52 @@ def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
 
 
 _WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
-"""Defects that only a second daemon can bring to light."""
+"""The defects that show only with a second daemon."""
 
 
 def write(
     seed: str, round_: int, environments: Sequence[str], block: Block, kinds: Sequence[FaultKind] = ()
 ) -> Script:
-    """The script of one round; faults are of `kinds`, each of which comes equally often."""
+    """Make the script of one round; its faults are of `kinds`, each of which comes equally often over rounds."""
     chance = random.Random(f"{seed}:{round_}")  # noqa: S311 - to be repeated, not to be secret
     asks = _asks(chance, f"{seed}:{round_}", environments)
     events: list[Event] = [
-        Do(chance.uniform(0.3, 3.0), one.tag, "cancel", http=chance.random() < 1 / 2)
-        for one in asks
-        if one.readable and not one.dry_run and chance.random() < 1 / 5
+        Do(chance.uniform(0.3, 3.0), ask.tag, "cancel", http=chance.random() < 1 / 2)
+        for ask in asks
+        if ask.readable and not ask.dry_run and chance.random() < 1 / 5
     ]
     kills = [_kill(chance, block) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))]
     sleepers = _sleepers(chance, asks, block) if block.replicas > 1 else []
-    # A kill would wake who sleeps with a launch in hand, and the start after it knows of no mishap.
-    events += sleepers if any(isinstance(one, Kill) for one in sleepers) else [*kills, *sleepers]
+    # A kill would end the sleep of a daemon with a launch in hand, and a daemon that starts has no failpoint.
+    events += sleepers if any(isinstance(event, Kill) for event in sleepers) else [*kills, *sleepers]
     cut = chance.random() < 1 / 3
     if cut:
         events.append(Cut(chance.uniform(0.3, 3.0)))
-    armed = faults.deal(chance, seed, round_, asks, kinds, block)
-    asks = [faults.met(one, armed) for one in asks]
+    armed = faults.choose(chance, seed, round_, asks, kinds, block)
+    asks = [faults.fit(ask, armed) for ask in asks]
     events += [*asks, *armed]
-    late = {one.fault.environment for one in armed if one.fault.kind is FaultKind.EXEC_BEGINS_LATE}
+    late = {arm.fault.environment for arm in armed if arm.fault.kind is FaultKind.EXEC_BEGINS_LATE}
     if late and chance.random() < 2 / 3:
-        # Nothing has claimed the attempt when it is given up, and yet its launch is on its way.
+        # The attempt is given up while its launch is on the way and has not claimed it yet.
         events += [
-            Do(0.0, one.tag, "cancel", when=When.LATE)
-            for one in asks
-            if one.environment in late and one.readable and not one.dry_run
+            Do(0.0, ask.tag, "cancel", when=When.LATE)
+            for ask in asks
+            if ask.environment in late and ask.readable and not ask.dry_run
         ]
     failing = tuple(
-        (one.environment, one.services[0]) for one in asks if one.services and chance.random() < 1 / 8
+        (ask.environment, ask.services[0]) for ask in asks if ask.services and chance.random() < 1 / 8
     )
     return Script(
         f"{seed}:{round_}",
-        tuple(sorted(events, key=lambda one: one.at)),
+        tuple(sorted(events, key=lambda event: event.at)),
         failing,
-        slow=faults.slow(chance, armed, cut=cut),
-        more=faults.more(asks, armed),
+        slow=faults.seed_seconds(chance, armed, cut=cut),
+        more=faults.further_requests(asks, armed),
     )
 
 
 def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
-    """Daemons that sleep past their lease: at any moment, or with an attempt recorded and its launch in hand."""
+    """Choose daemons that sleep past their lease: at any time, or with an attempt recorded and not launched yet."""
     kind = chance.random()
     if kind < 1 / 3:
         late = chance.choice((chance.uniform(0.2, 1.0), chance.uniform(1.0, 5.0)))
@@ -77,13 +77,13 @@ def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[
     if kind > 2 / 3:
         return []
     when = chance.choice(("before", "after", "after"))
-    # A commit that tells something finds its place in the history taken; of the others any may be the one.
+    # A late commit that writes history finds its place taken. Others have no such guard: a number may hit any of them.
     which = chance.choice(("launch", "launch", *map(str, range(2, 12, 5))))
     events: list[Event] = [Kill(0.0, number, f"stop:{when}:{which}") for number in range(block.replicas)]
     if chance.random() < 1 / 2:
-        # Whoever takes over gives the attempt up, and then the sleeper wakes.
+        # The daemon that takes over gives the attempt up, and then the sleeper wakes.
         events += [
-            Do(0.5, one.tag, "cancel", when=When.ASLEEP) for one in asks if one.readable and not one.dry_run
+            Do(0.5, ask.tag, "cancel", when=When.ASLEEP) for ask in asks if ask.readable and not ask.dry_run
         ]
     return events
 

@@ -1,4 +1,4 @@
-"""Keeps the evidence of a round that failed, for whoever wants to know why."""
+"""Keeps the evidence of a round with findings as files, for people who want to know why."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from tests.torture.stand.stand import Stand
 
 
 def keep(directory: Path, stand: Stand, script: Script, evidence: Evidence, verdict: Verdict) -> Path:
-    """Script, findings, evidence, journal, and what the daemons wrote and stored; where they are."""
+    """Write script, findings, evidence, journal, and the daemons' logs and state; returns their directory."""
     place = directory / f"round-{script.seed.replace(':', '-')}"
     place.mkdir(parents=True, exist_ok=True)
-    (place / "findings.txt").write_text("".join(f"{one.rule}: {one.text}\n" for one in verdict.findings))
+    (place / "findings.txt").write_text(
+        "".join(f"{finding.rule}: {finding.text}\n" for finding in verdict.findings)
+    )
     (place / "script.json").write_text(json.dumps(asdict(script), indent=1, default=str))
     (place / "evidence.json").write_text(json.dumps(asdict(evidence), indent=1, default=_text))
     shutil.copy(stand.platform.witness.file, place / "journal.jsonl")

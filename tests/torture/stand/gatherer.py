@@ -28,7 +28,7 @@ _LOOK_EVERY = 0.05
 
 
 class Gatherer:
-    """The witnesses of a stand; each round begins where the last one ended, so nothing falls between two."""
+    """Asks the witnesses of a stand. A round begins where the last one ended, so nothing falls between two rounds."""
 
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
@@ -47,29 +47,31 @@ class Gatherer:
         self._sessions.skip()
 
     def begin(self, repositories: Iterable[str]) -> None:
-        """A round begins that may rewind these repositories."""
+        """Begin a round that may rewind these repositories."""
         self._heads = {}
         self._doubts = {}
-        for one in repositories:
-            head = asyncio.run(self._platform.github.head(one))
-            self._heads[one] = [head]
-            self._former[one] = frozenset(asyncio.run(self._platform.github.refs(one))) - {_MAIN}
-            if one not in self._roots:
-                self._roots[one] = self._objects(one).root(head)
+        for repository in repositories:
+            head = asyncio.run(self._platform.github.head(repository))
+            self._heads[repository] = [head]
+            self._former[repository] = frozenset(asyncio.run(self._platform.github.refs(repository))) - {
+                _MAIN
+            }
+            if repository not in self._roots:
+                self._roots[repository] = self._objects(repository).root(head)
 
     def pushed(self, repository: str, head: str) -> None:
-        """Somebody pushed this, after whatever others pushed before."""
+        """Note a head that the round pushed, and the heads that others pushed before."""
         refs = asyncio.run(self._platform.github.refs(repository))
         self._pushed_by_others(repository, {name: sha for name, sha in refs.items() if sha != head})
         self._heads[repository].append(head)
 
-    def doubt(self, reset: Mapping[str, Any]) -> None:
-        """Look what there is of attempts that are called unknown in a reset that stopped, each once."""
+    def look_at_unknown(self, reset: Mapping[str, Any]) -> None:
+        """Note, once for each attempt that a reset at rest calls unknown, what Kubernetes has of its container."""
         if reset["state"] not in AT_REST:
             return
-        for one in reset["attempts"]:
-            if (one["outcome"] or {}).get("kind") == "unknown" and one["id"] not in self._doubts:
-                self._doubts[one["id"]] = Doubt(one["id"], self._state_of(one["control"]))
+        for attempt in reset["attempts"]:
+            if (attempt["outcome"] or {}).get("kind") == "unknown" and attempt["id"] not in self._doubts:
+                self._doubts[attempt["id"]] = Doubt(attempt["id"], self._state_of(attempt["control"]))
 
     def _state_of(self, control: Mapping[str, Any] | None) -> str:
         if control is None:
@@ -78,7 +80,7 @@ class Gatherer:
         return next((state for state, ids in states.items() if control["containerId"] in ids), "gone")
 
     def journal(self) -> journal.Journal:
-        """What was launched since the round began."""
+        """Read what was launched since the round began."""
         return journal.read(self._platform.witness.file, offset=self._offset)
 
     def gather(
@@ -88,29 +90,31 @@ class Gatherer:
         resets: Mapping[str, Mapping[str, Any]],
         stuck: Sequence[str],
     ) -> Evidence:
-        """Everything about these resets; then the next round may begin."""
+        """Gather all evidence about these resets; then the next round may begin."""
         told = self._read_status(resets)
-        plans = {one: self._get(f"/resets/{one}/plan") for one in resets}
+        plans = {reset: self._get(f"/resets/{reset}/plan") for reset in resets}
         launches = self.journal().launches
         containers = self._containers({launch.namespace for launch in launches})
-        refs = {one: asyncio.run(self._platform.github.refs(one)) for one in self._heads}
+        refs = {name: asyncio.run(self._platform.github.refs(name)) for name in self._heads}
         for repository in self._heads:
             self._pushed_by_others(repository, refs[repository])
         evidence = Evidence(
             asked=tuple(asked),
             acted=tuple(acted),
             resets=resets,
-            plans={one: plan for one, plan in plans.items() if plan is not None},
+            plans={reset: plan for reset, plan in plans.items() if plan is not None},
             launches=launches,
             sessions=self._sessions.read(),
             told=told,
-            dumps=tuple(dump for one in resets for dump in self._dumps(one)),
-            dead_letters=self._read_dead_letters(frozenset(one.tag for one in asked if not one.readable)),
+            dumps=tuple(dump for reset in resets for dump in self._dumps(reset)),
+            dead_letters=self._read_dead_letters(
+                frozenset(request.tag for request in asked if not request.readable)
+            ),
             containers=containers["running"],
             ended=containers["terminated"],
             refs=refs,
             roots=dict(self._roots),
-            heads={one: tuple(heads) for one, heads in self._heads.items()},
+            heads={repository: tuple(heads) for repository, heads in self._heads.items()},
             doubts=tuple(self._doubts.values()),
             crashes=tuple(self._crashes()),
             stuck=tuple(stuck),
@@ -120,12 +124,12 @@ class Gatherer:
         return evidence
 
     def close(self) -> None:
-        """Let the topics go."""
+        """Close the consumers of the topics."""
         self._status.close()
         self._dead_letters.close()
 
     def _pushed_by_others(self, repository: str, refs: Mapping[str, str]) -> None:
-        """What somebody pushed in a fault's name in this round, on top of a head that we know of."""
+        """Note what a fault pushed in this round on top of a known head."""
         objects, known = self._objects(repository), self._heads[repository]
         seen = [sha for name, sha in refs.items() if name not in self._former[repository]]
         for sha in dict.fromkeys(seen):
@@ -157,7 +161,9 @@ class Gatherer:
 
         def all_came() -> bool:
             records = self._dead_letters.read(within=_READ_WITHIN)
-            found.extend((one.value() or b"").decode(errors="replace").removeprefix("{") for one in records)
+            found.extend(
+                (record.value() or b"").decode(errors="replace").removeprefix("{") for record in records
+            )
             return tags <= set(found)
 
         self._wait_for_records(all_came)
@@ -175,7 +181,7 @@ class Gatherer:
         wait_until(look, within=_TOLD_WITHIN, every=_LOOK_EVERY)
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What a daemon answers, as soon as one does: the last mishap may still be ahead of it."""
+        """What a daemon answers, as soon as one does: a daemon may still die at its last failpoint."""
         until = time.monotonic() + _ANSWERED_WITHIN
         while True:
             try:
@@ -198,24 +204,24 @@ class Gatherer:
             )
 
     def _containers(self, environments: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """What pods' statuses tell of which containers, the last ones of each included: `running`, `terminated`."""
+        """The containers that pods' statuses call `running` and `terminated`, with the last container before each."""
         found: dict[str, set[str]] = {"running": set(), "terminated": set()}
         for environment in environments:
             for pod in asyncio.run(self._platform.cluster.pods(environment)):
-                for one in (pod.get("status") or {}).get("containerStatuses") or ():
-                    if "running" in one["state"]:
-                        found["running"].add(one["containerID"])
-                    for state in (one["state"], one.get("lastState") or {}):
+                for status in (pod.get("status") or {}).get("containerStatuses") or ():
+                    if "running" in status["state"]:
+                        found["running"].add(status["containerID"])
+                    for state in (status["state"], status.get("lastState") or {}):
                         if "terminated" in state:
                             found["terminated"].add(state["terminated"]["containerID"])
         return {state: frozenset(containers) for state, containers in found.items()}
 
     def _crashes(self) -> Iterator[str]:
-        """What daemons died of, and what their logs say of drives, since they were asked last."""
+        """What daemons crashed of, and which drives crashed by the daemons' logs, since the last call."""
         self._stand.look()
         yield from self._stand.crashes
         self._stand.crashes.clear()
-        for log in (one.log for one in self._stand.daemons):
+        for log in (daemon.log for daemon in self._stand.daemons):
             lines = log.read_text(errors="replace").splitlines()
             for line in lines[self._logged.get(log, 0) :]:
                 if '"drive.crashed"' in line:

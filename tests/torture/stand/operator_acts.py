@@ -1,7 +1,7 @@
-"""What a person does with resets that stopped: says what happened, by what the JOURNAL says, and resumes.
+"""What an operator does about resets that stopped: resolves steps by what the JOURNAL says, and resumes.
 
-It never asks for more than a careful operator would: nothing is resolved while a command of the reset runs, and a step
-that stops three times is left alone.
+The operator is careful: nothing is resolved while a command of the reset runs, and a reset is resumed three times at
+most.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Post = Callable[[str, dict[str, Any]], httpx.Response]
 
 
 class Operator:
-    """Of one round."""
+    """The operator of one round."""
 
     def __init__(self, post: Post) -> None:
         self._post = post
@@ -30,7 +30,7 @@ class Operator:
         self.acted: list[Acted] = []
 
     def attend(self, reset: Mapping[str, Any], journal: Journal) -> bool:
-        """Do what is to be done about a stopped reset; whether it may move because of that.
+        """Do what is to be done about a stopped reset; returns whether the reset may go on because of that.
 
         Raises:
             httpx.TransportError: no daemon answers now.
@@ -42,14 +42,14 @@ class Operator:
             return True
         if self._tries[identifier] >= _TRIES:
             return False
-        unknown = [one["name"] for one in reset["steps"] if one["state"] == "unknown"]
+        unknown = [step["name"] for step in reset["steps"] if step["state"] == "unknown"]
         if state == "needs-operator" and unknown:
             return self._resolve(reset, unknown[0], journal)
         self._tries[identifier] += 1
         return self.act(identifier, "resume", reason="torture: go on")
 
     def act(self, identifier: str, kind: str, **body: Any) -> bool:  # noqa: ANN401 - JSON
-        """Whether the act was taken down."""
+        """Ask for an act on a reset; returns whether the daemon accepted it."""
         at = time.time()
         answer = self._post(f"/resets/{identifier}/{kind}", body)
         if answer.status_code != httpx.codes.ACCEPTED:
@@ -59,13 +59,13 @@ class Operator:
         return True
 
     def _resolve(self, reset: Mapping[str, Any], step: str, journal: Journal) -> bool:
-        attempts = [one["id"] for one in reset["attempts"] if one["step"] == step]
-        launches = [one for one in journal.outermost() if one.attempt in attempts]
-        if any(one.running for one in launches):
+        attempts = [attempt["id"] for attempt in reset["attempts"] if attempt["step"] == step]
+        launches = [launch for launch in journal.outermost() if launch.attempt in attempts]
+        if any(launch.running for launch in launches):
             return True
         well = bool(launches) and launches[-1].exit_code == 0
         said = "torture: the journal says so"
-        # What has to succeed is never taken on a person's word: it is called failed, and runs again.
+        # The daemon takes no word for the success of a step that has to succeed: that is called failed, and runs again.
         return (
             well and self.act(reset["id"], "resolve", step=step, outcome="succeeded", reason=said)
         ) or self.act(reset["id"], "resolve", step=step, outcome="failed", reason=said)
