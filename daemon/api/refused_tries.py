@@ -10,7 +10,7 @@ from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.resets import Act, Channel, Reset
-from statemachines.history.audit import of_act
+from statemachines.history.audit import act_entry
 from statemachines.refusals import refuse
 
 
@@ -46,5 +46,5 @@ async def act_written_down(context: ApiContext, reset: Reset, act: Act) -> Async
         yield
     except ProblemError as error:
         refusal = refuse(error.problem.code, error.problem.detail or error.problem.title)
-        await context.store.append_audit(of_act(act, reset, refusal, at=context.clock.now()))
+        await context.store.append_audit(act_entry(act, reset, refusal, at=context.clock.now()))
         raise

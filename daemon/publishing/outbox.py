@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.metrics import Metrics
 from daemon.ports.bus import Outlet
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -32,11 +31,10 @@ LONGEST_PAUSE = 15.0
 class Outbox:
     """One for each daemon. A row that the broker refuses for good stays in the table and blocks nothing."""
 
-    def __init__(self, store: Store, outlet: Outlet, clock: Clock, metrics: Metrics, *, owner: str) -> None:
+    def __init__(self, store: Store, outlet: Outlet, clock: Clock, *, owner: str) -> None:
         self._store = store
         self._outlet = outlet
         self._clock = clock
-        self._metrics = metrics
         self._owner = owner
         self._renew_at = clock.now()
         self._trouble: TemporaryError | None = TemporaryError(Reason.NOT_YET, "not connected yet")
@@ -98,5 +96,4 @@ class Outbox:
         )
         # Cancelled between publishing and marking, it would only publish twice; finishing is cheaper.
         await asyncio.shield(marking)
-        self._metrics.outbox.set(0 if len(rows) < AT_ONCE else AT_ONCE)
         return len(rows)

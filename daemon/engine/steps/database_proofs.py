@@ -1,7 +1,10 @@
 """The handshake: proof that a service's own tool reaches the database that the daemon reaches and backed up.
 
-Variables lie: a tool may read another variable, a file, or resolve a host name elsewhere. So the daemon holds an
-advisory lock on a number of its own in the database, and the service's tool has to see that lock.
+Variables lie: a tool may read another variable or a file, or resolve a host name elsewhere. So:
+
+1. The daemon takes an advisory lock in the database, on a number that is new and random.
+2. The service's own tool looks, in the database that it reaches, for that lock.
+3. Only the same database of the same server has it.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ _Where = tuple[str, str, str]
 """(service, database, containerID)"""
 
 
-class Proofs:
-    """What was shown in one drive of a reset. The lock sessions live as long as `stack`, the proofs no longer."""
+class DatabaseProofs:
+    """What was shown in one drive of a reset. Proofs and the sessions of their locks end with `stack`."""
 
     def __init__(self, stack: AsyncExitStack, facts: FactsReader, pods: Pods, databases: Databases) -> None:
         self._stack = stack
@@ -35,7 +38,7 @@ class Proofs:
         self._reached: dict[_Where, tuple[str, Identity]] = {}
         self._shown: dict[_Where, AdvisoryLock] = {}
         # Steps that run side by side show the same thing once.
-        self._turns: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._one_at_a_time: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def show(self, pod: Pod, service: Service, step: PlannedStep) -> None:
         """Show that the service's tool in this container reaches every database that the step touches.
@@ -48,9 +51,9 @@ class Proofs:
         missing = set(touched)
         for database in service.databases:
             where = (service.name, database.name, pod.container_id)
-            async with self._turns[where]:
+            async with self._one_at_a_time[where]:
                 if where in self._shown and not await self._shown[where].is_held():
-                    # The server was restarted or replaced: whom the tool reaches now is anybody's guess.
+                    # The server was restarted or replaced: the tool may reach another one by now.
                     del self._shown[where], self._reached[where]
                 if where not in self._reached:
                     self._reached[where] = await self._facts.identify(pod, service, database.name)

@@ -7,7 +7,6 @@ from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.wire import ServiceName
 from statemachines.planning.planner import plan
-from statemachines.planning.rules import judge_request
 from tests.unit.statemachines.planner.world import (
     CATALOG,
     LOADED,
@@ -73,8 +72,7 @@ def test_a_request_that_breaks_a_rule_is_refused_before_the_world_is_looked_at(
     fields: dict[str, object], reason: Reason
 ) -> None:
     asked = request(**({"environment": "qa-sandbox"} | fields))
-    refusal = judge_request(asked, CATALOG)
-    assert refusal is not None
+    refusal = refused(asked, Facts(environment=asked.environment, exists=False))
     assert refusal.reason is reason
     assert refusal.by_rule
     assert not refusal.temporary

@@ -9,7 +9,7 @@ from schemas.plan import Phase, Plan, PlannedStep, RunIn, Scope, StepKind
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.planning.planner import plan
-from statemachines.steps.container_scope import is_void, needed_before, with_container
+from statemachines.steps.container_scope import needed_before, succeeded_elsewhere, with_container
 from tests.unit.statemachines.planner.world import CATALOG, Channel, Mode, facts, planned, request
 
 DATA_BUILDER = "data-builder-api"
@@ -44,12 +44,14 @@ def test_a_success_is_good_for_the_container_that_it_was_had_in(
         name=StepName("s"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0, scope=Scope.CONTAINER
     )
     outcome = with_container(planned, SUCCEEDED, "uid/first")
-    assert is_void(Step(name=planned.name, index=0, state=state, outcome=outcome), container) is void
+    assert (
+        succeeded_elsewhere(Step(name=planned.name, index=0, state=state, outcome=outcome), container) is void
+    )
 
 
 def test_a_success_that_a_person_claims_is_good_for_no_container() -> None:
     step = Step(name=StepName("s"), index=0, state=StepState.SUCCEEDED, outcome=SUCCEEDED)
-    assert is_void(step, "uid/first")
+    assert succeeded_elsewhere(step, "uid/first")
 
 
 def test_where_a_service_runs_in_a_holder_its_questions_are_asked_there_too() -> None:

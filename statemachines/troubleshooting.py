@@ -1,6 +1,6 @@
-"""The next step for a person, by cause: for failures that were met by nobody who knows a nearer one.
+"""What a person should look at and type next, by the cause of a stop, as the guide's troubleshooting says.
 
-The ways to look are those of the guide's troubleshooting.
+These hints are the general ones: a failure that brings a hint of its own keeps that.
 """
 
 from __future__ import annotations
@@ -34,6 +34,6 @@ _HINTS: Mapping[Reason, str] = {
 
 
 def hint_for(cause: Reason, environment: str) -> str:
-    """What to look at and to type after a reset of that environment stopped for this cause."""
+    """Return the hint for a reset of that environment that stopped for this cause."""
     known = _HINTS.get(cause, f"{TEXTS[cause]} `resetd doctor {{environment}}` says more.")
     return known.format(environment=environment)

@@ -1,4 +1,4 @@
-"""What makes a commit of the lease holder coherent, whatever store it goes to. Pure."""
+"""What every commit of a lease holder must satisfy, whatever store it goes to. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.resets import HistoryEntry, Reset
 from statemachines.consent import lacks_consent
 from statemachines.lifecycle import WORKING
 
-HOLDERS = (
+LEASE_HOLDER_FIELDS = (
     "state",
     "plan_hash",
     "approvals_required",
@@ -28,15 +28,15 @@ HOLDERS = (
     "wake_at",
     "updated_at",
 )
-"""Fields of a reset that its lease holder writes; the others are the store's, whatever a change says of them."""
+"""The fields of a reset that its lease holder writes. The store alone writes all others, whatever a commit says."""
 
 
-def check_change(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
-    """Refuse a commit whose parts contradict each other.
+def check_commit(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry]) -> None:
+    """Refuse a commit whose parts contradict each other. `plan` is a new plan, `history` the new lines.
 
     Raises:
-        ValueError: the history does not end at the reset's sequence in steps of one, is another reset's, the plan
-            is not the one that the reset names, or it would work without the consent that it needs.
+        ValueError: the history does not lead to the reset's sequence in steps of one or belongs to another reset; or
+            the reset names another plan; or it would enter a working state without the consent that it needs.
     """
     for sequence, entry in enumerate(history, reset.sequence - len(history) + 1):
         if entry.sequence != sequence:
