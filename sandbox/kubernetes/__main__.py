@@ -25,10 +25,10 @@ from sandbox.kubernetes.controllers import control_loop
 from sandbox.kubernetes.controllers.argocd import ArgoCD
 from sandbox.kubernetes.controllers.environments import Environments, Git
 from sandbox.kubernetes.faults.daemon_requests import DaemonRequestFaults
-from sandbox.kubernetes.node.containers import Runtime, namespaces_mode
 from sandbox.kubernetes.node.kubelet import Kubelet
 from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.node.pod_specs import StandInPaths
+from sandbox.kubernetes.node.runtime import Runtime, namespaces_mode
 from sandbox.kubernetes.objects.objects import Objects
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.kubernetes.node.containers import ImageMissing, Runtime
 from sandbox.kubernetes.node.pod_specs import NAME_LABEL
+from sandbox.kubernetes.node.runtime import ImageMissing, Runtime
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.admission import NODE
 from sandbox.kubernetes.objects.kinds import APPLICATIONS, NAMESPACES, NODES, SERVICE_ACCOUNTS, Kind

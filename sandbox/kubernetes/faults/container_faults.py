@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
 from sandbox.kubernetes.faults.background import Background
-from sandbox.kubernetes.node.containers import Container, Runtime
+from sandbox.kubernetes.node.containers import Container
 from sandbox.kubernetes.node.proc import children, is_zombie
+from sandbox.kubernetes.node.runtime import Runtime
 from sandbox.polling import until
 
 _USUAL = {

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.kubernetes.node import pod_specs
-from sandbox.kubernetes.node.containers import Container, Ended, ImageMissing
+from sandbox.kubernetes.node.containers import Container, Ended
 from sandbox.kubernetes.node.node import Node
 from sandbox.kubernetes.node.pod_status import ContainerState
+from sandbox.kubernetes.node.runtime import ImageMissing
 from sandbox.kubernetes.objects.objects import Object
 from sandbox.polling import until
 

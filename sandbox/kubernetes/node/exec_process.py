@@ -7,8 +7,9 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 
-from sandbox.kubernetes.node.containers import Container, Runtime
+from sandbox.kubernetes.node.containers import Container
 from sandbox.kubernetes.node.proc import gone, start_ticks
+from sandbox.kubernetes.node.runtime import Runtime
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 CHUNK = 32 * 1024

@@ -7,8 +7,9 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.kubernetes.node.containers import Container, Runtime
+from sandbox.kubernetes.node.containers import Container
 from sandbox.kubernetes.node.pod_specs import StandInPaths
+from sandbox.kubernetes.node.runtime import Runtime
 from sandbox.kubernetes.objects.objects import Object, Objects
 
 
