@@ -9,7 +9,7 @@ from sandbox.faults.kinds import FaultKind
 
 @dataclass(frozen=True)
 class Fault:
-    """What is to go wrong, where, and how often.
+    """A fault to arm: what goes wrong, where, and how often.
 
     Args:
         kind: What goes wrong.

@@ -104,7 +104,7 @@ class Exhaustive:
         """Run one reset with a death at this point; False when the reset has no such commit."""
         snapshots.put_back()
         before = here.counts.kills
-        script = self._script(point, http=True, mishap=f"kill:{point}")
+        script = self._script(point, http=True, failpoint=f"kill:{point}")
         evidence = Round(here, gatherer, script).play()
         died = here.counts.kills - before - 1  # the first kill restarts the daemon with its failpoint
         figures.kills += died
@@ -133,9 +133,9 @@ class Exhaustive:
             Round(here, gatherer, self._script("undisturbed", http=True)).play()
         return self._platform.contents(ENVIRONMENT)
 
-    def _script(self, name: str, *, http: bool, mishap: str | None = None) -> Script:
+    def _script(self, name: str, *, http: bool, failpoint: str | None = None) -> Script:
         ask = Ask(0.1, f"exhaustive {name}", ENVIRONMENT, self._mode, self._services, http=http, git=True)
-        kills = (Kill(0.0, 0, mishap),) if mishap else ()
+        kills = (Kill(0.0, 0, failpoint),) if failpoint else ()
         return Script(f"exhaustive {name}", (*kills, ask))
 
     @contextmanager

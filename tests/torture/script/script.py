@@ -24,7 +24,7 @@ SEEDS = {
 
 
 class State(StrEnum):
-    """Where the daemons keep their state."""
+    """The kinds of databases in which daemons keep their state."""
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
@@ -79,7 +79,7 @@ class Do:
 class Kill:
     """Kill a daemon (SIGKILL) and start it again at once, unless it is to stay down for the round.
 
-    `daemon` None: the daemon that drives a reset. `mishap`: the failpoint that the started daemon gets (`failpoints`).
+    `daemon` None: the daemon that drives a reset. `mishap`: the failpoint of the daemon that is started (`failpoints`).
     """
 
     at: float

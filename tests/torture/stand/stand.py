@@ -83,7 +83,7 @@ class Stand:
         """The directory in which all daemons keep their dumps."""
         return self.daemons[0].directory.parent / "backups"
 
-    def kill(self, number: int, mishap: str | None = None, *, stay_down: bool = False) -> None:
+    def kill(self, number: int, failpoint: str | None = None, *, stay_down: bool = False) -> None:
         """Kill a daemon, whether it runs or sleeps, and start it at once, or with `stay_down` by `start_again`."""
         self.asleep.pop(number, None)
         if self.daemons[number].pid is not None:
@@ -94,7 +94,7 @@ class Stand:
         if stay_down:
             self._down.add(number)
         else:
-            self._start(number, mishap)
+            self._start(number, failpoint)
 
     def start_again(self) -> None:
         """Start the daemons that were to stay down."""
@@ -178,10 +178,10 @@ class Stand:
             said = f"a daemon answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
             self.crashes.append(said)
 
-    def _start(self, number: int, mishap: str | None) -> None:
+    def _start(self, number: int, failpoint: str | None) -> None:
         log = self.daemons[number].log
         self._log_from[number] = log.stat().st_size if log.exists() else 0
-        self.daemons[number].start(**({failpoints.VARIABLE: mishap} if mishap else {}))
+        self.daemons[number].start(**({failpoints.VARIABLE: failpoint} if failpoint else {}))
 
     def _note_crash(self, number: int) -> None:
         """Note what a daemon crashed of, if it did."""
