@@ -171,7 +171,7 @@ def repositories_are_identified(case: Case) -> Iterator[Refused]:
 
 
 def sharing_is_known(case: Case) -> Iterator[Refused]:
-    """Every protected service must have been read, because one that was not might use any of these databases."""
+    """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
     for gap in case.facts.unreadable:

@@ -86,7 +86,7 @@ def reason(
     of: Reset,
     plan: Plan | None = PLAN,
     known: tuple[Step, ...] | None = None,
-    **more: Any,  # noqa: ANN401 - as `judge` takes it
+    **more: Any,  # noqa: ANN401 - as `check_act` takes it
 ) -> Reason | None:
     refusal = check_act(asked, of, plan, steps() if known is None else known, **more)
     return refusal.reason if refusal else None

@@ -39,7 +39,7 @@ def granted_now(asks: Iterable[Ask]) -> tuple[str, ...]:
 
 @given(asks)
 def test_no_two_hold_the_same_resource(everyone: list[Ask]) -> None:
-    held = [key for one in settle(everyone) if one.granted for key in one.keys]
+    held = [key for reset in settle(everyone) if reset.granted for key in reset.keys]
     assert len(held) == len(set(held))
 
 
@@ -51,11 +51,11 @@ def test_everybody_gets_a_turn_and_those_who_want_the_same_in_order_of_their_tic
     waiting = everyone
     for _ in range(len(everyone)):
         waiting = settle(waiting)
-        holders = [one for one in waiting if one.granted]
+        holders = [reset for reset in waiting if reset.granted]
         assert holders, "somebody must be served, or all wait for ever"
         done = chance.choice(holders)  # type: ignore[attr-defined]
         served.append(done)
-        waiting = [one for one in waiting if one is not done]
+        waiting = [reset for reset in waiting if reset is not done]
     assert waiting == []
     for place, later in enumerate(served):
         for earlier in served[:place]:
@@ -68,13 +68,13 @@ def test_nobody_who_comes_later_takes_the_place_of_one_who_waits(
     everyone: list[Ask], later: list[frozenset[ResourceKey]]
 ) -> None:
     settled = settle(everyone)
-    granted = {one.reset_id for one in settled if one.granted}
+    granted = {reset.reset_id for reset in settled if reset.granted}
     newcomers = [Ask(ResetId(f"n{number}"), 100 + number, keys) for number, keys in enumerate(later)]
-    waiting = [one for one in settled if not one.granted]
+    waiting = [reset for reset in settled if not reset.granted]
     for name in granted_now([*settled, *newcomers]):
-        newcomer = next(one for one in newcomers if one.reset_id == name)
-        assert not any(newcomer.keys & one.keys for one in waiting)
-    assert granted == {one.reset_id for one in settle(everyone) if one.granted}
+        newcomer = next(reset for reset in newcomers if reset.reset_id == name)
+        assert not any(newcomer.keys & reset.keys for reset in waiting)
+    assert granted == {reset.reset_id for reset in settle(everyone) if reset.granted}
 
 
 def test_a_wide_request_is_not_starved_by_narrow_ones() -> None:

@@ -25,7 +25,7 @@ def test_models_are_needed_by_every_later_command_of_their_service_and_by_nobody
 
 
 def verifies(steps: tuple[PlannedStep, ...]) -> list[str]:
-    return [one.name for one in steps if one.phase is Phase.VERIFY and one.service == DATA_BUILDER]
+    return [step.name for step in steps if step.phase is Phase.VERIFY and step.service == DATA_BUILDER]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_success_that_a_person_claims_is_good_for_no_container() -> None:
 def test_where_a_service_runs_in_a_holder_its_questions_are_asked_there_too() -> None:
     held = CATALOG.model_dump(by_alias=True, mode="json")
     for service in held["services"]:
-        for step in (one for steps in service["steps"].values() for one in steps):
+        for step in (entry for steps in service["steps"].values() for entry in steps):
             step["runIn"] = "holder" if service["name"] == "workflow-api" else "service"
     made = plan(
         request(mode=Mode.REFRESH), Channel.HTTP, Catalog.model_validate(held), "held", facts("qa-sandbox")
