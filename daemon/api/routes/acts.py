@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Header
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, seek
-from daemon.api.refused_tries import act_written_down
+from daemon.api.refusal_audit import audit_refused_act
+from daemon.api.reset_lookup import ONE, seek
 from schemas.api import (
     ActAccepted,
     ActBody,
@@ -147,13 +147,13 @@ async def _take_down(
     """Append the act; or refuse it, and write that down."""
     reset = await seek(context, caller, reference)
     act = asked.of(reset, caller, context.clock.now())
-    async with act_written_down(context, reset, act):
+    async with audit_refused_act(context, reset, act):
         _permit(caller, reset, asked.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
             error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
             raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
-        if if_match is not None and if_match not in {"*", views.etag(reset)}:
-            detail = f"it is at {views.etag(reset)}, and {reset.state.value}"
+        if if_match is not None and if_match not in {"*", reset_bodies.etag(reset)}:
+            detail = f"it is at {reset_bodies.etag(reset)}, and {reset.state.value}"
             hint = "Read it again, then decide."
             raise ProblemError(Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint=hint)
         if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
@@ -162,7 +162,7 @@ async def _take_down(
         await _refusal(context, reset, act)
     await context.check_whole()
     stored = await context.store.append_act(act)
-    return ActAccepted(act=stored.id, reset=views.summary(reset))
+    return ActAccepted(act=stored.id, reset=reset_bodies.summary(reset))
 
 
 def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import owners
+from daemon.api.reset_lookup import owners
 from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -69,12 +69,12 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         name=name,
         kind=kind_of(name),
         protected=context.catalog.kinds[kind_of(name)].protected,
-        running=views.summary(running[0]) if running else None,
-        last=views.summary(last[0]) if last else None,
-        queue=tuple(views.summary(one) for one in reversed(waiting)),
+        running=reset_bodies.summary(running[0]) if running else None,
+        last=reset_bodies.summary(last[0]) if last else None,
+        queue=tuple(reset_bodies.summary(one) for one in reversed(waiting)),
         locks=tuple(
             lock
-            for lock in views.locks(locks, await owners(context, caller, locks))
+            for lock in reset_bodies.locks(locks, await owners(context, caller, locks))
             if lock.environment == name
         ),
     )

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic.alias_generators import to_camel
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import WHOAMI, Caller, require
 from daemon.api.context import Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import find, owners
+from daemon.api.reset_lookup import find, owners
 from daemon.redaction import redact_value
 from schemas.api import LockBody, Role, WhoAmI
 from schemas.audit import AuditEntry
@@ -27,7 +27,7 @@ async def list_locks(context: Context, caller: Caller) -> tuple[LockBody, ...]:
     """Locks that are held or asked for, by resource and ticket: by whom, since when, and behind whom."""
     require(caller, Role.VIEWER)
     rows = await context.store.locks()
-    return views.locks(rows, await owners(context, caller, rows))
+    return reset_bodies.locks(rows, await owners(context, caller, rows))
 
 
 @router.get("/audit")

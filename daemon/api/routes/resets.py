@@ -8,13 +8,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.guide_commands import script
 from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, find
-from daemon.api.refused_tries import request_written_down
+from daemon.api.refusal_audit import audit_refused_request
+from daemon.api.reset_lookup import ONE, find
 from schemas.api import Page, Pointer, ResetBody, Role
 from schemas.intake import NewRequest
 from schemas.plan import Plan
@@ -39,7 +39,7 @@ async def request_reset(
     traceparent: Annotated[str | None, Header(max_length=128)] = None,
 ) -> ResetBody:
     """Ask for a reset. Who asks is the token's subject."""
-    async with request_written_down(context, caller, wanted.environment, wanted.reason):
+    async with audit_refused_request(context, caller, wanted.environment, wanted.reason):
         require(caller, Role.REQUESTER, wanted.environment)
         request = _signed(wanted, caller.subject, idempotency_key)
     await context.check_whole()
@@ -96,7 +96,7 @@ async def list_resets(
                 continue
         break
     last = _sealed(before) if more and before else None
-    return Page(items=tuple(views.summary(row) for row in found), next_cursor=last)
+    return Page(items=tuple(reset_bodies.summary(row) for row in found), next_cursor=last)
 
 
 @router.get(ONE)
@@ -149,8 +149,8 @@ def _signed(wanted: ResetWanted, subject: str, header: str | None) -> ResetReque
 
 
 async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetBody:
-    response.headers["ETag"] = views.etag(reset)
-    return views.body(
+    response.headers["ETag"] = reset_bodies.etag(reset)
+    return reset_bodies.body(
         reset,
         await context.store.steps(reset.id),
         await context.store.attempts(reset.id),

@@ -15,7 +15,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from daemon.api.authentication import Caller
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, find
+from daemon.api.reset_lookup import ONE, find
 from schemas.api import Pointer
 from schemas.reasons import Reason
 from schemas.resets import Attempt, HistoryEntry, Reset

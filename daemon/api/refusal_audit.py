@@ -15,7 +15,7 @@ from statemachines.refusals import refuse
 
 
 @asynccontextmanager
-async def request_written_down(
+async def audit_refused_request(
     context: ApiContext, caller: Caller, environment: str, reason: str | None
 ) -> AsyncIterator[None]:
     """A request that is not even admitted belongs to no reset: it is in the chain of the environment that it names."""
@@ -40,7 +40,7 @@ async def request_written_down(
 
 
 @asynccontextmanager
-async def act_written_down(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
+async def audit_refused_act(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
     """An act that is refused before it is appended."""
     try:
         yield
