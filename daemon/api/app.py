@@ -8,7 +8,20 @@ from daemon.api import problems
 from daemon.api.body_limits import BodyLimit
 from daemon.api.context import ApiContext
 from daemon.api.problems import MEDIA_TYPE
-from daemon.api.routes import acts, environments, health, inventory, resets, streams
+from daemon.api.routes import (
+    acts,
+    audit,
+    backups,
+    dead_letters,
+    environments,
+    events,
+    health,
+    locks,
+    log,
+    plans,
+    resets,
+    whoami,
+)
 from schemas.api import Problem
 
 _DESCRIPTION = """\
@@ -31,6 +44,6 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.include_router(health.router)
-    for part in (resets, streams, acts, environments, inventory):
+    for part in (resets, plans, events, log, acts, environments, locks, audit, backups, dead_letters, whoami):
         app.include_router(part.router, prefix="/api/v1")
     return app

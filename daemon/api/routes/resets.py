@@ -1,4 +1,4 @@
-"""Asking for resets and plans, and reading them."""
+"""Asking for resets, and reading them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import base64
 import binascii
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
-from daemon.api.guide_commands import script
 from daemon.api.problems import ProblemError
 from daemon.api.refusal_audit import audit_refused_request
 from daemon.api.reset_lookup import ONE, find
+from daemon.api.reset_request import reset_requested
 from schemas.api import Page, Pointer, ResetBody, Role
 from schemas.intake import NewRequest
-from schemas.plan import Plan
 from schemas.reasons import Reason
-from schemas.requests import ResetRequested, ResetWanted
+from schemas.requests import ResetWanted
 from schemas.resets import Channel, Reset, ResetState
 from statemachines.intake.content_hash import content_hash
 
 router = APIRouter(tags=["resets"])
-SCRIPT_TYPE = "text/x-shellscript"
 _MOST = 200
 _ROUNDS = 20  # pages looked through for what a token with few environments may see
 
@@ -41,7 +39,7 @@ async def request_reset(
     """Ask for a reset. Who asks is the token's subject."""
     async with audit_refused_request(context, caller, wanted.environment, wanted.reason):
         require(caller, Role.REQUESTER, wanted.environment)
-        request = _signed(wanted, caller.subject, idempotency_key)
+        request = reset_requested(wanted, caller.subject, idempotency_key)
     await context.check_whole()
     admission = await context.store.admit(
         NewRequest(
@@ -103,49 +101,6 @@ async def list_resets(
 async def read_reset(reference: str, context: Context, caller: Caller, response: Response) -> ResetBody:
     """One reset with its steps and attempts."""
     return await _body(context, await find(context, caller, reference), response)
-
-
-@router.get(f"{ONE}/plan")
-async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
-    """The plan in force."""
-    reset = await find(context, caller, reference)
-    plan = await context.store.plan(reset.id)
-    if plan is None:
-        raise ProblemError(
-            Reason.NOT_FOUND, f"{reference} has no plan (it is {reset.state.value})", reset=reset.id
-        )
-    return plan
-
-
-@router.post(
-    "/plans",
-    responses={200: {"model": Plan, "content": {SCRIPT_TYPE: {"schema": {"type": "string"}}}}},
-    response_model=None,
-)
-async def make_plan(wanted: ResetWanted, context: Context, caller: Caller, http: Request) -> Plan | Response:
-    """A dry run: what a reset would do now. Nothing is touched.
-
-    With `Accept: text/x-shellscript` as the guide's kubectl commands, for a person to type.
-    """
-    require(caller, Role.REQUESTER, wanted.environment)
-    answer = await context.planning.plan(_signed(wanted, caller.subject, None), Channel.HTTP)
-    if not isinstance(answer, Plan):
-        raise ProblemError(answer.reason, answer.detail, status=503 if answer.temporary else None)
-    if SCRIPT_TYPE in http.headers.get("accept", ""):
-        return Response(script(answer, context.catalog), media_type=f"{SCRIPT_TYPE}; charset=utf-8")
-    return answer
-
-
-def _signed(wanted: ResetWanted, subject: str, header: str | None) -> ResetRequested:
-    """The request with who asks, and the key of the header (plain or quoted) where the body has none."""
-    key = (header or "").strip('"') or None
-    if key and wanted.idempotency_key not in {None, key}:
-        error = Pointer(pointer="/idempotencyKey", detail="is another one than the header Idempotency-Key")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, "two idempotency keys", errors=(error,))
-    values = {name: getattr(wanted, name) for name in ResetWanted.model_fields}
-    return ResetRequested(
-        **values | {"requested_by": subject, "idempotency_key": wanted.idempotency_key or key}
-    )
 
 
 async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetBody:
