@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.cli.app import app
-from daemon.cli.root import run
+from daemon.cli.run import run
 
 
 def main() -> None:

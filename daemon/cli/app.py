@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from daemon.cli.root import root
-from daemon.cli.verbs import asking, daemon_itself, deciding, following, listing, state_database
+from daemon.cli.run import root
+from daemon.cli.verbs import acts, db, request, serve, watch
+from daemon.cli.verbs import list as listing
 
 app = typer.Typer(
     name="resetd",
@@ -17,22 +18,22 @@ app.callback()(root)
 
 _RESETS, _DAEMON = "Resets", "The daemon itself"
 for verb in (
-    asking.request,
-    asking.plan,
-    following.watch,
-    following.wait,
-    following.logs,
+    request.request,
+    request.plan,
+    watch.watch,
+    watch.wait,
+    watch.logs,
     listing.show,
     listing.environments,
     listing.locks,
     listing.audit,
     listing.doctor,
-    deciding.approve,
-    deciding.deny,
-    deciding.cancel,
-    deciding.resume,
-    deciding.skip,
-    deciding.resolve,
+    acts.approve,
+    acts.deny,
+    acts.cancel,
+    acts.resume,
+    acts.skip,
+    acts.resolve,
 ):
     app.command(rich_help_panel=_RESETS)(verb)
 app.command("list", rich_help_panel=_RESETS)(listing.list_resets)
@@ -42,12 +43,12 @@ for name, group in (
     ("auth", listing.auth),
 ):
     app.add_typer(group, name=name, rich_help_panel=_RESETS)
-app.command(rich_help_panel=_DAEMON)(daemon_itself.serve)
-app.command(rich_help_panel=_DAEMON)(daemon_itself.demo)
-app.command(rich_help_panel=_DAEMON)(daemon_itself.config)
+app.command(rich_help_panel=_DAEMON)(serve.serve)
+app.command(rich_help_panel=_DAEMON)(serve.demo)
+app.command(rich_help_panel=_DAEMON)(serve.config)
 for name, group in (
-    ("db", state_database.database),
-    ("catalog", daemon_itself.catalog),
-    ("sandbox", daemon_itself.sandbox),
+    ("db", db.database),
+    ("catalog", serve.catalog),
+    ("sandbox", serve.sandbox),
 ):
     app.add_typer(group, name=name, rich_help_panel=_DAEMON)

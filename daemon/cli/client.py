@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.config.settings import ClientSettings, SettingsError, load_client
 from schemas.reasons import Reason
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.cli.exits import EndError, Exit
-from daemon.config.environment import Duration
+from daemon.cli.exit_codes import EndError, Exit
+from daemon.config.environment_variables import Duration
 
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 

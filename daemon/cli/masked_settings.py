@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from daemon.config.environment import PREFIX, is_secret
+from daemon.config.environment_variables import PREFIX, is_secret
 from daemon.config.settings import ClientSettings, Settings
 from daemon.redaction import redact
 

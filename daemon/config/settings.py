@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from daemon.config.environment import (
+from daemon.config.environment_variables import (
     PREFIX,
     Duration,
     Environment,

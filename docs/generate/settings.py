@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from daemon.config.environment import PREFIX, is_secret
+from daemon.config.environment_variables import PREFIX, is_secret
 from daemon.config.settings import ClientSettings, Settings
 
 PATH = "docs/settings.md"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.cli.exits import Exit
+from daemon.cli.exit_codes import Exit
 from schemas.resets import ResetState
 from schemas.wire import ResetId
 from tests.contract.store.making import claimed, moved

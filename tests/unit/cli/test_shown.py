@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.descriptions import Json, next_step, show_plan, step_table
+from daemon.cli.reset_output import Json, next_step, show_plan, step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.descriptions import RESET_COLUMNS, RESET_WIDE, age, show_plan, show_reset
 from daemon.cli.durations import moment_of
-from daemon.cli.exits import Exit
+from daemon.cli.exit_codes import Exit
 from daemon.cli.output import Format, Output, listed, note, say, structured, table
-from daemon.cli.root import Reference, client
+from daemon.cli.reset_output import RESET_COLUMNS, RESET_WIDE, age, show_plan, show_reset
+from daemon.cli.run import Reference, client
 from schemas.resets import ResetState
 
 backups = typer.Typer(no_args_is_help=True, help="Backups that resets took.")

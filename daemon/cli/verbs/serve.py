@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.output import Format, Output, note, say, structured, table
 from daemon.config.settings import Settings, SettingsError, load
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.descriptions import last_words, show_plan
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.output import Format, Output, note, say, structured
-from daemon.cli.root import Why, client
-from daemon.cli.verbs.following import wait_for
+from daemon.cli.reset_output import last_words, show_plan
+from daemon.cli.run import Why, client
+from daemon.cli.verbs.watch import wait_for
 from schemas.requests import Mode, Option
 
 Environment = Annotated[str, typer.Argument(metavar="ENV", help="environment, as qa-sandbox")]

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.descriptions import show_plan
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.output import note, say
-from daemon.cli.root import Reference, Why, Yes, client, confirm
+from daemon.cli.reset_output import show_plan
+from daemon.cli.run import Reference, Why, Yes, client, confirm
 
 PlanHash = Annotated[
     str | None,

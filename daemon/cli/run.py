@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.client import Client, connected
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.output import note
 
 Reference = Annotated[str, typer.Argument(metavar="ID", help="a reset's id, ENV/NUMBER or ENV/@latest")]

@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.client import PATIENCE, Client
-from daemon.cli.descriptions import last_words, outcome, took, waits_for
 from daemon.cli.durations import moment_of, seconds_of
-from daemon.cli.exits import OF_STATE, EndError, Exit
+from daemon.cli.exit_codes import OF_STATE, EndError, Exit
 from daemon.cli.output import Format, Output, clean, note, out, say, structured, styled
-from daemon.cli.root import Reference, client
+from daemon.cli.reset_output import last_words, outcome, took, waits_for
+from daemon.cli.run import Reference, client
 from schemas.resets import ResetState
 
 Json = dict[str, Any]
