@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -144,18 +145,31 @@ class Client:
         return EndError(Exit.USAGE if code in _WRONG_USE else Exit.REFUSED, message, hint)
 
 
+@dataclass
+class _Address:
+    url: str | None = None
+
+
+_address = _Address()
+
+
+def use_address(url: str | None) -> None:
+    """Talk to the daemon at this address from here on; None: the one of the settings."""
+    _address.url = url
+
+
 @contextmanager
-def connected(url: str | None) -> Iterator[Client]:
-    """A client by the environment's settings; `url` wins."""
+def client() -> Iterator[Client]:
+    """A client by the environment's settings; the address that was named wins."""
     try:
-        settings = load_client(**({"url": url} if url else {}))
+        settings = load_client(**({"url": _address.url} if _address.url else {}))
     except SettingsError as error:
         raise EndError(Exit.USAGE, str(error)) from error
-    client = Client(settings)
+    connected = Client(settings)
     try:
-        yield client
+        yield connected
     finally:
-        client.close()
+        connected.close()
 
 
 def _token(settings: ClientSettings) -> str | None:

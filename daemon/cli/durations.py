@@ -34,3 +34,14 @@ def moment_of(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+
+
+def age(moment: str | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    if not moment:
+        return ""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{max(0, seconds)}s"

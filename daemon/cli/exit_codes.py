@@ -31,6 +31,7 @@ OF_STATE: dict[ResetState, Exit] = {
     ResetState.NEEDS_OPERATOR: Exit.WAITS,
 }
 """States in which nothing goes on by itself."""
+RESTING = {state.value for state in OF_STATE} - {ResetState.AWAITING_APPROVAL.value}
 
 
 class EndError(Exception):

@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from daemon.cli.client import Json
 
 
 class Format(StrEnum):
@@ -26,7 +28,7 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="table, wide, json, yaml or name")]
-Column = tuple[str, Callable[[dict[str, Any]], object]]
+Column = tuple[str, Callable[[Json], object]]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -70,10 +72,10 @@ def structured(value: object, chosen: Format) -> bool:
 
 
 def listed(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Json],
     chosen: Format,
     *,
-    name: Callable[[dict[str, Any]], object],
+    name: Callable[[Json], object],
     columns: Sequence[Column],
     wide: Sequence[Column] = (),
     empty: str,

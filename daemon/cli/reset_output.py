@@ -1,37 +1,14 @@
-"""Resets and plans in words: what a person reads of them."""
+"""A reset as a person reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-from daemon.cli.output import Column, note, say, table
-
-Json = dict[str, Any]
-
-
-def waits_for(reset: Json) -> str:
-    """What it waits for, or why it stopped; empty for one that goes on."""
-    waiting = reset.get("waitingFor")
-    if waiting:
-        return f"{waiting['reason']}: {waiting['detail']}"
-    approvals = reset.get("approvals") or {}
-    if reset["state"] == "awaiting-approval":
-        return f"approval: {len(approvals.get('given', ()))} of {approvals.get('required')}"
-    return str(reset.get("cause") or "")
-
-
-def age(moment: str | None) -> str:
-    """How long ago, in the largest unit that fits."""
-    if not moment:
-        return ""
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{max(0, seconds)}s"
-
+from daemon.cli.client import Json
+from daemon.cli.durations import age
+from daemon.cli.next_step import next_step, waits_for
+from daemon.cli.output import Column, say, table
 
 RESET_COLUMNS: Sequence[Column] = (
     ("RESET", lambda row: row["reference"]),
@@ -114,86 +91,6 @@ def outcome(step: Json) -> str:
         return ""
     code = f" (exit code {last['exitCode']})" if last.get("exitCode") is not None else ""
     return f"{last.get('cause') or last['kind']}{code}"
-
-
-def next_step(reset: Json) -> str | None:
-    """The command that a person would type next, where there is one."""
-    name = reset["reference"]
-    match reset["state"]:
-        case "awaiting-approval":
-            return f"resetd approve {name}   (somebody other than {', '.join(reset['requestedBy'])})"
-        case "failed":
-            return f"resetd logs {name} {reset['stoppedAt'] or ''}; then resetd resume {name}".replace(
-                "  ", " "
-            )
-        case "needs-operator":
-            return _for_operator(reset)
-        case "cancelled" if reset["destroyed"]:
-            return f"resetd resume {name}, or ask for a new one"
-        case "done" | "planned" | "rejected" | "denied" | "rolled-back" | "cancelled":
-            return None
-        case _:
-            return f"resetd watch {name}"
-
-
-def _for_operator(reset: Json) -> str:
-    name = reset["reference"]
-    unknown = [step["name"] for step in reset.get("steps") or () if step["state"] == "unknown"]
-    if unknown:
-        return f"resetd resolve {name} {unknown[0]} succeeded|failed, once you know"
-    match reset["cause"]:
-        case "no-progress":
-            return f"resetd resume {name}, once the daemon's log says why it did not get on"
-        case "state-restored":
-            return f"resetd resume {name} --force, once nothing of it runs; or resetd cancel {name}"
-        case _:
-            return f"resetd resume {name}, once nothing of it runs; or resetd cancel {name}"
-
-
-def last_words(reset: Json) -> str:
-    """Where it stands, why, and the next step, in a few lines."""
-    first = [f"{reset['reference']} is {reset['state']}", waits_for(reset), reset.get("detail")]
-    lines = [": ".join(str(word) for word in first if word)]
-    lines += [reset["hint"]] if reset.get("hint") else []
-    following = next_step(reset)
-    lines += [f"next: {following}"] if following else []
-    return "\n  ".join(lines)
-
-
-def show_plan(plan: Json) -> None:
-    """A plan: steps in order, what they touch and who shares it, warnings."""
-    say(f"{plan['mode']} of {plan['environment']}: {len(plan['steps'])} steps, catalog {plan['catalog']}")
-    say(f"plan {plan['hash']}")
-    say("")
-    table(
-        ["#", "STEP", "WHAT"],
-        [[at, step["name"], _what(step)] for at, step in enumerate(plan["steps"], 1)],
-    )
-    say("")
-    table(
-        ["TOUCHES", "NAME", "USED BY", "PROTECTED"],
-        [
-            [
-                one["kind"],
-                one["name"],
-                ", ".join(one["users"]),
-                one["protectedBecause"] or one["protected"] or "",
-            ]
-            for one in plan["resources"]
-        ],
-    )
-    if plan["approvalsRequired"]:
-        say(f"\nneeds {plan['approvalsRequired']} approval(s), by others than who asks")
-    for warning in plan["warnings"]:
-        note(f"warning: {warning}")
-
-
-def _what(step: Json) -> str:
-    argv = step["argv"]
-    what = " ".join(argv) or step["kind"].replace("-", " ")
-    if argv[:2] == ["sh", "-c"]:
-        what = str(argv[2]) if len(argv) == 3 else f"{argv[2]}  with {' '.join(argv[4:])}"  # noqa: PLR2004
-    return f"{what}  (destructive)" if step["destructive"] else what
 
 
 def _mode(request: Json) -> str:

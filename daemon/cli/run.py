@@ -1,4 +1,4 @@
-"""The root of the command line: options that hold for every verb, and how errors end it."""
+"""Running the application, and how errors end it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from daemon.cli.client import Client, connected
-from daemon.cli.exit_codes import EndError, Exit
+from daemon.cli.exit_codes import EndError
 from daemon.cli.output import note
-
-Reference = Annotated[str, typer.Argument(metavar="ID", help="a reset's id, ENV/NUMBER or ENV/@latest")]
-Why = Annotated[str | None, typer.Option("--reason", help="why; recorded")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
 _UNREAD = 128 + signal.SIGPIPE
 """As of any program whose output nobody reads any more: what it would have come to is not known."""
-
-
-@dataclass
-class _Given:
-    url: str | None = None
-
-
-_given = _Given()
-
-
-def root(
-    url: Annotated[str | None, typer.Option("--url", help="address of the daemon; else RESETD_URL")] = None,
-) -> None:
-    """Reset client environments: back up, migrate, seed, verify; watched, agreed to, resumable.
-
-    Exit codes: 0 done, 1 the reset failed, 2 wrong use, 3 refused by a rule or a role, 4 waits for approval or
-    an operator, 5 not reachable, 6 not within --timeout.
-    """
-    _given.url = url
-
-
-def client() -> AbstractContextManager[Client]:
-    """A client for the daemon that was named."""
-    return connected(_given.url)
 
 
 def run(app: Callable[..., Any]) -> None:
@@ -70,17 +37,3 @@ def run(app: Callable[..., Any]) -> None:
         # What is left would be written, and fail once more, when Python closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_UNREAD)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person; go on only with yes. Without a terminal `--yes` is needed.
-
-    Raises:
-        EndError: not agreed, or nobody to ask.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise EndError(Exit.USAGE, "nobody to ask: this is no terminal", "Add --yes.")
-    if not typer.confirm(question, err=True):
-        raise EndError(Exit.REFUSED, "not done")

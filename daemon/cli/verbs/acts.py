@@ -1,22 +1,16 @@
-"""What people decide about a reset: agree, deny, cancel, go on, skip, resolve."""
+"""`resetd cancel`, `resume`, `skip` and `resolve`, and what all acts have in common."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from daemon.cli.exit_codes import EndError, Exit
+from daemon.cli.client import Json, client
+from daemon.cli.options import Reference, Why, Yes, confirm
 from daemon.cli.output import note, say
-from daemon.cli.reset_output import show_plan
-from daemon.cli.run import Reference, Why, Yes, client, confirm
-
-PlanHash = Annotated[
-    str | None,
-    typer.Option("--plan-hash", metavar="HASH", help="the plan agreed to; needed without a terminal"),
-]
 
 
 class Resolution(StrEnum):
@@ -26,30 +20,9 @@ class Resolution(StrEnum):
     FAILED = "failed"
 
 
-def approve(reference: Reference, plan_hash: PlanHash = None, reason: Why = None, yes: Yes = False) -> None:
-    """Agree to a reset's plan, once it was shown; never to one's own request."""
-    with client() as daemon:
-        reset = daemon.reset(reference)
-        plan = daemon.get(f"/resets/{reset['id']}/plan")
-        if plan_hash is None and not sys.stdin.isatty():
-            hint = f"It is {plan['hash']}: read it with `resetd show {reference} --plan`, then pass it."
-            raise EndError(Exit.USAGE, "without a terminal --plan-hash is needed", hint)
-        if plan_hash is None:
-            show_plan(plan)
-            people = ", ".join(reset["requestedBy"])
-            confirm(f"Approve this plan for {reset['environment']}, asked for by {people}?", yes=yes)
-        body = {"planHash": plan_hash or plan["hash"], "confirm": reset["environment"], "reason": reason}
-        _done(daemon.post(f"/resets/{reset['id']}/approve", body), "approval")
-
-
-def deny(reference: Reference, reason: Why = None, yes: Yes = False) -> None:
-    """Refuse a reset that waits for approval."""
-    _act(reference, "deny", {"reason": reason}, f"Deny {reference}?", yes=yes)
-
-
 def cancel(reference: Reference, reason: Why = None, yes: Yes = False) -> None:
     """Stop a reset; the command that runs is ended first, and proven to be gone."""
-    _act(reference, "cancel", {"reason": reason}, f"Cancel {reference}?", yes=yes)
+    act(reference, "cancel", {"reason": reason}, f"Cancel {reference}?", yes=yes)
 
 
 def resume(
@@ -70,7 +43,7 @@ def resume(
 ) -> None:
     """Go on with a reset where it stopped."""
     body = {"from": from_, "replan": replan or None, "force": force or None, "reason": reason}
-    _act(reference, "resume", body, f"Resume {reference}?", yes=yes or (from_ is None and not replan))
+    act(reference, "resume", body, f"Resume {reference}?", yes=yes or (from_ is None and not replan))
 
 
 def skip(
@@ -80,7 +53,7 @@ def skip(
     yes: Yes = False,
 ) -> None:
     """Go on without a step that the catalog calls skippable."""
-    _act(reference, "skip", {"step": step, "reason": reason}, f"Skip {step} of {reference}?", yes=yes)
+    act(reference, "skip", {"step": step, "reason": reason}, f"Skip {step} of {reference}?", yes=yes)
 
 
 def resolve(
@@ -94,17 +67,19 @@ def resolve(
 ) -> None:
     """Say what became of a step whose outcome is unknown."""
     body = {"step": step, "outcome": outcome.value, "reason": reason}
-    _act(reference, "resolve", body, f"Has {step} of {reference} {outcome.value}?", yes=yes)
+    act(reference, "resolve", body, f"Has {step} of {reference} {outcome.value}?", yes=yes)
 
 
-def _act(reference: str, kind: str, body: dict[str, Any], question: str, *, yes: bool) -> None:
+def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> None:
+    """Ask a person whether to do it, then send the act."""
     with client() as daemon:
         reset = daemon.reset(reference)
         confirm(f"{question} It is {reset['state']}.", yes=yes)
-        _done(daemon.post(f"/resets/{reset['id']}/{kind}", body), kind)
+        taken_down(daemon.post(f"/resets/{reset['id']}/{kind}", body), kind)
 
 
-def _done(accepted: dict[str, Any], kind: str) -> None:
+def taken_down(accepted: Json, kind: str) -> None:
+    """Say that the daemon has recorded the act, and how to follow what comes of it."""
     reference = accepted["reset"]["reference"]
     say(f"{reference}: {kind} taken down")
     note(f"next: resetd watch {reference}")

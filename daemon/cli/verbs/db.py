@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.configuration import settings_in_force
 from daemon.cli.exit_codes import EndError, Exit
+from daemon.cli.options import Yes, confirm
 from daemon.cli.output import note, say, table
-from daemon.cli.run import Yes, confirm
-from daemon.cli.verbs.serve import settings_in_force
 from daemon.config.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.reset_output import Json, next_step, show_plan, step_table
+from daemon.cli.client import Json
+from daemon.cli.next_step import next_step
+from daemon.cli.plan_output import show_plan
+from daemon.cli.reset_output import step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 

@@ -1,0 +1,51 @@
+"""`resetd plan`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from daemon.cli.client import client
+from daemon.cli.exit_codes import EndError, Exit
+from daemon.cli.output import Format, say, structured
+from daemon.cli.plan_output import show_plan
+from daemon.cli.request_options import (
+    Core,
+    Environment,
+    Git,
+    Integrations,
+    ModeOption,
+    Options,
+    Services,
+    request_body,
+)
+from schemas.requests import Mode
+
+
+def plan(
+    environment: Environment,
+    mode: ModeOption = Mode.REFRESH,
+    service: Services = None,
+    option: Options = None,
+    integration: Integrations = None,
+    core: Core = False,
+    git: Git = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="table, json, yaml, name, or sh: as kubectl")
+    ] = "table",
+) -> None:
+    """Say what a reset would do now; nothing is touched."""
+    if output not in {"sh", *(one.value for one in Format)}:
+        raise EndError(Exit.USAGE, f"-o {output}: unknown", "Use table, wide, json, yaml, name or sh.")
+    wanted = request_body(environment, mode, service, option, integration, core, git)
+    with client() as daemon:
+        if output == "sh":
+            sys.stdout.write(daemon.post_text("/plans", wanted, "text/x-shellscript"))
+            return
+        made = daemon.post("/plans", wanted)
+    if output == Format.NAME:
+        say(made["hash"])
+    elif not structured(made, Format(output)):
+        show_plan(made)
