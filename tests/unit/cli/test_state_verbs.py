@@ -11,7 +11,7 @@ import pytest
 from daemon.adapters.store import embedded_lock, migrations
 from daemon.adapters.store.connections.addresses import file_of, parse
 from daemon.config.settings import load
-from tests.unit.cli.test_own_verbs import resetd
+from tests.unit.cli.test_verbs_without_daemon import resetd
 
 
 @pytest.fixture
