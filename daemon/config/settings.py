@@ -23,7 +23,16 @@ from daemon.config.environment_variables import (
     read,
 )
 
-__all__ = ["PREFIX", "ClientSettings", "Settings", "SettingsError", "is_secret", "load", "load_client"]
+__all__ = [
+    "PREFIX",
+    "WITHOUT_EFFECT",
+    "ClientSettings",
+    "Settings",
+    "SettingsError",
+    "is_secret",
+    "load",
+    "load_client",
+]
 
 
 class ClientSettings(Environment):
@@ -80,10 +89,13 @@ class Settings(Environment):
     backup_url: str | None = None
     """`file:///directory` or `s3://bucket/prefix`; none: `backups` in `data_dir`."""
     backup_keep: Annotated[int, Field(ge=1)] = 5
+    """How many backups of each database to keep. Nothing acts on it yet."""
     backup_keep_days: Annotated[int, Field(ge=1)] = 30
+    """How many days to keep a backup. Nothing acts on it yet."""
     pg_bin: Path | None = None
     """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
     pg_admin_urls_file: Path | None = None
+    """A file of accounts that may create and rename databases, one for each server. Nothing acts on it yet."""
 
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -93,8 +105,11 @@ class Settings(Environment):
     api_tokens: Path | None = None
     """YAML of tokens; none: `operator-token` in `data_dir` is the only one, made at the first start."""
     oidc_issuer: WebAddress | None = None
+    """Address of the identity provider; needs `oidc_audience`. Nothing acts on it yet."""
     oidc_audience: str | None = None
+    """The audience that a token of the identity provider has to name. Nothing acts on it yet."""
     oidc_roles_claim: str | None = None
+    """The claim of an identity provider's token that holds the roles. Nothing acts on it yet."""
 
     max_concurrent_resets: Annotated[int, Field(ge=1, le=1000)] = 8
     lease_ttl: Duration = timedelta(seconds=6)
@@ -183,6 +198,16 @@ class Settings(Environment):
         host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
         return self.public_url or f"http://{host}:{self.api_port}"
 
+
+WITHOUT_EFFECT = (
+    "backup_keep",
+    "backup_keep_days",
+    "pg_admin_urls_file",
+    "oidc_issuer",
+    "oidc_audience",
+    "oidc_roles_claim",
+)
+"""Settings that are read and checked, and that nothing acts on yet. `serve` warns of each that is given."""
 
 _GITHUB_APP = ("github_app_id", "github_app_private_key", "github_app_installation_id")
 
