@@ -8,7 +8,7 @@ from daemon.cli.output import Format, Output, note, say, structured, table
 
 def config(output: Output = Format.TABLE) -> None:
     """Print the settings in force, and where each comes from; secrets are masked."""
-    from daemon.cli.masked_settings import in_force, unknown
+    from daemon.config.masked_settings import in_force, unknown
     from daemon.config.without_effect import NOTHING_ACTS, given_without_effect
 
     settings = settings_in_force()

@@ -15,7 +15,7 @@ from daemon.config.without_effect import given_without_effect, warn_of_settings_
 
 ROOM = Path(daemon.__file__).parent
 SETTINGS = ROOM / "config/settings.py"
-SHOWN = ROOM / "cli/masked_settings.py"
+SHOWN = ROOM / "config/masked_settings.py"
 """Shows every setting, which is no effect."""
 VALUES = {
     "backup_keep": "7",
