@@ -78,6 +78,14 @@ class ProblemError(Exception):
         )
 
 
+def violation(
+    pointer: str, detail: str, *, summary: str | None = None, reset: ResetId | None = None
+) -> ProblemError:
+    """The problem `schema-violation` of one field; `summary` says it without the field's name."""
+    error = Pointer(pointer=pointer, detail=detail)
+    return ProblemError(Reason.SCHEMA_VIOLATION, summary or detail, errors=(error,), reset=reset)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(ProblemError, _problem)

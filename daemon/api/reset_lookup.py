@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from starlette.convertors import Convertor, register_url_convertor
 
 from daemon.api.authentication import require
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
-from daemon.ports.store.queries import LockRow
 from schemas.api import Role
 from schemas.reasons import Reason
 from schemas.resets import Reset
-from schemas.wire import ResetId
 
 ONE = "/resets/{reference:reset}"
 """Address of one reset. The slash of a short form belongs to the reference and to nothing that follows it."""
@@ -58,10 +54,3 @@ async def seek(context: ApiContext, caller: Caller, reference: str) -> Reset:
         hint = "`resetd list` shows resets; an id is never abbreviated, ENV/NUMBER and ENV/@latest are short forms."
         raise ProblemError(Reason.UNKNOWN_RESET, f"there is no reset {reference}", hint=hint)
     return reset
-
-
-async def owners(context: ApiContext, caller: Caller, locks: Iterable[LockRow]) -> dict[ResetId, str]:
-    """`ENVIRONMENT/NUMBER` of the resets that hold or want these locks, as far as the caller sees them."""
-    ids = {row.reset_id for row in locks if caller.sees(row.environment)}
-    found = [await context.store.find(reset_id) for reset_id in sorted(ids)]
-    return {reset.id: f"{reset.environment}/{reset.number}" for reset in found if reset is not None}

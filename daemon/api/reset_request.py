@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.api.problems import ProblemError
-from schemas.api import Pointer
-from schemas.reasons import Reason
+from daemon.api.problems import violation
 from schemas.requests import ResetRequested, ResetWanted
 
 
@@ -12,8 +10,8 @@ def reset_requested(wanted: ResetWanted, subject: str, header: str | None) -> Re
     """The request with who asks, and the key of the header (plain or quoted) where the body has none."""
     key = (header or "").strip('"') or None
     if key and wanted.idempotency_key not in {None, key}:
-        error = Pointer(pointer="/idempotencyKey", detail="is another one than the header Idempotency-Key")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, "two idempotency keys", errors=(error,))
+        detail = "is another one than the header Idempotency-Key"
+        raise violation("/idempotencyKey", detail, summary="two idempotency keys")
     values = {name: getattr(wanted, name) for name in ResetWanted.model_fields}
     return ResetRequested(
         **values | {"requested_by": subject, "idempotency_key": wanted.idempotency_key or key}

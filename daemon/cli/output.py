@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -62,13 +62,18 @@ def note(text: str) -> None:
     err.print(Text(clean(text)))
 
 
-def structured(value: object, chosen: Format) -> bool:
-    """Print as JSON or YAML where that was asked for; says whether it was."""
-    if chosen is Format.JSON:
-        sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
-    elif chosen is Format.YAML:
-        yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
-    return chosen in {Format.JSON, Format.YAML}
+def answer(value: object, chosen: Format, *, names: Iterable[object], text: Callable[[], None]) -> None:
+    """Print an answer in the form that was chosen: `names` are for `-o name`, `text` prints it for people."""
+    match chosen:
+        case Format.JSON:
+            sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
+        case Format.YAML:
+            yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
+        case Format.NAME:
+            for name in names:
+                say(str(name))
+        case _:
+            text()
 
 
 def listed(
@@ -81,17 +86,15 @@ def listed(
     empty: str,
 ) -> None:
     """Print a list; `wide` columns only with `-o wide`."""
-    if structured(list(rows), chosen):
-        return
-    if chosen is Format.NAME:
-        for row in rows:
-            say(str(name(row)))
-        return
-    if not rows:
-        note(empty)
-        return
-    shown = [*columns, *(wide if chosen is Format.WIDE else ())]
-    table([title for title, _ in shown], [[value(row) for _, value in shown] for row in rows])
+
+    def text() -> None:
+        if not rows:
+            note(empty)
+            return
+        shown = [*columns, *(wide if chosen is Format.WIDE else ())]
+        table([title for title, _ in shown], [[value(row) for _, value in shown] for row in rows])
+
+    answer(list(rows), chosen, names=(name(row) for row in rows), text=text)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -54,6 +54,11 @@ class SettingsError(Exception):
         self.lines = lines
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a setting: `RESETD_API_PORT` of `api_port`."""
+    return f"{PREFIX}{name.upper()}"
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """`RESETD_X_FILE` for each field that holds a secret: the file's content without the last line break."""
 
@@ -63,14 +68,13 @@ class SecretFiles(PydanticBaseSettingsSource):
         Raises:
             SettingsError: the file can't be read, is empty, or stands beside the variable itself.
         """
-        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        secret = variable_of(field_name)
+        variable = f"{secret}_FILE"
         path = os.environ.get(variable)
         if not path or not is_secret(field):
             return None, field_name, False
-        if os.environ.get(variable.removesuffix("_FILE")):
-            raise SettingsError(
-                (f"{variable}: {variable.removesuffix('_FILE')} is set as well; unset one of the two",)
-            )
+        if os.environ.get(secret):
+            raise SettingsError((f"{variable}: {secret} is set as well; unset one of the two",))
         try:
             text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -144,7 +148,7 @@ def _lines(kind: type[BaseSettings], error: ErrorDetails) -> tuple[str, ...]:
     if not error["loc"]:  # of several variables at once: each line names its own
         return tuple(message.splitlines())
     name = str(error["loc"][0])
-    variable = f"{PREFIX}{name.upper()}"
+    variable = variable_of(name)
     if os.environ.get(variable, "").startswith("tcp://"):
         # A Service named `resetd-api` makes the kubelet set RESETD_API_PORT=tcp://ADDRESS:PORT.
         return (

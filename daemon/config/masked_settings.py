@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from daemon.config.environment_variables import PREFIX, is_secret
+from daemon.config.environment_variables import PREFIX, is_secret, variable_of
 from daemon.config.settings import ClientSettings, Settings
 from daemon.redaction import redact
 
@@ -29,25 +29,24 @@ class Row(NamedTuple):
 def in_force(settings: Settings) -> tuple[Row, ...]:
     """Every setting of the daemon; of a URL only the password is masked, of other secrets everything."""
     return tuple(
-        Row(f"{PREFIX}{name.upper()}", _shown(name, settings), _origin(name))
-        for name in Settings.model_fields
+        Row(variable_of(name), _shown(name, settings), _origin(name)) for name in Settings.model_fields
     )
 
 
 def unknown() -> tuple[tuple[str, str | None], ...]:
     """Variables that look like settings and are none, each with the one that may have been meant."""
-    known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *ClientSettings.model_fields)}
-    secrets = {
-        f"{PREFIX}{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)
-    }
-    secrets.add(f"{PREFIX}TOKEN_FILE")
+    known: set[str] = set()
+    for name, field in (ClientSettings.model_fields | Settings.model_fields).items():
+        known.add(variable_of(name))
+        if is_secret(field):
+            known.add(f"{variable_of(name)}_FILE")
     found = sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX) and name not in known | secrets and not name.startswith(_NOT_OURS)
+        variable
+        for variable in os.environ
+        if variable.startswith(PREFIX) and variable not in known and not variable.startswith(_NOT_OURS)
     )
     return tuple(
-        (name, next(iter(difflib.get_close_matches(name, known | secrets, 1)), None)) for name in found
+        (variable, next(iter(difflib.get_close_matches(variable, known, 1)), None)) for variable in found
     )
 
 
@@ -76,7 +75,7 @@ def _written(value: timedelta) -> str:
 
 
 def _origin(name: str) -> str:
-    variable = f"{PREFIX}{name.upper()}"
+    variable = variable_of(name)
     if os.environ.get(variable) or (name == "argocd_namespace" and variable in os.environ):
         return "environment"
     return os.environ.get(f"{variable}_FILE") or "default"

@@ -21,10 +21,10 @@ from daemon.config.environment_variables import (
     WebAddress,
     is_secret,
     read,
+    variable_of,
 )
 
 __all__ = [
-    "PREFIX",
     "WITHOUT_EFFECT",
     "ClientSettings",
     "Settings",
@@ -147,14 +147,14 @@ class Settings(Environment):
         if self.kafka_security_protocol.startswith("SASL"):
             needed = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
             wrong += [
-                f"{PREFIX}{name.upper()}: is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                f"{variable_of(name)}: is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
                 for name in needed
                 if getattr(self, name) is None
             ]
         app = {name: getattr(self, name) for name in _GITHUB_APP}
         if any(value is not None for value in app.values()):
             wrong += [
-                f"{PREFIX}{name.upper()}: is needed with the other {PREFIX}GITHUB_APP_* settings"
+                f"{variable_of(name)}: is needed with the other {PREFIX}GITHUB_APP_* settings"
                 for name, value in app.items()
                 if value is None
             ]

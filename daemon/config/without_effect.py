@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.config.settings import PREFIX, WITHOUT_EFFECT, Settings
+from daemon.config.environment_variables import variable_of
+from daemon.config.settings import WITHOUT_EFFECT, Settings
 
 NOTHING_ACTS = "nothing acts on it yet"
 _log = structlog.get_logger()
@@ -12,7 +13,7 @@ _log = structlog.get_logger()
 
 def given_without_effect(settings: Settings) -> tuple[str, ...]:
     """Names of the given variables that have no effect. One that repeats its default counts as given."""
-    return tuple(f"{PREFIX}{name.upper()}" for name in WITHOUT_EFFECT if name in settings.model_fields_set)
+    return tuple(variable_of(name) for name in WITHOUT_EFFECT if name in settings.model_fields_set)
 
 
 def warn_of_settings_without_effect(settings: Settings) -> None:

@@ -16,14 +16,13 @@ from fastapi import APIRouter, Header
 from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
-from daemon.api.problems import ProblemError
+from daemon.api.problems import ProblemError, violation
 from daemon.api.refusal_audit import audit_refused_act
 from daemon.api.reset_lookup import ONE, seek
 from schemas.api import (
     ActAccepted,
     ActBody,
     ApproveBody,
-    Pointer,
     ResolveBody,
     ResumeBody,
     Role,
@@ -150,8 +149,8 @@ async def _take_down(
     async with audit_refused_act(context, reset, act):
         _permit(caller, reset, asked.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
-            error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
-            raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
+            detail = f"is not the environment's name, {reset.environment}"
+            raise violation("/confirm", detail, reset=reset.id)
         if if_match is not None and if_match not in {"*", reset_bodies.etag(reset)}:
             detail = f"it is at {reset_bodies.etag(reset)}, and {reset.state.value}"
             hint = "Read it again, then decide."

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
+from daemon.api.lock_bodies import lock_bodies
 from daemon.api.problems import ProblemError
-from daemon.api.reset_lookup import owners
 from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -72,9 +72,5 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         running=reset_bodies.summary(running[0]) if running else None,
         last=reset_bodies.summary(last[0]) if last else None,
         queue=tuple(reset_bodies.summary(one) for one in reversed(waiting)),
-        locks=tuple(
-            lock
-            for lock in reset_bodies.locks(locks, await owners(context, caller, locks))
-            if lock.environment == name
-        ),
+        locks=tuple(lock for lock in await lock_bodies(context, caller, locks) if lock.environment == name),
     )

@@ -11,10 +11,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from daemon.api.authentication import Caller
 from daemon.api.context import ApiContext, Context
-from daemon.api.problems import ProblemError
+from daemon.api.problems import violation
 from daemon.api.reset_lookup import ONE, find
-from schemas.api import Pointer
-from schemas.reasons import Reason
 from schemas.resets import HistoryEntry
 from schemas.wire import ResetId
 
@@ -51,8 +49,7 @@ def _sequence(last_event_id: str) -> int:
     """What an EventSource sends of its own accord, after a connection that was lost."""
     if len(last_event_id) < len(str(_LARGEST)) and last_event_id.isdecimal():
         return int(last_event_id)
-    error = Pointer(pointer="Last-Event-ID", detail="is no number of an event")
-    raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
+    raise violation("Last-Event-ID", "is no number of an event")
 
 
 async def _events(context: ApiContext, reset_id: ResetId, seen: int) -> AsyncIterator[bytes]:

@@ -13,9 +13,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from daemon.api.authentication import Caller
 from daemon.api.context import ApiContext, Context
-from daemon.api.problems import ProblemError
+from daemon.api.problems import ProblemError, violation
 from daemon.api.reset_lookup import ONE, find
-from schemas.api import Pointer
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Reset
 from schemas.wire import AttemptId, Time
@@ -47,8 +46,7 @@ async def read_log(
     """
     reset = await find(context, caller, reference)
     if step is None and (offset or attempt):
-        error = Pointer(pointer="?step", detail="is needed: offset and attempt are of one step's output")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,))
+        raise violation("?step", "is needed: offset and attempt are of one step's output")
     reader = _Reader(context, reset, step, attempt, first=offset, tail=tail, since=since)
     if step is not None and not await reader.chosen() and step not in await _names(context, reset):
         raise ProblemError(Reason.UNKNOWN_STEP, f"the plan has no step {step}", reset=reset.id, status=404)

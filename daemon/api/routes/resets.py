@@ -11,11 +11,11 @@ from fastapi import APIRouter, Header, Query, Response
 from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
-from daemon.api.problems import ProblemError
+from daemon.api.problems import ProblemError, violation
 from daemon.api.refusal_audit import audit_refused_request
 from daemon.api.reset_lookup import ONE, find
 from daemon.api.reset_request import reset_requested
-from schemas.api import Page, Pointer, ResetBody, Role
+from schemas.api import Page, ResetBody, Role
 from schemas.intake import NewRequest
 from schemas.reasons import Reason
 from schemas.requests import ResetWanted
@@ -124,6 +124,6 @@ def _opened(cursor: str) -> tuple[str, str]:
         text = ""
     created_at, bar, reset_id = text.partition("|")
     if not (created_at and bar and reset_id):
-        error = Pointer(pointer="?cursor", detail="is none that this API gave; start without one")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, "the cursor can't be read", errors=(error,))
+        detail = "is none that this API gave; start without one"
+        raise violation("?cursor", detail, summary="the cursor can't be read")
     return created_at, reset_id

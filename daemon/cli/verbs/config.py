@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.cli.configuration import settings_in_force
-from daemon.cli.output import Format, Output, note, say, structured, table
+from daemon.cli.output import Format, Output, answer, note, table
 
 
 def config(output: Output = Format.TABLE) -> None:
@@ -13,12 +13,12 @@ def config(output: Output = Format.TABLE) -> None:
 
     settings = settings_in_force()
     rows = in_force(settings)
-    if not structured([row._asdict() for row in rows], output):
-        if output is Format.NAME:
-            for row in rows:
-                say(row.name)
-        else:
-            table(["SETTING", "VALUE", "FROM"], [[row.name, row.value, row.origin] for row in rows])
+    answer(
+        [row._asdict() for row in rows],
+        output,
+        names=[row.name for row in rows],
+        text=lambda: table(["SETTING", "VALUE", "FROM"], rows),
+    )
     for variable in given_without_effect(settings):
         note(f"{variable}: {NOTHING_ACTS}")
     for name, meant in unknown():

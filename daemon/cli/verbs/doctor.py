@@ -8,7 +8,7 @@ import typer
 
 from daemon.cli.client import Json, client
 from daemon.cli.exit_codes import Exit
-from daemon.cli.output import Format, Output, note, say, structured, table
+from daemon.cli.output import Format, Output, answer, note, say, table
 
 
 def doctor(
@@ -18,20 +18,25 @@ def doctor(
     """Look at an environment as the guide's troubleshooting does; exit code 1 when something is wrong."""
     with client() as daemon:
         report = daemon.post(f"/environments/{environment}/doctor")
-    if output is Format.NAME:
-        for one in report["findings"]:
-            say(f"{one['check']}/{one['subject']}")
-    elif not structured(report, output):
-        findings = report["findings"]
-        table(
-            ["CHECK", "SUBJECT", "FOUND", "DETAIL"],
-            [[one["check"], one["subject"], one["level"], one["detail"]] for one in findings],
-        )
-        for one in findings:
-            if one["level"] in {"failed", "unknown"} or output is Format.WIDE:
-                _explain(one)
+    findings = report["findings"]
+    answer(
+        report,
+        output,
+        names=[f"{finding['check']}/{finding['subject']}" for finding in findings],
+        text=lambda: _show(findings, all_outputs=output is Format.WIDE),
+    )
     if not report["healthy"]:
         raise typer.Exit(Exit.FAILED)
+
+
+def _show(findings: list[Json], *, all_outputs: bool) -> None:
+    table(
+        ["CHECK", "SUBJECT", "FOUND", "DETAIL"],
+        [[finding["check"], finding["subject"], finding["level"], finding["detail"]] for finding in findings],
+    )
+    for finding in findings:
+        if finding["level"] in {"failed", "unknown"} or all_outputs:
+            _explain(finding)
 
 
 def _explain(finding: Json) -> None:

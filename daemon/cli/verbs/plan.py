@@ -9,7 +9,7 @@ import typer
 
 from daemon.cli.client import client
 from daemon.cli.exit_codes import EndError, Exit
-from daemon.cli.output import Format, say, structured
+from daemon.cli.output import Format, answer
 from daemon.cli.plan_output import show_plan
 from daemon.cli.request_options import (
     Core,
@@ -45,7 +45,4 @@ def plan(
             sys.stdout.write(daemon.post_text("/plans", wanted, "text/x-shellscript"))
             return
         made = daemon.post("/plans", wanted)
-    if output == Format.NAME:
-        say(made["hash"])
-    elif not structured(made, Format(output)):
-        show_plan(made)
+    answer(made, Format(output), names=[made["hash"]], text=lambda: show_plan(made))

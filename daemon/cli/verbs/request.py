@@ -11,7 +11,7 @@ from daemon.cli.client import client
 from daemon.cli.exit_codes import Exit
 from daemon.cli.next_step import last_words
 from daemon.cli.options import Why
-from daemon.cli.output import Format, Output, note, say, structured
+from daemon.cli.output import Format, Output, answer, note, say
 from daemon.cli.request_options import (
     Core,
     Environment,
@@ -59,9 +59,6 @@ def request(
         if wait:
             note(f"{reset['reference']} is {reset['state']}")
             reset, code = wait_for(daemon, reset["reference"], "planned" if dry_run else "done", timeout)
-        if output is Format.NAME:
-            say(reset["reference"])
-        elif not structured(reset, output):
-            say(last_words(reset))
+        answer(reset, output, names=[reset["reference"]], text=lambda: say(last_words(reset)))
         if wait and code is not Exit.DONE:
             raise typer.Exit(code)

@@ -8,7 +8,7 @@ import typer
 
 from daemon.cli.client import client
 from daemon.cli.options import Reference
-from daemon.cli.output import Format, Output, say, structured
+from daemon.cli.output import Format, Output, answer
 from daemon.cli.plan_output import show_plan
 from daemon.cli.reset_output import show_reset
 
@@ -22,7 +22,7 @@ def show(
     with client() as daemon:
         reset = daemon.reset(reference)
         shown = daemon.get(f"/resets/{reset['id']}/plan") if plan else reset
-    if output is Format.NAME:
-        say(shown["hash"] if plan else reset["reference"])
-    elif not structured(shown, output):
-        (show_plan if plan else show_reset)(shown)
+    if plan:
+        answer(shown, output, names=[shown["hash"]], text=lambda: show_plan(shown))
+    else:
+        answer(shown, output, names=[reset["reference"]], text=lambda: show_reset(shown))

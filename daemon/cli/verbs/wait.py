@@ -12,7 +12,7 @@ from daemon.cli.durations import seconds_of
 from daemon.cli.exit_codes import OF_STATE, RESTING, Exit
 from daemon.cli.next_step import last_words
 from daemon.cli.options import Reference
-from daemon.cli.output import Format, Output, say, structured
+from daemon.cli.output import Format, Output, answer, say
 from schemas.resets import ResetState
 
 _ATTENTION = {ResetState.AWAITING_APPROVAL.value, ResetState.NEEDS_OPERATOR.value}
@@ -28,10 +28,7 @@ def wait(
     """Wait until a reset has reached a state, or stands still in another one."""
     with client() as daemon:
         reset, code = wait_for(daemon, reference, target.value, timeout)
-    if output is Format.NAME:
-        say(reset["reference"])
-    elif not structured(reset, output):
-        say(last_words(reset))
+    answer(reset, output, names=[reset["reference"]], text=lambda: say(last_words(reset)))
     raise typer.Exit(code)
 
 
