@@ -1,4 +1,4 @@
-"""Rows of the store as JSON of the API."""
+"""Turns rows of the store into JSON of the API."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from pydantic.alias_generators import to_camel
 
 
 def camel_case(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its names as the API writes them: `taken_at` is `takenAt`."""
+    """Name the fields of a row as the API does: `taken_at` becomes `takenAt`."""
     return {to_camel(name): value for name, value in row.items()}

@@ -12,10 +12,10 @@ from schemas.wire import ResetId
 
 
 async def lock_bodies(context: ApiContext, caller: Caller, rows: Sequence[LockRow]) -> tuple[LockBody, ...]:
-    """Bodies of the locks that the caller may see, held or asked for, in the order of `rows`.
+    """Make the bodies of the locks that the caller may see, held or asked for, in the order of `rows`.
 
-    Each lock that is asked for names the resets that come before it on its resource. `rows` are all locks that there
-    are: also one that the caller may not see may come before another.
+    A lock that is asked for names the resets that come before it on its resource. So `rows` has to hold all locks: one
+    that the caller may not see can come before another.
     """
     ids = {row.reset_id for row in rows if caller.sees(row.environment)}
     found = [await context.store.find(reset_id) for reset_id in sorted(ids)]

@@ -1,4 +1,4 @@
-"""What the API shows of what the store holds."""
+"""Bodies in which the API shows resets."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from schemas.resets import Attempt, Reset, Step
 
 
 def summary(reset: Reset) -> ResetSummary:
-    """A reset in a list."""
+    """Body of a reset in a list."""
     return ResetSummary.model_validate(_shown(reset))
 
 
 def body(reset: Reset, steps: tuple[Step, ...], attempts: tuple[Attempt, ...], unread: int) -> ResetBody:
-    """A reset with its steps and attempts, and how many acts are unread."""
+    """Body of one reset: its steps, its attempts, and how many acts its holder has still to read."""
     return ResetBody.model_validate(
         _shown(reset) | {"steps": steps, "attempts": attempts, "unread_acts": unread}
     )
 
 
 def etag(reset: Reset) -> str:
-    """Changes with each change of the reset."""
+    """Entity tag (RFC 9110) of a reset: its version, which every change of the reset raises."""
     return f'"{reset.version}"'
 
 

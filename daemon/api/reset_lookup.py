@@ -1,4 +1,4 @@
-"""Naming a reset in an address: its id, `ENVIRONMENT/NUMBER` or `ENVIRONMENT/@latest`."""
+"""Finds the reset that an address names: by its id, `ENVIRONMENT/NUMBER` or `ENVIRONMENT/@latest`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from schemas.api import Role
 from schemas.reasons import Reason
 from schemas.resets import Reset
 
-ONE = "/resets/{reference:reset}"
-"""Address of one reset. The slash of a short form belongs to the reference and to nothing that follows it."""
+RESET_PATH = "/resets/{reference:reset}"
+"""Path of one reset. The slash of `ENVIRONMENT/NUMBER` is part of the reference, not of what follows it."""
 
 
 class _ResetReference(Convertor[str]):
@@ -30,21 +30,22 @@ register_url_convertor("reset", _ResetReference())
 
 
 async def find(context: ApiContext, caller: Caller, reference: str, role: Role = Role.VIEWER) -> Reset:
-    """The reset, where the caller has `role` in its environment.
+    """Find the reset that `reference` names, and check that the caller has `role` in its environment.
 
     Raises:
         ProblemError: `unknown-reset`, `forbidden`.
     """
-    reset = await seek(context, caller, reference)
+    reset = await find_unchecked(context, caller, reference)
     require(caller, role, reset.environment)
     return reset
 
 
-async def seek(context: ApiContext, caller: Caller, reference: str) -> Reset:
-    """The reset, whoever asks; whether the caller may do anything about it is still to be asked.
+async def find_unchecked(context: ApiContext, caller: Caller, reference: str) -> Reset:
+    """Find the reset that `reference` names, before the caller's rights to it are checked.
 
     Raises:
-        ProblemError: `unknown-reset`; `forbidden` where the caller may not even know that there is none.
+        ProblemError: `unknown-reset`: there is no such reset. `forbidden`: there is none, and the caller may not learn
+            that, because the token is not for the environment.
     """
     reset = await context.store.find(reference)
     if reset is None:

@@ -1,4 +1,4 @@
-"""A body that asks for a reset, as the request that is stored or planned."""
+"""Makes a request for a reset out of the body that a call sends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from schemas.requests import ResetRequested, ResetWanted
 
 
 def reset_requested(wanted: ResetWanted, subject: str, header: str | None) -> ResetRequested:
-    """The request with who asks, and the key of the header (plain or quoted) where the body has none."""
+    """Complete the body with the token's subject and the idempotency key.
+
+    `header` is the value of `Idempotency-Key`, plain or quoted. It counts where the body has no key.
+
+    Raises:
+        ProblemError: `schema-violation`: body and header have different keys.
+    """
     key = (header or "").strip('"') or None
     if key and wanted.idempotency_key not in {None, key}:
         detail = "is another one than the header Idempotency-Key"

@@ -24,7 +24,7 @@ async def read_audit(
     since: Time | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> tuple[AuditEntry, ...]:
-    """Who asked for what, when and why, and what came of it, newest first; refused tries, too."""
+    """List who asked for what, when and why, and what came of it, newest first. Refused calls are listed, too."""
     require(caller, Role.VIEWER, environment)
     found = await context.store.audit(environment=environment, actor=actor, since=since, limit=limit)
     return tuple(entry for entry in found if caller.sees(entry.environment or "*"))

@@ -18,7 +18,7 @@ router = APIRouter(tags=["inventory"])
 
 @router.get("/backups")
 async def list_backups(context: Context, caller: Caller, reset: str | None = None) -> list[dict[str, Any]]:
-    """Recorded backups, newest first, with the reset that took each."""
+    """List recorded backups, newest first. Each names the reset that took it."""
     require(caller, Role.VIEWER)
     chosen: ResetId | None = (await find(context, caller, reset)).id if reset else None
     rows = await context.store.backups(reset_id=chosen)

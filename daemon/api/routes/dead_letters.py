@@ -21,9 +21,9 @@ router = APIRouter(tags=["inventory"])
 async def list_dead_letters(
     context: Context, caller: Caller, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[Any]:
-    """Records that could not be read, newest first; without their content.
+    """List records that could not be read, newest first and without their content.
 
-    Which environment they were about is not known: they are for those who see all environments.
+    Nobody knows which environment such a record is about. So the token has to be for all environments.
     """
     require(caller, Role.VIEWER)
     if not caller.sees_all:

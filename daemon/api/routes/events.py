@@ -1,4 +1,4 @@
-"""A reset's history, also as server-sent events."""
+"""The history of a reset, as a list or as server-sent events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from daemon.api.authentication import Caller
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import violation
-from daemon.api.reset_lookup import ONE, find
+from daemon.api.reset_lookup import RESET_PATH, find
 from schemas.resets import HistoryEntry
 from schemas.wire import ResetId
 
@@ -24,7 +24,7 @@ _LARGEST = 2**31 - 1  # of a sequence in the databases' columns
 
 
 @router.get(
-    f"{ONE}/events",
+    f"{RESET_PATH}/events",
     response_model=list[HistoryEntry],
     responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
 )
@@ -36,7 +36,7 @@ async def read_events(
     after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response | tuple[HistoryEntry, ...]:
-    """The history, by sequence. As `text/event-stream` it follows until the client goes."""
+    """The history, by sequence. As `text/event-stream` it goes on until the client disconnects."""
     reset = await find(context, caller, reference)
     seen = _sequence(last_event_id) if last_event_id else after
     if EVENT_STREAM in http.headers.get("accept", ""):
@@ -46,7 +46,7 @@ async def read_events(
 
 
 def _sequence(last_event_id: str) -> int:
-    """What an EventSource sends of its own accord, after a connection that was lost."""
+    """Read the header that an EventSource sends by itself when it connects again."""
     if len(last_event_id) < len(str(_LARGEST)) and last_event_id.isdecimal():
         return int(last_event_id)
     raise violation("Last-Event-ID", "is no number of an event")

@@ -14,6 +14,6 @@ router = APIRouter(tags=["inventory"])
 
 @router.get("/locks")
 async def list_locks(context: Context, caller: Caller) -> tuple[LockBody, ...]:
-    """Locks that are held or asked for, by resource and ticket: by whom, since when, and behind whom."""
+    """List locks by resource and ticket. Each says who holds it or asks for it, since when, and behind whom."""
     require(caller, Role.VIEWER)
     return await lock_bodies(context, caller, await context.store.locks())

@@ -1,4 +1,4 @@
-"""The output of a reset's commands, also followed."""
+"""The output of a reset's commands, so far or followed to its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from daemon.api.authentication import Caller
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError, violation
-from daemon.api.reset_lookup import ONE, find
+from daemon.api.reset_lookup import RESET_PATH, find
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Reset
 from schemas.wire import AttemptId, Time
@@ -26,7 +26,7 @@ _CHUNK = 64 * 1024
 _LARGEST = 2**31 - 1  # of an attempt's number in the databases' columns, and more than is kept of any output
 
 
-@router.get(f"{ONE}/log", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(f"{RESET_PATH}/log", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def read_log(
     reference: str,
     context: Context,
@@ -38,11 +38,13 @@ async def read_log(
     tail: Annotated[int | None, Query(ge=0, le=100_000)] = None,
     since: Time | None = None,
 ) -> Response:
-    """Output of the commands, as they printed it; it outlives their pods.
+    """Output of the commands, as they printed it. It outlives their pods.
 
-    Of one attempt (`step`; `attempt` unless it is the last one) from a byte offset, or of all merged, each piece
-    below a line `==> STEP (attempt N) <==`. `since`: only of attempts that had not ended by then; lines have no
-    times of their own. `follow` ends with the reset, or with the attempt that was named.
+    With `step` it is the output of that step's last attempt, or of the attempt with the number `attempt`, from the
+    byte `offset` on. Without `step` it is the output of all attempts, each piece below a line
+    `==> STEP (attempt N) <==`. `tail` keeps only the last lines of each attempt. `since` leaves out attempts that
+    had ended before that moment; lines have no times of their own. `follow` goes on to the end of the reset, or of the
+    attempt that was named.
     """
     reset = await find(context, caller, reference)
     if step is None and (offset or attempt):
@@ -57,12 +59,12 @@ async def read_log(
 
 
 async def _names(context: ApiContext, reset: Reset) -> set[str]:
-    return {one.name for one in await context.store.steps(reset.id)}
+    return {step.name for step in await context.store.steps(reset.id)}
 
 
 @dataclass
 class _Reader:
-    """Reads on in the kept output of a reset's attempts, each from where it was left."""
+    """Reads the kept output of a reset's attempts, and remembers for each how far it has read."""
 
     context: ApiContext
     reset: Reset
@@ -78,27 +80,30 @@ class _Reader:
     async def chosen(self) -> tuple[Attempt, ...]:
         """The attempts to read, in the order of their start."""
         attempts = tuple(
-            one
-            for one in await self.context.store.attempts(self.reset.id)
-            if one.id in self._offsets
+            attempt
+            for attempt in await self.context.store.attempts(self.reset.id)
+            if attempt.id in self._offsets
             or self.since is None
-            or one.finished_at is None
-            or one.finished_at >= self.since
+            or attempt.finished_at is None
+            or attempt.finished_at >= self.since
         )
         if self.step is None:
             return attempts
-        of_step = [one for one in attempts if one.step == self.step]
+        of_step = [attempt for attempt in attempts if attempt.step == self.step]
         if self.attempt is None:
             return tuple(of_step[-1:])
-        return tuple(one for one in of_step if one.number == self.attempt)
+        return tuple(attempt for attempt in of_step if attempt.number == self.attempt)
 
     async def pieces(self, *, follow: bool) -> AsyncIterator[bytes]:
-        """Output as it comes; ends at once when there is no more, or when following: when nothing more can come."""
+        """Yield the output piece by piece.
+
+        Without `follow` it ends after what is kept now, with `follow` once nothing more can come.
+        """
         while True:
             ended = await self._ended() if follow else True
-            # Read after that was asked: what was kept before the end is in this round.
-            for one in await self.chosen():
-                async for piece in self._rest(one):
+            # The output is read after the question whether it has ended. So all that was kept before the end is read.
+            for attempt in await self.chosen():
+                async for piece in self._rest(attempt):
                     yield piece
             if ended or self.context.closing.is_set():
                 return
@@ -124,7 +129,7 @@ class _Reader:
             await asyncio.sleep(0)
 
     async def _start(self, attempt: Attempt) -> int:
-        """Where to begin: at the offset asked for, or so that only the last lines come."""
+        """The byte to begin at: the offset that was asked for, or the one where the last lines begin."""
         if self.tail is None:
             return self.first
         size = await self.context.logs.size(attempt.id)

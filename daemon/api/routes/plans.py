@@ -1,4 +1,4 @@
-"""Asking for plans, and reading the one of a reset."""
+"""Plans: what a reset would do now, and the plan of a reset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import Context
 from daemon.api.guide_commands import script
 from daemon.api.problems import ProblemError
-from daemon.api.reset_lookup import ONE, find
+from daemon.api.reset_lookup import RESET_PATH, find
 from daemon.api.reset_request import reset_requested
 from schemas.api import Role
 from schemas.plan import Plan
@@ -20,9 +20,9 @@ router = APIRouter(tags=["resets"])
 SCRIPT_TYPE = "text/x-shellscript"
 
 
-@router.get(f"{ONE}/plan")
+@router.get(f"{RESET_PATH}/plan")
 async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
-    """The plan in force."""
+    """The plan of the reset that is in force."""
     reset = await find(context, caller, reference)
     plan = await context.store.plan(reset.id)
     if plan is None:
@@ -38,9 +38,9 @@ async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
     response_model=None,
 )
 async def make_plan(wanted: ResetWanted, context: Context, caller: Caller, http: Request) -> Plan | Response:
-    """A dry run: what a reset would do now. Nothing is touched.
+    """Plan what a reset would do now. Nothing is changed, and no reset is made.
 
-    With `Accept: text/x-shellscript` as the guide's kubectl commands, for a person to type.
+    With `Accept: text/x-shellscript` the plan is written as the guide's kubectl commands, for a person to type.
     """
     require(caller, Role.REQUESTER, wanted.environment)
     answer = await context.planning.plan(reset_requested(wanted, caller.subject, None), Channel.HTTP)

@@ -1,4 +1,4 @@
-"""Asking for resets, and reading them."""
+"""Resets: ask for one, list them, read one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError, violation
 from daemon.api.refusal_audit import audit_refused_request
-from daemon.api.reset_lookup import ONE, find
+from daemon.api.reset_lookup import RESET_PATH, find
 from daemon.api.reset_request import reset_requested
 from schemas.api import Page, ResetBody, Role
 from schemas.intake import NewRequest
@@ -24,7 +24,7 @@ from statemachines.intake.content_hash import content_hash
 
 router = APIRouter(tags=["resets"])
 _MOST = 200
-_ROUNDS = 20  # pages looked through for what a token with few environments may see
+_ROUNDS = 20  # at most so many pages are searched for resets that the token may see
 
 
 @router.post("/resets", status_code=202)
@@ -36,11 +36,11 @@ async def request_reset(
     idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
     traceparent: Annotated[str | None, Header(max_length=128)] = None,
 ) -> ResetBody:
-    """Ask for a reset. Who asks is the token's subject."""
+    """Ask for a reset, in the name of the token's subject."""
     async with audit_refused_request(context, caller, wanted.environment, wanted.reason):
         require(caller, Role.REQUESTER, wanted.environment)
         request = reset_requested(wanted, caller.subject, idempotency_key)
-    await context.check_whole()
+    await context.refuse_restored_state()
     admission = await context.store.admit(
         NewRequest(
             id=context.new_id(),
@@ -72,10 +72,10 @@ async def list_resets(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     cursor: str | None = None,
 ) -> Page:
-    """Resets, newest first."""
+    """List resets, newest first."""
     if environment is not None:
         require(caller, Role.VIEWER, environment)
-    before = _opened(cursor) if cursor else None
+    before = _place_of(cursor) if cursor else None
     found: list[Reset] = []
     more = True
     for _ in range(_ROUNDS):
@@ -93,13 +93,13 @@ async def list_resets(
             if more and len(found) < limit:
                 continue
         break
-    last = _sealed(before) if more and before else None
+    last = _cursor_behind(before) if more and before else None
     return Page(items=tuple(reset_bodies.summary(row) for row in found), next_cursor=last)
 
 
-@router.get(ONE)
+@router.get(RESET_PATH)
 async def read_reset(reference: str, context: Context, caller: Caller, response: Response) -> ResetBody:
-    """One reset with its steps and attempts."""
+    """Read one reset with its steps and attempts."""
     return await _body(context, await find(context, caller, reference), response)
 
 
@@ -113,11 +113,11 @@ async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetB
     )
 
 
-def _sealed(place: tuple[str, str]) -> str:
+def _cursor_behind(place: tuple[str, str]) -> str:
     return base64.urlsafe_b64encode("|".join(place).encode()).decode().rstrip("=")
 
 
-def _opened(cursor: str) -> tuple[str, str]:
+def _place_of(cursor: str) -> tuple[str, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):

@@ -1,4 +1,4 @@
-"""Who one is."""
+"""Who calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ router = APIRouter(tags=["inventory"])
 
 @router.get("/whoami")
 async def who_am_i(caller: Caller) -> WhoAmI:
-    """The token that was presented."""
+    """Show the token of this call: whose it is, and what it allows."""
     token = caller.token
     return WhoAmI(
         subject=token.subject,
