@@ -1,4 +1,4 @@
-"""All verbs of `resetd`."""
+"""Builds the command `resetd` out of its verbs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RESETS, _DAEMON = "Resets", "The daemon itself"
 def root(
     url: Annotated[str | None, typer.Option("--url", help="address of the daemon; else RESETD_URL")] = None,
 ) -> None:
-    """Reset client environments: back up, migrate, seed, verify; watched, agreed to, resumable.
+    """Reset client environments: back up, migrate, seed, verify. A reset can be watched, approved and resumed.
 
     Exit codes: 0 done, 1 the reset failed, 2 wrong use, 3 refused by a rule or a role, 4 waits for approval or
     an operator, 5 not reachable, 6 not within --timeout.

@@ -1,4 +1,4 @@
-"""Settings and catalog for verbs that need no running daemon."""
+"""Settings and catalog for the verbs that work without a running daemon."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from daemon.config.settings import Settings, SettingsError, load
 
 
 def settings_in_force() -> Settings:
-    """The settings.
+    """Read the daemon's settings.
 
     Raises:
-        EndError: one of them can't be read.
+        EndError: a setting is wrong.
     """
     try:
         return load()

@@ -1,4 +1,4 @@
-"""Durations and moments as people type them."""
+"""Durations and moments as people type and read them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of `24h`, `90m`, `1h30m`; a bare number is seconds.
+    """Read a duration like `24h`, `90m` or `1h30m`, in seconds. A bare number is seconds.
 
     Raises:
-        EndError: it is none.
+        EndError: the text is no duration.
     """
     try:
         return _DURATION.validate_python(f"{text}s" if text.isdecimal() else text).total_seconds()
@@ -25,10 +25,10 @@ def seconds_of(text: str) -> float:
 
 
 def moment_of(text: str) -> datetime:
-    """A moment in UTC: RFC 3339 (local time where it has no offset), or a duration before now.
+    """Read a moment: RFC 3339 (in local time where it has no offset), or a duration before now. The answer is in UTC.
 
     Raises:
-        EndError: it is neither.
+        EndError: the text is neither.
     """
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
@@ -37,7 +37,7 @@ def moment_of(text: str) -> datetime:
 
 
 def age(moment: str | None) -> str:
-    """How long ago, in the largest unit that fits."""
+    """Say how long ago a moment (RFC 3339) was, in the largest unit that fits: `3d`, `5h`, `2m`, `40s`."""
     if not moment:
         return ""
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

@@ -1,4 +1,4 @@
-"""Where a reset stands, why, and what a person would do next."""
+"""Says where a reset stands, why, and what a person would do next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from daemon.cli.client import Json
 
 
 def waits_for(reset: Json) -> str:
-    """What it waits for, or why it stopped; empty for one that goes on."""
+    """What the reset waits for, or why it stopped. Empty while it goes on."""
     waiting = reset.get("waitingFor")
     if waiting:
         return f"{waiting['reason']}: {waiting['detail']}"
@@ -17,7 +17,7 @@ def waits_for(reset: Json) -> str:
 
 
 def next_step(reset: Json) -> str | None:
-    """The command that a person would type next, where there is one."""
+    """The command that a person would type next; None where there is none."""
     name = reset["reference"]
     match reset["state"]:
         case "awaiting-approval":
@@ -51,7 +51,7 @@ def _for_operator(reset: Json) -> str:
 
 
 def last_words(reset: Json) -> str:
-    """Where it stands, why, and the next step, in a few lines."""
+    """A few lines for people: where the reset stands, why, and the next step."""
     first = [f"{reset['reference']} is {reset['state']}", waits_for(reset), reset.get("detail")]
     lines = [": ".join(str(word) for word in first if word)]
     lines += [reset["hint"]] if reset.get("hint") else []

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs take."""
+"""Arguments and options that several verbs have, and the question that `--yes` answers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person; go on only with yes. Without a terminal `--yes` is needed.
+    """Ask a person to agree, unless `yes` says that they did. Without a terminal `--yes` is needed.
 
     Raises:
-        EndError: not agreed, or nobody to ask.
+        EndError: the person did not agree, or there is no terminal to ask on.
     """
     if yes:
         return

@@ -1,4 +1,4 @@
-"""How answers are printed: tables on a terminal, plain columns when piped, or JSON, YAML, names for machines."""
+"""Prints answers: as tables on a terminal, as plain columns when piped, as JSON, YAML or names for machines."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ _COLOURS = {
 
 
 def styled(value: object) -> Text:
-    """Text without markup or control characters; words for states in their colour."""
+    """Make text for the terminal, without markup or control characters. The names of states have colours."""
     text = clean("" if value is None else str(value))
     return Text(text, style=_COLOURS.get(text, ""))
 
 
 def clean(text: str) -> str:
-    """Without control characters: what others wrote must not steer the terminal."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
+    """Replace control characters, so that text which others wrote can't steer the terminal."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def say(text: str) -> None:
-    """A line on stdout."""
+    """Print a line on stdout."""
     out.print(Text(clean(text)))
 
 
 def note(text: str) -> None:
-    """A line on stderr: for people, beside the answer."""
+    """Print a line for people on stderr, beside the answer."""
     err.print(Text(clean(text)))
 
 
 def answer(value: object, chosen: Format, *, names: Iterable[object], text: Callable[[], None]) -> None:
-    """Print an answer in the form that was chosen: `names` are for `-o name`, `text` prints it for people."""
+    """Print an answer in the chosen form. `names` are what `-o name` prints; `text` prints the answer for people."""
     match chosen:
         case Format.JSON:
             sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
@@ -85,7 +85,7 @@ def listed(
     wide: Sequence[Column] = (),
     empty: str,
 ) -> None:
-    """Print a list; `wide` columns only with `-o wide`."""
+    """Print a list, or `empty` where it has no rows. The columns `wide` are shown with `-o wide` only."""
 
     def text() -> None:
         if not rows:
@@ -98,7 +98,7 @@ def listed(
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on a terminal; columns in plain lines, never cut, when piped."""
+    """Print a table on a terminal. When piped, print columns in plain lines that are never cut."""
     if out.is_terminal:
         built = Table(box=None, pad_edge=False, header_style="bold")
         for title in titles:

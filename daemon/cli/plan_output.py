@@ -1,4 +1,4 @@
-"""A plan as a person reads it."""
+"""Prints a plan for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from daemon.cli.output import note, say, table
 
 
 def show_plan(plan: Json) -> None:
-    """A plan: steps in order, what they touch and who shares it, warnings."""
+    """Print a plan: its steps in order, what they touch, who shares that, and its warnings."""
     say(f"{plan['mode']} of {plan['environment']}: {len(plan['steps'])} steps, catalog {plan['catalog']}")
     say(f"plan {plan['hash']}")
     say("")
@@ -20,12 +20,12 @@ def show_plan(plan: Json) -> None:
         ["TOUCHES", "NAME", "USED BY", "PROTECTED"],
         [
             [
-                one["kind"],
-                one["name"],
-                ", ".join(one["users"]),
-                one["protectedBecause"] or one["protected"] or "",
+                resource["kind"],
+                resource["name"],
+                ", ".join(resource["users"]),
+                resource["protectedBecause"] or resource["protected"] or "",
             ]
-            for one in plan["resources"]
+            for resource in plan["resources"]
         ],
     )
     if plan["approvalsRequired"]:

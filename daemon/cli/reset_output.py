@@ -1,4 +1,4 @@
-"""A reset as a person reads it."""
+"""Prints a reset for people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESET_WIDE: Sequence[Column] = (
 
 
 def show_reset(reset: Json) -> None:
-    """One reset: what it is, where it stands, its steps, the next step to take."""
+    """Print one reset: what it is, where it stands, its steps, and what to do next."""
     facts = [
         ("reset", f"{reset['reference']}  ({reset['id']})"),
         ("state", reset["state"]),
@@ -58,7 +58,7 @@ def show_reset(reset: Json) -> None:
 
 
 def step_table(reset: Json) -> None:
-    """Its steps with state, attempts, outcome."""
+    """Print the steps of a reset with their states, attempts and outcomes."""
     table(
         ["STEP", "STATE", "ATTEMPTS", "TOOK", "OUTCOME"],
         [
@@ -66,7 +66,7 @@ def step_table(reset: Json) -> None:
                 step["name"],
                 step["state"],
                 step["attempts"] or "",
-                # What an attempt before came to says nothing of the one that runs.
+                # The outcome of an earlier attempt says nothing about the one that runs now.
                 *(("", "") if step["state"] == "running" else (took(reset, step), outcome(step))),
             ]
             for step in reset["steps"]
@@ -75,8 +75,10 @@ def step_table(reset: Json) -> None:
 
 
 def took(reset: Json, step: Json) -> str:
-    """Seconds of the step's last attempt that ended."""
-    ended = [one for one in reset["attempts"] if one["step"] == step["name"] and one["finishedAt"]]
+    """How long the step's last ended attempt took, in seconds; empty where none has ended."""
+    ended = [
+        attempt for attempt in reset["attempts"] if attempt["step"] == step["name"] and attempt["finishedAt"]
+    ]
     if not ended:
         return ""
     last = ended[-1]
@@ -85,7 +87,7 @@ def took(reset: Json, step: Json) -> str:
 
 
 def outcome(step: Json) -> str:
-    """Why the last attempt did not succeed."""
+    """Why the step's last attempt did not succeed; empty where it did."""
     last = step.get("outcome")
     if not last or last["kind"] == "succeeded":
         return ""
@@ -96,13 +98,15 @@ def outcome(step: Json) -> str:
 def _mode(request: Json) -> str:
     others = [f"{service}={mode}" for service, mode in (request.get("serviceModes") or {}).items()]
     only = request.get("services")
-    more = [*others, *(request.get("options") or ()), *(f"only {', '.join(only)}" for _ in "x" if only)]
+    more = [*others, *(request.get("options") or ())]
+    if only:
+        more.append(f"only {', '.join(only)}")
     return str(request["mode"]) + (f" ({'; '.join(more)})" if more else "")
 
 
 def _approvals(approvals: Json) -> str | None:
     if not approvals["required"]:
         return None
-    who = ", ".join(one["actor"] for one in approvals["given"]) or "nobody yet"
+    who = ", ".join(approval["actor"] for approval in approvals["given"]) or "nobody yet"
     until = f", until {approvals['expiresAt']}" if approvals["expiresAt"] else ""
     return f"{len(approvals['given'])} of {approvals['required']} ({who}){until}"

@@ -1,4 +1,4 @@
-"""Running the application, and how errors end it."""
+"""Runs the command line, and ends it with the exit code of what went wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from daemon.cli.exit_codes import EndError
 from daemon.cli.output import note
 
 _UNREAD = 128 + signal.SIGPIPE
-"""As of any program whose output nobody reads any more: what it would have come to is not known."""
+"""Exit code of a program whose output nobody reads any more. It tells nothing about the reset."""
 
 
 def run(app: Callable[..., Any]) -> None:
-    """Run the application and exit; every known error is a line or two, never a traceback."""
+    """Run the application and exit. A known error is printed as a line or two, without a traceback."""
     try:
         try:
             app(prog_name="resetd")
@@ -31,9 +31,9 @@ def run(app: Callable[..., Any]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (BrokenPipeError, SystemExit) as end:
-        # `resetd logs ... | head`: nobody reads any more. Typer and rich meet it first, and end with 1.
+        # In `resetd logs ... | head` the reader ends first. Typer and rich notice that first, and end with 1.
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
             raise
-        # What is left would be written, and fail once more, when Python closes stdout.
+        # When Python closes stdout it writes what is left, which would fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_UNREAD)

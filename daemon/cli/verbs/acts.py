@@ -1,4 +1,4 @@
-"""`resetd cancel`, `resume`, `skip` and `resolve`, and what all acts have in common."""
+"""`resetd cancel`, `resetd resume`, `resetd skip` and `resetd resolve`: acts on a reset."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from daemon.cli.output import note, say
 
 
 class Resolution(StrEnum):
-    """What a person can say became of a step."""
+    """What a person can say about a step whose outcome is unknown."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
 def cancel(reference: Reference, reason: Why = None, yes: Yes = False) -> None:
-    """Stop a reset; the command that runs is ended first, and proven to be gone."""
+    """Stop a reset. The command that runs is ended first, and shown to be gone."""
     act(reference, "cancel", {"reason": reason}, f"Cancel {reference}?", yes=yes)
 
 
 def resume(
     reference: Reference,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="STEP", help="an earlier step to go on from")
+        str | None, typer.Option("--from", metavar="STEP", help="go on from this earlier step")
     ] = None,
     replan: Annotated[bool, typer.Option("--replan", help="make a new plan for what is left")] = False,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="run again also what succeeded, or what a lost state may have run, and is not to be repeated",
+            help="run also what is not to be repeated: steps that succeeded, or that a lost state may have run",
         ),
     ] = False,
     reason: Why = None,
@@ -71,7 +71,7 @@ def resolve(
 
 
 def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> None:
-    """Ask a person whether to do it, then send the act."""
+    """Ask a person to agree, then send the act."""
     with client() as daemon:
         reset = daemon.reset(reference)
         confirm(f"{question} It is {reset['state']}.", yes=yes)
@@ -79,7 +79,7 @@ def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> N
 
 
 def taken_down(accepted: Json, kind: str) -> None:
-    """Say that the daemon has recorded the act, and how to follow what comes of it."""
+    """Say that the daemon has recorded the act, and which command shows what comes of it."""
     reference = accepted["reset"]["reference"]
     say(f"{reference}: {kind} taken down")
     note(f"next: resetd watch {reference}")

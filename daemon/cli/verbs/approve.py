@@ -1,4 +1,4 @@
-"""`resetd approve` and `resetd deny`."""
+"""`resetd approve` and `resetd deny`: decide about a reset that waits for approval."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from daemon.cli.verbs.acts import act, taken_down
 
 PlanHash = Annotated[
     str | None,
-    typer.Option("--plan-hash", metavar="HASH", help="the plan agreed to; needed without a terminal"),
+    typer.Option(
+        "--plan-hash", metavar="HASH", help="hash of the plan to approve; needed without a terminal"
+    ),
 ]
 
 
 def approve(reference: Reference, plan_hash: PlanHash = None, reason: Why = None, yes: Yes = False) -> None:
-    """Agree to a reset's plan, once it was shown; never to one's own request."""
+    """Approve the plan of a reset. A terminal shows it first. Nobody approves a request of their own."""
     with client() as daemon:
         reset = daemon.reset(reference)
         plan = daemon.get(f"/resets/{reset['id']}/plan")
@@ -36,5 +38,5 @@ def approve(reference: Reference, plan_hash: PlanHash = None, reason: Why = None
 
 
 def deny(reference: Reference, reason: Why = None, yes: Yes = False) -> None:
-    """Refuse a reset that waits for approval."""
+    """Deny a reset that waits for approval."""
     act(reference, "deny", {"reason": reason}, f"Deny {reference}?", yes=yes)

@@ -1,4 +1,4 @@
-"""`resetd audit`."""
+"""`resetd audit`: list who asked for what."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def audit(
         str | None, typer.Option("--actor", help="only what this person or service asked for")
     ] = None,
     since: Annotated[str | None, typer.Option("--since", help="a time, or how long ago: 90m, 24h")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="at most so many")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="show at most so many")] = 100,
     output: Output = Format.TABLE,
 ) -> None:
-    """Who asked for what, when and why, and what came of it, newest first; refused tries, too."""
+    """List who asked for what, when and why, and what came of it, newest first. Refused calls are listed, too."""
     with client() as daemon:
         rows = daemon.get(
             "/audit",

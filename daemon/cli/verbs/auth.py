@@ -1,4 +1,4 @@
-"""`resetd auth`."""
+"""`resetd auth`: the token in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`resetd backups`."""
+"""`resetd backups`: the backups that resets took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`resetd catalog`."""
+"""`resetd catalog`: check and show the catalog file. It needs no running daemon."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
 
 @catalog.command("check")
 def check_catalog(
-    file: Annotated[Path | None, typer.Argument(help="unless given: the one in force")] = None,
+    file: Annotated[Path | None, typer.Argument(help="the file; unless given, the catalog in force")] = None,
 ) -> None:
-    """Validate a catalog; each error with file, line and field."""
+    """Validate a catalog. Each error names file, line and field."""
     from daemon.config.catalog_file import load_catalog
 
     with catalog_errors():
@@ -33,7 +33,7 @@ def check_catalog(
 def show_catalog(
     output: Annotated[Format, typer.Option("--output", "-o", help="yaml, json or name")] = Format.YAML,
 ) -> None:
-    """Print the catalog in force, its defaults left out."""
+    """Print the catalog in force, without the values that are defaults."""
     from daemon.config.catalog_file import load_catalog
 
     with catalog_errors():

@@ -1,4 +1,4 @@
-"""`resetd config`."""
+"""`resetd config`: show the settings in force. It needs no running daemon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from daemon.cli.output import Format, Output, answer, note, table
 
 
 def config(output: Output = Format.TABLE) -> None:
-    """Print the settings in force, and where each comes from; secrets are masked."""
+    """Print the settings in force, and where each comes from. Secrets are masked."""
     from daemon.config.masked_settings import in_force, unknown
     from daemon.config.without_effect import NOTHING_ACTS, given_without_effect
 

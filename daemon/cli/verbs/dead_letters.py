@@ -1,4 +1,4 @@
-"""`resetd dead-letters`."""
+"""`resetd dead-letters`: the records that could not be read."""
 
 from __future__ import annotations
 

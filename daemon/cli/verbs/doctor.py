@@ -1,4 +1,4 @@
-"""`resetd doctor`."""
+"""`resetd doctor`: examine an environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def doctor(
     environment: Annotated[str, typer.Argument(metavar="ENV")],
     output: Output = Format.TABLE,
 ) -> None:
-    """Look at an environment as the guide's troubleshooting does; exit code 1 when something is wrong."""
+    """Examine an environment as the guide's troubleshooting does. The exit code is 1 when something is wrong."""
     with client() as daemon:
         report = daemon.post(f"/environments/{environment}/doctor")
     findings = report["findings"]

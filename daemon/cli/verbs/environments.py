@@ -1,4 +1,4 @@
-"""`resetd environments`."""
+"""`resetd environments`: list the environments of the cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from daemon.cli.output import Format, Output, listed
 
 
 def environments(output: Output = Format.TABLE) -> None:
-    """List environments, and what goes on in each."""
+    """List environments, and what runs and waits in each."""
     with client() as daemon:
         rows = daemon.get("/environments")
     listed(
@@ -21,7 +21,7 @@ def environments(output: Output = Format.TABLE) -> None:
             ("WAITING", lambda row: len(row["queue"]) or ""),
             ("LAST", lambda row: _short(row["last"])),
         ),
-        wide=(("LOCKS", lambda row: ", ".join(one["key"] for one in row["locks"] if one["granted"])),),
+        wide=(("LOCKS", lambda row: ", ".join(lock["key"] for lock in row["locks"] if lock["granted"])),),
         empty="no environments",
     )
 

@@ -1,4 +1,4 @@
-"""`resetd list`."""
+"""`resetd list`: list resets."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def list_resets(
         str | None, typer.Argument(metavar="[ENV]", help="only of this environment")
     ] = None,
     state: Annotated[
-        list[ResetState] | None, typer.Option("--state", help="only in it; may be repeated")
+        list[ResetState] | None, typer.Option("--state", help="only in this state; may be repeated")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="show at most so many")] = 50,
     output: Output = Format.TABLE,
 ) -> None:
     """List resets, newest first."""
@@ -32,7 +32,7 @@ def list_resets(
             page = daemon.get(
                 "/resets",
                 environment=environment,
-                state=[one.value for one in state] if state else None,
+                state=[chosen.value for chosen in state] if state else None,
                 limit=min(_PAGE, limit - len(rows)),
                 cursor=cursor,
             )

@@ -1,4 +1,4 @@
-"""`resetd locks`."""
+"""`resetd locks`: list who holds which lock, and who waits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def locks(output: Output = Format.TABLE) -> None:
             ("RESET", lambda row: row["reference"]),
             ("HELD", lambda row: "held" if row["granted"] else "waits"),
             ("SINCE", lambda row: age(row["since"])),
-            ("BEHIND", lambda row: ", ".join(names.get(one, one) for one in row["waitsFor"])),
+            ("BEHIND", lambda row: ", ".join(names.get(reset_id, reset_id) for reset_id in row["waitsFor"])),
         ),
         wide=(("TICKET", lambda row: row["ticket"]), ("ID", lambda row: row["resetId"])),
         empty="no locks",

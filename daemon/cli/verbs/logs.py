@@ -1,4 +1,4 @@
-"""`resetd logs`."""
+"""`resetd logs`: print the output of a reset's commands."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from daemon.cli.output import clean
 def logs(
     reference: Reference,
     step: Annotated[str | None, typer.Argument(help="only this step's output")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as it comes")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on with output as it comes")] = False,
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="only the last lines of each attempt")
     ] = None,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", min=1, help="of the step; else the last one")
+        int | None,
+        typer.Option("--attempt", min=1, help="number of the step's attempt; unless given, the last one"),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", help="only attempts that ran after a time, or that long ago: 90m, 24h"),
+        typer.Option("--since", help="only attempts that ran after this time; or how long ago: 90m, 24h"),
     ] = None,
-    timestamps: Annotated[bool, typer.Option("--timestamps", help="when each attempt began")] = False,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="show when each attempt began")] = False,
 ) -> None:
-    """Print what the commands printed; it outlives their pods."""
+    """Print the output of a reset's commands. It outlives their pods."""
     if attempt is not None and step is None:
         raise EndError(
             Exit.USAGE, "--attempt is of one step", f"resetd logs {reference} STEP --attempt {attempt}"
@@ -53,6 +54,6 @@ def logs(
 
 def _beginnings(daemon: Client, reference: str) -> dict[str, str]:
     return {
-        f"==> {one['step']} (attempt {one['number']}) <==": one["startedAt"]
-        for one in daemon.reset(reference)["attempts"]
+        f"==> {attempt['step']} (attempt {attempt['number']}) <==": attempt["startedAt"]
+        for attempt in daemon.reset(reference)["attempts"]
     }

@@ -1,4 +1,4 @@
-"""`resetd plan`."""
+"""`resetd plan`: show what a reset would do."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ def plan(
     core: Core = False,
     git: Git = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="table, json, yaml, name, or sh: as kubectl")
+        str,
+        typer.Option(
+            "--output", "-o", help="table, wide, json, yaml, name, or sh: a script of kubectl commands"
+        ),
     ] = "table",
 ) -> None:
-    """Say what a reset would do now; nothing is touched."""
-    if output not in {"sh", *(one.value for one in Format)}:
+    """Say what a reset would do now. Nothing is changed."""
+    if output not in {"sh", *(form.value for form in Format)}:
         raise EndError(Exit.USAGE, f"-o {output}: unknown", "Use table, wide, json, yaml, name or sh.")
     wanted = request_body(environment, mode, service, option, integration, core, git)
     with client() as daemon:

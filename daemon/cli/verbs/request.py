@@ -1,4 +1,4 @@
-"""`resetd request`."""
+"""`resetd request`: ask for a reset."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def request(
     integration: Integrations = None,
     core: Core = False,
     git: Git = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="plan it, recorded, and stop there")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="record the plan and stop there")] = False,
     reason: Why = None,
     not_before: Annotated[
-        datetime | None, typer.Option("--not-before", help="not before this moment (UTC)")
+        datetime | None, typer.Option("--not-before", help="start it at this moment (UTC) or later")
     ] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", help="same key, same reset")
+        str | None, typer.Option("--idempotency-key", help="a request with the same key is the same reset")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="until it is done or stopped")] = False,
-    timeout: Annotated[str | None, typer.Option("--timeout", help="for --wait, as 30m")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="wait until it is done or stands still")] = False,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="with --wait: for at most so long, like 30m")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Ask for a reset."""

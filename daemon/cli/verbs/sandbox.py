@@ -1,4 +1,4 @@
-"""`resetd sandbox` and `resetd demo`."""
+"""`resetd sandbox` and `resetd demo`: run the local platform double."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def sandbox_up(
         "var/sandbox"
     ),
     environment: Annotated[
-        list[str] | None, typer.Option("--environment", "-e", help="only this one; may be repeated")
+        list[str] | None, typer.Option("--environment", "-e", help="only this environment; may be repeated")
     ] = None,
 ) -> None:
     """Run the platform double (Kafka, Kubernetes, GitHub, PostgreSQL, six services) until Ctrl-C."""
     here = directory.resolve()
     up = _part_of_sandbox("sandbox.__main__").up
     fleet = _part_of_sandbox("sandbox.fleet").FLEET
-    unknown = sorted(set(environment or ()) - {one.name for one in fleet})
+    names = [member.name for member in fleet]
+    unknown = sorted(set(environment or ()) - set(names))
     if unknown:
-        hint = f"It has {', '.join(one.name for one in fleet)}."
+        hint = f"It has {', '.join(names)}."
         raise EndError(Exit.USAGE, f"the sandbox has no environment {', '.join(unknown)}", hint)
     note(f"once it is up, in another terminal: set -a; . {here / 'resetd.env'}; set +a; resetd serve")
     try:
@@ -41,12 +42,16 @@ def sandbox_up(
 
 
 def demo() -> None:
-    """Show the whole story: platform, daemon, events, a kill, a resume, the proof; then exit."""
+    """Show the whole story and exit: platform, daemon, events, a kill, a resume, the proof."""
     raise typer.Exit(_part_of_sandbox("sandbox.demo").main())
 
 
 def _part_of_sandbox(name: str) -> ModuleType:
-    """Loaded by name: nothing of the daemon depends on the double of its world."""
+    """Load a module of the sandbox by its name, because the daemon's code does not depend on the double of its world.
+
+    Raises:
+        EndError: the sandbox is not installed.
+    """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`resetd serve`."""
+"""`resetd serve`: run the daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemon.config.settings import SettingsError
 
 
 def serve() -> None:
-    """Run the daemon until SIGTERM or Ctrl-C; commands in pods go on, and the next start finds them."""
+    """Run the daemon until SIGTERM or Ctrl-C. Commands in pods go on, and the next start finds them."""
     from daemon.config.logging import set_up
     from daemon.config.yaml_documents import DocumentError
     from daemon.ports.errors import PortError
@@ -20,7 +20,7 @@ def serve() -> None:
     settings = settings_in_force()
     set_up(settings.log_format, settings.log_level)
     with catalog_errors():
-        # State, dumps and kept output hold clients' data.
+        # State, dumps and kept output hold clients' data, so only their owner may read them.
         os.umask(0o077)
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`resetd show`."""
+"""`resetd show`: print one reset or its plan."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from daemon.cli.reset_output import show_reset
 
 def show(
     reference: Reference,
-    plan: Annotated[bool, typer.Option("--plan", help="the plan in force instead")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="show the plan in force instead")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show one reset: where it stands, its steps, the next step to take."""
+    """Show one reset: where it stands, its steps, and what to do next."""
     with client() as daemon:
         reset = daemon.reset(reference)
         shown = daemon.get(f"/resets/{reset['id']}/plan") if plan else reset

@@ -1,4 +1,4 @@
-"""`resetd wait`, and waiting as other verbs do it."""
+"""`resetd wait`: wait for a state of a reset. `resetd request --wait` waits the same way."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ _LOOK_EVERY = 0.5
 
 def wait(
     reference: Reference,
-    target: Annotated[ResetState, typer.Option("--for", help="state to wait for")] = ResetState.DONE,
-    timeout: Annotated[str | None, typer.Option("--timeout", help="as 30m; without one for ever")] = None,
+    target: Annotated[ResetState, typer.Option("--for", help="the state to wait for")] = ResetState.DONE,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="wait at most so long, like 30m; unless given, for ever")
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Wait until a reset has reached a state, or stands still in another one."""
+    """Wait until a reset has reached a state, or stands still in another."""
     with client() as daemon:
         reset, code = wait_for(daemon, reference, target.value, timeout)
     answer(reset, output, names=[reset["reference"]], text=lambda: say(last_words(reset)))
@@ -33,7 +35,11 @@ def wait(
 
 
 def wait_for(daemon: Client, reference: str, target: str, timeout: str | None) -> tuple[Json, Exit]:
-    """The reset once it has been in `target` or stands still elsewhere, and what that means."""
+    """Wait until the reset has been in the state `target`, or stands still in another.
+
+    The answer is the reset as it stands then, and the exit code. `timeout` is like `30m`; after it the code is
+    `TIME_IS_UP`. None: wait for ever.
+    """
     ends = time.monotonic() + seconds_of(timeout) if timeout else None
     reset = daemon.reset(reference)
     daemon.patience = PATIENCE
@@ -45,8 +51,8 @@ def wait_for(daemon: Client, reference: str, target: str, timeout: str | None) -
             passed.add(entry["data"]["state"])
         reset = daemon.reset(reset["id"])
         state = reset["state"]
-        # A state that only is passed through counts once it was there; one to stand still in has to hold, and
-        # does not while an act is unread: a reset that was just resumed still says `failed`.
+        # A state that a reset only passes through counts as soon as the reset has been there. A state to stand still in
+        # counts only when no act is unread: a reset that was just resumed is `failed` until its holder reads that.
         if target in passed and target not in RESTING:
             return reset, Exit.DONE
         if not reset["unreadActs"]:

@@ -1,4 +1,4 @@
-"""`resetd watch`."""
+"""`resetd watch`: show a reset live, over restarts of the daemon as well."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STEP_EVENTS = ("step-started", "step-finished")
 
 
 def watch(reference: Reference) -> None:
-    """Show a reset live until it comes to rest; plain lines when piped."""
+    """Show a reset live until it comes to rest. When piped, print plain lines."""
     with client() as daemon:
         daemon.patience = PATIENCE
         reset = _settled(daemon, daemon.reset(reference))
@@ -33,7 +33,7 @@ def watch(reference: Reference) -> None:
 
 
 def _settled(daemon: Client, reset: Json) -> Json:
-    """The reset once its holder has read what people asked of it: a resumed one says `failed` until then."""
+    """Wait until the reset's holder has read every act. Until then a resumed reset is still `failed`."""
     while reset["unreadActs"]:
         time.sleep(_LOOK_EVERY)
         reset = daemon.reset(reset["id"])
