@@ -1,4 +1,4 @@
-"""`resetd`, also as `python -m daemon`."""
+"""The command `resetd`, also started as `python -m daemon`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings in force as people may see them."""
+"""Lists the settings in force for people to see, with secrets masked."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from daemon.config.settings import ClientSettings, Settings
 from daemon.redaction import redact
 
 _MASK = "**********"
-# Set by the daemon for commands in pods, and by the kubelet for Services named resetd.
+# The daemon sets the first for commands in pods. The kubelet sets the others for a Service named `resetd`.
 _NOT_OURS = ("RESETD_ATTEMPT", "RESETD_SERVICE_", "RESETD_PORT")
 
 
 class Row(NamedTuple):
-    """A setting; `origin` is `default`, `environment`, or the file that it was read from."""
+    """A setting. `origin` is `default`, `environment`, or the file that the value was read from."""
 
     name: str
     value: str
@@ -27,14 +27,14 @@ class Row(NamedTuple):
 
 
 def in_force(settings: Settings) -> tuple[Row, ...]:
-    """Every setting of the daemon; of a URL only the password is masked, of other secrets everything."""
+    """List every setting of the daemon. In a URL only the password is masked; any other secret is masked as a whole."""
     return tuple(
         Row(variable_of(name), _shown(name, settings), _origin(name)) for name in Settings.model_fields
     )
 
 
 def unknown() -> tuple[tuple[str, str | None], ...]:
-    """Variables that look like settings and are none, each with the one that may have been meant."""
+    """List variables that look like settings and are none, each with the setting that may have been meant, or None."""
     known: set[str] = set()
     for name, field in (ClientSettings.model_fields | Settings.model_fields).items():
         known.add(variable_of(name))
@@ -66,7 +66,7 @@ def _shown(name: str, settings: Settings) -> str:
 
 
 def _written(value: timedelta) -> str:
-    """As it would be written: 24h, 90m, 10s."""
+    """Write a duration as people do: 24h, 90m, 10s."""
     seconds = value.total_seconds()
     for unit, length in (("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= length and not seconds % length:

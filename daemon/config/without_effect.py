@@ -1,11 +1,21 @@
-"""Which settings were given although nothing acts on them. Whoever gives one may rely on it, and is warned."""
+"""Settings that nothing acts on yet. Whoever gives one may rely on it, and so is warned."""
 
 from __future__ import annotations
 
 import structlog
 
 from daemon.config.environment_variables import variable_of
-from daemon.config.settings import WITHOUT_EFFECT, Settings
+from daemon.config.settings import Settings
+
+WITHOUT_EFFECT = (
+    "backup_keep",
+    "backup_keep_days",
+    "pg_admin_urls_file",
+    "oidc_issuer",
+    "oidc_audience",
+    "oidc_roles_claim",
+)
+"""Fields of `Settings` that are read and checked, and that nothing acts on. A test compares them with the code."""
 
 NOTHING_ACTS = "nothing acts on it yet"
 _log = structlog.get_logger()

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 import daemon
-from daemon.config.settings import WITHOUT_EFFECT, Settings, load
-from daemon.config.without_effect import given_without_effect, warn_of_settings_without_effect
+from daemon.config.settings import Settings, load
+from daemon.config.without_effect import WITHOUT_EFFECT, given_without_effect, warn_of_settings_without_effect
 
 ROOM = Path(daemon.__file__).parent
 SETTINGS = ROOM / "config/settings.py"
