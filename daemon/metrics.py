@@ -18,7 +18,7 @@ _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics:
-    """The metrics of the daemon. Labels have few, known values: states, outcomes, results. Never ids or people's names."""
+    """The daemon's metrics. Labels have few, known values: states, outcomes, results. Never ids or people's names."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""What a person reads before deciding."""
+"""What a person reads before they decide."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_each_destructive_step_of_a_plan_is_called_so_also_where_a_shell_runs_it
     show_plan(plan.model_dump(mode="json", by_alias=True))
     lines = capsys.readouterr().out.splitlines()
     for step in plan.steps:
-        (line,) = [each for each in lines if f"  {step.name}  " in each]
+        (line,) = [printed for printed in lines if f"  {step.name}  " in printed]
         assert ("(destructive)" in line) is step.destructive
 
 

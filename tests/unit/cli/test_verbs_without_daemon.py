@@ -1,4 +1,4 @@
-"""Verbs that need no daemon."""
+"""Verbs that need no running daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that nothing acts on: which they are, and that whoever gives one is told."""
+"""Settings that nothing acts on: which they are, and that whoever gives one is warned."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daemon.config.without_effect import WITHOUT_EFFECT, given_without_effect, w
 ROOM = Path(daemon.__file__).parent
 SETTINGS = ROOM / "config/settings.py"
 SHOWN = ROOM / "config/masked_settings.py"
-"""Shows every setting, which is no effect."""
+"""This module shows every setting. To be shown is no effect."""
 VALUES = {
     "backup_keep": "7",
     "backup_keep_days": "11",
@@ -28,7 +28,7 @@ VALUES = {
 
 
 def read_from(file: Path) -> Iterator[str]:
-    """Names of what a module reads from the settings: `settings.NAME`, also as `anything.settings.NAME`."""
+    """Find what a module reads of the settings: each NAME in `settings.NAME` or `anything.settings.NAME`."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:
             case ast.Attribute(value=ast.Name("settings") | ast.Attribute(attr="settings"), attr=name):
@@ -36,7 +36,7 @@ def read_from(file: Path) -> Iterator[str]:
 
 
 def made_of(name: str) -> Iterator[str]:
-    """The settings that a property of `Settings` is made of; of a setting the setting itself."""
+    """The settings that a property of `Settings` is made of. A setting is made of itself."""
     if name in Settings.model_fields:
         yield name
         return
