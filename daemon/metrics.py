@@ -48,7 +48,9 @@ class Metrics:
             buckets=_SECONDS,
         )
         self.outbox = Gauge(
-            "resetd_outbox_messages", "Messages that wait to be published.", registry=self.registry
+            "resetd_outbox_messages",
+            "Messages that wait to be published; of all replicas.",
+            registry=self.registry,
         )
         self.intake = Counter(
             "resetd_intake_records",

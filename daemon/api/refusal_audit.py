@@ -13,7 +13,7 @@ from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.resets import Act, Channel, Reset
-from statemachines.history.audit import of_act
+from statemachines.history.audit import act_entry
 from statemachines.refusals import refuse
 
 
@@ -52,5 +52,5 @@ async def audit_refused_act(context: ApiContext, reset: Reset, act: Act) -> Asyn
         yield
     except ProblemError as error:
         refusal = refuse(error.problem.code, error.problem.detail or error.problem.title)
-        await context.store.append_audit(of_act(act, reset, refusal, at=context.clock.now()))
+        await context.store.append_audit(act_entry(act, reset, refusal, at=context.clock.now()))
         raise

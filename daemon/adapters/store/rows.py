@@ -42,7 +42,7 @@ from schemas.tables import (
     storable,
     table_of,
 )
-from statemachines.changes import HOLDERS
+from statemachines.commits import LEASE_HOLDER_FIELDS
 from statemachines.lifecycle import AT_REST
 
 RESETS = table_of(ResetRow)
@@ -99,7 +99,7 @@ def plain(model: BaseModel) -> dict[str, Any]:
 
 def changing(reset: Reset) -> dict[str, Any]:
     """The columns that the holder of the lease writes."""
-    return _bare({name: getattr(reset, name) for name in HOLDERS if name not in _AS_JSON}) | {
+    return _bare({name: getattr(reset, name) for name in LEASE_HOLDER_FIELDS if name not in _AS_JSON}) | {
         "detail": storable(reset.detail),
         "hint": storable(reset.hint),
         "live": reset.state not in AT_REST or reset.wake_at is not None,
@@ -130,7 +130,7 @@ def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
 
 def reset_of(row: RowMapping, joined: Sequence[str]) -> Reset:
     """A reset, with those who joined it in their order."""
-    values = {name: row[name] for name in (*_FIXED, *HOLDERS)}
+    values = {name: row[name] for name in (*_FIXED, *LEASE_HOLDER_FIELDS)}
     request = row["request"]
     return Reset.model_validate(
         values

@@ -148,6 +148,9 @@ class SqlStore:
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         return await self._read(lambda tx: history.unpublished(tx, limit))
 
+    async def count_unpublished(self) -> int:
+        return await self._read(history.count_unpublished)
+
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
         await self._write(lambda tx: history.mark_published(tx, ids, refused, now))
 

@@ -55,6 +55,7 @@ async def metrics(context: Context) -> Response:
     with contextlib.suppress(PortError):  # while the database is away, the other metrics are still wanted
         found = await context.store.resets(states=_NOT_OVER, limit=_MOST)
         context.metrics.count_resets((reset.state for reset in found), _NOT_OVER)
+        context.metrics.outbox.set(await context.store.count_unpublished())
     return Response(context.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 

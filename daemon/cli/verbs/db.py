@@ -18,7 +18,7 @@ from daemon.cli.output import note, say, table
 from daemon.config.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from daemon.restored_state.adoption import Finding
+    from daemon.restored_state.lack import Lack
 
 database = typer.Typer(no_args_is_help=True, help="resetd's own state database.")
 
@@ -89,20 +89,20 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
         raise EndError(Exit.USAGE, str(error)) from error
     async with open_store(url) as store:
         adoption = Adoption(store, marks, SystemClock(), pods, owner=new_boot_id())
-        finding = await adoption.look()
-        if not finding.behind:
+        lack = await adoption.look()
+        if not lack.behind:
             say("the state has all that was launched from it: there is nothing to adopt")
             return
-        _show(finding)
+        _show(lack)
         if not reason:
             raise EndError(Exit.USAGE, "nothing was adopted", "Add --reason: it goes into the audit.")
         confirm("Adopt this state? What is listed becomes unknown, and a person has to resolve it.", yes=yes)
         try:
-            await adoption.adopt(finding, actor=getpass.getuser(), reason=reason, ended=ended)
+            await adoption.adopt(lack, actor=getpass.getuser(), reason=reason, ended=ended)
         except StillAtWorkError as error:
-            for stray in error.strays:
+            for stray in error.launches:
                 note(f"{stray.launch.attempt} {stray.why}")
-            running = any(not stray.untold for stray in error.strays)
+            running = any(not stray.untold for stray in error.launches)
             raise EndError(
                 Exit.FAILED,
                 "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",
@@ -112,38 +112,36 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
                 else "Is this the right cluster? If so, look at its nodes, and at pg_stat_activity for statements "
                 "at work; once nothing of it is left, adopt again with --ended.",
             ) from error
-    say(f"adopted; {len(finding.known)} resets need an operator: resetd list --state needs-operator")
+    say(f"adopted; {len(lack.known)} resets need an operator: resetd list --state needs-operator")
 
 
-def _show(finding: Finding) -> None:
-    newest = finding.newest
-    say(f"state database {finding.state}")
-    if finding.unmarked:
+def _show(lack: Lack) -> None:
+    newest = lack.newest
+    say(f"state database {lack.state}")
+    if lack.unmarked:
         say("no mark says how far it had come: is RESETD_BACKUP_URL the directory that it had, and mounted?")
         say(
             "if so, nothing tells what was launched since: look at pods and at pg_stat_activity before you adopt"
         )
-    for name, marks in finding.beyond.items():
-        whose = "of this state" if name == finding.state else f"of another state database, {name}"
+    for name, marks in lack.beyond.items():
+        whose = "of this state" if name == lack.state else f"of another state database, {name}"
         say(f"{len(marks)} marks {whose} are beyond it")
     if newest is not None:
         say(f"the newest: row {newest.position.number} of the outbox, {newest.at:%Y-%m-%d %H:%M:%S} UTC")
     rows = [
-        [f"{reset.environment}/{reset.number}", reset.state.value, _steps(finding, reset.id)]
-        for reset in finding.known
+        [f"{reset.environment}/{reset.number}", reset.state.value, _steps(lack, reset.id)]
+        for reset in lack.known
     ]
     rows += [
-        [f"{launches[0].environment}: {reset_id}", "not in this state", _steps(finding, reset_id)]
-        for reset_id, launches in finding.lost.items()
+        [f"{launches[0].environment}: {reset_id}", "not in this state", _steps(lack, reset_id)]
+        for reset_id, launches in lack.lost.items()
     ]
     if rows:
         table(["RESET", "STATE HERE", "LAUNCHED AND NOT RECORDED HERE"], rows)
 
 
-def _steps(finding: Finding, reset_id: str) -> str:
-    launches = [
-        launch for found in finding.launches.values() for launch in found if launch.reset_id == reset_id
-    ]
+def _steps(lack: Lack, reset_id: str) -> str:
+    launches = [launch for found in lack.launches.values() for launch in found if launch.reset_id == reset_id]
     return (
         ", ".join(dict.fromkeys(launch.step for launch in launches)) or "(nothing; it has not come to rest)"
     )

@@ -47,15 +47,18 @@ def demo() -> None:
 
 
 def _part_of_sandbox(name: str) -> ModuleType:
-    """Load a module of the sandbox by its name, because the daemon's code does not depend on the double of its world.
+    """Load a module of the sandbox by name: nothing of the daemon depends on the double of its world.
 
     Raises:
-        EndError: the sandbox is not installed.
+        EndError: the sandbox, or a package that it needs, is not installed. The image has no sandbox.
     """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        hint = "Install it with its extra: pip install 'resetd[sandbox]'."
-        raise EndError(
-            Exit.USAGE, f"the sandbox is not installed whole ({error.name} is missing)", hint
-        ) from error
+        if error.name == "sandbox":
+            message = "the sandbox is not in this installation"
+            hint = "It is in the source tree of resetd: `make demo` there installs and shows it."
+        else:
+            message = f"the sandbox is not installed whole ({error.name} is missing)"
+            hint = "Install it with its extra: pip install 'resetd[sandbox]'."
+        raise EndError(Exit.USAGE, message, hint) from error

@@ -38,6 +38,10 @@ class OutboxStore(Protocol):
         """The oldest rows that are neither published nor refused, in order."""
         ...
 
+    async def count_unpublished(self) -> int:
+        """Count all rows that are neither published nor refused."""
+        ...
+
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
         """Mark; a refused row stays, with why, and is never tried again by itself."""
         ...

@@ -27,11 +27,12 @@ from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
+from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
 from daemon.ports import Ports
@@ -251,11 +252,21 @@ def _build(
                 variables[database.variables[0]] = url
             added = pods.add(environment, service.name, stand.run, variables)
             stand.services[environment, service.name] = added
-    limits = StageLimits(facts=timedelta(seconds=3))
-    stages = Stages(planning, deployments, store, clock, limits)
-    driver = Driver(store, ports, facts, stages, loaded.catalog, clock, metrics)
-    ready["mark"] = driver.high_water.check
+    high_water = HighWater(store, marks, clock)
+    drives = DriveFactory(
+        store=store,
+        ports=ports,
+        deployments=deployments,
+        catalog=loaded.catalog,
+        facts=facts,
+        planning=planning,
+        high_water=high_water,
+        metrics=metrics,
+        limits=WaitingLimits(facts=timedelta(seconds=3)),
+    )
+    driver = Driver(drives, clock)
+    ready["mark"] = high_water.check
     supervisor = Supervisor(
-        store, driver, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
+        store, driver, high_water, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
     )
     return stand, supervisor

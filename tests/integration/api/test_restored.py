@@ -17,7 +17,8 @@ from uuid_utils import uuid7
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.restored_state.adoption import Adoption, Finding
+from daemon.restored_state.adoption import Adoption
+from daemon.restored_state.lack import Lack
 from daemon.restored_state.lost_launches import StillAtWorkError
 from schemas.audit import AuditAction
 from schemas.intake import NewRequest
@@ -69,7 +70,7 @@ def copied(store: MemoryStore) -> MemoryStore:
     return copy.deepcopy(store)
 
 
-async def adopted(stand: Stand, *, ended: bool = False) -> Finding:
+async def adopted(stand: Stand, *, ended: bool = False) -> Lack:
     @asynccontextmanager
     async def pods() -> AsyncIterator[MemoryPods]:
         yield stand.pods

@@ -86,22 +86,22 @@ async def _store(
 async def _write(tx: Tx, desk: Desk) -> None:
     for name in sorted({reset.environment for reset, _ in desk.new_resets}):
         counted = update(ENVIRONMENTS).where(ENVIRONMENTS.c.name == name)
-        await tx.connection.execute(counted.values(last_number=desk.numbers[name]))
+        await tx.connection.execute(counted.values(last_number=desk.last_numbers[name]))
     for table, rows in _rows(desk):
         if rows:
             await tx.connection.execute(insert(table), rows)
-    if desk.bound:
-        await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound)))
-    if desk.acts:
-        await insert_acts(tx, desk.acts)
-    told = [(reset.environment, entry) for reset, entry in desk.told]
+    if desk.bound_acts:
+        await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound_acts)))
+    if desk.new_acts:
+        await insert_acts(tx, desk.new_acts)
+    told = [(reset.environment, entry) for reset, entry in desk.new_statuses]
     before = history.counted(await tx.together(*history.counting(tx, told)))
-    letters_sent = [letter.message for letter in desk.dead_letters]
+    letters_sent = [letter.message for letter in desk.new_dead_letters]
     outbox_ids = await history.publish(tx, told, before, letters_sent)
-    await auditing.append(tx, desk.audit)
+    await auditing.append(tx, desk.new_audit_entries)
     letters = [
         dead_letter_row(letter, outbox_id, desk.now)
-        for letter, outbox_id in zip(desk.dead_letters, outbox_ids, strict=True)
+        for letter, outbox_id in zip(desk.new_dead_letters, outbox_ids, strict=True)
     ]
     if letters:
         await tx.connection.execute(insert(DEAD_LETTERS), letters)
@@ -120,7 +120,7 @@ def _rows(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...]:
                     "reset_id": reset_id,
                     "seen_at": desk.now,
                 }
-                for (source, event_id), reset_id in desk.newly_seen.items()
+                for (source, event_id), reset_id in desk.new_events.items()
             ],
         ),
         (
@@ -134,8 +134,8 @@ def _rows(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...]:
             JOINED,
             [
                 {"reset_id": reset_id, "actor": actor, "joined_at": desk.now}
-                for reset_id, actor in desk.joined
+                for reset_id, actor in desk.new_requesters
             ],
         ),
-        (PENDING_ACTS, [pending_row(new) for new in desk.newly_pending]),
+        (PENDING_ACTS, [pending_row(new) for new in desk.new_pending_acts]),
     )

@@ -22,8 +22,10 @@ from daemon.adapters.store.rows import (
 from schemas.intake import Entry
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.intake.admission import ENDING, WAITING, KeyUse
-from statemachines.intake.desk import Desk, Event, Pending, References, references
+from statemachines.intake.admission import ENDING, KeyUse
+from statemachines.intake.desk import Desk, PendingAct
+from statemachines.intake.references import EventId, References, references
+from statemachines.lifecycle import WAITING
 
 
 async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:
@@ -36,16 +38,16 @@ async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting
     return Desk(
         now=now,
         limit_waiting=limit_waiting,
-        numbers=numbers,
-        seen=seen,
-        keys=keys,
+        last_numbers=numbers,
+        seen_events=seen,
+        key_uses=keys,
         resets=await _resets(tx, refer, ids),
-        pending=await _pending(tx, refer),
+        pending_acts=await _pending(tx, refer),
         ending=await _ending(tx),
     )
 
 
-async def _seen(tx: Tx, refer: References) -> dict[Event, ResetId | None]:
+async def _seen(tx: Tx, refer: References) -> dict[EventId, ResetId | None]:
     if not refer.events:
         return {}
     found = select(SEEN_EVENTS).where(SEEN_EVENTS.c.key.in_(_event_keys(refer)))
@@ -67,12 +69,12 @@ async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId,
     return {reset.id: reset for reset in await queries.resets_where(tx, or_(waiting, RESETS.c.id.in_(ids)))}
 
 
-async def _pending(tx: Tx, refer: References) -> list[Pending]:
+async def _pending(tx: Tx, refer: References) -> list[PendingAct]:
     found = select(PENDING_ACTS).where(
         or_(PENDING_ACTS.c.event_key.in_(_event_keys(refer)), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
     )
     rows = (await tx.connection.execute(found.order_by(PENDING_ACTS.c.id))).mappings()
-    return [Pending(pending_of(row), row["id"]) for row in rows]
+    return [PendingAct(pending_of(row), row["id"]) for row in rows]
 
 
 async def _ending(tx: Tx) -> set[ResetId]:

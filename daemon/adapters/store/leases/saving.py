@@ -31,7 +31,7 @@ from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Lease
 from schemas.resets import Attempt, Reset, Step
 from schemas.tables import storable
-from statemachines.changes import HOLDERS
+from statemachines.commits import LEASE_HOLDER_FIELDS
 
 _SEEN = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 
@@ -48,7 +48,7 @@ _HOLD = over(
 )
 _COMPARE_AND_SET = over(
     RESETS,
-    ["id", "environment", "version", "fence", "live", *HOLDERS],
+    ["id", "environment", "version", "fence", "live", *LEASE_HOLDER_FIELDS],
     lambda given: (
         update(RESETS)
         .where(
@@ -61,7 +61,7 @@ _COMPARE_AND_SET = over(
             RESETS.c.sequence == given.c.sequence_before,
         )
         .values(
-            {name: given.c[name] for name in ("live", *HOLDERS)}
+            {name: given.c[name] for name in ("live", *LEASE_HOLDER_FIELDS)}
             | {
                 "version": RESETS.c.version + 1,
                 "claims_without_progress": 0,

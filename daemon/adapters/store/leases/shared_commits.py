@@ -16,7 +16,7 @@ from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.changes import check_change
+from statemachines.commits import check_commit
 
 AT_MOST = 100
 """Changes in one transaction: it holds their environments' rows until it is over."""
@@ -46,7 +46,7 @@ class SharedCommits:
             ValueError: a sequence would leave a gap, or a plan is not the one that its reset names.
             TemporaryError: the database does not answer; the change may have been stored nevertheless.
         """
-        check_change(change.reset, change.plan, change.history)
+        check_commit(change.reset, change.plan, change.history)
         waiting = _Waiting(change, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._writer is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.auditing import hashes_before, history_hashes
@@ -45,6 +45,9 @@ class Before:
 NOTHING = Before({}, {})
 
 _OUTBOX = "outbox"
+# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
+_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)
+COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(_WAITING)
 _HOLD = over(
     ENVIRONMENTS,
     ["name"],
@@ -162,13 +165,15 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """The oldest messages that wait."""
-    waiting = (
-        MESSAGES.where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
-        .order_by(OUTBOX.c.id)
-        .limit(limit)
-    )
+    waiting = MESSAGES.where(_WAITING).order_by(OUTBOX.c.id).limit(limit)
     rows = (await tx.connection.execute(waiting)).mappings()
     return tuple(OutboxRow(row["id"], message_of(row)) for row in rows)
+
+
+async def count_unpublished(tx: Tx) -> int:
+    """Count the messages that wait."""
+    count: int = (await tx.connection.execute(COUNT_UNPUBLISHED)).scalar_one()
+    return count
 
 
 async def mark_published(tx: Tx, ids: Sequence[int], refused: Mapping[int, str], now: datetime) -> None:

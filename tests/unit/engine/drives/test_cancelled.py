@@ -13,9 +13,8 @@ from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from schemas.wire import StepName
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import Engine, catalog
 
 VERIFY = StepName("verify.app")
 LONG = b"a line\n" * 100

@@ -11,9 +11,8 @@ from schemas.plan import NOTHING_LEFT
 from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import Engine, catalog
 
 UNREACHABLE = b"P1001: Can't reach database server\n"
 
