@@ -29,14 +29,14 @@ class _ResetReference(Convertor[str]):
 register_url_convertor("reset", _ResetReference())
 
 
-async def find(context: ApiContext, caller: Caller, reference: str, role: Role = Role.VIEWER) -> Reset:
-    """Find the reset that `reference` names, and check that the caller has `role` in its environment.
+async def find(context: ApiContext, caller: Caller, reference: str) -> Reset:
+    """Find the reset that `reference` names, and check that the caller may view its environment.
 
     Raises:
         ProblemError: `unknown-reset`, `forbidden`.
     """
     reset = await find_unchecked(context, caller, reference)
-    require(caller, role, reset.environment)
+    require(caller, Role.VIEWER, reset.environment)
     return reset
 
 

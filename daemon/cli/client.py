@@ -70,7 +70,7 @@ class Client:
         A lost connection is made anew, and goes on behind the last event that came.
 
         Raises:
-            EndError: the daemon was away for longer than `PATIENCE`.
+            EndError: the daemon refuses the call, or was away for longer than `PATIENCE`.
         """
         away_since: float | None = None
         while True:
