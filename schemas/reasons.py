@@ -187,7 +187,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SYNCED: "ArgoCD does not say Synced and Healthy.",
     Reason.VERIFY_FAILED: "A check after the reset failed.",
     Reason.NO_PROGRESS: "Three claims in a row made no progress.",
-    Reason.RETRIES_EXHAUSTED: "A temporary failure stayed through every retry.",
+    Reason.RETRIES_EXHAUSTED: "Trying once more leads nowhere: a repetition succeeded and undid nothing.",
     Reason.STATE_RESTORED: (
         "The state database is older than what was launched from it: it was restored from a backup, or is new."
     ),

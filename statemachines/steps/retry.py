@@ -12,6 +12,8 @@ from schemas.resets import Outcome, OutcomeKind, Step, StepState
 MOST_REPETITIONS = 1000
 """The most repetitions of a `repeat` step whose bound was not read."""
 
+_LEFT = "leftToUndo"
+"""The fact of a repetition: how much was left to undo right before it was launched."""
 _HALF_DONE = "halfDone"
 """The fact that marks an attempt which launched nothing, after an earlier attempt that may be half done."""
 
@@ -107,6 +109,19 @@ def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
     if was_launched(outcome) or not may_be_half_done(before):
         return outcome
     return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
+
+
+def left_before(last: Outcome | None) -> int | None:
+    """Return how much was left to undo before the last repetition that succeeded, or None without such a one."""
+    left = last.facts.get(_LEFT) if last is not None else None
+    return left if isinstance(left, int) else None
+
+
+def with_left(outcome: Outcome, left: int | None) -> Outcome:
+    """Return the outcome of a repetition, with how much was left to undo right before it; None where nobody asked."""
+    if left is None or not outcome.facts.get("repeat"):
+        return outcome
+    return outcome.model_copy(update={"facts": {**outcome.facts, _LEFT: left}})
 
 
 def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> RetryDecision:

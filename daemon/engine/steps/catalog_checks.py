@@ -43,7 +43,7 @@ async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | N
     result = await cluster.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
     if result.exit_code != 0:
         raise _no_answer("bound", step, result)
-    return result.stdout.count(b"[X]")
+    return sum(b"[X]" in line for line in result.stdout.splitlines())
 
 
 def _no_answer(which: str, step: PlannedStep, result: Result) -> TemporaryError:

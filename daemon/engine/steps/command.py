@@ -17,7 +17,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
-from statemachines.steps.retry import needs_check
+from statemachines.steps.retry import left_before, needs_check, with_left
 
 
 class CommandStep:
@@ -50,7 +50,8 @@ class CommandStep:
         pod = await self._pod_choice.choose(step)
         await self._preconditions.check(step, pod)
         self._pod_choice.check_effects(step, pod)
-        bound = await self._bound(step, pod)
+        left = await self._left_to_undo(step, pod)
+        bound = None if left is None else self._leased.steps[step.name].attempts + left
         if not await self._has_to_run(step, pod):
             nothing_to_do = Outcome(
                 kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do"
@@ -58,16 +59,26 @@ class CommandStep:
             return AttemptResult(None, nothing_to_do, bound=bound)
         outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
         attempt = self._leased.open_attempts[step.name]
-        return AttemptResult(attempt, await self._interpreter.interpret(step, attempt, outcome), bound=bound)
+        meaning = await self._interpreter.interpret(step, attempt, outcome)
+        return AttemptResult(attempt, with_left(meaning, left), bound=bound)
 
-    async def _bound(self, step: PlannedStep, pod: Pod) -> int | None:
-        """How many attempts a step that repeats can need, those before included.
+    async def _left_to_undo(self, step: PlannedStep, pod: Pod) -> int | None:
+        """How much a step that repeats can still undo; None: the step does not repeat.
 
         Raises:
+            PermanentError: `retries-exhausted`: the last repetition succeeded and undid nothing, as the next would.
             PortError: that can't be told.
         """
         left = await left_to_undo(self._cluster, pod, step)
-        return None if left is None else self._leased.steps[step.name].attempts + left
+        before = left_before(self._leased.steps[step.name].outcome)
+        if left is not None and before is not None and left >= before:
+            raise PermanentError(
+                Reason.RETRIES_EXHAUSTED,
+                f"{step.name} can undo {before} before the last repetition and {left} after it: it undoes nothing, or "
+                "something else puts back what it undoes",
+                hint="Look for a pod of the service that restarted and migrated by itself; then `resetd resume ID`.",
+            )
+        return left
 
     async def _has_to_run(self, step: PlannedStep, pod: Pod) -> bool:
         """Whether the command has to run, again where it may be half done.

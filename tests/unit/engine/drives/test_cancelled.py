@@ -20,11 +20,6 @@ VERIFY = StepName("verify.app")
 LONG = b"a line\n" * 100
 
 
-async def shown(process: Process) -> int:
-    process.write(b"[X]\n" * 3)
-    return 0
-
-
 async def at_work_for_long() -> Engine:
     """Its command runs for ten minutes more, and nobody drives the reset."""
 
@@ -59,8 +54,12 @@ def test_a_repetition_that_ended_is_no_success_of_the_step_and_goes_on_after_a_r
             applied = max(applied - 1, 0)
             return 0
 
+        async def show(process: Process) -> int:
+            process.write(b"[X] one\n" * applied)
+            return 0
+
         repeat = {"until": "Nothing to revert!", "bound": ["show"]}
-        engine = Engine(catalog(repeatUntil=repeat), work=revert, show=shown)
+        engine = Engine(catalog(repeatUntil=repeat), work=revert, show=show)
         await cancelled_while_nobody_looks(engine, "work")
         step = await engine.step()
         assert (step.state, applied) == (StepState.PENDING, 2)
