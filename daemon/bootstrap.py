@@ -35,6 +35,7 @@ from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
+from daemon.config.without_effect import warn_of_settings_without_effect
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
@@ -106,6 +107,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
                 # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
             garbage_collector.settle()
+            warn_of_settings_without_effect(settings)
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")

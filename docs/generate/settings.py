@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from daemon.config.environment import PREFIX, is_secret
+from daemon.config.environment_variables import is_secret, variable_of
 from daemon.config.settings import ClientSettings, Settings
 
 PATH = "docs/reference/settings.md"
@@ -45,7 +45,7 @@ def _table(of: type[BaseModel]) -> list[str]:
 def _row(name: str, field: FieldInfo) -> str:
     mark = " \\*" if is_secret(field) else ""
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-    return f"| `{PREFIX}{name.upper()}`{mark} | {_default(field.default)} | {meaning} |"
+    return f"| `{variable_of(name)}`{mark} | {_default(field.default)} | {meaning} |"
 
 
 def _default(value: object) -> str:

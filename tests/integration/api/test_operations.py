@@ -79,7 +79,7 @@ async def test_the_doctor_finds_nothing_wrong_where_all_is_well(stand: Stand) ->
     async with stand.client("ana") as client:
         report = (await client.post("/environments/qa-sandbox/doctor")).json()
     assert report["healthy"]
-    checks = {(one["check"], one["subject"]) for one in report["findings"]}
+    checks = {(finding["check"], finding["subject"]) for finding in report["findings"]}
     assert {
         ("argocd", "qa-sandbox"),
         ("pods", "los-core-api"),
@@ -102,7 +102,7 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do_and_one_fault_hides_
     async with stand.client("ana") as client:
         answer = await client.post("/environments/qa-sandbox/doctor")
     report = answer.json()
-    found = {(one["check"], one["subject"]): one for one in report["findings"]}
+    found = {(finding["check"], finding["subject"]): finding for finding in report["findings"]}
     assert not report["healthy"]
     assert SECRET not in answer.text
     assert found["argocd", "qa-sandbox"]["level"] == "warning"

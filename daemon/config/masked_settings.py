@@ -1,4 +1,4 @@
-"""The settings in force as people may see them."""
+"""Lists the settings in force for people to see, with secrets masked."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from daemon.config.environment import PREFIX, is_secret
+from daemon.config.environment_variables import PREFIX, is_secret, variable_of
 from daemon.config.settings import ClientSettings, Settings
 from daemon.redaction import redact
 
 _MASK = "**********"
-# Set by the daemon for commands in pods, and by the kubelet for Services named resetd.
+# The daemon sets the first for commands in pods. The kubelet sets the others for a Service named `resetd`.
 _NOT_OURS = ("RESETD_ATTEMPT", "RESETD_SERVICE_", "RESETD_PORT")
 
 
 class Row(NamedTuple):
-    """A setting; `origin` is `default`, `environment`, or the file that it was read from."""
+    """A setting. `origin` is `default`, `environment`, or the file that the value was read from."""
 
     name: str
     value: str
@@ -27,27 +27,26 @@ class Row(NamedTuple):
 
 
 def in_force(settings: Settings) -> tuple[Row, ...]:
-    """Every setting of the daemon; of a URL only the password is masked, of other secrets everything."""
+    """List every setting of the daemon. In a URL only the password is masked; any other secret is masked as a whole."""
     return tuple(
-        Row(f"{PREFIX}{name.upper()}", _shown(name, settings), _origin(name))
-        for name in Settings.model_fields
+        Row(variable_of(name), _shown(name, settings), _origin(name)) for name in Settings.model_fields
     )
 
 
 def unknown() -> tuple[tuple[str, str | None], ...]:
-    """Variables that look like settings and are none, each with the one that may have been meant."""
-    known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *ClientSettings.model_fields)}
-    secrets = {
-        f"{PREFIX}{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)
-    }
-    secrets.add(f"{PREFIX}TOKEN_FILE")
+    """List variables that look like settings and are none, each with the setting that may have been meant, or None."""
+    known: set[str] = set()
+    for name, field in (ClientSettings.model_fields | Settings.model_fields).items():
+        known.add(variable_of(name))
+        if is_secret(field):
+            known.add(f"{variable_of(name)}_FILE")
     found = sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX) and name not in known | secrets and not name.startswith(_NOT_OURS)
+        variable
+        for variable in os.environ
+        if variable.startswith(PREFIX) and variable not in known and not variable.startswith(_NOT_OURS)
     )
     return tuple(
-        (name, next(iter(difflib.get_close_matches(name, known | secrets, 1)), None)) for name in found
+        (variable, next(iter(difflib.get_close_matches(variable, known, 1)), None)) for variable in found
     )
 
 
@@ -67,7 +66,7 @@ def _shown(name: str, settings: Settings) -> str:
 
 
 def _written(value: timedelta) -> str:
-    """As it would be written: 24h, 90m, 10s."""
+    """Write a duration as people do: 24h, 90m, 10s."""
     seconds = value.total_seconds()
     for unit, length in (("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= length and not seconds % length:
@@ -76,7 +75,7 @@ def _written(value: timedelta) -> str:
 
 
 def _origin(name: str) -> str:
-    variable = f"{PREFIX}{name.upper()}"
+    variable = variable_of(name)
     if os.environ.get(variable) or (name == "argocd_namespace" and variable in os.environ):
         return "environment"
     return os.environ.get(f"{variable}_FILE") or "default"

@@ -1,4 +1,7 @@
-"""Tries that are refused at once go into the audit: who, what, when, why, and why not."""
+"""Records in the audit each request and act that the API refuses before it stores anything.
+
+A line says who asked for what, when and why, and why it was refused.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,13 @@ from statemachines.refusals import refuse
 
 
 @asynccontextmanager
-async def request_written_down(
+async def audit_refused_request(
     context: ApiContext, caller: Caller, environment: str, reason: str | None
 ) -> AsyncIterator[None]:
-    """A request that is not even admitted belongs to no reset: it is in the chain of the environment that it names."""
+    """Record the request when the block refuses it with a problem.
+
+    No reset exists for it, so the line goes into the chain of the environment that the request names.
+    """
     try:
         yield
     except ProblemError as error:
@@ -40,8 +46,8 @@ async def request_written_down(
 
 
 @asynccontextmanager
-async def act_written_down(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
-    """An act that is refused before it is appended."""
+async def audit_refused_act(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
+    """Record the act in the chain of its reset when the block refuses it with a problem."""
     try:
         yield
     except ProblemError as error:

@@ -1,4 +1,4 @@
-"""`resetd watch` against a server that answers as the daemon does."""
+"""`resetd watch` with a server that answers like the daemon."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STATES = {3: "seeding", 4: "failed", 5: "queued", 6: "done"}
 READ = [3, 5, 6]
-"""Sequences that the reset is at each time it is read: somebody resumed it as soon as it had failed."""
+"""Sequence of the reset at each reading. Somebody resumes it as soon as it has failed."""
 
 
 @contextmanager
 def daemon() -> Iterator[str]:
-    """The address of one whose reset fails, is resumed at once, and is done."""
+    """Serve a daemon whose reset fails, is resumed at once, and is done. Yields its address."""
     left = iter(READ)
 
     class Handler(BaseHTTPRequestHandler):

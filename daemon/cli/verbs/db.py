@@ -1,4 +1,4 @@
-"""`resetd db`: the daemon's own state database. These verbs need no running daemon."""
+"""`resetd db`: look after the daemon's own state database. It needs no running daemon."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.configuration import settings_in_force
+from daemon.cli.exit_codes import EndError, Exit
+from daemon.cli.options import Yes, confirm
 from daemon.cli.output import note, say, table
-from daemon.cli.root import Yes, confirm
-from daemon.cli.verbs.daemon_itself import settings_in_force
 from daemon.config.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ database = typer.Typer(no_args_is_help=True, help="resetd's own state database."
 
 @database.command("upgrade")
 def upgrade() -> None:
-    """Bring the schema to this version's; harmless to repeat."""
+    """Bring the schema up to this version. Repeating that does no harm."""
     with _state_database() as (url, migrations):
         migrations.upgrade(url)
         say(f"the schema is at {migrations.current(url)}")
@@ -33,7 +33,10 @@ def upgrade() -> None:
 
 @database.command("check")
 def check() -> None:
-    """Compare the schema with this version's, and check the chains of histories and audit; exit code 1 for a flaw."""
+    """Compare the schema with this version's, and check the chains of histories and audit.
+
+    The exit code is 1 when something is wrong.
+    """
     with _state_database() as (url, migrations):
         flaws = migrations.check(url) or asyncio.run(_broken_chains(url))
     for flaw in flaws:
@@ -48,13 +51,15 @@ def adopt(
     reason: Annotated[str | None, typer.Option("--reason", help="why; recorded, and needed to adopt")] = None,
     ended: Annotated[
         bool,
-        typer.Option("--ended", help="what Kubernetes can't tell of has ended: you looked; recorded"),
+        typer.Option(
+            "--ended", help="you looked: commands that Kubernetes knows nothing of have ended; recorded"
+        ),
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Show what a state that was restored from an older backup lacks; take it as it is, once a person agrees.
+    """Show what a state lacks that was restored from an older backup, and adopt it once a person agrees.
 
-    What a newer state launched becomes `unknown`: nothing of it runs again before a person said what happened.
+    What a newer state launched becomes `unknown`. None of it runs again before a person has said what became of it.
     """
     from daemon.adapters.store import embedded_lock
 
@@ -95,9 +100,9 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
         try:
             await adoption.adopt(lack, actor=getpass.getuser(), reason=reason, ended=ended)
         except StillAtWorkError as error:
-            for one in error.launches:
-                note(f"{one.launch.attempt} {one.why}")
-            running = any(not one.untold for one in error.launches)
+            for stray in error.launches:
+                note(f"{stray.launch.attempt} {stray.why}")
+            running = any(not stray.untold for stray in error.launches)
             raise EndError(
                 Exit.FAILED,
                 "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",
@@ -136,8 +141,10 @@ def _show(lack: Lack) -> None:
 
 
 def _steps(lack: Lack, reset_id: str) -> str:
-    launches = [one for found in lack.launches.values() for one in found if one.reset_id == reset_id]
-    return ", ".join(dict.fromkeys(one.step for one in launches)) or "(nothing; it has not come to rest)"
+    launches = [launch for found in lack.launches.values() for launch in found if launch.reset_id == reset_id]
+    return (
+        ", ".join(dict.fromkeys(launch.step for launch in launches)) or "(nothing; it has not come to rest)"
+    )
 
 
 async def _broken_chains(url: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Exit codes of the command line, and errors that end it with one."""
+"""Exit codes of `resetd`, and the error that ends a command with one of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.resets import ResetState
 
 
 class Exit(IntEnum):
-    """What a script learns without reading a line."""
+    """What the exit code tells a script."""
 
     DONE = 0
     FAILED = 1  # the reset failed, or the doctor found something
@@ -30,11 +30,13 @@ OF_STATE: dict[ResetState, Exit] = {
     ResetState.AWAITING_APPROVAL: Exit.WAITS,
     ResetState.NEEDS_OPERATOR: Exit.WAITS,
 }
-"""States in which nothing goes on by itself."""
+"""Exit codes of the states in which a reset stands still until a person does something."""
+RESTING = {state.value for state in OF_STATE} - {ResetState.AWAITING_APPROVAL.value}
+"""States in which watching a reset ends. It goes on while the reset waits for approval."""
 
 
 class EndError(Exception):
-    """Ends the command: a message for people, the next step, an exit code."""
+    """Ends the command with an exit code. `message` says to people what is wrong, `hint` what to do next."""
 
     def __init__(self, code: Exit, message: str, hint: str | None = None) -> None:
         super().__init__(message)

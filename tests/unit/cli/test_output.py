@@ -1,10 +1,13 @@
-"""What a person reads before deciding."""
+"""What a person reads before they decide."""
 
 from __future__ import annotations
 
 import pytest
 
-from daemon.cli.descriptions import Json, next_step, show_plan, step_table
+from daemon.cli.client import Json
+from daemon.cli.next_step import next_step
+from daemon.cli.plan_output import show_plan
+from daemon.cli.reset_output import step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 
@@ -26,7 +29,7 @@ def test_each_destructive_step_of_a_plan_is_called_so_also_where_a_shell_runs_it
     show_plan(plan.model_dump(mode="json", by_alias=True))
     lines = capsys.readouterr().out.splitlines()
     for step in plan.steps:
-        (line,) = [each for each in lines if f"  {step.name}  " in each]
+        (line,) = [printed for printed in lines if f"  {step.name}  " in printed]
         assert ("(destructive)" in line) is step.destructive
 
 

@@ -1,4 +1,4 @@
-"""Verbs that need no daemon."""
+"""Verbs that need no running daemon."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ def test_config_shows_what_is_in_force_without_secrets_and_what_is_misspelt() ->
     assert rows["RESETD_LEASE_TTL"] == {"name": "RESETD_LEASE_TTL", "value": "6s", "origin": "default"}
 
 
+def test_config_marks_what_is_given_and_has_no_effect() -> None:
+    marked = "RESETD_OIDC_AUDIENCE: nothing acts on it yet"
+    given, silent = resetd("config", RESETD_OIDC_AUDIENCE="resetd-of-example"), resetd("config")
+    assert (given.returncode, silent.returncode) == (0, 0)
+    assert given.stderr == f"{marked}\n"
+    assert silent.stderr == ""
+
+
 @pytest.mark.parametrize("args", [["config"], ["config", "-o", "json"], ["config", "-o", "name"], ["--help"]])
 def test_who_reads_no_more_is_told_from_a_reset_that_failed_and_from_one_that_is_done(
     args: list[str],
@@ -64,6 +72,50 @@ def test_a_data_directory_that_can_not_be_made_is_named_with_its_setting() -> No
     assert ended.returncode == 2
     assert "RESETD_DATA_DIR: /proc/x" in ended.stderr
     assert "running already" not in ended.stderr
+
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: nowhere
+contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
+clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: nobody, user: {token: none}}]
+"""
+
+
+def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    variables = {
+        "RESETD_DATA_DIR": str(tmp_path / "data"),
+        "RESETD_KUBECONFIG": str(tmp_path / "kubeconfig"),
+        "RESETD_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "RESETD_GITHUB_OWNER": "nobody",
+        "RESETD_API_PORT": "0",
+        "RESETD_LOG_FORMAT": "json",
+        "RESETD_BACKUP_KEEP": "5",
+        "RESETD_OIDC_AUDIENCE": "resetd-of-example",
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "daemon", "serve"], env=kept | variables, stderr=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stderr is not None
+        lines = []
+        for line in serving.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "daemon.started":
+                break
+        serving.terminate()
+        rest = serving.stderr.read()
+    assert lines[-1]["event"] == "daemon.started", lines
+    warned = [line for line in lines if line["event"] == "settings.without-effect"]
+    assert [(line["level"], line["setting"]) for line in warned] == [
+        ("warning", "RESETD_BACKUP_KEEP"),
+        ("warning", "RESETD_OIDC_AUDIENCE"),
+    ]
+    assert "resetd-of-example" not in f"{lines}{rest}"
+    assert "settings.without-effect" not in rest
 
 
 def test_what_serve_writes_is_for_its_owner_only(tmp_path: Path) -> None:

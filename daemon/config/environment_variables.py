@@ -1,6 +1,6 @@
-"""How settings are read: from variables `RESETD_*`, from files for secrets, durations as people write them.
+"""Reads settings from variables `RESETD_*`, secrets also from files, and durations as people write them.
 
-`daemon.config.settings` says which there are. A value never stands in an error: it may be a secret.
+`daemon.config.settings` lists the settings. An error never shows a value, because the value may be a secret.
 """
 
 from __future__ import annotations
@@ -47,30 +47,34 @@ WebAddress = Annotated[str, AfterValidator(_is_web_address)]
 
 
 class SettingsError(Exception):
-    """Settings that can't be used; `lines` for people, one for each variable."""
+    """Settings that can't be used. `lines` says to people what is wrong, a line for each variable."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a setting: `RESETD_API_PORT` of `api_port`."""
+    return f"{PREFIX}{name.upper()}"
+
+
 class SecretFiles(PydanticBaseSettingsSource):
-    """`RESETD_X_FILE` for each field that holds a secret: the file's content without the last line break."""
+    """Reads each field that holds a secret from the file that `RESETD_X_FILE` names, without the last line break."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value for one field; pydantic's shape.
+        """Read the value of one field. The answer has the shape that pydantic wants.
 
         Raises:
             SettingsError: the file can't be read, is empty, or stands beside the variable itself.
         """
-        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        secret = variable_of(field_name)
+        variable = f"{secret}_FILE"
         path = os.environ.get(variable)
         if not path or not is_secret(field):
             return None, field_name, False
-        if os.environ.get(variable.removesuffix("_FILE")):
-            raise SettingsError(
-                (f"{variable}: {variable.removesuffix('_FILE')} is set as well; unset one of the two",)
-            )
+        if os.environ.get(secret):
+            raise SettingsError((f"{variable}: {secret} is set as well; unset one of the two",))
         try:
             text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +87,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         return text, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """All values that stand in files."""
+        """Read all values that are in files."""
         found = {
             name: self.get_field_value(field, name)[0]
             for name, field in self.settings_cls.model_fields.items()
@@ -92,7 +96,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 class Environment(BaseSettings):
-    """Base of settings that are read from the environment of the process."""
+    """Base of settings that are read from environment variables."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -111,23 +115,23 @@ class Environment(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the names are pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What was given in code wins, then variables, then files; no `.env` file is read."""
+        """Values in code win over variables, and variables over files. No `.env` file is read."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @model_validator(mode="before")
     @classmethod
     def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Compose files pass `RESETD_X=` for what is not given; only here does empty mean something.
+        # Compose files pass `RESETD_X=` for what is not given. Only an empty `argocd_namespace` has a meaning.
         return {name: value for name, value in values.items() if value != "" or name == "argocd_namespace"}
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a field holds a secret: then `RESETD_X_FILE` is read, too, and its value is never shown."""
+    """Whether a field holds a secret. Then `RESETD_X_FILE` is read, too, and the value is never shown."""
     return "SecretStr" in str(field.annotation)
 
 
 def read(kind: type[SettingsT], given: dict[str, Any]) -> SettingsT:
-    """Settings of one kind from the environment; `given` ones win.
+    """Read settings of one kind from environment variables. Values in `given` win.
 
     Raises:
         SettingsError: one line for each variable that is wrong.
@@ -135,16 +139,16 @@ def read(kind: type[SettingsT], given: dict[str, Any]) -> SettingsT:
     try:
         return kind(**given)
     except ValidationError as error:
-        lines = tuple(line for one in error.errors(include_input=False) for line in _lines(kind, one))
+        lines = tuple(line for fault in error.errors(include_input=False) for line in _lines(kind, fault))
         raise SettingsError(lines) from None
 
 
 def _lines(kind: type[BaseSettings], error: ErrorDetails) -> tuple[str, ...]:
     message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:  # of several variables at once: each line names its own
+    if not error["loc"]:  # the error is about several variables, and each line names its own
         return tuple(message.splitlines())
     name = str(error["loc"][0])
-    variable = f"{PREFIX}{name.upper()}"
+    variable = variable_of(name)
     if os.environ.get(variable, "").startswith("tcp://"):
         # A Service named `resetd-api` makes the kubelet set RESETD_API_PORT=tcp://ADDRESS:PORT.
         return (
