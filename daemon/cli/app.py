@@ -7,27 +7,27 @@ from typing import Annotated
 import typer
 
 from daemon.cli.client import use_address
-from daemon.cli.verbs.acts import cancel, resolve, resume, skip
-from daemon.cli.verbs.approve import approve, deny
-from daemon.cli.verbs.audit import audit
-from daemon.cli.verbs.auth import auth
-from daemon.cli.verbs.backups import backups
-from daemon.cli.verbs.catalog import catalog
-from daemon.cli.verbs.config import config
-from daemon.cli.verbs.db import database
-from daemon.cli.verbs.dead_letters import dead_letters
-from daemon.cli.verbs.doctor import doctor
-from daemon.cli.verbs.environments import environments
-from daemon.cli.verbs.list import list_resets
-from daemon.cli.verbs.locks import locks
-from daemon.cli.verbs.logs import logs
-from daemon.cli.verbs.plan import plan
-from daemon.cli.verbs.request import request
-from daemon.cli.verbs.sandbox import demo, sandbox
-from daemon.cli.verbs.serve import serve
-from daemon.cli.verbs.show import show
-from daemon.cli.verbs.wait import wait
-from daemon.cli.verbs.watch import watch
+from daemon.cli.verbs.daemon_itself.catalog import catalog
+from daemon.cli.verbs.daemon_itself.config import config
+from daemon.cli.verbs.daemon_itself.db import database
+from daemon.cli.verbs.daemon_itself.sandbox import demo, sandbox
+from daemon.cli.verbs.daemon_itself.serve import serve
+from daemon.cli.verbs.operations.audit import audit
+from daemon.cli.verbs.operations.auth import auth
+from daemon.cli.verbs.operations.backups import backups
+from daemon.cli.verbs.operations.dead_letters import dead_letters
+from daemon.cli.verbs.operations.doctor import doctor
+from daemon.cli.verbs.operations.environments import environments
+from daemon.cli.verbs.operations.locks import locks
+from daemon.cli.verbs.resets.acts import cancel, resolve, resume, skip
+from daemon.cli.verbs.resets.approve import approve, deny
+from daemon.cli.verbs.resets.list import list_resets
+from daemon.cli.verbs.resets.logs import logs
+from daemon.cli.verbs.resets.plan import plan
+from daemon.cli.verbs.resets.request import request
+from daemon.cli.verbs.resets.show import show
+from daemon.cli.verbs.resets.wait import wait
+from daemon.cli.verbs.resets.watch import watch
 
 app = typer.Typer(
     name="resetd",

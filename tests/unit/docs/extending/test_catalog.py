@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.guide_commands import script
-from daemon.cli.verbs.catalog import check_catalog
+from daemon.cli.verbs.daemon_itself.catalog import check_catalog
 from daemon.config.catalog_file import load_catalog
 from schemas.facts import DatabaseFact, Facts, ServiceFact
 from schemas.plan import Plan

@@ -11,7 +11,7 @@ from daemon.cli.client import client
 from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.options import Reference, Why, Yes, confirm
 from daemon.cli.plan_output import show_plan
-from daemon.cli.verbs.acts import act, taken_down
+from daemon.cli.verbs.resets.acts import act, taken_down
 
 PlanHash = Annotated[
     str | None,

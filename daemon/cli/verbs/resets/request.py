@@ -22,7 +22,7 @@ from daemon.cli.request_options import (
     Services,
     request_body,
 )
-from daemon.cli.verbs.wait import wait_for
+from daemon.cli.verbs.resets.wait import wait_for
 from schemas.requests import Mode
 
 

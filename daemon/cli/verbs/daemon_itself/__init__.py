@@ -1,0 +1,1 @@
+"""Verbs of the daemon itself: they need no running daemon."""

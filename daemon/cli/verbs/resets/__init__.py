@@ -1,0 +1,1 @@
+"""Verbs about resets: asking for them, looking at them, deciding about them."""
