@@ -157,7 +157,6 @@ def _build(
         doctor=engine.doctor,
         clock=clock,
         metrics=metrics,
-        settings=settings,
         new_id=new_reset_id,
         ready={
             "kubernetes": _answers(engine.ports.pods),

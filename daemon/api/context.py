@@ -10,7 +10,6 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from daemon.api.tokens import Tokens
-from daemon.config.settings import Settings
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.logs import Logs
@@ -54,7 +53,6 @@ class ApiContext:
     doctor: ExaminesEnvironments
     clock: Clock
     metrics: Metrics
-    settings: Settings
     new_id: Callable[[], ResetId]
     """Make the id of a new reset."""
     ready: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)

@@ -235,7 +235,6 @@ def _build(
         doctor=Doctor(pods, deployments, loaded.catalog),
         clock=clock,
         metrics=metrics,
-        settings=settings,
         new_id=new_reset_id,
         ready=ready,
     )

@@ -21,7 +21,7 @@ the commit since the process started, or `launch`: the commit that records an at
 EACH = "TORTURE_EACH"
 """The variable with a file of one line for each point at which a daemon died; it dies once at each other point."""
 
-_OF_A_RESET = ("take_in", "admit", "append_act", "claim", "release_all", "save", "lock", "remember_protected")
+COMMITS = ("take_in", "admit", "append_act", "claim", "release_all", "save", "lock", "remember_protected")
 _LAUNCH = "launch"
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
@@ -46,11 +46,7 @@ class _Once:
 
     def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Called right before a commit; returns whether it is the chosen one, which may end after later ones."""
-        if (
-            name not in _OF_A_RESET
-            or not self._left
-            or (self._launch and not _records_a_launch(name, arguments))
-        ):
+        if name not in COMMITS or not self._left or (self._launch and not _records_a_launch(name, arguments)):
             return False
         self._left -= 1
         if self._left == 0 and self._when == "before":
@@ -125,7 +121,7 @@ class _Watched:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         found = getattr(self._store, name)
-        if name not in _OF_A_RESET and name != "published":
+        if name not in COMMITS and name != "published":
             return found
         method = cast("Callable[..., Awaitable[Any]]", found)
 
