@@ -26,8 +26,8 @@ from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.changes import HOLDERS, check_change
 from statemachines.intake.desk import references
 from statemachines.locks import Ask, blocked
-from tests.memory.reading import MemoryReading
 from tests.memory.state import Entry, Held, copied
+from tests.memory.store_queries import MemoryReading
 
 
 class MemoryStore(MemoryReading):

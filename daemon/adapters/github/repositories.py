@@ -21,9 +21,9 @@ import structlog
 from github import Github, GithubException, UnknownObjectException
 from github.Repository import Repository
 
+from daemon.adapters.github.branches import read_branch, rules
 from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import said, translate
-from daemon.adapters.github.reading import read_branch, rules
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 )
 
 from daemon.adapters.kafka.connection import Connection, close
-from daemon.adapters.kafka.lanes import Lane, lanes_of
+from daemon.adapters.kafka.partition_queues import Lane, lanes_of
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.records import Message

@@ -171,7 +171,7 @@ class KubernetesPods:
     async def _look(self, control: Control, offset: int) -> Observation:
         answer = await self._looks.look(control, offset)
         if isinstance(answer, Result):
-            raise await self._refused(control, "look", answer)
+            raise await self._refused(control, "poll", answer)
         return answer
 
     async def _watch(self, control: Control, offset: int, watch: _Watch) -> AsyncGenerator[Observation, None]:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from daemon.adapters.postgres import failures
+from daemon.adapters.postgres import errors as failures
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
 from daemon.adapters.postgres.restoring import restore_into

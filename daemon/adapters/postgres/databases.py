@@ -12,7 +12,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from daemon.adapters.postgres import failures
+from daemon.adapters.postgres import errors as failures
 from daemon.adapters.postgres.urls import NOTICING, Address, address
 from daemon.ports.databases import Identity, Leftover
 from schemas.wire import AttemptId, ResourceKey

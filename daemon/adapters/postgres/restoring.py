@@ -13,7 +13,7 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from daemon.adapters.postgres import failures
+from daemon.adapters.postgres import errors as failures
 from daemon.adapters.postgres.programs import Programs, run, running
 from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, select
 
 from daemon.adapters.store.bulk_statements import inserting, over, upserting
-from daemon.adapters.store.connections.pipelined import Sending
+from daemon.adapters.store.connections.pipeline import Sending
 from daemon.adapters.store.connections.transactions import Order, Tx
 from daemon.adapters.store.rows import (
     AUDIT,

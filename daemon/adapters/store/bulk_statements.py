@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.connections.engine import as_json
-from daemon.adapters.store.connections.pipelined import Sending, Sent
+from daemon.adapters.store.connections.pipeline import Sending, Sent
 from daemon.adapters.store.connections.transactions import Tx
 
 FLAG = Boolean()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, select
 
 from daemon.adapters.store.bulk_statements import over
-from daemon.adapters.store.connections.pipelined import Row, Sending
+from daemon.adapters.store.connections.pipeline import Row, Sending
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.rows import (
     ACTS,

@@ -11,11 +11,11 @@ from typing import Any, Self
 from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store import auditing, queries, state_position
+from daemon.adapters.store import auditing, queries, state
 from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
-from daemon.adapters.store.intake import batches
+from daemon.adapters.store.intake import admission
 from daemon.adapters.store.leases import acts, claiming, locking, saving
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import history
@@ -71,10 +71,12 @@ class SqlStore:
         return await self._read(work)
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
-        return await self._write(lambda tx: batches.take_in(tx, batch, now=now, limit_waiting=limit_waiting))
+        return await self._write(
+            lambda tx: admission.take_in(tx, batch, now=now, limit_waiting=limit_waiting)
+        )
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
-        return await self._write(lambda tx: batches.admit(tx, new, now=now, limit_waiting=limit_waiting))
+        return await self._write(lambda tx: admission.admit(tx, new, now=now, limit_waiting=limit_waiting))
 
     async def append_act(self, act: Act) -> Act:
         return await self._write(lambda tx: acts.append(tx, act))
@@ -127,19 +129,19 @@ class SqlStore:
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:
         if self._state_id is None:
-            self._state_id = await self._write(state_position.state_id)
+            self._state_id = await self._write(state.state_id)
         return self._state_id
 
     async def position(self) -> Position:
-        return await self._read(state_position.newest)
+        return await self._read(state.newest)
 
     async def contains(self, position: Position) -> bool:
-        return await self._read(lambda tx: state_position.contains(tx, position))
+        return await self._read(lambda tx: state.contains(tx, position))
 
     async def adopt(
         self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
-        await self._write(lambda tx: state_position.adopt(tx, entry, events, lost, now))
+        await self._write(lambda tx: state.adopt(tx, entry, events, lost, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:

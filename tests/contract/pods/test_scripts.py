@@ -346,14 +346,14 @@ def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_a
     box.launch(running, "sh", "-c", "echo here; sleep 1000")
     until(lambda: Path(ended[0], "exit").is_symlink() and Path(running[0], "log").stat().st_size)
     told = f"4 {ended[0]}\n0 {running[0]}\n0 {idle[0]}\n"
-    done = box.run("look", "3", ended[1], "4", stdin=told.encode())
+    done = box.run("poll", "3", ended[1], "4", stdin=told.encode())
     assert done.returncode == 0
     more, here, nothing = FrameDecoder().feed(done.stdout)
     # More than one look brings: its end is not told before all of its output is.
     assert (more.log, more.offset, more.exit_code, more.alive) == (b"4567", 4, None, True)
     assert (here.log, here.started, here.alive) == (b"here", True, True)
     assert (nothing.log, nothing.started, nothing.exit_code) == (b"", False, None)
-    (last,) = FrameDecoder().feed(box.run("look", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
+    (last,) = FrameDecoder().feed(box.run("poll", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
     assert (last.log, last.exit_code, last.alive) == (b"89", 7, False)
     box.stop(running, "KILL")
 
@@ -361,10 +361,10 @@ def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_a
 def test_a_look_goes_as_far_as_the_first_command_that_has_no_directory(box: Box) -> None:
     place = box.prepare()
     told = f"0 {place[0]}\n0 {place[0]}.no\n0 {place[0]}\n".encode()
-    done = box.run("look", "3", place[1], "4", stdin=told)
+    done = box.run("poll", "3", place[1], "4", stdin=told)
     assert done.returncode == Refusal.NO_DIRECTORY
     assert len(FrameDecoder().feed(done.stdout)) == 1
-    done = box.run("look", "1", "1-other", "4", stdin=told)
+    done = box.run("poll", "1", "1-other", "4", stdin=told)
     assert (done.returncode, done.stdout) == (Refusal.OTHER_INCARNATION, b"")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.store import store
-from daemon.adapters.store.connections.pipelined import Row
+from daemon.adapters.store.connections.pipeline import Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
 from daemon.adapters.store.rows import RESETS, changing

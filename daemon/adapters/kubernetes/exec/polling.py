@@ -78,7 +78,7 @@ class Looks:
 
     async def _look_at(self, container: _Container, batch: list[_Asked]) -> None:
         """Answer as many of them as one exec does, at least the first."""
-        argv = scripts.argv("look", str(len(batch)), container.incarnation, str(BYTES))
+        argv = scripts.argv("poll", str(len(batch)), container.incarnation, str(BYTES))
         told = "".join(f"{one.offset} {one.directory}\n" for one in batch).encode("utf-8", "surrogateescape")
         answers: list[Observation | Result | PortError]
         try:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable, StaticPool,
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from daemon.adapters.store.connections.engine import as_json, begin
-from daemon.adapters.store.connections.pipelined import Row, Sent, Statements, named, wrapped
+from daemon.adapters.store.connections.pipeline import Row, Sent, Statements, named, wrapped
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from daemon.adapters.store.connections.driver_errors import translated
-from daemon.adapters.store.connections.pipelined import Connected, Row, Sending, Sent, Statements
+from daemon.adapters.store.connections.pipeline import Connected, Row, Sending, Sent, Statements
 from daemon.adapters.store.connections.sqlite_thread import OneVisit
 from daemon.ports.store.outbox import StatusTopics
 

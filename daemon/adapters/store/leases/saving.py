@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, func, select, update
 
 from daemon.adapters.store import auditing, queries
 from daemon.adapters.store.bulk_statements import FLAG, NUMBER, TEXT, over, upserting
-from daemon.adapters.store.connections.pipelined import Row, Sending
+from daemon.adapters.store.connections.pipeline import Row, Sending
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import locking
 from daemon.adapters.store.outbox import history

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.auditing import hashes_before, history_hashes
 from daemon.adapters.store.bulk_statements import NUMBER, inserting, over
-from daemon.adapters.store.connections.pipelined import Row, Sending
+from daemon.adapters.store.connections.pipeline import Row, Sending
 from daemon.adapters.store.connections.transactions import Order, Tx
 from daemon.adapters.store.outbox.messages import MESSAGES, message_of, message_row, status_row
 from daemon.adapters.store.rows import (

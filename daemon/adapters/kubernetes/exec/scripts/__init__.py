@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-Script = Literal["prepare", "launch", "follow", "look", "give_up", "sweep"]
+Script = Literal["prepare", "launch", "follow", "poll", "give_up", "sweep"]
 
 
 class Refusal(IntEnum):

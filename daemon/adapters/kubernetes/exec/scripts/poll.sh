@@ -1,4 +1,4 @@
-# look COUNT INCARNATION BOUND: one look at each of COUNT commands of this container, told on the input, a line
+# poll COUNT INCARNATION BOUND: one look at each of COUNT commands of this container, told on the input, a line
 # `OFFSET DIR` each. Prints a frame for each as `follow` does, in this order; ends with 81 at the first without a directory.
 if [ -n "$2" ]; then
     rd_born

@@ -14,7 +14,7 @@ from sqlalchemy import Table, insert, update
 
 from daemon.adapters.store import auditing
 from daemon.adapters.store.connections.transactions import Order, Tx
-from daemon.adapters.store.intake.known_before import load
+from daemon.adapters.store.intake.desk_storage import load
 from daemon.adapters.store.leases.acts import insert_acts
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.rows import (
