@@ -21,7 +21,7 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
-from schemas.resets import Act, Attempt, Reset, Step
+from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.changes import HOLDERS, check_change
 from statemachines.intake.desk import references
@@ -187,14 +187,6 @@ class MemoryStore(MemoryReading):
                 steps[planned.name] = Step(name=planned.name, index=index, attempts=max(made, default=0))
         for step in change.steps:
             steps[step.name] = copied(step)
-
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        await asyncio.sleep(0)
-        self._held(lease)
-        if attempt.id not in self._state.attempts:
-            raise LeaseLostError(f"reset {lease.reset_id} has another holder")
-        kept = self._state.attempts[attempt.id].model_copy(update={"log_offset": attempt.log_offset})
-        self._state.attempts[attempt.id] = kept
 
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
 from daemon.adapters.store.intake import admission
-from daemon.adapters.store.leases import acts, claiming, locking, saving
+from daemon.adapters.store.leases import acts, claiming, locking
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.rows import POSITIONS, PROTECTED
@@ -103,9 +103,6 @@ class SqlStore:
 
     async def save(self, change: Change) -> Reset:
         return await self._commits.save(change)
-
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        await self._write(lambda tx: saving.keep_log_offset(tx, lease, attempt))
 
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         return (await self._read(lambda tx: queries.acts_after(tx, {reset_id: after})))[reset_id]

@@ -111,10 +111,6 @@ class LeaseStore(Protocol):
         """
         ...
 
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        """Store how much of the attempt's log was kept, without a new version (no progress either)."""
-        ...
-
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         """Acts with a larger id, in order."""
         ...

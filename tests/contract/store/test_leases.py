@@ -16,13 +16,11 @@ from tests.contract.store.making import (
     NOBODY,
     admitted,
     asked,
-    attempt,
     begun,
     claimed,
     different,
     eventually,
     moved,
-    planned,
 )
 
 
@@ -135,21 +133,6 @@ async def test_claims_without_a_commit_between_them_are_counted(store: Store) ->
     after = await claimed(store, reset.id)
     assert counts == [0, 1, 2]
     assert (saved.claims_without_progress, after.reset.claims_without_progress) == (0, 0)
-
-
-async def test_keeping_a_log_offset_is_no_progress_and_needs_the_lease(store: Store) -> None:
-    found = await begun(store)
-    plan = planned("seed.a")
-    reset = found.reset.model_copy(update={"plan_hash": plan.hash})
-    running = attempt(reset.id, "seed.a")
-    saved = await store.save(Change(reset=reset, lease=found.lease, plan=plan, attempts=(running,)))
-    await store.keep_log_offset(found.lease, running.model_copy(update={"log_offset": 4096}))
-    [stored] = await store.attempts(reset.id)
-    assert stored.log_offset == 4096
-    assert await store.find(reset.id) == saved
-    await store.save(Change(reset=saved, lease=found.lease, release_lease=True))
-    with pytest.raises(LeaseLostError):
-        await store.keep_log_offset(found.lease, running)
 
 
 async def test_all_leases_can_be_released_at_once(store: Store) -> None:

@@ -28,8 +28,8 @@ from daemon.adapters.store.rows import (
     step_row,
 )
 from daemon.ports.errors import LeaseLostError
-from daemon.ports.store.leases import Change, Lease
-from schemas.resets import Attempt, Reset, Step
+from daemon.ports.store.leases import Change
+from schemas.resets import Reset, Step
 from schemas.tables import storable
 from statemachines.changes import HOLDERS
 
@@ -249,14 +249,3 @@ def _acts_read(changes: Sequence[Change], rows: Mapping[str, Row]) -> list[dict[
         for change in changes
         if change.reset.acts_seen > rows[change.reset.id]["acts_seen"]
     ]
-
-
-async def keep_log_offset(tx: Tx, lease: Lease, attempt: Attempt) -> None:
-    """Store the offset, if the lease is still ours."""
-    held = select(RESETS.c.id).where(
-        RESETS.c.id == lease.reset_id, RESETS.c.fence == lease.fence, RESETS.c.lease_owner == lease.owner
-    )
-    keeping = update(ATTEMPTS).where(ATTEMPTS.c.id == attempt.id, ATTEMPTS.c.reset_id.in_(held))
-    found = await tx.connection.execute(keeping.values(log_offset=attempt.log_offset))
-    if found.rowcount == 0:
-        raise LeaseLostError(f"reset {lease.reset_id} has another holder")
