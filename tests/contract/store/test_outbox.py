@@ -11,9 +11,9 @@ from cloudevents.core.formats.json import JSONFormat
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.leases.acts import insert_acts
-from daemon.adapters.store.outbox.history import publish
-from daemon.adapters.store.rows import HISTORY
+from daemon.adapters.store.leases import acts
+from daemon.adapters.store.outbox import history
+from daemon.adapters.store.tables import HISTORY
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
@@ -153,11 +153,11 @@ async def test_ids_are_given_in_the_order_of_the_commits_however_long_a_commit_t
     written, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx: Tx) -> list[int]:
-        acts = await insert_acts(tx, [act(reset.id)])
-        ids = await publish(tx, [], others=[dead(0).message])
+        [appended] = await acts.append(tx, [act(reset.id)])
+        ids = await history.append(tx, [], others=[dead(0).message])
         written.set()
         await go_on.wait()
-        return [acts[0].id, *ids]
+        return [appended.id, *ids]
 
     slow = asyncio.ensure_future(sql_store._write(slowly))
     await written.wait()

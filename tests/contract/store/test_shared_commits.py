@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from daemon.adapters.store import SqlStore, open_store
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.leases.shared_commits import AT_MOST
-from daemon.adapters.store.outbox.history import publish
+from daemon.adapters.store.leases.shared_commits import MAX_CHANGES
+from daemon.adapters.store.outbox import history
 from daemon.ports.errors import LeaseLostError, TemporaryError
 from daemon.ports.store.leases import Change, Claimed
 from daemon.ports.store.store import Store
@@ -73,7 +73,7 @@ async def writers_held_up(store: SqlStore) -> AsyncIterator[None]:
     ready, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx: Tx) -> None:
-        await publish(tx, [], others=[dead(0).message])
+        await history.append(tx, [], others=[dead(0).message])
         ready.set()
         await go_on.wait()
 
@@ -169,7 +169,7 @@ async def test_fifty_that_save_at_once_share_two_commits(sql_store: SqlStore) ->
 
 
 async def test_more_than_fit_into_one_commit_are_all_stored(sql_store: SqlStore) -> None:
-    found = await many(sql_store, AT_MOST + 5)
+    found = await many(sql_store, MAX_CHANGES + 5)
     async with writers_held_up(sql_store):
         saving = asyncio.gather(*(sql_store.save(moved(each, ResetState.QUEUED)) for each in found))
         await turns()

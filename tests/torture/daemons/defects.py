@@ -15,7 +15,8 @@ from daemon.adapters.store import store
 from daemon.adapters.store.connections.pipeline import Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
-from daemon.adapters.store.rows import RESETS, changing
+from daemon.adapters.store.rows import holder_columns
+from daemon.adapters.store.tables import RESETS
 from daemon.engine.commands.follow import Commands, _Pursuit, _sought
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.commands import Observation, Tombstone
@@ -28,21 +29,21 @@ VARIABLE = "TORTURE_DEFECT"
 
 def drop_compare_and_set() -> None:
     """The last writer wins: neither version nor fence is looked at."""
-    hold_and_set = saving._hold_and_set
+    compare_and_set = saving._lock_compare_and_set
 
     async def written(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Row], set[str]]:
-        rows, won = await hold_and_set(tx, changes)
+        rows, won = await compare_and_set(tx, changes)
         for change in changes:
             if change.reset.id in won:
                 continue
-            values = changing(change.reset) | {"version": change.reset.version + 1}
+            values = holder_columns(change.reset) | {"version": change.reset.version + 1}
             if change.release_lease:
                 values |= {"lease_owner": None, "lease_until": None}
             setting = RESETS.update().where(RESETS.c.id == change.reset.id)
             await tx.connection.execute(setting.values(values))
         return rows, {change.reset.id for change in changes}
 
-    saving._hold_and_set = written
+    saving._lock_compare_and_set = written
 
 
 def launch_before_recording() -> None:

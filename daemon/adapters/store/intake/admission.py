@@ -1,72 +1,63 @@
-"""Intake: a batch of entries, or one request, stored with all that follows from it, in one transaction.
+"""Admission: a batch of entries, or one request, stored with all that follows from it, in one transaction.
 
-What the entries refer to is read in a few set-based statements first (`known.load`); then they are judged one after
-the other in memory, each seeing what those before it did; then all is written at once.
+What the entries refer to is read in a few statements (`desk_storage.load`). Then the desk judges them one after the
+other in memory, each seeing what those before it did. Then everything is written at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Table, insert, update
+from sqlalchemy import insert, select, update
 
-from daemon.adapters.store import auditing
-from daemon.adapters.store.connections.transactions import Order, Tx
-from daemon.adapters.store.intake.desk_storage import load
-from daemon.adapters.store.leases.acts import insert_acts
-from daemon.adapters.store.outbox import history
-from daemon.adapters.store.rows import (
-    DEAD_LETTERS,
-    ENVIRONMENTS,
-    IDEMPOTENCY_KEYS,
-    JOINED,
-    PENDING_ACTS,
-    POSITIONS,
-    RESETS,
-    SEEN_EVENTS,
-    dead_letter_row,
-    event_key,
-    pending_row,
-    reset_row,
-)
+from daemon.adapters.store.connections.transactions import Tx, TxLock
+from daemon.adapters.store.intake import desk_storage
+from daemon.adapters.store.tables import POSITIONS
 from daemon.ports.errors import LeaseLostError
 from schemas.intake import Admission, Batch, Entry, NewRequest
-from statemachines.intake.desk import Desk
+
+
+async def positions(tx: Tx, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    """Return the stored next offset of each partition that has one."""
+    of_topics = select(POSITIONS).where(POSITIONS.c.topic.in_({topic for topic, _ in partitions}))
+    rows = await tx.connection.execute(of_topics)
+    stored = {(row.topic, row.partition): row.next for row in rows}
+    return {partition: stored[partition] for partition in partitions if partition in stored}
 
 
 async def take_in(tx: Tx, batch: Batch, *, now: datetime, limit_waiting: int) -> tuple[Admission, ...]:
-    """A batch with its offset.
+    """Store a batch with its offset.
 
     Raises:
         LeaseLostError: the stored offset is another one.
     """
-    await tx.in_order(Order.INTAKE)
-    await _move(tx, batch)
+    await tx.take_lock(TxLock.INTAKE)
+    await _advance(tx, batch)
     return await _store(tx, batch.entries, now, limit_waiting)
 
 
 async def admit(tx: Tx, new: NewRequest, *, now: datetime, limit_waiting: int) -> Admission:
-    """A request that did not come by Kafka.
+    """Store a request that did not come by Kafka.
 
     Raises:
         ValueError: an act had its event's source and id.
     """
-    await tx.in_order(Order.INTAKE)
+    await tx.take_lock(TxLock.INTAKE)
     admissions = await _store(tx, [new], now, limit_waiting)
     if not admissions:
         raise ValueError("an act was handled under this source and id")
     return admissions[0]
 
 
-async def _move(tx: Tx, batch: Batch) -> None:
-    here = (POSITIONS.c.topic == batch.topic) & (POSITIONS.c.partition == batch.partition)
+async def _advance(tx: Tx, batch: Batch) -> None:
+    """Move the partition's stored offset from where the batch begins to where it ends."""
+    partition = (POSITIONS.c.topic == batch.topic) & (POSITIONS.c.partition == batch.partition)
     expected = batch.first if batch.expected is None else batch.expected
-    moving = update(POSITIONS).where(here, POSITIONS.c.next == expected).values(next=batch.next)
-    if (await tx.connection.execute(moving)).rowcount:
+    advancing = update(POSITIONS).where(partition, POSITIONS.c.next == expected).values(next=batch.next)
+    if (await tx.connection.execute(advancing)).rowcount:
         return
-    if (await tx.connection.execute(POSITIONS.select().where(here))).first() is not None:
+    if (await tx.connection.execute(POSITIONS.select().where(partition))).first() is not None:
         raise LeaseLostError(f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it")
     values = {"topic": batch.topic, "partition": batch.partition, "next": batch.next}
     await tx.connection.execute(insert(POSITIONS), [values])
@@ -77,65 +68,7 @@ async def _store(
 ) -> tuple[Admission, ...]:
     if not entries:
         return ()
-    desk = await load(tx, entries, now=now, limit_waiting=limit_waiting)
+    desk = await desk_storage.load(tx, entries, now=now, limit_waiting=limit_waiting)
     admissions = tuple(admission for entry in entries if (admission := desk.take(entry)) is not None)
-    await _write(tx, desk)
+    await desk_storage.store(tx, desk)
     return admissions
-
-
-async def _write(tx: Tx, desk: Desk) -> None:
-    for name in sorted({reset.environment for reset, _ in desk.new_resets}):
-        counted = update(ENVIRONMENTS).where(ENVIRONMENTS.c.name == name)
-        await tx.connection.execute(counted.values(last_number=desk.numbers[name]))
-    for table, rows in _rows(desk):
-        if rows:
-            await tx.connection.execute(insert(table), rows)
-    if desk.bound:
-        await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound)))
-    if desk.acts:
-        await insert_acts(tx, desk.acts)
-    told = [(reset.environment, entry) for reset, entry in desk.told]
-    before = history.counted(await tx.together(*history.counting(tx, told)))
-    letters_sent = [letter.message for letter in desk.dead_letters]
-    outbox_ids = await history.publish(tx, told, before, letters_sent)
-    await auditing.append(tx, desk.audit)
-    letters = [
-        dead_letter_row(letter, outbox_id, desk.now)
-        for letter, outbox_id in zip(desk.dead_letters, outbox_ids, strict=True)
-    ]
-    if letters:
-        await tx.connection.execute(insert(DEAD_LETTERS), letters)
-
-
-def _rows(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...]:
-    return (
-        (RESETS, [reset_row(reset, new) for reset, new in desk.new_resets]),
-        (
-            SEEN_EVENTS,
-            [
-                {
-                    "key": event_key(source, event_id),
-                    "source": source,
-                    "event_id": event_id,
-                    "reset_id": reset_id,
-                    "seen_at": desk.now,
-                }
-                for (source, event_id), reset_id in desk.newly_seen.items()
-            ],
-        ),
-        (
-            IDEMPOTENCY_KEYS,
-            [
-                {"key": key, "content_hash": use.content_hash, "reset_id": use.reset_id}
-                for key, use in desk.new_keys.items()
-            ],
-        ),
-        (
-            JOINED,
-            [
-                {"reset_id": reset_id, "actor": actor, "joined_at": desk.now}
-                for reset_id, actor in desk.joined
-            ],
-        ),
-        (PENDING_ACTS, [pending_row(new) for new in desk.newly_pending]),
-    )
