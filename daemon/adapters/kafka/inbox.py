@@ -16,8 +16,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from daemon.adapters.kafka import non_utf8_headers
 from daemon.adapters.kafka.connection import Connection, close
-from daemon.adapters.kafka.non_utf8_reading import read_leniently
 from daemon.ports.bus import Positions
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
@@ -202,7 +202,7 @@ class KafkaInbox:
         epoch = self._seats.epoch
         try:
             for at, offset in placed.items():
-                records = await read_leniently(self._consumer._client, at, offset)  # noqa: SLF001 - no other way in
+                records = await non_utf8_headers.fetch(self._consumer._client, at, offset)  # noqa: SLF001 - no other way in
                 if epoch != self._seats.epoch:
                     return []
                 taken = self._take(at, records)

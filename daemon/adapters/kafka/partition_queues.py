@@ -21,7 +21,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner
 
-from daemon.adapters.kafka.non_utf8_headers import is_plain, send_verbatim
+from daemon.adapters.kafka import non_utf8_headers
 from schemas.records import Message
 
 _FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError, InvalidTopicError)
@@ -52,11 +52,11 @@ class Lane:
             place, first = self.waiting[0]
             count = 1
             try:
-                if is_plain(first):
+                if non_utf8_headers.has_utf8_names(first):
                     batch, count = self._batch(producer)
                     await (await producer.send_batch(batch, self.at.topic, partition=self.at.partition))
                 else:
-                    await send_verbatim(options, self.at, first)
+                    await non_utf8_headers.send(options, self.at, first)
             except _FOR_GOOD as error:
                 self.was_refused = True
                 if count > 1:
@@ -72,7 +72,7 @@ class Lane:
         batch = producer.create_batch()
         count = 0
         for _, message in self.waiting:
-            if (count and self.alone) or not is_plain(message):
+            if (count and self.alone) or not non_utf8_headers.has_utf8_names(message):
                 break
             headers = list(message.headers)
             if batch.append(timestamp=None, key=message.key, value=message.value, headers=headers) is None:
