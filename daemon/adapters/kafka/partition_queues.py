@@ -1,8 +1,8 @@
-"""What goes to one partition, batch by batch, so that a record that the broker refuses takes no other one with it.
+"""Messages by partition, sent batch by batch, so that a message that the broker refuses takes no other one with it.
 
-A broker refuses a batch as a whole, and aiokafka's `send` tells that to each record of it; which records share a
-batch is chance. So the batches are made here, one under way for each partition, and what was in a refused one is sent
-again record by record, before anything that comes after it.
+A broker refuses a batch as a whole, aiokafka's `send` reports that for each of its messages, and which messages share
+a batch is chance. So the batches are made here, one under way for each partition. The messages of a refused batch are
+sent again one by one, before anything that comes after them.
 """
 
 from __future__ import annotations
@@ -24,55 +24,62 @@ from aiokafka.partitioner import DefaultPartitioner
 from daemon.adapters.kafka import non_utf8_headers
 from schemas.records import Message
 
-_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError, InvalidTopicError)
-_partition_of = DefaultPartitioner()
+_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError, InvalidTopicError)
+"""Errors that stay as they are, however often a message is sent."""
+_partition_for = DefaultPartitioner()
 
 
 @dataclass
-class Lane:
-    """What waits for one partition, in order, each with its place among the caller's messages."""
+class PartitionQueue:
+    """The messages that wait for one partition, in order, each with its index among the caller's messages."""
 
-    at: TopicPartition
+    partition: TopicPartition
     waiting: deque[tuple[int, Message]] = field(default_factory=deque)
-    alone: int = 0
-    """So many of the next ones go alone: together they were refused."""
+    singles: int = 0
+    """How many of the next messages are sent one by one: the broker refused the batch that they shared."""
     refused: dict[int, str] = field(default_factory=dict)
-    """Place -> why the broker does not take that message."""
-    was_refused: bool = False
-    """Whether the last `send` ended so: an idempotent producer's count has a gap then, and can't go on."""
+    """Index of a message -> why the broker does not take it."""
+    ended_refused: bool = False
+    """Whether the broker refused the last batch of `send`. An idempotent producer can't go on after the gap in its
+    count."""
 
     async def send(self, producer: AIOKafkaProducer, options: Mapping[str, Any]) -> None:
-        """Send until nothing waits, or until a batch is refused.
+        """Send until nothing waits, or until the broker refuses a batch.
+
+        Args:
+            producer: A started one.
+            options: Those of the connection.
 
         Raises:
-            KafkaError: of aiokafka, for all that is not a refusal for good.
+            KafkaError: of aiokafka, for every other error.
         """
-        self.was_refused = False
+        self.ended_refused = False
         while self.waiting:
-            place, first = self.waiting[0]
+            index, first = self.waiting[0]
             count = 1
             try:
                 if non_utf8_headers.has_utf8_names(first):
-                    batch, count = self._batch(producer)
-                    await (await producer.send_batch(batch, self.at.topic, partition=self.at.partition))
+                    batch, count = self._next_batch(producer)
+                    topic, number = self.partition.topic, self.partition.partition
+                    await (await producer.send_batch(batch, topic, partition=number))
                 else:
-                    await non_utf8_headers.send(options, self.at, first)
-            except _FOR_GOOD as error:
-                self.was_refused = True
+                    await non_utf8_headers.send(options, self.partition, first)
+            except _REFUSALS as error:
+                self.ended_refused = True
                 if count > 1:
-                    self.alone = count
+                    self.singles = count
                 else:
-                    self.refused[place] = told(error)
-                    self._done(1)
+                    self.refused[index] = refusal_text(error)
+                    self._remove(1)
                 return
-            self._done(count)
+            self._remove(count)
 
-    def _batch(self, producer: AIOKafkaProducer) -> tuple[Any, int]:
-        """As many of the next ones as fit, at least one."""
+    def _next_batch(self, producer: AIOKafkaProducer) -> tuple[Any, int]:
+        """Make a batch of as many of the next messages as fit, at least one, and return it with their count."""
         batch = producer.create_batch()
         count = 0
         for _, message in self.waiting:
-            if (count and self.alone) or not non_utf8_headers.has_utf8_names(message):
+            if (count and self.singles) or not non_utf8_headers.has_utf8_names(message):
                 break
             headers = list(message.headers)
             if batch.append(timestamp=None, key=message.key, value=message.value, headers=headers) is None:
@@ -81,41 +88,44 @@ class Lane:
         batch.close()
         return batch, count
 
-    def _done(self, count: int) -> None:
+    def _remove(self, count: int) -> None:
         for _ in range(count):
             self.waiting.popleft()
-        self.alone = max(self.alone - count, 0)
+        self.singles = max(self.singles - count, 0)
 
 
-async def lanes_of(
+async def queues_for(
     producer: AIOKafkaProducer, messages: Sequence[Message], max_bytes: int
-) -> tuple[list[Lane], dict[int, str]]:
-    """The messages by partition, and the places of those that are refused without being sent.
+) -> tuple[list[PartitionQueue], dict[int, str]]:
+    """Put messages into queues by partition.
+
+    Returns:
+        The queues, and why messages are refused without being sent, by index.
 
     Raises:
         KafkaError: of aiokafka, where a topic's partitions can't be found out.
     """
-    lanes: dict[TopicPartition, Lane] = {}
+    queues: dict[TopicPartition, PartitionQueue] = {}
     refused: dict[int, str] = {}
-    for place, message in enumerate(messages):
+    for index, message in enumerate(messages):
         try:
             if (size := _size(message)) > max_bytes:
-                refused[place] = f"the message has {size} bytes, more than {max_bytes}"
+                refused[index] = f"the message has {size} bytes, more than {max_bytes}"
                 continue
-            partitions = sorted(await producer.partitions_for(message.topic))
-        except _FOR_GOOD as error:
-            refused[place] = told(error)
+            numbers = sorted(await producer.partitions_for(message.topic))
+        except _REFUSALS as error:
+            refused[index] = refusal_text(error)
             continue
         except UnicodeEncodeError:
-            refused[place] = "a header's name stands for no bytes"
+            refused[index] = "a header's name stands for no bytes"
             continue
-        at = TopicPartition(message.topic, _partition_of(message.key, partitions, partitions))
-        lanes.setdefault(at, Lane(at)).waiting.append((place, message))
-    return list(lanes.values()), refused
+        partition = TopicPartition(message.topic, _partition_for(message.key, numbers, numbers))
+        queues.setdefault(partition, PartitionQueue(partition)).waiting.append((index, message))
+    return list(queues.values()), refused
 
 
-def told(error: Exception) -> str:
-    """Why something was refused, for people."""
+def refusal_text(error: Exception) -> str:
+    """Say why something was refused, for people."""
     return f"{type(error).__name__}: {error}"[:500]
 
 
