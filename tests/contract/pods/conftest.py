@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.kubernetes.client import Turns
+from daemon.adapters.kubernetes.client import ExecLimiter
 from sandbox.kubernetes.launch import Running
 from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
 from tests.memory.pods import MemoryPods
@@ -55,7 +55,7 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
         return
     if request.param in {"double", "polled"}:
         running: Running = request.getfixturevalue("double")
-        streams = Turns(0, 0) if request.param == "polled" else None
+        streams = ExecLimiter(0, 0) if request.param == "polled" else None
         async with cluster_stand(running.kubeconfig, running, streams=streams) as cluster:
             yield cluster
         return

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
+from daemon.adapters.kubernetes.client import ExecLimiter, Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -236,7 +236,7 @@ class ClusterStand:
     async def cut(self) -> None:
         if self.running is None:
             pytest.skip("a real cluster's streams are not ours to cut")
-        if not self.kubernetes.streams.free(self.environment, "any"):
+        if not self.kubernetes.streams.has_free_slot(self.environment, "any"):
             pytest.skip("there is no stream to cut")
         await asyncio.to_thread(control, self.running, "streams/cut")
 
@@ -338,7 +338,7 @@ def control(running: Running, what: str) -> None:
 
 @asynccontextmanager
 async def cluster_stand(
-    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: Turns | None = None
+    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: ExecLimiter | None = None
 ) -> AsyncIterator[ClusterStand]:
     """A stand on a cluster; `streams` are the turns of those that stay."""
     async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as opened:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.kubernetes.client import Turns
+from daemon.adapters.kubernetes.client import ExecLimiter
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.commands.follow import Commands
 from daemon.engine.commands.termination import Endings
@@ -71,7 +71,7 @@ async def test_a_hundred_streams_cut_after_the_end_and_before_the_status_are_res
     double: Running, tmp_path: Path
 ) -> None:
     cutter = Cutter()
-    await resolved(double, tmp_path, cutter, Turns(100, 100))
+    await resolved(double, tmp_path, cutter, ExecLimiter(100, 100))
     assert cutter.cut["launch, before the Status"] == 100
     assert cutter.cut["follow, before the Status"] + cutter.cut["follow, before the frame"] == 100
     assert cutter.cut["follow, before the frame"] > 10
@@ -90,11 +90,11 @@ async def test_commands_that_are_only_looked_at_are_resolved_as_well_when_every_
         cut[0] += cut[1] % 2
         return cut[1] % 2 == 1
 
-    await resolved(double, tmp_path, every_other_look, Turns(0, 0))
+    await resolved(double, tmp_path, every_other_look, ExecLimiter(0, 0))
     assert cut[0] > 1
 
 
-async def resolved(double: Running, directory: Path, cuts: Cuts, streams: Turns) -> None:
+async def resolved(double: Running, directory: Path, cuts: Cuts, streams: ExecLimiter) -> None:
     """Every command's own exit code becomes known, and none ran twice."""
     async with (
         cutting(double.kubeconfig, directory, cuts) as kubeconfig,

@@ -16,7 +16,7 @@ from kubernetes_asyncio.client import AppsV1Api
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from daemon.adapters.kubernetes.client import EXECS_PER_POD
+from daemon.adapters.kubernetes.client import MAX_EXECS_PER_POD
 from daemon.adapters.kubernetes.errors import from_status, translated
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
@@ -104,7 +104,7 @@ async def test_a_program_that_is_not_there_is_refused(double: Running) -> None:
 async def test_more_readers_than_a_pod_takes_at_once_all_get_their_answer(double: Running) -> None:
     async with cluster_stand(double.kubeconfig, double) as stand:
         pod = await stand.pod()
-        many = range(3 * EXECS_PER_POD)
+        many = range(3 * MAX_EXECS_PER_POD)
         reads = [stand.pods.read(pod, ["echo", str(one)], timeout=30) for one in many]
         assert [int(one.stdout) for one in await asyncio.gather(*reads)] == list(many)
 

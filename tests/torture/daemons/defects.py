@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.kubernetes.commands import KubernetesCommands
 from daemon.adapters.store import store
 from daemon.adapters.store.connections.pipeline import Row
 from daemon.adapters.store.connections.transactions import Tx
@@ -85,12 +85,12 @@ def missing_status_is_success() -> None:
 def skip_tombstone() -> None:
     """What is not claimed yet is believed never to start, and nothing sees to that."""
 
-    async def give_up(self: KubernetesPods, control: Control) -> Tombstone:
+    async def give_up(self: KubernetesCommands, control: Control) -> Tombstone:
         async for seen in self.follow(control, offset=0):
             return Tombstone.TOO_LATE if seen.started else Tombstone.PLACED
         return Tombstone.PLACED
 
-    KubernetesPods.give_up = give_up  # type: ignore[method-assign]
+    KubernetesCommands.give_up = give_up  # type: ignore[method-assign]
 
 
 def release_locks_early() -> None:
