@@ -1,4 +1,4 @@
-"""What PostgreSQL's messages mean: temporary or permanent, with a reason. libpq gives text only for failed logins."""
+"""What PostgreSQL's messages mean: temporary or permanent, with a reason. For a failed login libpq gives text only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 
-# A server that speaks another language is only told apart by its codes, which failed logins do not carry: those
-# then count as temporary, and end with the retries.
+# Of a server that speaks another language only the codes are understood. Failed logins carry none: they count as
+# temporary there, until the retries are used up.
 _REFUSED = (
     "password authentication failed",
     "no password supplied",
@@ -33,24 +33,24 @@ _UNREACHABLE = (
 )
 _REFUSED_CODES = ("28", "3D", "42")
 _DISK_FULL = "No space left on device"
-_LOCKED = ("lock timeout", "deadlock detected")
+_LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
 
 
-def of_connection(address: Address, said: str, code: str | None = None) -> PortError:
-    """The error for a connection or a query that failed, with its SQLSTATE where there is one."""
+def connection_error(address: Address, said: str, code: str | None = None) -> PortError:
+    """Make the error for a connection or a query that failed; `code` is its SQLSTATE, where it has one."""
     said = one_line(address.without_secret(said))
     if (code or "").startswith(_REFUSED_CODES) or any(text in said for text in _REFUSED):
         return PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{address}: {said}")
     return TemporaryError(Reason.DATABASE_UNREACHABLE, f"{address}: {said}")
 
 
-def of_program(address: Address, program: str, said: str) -> PortError:
-    """The error for pg_dump, pg_restore or psql that ended with another code than 0."""
+def program_error(address: Address, program: str, said: str) -> PortError:
+    """Make the error for pg_dump, pg_restore or psql that ended with another code than 0."""
     said = one_line(address.without_secret(said))
     detail = f"{program} of {address}: {said}"
     if _DISK_FULL in said:
         return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Free space in the backup store.")
-    if any(text in said for text in _LOCKED):
+    if any(text in said for text in _LOCK_TIMEOUTS):
         return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Somebody else holds locks; try again.")
     if any(text in said for text in _UNREACHABLE) and not any(text in said for text in _REFUSED):
         return TemporaryError(Reason.DATABASE_UNREACHABLE, detail)
@@ -58,5 +58,5 @@ def of_program(address: Address, program: str, said: str) -> PortError:
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """The end of a message, on one line."""
+    """Return the end of a message, on one line."""
     return " ".join(text.split())[-limit:]

@@ -16,7 +16,7 @@ from daemon.adapters.postgres import restoring
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import newest_programs, programs_for
-from daemon.adapters.postgres.urls import NOTICING
+from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
@@ -171,7 +171,7 @@ async def test_a_dump_notices_a_server_that_vanished_without_a_word_as_the_daemo
     tmp_path: Path, url: str
 ) -> None:
     said = await arguments(tmp_path, url)
-    assert all(f"{name}={value}" in said for name, value in NOTICING.items())
+    assert all(f"{name}={value}" in said for name, value in KEEPALIVE_OPTIONS.items())
 
 
 async def test_a_restore_whose_reader_breaks_off_changes_nothing(tmp_path: Path, url: str) -> None:
