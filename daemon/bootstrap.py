@@ -92,7 +92,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             if settings.database_url is None:
                 # The file's lock proves that whoever held these leases is dead.
                 await store.release_all()
-            garbage_collector.settle()
+            garbage_collector.configure()
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")
