@@ -22,7 +22,7 @@ from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 
 @pytest.fixture(scope="session")
 def double() -> Iterator[Running]:
-    """One double for all tests of this folder."""
+    """Run one double for all tests of this folder."""
     with tempfile.TemporaryDirectory(prefix="double-") as directory:
         running = started(Path(directory))
         try:
@@ -33,7 +33,7 @@ def double() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """The kubeconfig of a real cluster with the same tiny service."""
+    """Return the kubeconfig of a real cluster with the same tiny service."""
     kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
     if not kubeconfig:
         pytest.skip("RESETD_E2E_KUBECONFIG is not set")

@@ -46,7 +46,7 @@ class Stand(Protocol):
     environment: str
     selector: str
     variable: tuple[str, str]
-    """One that the containers have."""
+    """A variable that the containers have."""
     token: str
 
     @property
@@ -55,27 +55,27 @@ class Stand(Protocol):
         ...
 
     async def pod(self) -> Pod:
-        """The service's pod, once it is ready."""
+        """Return the service's pod, once it is ready."""
         ...
 
     def prints(self, data: bytes, exit_code: int) -> list[str]:
-        """A command that prints up to 100 bytes and ends."""
+        """Return a command that prints up to 100 bytes and ends."""
         ...
 
     def floods(self, amount: int) -> list[str]:
-        """A command that prints so many bytes 0xff."""
+        """Return a command that prints so many bytes 0xff."""
         ...
 
     def echoes(self) -> list[str]:
-        """A command that prints the attempt's marker, a line break, and its input."""
+        """Return a command that prints the attempt's marker, a line break, and its input."""
         ...
 
     def waits(self) -> list[str]:
-        """A command that prints `waiting`, waits for `release`, and prints `done`."""
+        """Return a command that prints `waiting`, waits for `release`, and prints `done`."""
         ...
 
     def stubborn(self) -> list[str]:
-        """A command that prints `waiting`, ignores TERM and never ends."""
+        """Return a command that prints `waiting`, ignores TERM and never ends."""
         ...
 
     async def release(self) -> None:
@@ -83,7 +83,7 @@ class Stand(Protocol):
         ...
 
     async def runs(self) -> int:
-        """How often a command of this token was started."""
+        """Return how often a command of this token was started."""
         ...
 
     async def cut(self) -> None:
@@ -99,11 +99,11 @@ class Stand(Protocol):
         ...
 
     async def scaled_to_0(self) -> str:
-        """Add a service whose Deployment asks for no pod; its selector."""
+        """Add a service whose Deployment asks for no pod, and return its selector."""
         ...
 
     async def stray(self) -> str:
-        """Add a pod of a service that has no Deployment; its selector."""
+        """Add a pod of a service that has no Deployment, and return its selector."""
         ...
 
     def scaled_to_zero(self) -> AbstractAsyncContextManager[None]:
@@ -171,7 +171,7 @@ class MemoryStand:
         self.service.replicas = 1
 
     async def program(self, process: Process) -> int:
-        """All the commands."""
+        """Run any of the commands above."""
         match process.argv:
             case ("prints", data, code):
                 process.write(bytes.fromhex(data))
@@ -304,7 +304,7 @@ class ClusterStand:
 
 
 def lay_out(directory: Path) -> Arguments:
-    """A double's directory with one tiny service."""
+    """Fill a double's directory with one tiny service."""
     program = directory / "images" / "app" / "bin" / "npm"
     program.parent.mkdir(parents=True)
     program.write_text(SERVES)
@@ -318,7 +318,7 @@ def lay_out(directory: Path) -> Arguments:
 
 
 def started(directory: Path) -> Running:
-    """A double with one tiny service."""
+    """Start a double with one tiny service."""
     return start(lay_out(directory))
 
 
@@ -340,7 +340,7 @@ def control(running: Running, what: str) -> None:
 async def cluster_stand(
     kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: ExecLimiter | None = None
 ) -> AsyncIterator[ClusterStand]:
-    """A stand on a cluster; `streams` are the turns of those that stay."""
+    """Make a stand on a cluster; `streams` limits the execs that stay."""
     async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as opened:
         kubernetes = replace(opened, streams=streams) if streams else opened
         pods = KubernetesPods(kubernetes, stream_seconds=stream_seconds)
@@ -353,7 +353,7 @@ async def cluster_stand(
 
 
 def connected_to(port: int) -> bool:
-    """Whether this process has a connection to that port."""
+    """Tell whether this process has a connection to that port."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}")}
     links = []

@@ -49,7 +49,7 @@ class Cutter:
             and hash(tuple(command)) % 2 == 0
         )
         # The directory, and so the attempt, but not the offset, from which a second look begins.
-        which = (script, next(one for one in command if "/resetd." in one))
+        which = (script, next(word for word in command if "/resetd." in word))
         if not (before_status or before_frame) or which in self._done:
             return False
         self._done.add(which)
@@ -57,7 +57,7 @@ class Cutter:
         return True
 
     def _script(self, command: Sequence[str]) -> str | None:
-        text = next((one for one in command if "rd_same" in one), "")
+        text = next((word for word in command if "rd_same" in word), "")
         if "rd_give" in text:
             return "follow"
         return "launch" if "rd_bytes" in text and "RESETD_ATTEMPT=" in " ".join(command) else None
@@ -95,7 +95,7 @@ async def test_commands_that_are_only_looked_at_are_resolved_as_well_when_every_
 
 
 async def resolved(double: Running, directory: Path, cuts: Cuts, streams: ExecLimiter) -> None:
-    """Every command's own exit code becomes known, and none ran twice."""
+    """Run all commands, and see that each one's own exit code becomes known and none runs twice."""
     async with (
         cutting(double.kubeconfig, directory, cuts) as kubeconfig,
         cluster_stand(kubeconfig, None, streams=streams) as stand,
@@ -108,12 +108,12 @@ async def resolved(double: Running, directory: Path, cuts: Cuts, streams: ExecLi
 
 
 async def nothing(attempt: Attempt, *, needed: bool) -> str | None:  # noqa: ARG001 - the engine's
-    """What may still be at work in databases."""
+    """Tell what may still be at work in databases: nothing."""
     return None
 
 
 async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
-    """One attempt as the engine makes it."""
+    """Make one attempt as the engine does."""
     clock, logs = SystemClock(), MemoryLogs()
     endings = Endings(stand.pods, logs, clock, nothing)
     commands = Commands(stand.pods, logs, clock, endings, lambda: None)
@@ -132,7 +132,7 @@ async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
     argv = tuple(stand.prints(b"some output", code))
 
     async def unasked() -> None:
-        """What has to hold before a launch is delivered again."""
+        """Check what has to hold before a launch is delivered again: nothing."""
 
     pod = await stand.pod()
     return await commands.start(pod, attempt, STEP, record, argv=argv, before_relaunch=unasked)

@@ -16,7 +16,7 @@ from tests.contract.repositories.stands import GitHubStand, MemoryStand, Stand
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Ready line of a hub's process, with the directory of its repositories."""
+    """Return the ready line of a hub's process, and the directory of its repositories."""
     directory: Path = tmp_path_factory.mktemp("hub")
     command = [sys.executable, "-m", "sandbox.github", "--directory", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:

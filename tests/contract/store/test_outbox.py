@@ -100,11 +100,11 @@ async def test_what_was_published_or_refused_is_not_given_again(store: Store) ->
 
 async def test_the_outbox_is_in_the_order_of_the_commits_and_given_by_pieces(store: Store) -> None:
     found = [await begun(store, **different(number)) for number in range(3)]
-    for each in reversed(found):
-        await store.save(moved(each, ResetState.QUEUED))
+    for claim in reversed(found):
+        await store.save(moved(claim, ResetState.QUEUED))
     rows = await store.unpublished(100)
     subjects = [json.loads(row.message.value or b"")["resetId"] for row in rows]
-    assert subjects == [each.reset.id for each in found] + [each.reset.id for each in reversed(found)]
+    assert subjects == [claim.reset.id for claim in found] + [claim.reset.id for claim in reversed(found)]
     assert await store.unpublished(2) == rows[:2]
 
 
@@ -128,7 +128,9 @@ async def test_a_dead_letter_is_published_byte_for_byte_and_shown(store: Store) 
     letters = [row.message for row in rows if row.message.topic == "dead-letters"]
     assert letters == [letter.message, dead(2).message, odd]
     shown = await store.dead_letters()
-    assert [(each["topic"], each["partition"], each["offset"], each["reason"]) for each in shown] == [
+    assert [
+        (letter["topic"], letter["partition"], letter["offset"], letter["reason"]) for letter in shown
+    ] == [
         ("requests", 0, 3, "malformed-json"),
         ("requests", 0, 2, "malformed-json"),
         ("requests", 0, 0, "malformed-json"),
