@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 _MAX_POLL_RECORDS = 300
 _COMMIT_TIMEOUT_SECONDS = 2.0
 _ASSIGNMENT_POLL_SECONDS = 0.2
-"""How often a consumer without partitions looks whether it was assigned some."""
+"""How often a consumer without partitions asks whether it was assigned some."""
 _MAX_PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """More than a broker takes by default, so that a record of any size comes through."""
 

@@ -31,7 +31,7 @@ def translated(what: str, right: str) -> Iterator[None]:
         yield
     except ApiException as error:
         raise from_status(
-            int(error.status or 0), what, right, said=_message(error), delay=_retry_after(error.headers)
+            int(error.status or 0), what, right, message=_message(error), delay=_retry_after(error.headers)
         ) from error
     except aiohttp.WSServerHandshakeError as error:
         raise from_status(error.status, what, right, delay=_retry_after(error.headers)) from error
@@ -40,10 +40,10 @@ def translated(what: str, right: str) -> Iterator[None]:
 
 
 def from_status(
-    status: int, what: str, right: str, *, said: str = "", delay: float | None = None
+    status: int, what: str, right: str, *, message: str = "", delay: float | None = None
 ) -> PortError:
     """Make the error for an HTTP status. A 404 is taken for a pod's: callers that read other things catch it before."""
-    because = f"could not {what}: HTTP {status}" + (f", {said}" if said else "")
+    because = f"could not {what}: HTTP {status}" + (f", {message}" if message else "")
     if status in {_FORBIDDEN, _UNAUTHORIZED}:
         return PermanentError(
             Reason.KUBERNETES_FORBIDDEN,

@@ -36,23 +36,23 @@ _DISK_FULL = "No space left on device"
 _LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
 
 
-def connection_error(address: Address, said: str, code: str | None = None) -> PortError:
+def connection_error(address: Address, message: str, code: str | None = None) -> PortError:
     """Make the error for a connection or a query that failed; `code` is its SQLSTATE, where it has one."""
-    said = one_line(address.without_secret(said))
-    if (code or "").startswith(_REFUSED_CODES) or any(text in said for text in _REFUSED):
-        return PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{address}: {said}")
-    return TemporaryError(Reason.DATABASE_UNREACHABLE, f"{address}: {said}")
+    message = one_line(address.without_secret(message))
+    if (code or "").startswith(_REFUSED_CODES) or any(text in message for text in _REFUSED):
+        return PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{address}: {message}")
+    return TemporaryError(Reason.DATABASE_UNREACHABLE, f"{address}: {message}")
 
 
-def program_error(address: Address, program: str, said: str) -> PortError:
+def program_error(address: Address, program: str, message: str) -> PortError:
     """Make the error for pg_dump, pg_restore or psql that ended with another code than 0."""
-    said = one_line(address.without_secret(said))
-    detail = f"{program} of {address}: {said}"
-    if _DISK_FULL in said:
+    message = one_line(address.without_secret(message))
+    detail = f"{program} of {address}: {message}"
+    if _DISK_FULL in message:
         return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Free space in the backup store.")
-    if any(text in said for text in _LOCK_TIMEOUTS):
+    if any(text in message for text in _LOCK_TIMEOUTS):
         return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Somebody else holds locks; try again.")
-    if any(text in said for text in _UNREACHABLE) and not any(text in said for text in _REFUSED):
+    if any(text in message for text in _UNREACHABLE) and not any(text in message for text in _REFUSED):
         return TemporaryError(Reason.DATABASE_UNREACHABLE, detail)
     return PermanentError(Reason.BACKUP_FAILED, detail)
 

@@ -97,12 +97,12 @@ def _major(directory: Path) -> int | None:
     if not all(os.access(directory / name, os.X_OK) for name in _NEEDED):
         return None
     try:
-        said = subprocess.run(
+        version = subprocess.run(
             [directory / "pg_dump", "--version"], check=True, capture_output=True, text=True, timeout=10
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    match = _VERSION.search(said)
+    match = _VERSION.search(version)
     return int(match[1]) if match else None
 
 

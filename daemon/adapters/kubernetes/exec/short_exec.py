@@ -57,5 +57,7 @@ async def execute(
 
 def unexpected_exit(script: str, container: ContainerRef, result: Result) -> TemporaryError:
     """Make the error for an exit code that the script itself never gives."""
-    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
-    return TemporaryError(Reason.EXEC_REFUSED, f"{container}: {script} ended with {result.exit_code}: {said}")
+    errors = result.stderr.decode("utf-8", "replace").strip()[-300:]
+    return TemporaryError(
+        Reason.EXEC_REFUSED, f"{container}: {script} ended with {result.exit_code}: {errors}"
+    )

@@ -106,18 +106,18 @@ def exit_code_of(status: bytes, where: str) -> int:
         TemporaryError: the Status can't be read, or says that something else than the command failed.
     """
     try:
-        told: dict[str, Any] = json.loads(status)
+        parsed: dict[str, Any] = json.loads(status)
     except ValueError as error:
         raise TemporaryError(
             Reason.KUBERNETES_UNREACHABLE, f"unreadable status of an exec in {where}"
         ) from error
-    if told.get("status") == "Success":
+    if parsed.get("status") == "Success":
         return 0
-    if told.get("reason") == "NonZeroExitCode":
-        for cause in (told.get("details") or {}).get("causes") or []:
+    if parsed.get("reason") == "NonZeroExitCode":
+        for cause in (parsed.get("details") or {}).get("causes") or []:
             if cause.get("reason") == "ExitCode":
                 return int(cause["message"])
-    raise _refusal(str(told.get("message", "")), where)
+    raise _refusal(str(parsed.get("message", "")), where)
 
 
 def _refusal(message: str, where: str) -> PortError:
