@@ -27,8 +27,8 @@ from schemas.resets import Control
 from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
 
-_MIN_POLL_SECONDS = 0.5
-_MAX_POLL_SECONDS = 5.0
+_MIN_COMMAND_POLL_SECONDS = 0.5
+_MAX_COMMAND_POLL_SECONDS = 5.0
 """The pause between two polls of a command that has no stream doubles from the first to the second."""
 _UNSAFE_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -102,14 +102,14 @@ class KubernetesCommands:
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""
-        pause = _MIN_POLL_SECONDS
+        pause = _MIN_COMMAND_POLL_SECONDS
         while True:
             if not self._kubernetes.streams.has_free_slot(control.environment, control.pod):
                 seen = await self._poll(control, offset)
                 yield seen
                 if _is_final(seen):
                     return
-                pause = _MIN_POLL_SECONDS if seen.log else min(pause * 2, _MAX_POLL_SECONDS)
+                pause = _MIN_COMMAND_POLL_SECONDS if seen.log else min(pause * 2, _MAX_COMMAND_POLL_SECONDS)
                 offset = seen.offset + len(seen.log)
                 await asyncio.sleep(0 if len(seen.log) == polling.MAX_OUTPUT_BYTES else pause)
                 continue
