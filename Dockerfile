@@ -1,15 +1,15 @@
-# The daemon alone: the sandbox platform is for development and is not in the image.
+# The daemon alone: the sandbox is for development. Its folder is not copied, and so the wheel lacks it.
 FROM python:3.11.14-slim-trixie AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# Every distribution of the lock, its hash compared; of these wheels, and of nothing else, the image is made.
+# Wheels of the whole lock, each hash compared, also of what only development needs. The image is made of these wheels
+# alone: pip installs `resetd` without extras, and so takes those that the daemon depends on and leaves the others here.
 COPY requirements.lock ./
 RUN pip wheel --require-hashes --requirement requirements.lock --wheel-dir /wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas ./schemas
 COPY statemachines ./statemachines
 COPY daemon ./daemon
-COPY sandbox ./sandbox
 RUN pip wheel --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
  && python -m venv /opt/resetd \
  && /opt/resetd/bin/pip install --no-index --find-links /wheels resetd

@@ -23,6 +23,7 @@ from schemas.requests import Mode, ResetRequested
 from schemas.resets import Attempt, Channel, Control, Outcome, OutcomeKind, StepState
 from schemas.wire import AttemptId, StepName
 from statemachines.intake.content_hash import content_hash
+from statemachines.reset_update import ResetUpdate
 
 STEPS = tuple(StepName(f"seed.service-{number}.system") for number in range(10))
 
@@ -60,7 +61,7 @@ async def _begun(store: SqlStore, number: int, metrics: Metrics) -> LeasedReset:
     [claimed] = await store.claim("bench", ttl=600, limit=1, excluding=frozenset())
     leased = LeasedReset(claimed, deadline, store, SystemClock(), metrics)
     plan = _plan(environment)
-    await leased.commit(plan=plan, plan_hash=plan.hash)
+    await leased.commit(ResetUpdate(plan_hash=plan.hash), plan=plan)
     await store.renew([leased.lease], ttl=600)
     return LeasedReset(
         replace(claimed, reset=leased.reset, plan=plan, steps=await store.steps(new.id)),

@@ -33,6 +33,7 @@ from schemas.wire import AttemptId, ResourceKey, ServiceName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import Trigger
 from statemachines.planning.planner import plan
+from statemachines.reset_update import ResetUpdate
 from statemachines.steps.session_names import session_name
 
 _AT_ONCE = 50
@@ -114,7 +115,7 @@ async def _at_work(claimed: Claimed, store: SqlStore, loaded: LoadedCatalog, pod
     leased = LeasedReset(claimed, deadline, store, SystemClock(), Metrics())
     made = _plan(claimed.reset.request, loaded, pod)
     steps = [Step(name=one.name, index=index) for index, one in enumerate(made.steps)]
-    await leased.commit(trigger=Trigger.PLANNED, plan=made, steps=steps, plan_hash=made.hash)
+    await leased.commit(ResetUpdate(plan_hash=made.hash), trigger=Trigger.PLANNED, plan=made, steps=steps)
     await leased.commit(trigger=Trigger.LOCKED)
     for _ in range(3):
         await leased.commit(trigger=Trigger.NEXT)

@@ -1,9 +1,9 @@
-"""`resetd`, also as `python -m daemon`."""
+"""The command `resetd`, also started as `python -m daemon`."""
 
 from __future__ import annotations
 
 from daemon.cli.app import app
-from daemon.cli.root import run
+from daemon.cli.run import run
 
 
 def main() -> None:

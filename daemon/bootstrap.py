@@ -35,18 +35,21 @@ from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
+from daemon.config.without_effect import warn_of_settings_without_effect
 from daemon.engine.doctor import Doctor
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
-from daemon.engine.holder_sweeper import Sweeper
+from daemon.engine.high_water import HighWater
+from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.clock import Clock
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
@@ -57,16 +60,27 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Daemon:
-    """What `serve` runs."""
+    """The loops that `serve` runs side by side, by name, and the owner of their leases."""
 
     owner: str
     loops: dict[str, Callable[[], Awaitable[None]]]
 
 
-async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
-    """Run the daemon until SIGTERM or SIGINT: then nothing new is started, and running commands are left alone.
+@dataclass(frozen=True)
+class _Engine:
+    """The parts of the engine that API and intake ask as well."""
 
-    `store_as` puts something in front of the state store: fault tests end the process at a chosen commit there.
+    ports: Ports
+    planning: Planning
+    doctor: Doctor
+    high_water: HighWater
+    supervisor: Supervisor
+
+
+async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
+    """Run the daemon until SIGTERM or SIGINT. Then nothing new is started, and running commands go on.
+
+    `store_as` puts something in front of the state store: a fault test ends the process at a chosen commit there.
 
     Raises:
         SettingsError: a setting that only `serve` needs is missing.
@@ -90,9 +104,10 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
             daemon = _build(settings, catalog, kubernetes, store, stop, listening)
             if settings.database_url is None:
-                # The file's lock proves that whoever held these leases is dead.
+                # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
             garbage_collector.configure()
+            warn_of_settings_without_effect(settings)
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")
@@ -106,24 +121,8 @@ def _build(
     stop: asyncio.Event,
     listening: socket.socket,
 ) -> Daemon:
-    catalog, clock, metrics, owner = loaded.catalog, SystemClock(), Metrics(), new_boot_id()
-    pods = KubernetesPods(kubernetes)
-    ports = Ports(
-        pods=pods,
-        databases=PostgresDatabases(),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
-        repositories=GitHubRepositories(_github(settings)),
-        logs=FileLogs(settings.logs_dir),
-        clock=clock,
-        marks=FileMarks(backup_directory(settings)),
-    )
-    gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
-    planning = Planning(facts, catalog, loaded.id)
-    stages = Stages(planning, gate, store, clock, StageLimits(approval_ttl=settings.approval_ttl))
-    driver = Driver(store, ports, facts, stages, catalog, clock, metrics)
-    limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
-    supervisor = Supervisor(store, driver, clock, metrics, owner=owner, limits=limits)
+    clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -137,42 +136,90 @@ def _build(
         dead_letters_topic=settings.dead_letters_topic,
         max_age=settings.request_max_age,
     )
-    whole, waiting = driver.high_water.check, catalog.queue.waiting
     intake = Intake(
-        inbox, store, rules, clock, metrics, new_id=new_reset_id, limit_waiting=waiting, gate=whole
+        inbox,
+        store,
+        rules,
+        clock,
+        metrics,
+        new_id=new_reset_id,
+        limit_waiting=loaded.catalog.queue.waiting,
+        gate=engine.high_water.check,
     )
-    outbox = Outbox(store, KafkaOutlet(connection), clock, metrics, owner=owner)
+    outbox = Outbox(store, KafkaOutlet(connection), clock, owner=owner)
     context = ApiContext(
         store=store,
-        catalog=catalog,
+        catalog=loaded.catalog,
         tokens=load_tokens(settings),
-        logs=ports.logs,
-        pods=pods,
-        planning=planning,
-        doctor=Doctor(pods, gate, catalog),
+        logs=engine.ports.logs,
+        pods=engine.ports.pods,
+        planning=engine.planning,
+        doctor=engine.doctor,
         clock=clock,
         metrics=metrics,
         settings=settings,
         new_id=new_reset_id,
         ready={
-            "kubernetes": _answers(pods),
+            "kubernetes": _answers(engine.ports.pods),
             "kafka": outbox.check,
-            "mark": whole,
+            "mark": engine.high_water.check,
         },
         closing=stop,
     )
     app = create_app(context)
+    sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
     return Daemon(
         owner,
         {
-            "claims": supervisor.claim_forever,
-            "leases": supervisor.renew_forever,
+            "claims": engine.supervisor.claim_forever,
+            "leases": engine.supervisor.renew_forever,
             "intake": intake.run,
             "outbox": outbox.run,
-            "sweeper": Sweeper(pods, store, clock, driver.high_water).run,
+            "sweeper": sweeper.run,
             "api": lambda: serve_api(app, listening),
         },
     )
+
+
+def _engine(
+    settings: Settings,
+    loaded: LoadedCatalog,
+    kubernetes: Kubernetes,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    owner: str,
+) -> _Engine:
+    catalog = loaded.catalog
+    pods = KubernetesPods(kubernetes)
+    ports = Ports(
+        pods=pods,
+        databases=PostgresDatabases(),
+        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
+        repositories=GitHubRepositories(_github(settings)),
+        logs=FileLogs(settings.logs_dir),
+        clock=clock,
+        marks=FileMarks(backup_directory(settings)),
+    )
+    gate = ArgoGate(kubernetes, settings.argocd_namespace)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+    planning = Planning(facts, catalog, loaded.id)
+    high_water = HighWater(store, ports.marks, clock)
+    drives = DriveFactory(
+        store=store,
+        ports=ports,
+        deployments=gate,
+        catalog=catalog,
+        facts=facts,
+        planning=planning,
+        high_water=high_water,
+        metrics=metrics,
+        limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+    )
+    limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
+    driver = Driver(drives, clock)
+    supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
+    return _Engine(ports, planning, Doctor(pods, gate, catalog), high_water, supervisor)
 
 
 def _answers(pods: Pods) -> Callable[[], Awaitable[None]]:
@@ -236,10 +283,10 @@ def backup_directory(settings: Settings) -> Path:
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
-    for one in signals:
-        loop.add_signal_handler(one, stop.set)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
     try:
         yield
     finally:
-        for one in signals:
-            loop.remove_signal_handler(one)
+        for number in signals:
+            loop.remove_signal_handler(number)

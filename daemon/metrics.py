@@ -1,4 +1,4 @@
-"""Figures for Prometheus, in a registry of their own."""
+"""Metrics for Prometheus, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics:
-    """What the daemon counts. Labels are few and closed: states, outcomes, results; never ids or names of people."""
+    """The daemon's metrics. Labels have few, known values: states, outcomes, results. Never ids or people's names."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,7 +48,9 @@ class Metrics:
             buckets=_SECONDS,
         )
         self.outbox = Gauge(
-            "resetd_outbox_messages", "Messages that wait to be published.", registry=self.registry
+            "resetd_outbox_messages",
+            "Messages that wait to be published; of all replicas.",
+            registry=self.registry,
         )
         self.intake = Counter(
             "resetd_intake_records",
@@ -67,7 +69,7 @@ class Metrics:
             self.step_seconds.labels(phase.value)
 
     def observe(self, change: Change) -> None:
-        """Count what a change that was stored says: each line of its history is one thing that happened."""
+        """Count what a stored change says. Each line of its history is one thing that happened."""
         for entry in change.history:
             if entry.type == _STARTED:
                 self.attempts.inc()
@@ -80,11 +82,11 @@ class Metrics:
                 self.step_seconds.labels(attempt.step.partition(".")[0]).observe(took)
 
     def count_resets(self, states: Iterable[ResetState], among: Iterable[ResetState]) -> None:
-        """Set the gauge to how often each state of `among` is in `states`."""
+        """Set the gauge of each state in `among` to how often the state is in `states`."""
         tally = Tally(states)
         for state in among:
             self.resets.labels(state.value).set(tally[state])
 
     def exposition(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -1,7 +1,7 @@
-"""Removing secrets from text: passwords in URLs, tokens, keys. For logs, errors and outcomes' details.
+"""Removes secrets from text: passwords in URLs, tokens, keys. Logs, errors, outcomes and kept output pass through it.
 
-It is a net below the rule that nobody writes a secret in the first place, and it looks only for what has the
-shape of one: output of foreign commands passes through it on its way to disk.
+The rule is that no code writes a secret in the first place; this is the net below that rule. It finds only what has the
+shape of a secret. The output of commands in pods, which follow no such rule, passes through it on its way to disk.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 MASK = "***"
 
 _PATTERNS: tuple[re.Pattern[str], ...] = (
-    # scheme://user:SECRET@host. A password that was not percent-encoded may hold a slash, a colon or an @:
-    # the secret reaches to the last @ before a space or a quote.
+    # scheme://user:SECRET@host. A password that is not percent-encoded may hold a slash, a colon or an @.
+    # So the secret reaches to the last @ before a space or a quote.
     re.compile(r"(?<=://)(?P<keep>[^\s:/@'\"<>]{0,256}:)(?P<secret>[^\s'\"<>]{1,512})(?=@)"),
     # scheme://TOKEN@host, as git remotes have it.
     re.compile(r"(?<=://)(?P<secret>[^\s:/?#@'\"<>]{16,512})(?=@)"),
-    # ?password=SECRET and PGPASSWORD=SECRET; after a colon only what is quoted or no plain word, as in JSON and YAML.
+    # ?password=SECRET and PGPASSWORD=SECRET. After a colon, as in JSON and YAML, only what is quoted or has a digit.
     re.compile(
         r"(?P<keep>\b[\w-]{0,40}(?:password|passwd|pwd|secret|token|(?:api|access|private)[_-]?key)"
         r"(?:\\?[\"']?\s?=\s?|\\?[\"']?\s?:\s?(?=\\?[\"']|[^\s\d]*\d)))"
@@ -30,20 +30,20 @@ _PATTERNS: tuple[re.Pattern[str], ...] = (
     # Tokens that name themselves: GitHub's, resetd's own, JSON web tokens.
     re.compile(r"(?P<secret>\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|resetd_[A-Za-z0-9_-]{20,}))"),
     re.compile(r"(?P<secret>\beyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*)"),
-    # A key in PEM, also one that was cut off before its end, and one whose line breaks were escaped.
+    # A key in PEM, also one that is cut off before its end, and one whose line breaks are escaped.
     re.compile(r"(?P<keep>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)(?P<secret>(?:(?!-----END)[\s\S])+)"),
 )
 
 
 def redact(text: str) -> str:
-    """The text with each secret replaced by `***`."""
+    """Replace each secret in the text by `***`."""
     for pattern in _PATTERNS:
         text = pattern.sub(lambda found: _kept(found) + MASK, text)
     return text
 
 
 def redact_in_place(data: bytes) -> bytes:
-    """The same for bytes, each secret overlaid with as many `*`: offsets into the output stay true.
+    """Overlay each secret in the bytes with as many `*`, so that offsets into the output stay true.
 
     Line breaks inside a key are kept, so that line numbers stay true as well.
     """
@@ -55,7 +55,7 @@ def redact_in_place(data: bytes) -> bytes:
 
 
 def redact_value(value: object) -> object:
-    """The same for a JSON-like value, in depth; keys are left alone."""
+    """Replace each secret in a JSON-like value by `***`, at any depth. Keys stay as they are."""
     match value:
         case str():
             return redact(value)

@@ -24,7 +24,7 @@ def _say(text: str) -> None:
 
 
 async def up(directory: Path, environments: list[str] | None) -> None:
-    """Run until a signal comes."""
+    """Run the platform until a signal comes."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--environments", help="names, separated by commas; default: the whole fleet")
     arguments = parser.parse_args()
     names = arguments.environments.split(",") if arguments.environments else None
-    known = {one.name for one in fleet.FLEET}
+    known = {environment.name for environment in fleet.FLEET}
     if names and not known.issuperset(names):
         parser.error(f"the fleet has {', '.join(sorted(known))}")
     try:

@@ -1,4 +1,4 @@
-"""The daemon as a process of its own, beside the sandbox: started, killed, started again, and asked by its API."""
+"""The daemon as a process beside the sandbox: started, killed, started again, and asked by its API."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
 
+from sandbox.polling import wait_until
+
 SERVE = ("-m", "daemon", "serve")
 _ENDED_WITHIN = 20.0
-# The API is plain HTTP here, and reading the machine's authorities costs each client 25 ms of a processor.
+# The API is plain HTTP here, so clients need no authorities, and reading the machine's takes each 25 ms.
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Started(Protocol):
-    """A process that was started: `subprocess.Popen`, as far as ending it takes."""
+    """A started process: what it takes of `subprocess.Popen` to end it."""
 
     @property
     def pid(self) -> int: ...  # noqa: D102 - as `Popen`
@@ -40,11 +41,11 @@ class Started(Protocol):
 
 
 Start = Callable[[Mapping[str, str], Path], Started]
-"""Starts a daemon with exactly this environment, its output appended to the file."""
+"""Starts a daemon with exactly this environment, and appends its output to the file."""
 
 
 def by_module(*module: str) -> Start:
-    """Starts of a Python program: `-m daemon serve`, say."""
+    """Start a Python program by its arguments, such as `-m daemon serve`."""
 
     def start(environment: Mapping[str, str], log: Path) -> Started:
         with log.open("ab") as file:
@@ -60,7 +61,7 @@ def by_module(*module: str) -> Start:
 
 
 class DaemonProcess:
-    """`resetd serve` with its state in `directory`; every start of one value uses the same state and the same port."""
+    """`resetd serve` with its state in `directory`. Every start of one value has the same state and port."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class DaemonProcess:
         module: Sequence[str] = SERVE,
         start: Start | None = None,
     ) -> None:
-        """`start`: how its process is made; None: as `python MODULE`."""
+        """`start` makes the process; None: it is made as `python MODULE`."""
         self.directory = directory
         self.log = directory / "daemon.log"
         self.port = _free_port()
@@ -87,74 +88,74 @@ class DaemonProcess:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its process gets; enough for the command line, too."""
+        """The variables of its process, with those that the command line needs."""
         return {**self._environment, "RESETD_URL": self.url}
 
     @property
     def pid(self) -> int | None:
-        """Of the running process; None when there is none."""
+        """The number of the running process; None when none runs."""
         if self._process is None or self._process.poll() is not None:
             return None
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process that was started last (negative: the signal); None while it runs, and before."""
+        """The exit code of the process that was started last (negative: a signal); None while it runs, and before."""
         return None if self._process is None else self._process.poll()
 
     def start(self, **environment: str) -> None:
-        """Start it; `environment` is for this start only."""
+        """Start the daemon; `environment` holds variables for this start only."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._process = self._start({**self._environment, **environment}, self.log)
 
     def wait_ready(self, *, within: float = 120.0) -> None:
-        """Until its API answers.
+        """Wait until its API answers.
 
         Raises:
-            RuntimeError: it ended, or did not answer in time; with the last lines of its log.
+            RuntimeError: it ended, or did not answer in time; the message has the last lines of its log.
         """
-        until = time.monotonic() + within
-        while time.monotonic() < until:
-            if self.pid is None:
-                raise RuntimeError(f"the daemon ended: {self.last_lines()}")
-            try:
-                if httpx.get(f"{self.url}/livez", timeout=2.0, verify=_NO_AUTHORITIES).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise RuntimeError(f"the daemon did not answer within {within:g} s: {self.last_lines()}")
+        if not wait_until(self._is_ready, within=within):
+            raise RuntimeError(f"the daemon did not answer within {within:g} s: {self.last_lines()}")
+
+    def _is_ready(self) -> bool:
+        if self.pid is None:
+            raise RuntimeError(f"the daemon ended: {self.last_lines()}")
+        try:
+            return httpx.get(f"{self.url}/livez", timeout=2.0, verify=_NO_AUTHORITIES).is_success
+        except httpx.TransportError:
+            return False
 
     def kill(self) -> None:
-        """SIGKILL: nothing is said to it, nothing is cleaned up by it."""
+        """Kill the daemon (SIGKILL), which leaves it no time to clean up."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """Send SIGTERM and wait for the end; returns the exit code."""
         return self._end(signal.SIGTERM)
 
     def wait_ended(self, *, within: float) -> int:
-        """Until it ends by itself; its exit code (negative: the signal)."""
+        """Wait until it ends by itself; returns the exit code (negative: a signal)."""
         if self._process is None:
             raise RuntimeError("the daemon was not started")
         return self._process.wait(timeout=within)
 
     def client(self) -> httpx.Client:
-        """A client of its API with the operator's token, which the first start makes."""
+        """Make a client of its API with the operator's token, which the first start wrote."""
         token = (self.directory / "operator-token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=10.0, verify=_NO_AUTHORITIES)
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What the API answers, decoded.
+        """Get a path of the API and decode the answer.
 
         Raises:
-            httpx.HTTPError: it does not answer, or with an error.
+            httpx.HTTPError: the API does not answer, or answers with an error.
         """
         with self.client() as client:
             return client.get(path).raise_for_status().json()
 
     def last_lines(self, number: int = 30) -> str:
-        """The end of its log."""
+        """The last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-number:])
 
     def _end(self, how: signal.Signals) -> int:
@@ -171,7 +172,7 @@ class DaemonProcess:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port

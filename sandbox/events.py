@@ -1,7 +1,4 @@
-"""What other services do with the sandbox's Kafka: publish events, read what resetd publishes.
-
-`topics` of a publisher maps a topic's usual name to the one that the daemon under test was given.
-"""
+"""What other services do with the sandbox's Kafka: they publish events and read what resetd publishes."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ _DELIVERED_WITHIN = 15.0
 
 
 class UndeliveredError(RuntimeError):
-    """What was sent may or may not have reached the broker."""
+    """Records may or may not have reached the broker."""
 
 
 class Publisher:
-    """A producer of another service; librdkafka's, so that the daemon is not only tested with its own client."""
+    """A producer of another service. It is librdkafka's, so the daemon is tested with another client than its own."""
 
     def __init__(
         self,
@@ -34,7 +31,7 @@ class Publisher:
         topics: Mapping[str, str] | None = None,
         largest: int = 1_000_000,
     ) -> None:
-        """`largest`: of a record, in bytes; librdkafka's default."""
+        """`topics` maps a topic's usual name to that of the daemon under test; `largest` bounds a record, in bytes."""
         self._producer = Producer(
             {"bootstrap.servers": bootstrap, "linger.ms": 0, "log_level": 0, "message.max.bytes": largest}
         )
@@ -42,7 +39,7 @@ class Publisher:
         self._topics = topics or {}
 
     def publish(self, event: Publishable, *, event_id: str | None = None) -> str:
-        """Publish an event and wait until the broker has it; its id."""
+        """Publish an event and wait until the broker has it; returns the event's id."""
         known = event_id or uuid.uuid4().hex
         key, value, headers = to_kafka(event, source=self._source, event_id=known)
         topic = topic_of(event)
@@ -51,15 +48,15 @@ class Publisher:
         return known
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Send any bytes; `flush` waits for them."""
+        """Send a record of any bytes; `flush` waits until the broker has it."""
         self._producer.produce(topic, value=value, key=key, headers=list(headers))
         self._producer.poll(0)
 
     def flush(self) -> None:
-        """Wait for all that was sent.
+        """Wait until the broker has every record that was sent.
 
         Raises:
-            UndeliveredError: the broker did not take them in time; it may yet.
+            UndeliveredError: the broker did not take them in time; it may take them later.
         """
         if self._producer.flush(_DELIVERED_WITHIN):
             raise UndeliveredError("the sandbox's Kafka did not take a record in time")
@@ -84,9 +81,9 @@ def _seen(message: Any) -> Seen:  # noqa: ANN401 - librdkafka's stubs know less 
 def read_until(
     bootstrap: str, topic: str, done: Callable[[list[Seen]], bool], *, within: float
 ) -> list[Seen]:
-    """All records of a topic from its beginning, until `done` says that they are enough, or time is over.
+    """Read a topic from its beginning, until `done` says that the records are enough, or time is over.
 
-    In the order of each partition; across partitions in the order of arrival.
+    The records of each partition are in its order; those of several partitions are in the order of arrival.
     """
     consumer = Consumer(
         {

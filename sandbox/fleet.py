@@ -1,8 +1,8 @@
-"""What stands in the sandbox platform: which environments, on which PostgreSQL server, with which databases.
+"""The environments of the sandbox platform, their PostgreSQL servers and their databases.
 
-Read by every part of the sandbox, so that the servers, the pods and the repositories agree. The fleet
-holds the hazards of `docs/architecture.md` on purpose: two environments that share a core database, and a
-sandbox that runs on the databases of its production (the guide's table leaves their sandbox column empty).
+Every part of the sandbox reads them here, so servers, pods and repositories agree. The fleet holds the hazards of
+`docs/architecture.md` on purpose: two environments that share a core database, and a sandbox that runs on the databases
+of its production (the guide's table leaves their sandbox column empty).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SERVICES = (
 
 @dataclass(frozen=True)
 class Environment:
-    """One namespace of the fleet and the databases that its services are pointed at.
+    """One namespace of the fleet, with the databases of its services.
 
-    `databases` maps the environment variable of each service to `server/database`, where `server` is one of
-    `SERVERS`; it is what the pods get as a connection string.
+    `databases` maps (service, variable) to `server/database`, where `server` is one of `SERVERS`. The service's pods
+    get the connection string of that database in the variable.
     """
 
     name: str
@@ -33,17 +33,17 @@ class Environment:
 
     @property
     def client(self) -> str:
-        """What stands before the last hyphen: the owner of `{client}-workflows`."""
+        """The part before the last hyphen: the client, who owns `{client}-workflows`."""
         return self.name.rpartition("-")[0]
 
     @property
     def kind(self) -> str:
-        """What stands after the last hyphen."""
+        """The part after the last hyphen."""
         return self.name.rpartition("-")[2]
 
     @property
     def workflows(self) -> str:
-        """The name of the repository that holds this client's workflows."""
+        """The name of the repository with the client's workflows."""
         return f"{self.client}-workflows"
 
 
@@ -64,12 +64,12 @@ def _databases(server: str, core: str, core_server: str | None = None) -> dict[t
 SERVERS = ("qa", "acme", "beta", "los-demo")
 
 FLEET = (
-    # Stands alone: no other environment uses its databases or its repository.
+    # No other environment uses its databases or its repository.
     Environment("qa-sandbox", _databases("qa", "los-sandbox")),
-    # Two clients whose core schema is one database: never to be reset at the same time.
+    # Two clients whose core schema is one database: they must never be reset at the same time.
     Environment("acme-sandbox", _databases("acme", "los-sandbox")),
     Environment("beta-sandbox", _databases("beta", "los-sandbox", core_server="acme")),
-    # A sandbox that uses its production's databases for all but core, and its repository.
+    # A sandbox that shares its production's repository, and all databases but core.
     Environment("los-demo-sandbox", _databases("los-demo", "los-sandbox")),
     Environment("los-demo-production", _databases("los-demo", "los-production")),
 )
@@ -77,9 +77,9 @@ FLEET = (
 
 def environment(name: str) -> Environment:
     """The environment of that name; KeyError when the fleet has none."""
-    for one in FLEET:
-        if one.name == name:
-            return one
+    for candidate in FLEET:
+        if candidate.name == name:
+            return candidate
     raise KeyError(name)
 
 

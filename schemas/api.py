@@ -15,10 +15,10 @@ from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, W
 
 
 class Role(StrEnum):
-    """What a token may do in its environments; each role may also do what `viewer` may."""
+    """What a token allows in its environments. Each role includes what `viewer` allows."""
 
     VIEWER = "viewer"  # read
-    REQUESTER = "requester"  # ask for plans and resets, cancel one's own
+    REQUESTER = "requester"  # ask for plans and resets, and cancel those that the same token asked for
     OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release
     APPROVER = "approver"  # approve and deny
 
@@ -43,15 +43,15 @@ class Problem(Wire):
     code: Reason
     detail: str | None = None
     hint: str | None = None
-    """The next step to take."""
+    """What to do next."""
     instance: str | None = None
     errors: tuple[Pointer, ...] = ()
     reset: ResetId | None = None
-    """The reset that it is about, where there is one."""
+    """The reset that the problem is about, where there is one."""
 
 
 class Approvals(Wire):
-    """How many people have to agree, and who did."""
+    """How many people must agree to the plan, and who did."""
 
     required: int
     given: tuple[Approval, ...]
@@ -88,12 +88,12 @@ class ResetSummary(Wire):
 
 
 class ResetBody(ResetSummary):
-    """One reset with how far it got."""
+    """One reset, with how far it got."""
 
     steps: tuple[Step, ...]
     attempts: tuple[Attempt, ...]
     unread_acts: int
-    """How many acts its holder has yet to read: while there are any, its state may be the one before them."""
+    """How many acts the lease holder has yet to read. While there are any, the state may soon be another."""
 
 
 class Page(Wire):
@@ -101,11 +101,11 @@ class Page(Wire):
 
     items: tuple[ResetSummary, ...]
     next_cursor: str | None
-    """Opaque; None on the last page."""
+    """Opaque text for the next page; None on the last page."""
 
 
 class ActBody(Wire):
-    """Body of an act; which fields an act takes is in the description of its address."""
+    """Body of an act. The description of the act's address says which fields it takes."""
 
     reason: Text | None = None
 
@@ -115,30 +115,30 @@ class ApproveBody(ActBody):
 
     plan_hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     confirm: str | None = None
-    """The environment's name, typed by the person; another one is refused."""
+    """The environment's name as the person typed it; any other name is refused."""
 
 
 class ResumeBody(ActBody):
     """Go on after a stop."""
 
     from_: StepName | None = Field(default=None, alias="from")
-    """The step to go on from; none: where it stopped."""
+    """The step to go on from; without one the reset goes on where it stopped."""
     replan: bool = False
     force: bool = False
-    """Steps that succeeded and are not to be repeated may run again."""
+    """Whether steps that succeeded and are not to be repeated may run again."""
     sequence: Sequence | None = None
-    """The last status that the sender saw; an older one than the reset's is refused."""
+    """The last status that the sender saw. The act is refused where the reset has a later one."""
 
 
 class SkipBody(ActBody):
-    """Go on without a step; the reason is needed."""
+    """Go on without a step. The reason is required."""
 
     step: StepName
     reason: Text
 
 
 class ResolveBody(ActBody):
-    """What a person says became of an attempt whose outcome is unknown."""
+    """What a person says of a step whose outcome is unknown."""
 
     step: StepName
     outcome: OutcomeKind
@@ -152,12 +152,12 @@ class RollbackBody(ActBody):
 
 
 class ActAccepted(Wire):
-    """The act was appended; the reset's holder judges it once more when it reads it."""
+    """The act was appended. The lease holder checks it once more when it reads it."""
 
     act: int
-    """Its id."""
+    """The act's id."""
     reset: ResetSummary
-    """As it was when the act was appended."""
+    """The reset as it was when the act was appended."""
 
 
 class LockBody(Wire):
@@ -166,43 +166,43 @@ class LockBody(Wire):
     key: ResourceKey
     reset_id: ResetId
     reference: str
-    """`ENVIRONMENT/NUMBER` of that reset."""
+    """`ENVIRONMENT/NUMBER` of the reset."""
     environment: str
     granted: bool
     ticket: int
-    """Its place in the queue: smaller ones come first."""
+    """The reset's place in the queue; smaller numbers come first."""
     since: Time
-    """When it was granted, or asked for where it is not."""
+    """When the lock was granted, or asked for where it is not granted."""
     waits_for: tuple[ResetId, ...] = ()
-    """Resets that hold this resource, or stand before this one in the queue for it."""
+    """Resets that hold the resource, or come before this one in the queue for it."""
 
 
 class EnvironmentBody(Wire):
-    """An environment and what is going on in it."""
+    """An environment, with the resets and locks that concern it."""
 
     name: str
     kind: str
     protected: bool
     running: ResetSummary | None
-    """The one that is neither waiting nor at rest."""
+    """The reset that is at work: it neither waits nor is at rest."""
     last: ResetSummary | None
-    """The newest one that came to rest."""
+    """The newest reset that came to rest."""
     queue: tuple[ResetSummary, ...]
-    """Those that wait, oldest first."""
+    """Resets that wait, oldest first."""
     locks: tuple[LockBody, ...]
 
 
 class FindingLevel(StrEnum):
-    """How a check came out."""
+    """The result of one of the doctor's checks."""
 
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
-    UNKNOWN = "unknown"  # it could not be looked at
+    UNKNOWN = "unknown"  # the doctor could not look
 
 
 class Finding(Wire):
-    """One line of the doctor."""
+    """One line of the doctor's report."""
 
     check: str
     """`pods`, `deployments`, `argocd`, `logs`, or a name in the catalog."""
@@ -216,7 +216,7 @@ class Finding(Wire):
 
 
 class DoctorReport(Wire):
-    """All findings for one environment."""
+    """All findings of the doctor for one environment."""
 
     environment: str
     healthy: bool

@@ -1,4 +1,4 @@
-"""Who asked for what, when and why, and what came of it: one line of a chain that is only ever appended to."""
+"""The audit: who asked for what, when and why, and what came of it. Lines are only ever appended to their chain."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pydantic import AfterValidator, Field
 
 from schemas.reasons import Reason
 from schemas.resets import ResetState
-from schemas.wire import ResetId, Time, Wire
+from schemas.wire import ResetId, Time, Wire, without_nul
 
-Kept = Annotated[str, AfterValidator(lambda text: text.replace("\x00", "\ufffd"))]
-"""Text as databases keep it (PostgreSQL has no character NUL): what a hash covers has to come back the same."""
+Kept = Annotated[str, AfterValidator(without_nul)]
+"""Text without NUL, so that what a hash covers comes back from the database as it was hashed."""
 
 
 class AuditAction(StrEnum):
-    """What somebody asked for: a reset, or an act on one."""
+    """What somebody asked for: a reset, or an act on a reset."""
 
     REQUEST = "request"
-    JOIN = "join"  # an identical request, absorbed by a reset that waits
+    JOIN = "join"  # an identical request that a waiting reset absorbed
     APPROVE = "approve"
     DENY = "deny"
     CANCEL = "cancel"
@@ -28,45 +28,45 @@ class AuditAction(StrEnum):
     RESOLVE = "resolve"
     ROLLBACK = "rollback"
     RELEASE = "release"
-    ADOPT = "adopt"  # a state that was restored from an older backup
+    ADOPT = "adopt"  # a state database that was restored from an older backup
 
 
 class Verdict(StrEnum):
-    """What came of it."""
+    """What came of what was asked for."""
 
     APPLIED = "applied"
     REFUSED = "refused"
 
 
 class AuditEntry(Wire):
-    """One line; it never changes once it is stored."""
+    """One line of the audit. It never changes once it is stored."""
 
     chain: str
-    """A reset's id; an environment's name where there is no reset (a request that was not allowed); `resetd` for the
-    daemon's own state."""
+    """The chain that the line belongs to: a reset's id, or an environment's name where there is no reset (a request
+    that was not allowed), or `resetd` for the daemon's own state."""
     number: int = 0
-    """1, 2, 3, ... in its chain; 0 before it is stored."""
+    """1, 2, 3, ... in the chain; 0 before the line is stored."""
     at: Time
     action: AuditAction
     verdict: Verdict
     actor: Kept
-    """The token's subject, or what an event claims."""
+    """The token's subject, or the name that an event claims."""
     channel: str
     """`kafka`, `http`, `provisioning`, or `command-line` for verbs of the daemon itself."""
     environment: str | None = None
     reset_id: ResetId | None = None
     act: int | None = None
-    """Id of the appended act; None where it was refused before it was appended."""
+    """Id of the appended act; None where it was refused before it was appended, and for requests."""
     state: ResetState | None = None
-    """The reset's, when this was decided."""
+    """The reset's state when this was decided."""
     sequence: int | None = None
-    """The reset's last status then."""
+    """Sequence of the reset's last status when this was decided."""
     code: Reason | None = None
-    """Why it was refused."""
+    """The reason for a refusal."""
     reason: Kept | None = None
-    """Why it was asked for, in the actor's words."""
+    """Why the actor asked, in the actor's words."""
     detail: Kept | None = None
     facts: dict[str, Any] = Field(default_factory=dict)
-    """What the act named: `step`, `outcome`, `planHash`, ..."""
+    """What the act or request named: `step`, `outcome`, `planHash`, ..."""
     hash: str = ""
-    """Over this line and the hash of the line before; empty before it is stored."""
+    """Hash over this line and the hash of the line before; empty before the line is stored."""

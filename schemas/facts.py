@@ -1,5 +1,7 @@
-"""What is read from the world before a plan is made. A fact that could not be read is None or listed as
-unknown, never guessed: what can't be identified isn't reset.
+"""The facts: what is read from the world before a plan is made.
+
+A fact that could not be read is listed as unreadable. It is never guessed, because what cannot be identified is not
+reset.
 """
 
 from __future__ import annotations
@@ -21,22 +23,22 @@ class DatabaseFact(Wire):
     name: str
     """Its name on the server, such as `los-sandbox`."""
     tables: int
-    """Information only, not hashed."""
+    """For information; not part of the plan's hash."""
     size_bytes: int
     server_version: int
     """As `SHOW server_version_num` gives it, such as 160004."""
 
 
 class ServiceFact(Wire):
-    """A service of the environment as its pods show it."""
+    """A service of the environment, as its pods show it."""
 
     service: ServiceName
     image_digest: str
-    """`imageID` of the chosen container; hashed."""
+    """`imageID` of the chosen container; part of the plan's hash."""
     pod: str
-    """Information only: pods come and go."""
+    """For information; pods come and go."""
     consumers: int
-    """Replicas that its Deployment asks for."""
+    """The replicas that the service's Deployment asks for."""
 
 
 class RepositoryFact(Wire):
@@ -49,11 +51,11 @@ class RepositoryFact(Wire):
     owner: str
     branch: str
     head: str
-    """Information only, not hashed: people push."""
+    """For information; not part of the plan's hash, because people push."""
     root: str
     """The one commit without parents that the head descends from."""
     warnings: tuple[str, ...] = ()
-    """Open pull requests, tags and other branches that are left alone."""
+    """Texts about open pull requests, tags and other branches, which a reset leaves alone."""
 
 
 class Unreadable(Wire):
@@ -66,12 +68,12 @@ class Unreadable(Wire):
     reason: Reason
     detail: str
     protected: bool
-    """Whether it belongs to an environment of a protected kind."""
+    """Whether the fact belongs to an environment of a protected kind."""
     temporary: bool = False
 
 
 class Facts(Wire):
-    """All that the planner needs to know of the world, for one environment."""
+    """All that the planner has to know of the world to plan a reset of one environment."""
 
     environment: str
     exists: bool
@@ -79,7 +81,7 @@ class Facts(Wire):
     databases: tuple[DatabaseFact, ...] = ()
     repositories: tuple[RepositoryFact, ...] = ()
     users: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
-    """Which environments (this one included) use each resource, sorted."""
+    """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()
     """Resources that a protected environment was once seen to use."""
     unreadable: tuple[Unreadable, ...] = ()

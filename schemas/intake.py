@@ -1,4 +1,4 @@
-"""What the intake stores: a request, an act, a dead letter; a batch of them; and what became of a request."""
+"""What the intake stores: requests, acts and dead letters, in batches; and what became of a request."""
 
 from __future__ import annotations
 
@@ -13,41 +13,46 @@ from schemas.wire import ResetId, Time
 
 @dataclass(frozen=True)
 class NewRequest:
-    """A readable request out of an event or a call."""
+    """A request that could be read from an event or an API call."""
 
     id: ResetId
-    """For the reset, should it be accepted or rejected."""
+    """The id that the reset gets, if the request leads to a new one."""
     request: ResetRequested
     channel: Channel
     source: str | None
     event_id: str | None
     content_hash: str
-    """Over the request without who asked; equal content under one idempotency key is the same reset."""
+    """Hash of what the request asks for. Equal content under one idempotency key is the same reset."""
     trace_parent: str | None = None
     refused: Reason | None = None
-    """Set where the intake refuses it (`too-old`, `unknown-service`, ...): stored in state `rejected`."""
+    """Why the intake refuses the request (`too-old`, `schema-violation`); it is then stored in state `rejected`."""
     refused_detail: str | None = None
 
 
 @dataclass(frozen=True)
 class NewAct:
-    """An act for a reset that is named by id, by its request's event, or by its idempotency key.
+    """An act for a reset that is named by its id, by the event of its request, or by its idempotency key.
 
-    One that arrives before its request waits for it. `source` and `event_id` are those of the act's own event.
+    An act that arrives before the request waits for it.
     """
 
     act: Act
-    """`act.reset_id` is empty where the reset is named otherwise."""
+    """The act; its `reset_id` is empty where the reset is not named by id."""
     environment: str
+    """The environment that the act is for. A reset of another environment is not meant."""
     request: RequestReference | None = None
+    """The event of the request that led to the reset."""
     idempotency_key: str | None = None
+    """The idempotency key of that request."""
     source: str | None = None
+    """Source of the act's own event."""
     event_id: str | None = None
+    """Id of the act's own event."""
 
 
 @dataclass(frozen=True)
 class Deprovision:
-    """All that waits for this environment is to be cancelled (an act `cancel` for each)."""
+    """The end of an environment: each reset that waits for it gets an act `cancel`."""
 
     environment: str
     actor: str
@@ -58,7 +63,7 @@ class Deprovision:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that can't be read, with the message that carries it on."""
+    """A record that cannot be read, with the message that carries it on to the dead letter topic."""
 
     message: Message
     reason: Reason
@@ -73,17 +78,17 @@ Entry = NewRequest | NewAct | Deprovision | DeadLetter
 
 @dataclass(frozen=True)
 class Batch:
-    """What was made of consecutive records of one partition; ignored records leave no entry."""
+    """The entries that consecutive records of one partition led to. Ignored records lead to none."""
 
     topic: str
     partition: int
     first: int
-    """Offset of the first record; compared with the stored position where `expected` is not given."""
+    """Offset of the first record. It has to be the stored position, unless `expected` is given."""
     next: int
-    """Offset to store."""
+    """The offset to store: that of the record to read next."""
     entries: tuple[Entry, ...]
     expected: int | None = None
-    """The stored position to compare with, where that is not `first`: offsets were skipped (compaction, transaction
+    """What the stored position has to be where it is not `first`: offsets were skipped (compaction, transaction
     markers), or the topic was made anew."""
 
 
@@ -92,8 +97,8 @@ class Admission:
     """What became of a request."""
 
     reset: Reset
-    """The one that was made, or the one that it is equal to or was joined to."""
+    """The reset that was made for the request, or the existing one that answers or absorbs it."""
     created: bool
     joined: bool = False
     conflict: bool = False
-    """The idempotency key was used with other content; `reset` is the rejection."""
+    """Whether the idempotency key was used before with other content; `reset` is the rejected one then."""

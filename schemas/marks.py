@@ -1,4 +1,4 @@
-"""What is kept beside the backups: a mark of the state database, and what was launched when it was made."""
+"""Marks: what is kept beside the backups to recognise a state database that was restored from an older backup."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from schemas.wire import AttemptId, ResetId, Time, Wire
 
 
 class Launch(Wire):
-    """An attempt that is recorded in the state and about to act."""
+    """An attempt that is recorded in the state database and about to act."""
 
     attempt: AttemptId
     environment: str
     event_source: str | None = None
-    """Of the event that asked for the reset: read once more from Kafka, it must not ask for it again."""
+    """Source of the event that asked for the reset. Read from Kafka once more, the event must not ask again."""
     event_id: str | None = None
+    """Id of that event."""
     control: Control | None = None
-    """Where its command is found: what a state that lost the attempt has to look at before another one starts."""
+    """Where the attempt's command is found. A state that lost it has to look there before it starts another one."""
 
     @property
     def reset_id(self) -> ResetId:
@@ -38,16 +39,16 @@ class Launch(Wire):
 
 
 class Position(Wire):
-    """The newest row of the outbox: whoever has that very row has all that was committed before it."""
+    """A row of the outbox. A state that has this very row has all that was committed before it."""
 
     number: Annotated[int, Field(ge=0)]
-    """Its id, which grows in the order of the commits; 0 where there is none."""
+    """The row's id, which grows in the order of the commits; 0 where there is no row."""
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]*$")]
-    """Of its content: another history has another row under the same id. Empty where there is none."""
+    """Digest of the row's content: another history has another row under the same id. Empty where there is no row."""
 
 
 class Mark(Wire):
-    """A position that the state had reached, and what was launched right after."""
+    """The position that a state had reached, and the attempts that were about to act when the mark was made."""
 
     position: Position
     at: Time

@@ -1,4 +1,4 @@
-"""The plan of a reset: ordered, immutable, computed before anything is touched, with a hash people agree to."""
+"""The plan of a reset: its ordered steps, made before anything is touched, with a hash that people agree to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.wire import ResourceKey, ServiceName, StepName, Wire
 
 
 class Phase(StrEnum):
-    """The part of the pipeline that a step belongs to; first part of its name."""
+    """The part of the pipeline that a step belongs to. The step's name begins with it."""
 
     QUIESCE = "quiesce"
     BACKUP = "backup"
@@ -30,39 +30,39 @@ class StepKind(StrEnum):
 
 
 NOTHING_LEFT = 99
-"""The exit code of a `check` that says that nothing is left to do. No shell, node or tool at hand ends with it by
-itself, so that a check that broke is not taken for one that answered."""
+"""The exit code by which a `check` says that nothing is left to do. No shell, Node or tool in use ends with it by
+itself, so that a check that broke is not taken for an answer."""
 
 
 class Idempotency(StrEnum):
-    """What a second launch of the same command would do."""
+    """Whether a command that was launched may be launched again by itself."""
 
-    SAFE = "safe"
-    RERUN_AFTER_CHECK = "rerun-after-check"
-    NEVER = "never"
+    SAFE = "safe"  # a second launch does no harm
+    RERUN_AFTER_CHECK = "rerun-after-check"  # only after the step's `check` says that it has to run
+    NEVER = "never"  # only where a person says so
 
 
 class Scope(StrEnum):
     """How far a command's effect reaches."""
 
     DATABASE = "database"
-    CONTAINER = "container"  # void once the container is another one
+    CONTAINER = "container"  # another container does not have it
 
 
 class RunIn(StrEnum):
     """Where a command runs."""
 
-    SERVICE = "service"
-    HOLDER = "holder"
+    SERVICE = "service"  # a pod of the service itself
+    HOLDER = "holder"  # a pod that the reset makes for the service
 
 
 class Failure(Wire):
-    """A known way for a command to fail: a pattern in its output, what it means, what to do."""
+    """A known failure of a command: a pattern in its output, what it means and what to do."""
 
     pattern: str
     """A regular expression (Python `re`), searched in the command's last output."""
     reason: str
-    """A code of `schemas.reasons`."""
+    """The code of a reason (`schemas.reasons`)."""
     temporary: bool = False
     hint: str
 
@@ -71,13 +71,14 @@ class Repeat(Wire):
     """A step that is run again until its output says that nothing is left."""
 
     until: str
-    """Text in the output that ends it."""
+    """The text in the output that ends the repetitions."""
     bound: tuple[str, ...]
-    """argv whose output's count of `[X]` lines (what is applied), read at launch, limits the repetitions."""
+    """argv of a command that is run at launch. The number of `[X]` lines in its output (what is applied) limits the
+    repetitions, and has to fall with each of them."""
 
 
 class PlannedStep(Wire):
-    """One effect on the world."""
+    """A step of a plan: one effect on the world."""
 
     name: StepName
     phase: Phase
@@ -85,44 +86,47 @@ class PlannedStep(Wire):
     batch: int
     """Consecutive steps of one batch may run at the same time."""
     service: ServiceName | None = None
-    """Whose pod runs the command or shows the database."""
+    """The service whose pod runs the command or reaches the database."""
     database: str | None = None
-    """The catalog's name of the database to back up or to shake hands over."""
+    """The catalog's name of the database that is backed up, or whose identity the handshake proves."""
     repository: str | None = None
+    """Name of the repository that is reset."""
     argv: tuple[str, ...] = ()
     touches: tuple[ResourceKey, ...] = ()
+    """The resources that the step reads or changes."""
     timeout: float = 600.0
     """Seconds."""
     idempotent: Idempotency = Idempotency.SAFE
     check: tuple[str, ...] = ()
-    """For `rerun-after-check`: exits 0 when the command has to be run again, `NOTHING_LEFT` when it must not be."""
+    """For `rerun-after-check`: exits 0 when the command has to run again, and 99 when nothing is left to do."""
     scope: Scope = Scope.DATABASE
     run_in: RunIn = RunIn.SERVICE
     destructive: bool = False
-    """Whether it changes data that only the backup could bring back."""
+    """Whether the step changes data that only a backup brings back."""
     skippable: bool = False
+    """Whether a person may go on without the step."""
     repeat: Repeat | None = None
     fail_on: str | None = None
-    """A line in the output (regular expression) that means failure although the exit code is 0."""
+    """A regular expression. A line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Failure, ...] = ()
 
 
 class Resource(Wire):
-    """What a plan locks and asks consent for."""
+    """A database or repository that a plan touches: it is locked, and needs consent where it is protected."""
 
     key: ResourceKey
     kind: str
     """`database` or `repository`."""
     name: str
-    """For people: `los-sandbox`, `qa-workflows`."""
+    """The name for people: `los-sandbox`, `qa-workflows`."""
     users: tuple[str, ...]
-    """Environments that use it, this one included."""
+    """The environments that use it, this one included."""
     protected: bool
     protected_because: str | None = None
 
 
 class Plan(Wire):
-    """What a reset will do, in order. Immutable; another fact means another plan."""
+    """What a reset will do, in order. A plan never changes; other facts lead to another plan."""
 
     environment: str
     mode: Mode
@@ -138,6 +142,6 @@ class Plan(Wire):
     images: dict[ServiceName, str]
     approvals_required: int
     warnings: tuple[str, ...] = ()
-    """For people, not hashed; the guide's warnings that apply."""
+    """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str
-    """`sha256:...` over all of it but warnings, in canonical JSON (RFC 8785)."""
+    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its warnings and this hash."""

@@ -1,10 +1,10 @@
-"""Events for resetd, from any Python service: `to_kafka` makes key, value and headers of a record for any client.
+"""How a Python service publishes events for resetd: `to_kafka` makes key, value and headers of a record.
 
     wanted = ResetRequested(environment="qa-sandbox", requested_by="deploy-bot")
     key, value, headers = to_kafka(wanted, source="/deploy-bot")
     await producer.send_and_wait(topic_of(wanted), value, key=key, headers=headers)
 
-Needs `pydantic` and `cloudevents`, and nothing of the daemon.
+The module works with any Kafka client. It needs `pydantic` and `cloudevents`, and nothing of the daemon.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _TYPES: dict[type[Publishable], tuple[str, str]] = {
 
 
 class KafkaRecord(NamedTuple):
-    """A record for any Kafka client; unpacks as `key, value, headers`."""
+    """A record for any Kafka client. It unpacks as `key, value, headers`."""
 
     key: bytes
     value: bytes
@@ -81,12 +81,13 @@ def to_kafka(
     time: datetime | None = None,
     trace_parent: str | None = None,
 ) -> KafkaRecord:
-    """The CloudEvent 1.0 in binary mode.
+    """Make the record of an event: a CloudEvent 1.0 in binary mode.
 
-    `source` names the publisher (a URI reference such as `/deploy-bot`). resetd takes events of one source and id
-    once: give an `event_id` of your own (or an idempotency key) where publishing may be tried again; a new UUID
-    otherwise. `time` is when it was asked for (aware; now unless given): requests older than the daemon's
-    RESETD_REQUEST_MAX_AGE are refused. Fields that have their default are left out.
+    `source` names the publisher (a URI reference such as `/deploy-bot`). resetd handles events of one source and id
+    once. So give an `event_id` of your own, or an idempotency key, where publishing may be tried again; without an
+    `event_id` each record gets a new UUID. `time` is when the event was asked for (an aware time; now unless given).
+    Requests that are older than the daemon's RESETD_REQUEST_MAX_AGE are refused. Fields with their default value are
+    left out of the data.
     """
     kind, _ = _TYPES[type(event)]
     attributes = {
@@ -107,5 +108,5 @@ def to_kafka(
 
 
 def topic_of(event: Publishable) -> str:
-    """The topic that resetd reads such events from, unless it is set up otherwise."""
+    """Return the topic from which resetd reads such events, unless its settings name another."""
     return _TYPES[type(event)][1]

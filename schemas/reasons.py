@@ -1,7 +1,7 @@
 """The closed list of reasons: why something was refused, stopped or set aside.
 
-Each has a code for machines, a text for people and a page `/problems/CODE`. A reason carries no value of
-the case at hand; that is the `detail` beside it, from which secrets were removed.
+Each reason has a code for machines, a text for people and a page `/problems/CODE`. A reason says nothing of the case at
+hand: the `detail` beside it does, from which secrets were removed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A code of the closed list; kebab-case on the wire."""
+    """The code of a reason: kebab-case on the wire."""
 
     # What could not be read: a dead letter.
     MALFORMED_JSON = "malformed-json"
@@ -18,7 +18,7 @@ class Reason(StrEnum):
     UNKNOWN_TYPE = "unknown-type"
     ENVIRONMENT_MISSING = "environment-missing"
     TOO_LARGE = "too-large"
-    # What was read and refused by the shape or age of the request.
+    # Why a request that could be read is refused for what it says.
     SCHEMA_VIOLATION = "schema-violation"
     TOO_OLD = "too-old"
     UNKNOWN_SERVICE = "unknown-service"
@@ -29,7 +29,7 @@ class Reason(StrEnum):
     ENVIRONMENT_HELD = "environment-held"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
     DUPLICATE = "duplicate"
-    # Rules of the planner.
+    # Why a rule of the planner refuses a plan.
     MOCK_IN_PRODUCTION = "mock-in-production"
     CORE_WIPE_WITHOUT_LOS_CORE = "core-wipe-without-los-core"
     CORE_WITHOUT_SERVICE = "core-without-service"
@@ -41,7 +41,7 @@ class Reason(StrEnum):
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
-    # What an act may be refused for.
+    # Why an act or a call of the API is refused.
     UNKNOWN_RESET = "unknown-reset"
     WRONG_STATE = "wrong-state"
     WRONG_PLAN = "wrong-plan"
@@ -132,7 +132,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",
     Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
-    Reason.WRONG_PLAN: "The plan's hash is another one than the one approved; read the plan again.",
+    Reason.WRONG_PLAN: "The approval is of another plan than the present one; read the plan again.",
     Reason.SELF_APPROVAL: "Who asked for a reset can not approve it.",
     Reason.ALREADY_APPROVED: "The same person has approved this plan already; another one is needed.",
     Reason.CONSENT_NEEDS_A_TOKEN: (
@@ -163,12 +163,12 @@ TEXTS: dict[Reason, str] = {
         "The database that the service's own tool reaches is not the one that was backed up."
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
-    Reason.BACKUP_UNPROVEN: "A dump could not be read through, or is there no more; nothing was destroyed without it.",
+    Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
-    Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
+    Reason.CHECK_FAILED: "The step's check did not say whether the step has to run again, so it was not run.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
@@ -187,9 +187,9 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SYNCED: "ArgoCD does not say Synced and Healthy.",
     Reason.VERIFY_FAILED: "A check after the reset failed.",
     Reason.NO_PROGRESS: "Three claims in a row made no progress.",
-    Reason.RETRIES_EXHAUSTED: "A temporary failure stayed through every retry.",
+    Reason.RETRIES_EXHAUSTED: "Trying once more leads nowhere: a repetition succeeded and undid nothing.",
     Reason.STATE_RESTORED: (
         "The state database is older than what was launched from it: it was restored from a backup, or is new."
     ),
 }
-"""One text for people for each reason."""
+"""The text for people of each reason."""

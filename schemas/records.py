@@ -1,16 +1,16 @@
-"""Records of the message bus, byte for byte: as they are read, and as they are to be published."""
+"""Records of the message bus, as they are read and as they are to be published."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 Headers = tuple[tuple[str, bytes | None], ...]
-"""Names may repeat; a value may be absent (Kafka allows null)."""
+"""Names and values in order. A name may occur more than once, and a value may be null."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it was read, byte for byte."""
+    """A record as it was read from a topic, byte for byte."""
 
     topic: str
     partition: int
@@ -23,7 +23,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Message:
-    """A record to publish."""
+    """A record that is to be published."""
 
     topic: str
     key: bytes | None

@@ -1,4 +1,4 @@
-"""Events that come in: the data of each CloudEvent type that resetd handles (`docs/asyncapi.yaml`)."""
+"""Events that come in: the data of each type of CloudEvent that resetd handles (`docs/asyncapi.yaml`)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ENVIRONMENT_PROVISIONED = "com.fuse.environment.provisioned.v1"
 ENVIRONMENT_DEPROVISIONED = "com.fuse.environment.deprovisioned.v1"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
-"""An idempotency key: chosen by others, without control characters."""
+"""An idempotency key: text of 1 to 255 characters that the requester chose, without control characters."""
 
 
 class Mode(StrEnum):
-    """How deep a reset goes; the table of what each runs is in the catalog."""
+    """How deep a reset goes. The catalog says what each mode runs."""
 
     WIPE = "wipe"  # drop all tables and recreate, then seed
     REFRESH = "refresh"  # the guide's quick reference: migrate, then seed
@@ -37,7 +37,7 @@ class Mode(StrEnum):
 
 
 class Option(StrEnum):
-    """Additions to a mode; each belongs to one service."""
+    """Additions to a mode. Each belongs to one service."""
 
     MOCK = "mock"
     POPULATE_CORE_ENTITIES = "populate-core-entities"
@@ -45,31 +45,36 @@ class Option(StrEnum):
 
 
 class ResetWanted(Wire):
-    """What is asked for, without who asks: the body of a request over HTTP."""
+    """A request without who asks: the body of a request over HTTP."""
 
     environment: EnvironmentText
-    """Text, not a checked name: a request that names none of the cluster's is rejected by that reason."""
+    """The environment to reset. Any text is taken; a request is rejected where the cluster has no such environment."""
     mode: Mode = Mode.REFRESH
     services: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=50)
-    """None: all of the catalog. A subset keeps the catalog's order."""
+    """The services to reset, in the catalog's order; all of the catalog's unless given."""
     service_modes: dict[str, Mode] = Field(default_factory=dict)
+    """Service -> its mode, where that is another than `mode`."""
     options: tuple[Option, ...] = ()
     integrations: tuple[IntegrationName, ...] = Field(default=(), max_length=100)
     core: bool | None = None
-    """True only with a subset that must migrate or wipe the core schema."""
+    """Only with a subset of the services: true where the reset has to migrate or wipe the core schema."""
     git: bool | None = None
-    """None: true for wipe and refresh, false for seed."""
+    """Whether the client's repository goes back to its initial commit; unless given, it does except in mode `seed`."""
     dry_run: bool = False
+    """Whether only a plan is asked for."""
     reason: Text | None = None
+    """Why the reset is asked for, for people."""
     not_before: Time | None = None
+    """When the reset may start."""
     idempotency_key: Name | None = None
+    """Requests with one key and one content lead to one reset."""
 
 
 class ResetRequested(ResetWanted):
     """Data of `reset.requested`."""
 
     requested_by: Text
-    """Over Kafka a claim; over HTTP the token's subject."""
+    """Who asks: over Kafka a claim, over HTTP the token's subject."""
 
 
 class RequestReference(Wire):
@@ -90,7 +95,7 @@ class _Reference(Wire):
     @model_validator(mode="after")
     def _names_exactly_one(self) -> Self:
         given = [self.reset_id, self.request, self.idempotency_key]
-        if sum(one is not None for one in given) != 1:
+        if sum(name is not None for name in given) != 1:
             raise ValueError("name the reset by exactly one of resetId, request, idempotencyKey")
         return self
 
@@ -99,7 +104,7 @@ class ResumeRequested(_Reference):
     """Data of `reset.resume-requested`."""
 
     sequence: Sequence | None = None
-    """The last status that the sender saw; an older one than the reset's is refused."""
+    """The last status that the sender saw. The event is refused where the reset has a later one."""
 
 
 class CancelRequested(_Reference):
@@ -107,14 +112,14 @@ class CancelRequested(_Reference):
 
 
 class EnvironmentProvisioned(Wire):
-    """Data of `environment.provisioned`: leads to one `refresh` once ArgoCD says Synced and Healthy."""
+    """Data of `environment.provisioned`. It leads to one `refresh`, once ArgoCD says Synced and Healthy."""
 
     environment: EnvironmentName
     provisioned_by: Text
 
 
 class EnvironmentDeprovisioned(Wire):
-    """Data of `environment.deprovisioned`: what waits for that environment is cancelled."""
+    """Data of `environment.deprovisioned`. Resets that wait for the environment are cancelled."""
 
     environment: EnvironmentName
     provisioned_by: Text | None = None

@@ -1,4 +1,4 @@
-"""A reset and what belongs to it: states, steps, attempts and outcomes, as the engine and the API see them."""
+"""A reset with its states, steps, attempts, outcomes and acts, as the engine and the API see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.wire import AttemptId, ResetId, ResourceKey, StepName, Time, Wire
 
 
 class ResetState(StrEnum):
-    """Where a reset is in its life cycle; the transitions are in `statemachines.lifecycle`."""
+    """Where a reset is in its life cycle. The transitions are in `statemachines.lifecycle`."""
 
     PLANNING = "planning"
     AWAITING_APPROVAL = "awaiting-approval"
@@ -27,10 +27,10 @@ class ResetState(StrEnum):
     RELEASING = "releasing"
     DONE = "done"
     PLANNED = "planned"  # the end of a dry run
-    REJECTED = "rejected"  # a rule refused it
-    DENIED = "denied"  # a person did
-    FAILED = "failed"  # stopped at a step; resumable
-    NEEDS_OPERATOR = "needs-operator"  # an outcome is unknown, or no progress
+    REJECTED = "rejected"  # a rule refused the request
+    DENIED = "denied"  # an approver denied the plan
+    FAILED = "failed"  # stopped with a cause; it can be resumed
+    NEEDS_OPERATOR = "needs-operator"  # an outcome is unknown, or the reset makes no progress
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     ROLLING_BACK = "rolling-back"
@@ -38,7 +38,7 @@ class ResetState(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step is; an attempt of it may have failed while the step is still running."""
+    """How far a step is. A step may be pending after an attempt that failed: it is attempted again."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -53,12 +53,12 @@ class OutcomeKind(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    INTERRUPTED = "interrupted"  # known not to be running, its result is lost
-    UNKNOWN = "unknown"  # it may be running, or have done anything
+    INTERRUPTED = "interrupted"  # the command is known to be dead, and its result is lost
+    UNKNOWN = "unknown"  # the command may be running, or may have done anything
 
 
 class Channel(StrEnum):
-    """How a request or an act came in; authority depends on it."""
+    """The way by which a request or an act came in. What it may ask for depends on it."""
 
     KAFKA = "kafka"
     HTTP = "http"
@@ -66,25 +66,25 @@ class Channel(StrEnum):
 
 
 class Outcome(Wire):
-    """What one attempt came to. It dies with the attempt; the row survives."""
+    """The result of one attempt at a step."""
 
     kind: OutcomeKind
     exit_code: int | None = None
     cause: Reason | None = None
     detail: str | None = None
-    """For people; without secrets; the last log lines where a command failed."""
+    """Text for people, without secrets: the last lines of the output where a command failed."""
     hint: str | None = None
-    """The next step to take."""
+    """What to do next."""
     temporary: bool = False
-    """Whether trying again by itself may help."""
+    """Whether another attempt may succeed although nobody changes anything."""
     delay: float | None = None
-    """Seconds after which to try again, where the outside said so."""
+    """Seconds to wait before another attempt, where the outside system said so."""
     facts: dict[str, Any] = Field(default_factory=dict)
     """What the step found out: a backup's path and size, a ref before and after."""
 
 
 class Control(Wire):
-    """Where a detached command lives: what is recorded before it is launched."""
+    """Where a detached command is found: recorded before the command is launched."""
 
     environment: str
     pod: str
@@ -93,13 +93,13 @@ class Control(Wire):
     container_id: str
     restart_count: int
     incarnation: str
-    """Start ticks of PID 1 + boot id; empty where PID 1 is not the container's."""
+    """Start ticks of PID 1 and the boot id; empty where PID 1 is not the container's own."""
     directory: str
     """The attempt's control directory in the pod, absolute."""
 
 
 class Attempt(Wire):
-    """One try at a step."""
+    """One attempt at a step."""
 
     id: AttemptId
     reset_id: ResetId
@@ -115,7 +115,7 @@ class Attempt(Wire):
 
 
 class Step(Wire):
-    """One step of a reset's plan, with how far it got."""
+    """One step of a reset's plan, with how far it is."""
 
     name: StepName
     index: int
@@ -123,24 +123,28 @@ class Step(Wire):
     attempts: int = 0
     """How many attempts were started."""
     attempts_before: int = 0
-    """How many of them use up no automatic retry: of before somebody last asked for the step again, or before the last
-    repetition of it that succeeded."""
+    """How many of these attempts do not count against the retry policy: those before somebody last asked for the step
+    again, and those before its last repetition that succeeded."""
     not_before: Time | None = None
     """When the next automatic attempt may start."""
     outcome: Outcome | None = None
-    """The last attempt's."""
+    """The outcome of the last attempt."""
 
 
 class Waiting(Wire):
-    """What a reset waits for, for people and machines."""
+    """What a reset waits for."""
 
     reason: str
     """`locks`, `approval`, `argocd`, `not-before`, `window`, `freeze`, `retry`, `facts`."""
     detail: str
+    """Text for people."""
     since: Time | None = None
     until: Time | None = None
+    """When the wait ends by itself, where that is known."""
     resources: tuple[ResourceKey, ...] = ()
+    """The resources whose locks it waits for."""
     held_by: tuple[ResetId, ...] = ()
+    """The resets that hold these resources or come before it in the queue."""
 
 
 class ActKind(StrEnum):
@@ -157,10 +161,10 @@ class ActKind(StrEnum):
 
 
 class Act(Wire):
-    """An appended act; the lease holder reads it and judges it once more."""
+    """An act that was appended to a reset. The lease holder checks it once more when it reads it."""
 
     id: int = 0
-    """Grows with each appended act of the database; 0 before it is stored."""
+    """Grows with each act in the database; 0 before the act is stored."""
     reset_id: ResetId
     kind: ActKind
     actor: str
@@ -172,9 +176,9 @@ class Act(Wire):
     replan: bool = False
     force: bool = False
     sequence: int | None = None
-    """The last status that who asks saw, where that was said."""
+    """The last status that the sender saw, where the sender said so."""
     last_status: int | None = None
-    """Sequence of the reset's last status when the act was appended; the store's to say."""
+    """Sequence of the reset's last status when the act was appended. The store fills it in."""
     at: Time
 
 
@@ -187,7 +191,7 @@ class Approval(Wire):
 
 
 class Reset(Wire):
-    """One accepted request, as stored. Only the lease holder changes it, by compare-and-set."""
+    """A reset as it is stored. Only the lease holder changes it, by compare-and-set."""
 
     id: ResetId
     number: int
@@ -195,7 +199,7 @@ class Reset(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
-    """Everybody who asked for it (joined requests add theirs); by Kafka these are claims."""
+    """Everybody who asked for the reset, including joined requests. Over Kafka these are claims."""
     event_source: str | None = None
     event_id: str | None = None
     trace_parent: str | None = None
@@ -209,33 +213,37 @@ class Reset(Wire):
     detail: str | None = None
     hint: str | None = None
     stopped_in: ResetState | None = None
-    """The state in which it failed, was cancelled or needed an operator: where a resume goes on."""
+    """The state in which the reset failed, was cancelled or came to need an operator. A resume goes on there."""
     stopped_at: StepName | None = None
+    """The step at which it stopped."""
     destroyed: bool = False
-    """Whether the first destructive step was started."""
+    """Whether a destructive step was started."""
     cancel_requested: bool = False
     ticket: int | None = None
-    """Its place in the queue for locks, from the database."""
+    """The reset's place in the queue for locks, drawn from the database."""
     sequence: int = 0
-    """Of the last status event; 1, 2, 3, ... without gaps."""
+    """Sequence of the last status event: 1, 2, 3, ... without gaps."""
     acts_seen: int = 0
-    """Id of the last act that the holder has read."""
+    """Id of the last act that the lease holder has read."""
     claims_without_progress: int = 0
+    """How many claims in a row committed nothing but the lease."""
     version: int = 0
+    """Grows with each commit of the lease holder, which compares it."""
     fence: int = 0
-    """Grows with each claim; checked in every write."""
+    """Grows with each claim; compared in each write of the lease holder."""
     wake_at: Time | None = None
-    """When the loop has to look at it again although nothing happened."""
+    """When a daemon has to look at the reset again, even if nothing happens until then."""
     created_at: Time
     updated_at: Time
 
 
 class HistoryEntry(Wire):
-    """One line of a reset's history: each is also a status event with the same sequence."""
+    """One line of a reset's history. It is published as the status event with the same sequence."""
 
     reset_id: ResetId
     sequence: int
     at: Time
     type: str
-    """The status event's type, `com.fuse.environment.reset.STATE.v1` and so on."""
+    """The type of the status event: `com.fuse.environment.reset.STATE.v1` and so on."""
     data: dict[str, Any]
+    """The data of the status event (`schemas.status.Status`)."""

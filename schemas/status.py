@@ -12,22 +12,22 @@ STEP_FINISHED = "step-finished"
 
 
 def status_type(event: str) -> str:
-    """The CloudEvent type of a status: `event` is a state's value, `step-started` or `step-finished`."""
+    """Return the CloudEvent type of a status. `event` is a state's value, `step-started` or `step-finished`."""
     return f"com.fuse.environment.reset.{event}.v1"
 
 
 class Progress(Wire):
-    """How many of the plan's steps are behind it (succeeded or skipped)."""
+    """How many of the plan's steps have succeeded or were skipped, and how many there are."""
 
     done: int
     total: int
 
 
 class Links(Wire):
-    """Where to read on."""
+    """Where to read more."""
 
     self: str
-    """The reset in the HTTP API; relative where no public URL is set."""
+    """Address of the reset in the HTTP API; relative where no public URL is set."""
 
 
 class Status(Wire):
@@ -35,17 +35,18 @@ class Status(Wire):
 
     reset_id: ResetId
     number: int
-    """Of its environment: `qa-sandbox/12`."""
+    """The reset's number in its environment: 12 in `qa-sandbox/12`."""
     environment: str
     mode: Mode
     state: ResetState
     sequence: int
-    """1, 2, 3, ... for each reset, without gaps."""
+    """1, 2, 3, ... without gaps, for each reset."""
     environment_sequence: int | None = None
-    """Grows with each status of the environment: drop lower ones. Set when the status is committed."""
+    """Grows with each status of the environment: a reader drops a status with a lower one than it saw last. It is set
+    when the status is committed."""
     step: StepName | None = None
     attempt: int | None = None
-    """Number of the step's attempt, from 1."""
+    """Number of the attempt at the step, from 1."""
     outcome: OutcomeKind | None = None
     exit_code: int | None = None
     cause: Reason | None = None
@@ -55,9 +56,9 @@ class Status(Wire):
     progress: Progress | None = None
     """None before there is a plan."""
     requested_by: tuple[str, ...]
-    """Everybody who asked; claims where the request came over Kafka."""
+    """Everybody who asked for the reset. Over Kafka these are claims."""
     request: RequestReference | None = None
-    """The event that led to it."""
+    """The event that asked for the reset."""
     idempotency_key: str | None = None
     plan_hash: str | None = None
     dry_run: bool = False

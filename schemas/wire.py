@@ -1,4 +1,4 @@
-"""How values look on the wire: camelCase JSON names, unknown fields refused, times in UTC, values frozen."""
+"""How values look on the wire: JSON names in camelCase, times in UTC, no unknown fields. Values are immutable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ StepName = NewType("StepName", str)
 """`PHASE.TARGET[.NAME]`, such as `seed.los-core-api.system`."""
 
 AttemptId = NewType("AttemptId", str)
-"""`{reset}/{step}/{n}`, n from 1; known before the attempt starts."""
+"""`{reset}/{step}/{n}` with n from 1. It is known before the attempt starts."""
 
 ResourceKey = NewType("ResourceKey", str)
 """`database/{system identifier}/{name}` or `repository/{owner}/{name}/{branch}`."""
 
 ServiceName = NewType("ServiceName", str)
+"""The name of a service in the catalog."""
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -31,29 +32,34 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A moment, aware, in UTC; RFC 3339 on the wire."""
+"""A moment in UTC, as an aware `datetime`; RFC 3339 on the wire."""
 
 Sequence = Annotated[int, Field(ge=1, le=2**31 - 1)]
-"""A status number of a reset; the databases' column takes no larger one."""
+"""The sequence of a reset's status. The column in the database takes no larger one."""
 
 EnvironmentName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[a-z0-9]+$", min_length=3, max_length=63),
 ]
-"""`{client}-{kind}`, a Kubernetes namespace (RFC 1123 label); the kind follows the LAST hyphen."""
+"""`{client}-{kind}`: a Kubernetes namespace (an RFC 1123 label). The kind follows the LAST hyphen."""
 
 EnvironmentText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,253}$")]
-"""What somebody wrote as an environment's name; whether there is such a one is for the planner to say."""
+"""What somebody wrote as an environment's name. The planner says whether there is such an environment."""
 
 IntegrationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
-"""A seeder of los-integrations; always an argument of a command, never part of its text."""
+"""The name of a seeder of los-integrations. It is always a whole argument of a command."""
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{1,1000}$")]
-"""Something a person wrote: a reason, a name. Without control characters: it reaches tables and terminals."""
+"""Something that a person wrote: a reason, a name. It has no control characters, because it reaches terminals."""
+
+
+def without_nul(text: str) -> str:
+    """Return text as every database keeps it: with U+FFFD for the character NUL, which PostgreSQL refuses."""
+    return text.replace("\x00", "\ufffd")
 
 
 class Wire(BaseModel):
-    """Base of all that is read from or written to the outside."""
+    """The base of all shapes that are read from the outside or written to it."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -65,10 +71,10 @@ class Wire(BaseModel):
 
 
 def client_of(environment: str) -> str:
-    """The client of an environment: what stands before the last hyphen (it may hold hyphens)."""
+    """Return the client of an environment: what stands before the last hyphen. It may itself hold hyphens."""
     return environment.rpartition("-")[0]
 
 
 def kind_of(environment: str) -> str:
-    """The kind of an environment: what stands after the last hyphen."""
+    """Return the kind of an environment: what stands after the last hyphen."""
     return environment.rpartition("-")[2]

@@ -1,1 +1,1 @@
-"""Decisions: life cycle, planning, rules, retry arithmetic, lock order. Pure: no I/O, no clock, no asyncio."""
+"""Decisions: life cycle, planning, rules, acts, retries, locks. Pure: no I/O, no clock, no asyncio."""

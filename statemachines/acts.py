@@ -1,7 +1,8 @@
-"""Whether an act makes sense and is allowed, in the state that a reset is in.
+"""Checks whether a reset in its present state takes an act: cancel, resume, skip, resolve, approve and so on.
 
-Asked twice: when the act comes in, so that who asks gets an answer, and by the lease holder when it reads the
-act, because the state may be another by then. Roles and environments of tokens are the API's to check.
+Each act is checked twice. The API checks it when it comes in, so that the person gets an answer. The lease holder
+checks it again when it reads the act, because the reset may be in another state by then. What a token's roles and
+environments allow is checked by the API alone.
 """
 
 from __future__ import annotations
@@ -22,18 +23,16 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.consent import person, protects
-from statemachines.lifecycle import TERMINAL, WORKING, Trigger, allows
+from statemachines.consent import needs_consent, person
+from statemachines.lifecycle import STOPPED, TERMINAL, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.resuming import to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
-"""All that an event may ask for; a topic has no authenticated person behind it."""
+"""Acts that an event may ask for. Over Kafka who asks is a claim, so an event gives no consent."""
 
 ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK})
-"""Acts that answer a stop: what they allow to run again, somebody has seen end."""
-
-_STOPPED = frozenset({ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED})
+"""Acts that answer a stop: with one of them a person says what to do after having seen how the reset stopped."""
 
 
 def check_act(
@@ -43,11 +42,12 @@ def check_act(
     steps: Sequence[Step],
     *,
     superseded_by: ResetId | None = None,
-    stopped: int | None = None,
+    stop_sequence: int | None = None,
 ) -> Refusal | None:
-    """Why the act is refused; None: it is not.
+    """Return why the act is refused, or None where it may be applied.
 
-    `superseded_by` is a later reset that has touched one of this one's resources, `stopped` what `stopped_with` says.
+    `superseded_by` is a later reset that has touched one of this reset's resources. `stop_sequence` is what
+    `sequence_of_stop` returns for this reset.
     """
     if act.channel is not Channel.HTTP and act.kind not in OVER_KAFKA:
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{act.kind.value} is not taken from {act.channel.value}")
@@ -57,26 +57,26 @@ def check_act(
         )
     if (
         act.kind in ANSWERS
-        and stopped is not None
+        and stop_sequence is not None
         and act.last_status is not None
-        and act.last_status < stopped
+        and act.last_status < stop_sequence
     ):
-        detail = f"it came after status {act.last_status}, and the reset stopped with status {stopped}"
+        detail = f"it came after status {act.last_status}, and the reset stopped with status {stop_sequence}"
         return refuse(Reason.STALE_SEQUENCE, detail)
     if (
         act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
         and superseded_by is not None
-        and reset.state in _STOPPED
+        and reset.state in STOPPED
     ):
         return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
     return _CHECKS[act.kind](act, reset, plan, steps)
 
 
-def stopped_with(history: Sequence[HistoryEntry]) -> int | None:
-    """The sequence of the status with which the reset came to the stop that it is in; None: it is in none."""
+def sequence_of_stop(history: Sequence[HistoryEntry]) -> int | None:
+    """Find the sequence of the status with which the reset came to its present stop; None where it has not stopped."""
     found = None
     for entry in reversed(history):
-        if entry.data["state"] not in _STOPPED:
+        if entry.data["state"] not in STOPPED:
             break
         found = entry.sequence
     return found
@@ -91,7 +91,7 @@ def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) 
         return refuse(Reason.WRONG_PLAN, f"the plan is {plan.hash}, the approval is of {act.plan_hash}")
     if person(act.actor) in {person(name) for name in reset.requested_by}:
         return refuse(Reason.SELF_APPROVAL, f"{act.actor} asked for this reset")
-    given = {person(one.actor) for one in reset.approvals if one.plan_hash == plan.hash}
+    given = {person(approval.actor) for approval in reset.approvals if approval.plan_hash == plan.hash}
     if person(act.actor) in given:
         return refuse(Reason.ALREADY_APPROVED, f"{act.actor} has approved this plan")
     return None
@@ -109,7 +109,7 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
     trigger = Trigger.REPLAN if act.replan or plan is None else Trigger.RESUME
     if not allows(reset.state, trigger) or _cancelled_for_good(reset):
         return _wrong_state(act, reset)
-    if act.channel is not Channel.HTTP and protects(plan, reset):
+    if act.channel is not Channel.HTTP and needs_consent(plan, reset):
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
     unknown = [step.name for step in steps if step.state is StepState.UNKNOWN]
     if unknown:
@@ -122,7 +122,7 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
             Reason.OUTCOME_UNKNOWN,
             f"{', '.join(running)} may still run: resume without another plan or step, or cancel",
         )
-    # Nobody could say anything of what was launched: it is no step of the plan that is known here.
+    # A newer state, which was lost, launched steps: no step that is known here can be resolved for them.
     if reset.cause is Reason.STATE_RESTORED and not act.force:
         return refuse(Reason.WOULD_REPEAT, reset.detail or "a newer state launched steps of it")
     if act.step is not None and all(step.name != act.step for step in steps):
@@ -135,8 +135,9 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
 
 
 def repeats(act: Act, plan: Plan | None, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Steps that a resume from an earlier step makes run again although they succeeded, and are not to be
-    repeated.
+    """List the steps that succeeded, must not be repeated without a person's word, and would run again by this resume.
+
+    Only a resume from a named step (`act.step`) repeats what succeeded.
     """
     if plan is None or act.step is None:
         return ()
@@ -150,10 +151,12 @@ def repeats(act: Act, plan: Plan | None, steps: Sequence[Step]) -> tuple[Step, .
 
 
 def plans_anew(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> bool:
-    """Whether a resume goes by way of a plan, and of consent to it: asked for, without one, or because it repeats on
-    protected resources what was agreed to once.
+    """Whether a resume makes a new plan, which then needs its own consent.
+
+    It does where the act asks for one, where the reset has no plan, and where it repeats on protected resources steps
+    that people agreed to once.
     """
-    return act.replan or plan is None or (protects(plan, reset) and bool(repeats(act, plan, steps)))
+    return act.replan or plan is None or (needs_consent(plan, reset) and bool(repeats(act, plan, steps)))
 
 
 def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
@@ -161,7 +164,7 @@ def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> R
         return _unreasoned(act)
     if (
         plan is None
-        or reset.state not in {*WORKING, *_STOPPED, ResetState.QUEUED}
+        or reset.state not in {*WORKING, *STOPPED, ResetState.QUEUED}
         or _cancelled_for_good(reset)
     ):
         return _wrong_state(act, reset)
@@ -215,7 +218,7 @@ _CHECKS: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Re
 
 
 def _cancelled_for_good(reset: Reset) -> bool:
-    """A reset that was cancelled before it destroyed anything is over: ask for another one."""
+    """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
     return reset.state is ResetState.CANCELLED and not reset.destroyed
 
 

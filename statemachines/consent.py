@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from schemas.plan import Plan
-from schemas.resets import (
-    Reset,
-)
+from schemas.resets import Reset
 
 
 def consenting(reset: Reset) -> tuple[str, ...]:
-    """Who agreed to the present plan and counts: each person once, nobody who asked for the reset.
+    """List the people whose approval of the present plan counts, each once, as they first wrote their name.
 
-    Somebody who approved may have joined the request later; then the approval counts no longer.
+    Approvals of people who asked for the reset do not count, also where they joined the request after they approved.
     """
     asked = {person(name) for name in reset.requested_by}
     people: dict[str, str] = {}
@@ -27,11 +25,13 @@ def lacks_consent(reset: Reset) -> bool:
     return len(consenting(reset)) < reset.approvals_required
 
 
-def protects(plan: Plan | None, reset: Reset) -> bool:
-    """Whether consent is needed for what the reset touches."""
-    return reset.approvals_required > 0 or (plan is not None and any(one.protected for one in plan.resources))
+def needs_consent(plan: Plan | None, reset: Reset) -> bool:
+    """Whether the reset touches something that needs consent, given or not."""
+    if reset.approvals_required > 0:
+        return True
+    return plan is not None and any(resource.protected for resource in plan.resources)
 
 
 def person(name: str) -> str:
-    """Names are compared without regard to case and spaces around them: `Ana` must not approve for `ana`."""
+    """Return a name as it is compared: without case and outer spaces, so that `Ana` cannot approve for `ana`."""
     return name.strip().casefold()

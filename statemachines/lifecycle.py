@@ -1,17 +1,18 @@
-"""The life cycle of a reset: which state may follow which, as a table, and nothing else.
+"""The life cycle of a reset: which state may follow which, as a table.
 
-The `transitions` package keeps the table and is asked as a pure guard. Its machines have no model here, run no
-callback and hold no state: a reset's state is a column that its lease holder changes by compare-and-set.
+The package `transitions` keeps the table and answers which transitions it has. Its machine has no model, runs no
+callback and holds no state: a reset's state is a column that its lease holder changes by compare-and-set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from transitions import Machine
 
 from schemas.plan import Phase
-from schemas.resets import ResetState
+from schemas.resets import ResetState, StepState
 
 
 class Trigger(StrEnum):
@@ -19,23 +20,23 @@ class Trigger(StrEnum):
 
     PLANNED = "planned"  # a plan was made that needs nobody's consent
     DRY_RUN = "dry-run"  # a plan was all that was asked for
-    NEEDS_APPROVAL = "needs-approval"
+    NEEDS_APPROVAL = "needs-approval"  # the plan waits for the consent of as many people as it says
     REPLANNED = "replanned"  # other facts, another plan, and again nobody's consent is needed
-    REJECT = "reject"  # a rule refuses it
-    APPROVED = "approved"  # by as many people as it needs
-    DENY = "deny"
+    REJECT = "reject"  # a rule refuses the request
+    APPROVED = "approved"  # as many people as the plan needs have agreed to it
+    DENY = "deny"  # an approver refuses the plan
     EXPIRED = "expired"  # nobody approved in time
-    LOCKED = "locked"  # all resources are held and the facts still are those of the plan
+    LOCKED = "locked"  # all resources are locked, and the facts are still those of the plan
     NEXT = "next"  # a working state has nothing left to do
     FAIL = "fail"  # a step failed for good, or the world stands in the way
     LOSE = "lose"  # an outcome is unknown, or there is no progress: a person has to look
-    RESTORED = "restored"  # the state is an older one: a newer one launched what is not known here
-    RESUME = "resume"  # with the same plan
-    REPLAN = "replan"  # with a new plan for what is left
-    CANCEL = "cancel"
-    CANCELLED = "cancelled"  # nothing of it is running any more
-    ROLL_BACK = "roll-back"
-    ROLLED_BACK = "rolled-back"
+    RESTORED = "restored"  # the state database is older than what was launched from it
+    RESUME = "resume"  # the reset goes on with the same plan
+    REPLAN = "replan"  # the reset goes on with a new plan for what is left
+    CANCEL = "cancel"  # somebody asks for the reset to end
+    CANCELLED = "cancelled"  # nothing of the reset is running any more
+    ROLL_BACK = "roll-back"  # reserved: the databases go back to the dumps of this reset
+    ROLLED_BACK = "rolled-back"  # reserved: every database of the reset is back at its dump
 
 
 _S = ResetState
@@ -49,29 +50,34 @@ WORKING: tuple[ResetState, ...] = (
     _S.VERIFYING,
     _S.RELEASING,
 )
-"""In this order. One with nothing to do is passed through, and recorded."""
+"""The working states in their order. A reset passes through a state that has nothing to do, and that is recorded."""
 
 PHASE_OF: dict[ResetState, Phase] = dict(zip(WORKING, Phase, strict=True))
 """The phase whose steps a working state runs."""
 
-STATE_OF: dict[Phase, ResetState] = {phase: state for state, phase in PHASE_OF.items()}
-
 TERMINAL: frozenset[ResetState] = frozenset({_S.DONE, _S.PLANNED, _S.REJECTED, _S.DENIED, _S.ROLLED_BACK})
-"""Nothing leads out of these."""
+"""A reset in one of these is over: no trigger leads out."""
 
-AT_REST: frozenset[ResetState] = TERMINAL | {_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED}
-"""In these nothing goes on until somebody asks for it."""
+STOPPED: frozenset[ResetState] = frozenset({_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED})
+"""A reset in one of these goes on when somebody resumes it, plans it again or rolls it back."""
+
+AT_REST: frozenset[ResetState] = TERMINAL | STOPPED
+"""A reset in one of these stays as it is until somebody asks for something."""
+
+WAITING: frozenset[ResetState] = frozenset({_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED})
+"""A reset in one of these waits for its plan, for consent or for its locks."""
+
+STEP_DONE: frozenset[StepState] = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+"""A step in one of these is behind its reset."""
 
 KEEP_LOCKS: frozenset[ResetState] = frozenset(
     {*WORKING, _S.QUEUED, _S.NEEDS_OPERATOR, _S.CANCELLING, _S.ROLLING_BACK}
 )
-"""What is held stays held in these; any other state lets all locks go when it is entered."""
+"""A reset keeps its locks in these. When it enters any other state it lets all of them go."""
 
-_BEFORE_WORK = (_S.PLANNING, _S.AWAITING_APPROVAL, _S.QUEUED)
 _ENDING = (_S.CANCELLING, _S.ROLLING_BACK)
-_STOPPED = (_S.FAILED, _S.NEEDS_OPERATOR, _S.CANCELLED)
 
-_TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
+_TABLE: tuple[tuple[Trigger, Collection[ResetState], ResetState], ...] = (
     (Trigger.DRY_RUN, (_S.PLANNING,), _S.PLANNED),
     (Trigger.REJECT, (_S.PLANNING,), _S.REJECTED),
     (Trigger.PLANNED, (_S.PLANNING,), _S.QUEUED),
@@ -82,16 +88,16 @@ _TABLE: tuple[tuple[Trigger, tuple[ResetState, ...], ResetState], ...] = (
     (Trigger.REPLANNED, (_S.QUEUED,), _S.QUEUED),
     (Trigger.LOCKED, (_S.QUEUED,), WORKING[0]),
     *((Trigger.NEXT, (now,), then) for now, then in zip(WORKING, (*WORKING[1:], _S.DONE), strict=True)),
-    (Trigger.FAIL, (*_BEFORE_WORK, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
-    (Trigger.LOSE, (*_BEFORE_WORK, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
-    (Trigger.RESTORED, (*_BEFORE_WORK, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
-    # A resumed reset queues again: whoever stopped has let its locks go, and the facts may be others.
-    (Trigger.RESUME, _STOPPED, _S.QUEUED),
-    (Trigger.REPLAN, _STOPPED, _S.PLANNING),
-    # Always by way of `cancelling`: also a reset that waits or failed may have a command running.
-    (Trigger.CANCEL, (*_BEFORE_WORK, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
+    (Trigger.FAIL, (*WAITING, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
+    (Trigger.LOSE, (*WAITING, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
+    (Trigger.RESTORED, (*WAITING, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
+    # A resumed reset queues again: it may have let its locks go when it stopped, and the facts may have changed.
+    (Trigger.RESUME, STOPPED, _S.QUEUED),
+    (Trigger.REPLAN, STOPPED, _S.PLANNING),
+    # A cancellation always goes by way of `cancelling`: even a reset that waits or failed may have a running command.
+    (Trigger.CANCEL, (*WAITING, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
     (Trigger.CANCELLED, (_S.CANCELLING,), _S.CANCELLED),
-    (Trigger.ROLL_BACK, _STOPPED, _S.ROLLING_BACK),
+    (Trigger.ROLL_BACK, STOPPED, _S.ROLLING_BACK),
     (Trigger.ROLLED_BACK, (_S.ROLLING_BACK,), _S.ROLLED_BACK),
 )
 
@@ -107,7 +113,7 @@ _MACHINE = Machine(
 
 
 class ForbiddenTransitionError(ValueError):
-    """This trigger does not lead out of this state."""
+    """The life cycle has no transition for this trigger out of this state."""
 
     def __init__(self, state: ResetState, trigger: Trigger) -> None:
         super().__init__(f"{trigger.value} does not lead out of {state.value}")
@@ -116,12 +122,12 @@ class ForbiddenTransitionError(ValueError):
 
 
 def advance(state: ResetState, trigger: Trigger) -> ResetState:
-    """The state that follows.
+    """Return the state to which the trigger leads.
 
     Raises:
-        ForbiddenTransitionError: the table has no such transition.
+        ForbiddenTransitionError: the trigger does not lead out of this state.
     """
-    # The package answers an empty list for what it does not know, and destinations by NAME.
+    # The package returns an empty list where there is no transition, and gives the destination by its NAME.
     edges = _MACHINE.get_transitions(trigger.value, source=state)
     if not edges:
         raise ForbiddenTransitionError(state, trigger)

@@ -1,8 +1,8 @@
-"""Who may have which resources: first come first served by ticket, all of them at once or none.
+"""The order of locks: a reset gets all its resources at once or none, first come first served by ticket.
 
-An earlier ticket that still waits keeps its place on every resource it asked for, also on those that are
-free: later ones pass it only where they want nothing of the same. So a wide request is never starved by
-narrow ones, and since nobody holds some while waiting for others, nobody waits in a circle.
+A reset that waits keeps its place on every resource that it asked for, also on those that are free: a later ticket
+passes it only where the two share no resource. So many small requests cannot starve a large one. And since no reset
+holds some resources while it waits for others, no circle of waiting resets can form.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ class Ask:
 
     reset_id: ResetId
     ticket: int
-    """From the database; it never gives one twice."""
+    """The place in the queue; the database gives each number once."""
     keys: frozenset[ResourceKey]
     granted: bool = False
 
 
 @dataclass(frozen=True)
 class Blocked:
-    """Why somebody waits: for which resources, and behind whom."""
+    """What a reset waits for: the resources, and the resets before it, in the order of their tickets."""
 
     resources: tuple[ResourceKey, ...]
     held_by: tuple[ResetId, ...]
 
 
 def blocked(mine: Ask, others: Iterable[Ask]) -> Blocked | None:
-    """What stands in the way of granting `mine` now; None: nothing.
+    """Return what stands in the way of granting `mine` now, or None where it may be granted or is granted already.
 
-    In the way are those that hold one of its resources, and those with an earlier ticket that wait for one.
+    In the way are resets that hold one of its resources, and resets with an earlier ticket that wait for one.
     """
     before = sorted(
         (
@@ -51,9 +51,3 @@ def blocked(mine: Ask, others: Iterable[Ask]) -> Blocked | None:
         return None
     resources = sorted({key for other in before for key in other.keys & mine.keys})
     return Blocked(tuple(resources), tuple(other.reset_id for other in before))
-
-
-def grantable(asks: Iterable[Ask]) -> tuple[ResetId, ...]:
-    """All that may be granted now, by ticket; no two of them want the same resource."""
-    everyone = sorted(asks, key=lambda ask: ask.ticket)
-    return tuple(ask.reset_id for ask in everyone if not ask.granted and blocked(ask, everyone) is None)

@@ -1,4 +1,4 @@
-"""Saying no: what a rule or an act's judge answers."""
+"""Refusals: what the core answers where a rule forbids something or the world does not allow it."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from schemas.reasons import Reason
 
 @dataclass(frozen=True)
 class Refused:
-    """One reason with the case at hand."""
+    """One reason for a refusal, with the details of the case."""
 
     reason: Reason
     detail: str
-    """For people; without secrets."""
+    """Text for people, without secrets."""
     temporary: bool = False
-    """Whether asking again later may be answered otherwise: a fact could not be read for now."""
-    world: bool = False
-    """Whether the world stands in the way (a pod is missing) and not a rule: such a reset can be resumed."""
+    """Whether the reason may pass by itself: a fact could not be read for now."""
+    by_rule: bool = True
+    """Whether a rule stands in the way. Otherwise it is the world (a pod is missing), and the reset can be resumed."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """All reasons at once, so that nobody meets them one by one. Never empty."""
+    """A refusal with all its reasons at once, so that a person need not meet them one by one. Never empty."""
 
     reasons: tuple[Refused, ...]
 
     @property
     def reason(self) -> Reason:
-        """The one to show first: a rule before the state of the world."""
+        """The reason to show first: a rule before the state of the world."""
         return self.first.reason
 
     @property
     def detail(self) -> str:
         """All details in one text."""
-        return "; ".join(dict.fromkeys(one.detail for one in self.reasons))
+        return "; ".join(dict.fromkeys(refused.detail for refused in self.reasons))
 
     @property
     def first(self) -> Refused:
-        """The most lasting one: a rule, then a permanent fact, then a temporary one."""
-        return min(self.reasons, key=lambda one: (one.world, one.temporary))
+        """The reason that lasts longest: a rule, then a permanent fact, then a temporary one."""
+        return min(self.reasons, key=lambda refused: (not refused.by_rule, refused.temporary))
 
     @property
     def temporary(self) -> bool:
-        """Whether every reason may pass by itself: read the facts again later."""
-        return all(one.temporary for one in self.reasons)
+        """Whether every reason may pass by itself, so that the facts are to be read again later."""
+        return all(refused.temporary for refused in self.reasons)
 
     @property
     def by_rule(self) -> bool:
-        """Whether a rule refuses it (`rejected`), and not only the state of the world (`failed`, resumable)."""
-        return any(not one.world for one in self.reasons)
+        """Whether a rule is among the reasons. Then the reset is `rejected`; otherwise it is `failed` and resumable."""
+        return any(refused.by_rule for refused in self.reasons)
 
 
 def refuse(reason: Reason, detail: str) -> Refusal:
-    """A refusal for one reason."""
+    """Make a refusal for one reason, by a rule."""
     return Refusal((Refused(reason, detail),))

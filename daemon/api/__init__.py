@@ -1,1 +1,1 @@
-"""The HTTP API and the web page."""
+"""The HTTP API."""

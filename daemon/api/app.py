@@ -1,4 +1,4 @@
-"""The HTTP API: `create_app(context)` is an ASGI application."""
+"""Builds the HTTP API as an ASGI application."""
 
 from __future__ import annotations
 
@@ -8,21 +8,34 @@ from daemon.api import problems
 from daemon.api.body_limits import BodyLimit
 from daemon.api.context import ApiContext
 from daemon.api.problems import MEDIA_TYPE
-from daemon.api.routes import acts, environments, health, inventory, resets, streams
+from daemon.api.routes import (
+    acts,
+    audit,
+    backups,
+    dead_letters,
+    environments,
+    events,
+    health,
+    locks,
+    log,
+    plans,
+    resets,
+    whoami,
+)
 from schemas.api import Problem
 
 _DESCRIPTION = """\
-Resets of environments: ask, watch, agree, go on. `ID` in an address is a reset's id, `ENVIRONMENT/NUMBER` or
-`ENVIRONMENT/@latest`. Errors are RFC 9457 problems."""
+Ask for resets of environments, watch them, approve them and resume them. `ID` in an address is a reset's id,
+`ENVIRONMENT/NUMBER` or `ENVIRONMENT/@latest`. Errors are problems as in RFC 9457."""
 
 
 def create_app(context: ApiContext) -> FastAPI:
-    """The application over one context; it starts and stops nothing of it."""
+    """Build the application that answers from `context`. It starts and stops nothing in the context."""
     app = FastAPI(
         title="resetd",
         version="1",
         description=_DESCRIPTION,
-        # The pages of documentation would load their code from elsewhere.
+        # FastAPI's pages of documentation load their scripts from a public server.
         docs_url=None,
         redoc_url=None,
         responses={"default": {"description": "A problem", "content": {MEDIA_TYPE: {}}, "model": Problem}},
@@ -31,6 +44,18 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.include_router(health.router)
-    for part in (resets, streams, acts, environments, inventory):
-        app.include_router(part.router, prefix="/api/v1")
+    for module in (
+        resets,
+        plans,
+        events,
+        log,
+        acts,
+        environments,
+        locks,
+        audit,
+        backups,
+        dead_letters,
+        whoami,
+    ):
+        app.include_router(module.router, prefix="/api/v1")
     return app

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: every address below `/api` takes a `Caller`."""
+"""Finds out who calls, and checks their rights. Every address below `/api` takes a `Caller`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.api import Role
 from schemas.reasons import Reason
 
 WHOAMI = "`resetd auth whoami` shows the token's roles and environments."
-"""The hint of every refusal for lack of a right."""
+"""Hint of every answer that refuses a call because the token lacks a right."""
 
 _bearer = HTTPBearer(auto_error=False, description="A token of the file RESETD_API_TOKENS")
 
@@ -38,10 +38,10 @@ Caller = Annotated[_Caller, Depends(_caller)]
 
 
 def require(caller: _Caller, role: Role, environment: str | None = None) -> None:
-    """Go on only with this role there.
+    """Check that the caller has the role: in `environment`, or in any where that is None.
 
     Raises:
-        ProblemError: `forbidden`.
+        ProblemError: `forbidden`: the token lacks the role, or is not for the environment.
     """
     if not caller.may(role, environment):
         where = f" in {environment}" if environment else ""

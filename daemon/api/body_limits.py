@@ -1,4 +1,4 @@
-"""Bodies have a greatest size, whatever their headers say."""
+"""Limits the size of request bodies, also of chunked ones, which declare no size."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from daemon.api.problems import ProblemError, respond
 from schemas.reasons import Reason
 
 GREATEST_BODY = 256 * 1024
+"""Bytes."""
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 as soon as a body is known to be too large."""
+    """ASGI middleware that answers 413 as soon as it knows that a body is too large."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is small enough."""
+        """Read the whole body and pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -26,7 +27,7 @@ class BodyLimit:
         if not declared.isdigit() or int(declared) > GREATEST_BODY:
             await self._refuse(scope, receive, send)
             return
-        # Chunked bodies say nothing of their size: they are read here, and handed on whole.
+        # A chunked body declares no size. So bodies are read here, and the application gets them in one piece.
         body = b""
         more = True
         while more:

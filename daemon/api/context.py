@@ -1,4 +1,4 @@
-"""All that the API needs of the rest of the daemon, in one value."""
+"""What the API needs from the rest of the daemon, in one value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PlansResets(Protocol):
     """`daemon.engine.planning.Planning`, as the API uses it."""
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
-        """What a reset for this request would do now; nothing is touched."""
+        """Plan a reset for this request from the facts of now, or say which rule refuses it. Nothing is changed."""
         ...
 
 
@@ -37,7 +37,7 @@ class ExaminesEnvironments(Protocol):
     """`daemon.engine.doctor.Doctor`, as the API uses it."""
 
     async def examine(self, environment: str) -> DoctorReport:
-        """Findings for one environment; never raises for what could not be looked at."""
+        """Examine one environment. A check that can't be made becomes a finding instead of an error."""
         ...
 
 
@@ -56,17 +56,18 @@ class ApiContext:
     metrics: Metrics
     settings: Settings
     new_id: Callable[[], ResetId]
-    """A new reset's id."""
+    """Make the id of a new reset."""
     ready: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-    """Checks of `/readyz` beside the state database: each raises while its part is not ready."""
+    """Checks of `/readyz` beside that of the state database, by name. Each raises while its part is not ready."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the daemon drains: streams end, so that the server can."""
+    """Set when the daemon drains. Streams then end, which lets the server stop."""
 
-    async def check_whole(self) -> None:
-        """Right before something is taken down that has to stay.
+    async def refuse_restored_state(self) -> None:
+        """Refuse to store a request or an act in a state that was restored from an older backup.
 
         Raises:
-            TemporaryError: `state-restored`: the state lacks what it had; whoever puts a newer one back loses this one.
+            TemporaryError: `state-restored`: the state is older than the marks beside the backups say. What it stores
+                now is lost once somebody puts a newer state back.
         """
         if (check := self.ready.get("mark")) is not None:
             await check()

@@ -1,4 +1,4 @@
-"""A plan as the guide's kubectl commands, for a person to read or to type."""
+"""Writes a plan as the guide's kubectl commands, for a person to read or to type."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ without() {
 
 
 def script(plan: Plan, catalog: Catalog) -> str:
-    """Text of a POSIX shell script; every value is quoted."""
+    """Write the plan as a POSIX shell script. Every value in it is quoted."""
     head = _HEADER.format(
         mode=plan.mode.value,
         environment=plan.environment,
@@ -80,15 +80,15 @@ def _command(step: PlannedStep, plan: Plan, catalog: Catalog) -> str:
         line = f"without {shlex.quote(step.fail_on)} {line}"
     if step.repeat is None:
         return line
-    # What is applied, and the one time that says that nothing is left.
+    # One repetition for each applied migration, and one more that says that nothing is left.
     count = """$(($(printf '%s\\n' "$applied" | grep -cF '[X]' || :) + 1))"""
     bound = f"applied=$({start}{shlex.join(step.repeat.bound)})\n"
     return f'{bound}repeat {shlex.quote(step.repeat.until)} "{count}" {line}'
 
 
 def _repository(step: PlannedStep, plan: Plan) -> str:
-    """The key is `repository/{owner}/{name}/{branch}`."""
-    key = next((one.key for one in plan.resources if one.key in step.touches), "")
+    """Write the commands for the repository; its key is `repository/{owner}/{name}/{branch}`."""
+    key = next((resource.key for resource in plan.resources if resource.key in step.touches), "")
     _, owner, name, branch = [*key.split("/", 3), "", "", "", ""][:4]
     where = f"repos/{owner}/{name}/git/refs"
     root = f'"$(git -C {shlex.quote(name)} rev-list --max-parents=0 {shlex.quote(f"origin/{branch}")})"'
@@ -100,7 +100,8 @@ def _repository(step: PlannedStep, plan: Plan) -> str:
 
 
 def _resource_name(step: PlannedStep, plan: Plan) -> str:
-    return next((one.name for one in plan.resources if one.key in step.touches), step.database or "database")
+    names = (resource.name for resource in plan.resources if resource.key in step.touches)
+    return next(names, step.database or "database")
 
 
 def _variable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of the API: RFC 9457 problems for everything, with nothing of the inside in them."""
+"""Turns every error of the API into a problem (RFC 9457) that shows nothing of the daemon's inside."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _BY_STATUS = {
 
 
 class ProblemError(Exception):
-    """Raised by a handler of the API to answer with a problem."""
+    """Ends a call of the API with a problem as its answer."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ProblemError(Exception):
         errors: tuple[Pointer, ...] = (),
     ) -> None:
         super().__init__(reason.value)
-        # Whatever is no error of form is a conflict with what there is.
+        # A reason without a status of its own says that the call conflicts with the present state.
         self.status = status or _STATUS.get(reason, 409)
         self.problem = Problem(
             type=f"/problems/{reason.value}",
@@ -78,8 +78,16 @@ class ProblemError(Exception):
         )
 
 
+def violation(
+    pointer: str, detail: str, *, summary: str | None = None, reset: ResetId | None = None
+) -> ProblemError:
+    """Make the problem `schema-violation` for one field. `summary` is its detail for people; None: `detail` again."""
+    error = Pointer(pointer=pointer, detail=detail)
+    return ProblemError(Reason.SCHEMA_VIOLATION, summary or detail, errors=(error,), reset=reset)
+
+
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem."""
+    """Register handlers that answer every error of the application with a problem."""
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(PortError, _port_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -88,7 +96,7 @@ def install(app: FastAPI) -> None:
 
 
 def respond(request: Request, error: ProblemError, headers: dict[str, str] | None = None) -> Response:
-    """The problem as a response."""
+    """Build the response for a problem. Its `instance` is the path that was called."""
     problem = error.problem.model_copy(update={"instance": request.url.path})
     content = problem.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not problem.errors:
@@ -117,12 +125,13 @@ async def _port_error(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
+    if any(fault["type"] == "json_invalid" for fault in found):
         return respond(request, ProblemError(Reason.MALFORMED_JSON))
     errors = tuple(
-        Pointer(pointer=_pointer(one["loc"]), detail=_message(one["loc"], one["msg"])) for one in found
+        Pointer(pointer=_pointer(fault["loc"]), detail=_message(fault["loc"], fault["msg"]))
+        for fault in found
     )
-    detail = "; ".join(f"{one.pointer or 'body'}: {one.detail}" for one in errors[:10])
+    detail = "; ".join(f"{error.pointer or 'body'}: {error.detail}" for error in errors[:10])
     return respond(request, ProblemError(Reason.SCHEMA_VIOLATION, detail, errors=errors))
 
 

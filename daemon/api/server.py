@@ -1,4 +1,4 @@
-"""Serves the API inside the daemon's own event loop."""
+"""Serves the API in the event loop of the daemon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """The daemon handles signals for all of its loops; a server that took them would end alone."""
+    """Uvicorn's server, without its signal handlers: the daemon handles signals for all of its loops."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -24,12 +24,12 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """The API's socket, bound before anything else is started; port 0: a free one, told in the log.
+    """Bind the API's socket; it closes with the block. Port 0 binds a free port, which the log names.
 
     Raises:
         OSError: the address can't be bound.
     """
-    # Uvicorn's own binding ends the process where the address is taken.
+    # Uvicorn would end the process where the address is taken; this raises instead.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
         address, bound = listening.getsockname()[:2]
@@ -38,7 +38,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 async def serve_api(app: FastAPI, listening: socket.socket) -> None:
-    """Until cancelled; then open requests get a moment to end."""
+    """Serve until cancelled. Open requests then have two seconds to end."""
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -1,4 +1,4 @@
-"""Who may do what: tokens by their SHA-256, each with roles in environments."""
+"""Tokens of the API. Each is known by its SHA-256 and gives roles in environments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Token(Wire):
     """One token of the file `RESETD_API_TOKENS`."""
 
     name: Text
-    """For the one who keeps the file; shown by `resetd auth whoami`."""
+    """Name for the person who keeps the file. `resetd auth whoami` shows it."""
     subject: Text
-    """Who acts with it: a person or a service; it is what gets recorded."""
+    """The person or service that acts with the token. It is recorded with everything they do."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    """Of the token's text, in hexadecimal: `printf %s TOKEN | sha256sum`."""
+    """SHA-256 of the token's text in hexadecimal: `printf %s TOKEN | sha256sum`."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     environments: Annotated[tuple[Glob, ...], Field(min_length=1)]
-    """Globs: `qa-*`, `*-sandbox`, `*`."""
+    """Globs of the environments that the token is for: `qa-*`, `*-sandbox`, `*`."""
     expires_at: Time | None = None
 
 
@@ -49,18 +49,18 @@ _IMPLIED = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from."""
+    """Whoever makes a call, as the token of the call says."""
 
     token: Token
 
     @property
     def subject(self) -> str:
-        """What gets recorded."""
+        """The person or service, as it is recorded."""
         return self.token.subject
 
     def may(self, role: Role, environment: str | None = None) -> bool:
-        """Whether the token has that role, there (None: in any environment)."""
-        has = any(role in _IMPLIED[one] for one in self.token.roles)
+        """Whether the token gives the role in `environment`; None: in any environment."""
+        has = any(role in _IMPLIED[given] for given in self.token.roles)
         return has and (environment is None or self.sees(environment))
 
     @property
@@ -69,19 +69,19 @@ class Caller:
         return "*" in self.token.environments
 
     def sees(self, environment: str) -> bool:
-        """Whether the token is for that environment at all."""
+        """Whether the token is for that environment."""
         return any(fnmatchcase(environment, glob) for glob in self.token.environments)
 
 
 class Tokens:
-    """All tokens that are in force."""
+    """All tokens that the daemon accepts."""
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._by_digest = {token.sha256: token for token in tokens}
 
     def caller(self, secret: str, *, now: datetime) -> Caller | None:
-        """Whose token it is; None for an unknown or expired one."""
-        # Looked up by digest: how long that takes says nothing about the token.
+        """Find the caller of a token; None where the token is unknown or has expired."""
+        # The look-up is by digest, so that its duration tells nothing about the token's text.
         token = self._by_digest.get(digest(secret))
         if token is None or (token.expires_at is not None and token.expires_at <= now):
             return None
@@ -89,15 +89,15 @@ class Tokens:
 
 
 def digest(secret: str) -> str:
-    """A token's SHA-256, as the file has it."""
+    """SHA-256 of a token's text, as the file of tokens has it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def load_tokens(settings: Settings) -> Tokens:
-    """Tokens of the file, or the one of this machine's operator, made now if it is missing.
+    """Load the tokens of the file `RESETD_API_TOKENS`. Without that setting, the operator's token is the only one.
 
     Raises:
-        DocumentError: the file can't be used: file, line, field.
+        DocumentError: the file can't be used; the error names file, line and field.
     """
     if settings.api_tokens is None:
         secret = operator_token(settings.operator_token_file)
@@ -111,14 +111,17 @@ def load_tokens(settings: Settings) -> Tokens:
 
 
 def operator_token(path: Path) -> str:
-    """The token in `path` (0600), for the command line on the same machine; made where there is none.
+    """Read the operator's token in `path`, and make it (mode 0600) where there is none.
+
+    The command line on the same machine reads the same file.
 
     Raises:
         DocumentError: the file holds no token.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # Written whole under another name first, so that nobody ever reads half a token; the first link wins.
+        # The token is written under another name and then linked, so that nobody reads half of it. Of two processes
+        # that make one at the same time, the first to link wins.
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,1 +1,5 @@
-"""The `resetd` command. It talks to the API, so it imports neither Kafka nor Kubernetes."""
+"""The command `resetd`.
+
+Most verbs call the daemon's API. The few that work without a running daemon load what they need when they are called.
+So no other verb waits for the clients of Kafka, Kubernetes or databases to load.
+"""

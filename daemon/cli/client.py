@@ -1,6 +1,6 @@
-"""The daemon's HTTP API as the command line uses it: bodies as JSON, problems as errors with exit codes."""
+"""Calls the daemon's HTTP API. Answers are JSON; problems become errors that end the command with an exit code."""
 
-# ruff: noqa: ANN401 - JSON is printed or picked apart here, not understood
+# ruff: noqa: ANN401 - JSON is printed, or single fields are taken out of it; it has no types here
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from daemon.cli.exits import EndError, Exit
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.config.settings import ClientSettings, SettingsError, load_client
 from schemas.reasons import Reason
 
 Json = dict[str, Any]
 PATIENCE = 30.0
-"""Seconds for which a daemon that was reached may be away (a restart, a take-over) before following ends."""
+"""Seconds for which a daemon that was reached may be away, as in a restart or a take-over, before following ends."""
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _WRONG_USE = {
     Reason.SCHEMA_VIOLATION.value,
@@ -31,40 +32,46 @@ _GONE = (httpx.TransportError, httpx.StreamError)
 
 
 class Client:
-    """Calls of one command; `close` when done."""
+    """Makes the calls of one command. `close` ends its connections."""
 
     def __init__(self, settings: ClientSettings) -> None:
         token = _token(settings)
         self.url = settings.url
         self.patience = 0.0
-        """Seconds for which reading goes on while the daemon is away; set once it was reached."""
+        """Seconds for which `get` tries again while the daemon is away. Verbs that follow set it once it answered."""
         self._http = httpx.Client(
             base_url=f"{settings.url}/api/v1",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_TIMEOUT,
-            # A proxy of the environment is not meant for the daemon on this machine.
+            # A proxy that is set for this machine is not meant for a daemon on this machine.
             trust_env=not settings.url.startswith(("http://127.", "http://localhost", "http://[::1]")),
         )
 
     def get(self, path: str, **params: Any) -> Any:
-        """JSON of an address below `/api/v1`."""
+        """Read an address below `/api/v1`; the answer is JSON. Parameters that are None are not sent."""
         return self._call("GET", path, params=_given(params)).json()
 
     def post(self, path: str, body: Json | None = None, **headers: str) -> Any:
-        """JSON of the answer; `body` without what is None."""
+        """Send `body` without the fields that are None; the answer is JSON."""
         return self._call("POST", path, json=_given(body or {}), headers=headers).json()
 
     def post_text(self, path: str, body: Json, accept: str) -> str:
-        """The answer as text of that media type."""
+        """Send `body` without the fields that are None; the answer is text of the media type `accept`."""
         return self._call("POST", path, json=_given(body), headers={"Accept": accept}, timeout=300).text
 
     def reset(self, reference: str) -> Json:
-        """One reset."""
+        """Read one reset with its steps and attempts."""
         found: Json = self.get(f"/resets/{reference}")
         return found
 
     def events(self, reference: str, after: int) -> Iterator[Json]:
-        """Status events above `after`, for ever; a connection that was lost is made anew and misses nothing."""
+        """Yield status events with a sequence above `after`, for ever.
+
+        A lost connection is made anew, and goes on behind the last event that came.
+
+        Raises:
+            EndError: the daemon refuses the call, or was away for longer than `PATIENCE`.
+        """
         away_since: float | None = None
         while True:
             try:
@@ -82,7 +89,7 @@ class Client:
             time.sleep(0.5)
 
     def text(self, path: str, **params: Any) -> Iterator[str]:
-        """Text of an address, in lines with their ends, as it comes."""
+        """Yield the text of an address line by line as it comes, each with its line break."""
         try:
             with self._open(path, params=_given(params)) as response:
                 rest = ""
@@ -95,7 +102,7 @@ class Client:
             raise self._unreachable(error) from error
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     @contextmanager
@@ -144,22 +151,39 @@ class Client:
         return EndError(Exit.USAGE if code in _WRONG_USE else Exit.REFUSED, message, hint)
 
 
+@dataclass
+class _Address:
+    url: str | None = None
+
+
+_address = _Address()
+
+
+def use_address(url: str | None) -> None:
+    """Make `client` connect to this address. None: to the address in the settings."""
+    _address.url = url
+
+
 @contextmanager
-def connected(url: str | None) -> Iterator[Client]:
-    """A client by the environment's settings; `url` wins."""
+def client() -> Iterator[Client]:
+    """Connect to the daemon, with the address of `use_address` or of the settings, for as long as the block lasts.
+
+    Raises:
+        EndError: the settings can't be used.
+    """
     try:
-        settings = load_client(**({"url": url} if url else {}))
+        settings = load_client(**({"url": _address.url} if _address.url else {}))
     except SettingsError as error:
         raise EndError(Exit.USAGE, str(error)) from error
-    client = Client(settings)
+    connected = Client(settings)
     try:
-        yield client
+        yield connected
     finally:
-        client.close()
+        connected.close()
 
 
 def _token(settings: ClientSettings) -> str | None:
-    """The token given, or the one that a daemon on this machine made for its operator."""
+    """The token in the settings, or the one that a daemon on this machine made for its operator."""
     if settings.token is not None:
         return settings.token.get_secret_value()
     try:

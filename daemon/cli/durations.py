@@ -1,4 +1,4 @@
-"""Durations and moments as people type them."""
+"""Durations and moments as people type and read them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.cli.exits import EndError, Exit
-from daemon.config.environment import Duration
+from daemon.cli.exit_codes import EndError, Exit
+from daemon.config.environment_variables import Duration
 
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of `24h`, `90m`, `1h30m`; a bare number is seconds.
+    """Read a duration like `24h`, `90m` or `1h30m`, in seconds. A bare number is seconds.
 
     Raises:
-        EndError: it is none.
+        EndError: the text is no duration.
     """
     try:
         return _DURATION.validate_python(f"{text}s" if text.isdecimal() else text).total_seconds()
@@ -25,12 +25,23 @@ def seconds_of(text: str) -> float:
 
 
 def moment_of(text: str) -> datetime:
-    """A moment in UTC: RFC 3339 (local time where it has no offset), or a duration before now.
+    """Read a moment: RFC 3339 (in local time where it has no offset), or a duration before now. The answer is in UTC.
 
     Raises:
-        EndError: it is neither.
+        EndError: the text is neither.
     """
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+
+
+def age(moment: str | None) -> str:
+    """Say how long ago a moment (RFC 3339) was, in the largest unit that fits: `3d`, `5h`, `2m`, `40s`."""
+    if not moment:
+        return ""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{max(0, seconds)}s"

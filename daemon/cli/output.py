@@ -1,18 +1,20 @@
-"""How answers are printed: tables on a terminal, plain columns when piped, or JSON, YAML, names for machines."""
+"""Prints answers: as tables on a terminal, as plain columns when piped, as JSON, YAML or names for machines."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from daemon.cli.client import Json
 
 
 class Format(StrEnum):
@@ -26,7 +28,7 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="table, wide, json, yaml or name")]
-Column = tuple[str, Callable[[dict[str, Any]], object]]
+Column = tuple[str, Callable[[Json], object]]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,60 +42,63 @@ _COLOURS = {
 
 
 def styled(value: object) -> Text:
-    """Text without markup or control characters; words for states in their colour."""
+    """Make text for the terminal, without markup or control characters. The names of states have colours."""
     text = clean("" if value is None else str(value))
     return Text(text, style=_COLOURS.get(text, ""))
 
 
 def clean(text: str) -> str:
-    """Without control characters: what others wrote must not steer the terminal."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
+    """Replace control characters, so that text which others wrote can't steer the terminal."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 
 
 def say(text: str) -> None:
-    """A line on stdout."""
+    """Print a line on stdout."""
     out.print(Text(clean(text)))
 
 
 def note(text: str) -> None:
-    """A line on stderr: for people, beside the answer."""
+    """Print a line for people on stderr, beside the answer."""
     err.print(Text(clean(text)))
 
 
-def structured(value: object, chosen: Format) -> bool:
-    """Print as JSON or YAML where that was asked for; says whether it was."""
-    if chosen is Format.JSON:
-        sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
-    elif chosen is Format.YAML:
-        yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
-    return chosen in {Format.JSON, Format.YAML}
+def answer(value: object, chosen: Format, *, names: Iterable[object], text: Callable[[], None]) -> None:
+    """Print an answer in the chosen form. `names` are what `-o name` prints; `text` prints the answer for people."""
+    match chosen:
+        case Format.JSON:
+            sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
+        case Format.YAML:
+            yaml.safe_dump(value, sys.stdout, sort_keys=False, allow_unicode=True)
+        case Format.NAME:
+            for name in names:
+                say(str(name))
+        case _:
+            text()
 
 
 def listed(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Json],
     chosen: Format,
     *,
-    name: Callable[[dict[str, Any]], object],
+    name: Callable[[Json], object],
     columns: Sequence[Column],
     wide: Sequence[Column] = (),
     empty: str,
 ) -> None:
-    """Print a list; `wide` columns only with `-o wide`."""
-    if structured(list(rows), chosen):
-        return
-    if chosen is Format.NAME:
-        for row in rows:
-            say(str(name(row)))
-        return
-    if not rows:
-        note(empty)
-        return
-    shown = [*columns, *(wide if chosen is Format.WIDE else ())]
-    table([title for title, _ in shown], [[value(row) for _, value in shown] for row in rows])
+    """Print a list, or `empty` where it has no rows. The columns `wide` are shown with `-o wide` only."""
+
+    def text() -> None:
+        if not rows:
+            note(empty)
+            return
+        shown = [*columns, *(wide if chosen is Format.WIDE else ())]
+        table([title for title, _ in shown], [[value(row) for _, value in shown] for row in rows])
+
+    answer(list(rows), chosen, names=(name(row) for row in rows), text=text)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on a terminal; columns in plain lines, never cut, when piped."""
+    """Print a table on a terminal. When piped, print columns in plain lines that are never cut."""
     if out.is_terminal:
         built = Table(box=None, pad_edge=False, header_style="bold")
         for title in titles:

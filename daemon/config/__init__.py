@@ -1,1 +1,1 @@
-"""What the daemon is told: settings, the catalog file, how it logs. The only reader of environment variables."""
+"""What the daemon is told: settings, catalog file, logging. Only this package reads the variables `RESETD_*`."""

@@ -1,4 +1,4 @@
-"""The catalog file: read, validated, and given the name under which plans refer to it."""
+"""Reads and validates the catalog file, and gives it the name under which plans refer to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoadedCatalog:
 
     catalog: Catalog
     id: str
-    """Name and digest of its meaning, `fuse-platform@sha256:...`: comments and spelling do not change it."""
+    """Name and digest, `fuse-platform@sha256:...`. Comments and layout do not change the digest."""
     file: str
 
 
@@ -31,10 +31,10 @@ class CatalogError(DocumentError):
 
 
 def load_catalog(path: Path | None = None) -> LoadedCatalog:
-    """Read and validate a catalog; None: the one that is shipped.
+    """Read and validate the catalog file in `path`; None: the one that is shipped.
 
     Raises:
-        CatalogError: it can't be read, is no YAML, or is no catalog.
+        CatalogError: the file can't be read, is no YAML, or is no catalog.
     """
     source = files("daemon.config.catalogs").joinpath(SHIPPED) if path is None else path
     try:
@@ -45,7 +45,7 @@ def load_catalog(path: Path | None = None) -> LoadedCatalog:
 
 
 def parse_catalog(text: str, file: str) -> LoadedCatalog:
-    """The same for a text; `file` is for errors.
+    """Validate the text of a catalog. Errors name it `file`.
 
     Raises:
         CatalogError: as `load_catalog`.

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or text on a terminal; every value passes the redaction."""
+"""Sets up structured logs: a JSON object a line, or text on a terminal. Secrets are removed from every value."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def set_up(log_format: Literal["json", "text"] | None, level: str) -> None:
                 }
             },
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            # These say at `info` what is theirs to know: each request, each heartbeat.
+            # At `info` these log every request and every heartbeat.
             "loggers": {
                 name: {"level": "WARNING", "handlers": [], "propagate": True}
                 for name in (
@@ -72,7 +72,7 @@ def set_up(log_format: Literal["json", "text"] | None, level: str) -> None:
 
 
 def redacting(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: no value leaves with a secret in it, the traceback's text included."""
+    """Remove secrets from every value of a log event, the text of a traceback included: a structlog processor."""
     return {key: redact_value(value if _plain(value) else str(value)) for key, value in event.items()}
 
 
@@ -88,7 +88,7 @@ def _rendering(chosen: str) -> list[Processor]:
     )
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        # As text from here on, so that it can be searched for secrets like the rest.
+        # The traceback becomes text here, so that secrets are removed from it like from the rest.
         structlog.processors.format_exc_info,
         redacting,
         renderer,

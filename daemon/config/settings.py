@@ -1,7 +1,7 @@
-"""All settings of `resetd`, from environment variables: `RESETD_*`, each secret also as `RESETD_..._FILE`.
+"""All settings of `resetd`: environment variables `RESETD_*`, and `RESETD_..._FILE` for each secret.
 
-`load()` answers checked settings or raises `SettingsError`, one line for each variable that is wrong:
-what is wrong, and the next step. A value never stands in an error: it may be a secret.
+`load()` answers checked settings or raises `SettingsError`. The error has a line for each variable that is wrong: what
+is wrong, and the next step. It never shows a value, because the value may be a secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from daemon.config.environment import (
+from daemon.config.environment_variables import (
     PREFIX,
     Duration,
     Environment,
@@ -21,88 +21,127 @@ from daemon.config.environment import (
     WebAddress,
     is_secret,
     read,
+    variable_of,
 )
 
-__all__ = ["PREFIX", "ClientSettings", "Settings", "SettingsError", "is_secret", "load", "load_client"]
+__all__ = [
+    "ClientSettings",
+    "Settings",
+    "SettingsError",
+    "is_secret",
+    "load",
+    "load_client",
+]
 
 
 class ClientSettings(Environment):
-    """What the command line needs to reach a daemon."""
+    """Settings that the command line needs to reach a daemon."""
 
     url: WebAddress = "http://127.0.0.1:8080"
     """Address of the daemon's HTTP API."""
     token: SecretStr | None = None
-    """Token for it; without one, `operator-token` in `data_dir` is read where it exists."""
+    """Token for the API; none: the one in the file `operator-token` in `data_dir`, where that exists."""
     data_dir: Path = Path("./var")
-    """Embedded state, backups, logs."""
+    """Directory of the embedded state, backups and logs."""
 
 
 class Settings(Environment):
-    """Settings of the daemon; names, defaults and meanings are public."""
+    """Settings of the daemon. Their names, defaults and meanings are public."""
 
     data_dir: Path = Path("./var")
-    """Embedded state, backups, logs."""
+    """Directory of the embedded state, backups and logs."""
     database_url: SecretStr | None = None
-    """`postgresql://user:password@host:port/db`; none: a SQLite file in `data_dir`."""
+    """State database, `postgresql://user:password@host:port/db`; none: a SQLite file in `data_dir`."""
     catalog: Path | None = None
-    """The catalog file; none: the one that is shipped."""
+    """Catalog file; none: the one that is shipped."""
 
     kafka_bootstrap_servers: str | None = None
-    """`host:port,host:port`; required by `serve`."""
+    """Brokers, `host:port,host:port`; required by `serve`."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Whether connections to the brokers are encrypted (`SSL`) and authenticated (`SASL`)."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """Needed with a protocol of `SASL`."""
     kafka_sasl_username: str | None = None
+    """Needed with a protocol of `SASL`."""
     kafka_sasl_password: SecretStr | None = None
+    """Needed with a protocol of `SASL`."""
     kafka_ssl_cafile: Path | None = None
+    """Certificates of the authorities that the brokers' certificates come from; none: those of the system."""
     kafka_ssl_certfile: Path | None = None
+    """The daemon's own certificate, for brokers that ask for one."""
     kafka_ssl_keyfile: Path | None = None
+    """Key of the daemon's own certificate."""
     kafka_group_id: str = "resetd"
+    """Consumer group; all replicas have the same one."""
     kafka_session_timeout: Duration = timedelta(seconds=10)
-    """After this silence another replica takes the partitions over."""
+    """How long a replica may be silent before another takes over its partitions."""
     requests_topic: str = "fuse.environment-resets.requests.v1"
+    """Topic of events that ask for resets, or to resume or cancel one."""
     environments_topic: str = "fuse.environments.v1"
+    """Topic of events that tell of environments, as when one is provisioned."""
     status_topic: str = "fuse.environment-resets.status.v1"
+    """Topic to which the daemon publishes what becomes of resets."""
     dead_letters_topic: str = "fuse.environment-resets.dead-letters.v1"
+    """Topic to which the daemon publishes records that it can't read."""
 
     kubeconfig: Path | None = None
-    """None: in-cluster, then the usual rules of KUBECONFIG."""
+    """Kubeconfig of the cluster; none: the account of the daemon's pod, else the usual rules of KUBECONFIG."""
     kube_context: str | None = None
+    """Context in the kubeconfig; none: its current one."""
     argocd_namespace: str = "argocd"
-    """Where Applications live; empty: no gate by ArgoCD."""
+    """Namespace of ArgoCD's Applications; empty: no gate by ArgoCD."""
 
     github_api_url: WebAddress = "https://api.github.com"
+    """Address of GitHub's API."""
     github_owner: str | None = None
+    """Organisation of the repositories; required by `serve`."""
     github_token: SecretStr | None = None
+    """Token that may read and force-push the repositories; instead of it, the three settings of a GitHub App."""
     github_app_id: int | None = None
+    """Id of a GitHub App that may read and force-push the repositories."""
     github_app_private_key: SecretStr | None = None
+    """Private key of the GitHub App, in PEM."""
     github_app_installation_id: int | None = None
+    """Id of the GitHub App's installation in the organisation."""
 
     backup_url: str | None = None
-    """`file:///directory` or `s3://bucket/prefix`; none: `backups` in `data_dir`."""
+    """Where backups go, `file:///directory`; none: `backups` in `data_dir`. `serve` refuses `s3://` for now."""
     backup_keep: Annotated[int, Field(ge=1)] = 5
+    """How many backups of each database to keep. Nothing acts on it yet."""
     backup_keep_days: Annotated[int, Field(ge=1)] = 30
+    """How many days to keep a backup. Nothing acts on it yet."""
     pg_bin: Path | None = None
     """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
     pg_admin_urls_file: Path | None = None
+    """A file of accounts that may create and rename databases, one for each server. Nothing acts on it yet."""
 
     api_host: str = "127.0.0.1"
+    """Address that the HTTP API listens on."""
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """0: a free port, told in the log."""
+    """Port that the HTTP API listens on; 0: a free port, which the log names."""
     public_url: WebAddress | None = None
-    """For links in events and messages; none: made of `api_host` and `api_port`."""
+    """Address of the API for links in events and messages; none: made of `api_host` and `api_port`."""
     api_tokens: Path | None = None
-    """YAML of tokens; none: `operator-token` in `data_dir` is the only one, made at the first start."""
+    """YAML file of tokens; none: the only token is in `operator-token` in `data_dir`, made at the first start."""
     oidc_issuer: WebAddress | None = None
+    """Address of the identity provider; needs `oidc_audience`. Nothing acts on it yet."""
     oidc_audience: str | None = None
+    """The audience that a token of the identity provider has to name. Nothing acts on it yet."""
     oidc_roles_claim: str | None = None
+    """The claim of an identity provider's token that holds the roles. Nothing acts on it yet."""
 
     max_concurrent_resets: Annotated[int, Field(ge=1, le=1000)] = 8
+    """How many resets one process works on at the same time."""
     lease_ttl: Duration = timedelta(seconds=6)
+    """How long a process may be silent before another takes over its resets."""
     approval_ttl: Duration = timedelta(hours=24)
+    """How long a reset waits for approval."""
     request_max_age: Duration = timedelta(hours=24)
+    """How old an event may be; an older request is refused as `too-old`."""
     log_format: Literal["json", "text"] | None = None
-    """None: text on a terminal, else JSON."""
+    """Form of the log; none: text on a terminal, else JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious level that is logged."""
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod
@@ -132,14 +171,14 @@ class Settings(Environment):
         if self.kafka_security_protocol.startswith("SASL"):
             needed = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
             wrong += [
-                f"{PREFIX}{name.upper()}: is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                f"{variable_of(name)}: is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
                 for name in needed
                 if getattr(self, name) is None
             ]
         app = {name: getattr(self, name) for name in _GITHUB_APP}
         if any(value is not None for value in app.values()):
             wrong += [
-                f"{PREFIX}{name.upper()}: is needed with the other {PREFIX}GITHUB_APP_* settings"
+                f"{variable_of(name)}: is needed with the other {PREFIX}GITHUB_APP_* settings"
                 for name, value in app.items()
                 if value is None
             ]
@@ -169,17 +208,17 @@ class Settings(Environment):
 
     @property
     def logs_dir(self) -> Path:
-        """Where the output of commands is kept."""
+        """Directory where the output of commands is kept."""
         return self.data_dir / "logs"
 
     @property
     def operator_token_file(self) -> Path:
-        """The token that the first start makes where no `RESETD_API_TOKENS` is given."""
+        """File of the token that the first start makes where no `RESETD_API_TOKENS` is given."""
         return self.data_dir / "operator-token"
 
     @property
     def api_url(self) -> str:
-        """For links: `public_url`, or what `api_host` and `api_port` give."""
+        """Address of the API for links: `public_url`, or one made of `api_host` and `api_port`."""
         host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
         return self.public_url or f"http://{host}:{self.api_port}"
 
@@ -188,7 +227,7 @@ _GITHUB_APP = ("github_app_id", "github_app_private_key", "github_app_installati
 
 
 def load(**given: object) -> Settings:
-    """Settings of the daemon from the environment; `given` ones win.
+    """Read the daemon's settings from environment variables. Values in `given` win.
 
     Raises:
         SettingsError: one line for each variable that is wrong.
@@ -197,7 +236,7 @@ def load(**given: object) -> Settings:
 
 
 def load_client(**given: object) -> ClientSettings:
-    """Settings of the command line from the environment.
+    """Read the command line's settings from environment variables. Values in `given` win.
 
     Raises:
         SettingsError: as `load`.

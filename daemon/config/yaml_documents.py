@@ -1,4 +1,4 @@
-"""YAML documents that people write (catalog, tokens): read and validated, each error with file, line and field."""
+"""Reads and validates YAML that people write (catalog, tokens). Each error names file, line and field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Flaw:
-    """One thing that is wrong. `line` counts from 1."""
+    """One thing that is wrong in a document. `line` counts from 1."""
 
     file: str
     line: int
@@ -30,7 +30,7 @@ class Flaw:
 
 
 class DocumentError(Exception):
-    """A document that can't be used; `flaws` is never empty."""
+    """A document that can't be used. `flaws` names everything that is wrong, at least one thing."""
 
     def __init__(self, flaws: Sequence[Flaw]) -> None:
         super().__init__("\n".join(str(flaw) for flaw in flaws))
@@ -38,10 +38,10 @@ class DocumentError(Exception):
 
 
 def read_document(source: Path | Traversable, shape: TypeAdapter[T]) -> T:
-    """The document in a file, validated.
+    """Read a file, and validate the document in it.
 
     Raises:
-        DocumentError: it can't be read, is no YAML, or has not the shape; all errors at once.
+        DocumentError: the file can't be read, is no YAML, or has another shape. It names all errors at once.
     """
     name = str(source)
     try:
@@ -53,7 +53,7 @@ def read_document(source: Path | Traversable, shape: TypeAdapter[T]) -> T:
 
 
 def parse_document(text: str, shape: TypeAdapter[T], *, file: str) -> T:
-    """The same for a text; `file` is for errors.
+    """Validate the text of a document. Errors name it `file`.
 
     Raises:
         DocumentError: as `read_document`.
@@ -76,20 +76,20 @@ def parse_document(text: str, shape: TypeAdapter[T], *, file: str) -> T:
         return shape.validate_python(data)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
-        # Without its cause: that holds the values, and a file of tokens is read here as well.
-        places = [one["loc"] for one in wrong]
+        # The cause is left out: it holds the values, and a file of tokens is read here as well.
+        places = [fault["loc"] for fault in wrong]
         raise DocumentError(
             [
-                _flaw(one["loc"], one["msg"], root, file)
-                for one in wrong
-                # A list of which all items are wrong is not short of items.
-                if one["type"] != "too_short" or not any(_inside(one["loc"], each) for each in places)
+                _flaw(fault["loc"], fault["msg"], root, file)
+                for fault in wrong
+                # pydantic leaves wrong items out, and then finds the list too short: only the items are wrong.
+                if fault["type"] != "too_short" or not any(_inside(fault["loc"], place) for place in places)
             ]
         ) from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Tells where a scalar is that its tag can't be made of, as 2024-13-45 is no date; never what it is."""
+    """Says where a scalar does not fit its tag, as 2024-13-45 is no date. The error does not show the scalar."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
         try:
@@ -104,7 +104,7 @@ def _inside(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
 
 
 def _flaw(loc: tuple[int | str, ...], message: str, root: yaml.Node | None, file: str) -> Flaw:
-    """Where a field is: the deepest part of its path that the file has."""
+    """Make a flaw with the line of the field: that of the deepest part of its path that the file has."""
     node = root
     line = 1
     for part in loc:
@@ -128,9 +128,12 @@ def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node | None, y
 
 
 def _bad_keys(node: yaml.Node | None, file: str, looked_at: set[yaml.Node]) -> list[Flaw]:
-    """YAML loaders keep the last of two equal keys and say nothing: a step would vanish."""
+    """Find keys that are given twice or are no text.
+
+    Of two equal keys a YAML loader silently keeps the last one: a step of the catalog would vanish.
+    """
     found: list[Flaw] = []
-    if node is None or node in looked_at:  # an alias, perhaps of what holds it
+    if node is None or node in looked_at:  # an alias, perhaps of a node that holds it
         return found
     looked_at.add(node)
     if isinstance(node, yaml.MappingNode):

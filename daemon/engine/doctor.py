@@ -1,6 +1,6 @@
 """Looks at an environment as the guide's troubleshooting does: pods, deployments, ArgoCD, migrations, logs.
 
-Nothing is changed, and one thing that can't be looked at never hides the others.
+Nothing is changed. What can't be looked at is a finding of its own, beside all others.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from schemas.catalog.operations import DoctorCheck
 from schemas.catalog.steps import DoctorCommand
 
 AT_ONCE = 4
-"""Commands run at the same time: each is a process of node in a service's pod."""
+"""Commands that run at the same time: each is a process of node in a service's pod."""
 _KEPT_LINES = 20
+"""Last lines of a command's output that a finding shows."""
 _POD_HINT = "Look at `kubectl get pods -n {environment}` and the Deployment's events."
 
 
 class Doctor:
-    """Examines environments through the ports, by what the catalog says."""
+    """Examines environments by what the catalog declares."""
 
     def __init__(self, pods: Pods, deployments: Deployments, catalog: Catalog) -> None:
         self._pods = pods
@@ -34,15 +35,15 @@ class Doctor:
         self._catalog = catalog
 
     async def examine(self, environment: str) -> DoctorReport:
-        """Findings in the catalog's order; never raises for what could not be looked at."""
-        turns = asyncio.Semaphore(AT_ONCE)
+        """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
+        slots = asyncio.Semaphore(AT_ONCE)
         checks: list[Awaitable[list[Finding]]] = []
         wanted = self._catalog.doctor.checks
         if DoctorCheck.DEPLOYMENTS in wanted:
             checks.append(self._deployments_found(environment))
         if DoctorCheck.ARGOCD in wanted:
             checks.append(self._argocd(environment))
-        checks += [self._service(environment, service, turns) for service in self._catalog.in_order]
+        checks += [self._service(environment, service, slots) for service in self._catalog.in_order]
         findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
         bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}
         return DoctorReport(
@@ -52,15 +53,20 @@ class Doctor:
         )
 
     async def _deployments_found(self, environment: str) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             services = self._catalog.in_order
-            consumers = await self._pods.consumers(environment, [one.selector_text for one in services])
-            return [_deployment(one.name, consumers.get(one.selector_text), environment) for one in services]
+            consumers = await self._pods.consumers(
+                environment, [service.selector_text for service in services]
+            )
+            return [
+                _deployment(service.name, consumers.get(service.selector_text), environment)
+                for service in services
+            ]
 
-        return await _safely("deployments", environment, look)
+        return await _safely("deployments", environment, examine)
 
     async def _argocd(self, environment: str) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             gate = await self._deployments.gate(environment)
             level = FindingLevel.OK if gate.open else FindingLevel.WARNING
             hint = (
@@ -71,9 +77,9 @@ class Doctor:
             detail = gate.reason or ("settled" if gate.open else "not settled")
             return [Finding(check="argocd", subject=environment, level=level, detail=detail, hint=hint)]
 
-        return await _safely("argocd", environment, look)
+        return await _safely("argocd", environment, examine)
 
-    async def _service(self, environment: str, service: Service, turns: asyncio.Semaphore) -> list[Finding]:
+    async def _service(self, environment: str, service: Service, slots: asyncio.Semaphore) -> list[Finding]:
         findings: list[Finding] = []
         wanted = self._catalog.doctor.checks
         try:
@@ -86,17 +92,17 @@ class Doctor:
                 findings.append(
                     Finding(check="pods", subject=service.name, level=FindingLevel.OK, detail=detail)
                 )
-            runs = [self._command(pod, service, command, turns) for command in service.doctor]
+            runs = [self._command(pod, service, command, slots) for command in service.doctor]
             findings += [finding for found in await asyncio.gather(*runs) for finding in found]
         if DoctorCheck.LOGS in wanted:
             findings += await self._last_log(environment, service)
         return findings
 
     async def _command(
-        self, pod: Pod, service: Service, command: DoctorCommand, turns: asyncio.Semaphore
+        self, pod: Pod, service: Service, command: DoctorCommand, slots: asyncio.Semaphore
     ) -> list[Finding]:
-        async def look() -> list[Finding]:
-            async with turns:
+        async def examine() -> list[Finding]:
+            async with slots:
                 result = await self._pods.read(pod, command.argv, timeout=command.timeout)
             output = redact((result.stdout + result.stderr).decode(errors="replace"))
             line = _failing_line(command, output)
@@ -113,10 +119,10 @@ class Doctor:
                 )
             ]
 
-        return await _safely(command.name, service.name, look)
+        return await _safely(command.name, service.name, examine)
 
     async def _last_log(self, environment: str, service: Service) -> list[Finding]:
-        async def look() -> list[Finding]:
+        async def examine() -> list[Finding]:
             lines = self._catalog.doctor.log_lines
             text = redact(await self._pods.last_log(environment, service.selector_text, lines))
             count = len(text.splitlines())
@@ -130,10 +136,10 @@ class Doctor:
                 )
             ]
 
-        return await _safely("logs", service.name, look)
+        return await _safely("logs", service.name, examine)
 
     def _hint(self, service: Service, output: str) -> str | None:
-        """The hint of the first known failure that the output shows."""
+        """The hint of the first failure that the catalog knows and the output shows."""
         for name in service.failures:
             for failure in self._catalog.failures.get(name, ()):
                 if re.search(failure.pattern, output, re.MULTILINE):
@@ -161,14 +167,14 @@ def _failing_line(command: DoctorCommand, output: str) -> str | None:
     return next((line for line in output.splitlines() if pattern.search(line)), None)
 
 
-async def _safely(check: str, subject: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+async def _safely(check: str, subject: str, examine: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
     try:
-        return await look()
+        return await examine()
     except PortError as error:
         return [_unseen(check, subject, error, error.hint)]
 
 
 def _unseen(check: str, subject: str, error: PortError, hint: str | None) -> Finding:
-    """What could not be looked at: for good is a failure, for now is not known."""
+    """A finding for what could not be looked at: `failed` where that is for good, `unknown` where it may pass."""
     level = FindingLevel.FAILED if isinstance(error, PermanentError) else FindingLevel.UNKNOWN
     return Finding(check=check, subject=subject, level=level, detail=error.detail, hint=error.hint or hint)

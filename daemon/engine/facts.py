@@ -1,7 +1,7 @@
 """Reads the world before a plan is made: pods, databases as the pods reach them, repositories, who shares what.
 
-What could not be read is listed as unreadable, with whether it belongs to a protected environment; the planner
-decides what that means. Nothing is guessed.
+A fact that could not be read is listed as unreadable, with whether its environment is protected. The planner decides
+what that means.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
 
 AT_ONCE = 8
-"""Pods and databases read at the same time."""
+"""Pods and databases that are read at the same time."""
 REMEMBERED = 1000
 """Containers whose variables are kept."""
 RESERVED = "kube-"
@@ -41,9 +41,10 @@ class _Findings:
 
 
 class FactsReader:
-    """Reads facts through ports; the variables of a container are read once for each container.
+    """Reads facts through ports.
 
-    They can not change while it runs, and an exec for each of them is what reading the facts costs.
+    The variables of a container stay the same while it runs. They are read once for each container: most of the time
+    that reading facts takes is the exec that reads them.
     """
 
     def __init__(
@@ -57,41 +58,40 @@ class FactsReader:
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
     async def read(self, request: ResetRequested) -> Facts:
-        """All that a plan for this request depends on.
+        """Read all that a plan for this request depends on.
 
         Raises:
             PortError: the cluster itself or the state database can't be asked.
         """
         environment = request.environment
-        # Namespaces of kinds that the catalog does not declare are read as well: where one of them runs
-        # these services, it may use the same databases.
+        # Namespaces of undeclared kinds are read as well: one that runs these services may use the same databases.
         names = [name for name in await self._pods.environments() if not name.startswith(RESERVED)]
         if environment not in names:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
         findings = _Findings()
-        turns = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
         try:
             async with asyncio.TaskGroup() as group:
                 for name in names:
                     wanted = chosen if name == environment else set[str]()
-                    group.create_task(self._read_namespace(group, findings, turns, name, wanted))
+                    group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
         repositories = await self._read_repositories(findings, request, names)
         return Facts(
             environment=environment,
             exists=True,
-            services=tuple(sorted(findings.services, key=lambda one: one.service)),
-            databases=tuple(sorted(findings.databases, key=lambda one: (one.service, one.database))),
+            services=tuple(sorted(findings.services, key=lambda fact: fact.service)),
+            databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
             remembered_protected=tuple(sorted(await self._store.protected())),
-            unreadable=tuple(sorted(findings.unreadable, key=lambda one: (one.environment, one.subject))),
+            unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
-        """The container's variables, read once."""
+        """The values of the container's variables."""
         key = (pod.uid, pod.container_id)
         if key not in self._variables:
             self._variables[key] = await self._pods.variables(pod, names)
@@ -105,11 +105,11 @@ class FactsReader:
         Raises:
             PortError: it could not be read or reached.
         """
-        declared = next((one for one in service.databases if one.name == database), None)
+        declared = next((each for each in service.databases if each.name == database), None)
         if declared is None:
             detail = f"the catalog has no database {database} of {service.name} any more"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        names = [variable for one in service.databases for variable in one.variables]
+        names = [variable for each in service.databases for variable in each.variables]
         values = await self.variables(pod, names)
         url = declared.url(values)
         if url is None:
@@ -121,26 +121,26 @@ class FactsReader:
         self,
         group: asyncio.TaskGroup,
         findings: _Findings,
-        turns: asyncio.Semaphore,
+        slots: asyncio.Semaphore,
         environment: str,
         wanted: set[str],
     ) -> None:
-        async with turns:
+        async with slots:
             selectors = [service.selector_text for service in self._catalog.services]
             consumers = await self._pods.consumers(environment, selectors)
         for service in self._catalog.services:
-            # An environment that never had this service has nothing to tell about it.
+            # Other environments are asked only about the services that they run.
             if service.name in wanted or service.selector_text in consumers:
                 group.create_task(
                     self._read_service(
-                        findings, turns, environment, service, service.name in wanted, consumers
+                        findings, slots, environment, service, service.name in wanted, consumers
                     )
                 )
 
     async def _read_service(
         self,
         findings: _Findings,
-        turns: asyncio.Semaphore,
+        slots: asyncio.Semaphore,
         environment: str,
         service: Service,
         wanted: bool,
@@ -148,7 +148,7 @@ class FactsReader:
     ) -> None:
         subject = "pods"
         try:
-            async with turns:
+            async with slots:
                 pod = await self._pods.choose(environment, service.selector_text, service.container)
                 if wanted:
                     findings.services.append(
@@ -195,7 +195,7 @@ class FactsReader:
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            findings.users[key].update(one for one in names if client_of(one) == client)
+            findings.users[key].update(each for each in names if client_of(each) == client)
             found.append(
                 RepositoryFact(
                     repository=name,
@@ -224,7 +224,7 @@ class FactsReader:
 
 
 def _first(errors: BaseExceptionGroup[PortError]) -> PortError:
-    """One of those that tasks ended with, for a caller that knows nothing of tasks."""
+    """One of the errors that the tasks ended with."""
     for error in errors.exceptions:
         return _first(error) if isinstance(error, BaseExceptionGroup) else error
     raise AssertionError("an exception group is never empty")

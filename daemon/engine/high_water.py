@@ -1,8 +1,11 @@
 """The high-water mark: a state that was restored from an older backup launches nothing again.
 
-Before an attempt acts, a mark beside the backups says how far the state had come: recorded, marked, launched. A state
-that lacks the row which the newest mark names has lost what was launched since, and starts nothing until a person
-adopts it. That holds however far it goes on by itself meanwhile: its rows are others, whatever their numbers.
+1. An attempt is recorded in the state. Then a mark beside the backups names the newest row of the state. Then the
+   attempt acts.
+2. A state that lacks the row which the newest mark names has lost what was launched since. It starts nothing until a
+   person adopts it.
+3. A restored state that goes on by itself never comes to have that row: a mark names a row by its content as well as by
+   its number.
 """
 
 from __future__ import annotations
@@ -19,12 +22,12 @@ from daemon.ports.store.store import Store
 from schemas.marks import Launch, Mark
 from schemas.reasons import Reason
 
-LOOK_EVERY = timedelta(seconds=1)
-"""How often a loop that only waits for something to do looks at the marks."""
+CHECK_INTERVAL = timedelta(seconds=1)
+"""How often a loop that waits for something to do checks the state against the marks."""
 
 
 class BehindError(TemporaryError):
-    """The state is older than the marks say. It passes when somebody adopts it."""
+    """The state is older than the marks say. The error passes once somebody adopts the state."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -50,20 +53,20 @@ class HighWater:
         self._store = store
         self._marks = marks
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._one_round_at_a_time = asyncio.Lock()
         self._next = _Round()
-        self._looked_at: datetime | None = None
+        self._checked_at: datetime | None = None
 
     async def cover(self, launch: Launch) -> None:
-        """Mark an attempt that is recorded: it may act when this returns. Those that come at once share a mark.
+        """Mark an attempt that is recorded: it may act once this returns. Attempts that come at once share a mark.
 
         Raises:
-            LeaseLostError: the state is older than the marks: nothing of it may act or be written.
+            LeaseLostError: the state is older than the marks. The attempt must not act, and nothing more be written.
             TemporaryError: the marks or the state database do not answer.
         """
         mine = self._next
         mine.launches.append(launch)
-        async with self._turn:
+        async with self._one_round_at_a_time:
             if mine.marked:
                 return
             if mine is self._next:
@@ -77,19 +80,19 @@ class HighWater:
             await self._marks.put(await self._store.state_id(), mark)
             mine.marked = True
 
-    async def look(self) -> None:
-        """`check`, at most once a second: for loops that look for work."""
+    async def check_now_and_then(self) -> None:
+        """`check`, at most once in `CHECK_INTERVAL`: for loops that look for work."""
         now = self._clock.now()
-        if self._looked_at is None or not timedelta() <= now - self._looked_at < LOOK_EVERY:
+        if self._checked_at is None or not timedelta() <= now - self._checked_at < CHECK_INTERVAL:
             await self.check()
-            self._looked_at = now
+            self._checked_at = now
 
     async def check(self) -> None:
-        """Whether the state has all that was launched from it.
+        """Show that the state has all that was launched from it.
 
         Raises:
-            BehindError: it has not, or that can't be told: it has launched nothing yet beside the marks of another
-                one, or has launched something and has no marks.
+            BehindError: the state lacks something. Or that can't be told: the state is new beside the marks of another
+                state, or it has launched something and there are no marks.
             TemporaryError: the marks or the state database do not answer.
         """
         state = await self._store.state_id()
@@ -122,5 +125,5 @@ async def newest_mark(marks: Marks, state: str) -> StoredMark | None:
 
 
 async def is_unmarked(store: Store) -> bool:
-    """Whether a state without any mark must have had some: each backup is marked before it is begun."""
+    """Whether a state without any mark has lost its marks: each backup is marked before it is begun."""
     return bool(await store.backups())

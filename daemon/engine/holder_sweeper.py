@@ -1,7 +1,10 @@
-"""Removes holders whose reset has come to rest; the only one who removes them.
+"""Removes holders whose reset has come to rest. Nothing else removes a holder.
 
-Driver and sweeper need no lock between them: a drive writes each attempt into the holder before it launches anything
-there, and a holder is only removed as it was listed BEFORE its reset was seen at rest.
+Driver and sweeper need no lock between them:
+
+1. A drive writes each attempt into the holder before it launches anything there. That gives the holder another version.
+2. The sweeper lists the holders first, and looks at their resets after that.
+3. It removes a holder only in the version that it listed.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.engine.high_water import HighWater
+from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.holders import Holder
@@ -19,14 +23,14 @@ from statemachines.lifecycle import AT_REST
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 5.0
-"""Seconds between two looks."""
+SWEEP_INTERVAL = 5.0
+"""Seconds between two sweeps."""
 LONGEST_PAUSE = 60.0
-"""Seconds between two looks while they fail."""
+"""Seconds between two sweeps while they fail."""
 
 
-class Sweeper:
-    """One loop of each daemon; several at once do no harm."""
+class HolderSweeper:
+    """One loop of each daemon; several at once are harmless."""
 
     def __init__(self, pods: Pods, store: Store, clock: Clock, high_water: HighWater) -> None:
         self._pods = pods
@@ -35,38 +39,40 @@ class Sweeper:
         self._high_water = high_water
 
     async def run(self) -> None:
-        """Look until cancelled."""
-        pause = LOOK_EVERY
+        """Sweep until cancelled."""
+        backoff = Backoff(self._clock, shortest=2 * SWEEP_INTERVAL, longest=LONGEST_PAUSE)
         while True:
             try:
                 await self.sweep()
-                pause = LOOK_EVERY
             except PortError as error:
-                pause = min(pause * 2, LONGEST_PAUSE)
-                log.warning("sweeper.failed", reason=error.reason.value, detail=error.detail, seconds=pause)
-            await self._clock.sleep(pause)
+                reason, detail = error.reason.value, error.detail
+                log.warning("sweeper.failed", reason=reason, detail=detail, seconds=backoff.pause)
+                await backoff.wait()
+            else:
+                backoff.reset()
+                await self._clock.sleep(SWEEP_INTERVAL)
 
     async def sweep(self) -> None:
-        """Remove what nobody needs.
+        """Remove the holders that no reset needs any more.
 
         Raises:
-            PortError: the cluster or the state database could not be asked, or that is older than what it launched:
-                then a reset that rests in it may have been resumed since.
+            PortError: the cluster or the state database could not be asked. Or the state is older than what it
+                launched: a reset that rests in it may have been resumed since.
         """
         await self._high_water.check()
         for holder in await self._pods.holders():
             try:
-                removed = await self._needless(holder) and await self._pods.remove_holder(holder)
+                removed = await self._is_needless(holder) and await self._pods.remove_holder(holder)
             except PermanentError as error:
                 log.warning("sweeper.refused", holder=holder.name, detail=error.detail)
                 continue
             if removed:
                 log.info("sweeper.removed", holder=holder.name, environment=holder.environment)
 
-    async def _needless(self, holder: Holder) -> bool:
+    async def _is_needless(self, holder: Holder) -> bool:
         reset = await self._store.find(holder.reset_id)
         if reset is None:
-            # Another daemon's, or ours from a state that was lost: then what may run in it is unknown until it ended.
+            # Another daemon made it, or ours did from a state that was lost. A command may run until the pod has ended.
             return holder.ended
         # With an outcome unknown the pod is the evidence.
         return reset.state in AT_REST and reset.state is not ResetState.NEEDS_OPERATOR

@@ -1,10 +1,14 @@
-"""A reset in the hands of its lease holder: the row as it was last stored, and the only way to change it."""
+"""A reset in the hands of its lease holder: the row as it is stored, and the only way to change it.
+
+1. Every change is one compare-and-set of the store, by version and fence.
+2. LeaseLostError out of any change means: stop, and write nothing more.
+3. What no fence guards (a launch, a branch that is moved) asks the `LeaseDeadline` right before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
@@ -16,38 +20,41 @@ from schemas.audit import AuditEntry
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, StepName
-from statemachines.history.status import tell
+from statemachines.act_effects import ResetSnapshot
+from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
+from statemachines.reset_update import UNCHANGED, ResetUpdate, updated
+from statemachines.steps.progress import begun
 
 
 class LeaseDeadline:
-    """Until when this process may believe that it holds a lease: by its own clock, from before it asked for it.
+    """Until when this process may act as the holder of a lease, by the time of its own event loop.
 
-    Rows are guarded by the fence; this guards what has none. A process that stood still finds its deadline over before
-    it does anything else.
+    The deadline counts from before the lease was asked for, so it is over before the lease is. A process that stood
+    still finds it over before it does anything else.
     """
 
     def __init__(self, ttl: float, *, asked_at: float) -> None:
-        """`asked_at`: the running event loop's time before the lease was asked for."""
+        """`ttl`: seconds that the lease lasts; `asked_at`: the event loop's time before it was asked for."""
         self._time = asyncio.get_running_loop().time
         self._until = asked_at + ttl
 
     def prolong(self, ttl: float, *, asked_at: float) -> None:
-        """The lease was renewed; `asked_at` is the event loop's time before that was asked for."""
+        """The lease was renewed; the arguments are those of the constructor."""
         self._until = asked_at + ttl
 
     def check(self) -> None:
-        """Right before an effect on the world, with no wait in between; in any thread.
+        """Call right before an effect on the world, with no wait in between; from any thread.
 
         Raises:
-            LeaseLostError: another holder may have it.
+            LeaseLostError: the deadline is over, so another process may hold the lease.
         """
         if self._time() >= self._until:
             raise LeaseLostError("the lease was not renewed in time")
 
 
 class LeasedReset:
-    """Every change is one compare-and-set of the store. LeaseLostError out of any of them means: stop."""
+    """One claim of a reset. It keeps the stored row, its plan, its steps and its open attempts."""
 
     def __init__(
         self, claimed: Claimed, deadline: LeaseDeadline, store: Store, clock: Clock, metrics: Metrics
@@ -57,21 +64,32 @@ class LeasedReset:
         self.deadline = deadline
         self.plan: Plan | None = claimed.plan
         self.steps: dict[StepName, Step] = {step.name: step for step in claimed.steps}
-        self.open_attempts: dict[StepName, Attempt] = {one.step: one for one in claimed.open_attempts}
+        self.open_attempts: dict[StepName, Attempt] = {
+            attempt.step: attempt for attempt in claimed.open_attempts
+        }
         self.unread: tuple[Act, ...] = claimed.acts
         self._read_with_the_claim = True
         self._store = store
         self._clock = clock
         self._metrics = metrics
         # Steps of one batch run side by side; their commits follow one another.
-        self._turn = asyncio.Lock()
+        self._one_commit_at_a_time = asyncio.Lock()
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether some step has left `pending`: something was done for this reset already."""
+        return any(step.state is not StepState.PENDING for step in self.steps.values())
+
+    def snapshot(self) -> ResetSnapshot:
+        """What the core decides by."""
+        return ResetSnapshot(self.reset, self.plan, self.steps, self.open_attempts)
 
     def attempt_id(self, name: StepName) -> AttemptId:
         """The id of the step's next attempt, known before it starts."""
         return AttemptId(f"{self.reset.id}/{name}/{self.steps[name].attempts + 1}")
 
     def planned(self, name: StepName) -> PlannedStep:
-        """A step of the present plan; KeyError when it has none of that name."""
+        """A step of the present plan; KeyError when the plan has no step of that name."""
         for step in self.plan.steps if self.plan else ():
             if step.name == name:
                 return step
@@ -79,11 +97,11 @@ class LeasedReset:
 
     async def started(self, attempt: Attempt) -> None:
         """Record that an attempt is about to act: durable when this returns."""
-        step = self.steps[attempt.step].model_copy(
-            update={"state": StepState.RUNNING, "attempts": attempt.number, "not_before": None}
-        )
+        step = begun(self.steps[attempt.step], attempt.number)
         destroyed = self.reset.destroyed or self.planned(attempt.step).destructive
-        await self.commit(steps=[step], attempts=[attempt], step_event=(step, attempt), destroyed=destroyed)
+        await self.commit(
+            ResetUpdate(destroyed=destroyed), steps=[step], attempts=[attempt], step_event=(step, attempt)
+        )
 
     async def finished(self, step: Step, attempt: Attempt | None, backups: Sequence[Backup] = ()) -> None:
         """Record an attempt's outcome and what it makes of its step."""
@@ -96,6 +114,7 @@ class LeasedReset:
 
     async def commit(
         self,
+        update: ResetUpdate = UNCHANGED,
         *,
         trigger: Trigger | None = None,
         steps: Sequence[Step] = (),
@@ -107,29 +126,27 @@ class LeasedReset:
         release_lease: bool = False,
         tell_again: bool = False,
         audit: Sequence[AuditEntry] = (),
-        **fields: Any,  # noqa: ANN401 - columns of the reset, checked by its model
     ) -> None:
-        """Store a change, with the status events that it means; entering a state that keeps no locks lets them go.
+        """Store a change together with the status events that it means.
 
-        `tell_again`: the state is the same, but what a status says of it is new.
-
-        A cancelled caller gets its cancellation only after the store has answered: whether a
-        compare-and-set took place is never left open.
+        - `trigger` moves the reset to the next state. A state that keeps no locks lets them go when it is entered.
+        - `step_event` tells of a step; `tell_again` tells the same state once more.
+        - A cancelled caller gets its cancellation after the store has answered: the caller always knows whether
+          the change was stored.
 
         Raises:
-            LeaseLostError: nothing was stored, and nothing may be any more.
+            LeaseLostError: nothing was stored; stop.
+            TemporaryError: the database does not answer.
         """
-        async with self._turn:
+        async with self._one_commit_at_a_time:
             now = self._clock.now()
-            fields["updated_at"] = now
-            if trigger is not None:
-                fields["state"] = advance(self.reset.state, trigger)
-            reset = self.reset.model_copy(update=fields)
-            all_steps = tuple(self._after(steps).values())
+            state = self.reset.state if trigger is None else advance(self.reset.state, trigger)
+            reset = updated(self.reset, update, state=state, at=now)
+            all_steps = tuple(self._steps_after(steps).values())
             history: list[HistoryEntry] = []
             if step_event is not None:
                 step, attempt = step_event
-                reset, entry = tell(
+                reset, entry = next_status(
                     reset,
                     at=now,
                     steps=all_steps,
@@ -140,7 +157,7 @@ class LeasedReset:
                 )
                 history.append(entry)
             if trigger is not None or tell_again:
-                reset, entry = tell(reset, at=now, steps=all_steps)
+                reset, entry = next_status(reset, at=now, steps=all_steps)
                 history.append(entry)
             change = Change(
                 reset=reset,
@@ -161,7 +178,7 @@ class LeasedReset:
         return await self._store.attempts(self.reset.id)
 
     async def read_acts(self) -> tuple[Act, ...]:
-        """Acts that nobody has applied yet, in order; the first time those that the claim has read."""
+        """Acts that await an answer, in order. The first call answers those that the claim has read."""
         if self._read_with_the_claim:
             self._read_with_the_claim = False
             return self.unread
@@ -177,22 +194,23 @@ class LeasedReset:
         except asyncio.CancelledError:
             await asyncio.wait({saving})
             if saving.exception() is None:
-                self._took(change, saving.result())
+                self._take_over(change, saving.result())
             raise
-        self._took(change, stored)
+        self._take_over(change, stored)
 
-    def _took(self, change: Change, stored: Reset) -> None:
+    def _take_over(self, change: Change, stored: Reset) -> None:
+        """Bring what is kept here up to what was stored."""
         self.reset = stored
         self._metrics.observe(change)
         if change.plan is not None:
             self.plan = change.plan
             self.steps = {}
-        self.steps = self._after(change.steps)
+        self.steps = self._steps_after(change.steps)
         for attempt in change.attempts:
             if attempt.outcome is None:
                 self.open_attempts[attempt.step] = attempt
             else:
                 self.open_attempts.pop(attempt.step, None)
 
-    def _after(self, steps: Sequence[Step]) -> dict[StepName, Step]:
+    def _steps_after(self, steps: Sequence[Step]) -> dict[StepName, Step]:
         return {**self.steps, **{step.name: step for step in steps}}

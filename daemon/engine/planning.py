@@ -17,7 +17,7 @@ from statemachines.refusals import Refusal
 
 
 class Planning:
-    """The one place where facts and the pure planner meet."""
+    """Reads the facts and gives them to the pure planner."""
 
     def __init__(self, facts: FactsReader, catalog: Catalog, catalog_id: str) -> None:
         self._facts = facts
@@ -25,7 +25,7 @@ class Planning:
         self._catalog_id = catalog_id
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
-        """What a reset for this request would do now; nothing is touched.
+        """Plan a reset for this request as things are now; nothing is touched.
 
         Raises:
             PortError: the cluster itself or the state database can't be asked.
@@ -36,7 +36,7 @@ class Planning:
     async def with_protected(
         self, request: ResetRequested, channel: Channel
     ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        """The same, and the resources that protected environments were seen to use, to be remembered."""
+        """The same, with the resources to remember as protected: resource -> the protected environment that uses it."""
         facts = await self._facts.read(request)
         return plan(request, channel, self._catalog, self._catalog_id, facts), self._protected(facts)
 

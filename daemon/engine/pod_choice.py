@@ -1,6 +1,7 @@
-"""Where a step of a leased reset runs: the service's pod or the reset's holder, and whether it is the agreed one.
+"""Which pod a step runs in: the service's own or the reset's holder, and whether it is the one that was agreed to.
 
-Also whether what former steps did in their container is there, for those whose effect lives in a container.
+Some steps have an effect that lives in a container. This module also says whether that effect is in the container that
+a later step runs in.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from schemas.plan import PlannedStep, RunIn
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import ServiceName
-from statemachines.steps.container_scope import is_void, needed_before
+from statemachines.steps.container_scope import needed_before, succeeded_elsewhere
 
 
-class Places:
+class PodChoice:
     """One for each drive of a reset."""
 
     def __init__(self, pods: Pods, catalog: Catalog, leased: LeasedReset) -> None:
@@ -28,14 +29,14 @@ class Places:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """All of the present catalog."""
+        """All services of the present catalog."""
         return self._catalog.services
 
     def service(self, step: PlannedStep) -> Service:
         """The step's service in the present catalog.
 
         Raises:
-            PermanentError: `unknown-service`: it has none of that name any more.
+            PermanentError: `unknown-service`: the catalog has changed and lacks that service.
         """
         for service in self._catalog.services:
             if service.name == step.service:
@@ -46,7 +47,8 @@ class Places:
         """The pod that the step runs in.
 
         Raises:
-            PortError: there is none, or it runs another image than the plan was made for (`plan-changed`).
+            PermanentError: `plan-changed`: the pod runs another image than the plan was made for.
+            PortError: there is no such pod.
         """
         service = self.service(step)
         where = (self._leased.reset.environment, service.selector_text, service.container)
@@ -64,28 +66,28 @@ class Places:
             )
         return pod
 
-    async def is_void(self, former: PlannedStep, step: PlannedStep) -> bool:
-        """Whether a former step has to be run again before this one, which would run in another container."""
+    async def lacks_effect(self, former: PlannedStep, step: PlannedStep) -> bool:
+        """Whether the effect of a former step is missing in the container that this step would run in."""
         try:
             pod = await self.choose(step)
         except PortError:
-            return False  # the attempt meets it as well, and accounts for it
-        return is_void(self._leased.steps[former.name], container(pod))
+            return False  # the attempt at this step meets the same error, and records it
+        return succeeded_elsewhere(self._leased.steps[former.name], container_name(pod))
 
     def check_effects(self, step: PlannedStep, pod: Pod) -> None:
-        """Refuse a pod in which a former step's effect is not.
+        """Refuse a pod that lacks the effect of a former step.
 
         Raises:
-            TemporaryError: `pod-not-ready`: it was replaced just now; the former step is run again there first.
+            TemporaryError: `pod-not-ready`: the pod was replaced just now; the former step is run again there first.
         """
         for former in needed_before(self._leased.plan, step):
-            if is_void(self._leased.steps[former.name], container(pod)):
+            if succeeded_elsewhere(self._leased.steps[former.name], container_name(pod)):
                 raise TemporaryError(
                     Reason.POD_NOT_READY, f"{pod.name} was replaced; {former.name} has to run there first"
                 )
 
 
-def container(where: Pod | Control) -> str:
-    """The container, in one word. Each that a kubelet starts has an id of its own, also in a restarted pod."""
+def container_name(where: Pod | Control) -> str:
+    """Pod UID and container id in one word. A kubelet gives each container that it starts an id of its own."""
     uid = where.uid if isinstance(where, Pod) else where.pod_uid
     return f"{uid}/{where.container_id}"

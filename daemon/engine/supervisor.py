@@ -1,6 +1,6 @@
-"""Claims what is due, keeps leases, runs the daemon's loops, and drains them when told to stop.
+"""Claims the resets that are due, keeps their leases, and runs the daemon's loops until they have to drain.
 
-Recovery is no path of its own: a reset that a dead process held is claimed like any other once its lease is over.
+Recovery is the normal path: the reset of a dead process is claimed like any other once its lease is over.
 """
 
 from __future__ import annotations
@@ -12,36 +12,40 @@ from dataclasses import dataclass
 import structlog
 
 from daemon.engine.driver import Driver
+from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline
 from daemon.metrics import Metrics
+from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store.leases import Claimed, Lease
-from daemon.ports.store.store import Store
+from daemon.ports.store.leases import Claimed, Lease, LeaseStore
 from schemas.wire import ResetId
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 0.25
-"""Seconds between looks for due resets."""
+CLAIM_INTERVAL = 0.25
+"""Seconds between two looks for resets that are due."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two such looks while they fail."""
 CLAIMED_AT_ONCE = 100
-"""Resets of one claim: it is one transaction, and nobody else writes meanwhile."""
+"""Resets of one claim. A claim is one transaction, and all other writers wait for it."""
 DRAIN_WITHIN = 10.0
 """Seconds that loops get to end once told to stop."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one daemon process."""
+    """The limits of one daemon process."""
 
     concurrent: int
+    """Resets that are driven at one time."""
     lease_ttl: float
-    """Seconds."""
+    """Seconds that a lease lasts."""
 
 
 @dataclass(frozen=True)
 class _Drive:
-    """A reset in hand."""
+    """A reset that this process drives."""
 
     lease: Lease
     deadline: LeaseDeadline
@@ -52,10 +56,19 @@ class Supervisor:
     """Holds leases in the name of one boot id, and runs a drive for each."""
 
     def __init__(
-        self, store: Store, driver: Driver, clock: Clock, metrics: Metrics, *, owner: str, limits: Limits
+        self,
+        store: LeaseStore,
+        driver: Driver,
+        high_water: HighWater,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        owner: str,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._driver = driver
+        self._high_water = high_water
         self._clock = clock
         self._metrics = metrics
         self._owner = owner
@@ -63,18 +76,21 @@ class Supervisor:
         self._drives: dict[ResetId, _Drive] = {}
 
     async def claim_forever(self) -> None:
-        """Claim and drive until cancelled; then every drive lets its lease go, and commands are left to be found."""
-        pause = LOOK_EVERY
+        """Claim and drive until cancelled. Then each drive lets its lease go; the next claim takes its commands up."""
+        backoff = Backoff(self._clock, shortest=2 * CLAIM_INTERVAL, longest=LONGEST_PAUSE)
         try:
             while True:
                 try:
-                    await self._driver.high_water.look()
+                    await self._high_water.check_now_and_then()
                     claimed = await self._claim()
-                    pause = 0.0 if claimed else LOOK_EVERY
                 except TemporaryError as error:
-                    pause = min(max(pause, LOOK_EVERY) * 2, 5.0)
-                    log.warning("supervisor.paused", detail=error.detail, hint=error.hint, seconds=pause)
-                await self._clock.sleep(pause)
+                    log.warning(
+                        "supervisor.paused", detail=error.detail, hint=error.hint, seconds=backoff.pause
+                    )
+                    await backoff.wait()
+                else:
+                    backoff.reset()
+                    await self._clock.sleep(0.0 if claimed else CLAIM_INTERVAL)
         finally:
             await self._end_drives()
 
@@ -110,8 +126,8 @@ class Supervisor:
         claimed = await self._store.claim(
             self._owner, ttl=self._limits.lease_ttl, limit=free, excluding=frozenset(self._drives)
         )
-        for one in claimed:
-            self._start(one, LeaseDeadline(self._limits.lease_ttl, asked_at=asked_at))
+        for each in claimed:
+            self._start(each, LeaseDeadline(self._limits.lease_ttl, asked_at=asked_at))
         return len(claimed)
 
     def _start(self, claimed: Claimed, deadline: LeaseDeadline) -> None:
@@ -122,7 +138,7 @@ class Supervisor:
         def ended(task: asyncio.Task[None]) -> None:
             self._drives.pop(reset_id, None)
             if not task.cancelled() and (error := task.exception()) is not None:
-                # Its lease runs out, it is claimed again, and three such claims call a person.
+                # The lease runs out, the reset is claimed again, and three such claims call a person.
                 log.error("drive.crashed", reset=reset_id, exc_info=error)
 
         task.add_done_callback(ended)

@@ -1,7 +1,6 @@
-"""A Kafka record read as a CloudEvent 1.0, in binary or structured mode.
+"""Reads a Kafka record as a CloudEvent 1.0, in binary or structured mode.
 
-Source: CloudEvents 1.0.2 and its Kafka protocol binding. The mode is decided by the content type, as the binding
-says, not by which headers happen to be there.
+Source: CloudEvents 1.0.2 and its Kafka protocol binding. The content type decides the mode, as the binding says.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from schemas.reasons import Reason
 from schemas.records import Record
 
 LONGEST_NAME = 1000
-"""Characters of a source or an id."""
+"""Characters that a source or an id may have."""
 _TRACE = re.compile(r"[!-~]{1,1000}")
 """A header's value: Kafka carries it on, and the databases take it as text."""
 
 
 class UnreadableError(Exception):
-    """The record is a dead letter: `reason` is one of the closed list, `detail` is for people."""
+    """The record is a dead letter. `reason` is one of the closed list, `detail` is for people."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
@@ -50,7 +49,7 @@ class Event:
 
 
 class _Parts:
-    """What the parser found. The library's own event would make up an id and a time where they are missing."""
+    """What the parser found. The library's own event type makes up an id and a time where they are missing."""
 
     def __init__(self, attributes: dict[str, Any], data: object) -> None:
         self.attributes = attributes
@@ -86,7 +85,7 @@ def read(record: Record) -> Event:
     except BaseCloudEventException as error:
         raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, _first_line(error)) from error
     except (TypeError, AttributeError, KeyError) as error:
-        # The library walks into whatever JSON it was given: a list or a number is not an event.
+        # The library reads any JSON as an object: a list or a number makes it fail like this.
         raise UnreadableError(Reason.NOT_A_CLOUD_EVENT, "the JSON is not an event") from error
     return _event(event, record, structured=structured)
 
@@ -134,7 +133,7 @@ def _time(own: object, record: Record) -> datetime:
 
 
 def _data(event: _Parts, record: Record, *, structured: bool) -> object:
-    """JSON, whatever the content type says: in binary mode the value itself, else `data` or `data_base64`."""
+    """The data, read as JSON whatever its content type: the value in binary mode, else `data` or `data_base64`."""
     content = event.data if structured else record.value
     if not isinstance(content, bytes):
         return content
@@ -154,5 +153,5 @@ def _name(attributes: Mapping[str, Any], name: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """What a parser said, without the value it choked on beyond its first line."""
+    """The first line of what a parser said: later lines may hold the value that it could not read."""
     return (str(error).splitlines() or ["unreadable"])[0][:300]

@@ -1,7 +1,8 @@
-"""From Kafka into the state database: records, their offset and all that follows from them in one transaction.
+"""Takes records from Kafka into the state database, with their offset and all that follows from them.
 
-The poll loop never waits for a reset. The offset that counts is the stored one; what the broker is told is for its
-lag figures.
+1. Records of one poll and partition are stored in one transaction with the offset that comes next.
+2. The stored offset is the one that counts. The broker is told offsets for its lag figures.
+3. The poll loop never waits for a reset.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import structlog
 
 from daemon.intake.entries import IntakeRules, entry_of, mishap
 from daemon.metrics import Metrics
+from daemon.ports.backoff import Backoff
 from daemon.ports.bus import Inbox
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
@@ -25,9 +27,10 @@ from schemas.wire import ResetId
 
 log = structlog.get_logger()
 
-POLL = 0.5
-"""Seconds that an empty poll waits."""
+POLL_TIMEOUT = 0.5
+"""Seconds that a poll waits for a record."""
 LONGEST_PAUSE = 15.0
+"""Seconds between two tries while broker or database are away."""
 
 
 class Intake:
@@ -53,43 +56,41 @@ class Intake:
         self._new_id = new_id
         self._limit_waiting = limit_waiting
         self._gate = gate
-        """Asked before records are stored: a state that lost what was launched must not take its events for new."""
-        # What is stored for each partition as far as this consumer knows. Offsets have gaps (transaction
-        # markers, compaction), so the first record's own offset could not be compared with it.
+        """Asked before records are stored: a state that was restored must not take handled events for new ones."""
+        # The offset that this consumer stored last for each partition. Offsets have gaps (transaction markers,
+        # compaction), so the first record's own offset may differ from it.
         self._expected: dict[tuple[str, int], int] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
-        pause = POLL
+        """Take records in until cancelled."""
+        backoff = Backoff(self._clock, shortest=POLL_TIMEOUT, longest=LONGEST_PAUSE)
         try:
             await self._join()
             while True:
                 try:
-                    records = await self._inbox.poll(timeout=POLL)
+                    records = await self._inbox.poll(timeout=POLL_TIMEOUT)
                     positions = await self._store_records(records)
                     if positions:
                         await self._inbox.acknowledge(positions)
-                    pause = POLL
+                    backoff.reset()
                 except LeaseLostError:
                     log.warning("intake.partition-lost", detail="another consumer stored these records")
                     await self._inbox.rewind()
                 except TemporaryError as error:
-                    log.warning("intake.paused", detail=error.detail, seconds=pause)
+                    log.warning("intake.paused", detail=error.detail, seconds=backoff.pause)
                     await self._inbox.rewind()
-                    await self._clock.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    await backoff.wait()
         finally:
             await self._inbox.stop()
 
     async def _join(self) -> None:
-        pause = POLL
+        backoff = Backoff(self._clock, shortest=POLL_TIMEOUT, longest=LONGEST_PAUSE)
         while True:
             try:
                 await self._inbox.start(self._positions)
             except TemporaryError as error:
-                log.warning("intake.no-broker", detail=error.detail, seconds=pause)
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning("intake.no-broker", detail=error.detail, seconds=backoff.pause)
+                await backoff.wait()
             else:
                 return
 
@@ -115,22 +116,22 @@ class Intake:
         return positions
 
     async def _store_each(self, records: Sequence[Record]) -> None:
-        """Store records of one partition. What can't be stored with one of them costs that one only.
+        """Store records of one partition. A record that can't be stored becomes a dead letter; the others are stored.
 
         Raises:
             LeaseLostError: another consumer stored them.
-            TemporaryError: the database does not answer, or takes not even the dead letter.
+            TemporaryError: the database does not answer, or refuses even the dead letter.
         """
         now = self._clock.now()
-        entries = [entry_of(one, self._rules, now=now, new_id=self._new_id()) for one in records]
+        entries = [entry_of(record, self._rules, now=now, new_id=self._new_id()) for record in records]
         try:
             await self._store_batch(records, entries)
         except (PortError, LeaseLostError):
-            raise  # the database's trouble, and no record's
-        except Exception as error:  # noqa: BLE001 - sorted out here, record by record
+            raise  # the database failed, and no record did
+        except Exception as error:  # noqa: BLE001 - the record at fault is found here, one by one
             if len(records) > 1:
-                for one in records:
-                    await self._store_each([one])
+                for record in records:
+                    await self._store_each([record])
                 return
             [record] = records
             log.error(  # noqa: TRY400 - the error's text and its frames may hold what was sent
@@ -145,7 +146,7 @@ class Intake:
             except (PortError, LeaseLostError):
                 raise
             except Exception as again:
-                # Neither lost nor passed over: it is read again, and whatever else the daemon does goes on.
+                # The record is read again later; everything else that the daemon does goes on.
                 detail = (
                     f"{record.topic}/{record.partition}@{record.offset} can't be stored, nor as a dead letter"
                 )
@@ -167,12 +168,12 @@ class Intake:
         self._count(batch, admissions)
 
     def _count(self, batch: Batch, admissions: Sequence[Admission]) -> None:
-        created = sum(one.created and one.reset.state is not ResetState.REJECTED for one in admissions)
+        created = sum(each.created and each.reset.state is not ResetState.REJECTED for each in admissions)
         counted = {
             "accepted": created,
-            "rejected": sum(one.created for one in admissions) - created,
-            "joined": sum(one.joined for one in admissions),
-            "duplicate": sum(not one.created and not one.joined for one in admissions),
+            "rejected": sum(each.created for each in admissions) - created,
+            "joined": sum(each.joined for each in admissions),
+            "duplicate": sum(not each.created and not each.joined for each in admissions),
             "dead-letter": sum(isinstance(entry, DeadLetter) for entry in batch.entries),
             "act": sum(isinstance(entry, (NewAct, Deprovision)) for entry in batch.entries),
         }

@@ -1,4 +1,4 @@
-"""What a Kafka record asks for: a request, an act, or nothing that can be read. Pure: record in, entry out."""
+"""Reads what a Kafka record asks for: a request, an act, or a dead letter. Pure: record in, entry out."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ class IntakeRules:
 
 
 def entry_of(record: Record, rules: IntakeRules, *, now: datetime, new_id: ResetId) -> Entry | None:
-    """What to store for a record; None for event types on the environments' topic that are others' business.
+    """What to store for a record; None for an event of the environments' topic that is meant for others.
 
-    Raises nothing: whatever goes wrong with a record is a dead letter, for the next start would read it again.
+    Never raises: a record that can't be handled is a dead letter. The next start would read it again otherwise.
     """
     try:
         return _entry_of(record, rules, now, new_id)
-    except Exception as error:  # noqa: BLE001 - the net for what nobody thought of
+    except Exception as error:  # noqa: BLE001 - no record may stop the intake
         return mishap(record, rules, error)
 
 
 def mishap(record: Record, rules: IntakeRules, error: Exception) -> DeadLetter:
-    """The dead letter of a record that was the death of our own code, or that the state database refuses."""
-    # Only the kind: the error's text may hold what was sent.
+    """The dead letter of a record that made our own code fail, or that the state database refuses."""
+    # Only the kind of the error is told: its text may hold what was sent.
     return _dead_letter(record, rules, UnreadableError(Reason.INTERNAL, f"unexpected {type(error).__name__}"))
 
 
@@ -188,7 +188,7 @@ def _environment(data: object) -> str:
 
 
 def _rejection(event: Event, environment: str, new_id: ResetId, reason: Reason, detail: str) -> NewRequest:
-    """A readable request that is refused: only what is sure to be well formed of it is kept."""
+    """A readable request that is refused. Only its well-formed parts are kept."""
     try:
         claimed = event.data.get("requestedBy") if isinstance(event.data, dict) else None
         requested_by = _TEXT.validate_python(claimed, strict=True)
@@ -199,10 +199,10 @@ def _rejection(event: Event, environment: str, new_id: ResetId, reason: Reason, 
 
 
 def _fields(error: ValidationError) -> str:
-    """Which fields are wrong and how, without the values that were sent."""
+    """The wrong fields and what is wrong with each, without the values that were sent."""
     wrong = [
-        f"{'.'.join(str(part) for part in one['loc'])[:100] or 'data'}: {one['msg'][:200]}"
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
+        f"{'.'.join(str(part) for part in flaw['loc'])[:100] or 'data'}: {flaw['msg'][:200]}"
+        for flaw in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     text = "; ".join(wrong[:10])
     return "".join(each if each.isprintable() else "?" for each in text)

@@ -1,6 +1,6 @@
-"""Publishes what the state database says was to be published: at least once, in order for each key.
+"""Publishes the messages of the outbox: each at least once, in order for each key.
 
-Of several processes on one database one publishes at a time, by a lease: two would double every event.
+Of several processes on one database one publishes at a time, by a lease. Two would publish every message twice.
 """
 
 from __future__ import annotations
@@ -10,49 +10,48 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.metrics import Metrics
+from daemon.ports.backoff import Backoff
 from daemon.ports.bus import Outlet
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
-from daemon.ports.store.store import Store
+from daemon.ports.store.outbox import OutboxStore
 from schemas.reasons import Reason
 
 log = structlog.get_logger()
 
 AT_ONCE = 200
-"""Rows published before they are marked."""
-IDLE = 0.2
-"""Seconds between looks at an empty outbox."""
+"""Messages that are published before they are marked as published."""
+OUTBOX_INTERVAL = 0.2
+"""Seconds between two reads of an empty outbox."""
 LEASE = 6.0
 """Seconds after which another process may publish."""
 LONGEST_PAUSE = 15.0
-"""Seconds between tries while the broker is away."""
+"""Seconds between two tries while the broker is away."""
 
 
 class Outbox:
-    """One for each daemon. A row that the broker refuses for good stays in the table and blocks nothing."""
+    """One for each daemon. A message that the broker refuses for good stays in the table; the others go on."""
 
-    def __init__(self, store: Store, outlet: Outlet, clock: Clock, metrics: Metrics, *, owner: str) -> None:
+    def __init__(self, store: OutboxStore, outlet: Outlet, clock: Clock, *, owner: str) -> None:
         self._store = store
         self._outlet = outlet
         self._clock = clock
-        self._metrics = metrics
         self._owner = owner
         self._renew_at = clock.now()
         self._trouble: TemporaryError | None = TemporaryError(Reason.NOT_YET, "not connected yet")
 
     async def check(self) -> None:
-        """Whether the last try to publish reached the broker.
+        """Show that the last try to publish reached the broker.
 
         Raises:
-            TemporaryError: it did not, or there was none yet.
+            TemporaryError: it did not, or nothing was tried yet.
         """
         if self._trouble is not None:
             raise self._trouble
 
     async def run(self) -> None:
-        """Until cancelled."""
-        pause = IDLE
+        """Publish until cancelled."""
+        backoff = Backoff(self._clock, shortest=2 * OUTBOX_INTERVAL, longest=LONGEST_PAUSE)
         started = False
         try:
             while True:
@@ -61,21 +60,22 @@ class Outbox:
                         await self._outlet.start()
                         started = True
                     published = await self.publish_once()
-                    self._trouble = None
-                    pause = 0.0 if published else IDLE
                 except TemporaryError as error:
                     self._trouble = error
-                    pause = min(max(pause, IDLE) * 2, LONGEST_PAUSE)
-                    log.warning("outbox.paused", detail=error.detail, seconds=pause)
-                await self._clock.sleep(pause)
+                    log.warning("outbox.paused", detail=error.detail, seconds=backoff.pause)
+                    await backoff.wait()
+                else:
+                    self._trouble = None
+                    backoff.reset()
+                    await self._clock.sleep(0.0 if published else OUTBOX_INTERVAL)
         finally:
             await self._outlet.stop()
 
     async def publish_once(self) -> int:
-        """Publish the oldest rows; how many there were.
+        """Publish the oldest messages, and answer how many there were.
 
         Raises:
-            TemporaryError: the broker or the database does not answer; rows not marked are published again.
+            TemporaryError: the broker or the database does not answer. What is not marked is published again.
         """
         rows = await self._store.unpublished(AT_ONCE)
         if rows and self._clock.now() >= self._renew_at:
@@ -83,7 +83,7 @@ class Outbox:
             if not await self._store.may_publish(self._owner, ttl=LEASE):
                 return 0
             self._renew_at = now + timedelta(seconds=LEASE / 2)
-            # Those that were read before may have been published by the former holder.
+            # The former holder of the lease may have published what was read before.
             rows = await self._store.unpublished(AT_ONCE)
         if not rows:
             return 0
@@ -96,7 +96,6 @@ class Outbox:
                 [row.id for row in rows if row.id not in refused], refused, now=self._clock.now()
             )
         )
-        # Cancelled between publishing and marking, it would only publish twice; finishing is cheaper.
+        # Marking is finished also when cancelled: it is cheaper than publishing the same messages again.
         await asyncio.shield(marking)
-        self._metrics.outbox.set(0 if len(rows) < AT_ONCE else AT_ONCE)
         return len(rows)

@@ -1,8 +1,8 @@
-"""Commands that nobody keeps account of any more: launched by a state that was lost, unknown to the one that is left.
+"""Commands that a lost state launched and the restored one has no record of.
 
-That one may hold no locks for them, so nothing of the engine would wait for them. They are given up where they did not
-start; one that did has to have ended before the state is adopted. Where Kubernetes was asked and can't tell, a person
-has to.
+The restored state holds no locks for them, so the engine would wait for none of them. A command that has not started is
+given up. One that started has to have ended before the state is adopted. Where Kubernetes answers and knows nothing of
+it, a person has to say.
 """
 
 from __future__ import annotations
@@ -22,60 +22,61 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Stray:
-    """A launch that may still be at work, why that is believed, and whether Kubernetes has said all that it can."""
+class LostLaunch:
+    """A launch whose command may still run."""
 
     launch: Launch
     why: str
+    """Why that is believed, for people: follows the attempt's id in a sentence."""
     untold: bool
-    """Whether the cluster answers, and knows nothing of it: a person's word is all that there can be."""
+    """Whether the cluster answers and knows nothing of the command: only a person can say that it has ended."""
 
 
 class StillAtWorkError(Exception):
-    """What was launched may still run: a reset that starts now would run beside it."""
+    """What was launched may still run. A reset that starts now would run beside it."""
 
-    def __init__(self, strays: Sequence[Stray]) -> None:
-        super().__init__("; ".join(f"{one.launch.attempt} {one.why}" for one in strays))
-        self.strays = tuple(strays)
+    def __init__(self, launches: Sequence[LostLaunch]) -> None:
+        super().__init__("; ".join(f"{each.launch.attempt} {each.why}" for each in launches))
+        self.launches = tuple(launches)
 
 
-async def find_strays(pods: Pods, launches: Sequence[Launch]) -> tuple[Stray, ...]:
-    """Those of the launches that are not shown to have ended, in their order. Who has not started never will.
+async def find_lost_launches(pods: Pods, launches: Sequence[Launch]) -> tuple[LostLaunch, ...]:
+    """The launches that are not shown to have ended, in their order. What has not started gets a tombstone.
 
-    Their database sessions are not looked at: whose they are went with the plan.
+    Database sessions are a person's to look at: whose they are is only told by the plan, which is lost.
     """
-    looks = _Looks(pods)
-    found = await asyncio.gather(*(looks.at(one, one.control) for one in launches if one.control))
-    return tuple(one for one in found if one is not None)
+    search = _Search(pods)
+    found = await asyncio.gather(*(search.look(each, each.control) for each in launches if each.control))
+    return tuple(each for each in found if each is not None)
 
 
-class _Looks:
-    """At most so many at once; once the cluster does not answer, nobody else waits for it."""
+class _Search:
+    """Looks at `_AT_ONCE` launches at one time. A cluster that does not answer is asked once."""
 
     def __init__(self, pods: Pods) -> None:
         self._pods = pods
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._away: str | None = None
 
-    async def at(self, launch: Launch, control: Control) -> Stray | None:
-        """What is wrong with it; None: it has ended, or never will start."""
+    async def look(self, launch: Launch, control: Control) -> LostLaunch | None:
+        """Why the command may still run; None: it has ended, or will never start."""
         where = f"{control.pod} of {control.environment}"
-        async with self._turns:
+        async with self._slots:
             if self._away is not None:
-                return Stray(launch, f"can't be looked at in {where}: {self._away}", untold=False)
+                return LostLaunch(launch, f"can't be looked at in {where}: {self._away}", untold=False)
             try:
                 fate = (await self._pods.fate(control)).fate
             except PortError as error:
                 if error.reason is Reason.KUBERNETES_UNREACHABLE:
                     self._away = error.detail
-                return Stray(launch, f"can't be looked at in {where}: {error.detail}", untold=False)
+                return LostLaunch(launch, f"can't be looked at in {where}: {error.detail}", untold=False)
             if fate is Fate.TERMINATED:
                 return None
             if fate is Fate.UNKNOWN:
-                return Stray(launch, f"ran in {where}, which Kubernetes knows nothing of", untold=True)
+                return LostLaunch(launch, f"ran in {where}, which Kubernetes knows nothing of", untold=True)
             return await self._in_its_container(launch, control, where)
 
-    async def _in_its_container(self, launch: Launch, control: Control, where: str) -> Stray | None:
+    async def _in_its_container(self, launch: Launch, control: Control, where: str) -> LostLaunch | None:
         try:
             if await self._pods.give_up(control) is Tombstone.PLACED:
                 return None
@@ -83,5 +84,5 @@ class _Looks:
                 return None
         except PortError as error:
             why = f"can't be looked at in {where}, whose end would be its end: {error.detail}"
-            return Stray(launch, why, untold=False)
-        return Stray(launch, f"still runs in {where}", untold=False)
+            return LostLaunch(launch, why, untold=False)
+        return LostLaunch(launch, f"still runs in {where}", untold=False)

@@ -1,4 +1,4 @@
-"""What can carry a line of the guide, and whether it really exists: catalog entries, rules, warnings, functions."""
+"""Everything that can carry a line of the guide, as it is in the tree: catalog entries, rules, warnings, functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def known_carriers() -> frozenset[str]:
     names |= {f"check:{check.value}" for check in catalog.doctor.checks}
     for service in catalog.services:
         names |= {f"doctor:{service.name}/{command.name}" for command in service.doctor}
-        names |= {f"verify:{'/'.join(filter(None, (service.name, one.name)))}" for one in service.verify}
+        names |= {f"verify:{'/'.join(filter(None, (service.name, check.name)))}" for check in service.verify}
         names |= {f"database:{service.name}/{database.name}" for database in service.databases}
         names |= {f"failures:{name}" for name in catalog.failures}
     return frozenset({*names, *(name for found in steps_by_text().values() for name, _ in found)})

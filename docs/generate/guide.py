@@ -1,4 +1,4 @@
-"""Reads `docs/reset-guide.md`: which of its lines are commands, warnings and facts that somebody has to carry."""
+"""The lines of `docs/reset-guide.md` that something has to carry: its commands, warnings and facts."""
 
 from __future__ import annotations
 

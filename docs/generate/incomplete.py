@@ -1,4 +1,4 @@
-"""What a generator raises when its sources do not say enough."""
+"""The error of a generator whose sources do not say enough."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ class Incomplete(Exception):  # noqa: N818 - said of a document, not of the prog
     """One line for each thing that is missing."""
 
     def __init__(self, document: str, missing: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{document}: {one}" for one in missing))
+        super().__init__("\n".join(f"{document}: {flaw}" for flaw in missing))
         self.missing = tuple(missing)

@@ -71,7 +71,7 @@ def tolerant(schema: dict[str, Any]) -> dict[str, Any]:
 def _tolerant(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         return tolerant(value)
-    return [_tolerant(one) for one in value] if isinstance(value, list) else value
+    return [_tolerant(item) for item in value] if isinstance(value, list) else value
 
 
 def _closes(name: str, value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The table of the daemon's settings, out of `daemon.config.settings`: `docs/settings.md`."""
+"""The table of the daemon's settings, out of `daemon.config.settings`: `docs/reference/settings.md`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from daemon.config.environment import PREFIX, is_secret
+from daemon.config.environment_variables import is_secret, variable_of
 from daemon.config.settings import ClientSettings, Settings
 
-PATH = "docs/settings.md"
+PATH = "docs/reference/settings.md"
 _HEADING = """\
 # Settings
 
-Generated from `daemon/config/settings.py` by `make docs`. All are environment variables. A secret (marked \\*) may
-instead be a file's content: `RESETD_..._FILE` names the file. An empty variable counts as unset, but for
-`RESETD_ARGOCD_NAMESPACE`, where empty means: no gate. Durations are written like `10s`, `90m`, `1h30m`, `24h`.
-A wrong value stops `resetd` with one line for each variable (exit code 2).
+Generated from `daemon/config/settings.py` by `make docs`. All settings are environment variables.
+
+- A secret (marked \\*) may be the content of a file: `RESETD_..._FILE` names the file.
+- An empty variable counts as unset. `RESETD_ARGOCD_NAMESPACE` is the exception: empty means that there is no gate.
+- Durations are written like `10s`, `90m`, `1h30m`, `24h`.
+- A wrong value stops `resetd` with exit code 2 and one line for each wrong variable.
 """
 
 
@@ -43,7 +45,7 @@ def _table(of: type[BaseModel]) -> list[str]:
 def _row(name: str, field: FieldInfo) -> str:
     mark = " \\*" if is_secret(field) else ""
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-    return f"| `{PREFIX}{name.upper()}`{mark} | {_default(field.default)} | {meaning} |"
+    return f"| `{variable_of(name)}`{mark} | {_default(field.default)} | {meaning} |"
 
 
 def _default(value: object) -> str:

@@ -1,9 +1,10 @@
-"""Tables whose rows name the tests that show them: a row without a test, or with one that is not there, is an error."""
+"""Pages whose entries name their tests. An entry without a test, or with one that is not there, is an error."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from docs.generate.carriers import defines
 
@@ -11,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def wanting(root: Path, tests: Iterable[str]) -> list[str]:
-    """What is missing of a row's tests: `path/to/test_file.py`, with `::name` for one of them."""
+    """What is missing of an entry's tests: `path/to/test_file.py`, with `::name` for one of them."""
     named = list(tests)
     if not named:
         return ["no test shows it"]
@@ -25,9 +26,20 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def paragraph(text: str) -> str:
+    """A paragraph in lines of at most 120 characters, with an empty line before it."""
+    return f"\n{fill(text, 120, break_long_words=False, break_on_hyphens=False)}\n"
+
+
+def said(label: str, sentences: Iterable[str]) -> str:
+    """A paragraph of sentences behind a label in bold."""
+    return paragraph(f"**{label}:** {' '.join(sentences)}")
+
+
 def shown(tests: Iterable[str]) -> str:
-    """Names of tests in a cell."""
-    return "<br>".join(f"`{test}`" for test in tests)
+    """The list of an entry's tests; empty where it has none."""
+    listed = "".join(f"- `{test}`\n" for test in tests)
+    return f"\n**Tests:**\n\n{listed}" if listed else ""
 
 
 def _there(root: Path, test: str) -> bool:

@@ -1,4 +1,4 @@
-"""`resetd demo`: the whole story on the sandbox platform, and the proof of each of its claims."""
+"""`resetd demo`: a whole story on the sandbox platform, and the proof of each claim about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 110
 
 
 def main() -> int:
-    """Run it; 0 when every claim was shown to be true, else 1."""
+    """Run the demo; 0 when every claim was shown to be true, else 1."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory(prefix="resetd-demo-", ignore_cleanup_errors=True) as directory:
         # The databases' account has to reach its files through this directory.

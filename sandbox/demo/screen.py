@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: headings, and one line for each step of a reset as it happens."""
+"""What a person sees while the demo runs: headings, and one line for each step of a reset when it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARKS = {
 
 
 class Screen:
-    """Live on a terminal, plain lines when piped."""
+    """Prints the demo; on a terminal it redraws a line with the progress."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -33,17 +33,17 @@ class Screen:
         self._live: Live | None = None
 
     def chapter(self, title: str) -> None:
-        """A heading."""
+        """Print a heading."""
         self.console.print()
         self.console.print(Rule(f"[bold]{title}", align="left", style="cyan"))
 
     def say(self, text: str) -> None:
-        """A line with the time since the beginning."""
+        """Print a line with the time since the beginning."""
         self.console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/dim]  {text}", highlight=False)
 
     @contextmanager
     def progress(self) -> Iterator[None]:
-        """While a reset runs: its phase and steps, redrawn on a terminal."""
+        """Show the phase and steps of a running reset, redrawn on a terminal."""
         if not self.console.is_terminal:
             yield
             return
@@ -55,7 +55,7 @@ class Screen:
                 self._live = None
 
     def reset(self, reset: dict[str, Any]) -> None:
-        """What the API says of a reset now; new facts become lines."""
+        """Show what the API says of a reset now: a line for each step that has ended since the last call."""
         for step in reset["steps"]:
             key = (reset["id"], step["name"])
             now = (step["state"], step["attempts"])

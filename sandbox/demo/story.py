@@ -1,4 +1,4 @@
-"""What happens in the demo, in order; what was seen of it is the evidence that the verdict is made of."""
+"""What happens in the demo, in order, and the evidence of it, from which the verdict is made."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sandbox.demo.screen import Screen
 from sandbox.events import Publisher
 from sandbox.journal import Journal
 from sandbox.platform.platform import Platform
+from sandbox.polling import until
 from sandbox.services.contents import Contents
 from sandbox.services.standins.controls import Control
 from schemas.publish import EnvironmentProvisioned, ResetRequested
@@ -24,7 +25,7 @@ FIRST = "qa-sandbox"
 SECOND = "acme-sandbox"
 KILLED_IN = "seed.los-core-api.system"
 SEED_SECONDS = 4.0
-"""How long the seed takes in which the daemon is killed: it has to be killed and started again meanwhile."""
+"""How long the seed takes in which the daemon is killed and started again."""
 WITHIN = 150.0
 _LOOK_EVERY = 0.1
 T = TypeVar("T")
@@ -37,10 +38,10 @@ class StoryError(RuntimeError):
 
 @dataclass
 class Evidence:
-    """What the verdict looks at: the daemon's claims beside what others saw."""
+    """What the verdict is made of: the daemon's claims, and what others saw."""
 
     resets: list[dict[str, Any]] = field(default_factory=list)
-    """As the API shows them at the end, with steps and attempts."""
+    """The resets as the API shows them at the end, with steps and attempts."""
     plans: list[dict[str, Any]] = field(default_factory=list)
     backups: list[dict[str, Any]] = field(default_factory=list)
     backup_root: Path = Path()
@@ -50,16 +51,16 @@ class Evidence:
     refs_after: dict[str, str] = field(default_factory=dict)
     journal: Journal = field(default_factory=lambda: Journal(()))
     killed_while_running: bool = False
-    """Whether the witness saw the seed running when the daemon was dead."""
+    """Whether the witness saw the seed run while the daemon was dead."""
     seed_process: int | None = None
-    """The seed's process on this machine, before the kill."""
+    """This machine's number of the seed's process, before the kill."""
     waited_for_argocd: bool = False
     seconds: float = 0.0
     error: str | None = None
 
 
 async def tell(directory: Path, screen: Screen) -> Evidence:
-    """Play the story; an error ends it early and is part of the evidence."""
+    """Play the story and return the evidence; an error ends the story early and is part of the evidence."""
     evidence = Evidence(backup_root=directory / "resetd" / "backups")
     began = time.monotonic()
     screen.chapter("The platform: Kafka, PostgreSQL, Kubernetes, GitHub, six services")
@@ -119,15 +120,21 @@ async def _leave_dirt(platform: Platform, screen: Screen, evidence: Evidence) ->
 async def _kill_in_the_middle(
     platform: Platform, daemon: DaemonProcess, screen: Screen, evidence: Evidence
 ) -> None:
-    """SIGKILL the daemon while the seed runs, and start it again while the seed still runs."""
+    """Kill the daemon while the seed runs, and start it again while the seed still runs."""
 
     def seed() -> int | None:
-        for one in platform.journal_reader().outermost():
-            if one.running and one.attempt and one.attempt.partition("/")[2].startswith(f"{KILLED_IN}/"):
-                return one.host_pid
+        for launch in platform.journal_reader().outermost():
+            step = (launch.attempt or "").partition("/")[2]
+            if launch.running and step.startswith(f"{KILLED_IN}/"):
+                return launch.host_pid
         return None
 
-    evidence.seed_process = await _until(seed, f"{KILLED_IN} runs", daemon, f"{FIRST}/1", screen)
+    def seed_runs() -> int | None:
+        if (process := seed()) is None:
+            _look(daemon, f"{FIRST}/1", screen)
+        return process
+
+    evidence.seed_process = await _until(seed_runs, f"{KILLED_IN} runs", daemon)
     screen.say(f"[bold red]SIGKILL[/bold red] to resetd (process {daemon.pid}) in the middle of {KILLED_IN}")
     daemon.kill()
     evidence.killed_while_running = seed() == evidence.seed_process
@@ -142,10 +149,10 @@ async def _kill_in_the_middle(
 async def _until_done(
     daemon: DaemonProcess, reference: str, screen: Screen, evidence: Evidence | None = None
 ) -> dict[str, Any]:
-    """The reset once it is done; told step by step.
+    """Wait until a reset is done, and show its steps meanwhile.
 
     Raises:
-        StoryError: it stopped, or takes too long.
+        StoryError: the reset stopped, or takes too long.
     """
 
     def done() -> dict[str, Any] | None:
@@ -160,21 +167,15 @@ async def _until_done(
             raise StoryError(f"{reference} is {reset['state']}: {reset['cause']} {reset['detail']}")
         return reset if reset["state"] == "done" else None
 
-    return await _until(done, f"{reference} is done", daemon, None, screen)
+    return await _until(done, f"{reference} is done", daemon)
 
 
-async def _until(
-    look: Callable[[], T | None], what: str, daemon: DaemonProcess, reference: str | None, screen: Screen
-) -> T:
-    until = time.monotonic() + WITHIN
-    while time.monotonic() < until:
-        found = look()
-        if found is not None:
-            return found
-        if reference is not None:
-            _look(daemon, reference, screen)
-        await asyncio.sleep(_LOOK_EVERY)
-    raise StoryError(f"not within {WITHIN:g} s: {what}; the daemon's log ends with {daemon.last_lines(5)}")
+async def _until(look: Callable[[], T | None], what: str, daemon: DaemonProcess) -> T:
+    found = await until(look, within=WITHIN, every=_LOOK_EVERY)
+    if found is None:
+        end = daemon.last_lines(5)
+        raise StoryError(f"not within {WITHIN:g} s: {what}; the daemon's log ends with {end}")
+    return found
 
 
 def _look(daemon: DaemonProcess, reference: str, screen: Screen) -> dict[str, Any] | None:

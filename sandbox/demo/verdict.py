@@ -1,4 +1,4 @@
-"""The end of the demo: tables of what was seen, each claim with its proof, and what to try next."""
+"""The end of the demo: tables of what was seen, the claims with their truth, and what to try next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ What to try next
 
 
 def show(evidence: Evidence, console: Console) -> bool:
-    """Print everything; whether every claim is true."""
+    """Print everything; returns whether every claim is true."""
     console.print()
     if evidence.resets:
         console.print(_steps(evidence))
@@ -44,7 +44,7 @@ def show(evidence: Evidence, console: Console) -> bool:
 
 
 def _steps(evidence: Evidence) -> Table:
-    """One row for each step; launches are the journal's, not the daemon's."""
+    """A table with a row for each step; the journal counts the launches, not the daemon."""
     table = Table(
         title="Steps: attempts, and launches as the sandbox's journal counts them", title_justify="left"
     )
@@ -57,7 +57,7 @@ def _steps(evidence: Evidence) -> Table:
     for name in names:
         cells: list[str] = []
         for reset in evidence.resets:
-            step = next((one for one in reset["steps"] if one["name"] == name), None)
+            step = next((found for found in reset["steps"] if found["name"] == name), None)
             cells += ["", ""] if step is None else _counted(reset["id"], step, by_attempt)
         table.add_row(name, *cells)
     return table
@@ -76,7 +76,7 @@ def _databases(evidence: Evidence) -> Table:
         table.add_column(title, no_wrap=True)
     for place, before in evidence.before.items():
         after = evidence.after[place]
-        rows = [str(sum(counts(one).values())) for one in (before, after)]
+        rows = [str(sum(counts(contents).values())) for contents in (before, after)]
         table.add_row(place, *rows, digest(before), digest(after))
     return table
 
@@ -102,7 +102,7 @@ def _repository(evidence: Evidence) -> Table:
 
 
 def _claims(evidence: Evidence) -> Iterator[tuple[str, bool]]:
-    """Each claim, and whether it is true by somebody else's evidence than the daemon's word."""
+    """Each claim with its truth, by the evidence of others and not by the daemon's word."""
     done = [reset["environment"] for reset in evidence.resets if reset["state"] == "done"]
     yield "both resets are done", evidence.error is None and len(done) == len(evidence.resets) == 2  # noqa: PLR2004
     planned = {
@@ -112,16 +112,16 @@ def _claims(evidence: Evidence) -> Iterator[tuple[str, bool]]:
         if not step["name"].startswith(_NOT_COMMANDS)
     }
     marked = {attempt: journal.Marker.parse(attempt) for attempt in evidence.journal.by_attempt()}
-    launched = [(one.reset, one.step) for one in marked.values()]
+    launched = [(marker.reset, marker.step) for marker in marked.values()]
     yield (
         "every command of both plans was launched exactly once",
         bool(planned)
         and sorted(launched) == sorted(planned)
-        and all(len(one) == 1 for one in evidence.journal.by_attempt().values()),
+        and all(len(launches) == 1 for launches in evidence.journal.by_attempt().values()),
     )
     yield "the journal finds nothing launched twice", not journal.twice(evidence.journal)
     seeds = [attempt for attempt in marked if f"/{KILLED_IN}/" in attempt and _is_first(evidence, attempt)]
-    same = [one.host_pid for attempt in seeds for one in evidence.journal.by_attempt()[attempt]]
+    same = [launch.host_pid for attempt in seeds for launch in evidence.journal.by_attempt()[attempt]]
     yield (
         f"resetd was killed while {KILLED_IN} ran; the very same process finished it",
         evidence.killed_while_running and same == [evidence.seed_process],

@@ -1,9 +1,15 @@
-"""Faults of the sandbox platform: armed by a control API or by a seeded plan, counted when they really hit.
+"""Faults of the sandbox platform: armed by a control API or by a seeded plan, and counted when they really hit.
 
-`kinds` names every fault, `fault` is one to arm, `plan` makes many of them from a seed, `faults` is the control: arm,
-clear, count. `armoury` holds what is armed and what has hit, as files that all processes of the platform share. `watch`
-lets those happen that nobody runs into by himself (`api_server`, `databases`, `state`, `sandbox.kafka.faults`); what
-clients run into is in `sandbox.kubernetes.faults.troubles`, in `sandbox.github.faults` and in the pg_dump of `dumps`.
+    kinds        every fault by its name
+    fault        one fault to arm
+    plan         many faults from a seed
+    faults       the control: arm, clear, count
+    armoury      what is armed and what has hit, as files that all processes of the platform share
+    injection    injects the faults that happen to a server from outside
+
+Injectors are in `sandbox.kubernetes.api_server_faults`, `sandbox.postgres.faults`,
+`sandbox.postgres.state_database` and `sandbox.kafka.faults`. The faults that a client's own
+call meets are in `sandbox.kubernetes.faults`, `sandbox.github.faults` and `sandbox.postgres.dump_faults`.
 """
 
 from sandbox.faults.armoury import Group

@@ -20,7 +20,7 @@ from sandbox.faults.kinds import FaultKind
 
 
 async def main(arguments: argparse.Namespace) -> str:
-    """Do it; what to print."""
+    """Do what the command line asks for; returns what to print."""
     faults = Faults(arguments.directory / "faults")
     match arguments.verb:
         case "arm":

@@ -1,12 +1,12 @@
 """What is armed and what has hit: files in one directory, which every process of the platform reads and writes.
 
-    armed/KIND.ID       a fault as JSON; ID grows with time. Gone once it is spent or cleared
-    hits/KIND.ID.N      its N-th hit, claimed by making the file: who makes it lets the fault happen, nobody else
-    effects/KIND.ID.M   it lasts at this moment, and says what was made; gone when that is undone
-    ends/KIND.ID.M      it is to be undone before its time
+    armed/KIND.ID       a fault as JSON; ID grows with time. Gone once the fault is spent or cleared
+    hits/KIND.ID.N      the fault's N-th hit. Only the process that makes the file lets the fault happen
+    effects/KIND.ID.M   the fault lasts now; the file says what was made. Gone once that is undone
+    ends/KIND.ID.M      the effect is to be undone before its time
 
-So a fault survives the kill of the process that has it, several processes may serve one kind, and nothing is counted
-that did not happen.
+So a fault survives the kill of the process that injects it, several processes may serve one kind, and only what
+happened is counted.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Armed:
-    """A fault under its id."""
+    """An armed fault, under its id."""
 
     id: str
     fault: Fault
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """How the names of its files begin."""
         return f"{self.fault.kind}.{self.id}"
 
 
 @dataclass(frozen=True)
 class Group:
-    """The consumer group of the daemon that faults are for, and the topics that it reads."""
+    """The consumer group that Kafka's faults are for, and the topics that it reads."""
 
     id: str = "resetd"
     topics: tuple[str, ...] = ("fuse.environment-resets.requests.v1", "fuse.environments.v1")
 
 
 class Armoury:
-    """The directory; made when the first one opens it."""
+    """The directory with what is armed and what has hit; made when it is first opened."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -57,11 +57,11 @@ class Armoury:
         self._hits = directory / "hits"
         self._effects = directory / "effects"
         self._ends = directory / "ends"
-        for one in (self._armed, self._hits, self._effects, self._ends):
-            one.mkdir(parents=True, exist_ok=True)
+        for folder in (self._armed, self._hits, self._effects, self._ends):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def arm(self, fault: Fault) -> Armed:
-        """Store a fault, from which moment on it may hit."""
+        """Arm a fault: from now on it may hit."""
         armed = Armed(f"{time.time_ns():020d}-{os.getpid()}-{next(_numbers)}", fault)
         fresh = self.directory / f".{armed.name}"
         fresh.write_text(json.dumps(asdict(fault)))
@@ -69,38 +69,38 @@ class Armoury:
         return armed
 
     def armed(self, kinds: Iterable[FaultKind]) -> list[Armed]:
-        """The faults of these kinds that are not spent, oldest first."""
+        """The armed faults of these kinds, oldest first."""
         wanted = set(kinds)
         found = []
         for name in _names(self._armed):
             kind, _, identifier = name.partition(".")
             if kind in wanted:
-                with suppress(FileNotFoundError):  # spent or cleared meanwhile
+                with suppress(FileNotFoundError):  # the fault was spent or cleared meanwhile
                     raw = json.loads((self._armed / name).read_text())
                     found.append(Armed(identifier, Fault(**raw | {"kind": FaultKind(kind)})))
-        return sorted(found, key=lambda one: one.id)
+        return sorted(found, key=lambda armed: armed.id)
 
     def is_armed(self, armed: Armed) -> bool:
-        """Whether it is neither spent nor cleared."""
+        """Whether a fault is neither spent nor cleared."""
         return (self._armed / armed.name).exists()
 
     def meeting(
         self, kinds: Iterable[FaultKind], environment: str | None, service: str | None = None
     ) -> list[Armed]:
-        """Those of `armed` that are meant for this place."""
-        return [one for one in self.armed(kinds) if one.fault.meets(environment, service)]
+        """The armed faults of these kinds that are meant for this place, oldest first."""
+        return [armed for armed in self.armed(kinds) if armed.fault.meets(environment, service)]
 
     def take(
         self, kinds: Iterable[FaultKind], environment: str | None, service: str | None = None
     ) -> Fault | None:
-        """Claim a hit of the oldest fault that is meant for this place: whoever gets one lets it happen."""
+        """Claim a hit of the oldest fault that is meant for this place; the caller lets the returned fault happen."""
         for armed in self.meeting(kinds, environment, service):
             if self.hit(armed):
                 return armed.fault
         return None
 
     def hit(self, armed: Armed) -> bool:
-        """Claim one hit; False when the fault is spent or cleared. The last one takes it out of `armed`."""
+        """Claim one hit; False when the fault is spent or cleared. The last hit disarms the fault."""
         for number in range(1, armed.fault.times + 1):
             if not self.is_armed(armed):
                 return False
@@ -114,7 +114,7 @@ class Armoury:
         return False
 
     def disarm(self, armed: Armed) -> None:
-        """It hits no more; what it has made is undone by whoever made it."""
+        """Let a fault hit no more; the process that made its effect undoes it."""
         (self._armed / armed.name).unlink(missing_ok=True)
 
     def hits(self) -> Counter[FaultKind]:
@@ -122,31 +122,31 @@ class Armoury:
         return Counter(FaultKind(name.partition(".")[0]) for name in _names(self._hits))
 
     def clear(self) -> None:
-        """Nothing is armed any more, and what lasts is asked to end."""
+        """Disarm every fault, and ask every effect to end."""
         for name in _names(self._armed):
             (self._armed / name).unlink(missing_ok=True)
         for name in _names(self._effects):
             (self._ends / name).touch()
 
     def group(self) -> Group:
-        """Which consumer group Kafka's faults are for; the usual one until `concern` says another."""
+        """The consumer group that Kafka's faults are for: the daemon's usual one until `concern` names another."""
         with suppress(FileNotFoundError):
             raw = json.loads((self.directory / "group.json").read_text())
             return Group(raw["id"], tuple(raw["topics"]))
         return Group()
 
     def concern(self, group: Group) -> None:
-        """Kafka's faults are for this group."""
+        """Make Kafka's faults hit this group."""
         fresh = self.directory / ".group.json"
         fresh.write_text(json.dumps(asdict(group)))
         fresh.rename(self.directory / "group.json")
 
     @contextmanager
     def lasting(self, armed: Armed, made: str = "") -> Iterator[Callable[[], bool]]:
-        """Around what a fault makes and undoes again; `made` tells the next life of this process what there is to undo.
+        """Record an effect while it lasts; yields a function that says whether the effect is to end before its time.
 
-        Yields a question: is it to end before its time? An error in between leaves the effect for that next life; what
-        says nothing of itself is over with the error, too.
+        `made` says what there is to undo. After an error inside, an effect with a `made` stays recorded, so that the
+        next process can undo it; an effect without one is over.
         """
         name = f"{armed.name}.{os.getpid()}-{next(_numbers)}"
         effect, end = self._effects / name, self._ends / name
@@ -161,19 +161,19 @@ class Armoury:
             end.unlink(missing_ok=True)
 
     def effects(self, of: Collection[FaultKind] = frozenset(FaultKind)) -> dict[str, str]:
-        """What lasts at this moment, by the names of its files: what was made."""
+        """The effects that last now, by the names of their files: what was made."""
         names = [name for name in _names(self._effects) if name.partition(".")[0] in of]
         found = {}
         for name in sorted(names):
-            with suppress(FileNotFoundError):  # undone meanwhile
+            with suppress(FileNotFoundError):  # the effect was undone meanwhile
                 found[name] = (self._effects / name).read_text()
         return found
 
     def forget(self, name: str) -> None:
-        """An effect of an earlier life of this process is undone."""
+        """Remove the record of an effect that an earlier process left and that is undone now."""
         (self._effects / name).unlink(missing_ok=True)
         (self._ends / name).unlink(missing_ok=True)
 
 
 def _names(directory: Path) -> list[str]:
-    return [one.name for one in directory.iterdir()]
+    return [file.name for file in directory.iterdir()]

@@ -1,4 +1,4 @@
-"""Every fault that the platform can be made to have. What each one does and how it is counted: docs/faults.md."""
+"""The kinds of faults that the platform can have. docs/faults.md says what each does and how it is counted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """A fault by its name; the first word says which part of the platform has it."""
+    """A kind of fault; the first word of its name says which part of the platform has it."""
 
     EXEC_403 = "exec-403"
     EXEC_404 = "exec-404"
@@ -60,13 +60,13 @@ class FaultKind(StrEnum):
 
 
 def starting(*prefixes: str) -> frozenset[FaultKind]:
-    """The kinds whose names start with one of these."""
+    """The kinds whose names start with one of these prefixes."""
     return frozenset(kind for kind in FaultKind if kind.startswith(prefixes))
 
 
 EXEC = starting("exec-")
-"""What happens to the stream of an exec."""
-STRIKES = frozenset(
+"""Faults of an exec's stream."""
+POD_DISRUPTIONS = frozenset(
     {
         FaultKind.POD_DELETED,
         FaultKind.POD_LOST,
@@ -76,8 +76,8 @@ STRIKES = frozenset(
         FaultKind.EVICTED,
     }
 )
-"""What happens to a pod while a command runs in it."""
-CONDITIONS = frozenset(
+"""Disruptions of a pod while a command runs in it."""
+CONTAINER_FAULTS = frozenset(
     {
         FaultKind.NO_SH,
         FaultKind.READ_ONLY_ROOT,
@@ -85,9 +85,9 @@ CONDITIONS = frozenset(
         FaultKind.PID1_DOES_NOT_REAP,
     }
 )
-"""How a container is while the fault lasts."""
+"""Faults that a container has for a while."""
 IMPOSTORS = frozenset({FaultKind.LABEL_SELECTS_JOB, FaultKind.LABEL_SELECTS_SECOND_DEPLOYMENT})
-"""Whose pods carry a service's label while the fault lasts."""
+"""Faults whose pods carry a service's label for a while."""
 POSTGRES = starting("postgres-")
 STATE = starting("state-")
 KAFKA = starting("kafka-")

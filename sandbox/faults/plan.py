@@ -16,13 +16,13 @@ def plan(
     environments: Sequence[str],
     services: Sequence[str],
 ) -> tuple[Fault, ...]:
-    """One fault for each round, in order; each of `kinds` comes equally often, but for one.
+    """Make one fault for each round, in order; the numbers of two kinds differ by one at most.
 
-    Half of them name an environment, and half of those a service too, so that a plan has narrow and wide faults.
-    An empty `environments` or `services` names none.
+    Half of the faults name an environment, and half of those a service too, so a plan has narrow and wide faults.
+    Where `environments` or `services` is empty, faults name none.
 
     Raises:
-        ValueError: no kinds.
+        ValueError: `kinds` is empty.
     """
     every = sorted(set(kinds))
     if not every:

@@ -23,7 +23,7 @@ from sandbox.github.hub import OWNER, TOKEN, Hub
 
 
 def application(hub: Hub, armoury: Armoury | None = None) -> web.Application:
-    """The hub's web application; with an armoury it has the faults that are armed there."""
+    """Make the hub's web application; with an armoury it has the faults that are armed there."""
     armed = [ArmedFaults(armoury, hub).middleware] if armoury else []
     app = web.Application(middlewares=[faults, *armed, access])
     app[rest.HUB] = hub
@@ -54,7 +54,7 @@ async def serve(
 
 
 def main() -> None:
-    """Entry of the process."""
+    """Run the hub."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.github", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)

@@ -1,4 +1,4 @@
-"""What stands before every call: faults that were asked for, tokens, rate-limit headers, ETags."""
+"""What every call passes through: faults that tests asked for, tokens, rate-limit headers, ETags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let happen what the control API asked for."""
+    """Middleware: record a call, and let it meet the fault that the control API asked for."""
     if request.path.startswith(CONTROL):
         return await handler(request)
     hub = request.app[HUB]
@@ -54,7 +54,7 @@ async def _faulty(request: web.Request, handler: Handler, fault: Fault) -> web.S
 
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A wrong token is 401; none at all makes every repository invisible (404), as private ones are."""
+    """Middleware: a wrong token is 401; without a token every repository is invisible (404), as private ones are."""
     if request.path.startswith((CONTROL, "/app/")):
         return await handler(request)
     given = request.headers.get("Authorization", "")
@@ -85,7 +85,7 @@ async def _with_etag(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         response = await handler(request)
     except web.HTTPNotFound as missing:
-        # Unknown paths are answered in GitHub's words as well.
+        # GitHub's words go for unknown paths, too.
         return problem(404, "Not Found") if missing.content_type != "application/json" else missing
     if (
         request.method != "GET"
@@ -102,7 +102,7 @@ async def _with_etag(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def installation_token(request: web.Request) -> web.Response:
-    """POST /app/installations/{id}/access_tokens, for a JWT that the app signed."""
+    """POST /app/installations/{id}/access_tokens: a token for a JWT that the app signed."""
     hub = request.app[HUB]
     _, _, assertion = request.headers.get("Authorization", "").partition(" ")
     try:

@@ -1,4 +1,4 @@
-"""How things look in GitHub's REST answers. Shapes are those of its published OpenAPI description."""
+"""The objects of GitHub's REST answers, in the shapes of its published OpenAPI description."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ _REPOSITORY_LINKS = (
 
 
 def when(moment: datetime) -> str:
-    """As GitHub writes times."""
+    """Write a time as GitHub does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Answers:
-    """Answers of a hub that is reached at `base`, such as `http://127.0.0.1:8081`."""
+    """The answers of a hub that is reached at `base`, such as `http://127.0.0.1:8081`."""
 
     def __init__(self, base: str) -> None:
         self._base = base
 
     def user(self, login: str) -> Json:
-        """A simple user; owners of the sandbox are organizations."""
+        """A simple user; the sandbox's owners are organizations."""
         url = f"{self._base}/users/{login}"
         return {
             "login": login,
@@ -139,7 +139,7 @@ class Answers:
         }
 
     def short_branch(self, of: Repository, name: str, sha: str) -> Json:
-        """An element of the list of branches."""
+        """A branch as the list of branches shows it."""
         return {
             "name": name,
             "commit": {"sha": sha, "url": f"{self._url(of)}/commits/{sha}"},
@@ -184,7 +184,7 @@ class Answers:
         }
 
     def git_commit(self, of: Repository, commit: Commit) -> Json:
-        """A commit as git has it."""
+        """A commit as git stores it."""
         url, html = self._url(of), f"{self._base}/{of.owner}/{of.name}"
         who = {"name": commit.name, "email": commit.email, "date": when(commit.at)}
         return {
@@ -214,7 +214,7 @@ class Answers:
         }
 
     def tag(self, of: Repository, name: str, sha: str) -> Json:
-        """An element of the list of tags."""
+        """A tag as the list of tags shows it."""
         url = self._url(of)
         return {
             "name": name,
@@ -225,7 +225,7 @@ class Answers:
         }
 
     def pull(self, of: Repository, pull: PullRequest) -> Json:
-        """An open pull request as its list shows it."""
+        """An open pull request as the list of pull requests shows it."""
         url, html = (
             f"{self._url(of)}/pulls/{pull.number}",
             f"{self._base}/{of.owner}/{of.name}/pull/{pull.number}",
@@ -286,5 +286,5 @@ def _links(url: str, links: tuple[str, ...]) -> Json:
 
 
 def _node(kind: str, *parts: str) -> str:
-    """An opaque id."""
+    """An opaque id, as GraphQL has them."""
     return f"{kind}_{base64.urlsafe_b64encode('/'.join(parts).encode()).decode().rstrip('=')}"

@@ -1,4 +1,4 @@
-"""What the sandbox itself asks of its GitHub: push as a person would, protect a branch, break things. No token."""
+"""The sandbox's own calls of its GitHub: push as a person would, protect a branch, break things. They need no token."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _repository(request: web.Request) -> Repository:
 
 
 async def make(request: web.Request) -> web.Response:
-    """PUT: the repository, empty if it is new."""
+    """PUT: make the repository, empty if it is new."""
     made = request.app[HUB].make(request.match_info["owner"], request.match_info["repo"])
     return web.json_response({"id": made.node_id})
 
 
 async def push(request: web.Request) -> web.Response:
-    """POST commits: `{branch, message, files}`; answers the commit's sha."""
+    """POST commits: commit `{branch, message, files}`; answers the commit's sha."""
     body = await request.json()
     sha = _repository(request).push(
         body.get("branch", "main"), body.get("message", "Change"), body.get("files", {})
@@ -37,7 +37,7 @@ async def push(request: web.Request) -> web.Response:
 
 
 async def merge(request: web.Request) -> web.Response:
-    """POST merges: `{branch, head}`: a commit with two parents, whatever they have in common."""
+    """POST merges: merge `{branch, head}` by a commit with two parents, even where they have nothing in common."""
     body, of = await request.json(), _repository(request)
     name = f"refs/heads/{body['branch']}"
     ours, theirs = of.git.ref(name), of.git.ref(f"refs/heads/{body['head']}")
@@ -50,19 +50,19 @@ async def merge(request: web.Request) -> web.Response:
 
 
 async def put_ref(request: web.Request) -> web.Response:
-    """PUT refs/{ref}: `{sha}`, past all rules; an empty sha deletes it."""
+    """PUT refs/{ref}: set the ref to `{sha}` past all rules; an empty sha deletes it."""
     body, name = await request.json(), f"refs/{request.match_info['ref']}"
     _repository(request).git.update([RefUpdate(name, body["sha"] or NOTHING, force=True)])
     return web.json_response({})
 
 
 async def refs(request: web.Request) -> web.Response:
-    """GET refs: all, by full name."""
+    """GET refs: all refs by their full names."""
     return web.json_response(_repository(request).git.refs())
 
 
 async def protect(request: web.Request) -> web.Response:
-    """PUT rules/{branch}: a list such as `[{"type": "non_fast_forward"}]`; an empty one ends the protection."""
+    """PUT rules/{branch}: protect a branch by a list such as `[{"type": "non_fast_forward"}]`, or no more by `[]`."""
     of = _repository(request)
     of.notes.rules[request.match_info["branch"]] = [_rule(of, rule) for rule in await request.json()]
     of.keep()
@@ -75,7 +75,7 @@ def _rule(of: Repository, rule: dict[str, Any]) -> dict[str, Any]:
 
 
 async def open_pull(request: web.Request) -> web.Response:
-    """POST pulls: `{title, head, base}`."""
+    """POST pulls: open a pull request `{title, head, base}`."""
     body, of = await request.json(), _repository(request)
     pull = PullRequest(len(of.notes.pulls) + 1, body["title"], body["head"], body.get("base", "main"))
     of.notes.pulls.append(pull)
@@ -84,13 +84,13 @@ async def open_pull(request: web.Request) -> web.Response:
 
 
 async def add_fault(request: web.Request) -> web.Response:
-    """POST faults: the fields of `hub.Fault`."""
+    """POST faults: add a fault with the fields of `hub.Fault`."""
     request.app[HUB].faults.append(Fault(**await request.json()))
     return web.json_response({})
 
 
 async def clear_faults(request: web.Request) -> web.Response:
-    """DELETE faults."""
+    """DELETE faults: remove all."""
     request.app[HUB].faults.clear()
     return web.json_response({})
 
@@ -101,7 +101,7 @@ async def requests(request: web.Request) -> web.Response:
 
 
 async def register_app(request: web.Request) -> web.Response:
-    """PUT apps/{id}: `{publicKey}` (PEM) of a GitHub App."""
+    """PUT apps/{id}: register a GitHub App with its `{publicKey}` (PEM)."""
     request.app[HUB].app_keys[request.match_info["id"]] = (await request.json())["publicKey"]
     return web.json_response({})
 

@@ -1,4 +1,4 @@
-"""What armed faults do to calls of the API: errors, the rate limit, an answer that never comes, a head that moves."""
+"""Armed faults that calls of the API meet: errors, the rate limit, an answer that never comes, a head that moves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _LIMITED = 2.0
 
 
 class ArmedFaults:
-    """Those of one hub. Environments are known by their client's repository; a call on no repository meets any."""
+    """The armed faults of one hub.
+
+    A call belongs to the environments whose client has the repository; a call on no repository meets any fault.
+    """
 
     def __init__(self, armoury: Armoury, hub: Hub) -> None:
         self._armoury = armoury
@@ -34,7 +37,7 @@ class ArmedFaults:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """One call."""
+        """Middleware: let one call meet the faults that are meant for it."""
         if request.path.startswith(CONTROL):
             return await handler(request)
         body = await _json(request)
@@ -42,7 +45,7 @@ class ArmedFaults:
         if self._take(FaultKind.GITHUB_5XX, repository):
             return web.json_response({"message": "Server Error"}, status=502)
         if limited := self._take(FaultKind.GITHUB_RATE_LIMITED, repository):
-            return _rate_limited(_LIMITED if limited.seconds is None else limited.seconds)
+            return _rate_limited(limited.seconds_or(_LIMITED))
         updates = _updates(body)
         if updates and repository is not None:
             self._move(repository, updates)
@@ -52,13 +55,13 @@ class ArmedFaults:
             and _applied(response)
             and (late := self._take(FaultKind.GITHUB_TIMEOUT_AFTER_WRITE, repository))
         ):
-            await asyncio.sleep(late.seconds or 0.0)
+            await asyncio.sleep(late.seconds_or(0.0))
             if request.transport is not None:
                 request.transport.abort()
         return response
 
     def _take(self, kind: FaultKind, repository: Repository | None) -> Fault | None:
-        """A hit of a fault of this kind that is meant for an environment of the repository's client."""
+        """Claim a hit of a fault of this kind that is meant for an environment of the repository's client."""
         clients = {None} if repository is None else _environments(repository)
         for environment in sorted(clients, key=str):
             if fault := self._armoury.take([kind], environment):
@@ -66,9 +69,9 @@ class ArmedFaults:
         return None
 
     def _move(self, repository: Repository, updates: list[dict[str, Any]]) -> None:
-        """Right before refs are updated somebody pushes to a branch that is among them."""
+        """Push to a branch that is among the refs, right before these are updated."""
         refs = repository.git.refs()
-        moved = [str(one["name"]).removeprefix(_HEADS) for one in updates if one.get("name") in refs]
+        moved = [str(update["name"]).removeprefix(_HEADS) for update in updates if update.get("name") in refs]
         if moved and self._take(FaultKind.GITHUB_REF_MOVED, repository):
             repository.push(moved[0], "Meanwhile", {"meanwhile.json": json.dumps(time.time_ns())})
 
@@ -90,16 +93,17 @@ async def _json(request: web.Request) -> dict[str, Any]:
 
 
 def _environments(repository: Repository) -> set[str | None]:
-    """Names of the fleet's environments whose client has this repository; a name that none has, for others."""
-    return {one.name for one in FLEET if one.workflows == repository.name} or {f"of {repository.name}"}
+    """The environments whose client has this repository; where there are none, a name that no environment has."""
+    names: set[str | None] = {member.name for member in FLEET if member.workflows == repository.name}
+    return names or {f"of {repository.name}"}
 
 
 def _updates(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ref updates of a GraphQL call; none for another one."""
+    """The ref updates of a GraphQL call `updateRefs`; none for any other call."""
     if not re.search(r"\bupdateRefs\s*\(", str(body.get("query", ""))):
         return []
     wanted = ((body.get("variables") or {}).get("input") or {}).get("refUpdates")
-    return [one for one in wanted if isinstance(one, dict)] if isinstance(wanted, list) else []
+    return [update for update in wanted if isinstance(update, dict)] if isinstance(wanted, list) else []
 
 
 def _applied(response: web.StreamResponse) -> bool:

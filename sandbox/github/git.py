@@ -1,7 +1,7 @@
 """Git as far as a branch needs it: blobs, trees, commits and refs in a bare repository that `git` itself can read.
 
-An object's name is the sha-1 of its bytes, as git computes it; the same tree, parents, author, time and message
-always give the same commit.
+An object's name is the sha-1 of its bytes, as in git: the same tree, parents, author, time and message always give the
+same commit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILE_MODE = b"100644"
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit object, read."""
+    """A commit object that was read."""
 
     sha: str
     tree: str
@@ -33,12 +33,15 @@ class Commit:
 
 
 class RefError(Exception):
-    """A ref update that was refused; the text is for the answer."""
+    """A ref update is refused; the text is for the answer."""
 
 
 @dataclass(frozen=True)
 class RefUpdate:
-    """One update of several that are made together. `before` None: whatever it is; NOTHING: it must not exist."""
+    """One ref update of several that are made together.
+
+    `before` is the object id that the ref must have now; None: any; NOTHING: the ref must not exist.
+    """
 
     name: str
     after: str
@@ -60,11 +63,11 @@ class GitRepository:
 
     @property
     def default_branch(self) -> str:
-        """Its short name."""
+        """The short name of the default branch."""
         return (self._directory / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
 
     def refs(self, prefix: str = "refs/") -> dict[str, str]:
-        """Full name -> object id, sorted by name."""
+        """The object ids of the refs by their full names, sorted."""
         root = self._directory / "refs"
         found = {
             f"refs/{path.relative_to(root).as_posix()}": path.read_text().strip()
@@ -74,7 +77,7 @@ class GitRepository:
         return {name: found[name] for name in sorted(found) if name.startswith(prefix)}
 
     def ref(self, name: str) -> str | None:
-        """The object id of a ref."""
+        """The object id of a ref; None where there is no such ref."""
         path = self._directory / name
         return path.read_text().strip() if name.startswith("refs/") and path.is_file() else None
 
@@ -82,17 +85,17 @@ class GitRepository:
         """Make all updates or none.
 
         Raises:
-            RefError: one of them is refused.
+            RefError: one of the updates is refused.
         """
-        for one in updates:
-            self._check(one)
-        for one in updates:
-            path = self._directory / one.name
-            if one.after == NOTHING:
+        for update in updates:
+            self._check(update)
+        for update in updates:
+            path = self._directory / update.name
+            if update.after == NOTHING:
                 path.unlink()
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(one.after + "\n")
+                path.write_text(update.after + "\n")
 
     def commit(
         self,
@@ -103,7 +106,7 @@ class GitRepository:
         at: datetime,
         author: tuple[str, str] = ("Sandbox", "sandbox@fuse.example"),
     ) -> str:
-        """Write a commit of exactly these files (paths without folders) and answer its id."""
+        """Write a commit of exactly these files (paths without folders); returns its id."""
         entries = b"".join(
             b"%b %b\x00%b" % (_FILE_MODE, name.encode(), bytes.fromhex(self._write("blob", text.encode())))
             for name, text in sorted(files.items())
@@ -125,10 +128,10 @@ class GitRepository:
         return found
 
     def read(self, sha: str) -> Commit:
-        """A commit by its id; KeyError when there is none."""
+        """Read a commit by its id; KeyError when there is none."""
         head, _, message = self._read("commit", sha).decode().partition("\n\n")
         lines = [line.split(" ", 1) for line in head.splitlines()]
-        who, _, when = dict((key, value) for key, value in lines)["author"].rpartition("> ")  # noqa: C402 - lists of two
+        who, _, when = dict((key, value) for key, value in lines)["author"].rpartition("> ")  # noqa: C402 - each is a list of two
         name, _, email = who.partition(" <")
         return Commit(
             sha=sha,
@@ -141,35 +144,35 @@ class GitRepository:
         )
 
     def history(self, sha: str) -> Iterator[Commit]:
-        """The commit and all before it, newest first, each once."""
+        """A commit and all commits before it, newest first, each once."""
         waiting, seen = [self.read(sha)], {sha}
         while waiting:
-            waiting.sort(key=lambda one: one.at)
-            one = waiting.pop()
-            yield one
-            for parent in one.parents:
+            waiting.sort(key=lambda commit: commit.at)
+            commit = waiting.pop()
+            yield commit
+            for parent in commit.parents:
                 if parent not in seen:
                     seen.add(parent)
                     waiting.append(self.read(parent))
 
     def has(self, sha: str) -> bool:
-        """Whether there is such an object."""
+        """Whether there is an object of this id."""
         return self._path(sha).exists()
 
-    def _check(self, one: RefUpdate) -> None:
-        now = self.ref(one.name)
-        if one.before is not None and (now or NOTHING) != one.before:
-            raise RefError(f"{one.name} is at {now or NOTHING} but expected {one.before}")
-        if one.after == NOTHING:
+    def _check(self, update: RefUpdate) -> None:
+        now = self.ref(update.name)
+        if update.before is not None and (now or NOTHING) != update.before:
+            raise RefError(f"{update.name} is at {now or NOTHING} but expected {update.before}")
+        if update.after == NOTHING:
             if now is None:
                 raise RefError("Reference does not exist")
             return
-        if not self.has(one.after):
+        if not self.has(update.after):
             raise RefError("Object does not exist")
-        if any(name != one.name and f"{name}/".startswith(f"{one.name}/") for name in self.refs()):
-            raise RefError(f"{one.name} is a folder of other references")
-        ahead = now is None or any(commit.sha == now for commit in self.history(one.after))
-        if not ahead and not one.force:
+        if any(name != update.name and f"{name}/".startswith(f"{update.name}/") for name in self.refs()):
+            raise RefError(f"{update.name} is a folder of other references")
+        ahead = now is None or any(commit.sha == now for commit in self.history(update.after))
+        if not ahead and not update.force:
             raise RefError("Update is not a fast forward")
 
     def _path(self, sha: str) -> Path:

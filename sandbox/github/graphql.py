@@ -1,7 +1,7 @@
-"""The GraphQL that is used: a repository's id and refs, and `updateRefs`, all of whose updates are made or none.
+"""The GraphQL calls that resetd makes: a repository's id, and `updateRefs`, which makes all updates or none.
 
-No GraphQL engine: a request is known by the field that it asks for, its arguments come as variables, and the answer
-holds the fields that resetd selects. An `errors` list comes with status 200, as GitHub's does.
+There is no GraphQL engine. A request is known by the field that it asks for, its arguments come as variables, and the
+answer holds the fields that resetd selects. An `errors` list comes with status 200, as from GitHub.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _failed(kind: str, message: str, field: str) -> web.Response:
 
 
 async def graphql(request: web.Request) -> web.Response:
-    """POST /graphql."""
+    """Answer POST /graphql."""
     body = await request.json()
     query, variables = str(body.get("query", "")), body.get("variables") or {}
     hub = request.app[HUB]
@@ -55,7 +55,7 @@ def _update_refs(hub: Hub, wanted: object) -> web.Response:
         text = f"Could not resolve to a node with the global id of '{wanted.get('repositoryId')}'"
         return _failed("NOT_FOUND", text, field)
     try:
-        updates = [_update(one) for one in wanted["refUpdates"]]
+        updates = [_update(raw) for raw in wanted["refUpdates"]]
     except (KeyError, ValueError) as error:
         return web.json_response({"errors": [{"message": f"Variable $input is invalid: {error}"}]})
     try:

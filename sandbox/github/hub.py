@@ -1,4 +1,4 @@
-"""What the hub knows besides git: who owns a repository, which rules protect a branch, pull requests, faults."""
+"""The hub and its repositories: what it knows besides git are owners, branch rules, pull requests and faults."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class PullRequest:
 
 @dataclass
 class Notes:
-    """What is kept beside the git objects, in `sandbox.json`."""
+    """What a repository keeps in `sandbox.json`, beside its git objects."""
 
     id: int
     rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Short name of a branch -> its rules, as `rules/branches/{branch}` answers them: `{"type": "deletion"}`."""
+    """The rules of each branch, by its short name, as `rules/branches/{branch}` answers: `{"type": "deletion"}`."""
     pulls: list[PullRequest] = field(default_factory=list)
 
 
@@ -57,15 +57,15 @@ class Repository:
 
     @property
     def node_id(self) -> str:
-        """The id that GraphQL knows it by."""
+        """The repository's id in GraphQL."""
         return f"R_sandbox{self.notes.id:06d}"
 
     def keep(self) -> None:
-        """Write the notes."""
+        """Write the notes to the disk."""
         self._notes_at.write_text(json.dumps(asdict(self.notes)))
 
     def push(self, branch: str, message: str, files: dict[str, str]) -> str:
-        """Commit on a branch as a person would, with these files changed; a new branch starts without a parent."""
+        """Commit changed files on a branch as a person would; the first commit of a branch has no parent."""
         head = self.git.ref(_HEADS + branch)
         before = self.git.files(head) if head else {}
         at = self.git.read(head).at + timedelta(minutes=1) if head else _SEED_TIME
@@ -74,36 +74,36 @@ class Repository:
         return sha
 
     def update(self, updates: list[RefUpdate]) -> None:
-        """Update refs by the API: rules of protected branches count.
+        """Update refs as the API does, by the rules of protected branches.
 
         Raises:
-            RefError: refused, by git or by a rule.
+            RefError: git or a rule refuses.
         """
-        for one in updates:
-            rules = {rule["type"] for rule in self.notes.rules.get(one.name.removeprefix(_HEADS), [])}
-            now = self.git.ref(one.name)
+        for update in updates:
+            rules = {rule["type"] for rule in self.notes.rules.get(update.name.removeprefix(_HEADS), [])}
+            now = self.git.ref(update.name)
             forced = bool(
                 now
-                and one.after != NOTHING
-                and self.git.has(one.after)
-                and all(commit.sha != now for commit in self.git.history(one.after))
+                and update.after != NOTHING
+                and self.git.has(update.after)
+                and all(commit.sha != now for commit in self.git.history(update.after))
             )
             if forced and "non_fast_forward" in rules:
                 raise RefError(
                     "Repository rule violations found\n\nCannot force-push to this branch"
-                    f"\n\n{one.name.removeprefix(_HEADS)}"
+                    f"\n\n{update.name.removeprefix(_HEADS)}"
                 )
-            if "update" in rules or (one.after == NOTHING and "deletion" in rules):
+            if "update" in rules or (update.after == NOTHING and "deletion" in rules):
                 raise RefError("Repository rule violations found\n\nCannot update this protected ref.")
         self.git.update(updates)
 
 
 @dataclass
 class Fault:
-    """What goes wrong with requests that match; `times` counts down.
+    """A fault that requests meet whose `METHOD PATH` matches; `times` counts down.
 
-    `action`: `status` answers `status`; `drop-before` closes the connection with nothing done, `drop-after` when it
-    was done; `delay` answers after `seconds`.
+    `action` is one of: `status` answers with `status`; `drop-before` closes the connection before anything is done,
+    `drop-after` when the request was carried out; `delay` answers after `seconds`.
     """
 
     match: str
@@ -123,15 +123,15 @@ class Hub:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
-        """`METHOD PATH` of each request to the API, in order."""
+        """The requests to the API in order, each as `METHOD PATH`."""
         self.app_keys: dict[str, str] = {}
-        """App id -> public key (PEM)."""
+        """The public keys (PEM) of GitHub Apps, by the app's id."""
         self.tokens = {TOKEN}
         for path in sorted(directory.glob("*/*.git")):
             self.make(path.parent.name, path.name.removesuffix(".git"))
 
     def make(self, owner: str, name: str) -> Repository:
-        """The repository; made empty if it is not there."""
+        """Return the repository, and make an empty one if there is none."""
         key = (owner.lower(), name.lower())
         if key not in self.repositories:
             directory = self._directory / owner / f"{name}.git"
@@ -139,15 +139,15 @@ class Hub:
         return self.repositories[key]
 
     def find(self, owner: str, name: str) -> Repository | None:
-        """As GitHub does, without regard to case."""
+        """Find a repository without regard to case, as GitHub does; None where there is none."""
         return self.repositories.get((owner.lower(), name.lower()))
 
     def by_node_id(self, node_id: str) -> Repository | None:
-        """The repository that GraphQL means."""
-        return next((one for one in self.repositories.values() if one.node_id == node_id), None)
+        """Find a repository by its id in GraphQL; None where there is none."""
+        return next((found for found in self.repositories.values() if found.node_id == node_id), None)
 
     def fault(self, request: str) -> Fault | None:
-        """The fault for `METHOD PATH`, if one is left."""
+        """Take the fault that a request `METHOD PATH` meets; None where none is left."""
         for fault in self.faults:
             if fault.times > 0 and re.search(fault.match, request):
                 fault.times -= 1
@@ -155,7 +155,7 @@ class Hub:
         return None
 
     def seed(self) -> None:
-        """`{client}-workflows` of each client of the fleet: an initial commit, and what people did since."""
+        """Make `{client}-workflows` for each client of the fleet: an initial commit, and what people did since."""
         for client in sorted({environment.client for environment in FLEET}):
             repository = self.make(OWNER, f"{client}-workflows")
             if repository.git.refs():

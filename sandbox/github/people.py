@@ -1,4 +1,4 @@
-"""What people do on the sandbox's GitHub, and what breaks there: its control calls, for the platform and for tests."""
+"""A client of the hub's control calls, for the platform and for tests: what people do there, and what breaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 10.0
 
 @dataclass(frozen=True)
 class People:
-    """`url`, `owner` and `token` are those of the hub's ready line."""
+    """Acts on the hub as people would. `url`, `owner` and `token` are those of the hub's ready line."""
 
     url: str
     owner: str
@@ -27,7 +27,7 @@ class People:
         branch: str = "main",
         message: str = "Change",
     ) -> str:
-        """Commit these files; answers the new head."""
+        """Commit these files on a branch; returns its new head."""
         body = {"branch": branch, "message": message, "files": dict(files)}
         answer = await self._call("POST", f"/repos/{self.owner}/{repository}/commits", body)
         return str(answer["sha"])
@@ -38,7 +38,7 @@ class People:
         return answer
 
     async def head(self, repository: str, branch: str = "main") -> str:
-        """Where a branch is; KeyError when there is none."""
+        """The head of a branch; KeyError when there is no such branch."""
         return (await self.refs(repository))[f"refs/heads/{branch}"]
 
     async def put_ref(self, repository: str, ref: str, sha: str) -> None:
@@ -52,15 +52,15 @@ class People:
         )
 
     async def break_things(self, match: str, action: str, **more: object) -> None:
-        """A fault: see `sandbox.github.hub.Fault`; `match` is searched in `METHOD PATH`."""
+        """Add a fault: see `sandbox.github.hub.Fault`; `match` is searched in `METHOD PATH`."""
         await self._call("POST", "/faults", {"match": match, "action": action, **more})
 
     async def mend(self) -> None:
-        """No faults any more."""
+        """Remove all faults."""
         await self._call("DELETE", "/faults")
 
     async def requests(self) -> Sequence[str]:
-        """`METHOD PATH` of all calls to the API so far."""
+        """All calls to the API so far, each as `METHOD PATH`."""
         answer: list[str] = await self._call("GET", "/requests")
         return answer
 

@@ -1,4 +1,4 @@
-"""The REST calls, under the paths that api.github.com has."""
+"""The REST calls, under the paths of api.github.com."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOST_A_PAGE = 100
 
 
 def problem(status: int, message: str) -> web.Response:
-    """An error as GitHub words it."""
+    """Make an error in GitHub's words."""
     body = {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)}
     return web.json_response(body, status=status)
 
 
 def refuse(status: int, message: str) -> web.HTTPException:
-    """The same, to raise."""
+    """Make an exception that answers with an error in GitHub's words."""
     answer = problem(status, message)
     error: type[web.HTTPException] = {
         404: web.HTTPNotFound,
@@ -36,7 +36,7 @@ def refuse(status: int, message: str) -> web.HTTPException:
 
 
 def answers(request: web.Request) -> Answers:
-    """Answers with links to where this request came in."""
+    """Make answers whose links lead to the address at which this request came in."""
     return Answers(f"{request.scheme}://{request.host}")
 
 
@@ -48,7 +48,7 @@ def _repository(request: web.Request) -> Repository:
 
 
 def _page(request: web.Request, items: Sequence[Any]) -> web.Response:
-    """One page, with the Link header that leads on."""
+    """Answer one page of items, with the Link header to the other pages."""
     size = min(int(request.query.get("per_page", "30")), _MOST_A_PAGE)
     number = max(int(request.query.get("page", "1")), 1)
     last = max(-(-len(items) // size), 1)
@@ -89,7 +89,7 @@ async def get_branch(request: web.Request) -> web.Response:
 
 
 async def get_ref(request: web.Request) -> web.Response:
-    """GET /repos/{owner}/{repo}/git/ref/{ref}: exactly that one."""
+    """GET /repos/{owner}/{repo}/git/ref/{ref}: exactly that ref."""
     of, name = _repository(request), f"refs/{request.match_info['ref']}"
     if not of.git.refs():
         return problem(409, "Git Repository is empty.")
@@ -100,7 +100,7 @@ async def get_ref(request: web.Request) -> web.Response:
 
 
 async def matching_refs(request: web.Request) -> web.Response:
-    """GET /repos/{owner}/{repo}/git/matching-refs/{ref}: all that begin so."""
+    """GET /repos/{owner}/{repo}/git/matching-refs/{ref}: all refs that begin so."""
     of = _repository(request)
     refs = of.git.refs(f"refs/{request.match_info['ref']}")
     return _page(request, [answers(request).ref(of, name, sha) for name, sha in refs.items()])
@@ -163,12 +163,12 @@ async def get_git_commit(request: web.Request) -> web.Response:
 
 
 async def branch_rules(request: web.Request) -> web.Response:
-    """GET /repos/{owner}/{repo}/rules/branches/{branch}: those that are in force, also for a branch not made yet."""
+    """GET /repos/{owner}/{repo}/rules/branches/{branch}: its rules, even for a branch that is not made yet."""
     return _page(request, _repository(request).notes.rules.get(request.match_info["branch"], []))
 
 
 async def list_pulls(request: web.Request) -> web.Response:
-    """GET /repos/{owner}/{repo}/pulls?base=: open ones."""
+    """GET /repos/{owner}/{repo}/pulls?base=: the open pull requests."""
     of, base = _repository(request), request.query.get("base")
     pulls = [pull for pull in of.notes.pulls if base in {None, pull.base}]
     return _page(request, [answers(request).pull(of, pull) for pull in pulls])

@@ -1,10 +1,12 @@
 """The sandbox's journal: an independent witness of every command that a container launched.
 
-`server` is a process of its own (`python -m sandbox.journal`) that the stand-ins report to before they do anything;
-`records` reads the file it wrote; `judgement` says what was launched twice; `process` starts it.
+server, __main__    the witness, a process of its own to which the stand-ins report before they do anything
+process             starts the witness
+records             reads the file that the witness wrote
+launched_twice      finds what was launched twice
 """
 
-from sandbox.journal.judgement import Finding, twice
+from sandbox.journal.launched_twice import Finding, twice
 from sandbox.journal.process import JournalProcess, start
 from sandbox.journal.records import Journal, Launch, Marker, read
 

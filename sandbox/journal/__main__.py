@@ -11,7 +11,7 @@ from sandbox.journal.server import JournalServer
 
 
 def main() -> int:
-    """Serve; prints `ready` once connections are taken."""
+    """Serve until a signal comes; prints `ready` once connections are taken."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.journal", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, help="where the stand-ins connect")
     parser.add_argument("--file", type=Path, required=True, help="the JSON lines, appended")

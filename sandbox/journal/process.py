@@ -1,4 +1,4 @@
-"""Start the journal as a process of its own, so that nobody who is watched can change what it saw."""
+"""Starts the journal as a process of its own, so that nobody who is watched can change what it saw."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _DOWN_WITHIN = 10.0
 
 @dataclass(frozen=True)
 class JournalProcess:
-    """The running witness: containers get `socket` as SANDBOX_JOURNAL."""
+    """The running witness. Containers get `socket` as SANDBOX_JOURNAL."""
 
     socket: Path
     file: Path
     _process: subprocess.Popen[bytes]
 
     def read(self) -> Journal:
-        """What was recorded until now."""
+        """Read what was recorded until now."""
         return read(self.file)
 
     def stop(self) -> None:
-        """End it; the file stays."""
+        """End the witness; its file stays."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(_DOWN_WITHIN)
@@ -34,7 +34,9 @@ class JournalProcess:
 
 
 def start(directory: Path) -> JournalProcess:
-    """Start it with `journal.sock` and `journal.jsonl` in `directory`; it ends with the process that started it.
+    """Start the witness with `journal.sock` and `journal.jsonl` in `directory`.
+
+    The witness ends with the process that started it.
 
     Raises:
         RuntimeError: it did not come up.

@@ -1,4 +1,4 @@
-"""What the journal's file says, as typed records."""
+"""The records of the journal's file, typed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Marker(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Marker:
-        """Raises ValueError when `text` is not a marker."""
+        """Take a marker apart; ValueError when `text` is none."""
         reset, _, rest = text.partition("/")
         step, _, number = rest.rpartition("/")
         if not (reset and step):
@@ -28,11 +28,12 @@ class Marker(NamedTuple):
 
 @dataclass(frozen=True)
 class Launch:
-    """One process of a stand-in. Times are seconds: `started`, `ended` monotonic, `started_at`, `ended_at` since 1970.
+    """One process of a stand-in.
 
-    `attempt` is None for what a start script or a person launched. `pid` is as its container sees it,
-    `host_pid` as the machine does. `depth` 1 is the outermost command, `parent` the id of the launch
-    around it. `ended` is None while it runs; `killed`: it went without saying an exit code.
+    `started` and `ended` are monotonic seconds, `started_at` and `ended_at` seconds since 1970; the ends are None while
+    it runs. `attempt` is None for what a start script or a person launched. `pid` is the container's number of the
+    process, `host_pid` the machine's. `depth` 1 is the outermost command; `parent` is the id of the launch around it.
+    `killed`: it ended without an exit code.
     """
 
     id: int
@@ -57,7 +58,7 @@ class Launch:
 
     @property
     def outermost(self) -> bool:
-        """Whether it was launched by a shell, not by another stand-in."""
+        """Whether a shell launched it, and no other stand-in."""
         return self.depth == 1
 
     @property
@@ -67,7 +68,7 @@ class Launch:
 
     @property
     def command(self) -> str:
-        """The command as a person would read it."""
+        """The command line in one text, for people."""
         return " ".join(self.argv)
 
 
@@ -78,36 +79,36 @@ class Journal:
     launches: tuple[Launch, ...]
 
     def outermost(self) -> tuple[Launch, ...]:
-        """The commands that shells launched: what a count of launches should count."""
-        return tuple(one for one in self.launches if one.outermost)
+        """The commands that shells launched; a count of launches should count these."""
+        return tuple(launch for launch in self.launches if launch.outermost)
 
     def of_attempt(self, attempt: str) -> tuple[Launch, ...]:
-        """All processes of one attempt, nested ones too."""
-        return tuple(one for one in self.launches if one.attempt == attempt)
+        """All processes of one attempt, nested ones included."""
+        return tuple(launch for launch in self.launches if launch.attempt == attempt)
 
     def by_attempt(self) -> dict[str, tuple[Launch, ...]]:
-        """The outermost launches of each attempt; without those of start scripts and people."""
+        """The outermost launches of each attempt; launches of start scripts and people have none."""
         grouped: dict[str, list[Launch]] = {}
-        for one in self.outermost():
-            if one.attempt is not None:
-                grouped.setdefault(one.attempt, []).append(one)
+        for launch in self.outermost():
+            if launch.attempt is not None:
+                grouped.setdefault(launch.attempt, []).append(launch)
         return {attempt: tuple(launches) for attempt, launches in grouped.items()}
 
     def span(self, attempt: str) -> tuple[float, float]:
-        """From the first start to the last end of all its processes; infinity while one of them runs.
+        """From the first start to the last end of all processes of an attempt; infinity while one of them runs.
 
         Raises:
-            ValueError: nothing was launched for it.
+            ValueError: nothing was launched for the attempt.
         """
-        of_it = self.of_attempt(attempt)
-        ends = [math.inf if one.ended is None else one.ended for one in of_it]
-        return min(one.started for one in of_it), max(ends)
+        launches = self.of_attempt(attempt)
+        ends = [math.inf if launch.ended is None else launch.ended for launch in launches]
+        return min(launch.started for launch in launches), max(ends)
 
 
 def read(path: Path, *, offset: int = 0) -> Journal:
-    """Read the file as far as it is written; a last line that is still being written is left out.
+    """Read the journal's file; a last line that is still being written is left out.
 
-    From `offset` (bytes, the beginning of a line) on, ends of what was launched before it are left out, too.
+    It reads from `offset` on, in bytes, where a line begins. The ends of launches from before that are left out.
     """
     launches: dict[int, dict[str, Any]] = {}
     with path.open("rb") as file:

@@ -1,11 +1,11 @@
-"""The witness's side of the socket.
+"""The witness: it listens on a socket and writes what stand-ins tell it into the journal's file.
 
-A stand-in sends one JSON line, the launch, and goes on only after the line `{"id": N}` came back: by then the
-record is in the file. It keeps the connection, and sends a second line with its exit code before it exits. A
-connection that closes without it belonged to a process that was killed.
+A stand-in sends one JSON line, the launch, and waits for the line `{"id": N}`: by then the record is in the file. It
+keeps the connection, and sends a second line with its exit code before it exits. A connection that closes without the
+second line belonged to a process that was killed.
 
-One thread and one `select`: of all that is ready at one moment, ends are written before launches. A process that
-was dead before another was started is therefore never recorded as overlapping with it.
+One thread with one `select` serves all connections. Of what is ready at one moment, ends are written before launches:
+a process that was dead before another one started is never recorded as overlapping with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PEER = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
 
 @dataclass
 class _Command:
-    """A connection: `launch` is its id once it said what it is."""
+    """The connection of one command. `launch` is the id of its launch once it has told it."""
 
     connection: socket.socket
     host_pid: int
@@ -33,7 +33,7 @@ class _Command:
 
 
 class JournalServer:
-    """Listens at `path` and appends to `file`; ids go on from those that the file holds already."""
+    """Listens at `path` and appends to `file`; new ids follow those that the file holds already."""
 
     def __init__(self, path: Path, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class JournalServer:
         self._wake.send(b"x")
 
     def serve(self, until_closed: IO[str] | None = None) -> None:
-        """Take connections until `stop`, or until `until_closed` reaches its end."""
+        """Serve connections until `stop`, or until `until_closed` reaches its end."""
         if until_closed:
             self._selector.register(until_closed, selectors.EVENT_READ, "stop")
         try:
@@ -88,7 +88,7 @@ class JournalServer:
         self._selector.register(connection, selectors.EVENT_READ, command)
 
     def _hear(self, command: _Command) -> list[tuple[_Command, dict[str, Any]]]:
-        """Take what a command sent: ends are written at once, launches are answered for later."""
+        """Read what a command sent: an end is written at once, launches are returned to be written after all ends."""
         try:
             chunk = command.connection.recv(1 << 20)
         except ConnectionError:
@@ -100,7 +100,7 @@ class JournalServer:
             try:
                 message = json.loads(line)
             except ValueError:
-                chunk = b""  # no stand-in: it is not answered, and hung up on
+                chunk = b""  # no stand-in speaks like this: hang up without an answer
                 break
             if "exitCode" in message:
                 self._ended(command, {"exitCode": message["exitCode"], "killed": False})
@@ -119,7 +119,7 @@ class JournalServer:
         try:
             command.connection.sendall(b'{"id": %d}\n' % self._ids)
         except OSError:
-            return  # it died meanwhile; its connection's end says so
+            return  # the process died meanwhile, and the end of its connection will tell
 
     def _ended(self, command: _Command, how: dict[str, Any]) -> None:
         if command.launch is not None:

@@ -1,4 +1,4 @@
-"""Kafka for the sandbox: librdkafka's mock cluster in a process of its own, with what goes wrong in it."""
+"""Kafka for the sandbox: librdkafka's mock cluster in a process of its own, with its faults."""
 
 from sandbox.kafka.cluster import TOPICS, Cluster
 

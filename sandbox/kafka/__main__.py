@@ -17,7 +17,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Injection
 from sandbox.kafka.cluster import TOPICS, Cluster
 from sandbox.kafka.faults import KafkaFaults
 
@@ -27,11 +27,11 @@ def _end_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _watch(cluster: Cluster, directory: Path) -> Watch:
+def _inject(cluster: Cluster, directory: Path) -> Injection:
     armoury = Armoury(directory)
-    watch = Watch(armoury, KafkaFaults(armoury, cluster).strikers(), passing=(KafkaException,))
-    watch.start()
-    return watch
+    injection = Injection(armoury, KafkaFaults(armoury, cluster).injectors(), passing=(KafkaException,))
+    injection.start()
+    return injection
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--while-stdin-open", action="store_true", help="end when standard input closes")
     parser.add_argument("--faults", type=Path, help="directory of the armed faults")
     arguments = parser.parse_args()
-    # Blocked before librdkafka starts its threads, so that sigwait below is who gets them.
+    # The signals are blocked before librdkafka starts its threads, so that sigwait below gets them.
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     cluster = Cluster(
@@ -57,10 +57,10 @@ def main() -> None:
     sys.stdout.flush()
     if arguments.while_stdin_open:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    watch = _watch(cluster, arguments.faults) if arguments.faults else None
+    injection = _inject(cluster, arguments.faults) if arguments.faults else None
     signal.sigwait(ends)
-    if watch is not None:
-        watch.stop()
+    if injection is not None:
+        injection.stop()
     cluster.close()
 
 

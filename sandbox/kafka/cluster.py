@@ -1,9 +1,9 @@
-"""librdkafka's mock cluster: the only broker that PyPI alone can bring.
+"""librdkafka's mock cluster: the only broker that can be installed from PyPI alone.
 
 It speaks the real protocol on a port of 127.0.0.1: produce, fetch, consumer groups across processes, offsets,
-idempotent producers. It has no admin calls and no real transactions, keeps about 5 MiB for each partition, has no
-limit of its own on the size of a message, and forgets everything when it ends. Topics that are not created here
-appear, as on a real broker with `auto.create.topics.enable`, when a client asks for them.
+idempotent producers. It has neither admin calls nor real transactions, keeps about 5 MiB for each partition, does not
+limit the size of a message, and forgets everything when it ends. A topic that was not created appears when a client
+asks for it, as on a real broker with `auto.create.topics.enable`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PRODUCER = 0  # rd_kafka_type_t
 
 
 def _library() -> ctypes.CDLL:
-    """The librdkafka that the wheel of confluent-kafka carries; the wheel has no Python names for these calls."""
+    """Load the librdkafka in the wheel of confluent-kafka, which has no Python names for these calls."""
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     library = ctypes.CDLL(str(next(folder.glob("librdkafka-*"))))
     library.rd_kafka_conf_new.restype = ctypes.c_void_p
@@ -89,8 +89,8 @@ def _library() -> ctypes.CDLL:
 class Cluster:
     """A mock cluster of `brokers` brokers inside this process, with `topics` of `partitions` each.
 
-    `rebalance_delay_ms` is how long a group waits for its first members; a session timeout of a member must not
-    be under it.
+    `rebalance_delay_ms` is how long a group waits for its first members; the session timeout of a member must be at
+    least as long.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Cluster:
         self._library = _library()
         why = ctypes.create_string_buffer(512)
         settings = self._library.rd_kafka_conf_new()
-        # The client that carries the cluster connects to nothing, and would say so on stderr.
+        # The client that carries the cluster connects to no broker; at a higher level it complains on stderr.
         self._library.rd_kafka_conf_set(settings, b"log_level", b"3", why, len(why))
         handle = self._library.rd_kafka_new(_PRODUCER, settings, why, len(why))
         if not handle:
@@ -107,7 +107,7 @@ class Cluster:
         self._tracking = threading.Lock()
         self._trackers = 0
         self.brokers = range(1, brokers + 1)
-        """Their ids."""
+        """The ids of the brokers."""
         self._cluster = self._library.rd_kafka_mock_cluster_new(handle, brokers)
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, rebalance_delay_ms)
         for topic in topics:
@@ -119,36 +119,36 @@ class Cluster:
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` of each broker, with commas between."""
+        """The brokers' addresses, `host:port` each, separated by commas."""
         answer: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
         return answer.decode()
 
     def down(self) -> None:
-        """Every broker drops its clients and takes no new ones, until `up`."""
+        """Take all brokers down: they drop their clients and accept no new ones until `up`."""
         for broker in self.brokers:
             self._library.rd_kafka_mock_broker_set_down(self._cluster, broker)
 
     def up(self) -> None:
-        """The brokers are back, with all that they held."""
+        """Bring the brokers back with all that they held."""
         for broker in self.brokers:
             self._library.rd_kafka_mock_broker_set_up(self._cluster, broker)
 
     def lead(self, topic: str, partition: int, broker: int) -> None:
-        """From here on this broker leads the partition; the one before refuses what it is asked about it."""
+        """Make a broker the leader of a partition; the former leader refuses requests about it."""
         self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, broker)
 
     def refuse_next(self, api_key: int, error: int) -> None:
-        """The next request of this kind is answered with this error code of Kafka's protocol."""
+        """Answer the next request of a kind with an error code of Kafka's protocol."""
         errors = (ctypes.c_int * 1)(error)
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, 1, errors)
 
     def refuse_no_more(self, api_key: int) -> None:
-        """Take back what `refuse_next` said and nobody has run into."""
+        """Take back what `refuse_next` ordered and no request has met."""
         self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
 
     @contextmanager
     def requests(self, api_key: int) -> Iterator[Callable[[], int]]:
-        """Inside, the requests of a kind that came since the beginning can be counted; several may at the same time."""
+        """Yield a function that counts the requests of a kind since the beginning of the block. Blocks may overlap."""
         with self._tracking:
             if not self._trackers:
                 self._library.rd_kafka_mock_start_request_tracking(self._cluster)
@@ -170,5 +170,5 @@ class Cluster:
         return found.count(api_key)
 
     def close(self) -> None:
-        """End the brokers; everything in them is gone."""
+        """End the brokers; what they held is lost."""
         self._library.rd_kafka_mock_cluster_destroy(self._cluster)

@@ -1,8 +1,8 @@
-"""What happens to Kafka's clients: brokers down, leaders elsewhere, a member thrown out, offsets gone, records twice.
+"""Faults that Kafka's clients meet: brokers down, leaders elsewhere, a member thrown out, offsets gone, records twice.
 
-The mock has no retention and no clock of a group to turn, so an expired session and expired offsets are the error codes
-that a real broker would answer with: the next heartbeat is from an unknown member, the next fetch is out of range.
-Whoever asks next gets them, which is the daemon unless somebody else reads at the same moment.
+The mock has neither retention nor a clock of a group that could be turned. An expired session and expired offsets are
+therefore the error codes of a real broker: the next heartbeat is from an unknown member, the next fetch is out of
+range. The client that asks next gets the code, which is the daemon unless somebody else reads at the same moment.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.injection import Injector, wait
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker, wait
 from sandbox.kafka.cluster import Cluster
 
 _DOWN = 3.0
@@ -26,15 +26,15 @@ _ESTABLISHED = "01"
 
 
 class KafkaFaults:
-    """The faults of one cluster."""
+    """Injects faults into one cluster."""
 
     def __init__(self, armoury: Armoury, cluster: Cluster) -> None:
         self._armoury = armoury
         self._cluster = cluster
         self._moves = 0
 
-    def strikers(self) -> dict[FaultKind, Striker]:
-        """What this serves."""
+    def injectors(self) -> dict[FaultKind, Injector]:
+        """The injector of each kind that is served here."""
         return {
             FaultKind.KAFKA_DOWN: self.down,
             FaultKind.KAFKA_LEADER_MOVED: self.move_leaders,
@@ -45,19 +45,19 @@ class KafkaFaults:
         }
 
     def down(self, armed: Armed) -> None:
-        """All brokers are away for a while; it counts when a client was connected."""
+        """Take all brokers down for a while; the fault counts when a client was connected."""
         if not self._clients():
             return
         with self._armoury.lasting(armed) as is_to_end:
             self._cluster.down()
             try:
                 self._armoury.hit(armed)
-                wait(_seconds(armed, _DOWN), is_to_end)
+                wait(armed.fault.seconds_or(_DOWN), is_to_end)
             finally:
                 self._cluster.up()
 
     def move_leaders(self, armed: Armed) -> None:
-        """Every partition gets another leader; it counts when a client was connected. With one broker there is none."""
+        """Give every partition another leader, where there are two brokers; it counts when a client was connected."""
         brokers = self._cluster.brokers
         if len(brokers) > 1 and self._clients():
             self._moves += 1
@@ -67,7 +67,7 @@ class KafkaFaults:
             self._armoury.hit(armed)
 
     def refuse(self, armed: Armed, api_key: int, error: int) -> None:
-        """The next request of a kind is refused; it counts when that has come."""
+        """Refuse the next request of a kind; the fault counts when that request has come."""
         self._cluster.refuse_next(api_key, error)
         try:
             with self._cluster.requests(api_key) as count:
@@ -80,9 +80,9 @@ class KafkaFaults:
             self._cluster.refuse_no_more(api_key)
 
     def rebalance(self, armed: Armed) -> None:
-        """A second member joins the daemon's group and leaves it again.
+        """Join the daemon's group as a second member, and leave it again.
 
-        It counts when the member got some of the partitions and not all: so there was another one to take them from.
+        The fault counts when the member got some of the partitions, but not all: another member had them before.
         """
         group = self._armoury.group()
         member = Consumer(
@@ -103,13 +103,13 @@ class KafkaFaults:
                 if 0 < len(member.assignment()) < every:
                     with self._armoury.lasting(armed) as is_to_end:
                         self._armoury.hit(armed)
-                        wait(_seconds(armed, _MEMBER), is_to_end)
+                        wait(armed.fault.seconds_or(_MEMBER), is_to_end)
                     return
         finally:
             member.close()
 
     def deliver_twice(self, armed: Armed) -> None:
-        """What a publisher sends to the daemon's topics is sent once more, byte for byte."""
+        """Send the next record of the daemon's topics once more, byte for byte."""
         topics = self._armoury.group().topics
         producer = Producer({"bootstrap.servers": self._cluster.bootstrap, "linger.ms": 0, "log_level": 0})
         reader = self._consumer()
@@ -143,7 +143,7 @@ class KafkaFaults:
         return Consumer(settings | {"enable.auto.commit": False})
 
     def _partitions(self, topic: str | None = None) -> list[tuple[str, int, int]]:
-        """(topic, partition, leader) of all that there are, or of one topic, which is made by the question."""
+        """Each partition as (topic, partition, leader), of all topics or of one topic, which is made if missing."""
         producer = Producer({"bootstrap.servers": self._cluster.bootstrap, "log_level": 0})
         topics = producer.list_topics(topic, timeout=_ANSWERED_WITHIN).topics
         return [
@@ -154,7 +154,7 @@ class KafkaFaults:
 
     def _clients(self) -> int:
         """How many connections the brokers have."""
-        ports = {int(one.rpartition(":")[2]) for one in self._cluster.bootstrap.split(",")}
+        ports = {int(address.rpartition(":")[2]) for address in self._cluster.bootstrap.split(",")}
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return sum(line[3] == _ESTABLISHED and int(line[1].rpartition(":")[2], 16) in ports for line in lines)
 
@@ -162,7 +162,3 @@ class KafkaFaults:
 def _send_again(producer: Producer, record: Any) -> None:  # noqa: ANN401 - as above
     headers = record.headers() or []
     producer.produce(record.topic(), record.value(), record.key(), record.partition(), headers=headers)
-
-
-def _seconds(armed: Armed, usual: float) -> float:
-    return usual if armed.fault.seconds is None else armed.fault.seconds

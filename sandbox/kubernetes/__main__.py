@@ -19,22 +19,23 @@ from sandbox.faults.armoury import Armoury
 from sandbox.fleet import FLEET
 from sandbox.kubernetes.api import certificates
 from sandbox.kubernetes.api.access import DAEMON, Access
-from sandbox.kubernetes.api.exec import Streams
 from sandbox.kubernetes.api.server import Server, listen
-from sandbox.kubernetes.controllers import running
+from sandbox.kubernetes.api.streams.exec import Streams
+from sandbox.kubernetes.controllers import control_loop
 from sandbox.kubernetes.controllers.argocd import ArgoCD
 from sandbox.kubernetes.controllers.environments import Environments, Git
-from sandbox.kubernetes.faults.troubles import Troubles
-from sandbox.kubernetes.node.containers import Runtime, namespaces_mode
+from sandbox.kubernetes.faults.daemon_requests import DaemonRequestFaults
 from sandbox.kubernetes.node.kubelet import Kubelet
-from sandbox.kubernetes.node.podspecs import Witness
+from sandbox.kubernetes.node.node import Node
+from sandbox.kubernetes.node.pod_specs import StandInPaths
+from sandbox.kubernetes.node.runtime import Runtime, namespaces_mode
 from sandbox.kubernetes.objects.objects import Objects
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.kubernetes", description=__doc__)
     add = parser.add_argument
     add("--directory", type=Path, required=True, help="state, kubeconfig, containers")
@@ -52,17 +53,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Until SIGTERM, SIGINT, or the end of the life process."""
+    """Serve until SIGTERM, SIGINT, or the end of the life process."""
     directory: Path = options.directory.resolve()
     (directory / "containers").mkdir(parents=True, exist_ok=True)
     life = os.pidfd_open(options.life_pid or os.getppid())
-    mode = namespaces_mode()
-    places = [directory, options.images.resolve(), PROJECT, Path(sys.prefix), Path(sys.base_prefix)]
-    if options.journal:
-        places.append(options.journal.resolve().parent)
-    if options.controls:
-        places.append(options.controls.resolve())
-    runtime = Runtime(directory, options.images.resolve(), tuple(places), life, mode)
+    runtime = _runtime(options, directory, life)
     objects = Objects(directory / "objects.sqlite3")
     git = Git(directory / "git")
     environments = Environments(objects, git, runtime, options.environment_file)
@@ -71,7 +66,8 @@ async def serve(options: argparse.Namespace) -> None:
     for name in names:
         environments.provision(name)
     starts = asyncio.Semaphore(options.parallel_starts)
-    kubelet = Kubelet(objects, runtime, Witness(options.journal, options.controls), starts)
+    node = Node(objects, runtime, StandInPaths(options.journal, options.controls), starts)
+    kubelet = Kubelet(node)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -85,16 +81,16 @@ async def serve(options: argparse.Namespace) -> None:
     context = certificates.ensure(directory)
     access = Access({})
     armoury = Armoury((options.faults or directory / "faults").resolve())
-    troubles = Troubles(armoury, kubelet, DAEMON)
-    server = Server(objects, access, Streams(kubelet), environments, troubles)
+    faults = DaemonRequestFaults(armoury, kubelet, DAEMON)
+    server = Server(objects, access, Streams(node), environments.provision, faults)
     runner, port = await listen(server.application(), options.host, _port(options), context)
     (directory / "port").write_text(str(port))
     url = f"https://{options.host}:{port}"
     access.users.update(Access.ensure(directory, url).users)
-    await troubles.recover()
+    await faults.recover()
     working = [
         asyncio.create_task(kubelet.run(), name="kubelet"),
-        asyncio.create_task(running.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
+        asyncio.create_task(control_loop.run(objects, ArgoCD(objects, git, loop.time)), name="controllers"),
     ]
     for task in working:
         # A double without its controllers would only look alive.
@@ -105,7 +101,7 @@ async def serve(options: argparse.Namespace) -> None:
         "port": port,
         "url": url,
         "kubeconfig": str(directory / "kubeconfig"),
-        "namespaces": mode != "none",
+        "namespaces": runtime.mode != "none",
         "environments": names,
     }
     print(json.dumps(ready), flush=True)  # noqa: T201 - the ready line is this process's protocol
@@ -114,13 +110,23 @@ async def serve(options: argparse.Namespace) -> None:
     for task in working:
         task.cancel()
     await asyncio.gather(*working, return_exceptions=True)
-    await troubles.close()
-    kubelet.kill_everything()
+    await faults.close()
+    node.kill_everything()
     await runner.cleanup()
     objects.close()
     for error in failed:
         if error is not None:
             raise error
+
+
+def _runtime(options: argparse.Namespace, directory: Path, life: int) -> Runtime:
+    """The container runtime; what stand-ins need on the disk stays visible inside of containers."""
+    visible = [directory, options.images.resolve(), PROJECT, Path(sys.prefix), Path(sys.base_prefix)]
+    if options.journal:
+        visible.append(options.journal.resolve().parent)
+    if options.controls:
+        visible.append(options.controls.resolve())
+    return Runtime(directory, options.images.resolve(), tuple(visible), life, namespaces_mode())
 
 
 def _environments(options: argparse.Namespace) -> list[str]:
@@ -138,7 +144,7 @@ def _port(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Runs the server."""
+    """Run the server."""
     options = arguments()
     if namespaces_mode() == "none":
         print(  # noqa: T201 - said loudly on purpose

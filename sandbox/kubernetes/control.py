@@ -1,6 +1,6 @@
-"""What the platform and tests do to the Kubernetes double: scale, delete, provision, hold ArgoCD's health.
+"""A client of the Kubernetes double for the platform and tests: scale, delete, provision, hold ArgoCD's health.
 
-Plain HTTP with the admin's kubeconfig; each call makes its own client, so any event loop may call.
+It speaks plain HTTP with the admin's kubeconfig. Each call makes its own client, so any event loop may call.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _SKIP = {"argocd.argoproj.io/skip-reconcile": "true"}
 
 
 class NotReadyError(RuntimeError):
-    """Pods did not become ready in time; the message says which, and what they last said."""
+    """Pods did not become ready in time; the message names them, with the last lines of their logs."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The running double."""
+    """The running double, as the cluster's admin sees it."""
 
     running: launch.Running
 
     @property
     def kubeconfig(self) -> Path:
-        """For clients that may do everything."""
+        """The kubeconfig of the admin, who may do everything."""
         return Path(self.running.kubeconfig)
 
     @property
     def daemons_kubeconfig(self) -> Path:
-        """For the daemon: the account that faults of the API server are for."""
+        """The kubeconfig of the daemon, whose account alone meets the faults of the API server."""
         return self.kubeconfig.with_name("resetd.kubeconfig")
 
     async def deployments(self, namespace: str) -> list[dict[str, Any]]:
-        """All of a namespace."""
+        """All Deployments of a namespace."""
         items: list[dict[str, Any]] = (await self.call("GET", _deployments(namespace)))["items"]
         return items
 
     async def pods(self, namespace: str, service: str | None = None) -> list[dict[str, Any]]:
-        """All of a namespace, or those of a service."""
+        """All pods of a namespace, or those of a service."""
         query = {"labelSelector": f"app.kubernetes.io/name={service}"} if service else {}
         items: list[dict[str, Any]] = (
             await self.call("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)
@@ -59,50 +59,50 @@ class Cluster:
         return items
 
     async def scale(self, namespace: str, service: str, replicas: int) -> None:
-        """Ask for that many; with self-heal on, ArgoCD sets it back."""
+        """Set the replicas of a service; ArgoCD sets them back while self-heal is on."""
         body = {"spec": {"replicas": replicas}}
         await self.call("PATCH", f"{_deployments(namespace)}/{service}/scale", body)
 
     async def delete_pod(self, namespace: str, name: str) -> None:
-        """Its controller makes another one."""
+        """Delete a pod; its controller makes another one."""
         await self.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}")
 
     async def delete_namespace(self, namespace: str) -> None:
-        """Deprovision: with all that is in it."""
+        """Deprovision an environment: delete its namespace with everything in it."""
         await self.call("DELETE", f"/api/v1/namespaces/{namespace}")
 
     async def application(self, environment: str) -> dict[str, Any]:
-        """ArgoCD's Application of an environment."""
+        """Read ArgoCD's Application of an environment."""
         found: dict[str, Any] = await self.call("GET", _application(environment))
         return found
 
     async def hold_health(self, environment: str, health: str) -> None:
-        """Freeze the Application at a health such as `Progressing`, until `let_health_go`."""
+        """Freeze the Application at a health such as `Progressing` until `let_health_go`."""
         await self.call("PATCH", _application(environment), {"metadata": {"annotations": _SKIP}})
         await self.call("PATCH", _application(environment), {"status": {"health": {"status": health}}})
 
     async def let_health_go(self, environment: str) -> None:
-        """ArgoCD looks at the Application again."""
+        """Let ArgoCD look at the Application again."""
         body = {"metadata": {"annotations": dict.fromkeys(_SKIP)}}
         await self.call("PATCH", _application(environment), body)
 
     async def cut_streams(self) -> None:
-        """Reset every exec that is open."""
+        """Reset the connection of every open exec."""
         await self.call("POST", "/sandbox/streams/cut")
 
     async def open_streams(self) -> int:
-        """How many execs are open."""
+        """Count the open execs."""
         return int((await self.call("GET", "/sandbox/streams"))["open"])
 
     async def provision(self, environment: str) -> None:
-        """Create the environment; its variables have to be in the double's file already."""
+        """Create an environment, whose variables are in the double's file already."""
         await self.call("POST", f"/sandbox/environments/{environment}")
 
     async def until_ready(self, environments: Sequence[str], *, within: float) -> None:
-        """Wait until every Deployment of these environments has all its replicas, started up.
+        """Wait until these environments are Healthy and Synced and all their replicas are ready.
 
         Raises:
-            NotReadyError: not within `within` seconds.
+            NotReadyError: some are not ready after `within` seconds.
         """
         try:
             async with asyncio.timeout(within):
@@ -110,14 +110,14 @@ class Cluster:
                     while not await self._ready(environment):  # noqa: ASYNC110 - it is another process's state
                         await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError as error:
-            text = "; ".join([await self._complaint(one) for one in environments])
+            text = "; ".join([await self._complaint(environment) for environment in environments])
             raise NotReadyError(f"not ready after {within:g} s: {text}") from error
 
     async def _ready(self, environment: str) -> bool:
         application = await self.application(environment)
-        found = await self.deployments(environment)
         counts = [
-            (one["spec"]["replicas"], (one.get("status") or {}).get("readyReplicas", 0)) for one in found
+            (deployment["spec"]["replicas"], (deployment.get("status") or {}).get("readyReplicas", 0))
+            for deployment in await self.deployments(environment)
         ]
         status = application.get("status") or {}
         healthy = status.get("health", {}).get("status") == "Healthy"
@@ -127,7 +127,7 @@ class Cluster:
     async def _complaint(self, environment: str) -> str:
         for pod in await self.pods(environment):
             statuses = (pod.get("status") or {}).get("containerStatuses") or []
-            if not statuses or not all(one["ready"] for one in statuses):
+            if not statuses or not all(container["ready"] for container in statuses):
                 name = pod["metadata"]["name"]
                 path = f"/api/v1/namespaces/{environment}/pods/{name}/log"
                 return f"{environment}/{name}: {(await self._request('GET', path)).text[-500:]}"
@@ -136,7 +136,11 @@ class Cluster:
     async def call(
         self, method: str, path: str, body: object = None, *, query: dict[str, str] | None = None
     ) -> Any:  # noqa: ANN401 - JSON
-        """A request of the admin; PATCH is a merge patch. httpx.HTTPStatusError for a refusal."""
+        """Send a request as the admin and decode the answer; a PATCH is a merge patch.
+
+        Raises:
+            httpx.HTTPStatusError: the double refuses.
+        """
         answer = await self._request(method, path, body, query=query)
         answer.raise_for_status()
         return answer.json()

@@ -1,24 +1,23 @@
-"""Starts the double as a process and waits until it serves: for the platform and for tests."""
+"""Starting the double as a process, for the platform and for tests."""
 
 from __future__ import annotations
 
-import json
 import os
-import selectors
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sandbox import ready_line
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What `python -m sandbox.kubernetes` is given; its `--help` says what each one is."""
+    """The arguments of `python -m sandbox.kubernetes`; its `--help` says what each one is."""
 
     directory: Path
     images: Path
@@ -32,7 +31,7 @@ class Arguments:
     parallel_starts: int = 4
 
     def argv(self) -> list[str]:
-        """The command line."""
+        """The command line that starts the double."""
         argv = [sys.executable, "-m", "sandbox.kubernetes"]
         given = {
             "--directory": self.directory,
@@ -54,22 +53,22 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Running:
-    """A started server. `ready` is its ready line."""
+    """A started double. `ready` is its ready line."""
 
     process: subprocess.Popen[bytes]
     ready: dict[str, Any]
 
     @property
     def kubeconfig(self) -> str:
-        """Path of the file for clients."""
+        """The path of the admin's kubeconfig file."""
         return str(self.ready["kubeconfig"])
 
     def stop(self) -> None:
-        """SIGTERM: the server and every container end."""
+        """Send SIGTERM, which ends the server and every container."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL: the server ends, the containers run on."""
+        """Send SIGKILL, which ends the server; the containers run on."""
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
@@ -80,9 +79,12 @@ class Running:
 
 
 def start(arguments: Arguments, patience: float = 30.0) -> Running:
-    """Starts the server and waits for its ready line; it blocks. RuntimeError when there is none in time.
+    """Start the double and wait for its ready line; it blocks.
 
-    What it writes to stderr goes to DIRECTORY/server.log.
+    What the server writes to stderr goes to DIRECTORY/server.log.
+
+    Raises:
+        RuntimeError: no ready line within `patience` seconds.
     """
     arguments.directory.mkdir(parents=True, exist_ok=True)
     log = arguments.directory / "server.log"
@@ -95,14 +97,9 @@ def start(arguments: Arguments, patience: float = 30.0) -> Running:
             stderr=errors,
             start_new_session=True,
         )
+    if (ready := ready_line.read(process, within=patience)) is not None:
+        return Running(process, ready)
     assert process.stdout is not None
-    end = time.monotonic() + patience
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        # The line is shorter than a pipe's atomic write, so the first data is all of it.
-        if selector.select(max(0.0, end - time.monotonic())) and (line := process.stdout.readline()):
-            ready: dict[str, Any] = json.loads(line)
-            return Running(process, ready)
     process.kill()
     process.wait()
     process.stdout.close()

@@ -1,1 +1,1 @@
-"""The whole platform on one machine: its directory, its processes, snapshots of its databases."""
+"""The platform: its directory, its child processes, the whole of it, and snapshots of its databases."""

@@ -1,26 +1,25 @@
-"""Children of the platform: started with a ready line to wait for, ended with whoever started them.
+"""Child processes of the platform. Each has a ready line, and ends with the process that started it.
 
-A child holds the reading end of a pipe as its standard input; the platform holds the other one and never writes.
-When the platform ends, by whatever signal, the pipe closes and the child ends by itself.
+A child's standard input is the reading end of a pipe; the platform holds the other end and never writes. When the
+platform ends, by whatever signal, the pipe closes and the child ends by itself.
 """
 
 from __future__ import annotations
 
-import json
-import selectors
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox import ready_line
+
 _DOWN_WITHIN = 5.0
 
 
 class ChildFailedError(RuntimeError):
-    """A child did not come up; the message ends with what it wrote last."""
+    """A child did not come up; the message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Child:
     ready: dict[str, Any]
 
     def stop(self) -> None:
-        """Close the pipe; SIGKILL if that does not end it in a few seconds."""
+        """Close the pipe, and kill the child if that does not end it in a few seconds."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -43,10 +42,10 @@ class Child:
 
 
 def start(module: str, arguments: Sequence[str], *, log: Path, within: float = 30.0) -> Child:
-    """Run `python -m module --while-stdin-open ARGUMENTS` and wait for its line of JSON; it blocks.
+    """Run `python -m module --while-stdin-open ARGUMENTS` and wait for its ready line; it blocks.
 
     Raises:
-        ChildFailedError: no such line within `within` seconds.
+        ChildFailedError: no ready line within `within` seconds.
     """
     with log.open("ab") as errors:
         process = subprocess.Popen(
@@ -57,20 +56,7 @@ def start(module: str, arguments: Sequence[str], *, log: Path, within: float = 3
             stderr=errors,
             start_new_session=True,  # Ctrl-C is for the platform, which ends its children in its order
         )
-    line = _first_line(process, within)
-    if line:
-        return Child(process, json.loads(line))
+    if (ready := ready_line.read(process, within=within)) is not None:
+        return Child(process, ready)
     Child(process, {}).stop()
     raise ChildFailedError(f"{module} did not come up: {log.read_text(errors='replace')[-1000:]}")
-
-
-def _first_line(process: subprocess.Popen[bytes], within: float) -> bytes:
-    if process.stdout is None:
-        return b""
-    end = time.monotonic() + within
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        # A ready line is shorter than what a pipe takes at once, so its first byte means all of it.
-        if selector.select(max(0.0, end - time.monotonic())):
-            return process.stdout.readline()
-    return b""

@@ -1,4 +1,4 @@
-"""The directory of a platform: one platform at a time, on nothing that a former one left there."""
+"""The directory of a platform: it belongs to one platform at a time, which finds it empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-_KEPT_APART = ("postgres", "kubernetes", "images", "github", "controls", "faults", "pg-bin")
+_FOLDERS = ("postgres", "kubernetes", "images", "github", "controls", "faults", "pg-bin")
 _FILES = ("platform.json", "resetd.env", "environments.json", "journal.jsonl", "journal.sock")
 
 
@@ -19,14 +19,14 @@ class PlatformRunningError(RuntimeError):
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Hold the directory, emptied of what a former platform left there."""
+    """Hold the directory for one platform, after removing what a former platform left."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         _take(lock, directory)
         for cluster in (directory / "postgres").glob("*"):
-            if cluster.is_symlink():  # it lies where PostgreSQL's account can reach it
+            if cluster.is_symlink():  # the cluster lies where PostgreSQL's account can reach it
                 shutil.rmtree(cluster.resolve(), ignore_errors=True)
-        for name in _KEPT_APART:
+        for name in _FOLDERS:
             shutil.rmtree(directory / name, ignore_errors=True)
         for name in _FILES:
             (directory / name).unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def _take(lock: IO[str], directory: Path) -> None:
 
 
 def private(path: Path, text: str) -> None:
-    """Write a file that only we may read, whole or not at all."""
+    """Write a file that only its owner may read. Readers see the old file or the new one, never half of it."""
     fresh = path.with_name(f".{path.name}")
     fresh.touch(mode=0o600)
     fresh.write_text(text)

@@ -1,6 +1,6 @@
 """The whole platform on one machine: journal, Kafka, PostgreSQL, GitHub, Kubernetes with its services.
 
-Each part is a child process that ends when this one does, by SIGKILL as well. Everything lies in one directory:
+Each part is a child process that ends with this one, even by SIGKILL. Everything lies in one directory:
 
     platform.json     where what is, with the databases' URLs (0600)
     resetd.env        RESETD_* variables for the daemon, one `NAME=value` a line (0600)
@@ -10,7 +10,7 @@ Each part is a child process that ends when this one does, by SIGKILL as well. E
     pg-bin/           PostgreSQL's programs for the daemon, with a pg_dump that may run into a full disk
     kafka.log, github.log, github/, postgres/, images/, kubernetes/
 
-Nothing is kept from one run to the next.
+A run keeps nothing of the run before.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ import psycopg
 from sandbox import fleet, journal, postgres
 from sandbox.faults import Fault, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Injection
 from sandbox.github.people import People
 from sandbox.kubernetes import launch
+from sandbox.kubernetes.api_server_faults import ApiServerFaults
 from sandbox.kubernetes.control import Cluster
-from sandbox.kubernetes.faults.api_server import ApiServerFaults
 from sandbox.platform import child_processes
 from sandbox.platform.directory import alone, private
 from sandbox.postgres import dump_faults
@@ -65,19 +65,19 @@ class Platform:
     databases: postgres.Fleet
     cluster: Cluster
     environments: list[str] = field(default_factory=list)
-    """Names of those that were provisioned."""
+    """The names of the provisioned environments."""
     say: Say = _silent
 
     def __post_init__(self) -> None:
         armoury = Armoury(self.directory / "faults")
         self._state = StateDatabase(armoury, self.directory / "postgres")
-        strikers = (
-            DatabaseFaults(armoury, self._places).strikers()
-            | ApiServerFaults(armoury, lambda: self.cluster, self.start_kubernetes).strikers()
-            | self._state.strikers()
+        injectors = (
+            DatabaseFaults(armoury, self._places).injectors()
+            | ApiServerFaults(armoury, lambda: self.cluster, self.start_kubernetes).injectors()
+            | self._state.injectors()
         )
-        self._watch = Watch(armoury, strikers, passing=(psycopg.Error, httpx.HTTPError))
-        self._watch.start()
+        self._injection = Injection(armoury, injectors, passing=(psycopg.Error, httpx.HTTPError))
+        self._injection.start()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -89,13 +89,15 @@ class Platform:
         say: Say = _silent,
         ready_within: float = _READY_WITHIN,
     ) -> AsyncIterator[Platform]:
-        """Bring all of it up with these environments (None: the whole fleet), their pods ready; end it at last.
+        """Run the platform with these environments (None: the whole fleet); their pods are ready inside.
 
         Raises:
             PlatformRunningError: the directory is in use.
             KeyError: the fleet has no such environment.
         """
-        chosen = [one.name for one in fleet.FLEET] if environments is None else list(environments)
+        chosen = (
+            [environment.name for environment in fleet.FLEET] if environments is None else list(environments)
+        )
         with alone(directory):
             began = time.monotonic()
             platform = await asyncio.to_thread(_bring_up, cls, directory, chosen, say)
@@ -107,7 +109,7 @@ class Platform:
                 await asyncio.to_thread(platform.stop)
 
     async def provision(self, *environments: str, within: float = _READY_WITHIN) -> None:
-        """Add environments of the fleet to the running platform, and wait for their pods."""
+        """Add environments of the fleet to the running platform and wait for their pods."""
         await asyncio.to_thread(self.add_databases, environments)
         for environment in environments:
             await self.cluster.provision(environment)
@@ -120,20 +122,20 @@ class Platform:
         await self.cluster.until_ready(names, within=within)
 
     def stop(self) -> None:
-        """End every part."""
-        self._watch.stop()
+        """End every part of the platform."""
+        self._injection.stop()
         self._state.stop()
         _stop_all([self.cluster.running.stop, self.kafka.stop, self.hub.stop])
         _stop_all([self.databases.stop, self.witness.stop])
 
     @property
     def github(self) -> People:
-        """What people do on GitHub, and its faults."""
+        """The control of GitHub: what people do there, and what breaks there."""
         return People(**self.hub.ready)
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong in it, when it is told to."""
+        """The control of the platform's faults."""
         return Faults(self.directory / "faults")
 
     @property
@@ -142,7 +144,7 @@ class Platform:
         return str(self.kafka.ready["bootstrap"])
 
     def environment(self) -> dict[str, str]:
-        """Variables for the daemon. DATA_DIR and the API's address are the daemon's own affair."""
+        """The variables for a daemon, except DATA_DIR and the API's address, which each daemon has of its own."""
         return {
             "RESETD_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "RESETD_KAFKA_SESSION_TIMEOUT": "3s",
@@ -155,15 +157,15 @@ class Platform:
         }
 
     def postgres_url(self, environment: str, service: str, variable: str = "DATABASE_URL") -> str:
-        """What the pods of the service get; KeyError when the fleet has no such variable."""
+        """The connection string that a service's pods get; KeyError when the fleet has no such variable."""
         return self.databases.url(fleet.environment(environment).databases[service, variable])
 
     def state_url(self, database: str = "resetd") -> str:
-        """A database for a daemon's own state on a server that `state-*` faults are for; made when it is not there."""
+        """A database for a daemon's own state, made when it is missing, on the server that `state-*` faults hit."""
         return self._state.url(database)
 
     def journal_reader(self) -> journal.Journal:
-        """What the witness recorded until now."""
+        """Read what the witness recorded until now."""
         return self.witness.read()
 
     def control(self, environment: str, service: str, **commands: controls.Control) -> None:
@@ -171,21 +173,21 @@ class Platform:
         controls.put(self.directory / "controls", environment, service, **commands)
 
     def clear_controls(self) -> None:
-        """Take back all that `control` said."""
+        """Take back every control."""
         controls.clear(self.directory / "controls")
 
     def dirty(self, environment: str) -> None:
-        """Leave in each service's database what people leave there."""
+        """Put into each service's database what people leave there."""
         for service in fleet.SERVICES:
             dirt.dirty(self.postgres_url(environment, service), service)
 
     def contents(self, environment: str) -> dict[str, contents.Contents]:
-        """What is in each database of an environment, by `server/database`."""
+        """Read the contents of each database of an environment, by `server/database`."""
         places = sorted(set(fleet.environment(environment).databases.values()))
         return {place: contents.read(self.databases.url(place)) for place in places}
 
     def start_kubernetes(self) -> None:
-        """Start the API server again, after a kill, on what it had stored and under the same address; it blocks."""
+        """Start a killed API server again with its stored objects at the same address; it blocks."""
         self.cluster = Cluster(_start_kubernetes(self.directory, self.witness, ()))
 
     def _places(self, fault: Fault) -> list[tuple[postgres.Server, list[str]]]:
@@ -193,7 +195,7 @@ class Platform:
         return self.databases.places(self.environments, fault.meets)
 
     def add_databases(self, environments: Iterable[str]) -> None:
-        """Start the servers that these environments of the fleet need, with their databases; no pod."""
+        """Start the servers that these environments of the fleet need, with their databases, but no pod."""
         for name in environments:
             fleet.environment(name)
             if name not in self.environments:
@@ -226,7 +228,7 @@ class Platform:
 
 
 def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say: Say) -> Platform:
-    """Start every part, what does not need another one at the same time; what did come up ends if one fails."""
+    """Start every part, at the same time where no part needs another; if one fails, those that came up end."""
     with contextlib.ExitStack() as undo, ThreadPoolExecutor(max_workers=3) as pool:
         (directory / "controls").mkdir()
         say("journal, Kafka, GitHub, PostgreSQL and images")
@@ -291,8 +293,8 @@ def _start_kubernetes(
 
 
 def _stop_all(stops: Iterable[Callable[[], None]]) -> None:
-    """Stop at the same time; one that fails does not keep the others."""
+    """Call all at the same time; one that fails does not stop the others."""
     with ThreadPoolExecutor() as pool:
-        endings = [pool.submit(stop) for stop in stops]
-    for ending in endings:
-        ending.result()
+        stopped = [pool.submit(stop) for stop in stops]
+    for stop in stopped:
+        stop.result()

@@ -1,4 +1,7 @@
-"""Databases as people left them, to be put back as often as needed: copies by `CREATE DATABASE ... TEMPLATE`."""
+"""Snapshots of an environment's databases, to be put back as often as needed.
+
+They are copies by `CREATE DATABASE ... TEMPLATE`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sandbox import fleet
 from sandbox.platform.platform import Platform
 from sandbox.postgres import ROLE
 
-# The last migration of each service undone, so that a deployment that is not run shows in the contents.
+# Undoes the last migration of each service, so that the contents show whether a deployment was run.
 _UNDO = {
     "data-builder": """
         DROP TABLE option_sets;
@@ -46,7 +49,10 @@ DATABASES = frozenset(_UNDO)
 
 
 class Snapshots:
-    """Two copies of each database of an environment on one server: dirtied, and dirtied before its last migration."""
+    """Two copies of each database of an environment, all on one server.
+
+    One copy is the dirtied database; the other one, `outdated`, lacks its last migration besides.
+    """
 
     def __init__(self, platform: Platform, environment: str) -> None:
         places = sorted(set(fleet.environment(environment).databases.values()))
@@ -56,7 +62,7 @@ class Snapshots:
         self._names = [place.partition("/")[2] for place in places]
 
     def take(self) -> None:
-        """Of what is there now."""
+        """Copy the databases as they are now."""
         for name in self._names:
             self._copy(name, f"{name} dirtied")
             self._copy(name, f"{name} outdated")
@@ -64,7 +70,7 @@ class Snapshots:
                 connection.execute(_UNDO[name].encode())
 
     def put_back(self, outdated: Collection[str] = ()) -> None:
-        """Every database as it was taken; those named lack their last migration."""
+        """Put every database back as it was taken; those in `outdated` without their last migration."""
         for name in self._names:
             self._drop(name)
             self._copy(f"{name} {'outdated' if name in outdated else 'dirtied'}", name)
@@ -92,7 +98,7 @@ class Snapshots:
 
 @contextmanager
 def taken(platform: Platform, environment: str) -> Iterator[Snapshots]:
-    """Snapshots of the environment, dirtied; at the end it is put back, migrated and in order for others."""
+    """Dirty an environment and take its snapshots; at the end it is put back, with its migrations, for others."""
     platform.dirty(environment)
     snapshots = Snapshots(platform, environment)
     try:

@@ -1,7 +1,7 @@
 """Real PostgreSQL servers for the sandbox platform, from the wheel, one cluster for each name.
 
-`start` brings up one server, `start_servers` some of `sandbox.fleet.SERVERS` with all the fleet's databases there, and
-`binaries` is the directory with `pg_dump`, `pg_restore` and `psql` of the same version.
+`start` brings up one server; `start_servers` brings up some of `sandbox.fleet.SERVERS` with all databases that the
+fleet has on them. `binaries` is the directory with `pg_dump`, `pg_restore` and `psql` of the same version.
 """
 
 from sandbox.postgres.binaries import binaries

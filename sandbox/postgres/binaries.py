@@ -1,10 +1,10 @@
-"""Where PostgreSQL's programs are, at a place where the account that runs them may execute them.
+"""PostgreSQL's programs, at a place where the account that runs them may execute them.
 
-PostgreSQL refuses to run as root, so root drops to `nobody`, who can't reach a virtual environment below
-a 0700 home. The programs are copied once to a 0755 directory; the wheel's libraries keep their place
-relative to them, since the programs find them by a path relative to their own.
+PostgreSQL refuses to run as root, so root drops to `nobody`, who can't reach a virtual environment below a 0700 home.
+Then the programs are copied once to a 0755 directory. The wheel's libraries keep their place relative to the programs,
+which find them by a relative path.
 
-PostgreSQL 16, not the newest that the wheel has: every `pg_dump` from 16 on can dump it.
+The version is 16, and not the newest that the wheel has, because every `pg_dump` from 16 on can dump it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INSTALLATION = "pginstall"  # 16; the wheel's `pginstall18` is 18
 
 
 def account() -> pwd.struct_passwd | None:
-    """Who PostgreSQL is to run as: `nobody` when we are root, None when we may run it as ourselves."""
+    """The account that PostgreSQL runs as: `nobody` for root; None: the caller's own."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
@@ -43,7 +43,7 @@ def binaries() -> Path:
 
 
 def _copy(package: Path, copied: Path) -> None:
-    """Copy beside the final place and rename, so that two at once can't see half of it."""
+    """Copy the programs to their place in one step: two processes that copy at once never see half of them."""
     fresh = Path(tempfile.mkdtemp(prefix=f"{copied.name}-", dir=copied.parent))
     shutil.copytree(
         package / _INSTALLATION,

@@ -1,21 +1,18 @@
-"""The fleet's servers with its databases, each owned by a plain role without any privilege of the server."""
+"""The fleet's servers with its databases, which belong to a plain role without privileges of the server."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from sandbox.fleet import FLEET, Environment, environment
 from sandbox.postgres.server import Server, start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 ROLE = "fuse"
 
@@ -28,29 +25,29 @@ class Fleet:
     passwords: dict[str, str]
 
     def url(self, place: str) -> str:
-        """The services' connection string of `server/database`."""
+        """The connection string that services get for `server/database`."""
         server, _, database = place.partition("/")
         return self.servers[server].url(database, ROLE, self.passwords[server])
 
     def urls(self) -> dict[str, dict[str, dict[str, str]]]:
-        """What the pods get: {environment: {service: {variable: url}}}; ready to be dumped as JSON."""
+        """The variables of all pods, as JSON: {environment: {service: {variable: url}}}."""
         answer: dict[str, dict[str, dict[str, str]]] = {}
-        for one in FLEET:
-            for (service, variable), place in one.databases.items():
+        for member in FLEET:
+            for (service, variable), place in member.databases.items():
                 if place.partition("/")[0] in self.servers:
-                    of_environment = answer.setdefault(one.name, {})
+                    of_environment = answer.setdefault(member.name, {})
                     of_environment.setdefault(service, {})[variable] = self.url(place)
         return answer
 
     def urls_of(self, environments: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
-        """As `urls`, of these environments."""
+        """The variables of these environments' pods, as `urls` has them."""
         every = self.urls()
         return {name: every[name] for name in environments}
 
     def places(
         self, environments: Iterable[str], wanted: Callable[[str, str], bool]
     ) -> list[tuple[Server, list[str]]]:
-        """The databases of those environments' services for which `wanted(environment, service)`, by their servers."""
+        """The databases of the services of these environments for which `wanted(environment, service)`, by server."""
         found: dict[str, set[str]] = {}
         for name in environments:
             for (service, _), place in environment(name).databases.items():
@@ -69,9 +66,9 @@ def start_fleet(directory: Path, environments: Iterable[Environment] = FLEET) ->
     """Start the servers that `environments` use, two at a time, and create their databases.
 
     Raises:
-        ServerFailedError: one did not come up; those that did are stopped again.
+        ServerFailedError: a server did not come up; the others are stopped again.
     """
-    places = {place for one in environments for place in one.databases.values()}
+    places = {place for member in environments for place in member.databases.values()}
     names = sorted({place.partition("/")[0] for place in places})
     passwords = {name: secrets.token_urlsafe(18) for name in names}
     servers: dict[str, Server] = {}
@@ -92,19 +89,19 @@ def start_fleet(directory: Path, environments: Iterable[Environment] = FLEET) ->
 
 
 def start_servers(directory: Path, names: Iterable[str]) -> Fleet:
-    """Each server with all databases that the fleet has on it, so that a later environment finds its own."""
+    """Start each server with all databases that the fleet has on it, so a later environment finds its own."""
     wanted = [
         Environment(f"{name}-{number}", {key: place})
         for name in sorted(names)
-        for one in FLEET
-        for number, (key, place) in enumerate(one.databases.items())
+        for member in FLEET
+        for number, (key, place) in enumerate(member.databases.items())
         if place.startswith(f"{name}/")
     ]
     return start_fleet(directory, wanted)
 
 
 def create(server: Server, databases: Iterable[str], password: str) -> None:
-    """Create `ROLE` and the databases that it owns; it may neither create databases nor see other roles' secrets."""
+    """Create `ROLE` and the databases that it owns. It can neither create databases nor see other roles' secrets."""
     with psycopg.connect(server.superuser_url, autocommit=True) as connection:
         role = sql.Identifier(ROLE)
         connection.execute(

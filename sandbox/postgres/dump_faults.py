@@ -1,7 +1,7 @@
-"""The disk is full in a dump: a `pg_dump` for RESETD_PG_BIN whose file takes no byte when the fault is armed.
+"""The fault of a full disk in a dump: a `pg_dump` for RESETD_PG_BIN that has no room for a byte while it is armed.
 
-The real pg_dump runs; instead of the file it gets /dev/full, which answers each write with ENOSPC. It stands in a
-directory of its own beside links to the other programs.
+The real pg_dump runs, but with /dev/full as its file, which answers each write with ENOSPC. The program has a directory
+of its own, with links to the other programs beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.faults.armoury import Armoury
 from sandbox.faults.kinds import FaultKind
 
 _KIND = FaultKind.POSTGRES_DISK_FULL_IN_DUMP
-# Python starts only when such a fault is armed: a dump of the sandbox's databases takes less time than that.
+# Python starts only when such a fault is armed, because its start takes longer than a dump.
 _SCRIPT = """#!/bin/sh
 for armed in {armed}/{kind}.*; do
     [ -e "$armed" ] && exec {python} -m sandbox.postgres.dump_faults {faults} {environments} {real} "$@"
@@ -30,7 +30,10 @@ exec {real} "$@"
 
 
 def make(directory: Path, *, faults: Path, environments: Path, programs: Path) -> None:
-    """The directory for RESETD_PG_BIN; `environments` is the platform's file of variables, `programs` the real ones."""
+    """Make the directory for RESETD_PG_BIN.
+
+    `environments` is the platform's file of variables, `programs` the directory with the real programs.
+    """
     directory.mkdir()
     for name in ("pg_restore", "psql"):
         (directory / name).symlink_to(programs / name)
@@ -48,7 +51,7 @@ def make(directory: Path, *, faults: Path, environments: Path, programs: Path) -
 
 
 def meant_for(environments: Path, database: str) -> list[tuple[str, str]]:
-    """(environment, service) of each variable that leads to the database of this conninfo string."""
+    """The pairs (environment, service) whose variables lead to the database of this conninfo string."""
     where = conninfo_to_dict(database)
     wanted = (str(where.get("host")), int(where.get("port") or 5432), str(where.get("dbname")))
     found = []
@@ -62,15 +65,15 @@ def meant_for(environments: Path, database: str) -> list[tuple[str, str]]:
 
 
 def main(faults: Path, environments: Path, real: str, arguments: list[str]) -> NoReturn:
-    """Become the real pg_dump, whose file is /dev/full if a fault is meant for its database."""
-    of = {name: value for name, _, value in (one.partition("=") for one in arguments)}
+    """Become the real pg_dump; its file is /dev/full when a fault is meant for its database."""
+    of = {name: value for name, _, value in (argument.partition("=") for argument in arguments)}
     if "--file" in of:
         armoury = Armoury(faults)
         for environment, service in meant_for(environments, of.get("--dbname", "")):
             if armoury.take([_KIND], environment, service) is not None:
-                arguments = [one for one in arguments if not one.startswith("--file=")] + ["--file=/dev/full"]
+                arguments = [a for a in arguments if not a.startswith("--file=")] + ["--file=/dev/full"]
                 break
-    os.execv(real, [real, *arguments])  # noqa: S606 - the program that we stand for
+    os.execv(real, [real, *arguments])  # noqa: S606 - the program that this one replaces
 
 
 if __name__ == "__main__":

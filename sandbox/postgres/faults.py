@@ -1,6 +1,6 @@
-"""What happens to the environments' databases: servers restart, sessions are cut, somebody holds Prisma's lock.
+"""Faults of the environments' databases: servers restart, sessions are cut, somebody holds Prisma's lock.
 
-The moment has come when a session of a service's role is there: a command's, a backup's, the daemon's lock.
+The moment of a restart or a cut is when a service's role has a session there: of a command, a backup or the daemon.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import psycopg
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.fault import Fault
+from sandbox.faults.injection import Injector, wait
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker, wait
 from sandbox.postgres.databases import ROLE
 from sandbox.postgres.server import Server
 
 PRISMAS_LOCK = 72707369
-_HELD = 12.0  # a deploy waits 10 s for it
+_HELD = 12.0  # longer than the 10 s that a deploy waits for the lock
 _CONNECT = 5
 
 _SESSIONS = """
@@ -32,19 +32,19 @@ WHERE locktype = 'advisory' AND objid = %s AND NOT granted AND datname = ANY(%s)
 """
 
 Places = Callable[[Fault], Sequence[tuple[Server, list[str]]]]
-"""The servers and databases that a fault is meant for."""
+"""Says which servers and databases a fault is meant for."""
 
 
 class DatabaseFaults:
-    """`places` says what a fault is meant for."""
+    """Injects faults into the databases that `places` says they are meant for."""
 
     def __init__(self, armoury: Armoury, places: Places) -> None:
         self._armoury = armoury
         self._places = places
         self._restarting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def strikers(self) -> dict[FaultKind, Striker]:
-        """What this serves."""
+    def injectors(self) -> dict[FaultKind, Injector]:
+        """The injector of each kind that is served here."""
         return {
             FaultKind.POSTGRES_RESTARTED: self.restart,
             FaultKind.POSTGRES_CONNECTIONS_DROPPED: self.drop,
@@ -52,7 +52,7 @@ class DatabaseFaults:
         }
 
     def restart(self, armed: Armed) -> None:
-        """A server is shut down and started again, once a session is there that this cuts."""
+        """Restart a server once it has a session that this cuts."""
         for server, databases in self._places(armed.fault):
             with self._restarting[server.name]:
                 if _sessions(server, databases):
@@ -61,7 +61,7 @@ class DatabaseFaults:
                     return
 
     def drop(self, armed: Armed) -> None:
-        """The sessions of a server are terminated; it counts when there was one."""
+        """Terminate the sessions of a server; the fault counts when there was one."""
         for server, databases in self._places(armed.fault):
             with psycopg.connect(server.superuser_url, connect_timeout=_CONNECT, autocommit=True) as ours:
                 found = ours.execute(_SESSIONS, [databases, ROLE]).fetchall()
@@ -71,7 +71,7 @@ class DatabaseFaults:
                     return
 
     def hold(self, armed: Armed) -> None:
-        """Somebody holds Prisma's advisory lock in these databases; it counts when a migration comes to wait for it."""
+        """Hold Prisma's advisory lock in these databases; the fault counts when a migration comes to wait for it."""
         places = self._places(armed.fault)
         with self._armoury.lasting(armed) as is_to_end, ExitStack() as held:
             for server, databases in places:
@@ -80,21 +80,21 @@ class DatabaseFaults:
             while self._armoury.is_armed(armed) and not is_to_end():
                 if any(_waiters(server, databases) for server, databases in places):
                     self._armoury.hit(armed)
-                    wait(_HELD if armed.fault.seconds is None else armed.fault.seconds, is_to_end)
+                    wait(armed.fault.seconds_or(_HELD), is_to_end)
                     return
                 wait(0, is_to_end)
 
 
 @contextmanager
 def migration_lock(url: str) -> Iterator[psycopg.Connection]:
-    """Somebody else holds Prisma's advisory lock; closing the connection lets it go before the end."""
+    """Hold Prisma's advisory lock as another client; closing the connection releases it early."""
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [PRISMAS_LOCK])
         yield connection
 
 
 def _terminate(ours: psycopg.Connection, pid: int) -> bool:
-    """False: it had gone."""
+    """Terminate a session; False when it had gone already."""
     (answer,) = ours.execute("SELECT pg_terminate_backend(%s)", [pid]).fetchone() or (False,)
     return bool(answer)
 

@@ -1,9 +1,9 @@
-"""A process that runs one server and ends it when its own standard input closes.
+"""A process that runs one server and stops it when its own standard input closes.
 
-Run as a file: `python -I guard.py UID GID SCRATCH PROGRAM ARGUMENT...` (UID -1: stay who we are). Whoever started
-it holds the other end of the pipe: when that process dies, even by SIGKILL, the pipe closes and the server is
-stopped, and the directory SCRATCH (`-`: none) is deleted, so that no sandbox leaves anything behind. A byte
-before the close says that it is an orderly stop, which keeps the data. Standard library only.
+It is run as a file: `python -I guard.py UID GID SCRATCH PROGRAM ARGUMENT...` (UID -1: no change of user). The process
+that starts it holds the other end of the pipe. When that process dies, even by SIGKILL, the pipe closes: the guard
+stops the server and deletes the directory SCRATCH (`-`: none), so a sandbox leaves nothing behind. A byte before the
+close announces an orderly stop, which keeps the data. The guard uses the standard library only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(uid: int, gid: int, scratch: str, command: list[str]) -> int:
-    """Run `command` until it ends or standard input closes; answers its exit code."""
+    """Run `command` until it ends or standard input closes; returns its exit code."""
     libc = ctypes.CDLL(None, use_errno=True)
     child = os.fork()
     if child == 0:
@@ -29,7 +29,7 @@ def main(uid: int, gid: int, scratch: str, command: list[str]) -> int:
                 os.setgroups([])
                 os.setgid(gid)
                 os.setuid(uid)
-            # After the change of user, which clears it: were the guard killed, the server would stop too.
+            # Stops the server when the guard is killed. It is set last, because a change of user clears it.
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)

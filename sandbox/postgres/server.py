@@ -1,4 +1,4 @@
-"""One PostgreSQL server: a cluster of its own (so a system identifier of its own) on a port of 127.0.0.1."""
+"""One PostgreSQL server: a cluster of its own, with its own system identifier, on a port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.postgres.binaries import account, binaries
 _UP_WITHIN = 30.0
 _DOWN_WITHIN = 30.0
 
-# Small and quick: the sandbox is thrown away, so nothing waits for a disk.
+# Small and quick: the sandbox is thrown away, so no write waits for a disk.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -44,7 +44,7 @@ _SETTINGS = {
 
 
 class ServerFailedError(RuntimeError):
-    """PostgreSQL could not be initialised or did not come up; the message ends with its last log lines."""
+    """A server was not initialised or did not come up; the message ends with its last log lines."""
 
 
 @dataclass
@@ -57,31 +57,31 @@ class Server:
     superuser_url: str
     log: Path
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Besides those of the sandbox, which keep nothing through a power cut."""
+    """Settings that go before the sandbox's own, which keep nothing through a power cut."""
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str, role: str, password: str) -> str:
-        """A connection string in Prisma's style; libpq's tools want it without `?schema=public`."""
+        """A connection string in Prisma's style; libpq's tools need it without `?schema=public`."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}?schema=public"
 
     def stop(self) -> None:
-        """Cut all sessions and shut down; nothing to do when it is down already."""
+        """Cut all sessions and shut down; nothing happens when the server is down already."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.stdin:
-            with contextlib.suppress(BrokenPipeError):  # it ended by itself
+            with contextlib.suppress(BrokenPipeError):  # the server ended by itself
                 process.stdin.write(guard.ORDERLY)
                 process.stdin.close()
         process.wait(_DOWN_WITHIN)
 
     def start_again(self) -> None:
-        """Come up after `stop` on the same port with the same data."""
+        """Start after `stop` on the same port with the same data."""
         if self._process is None:
             self._run()
 
     def restart(self) -> None:
-        """Stop, then start on the same port: every session is cut, as in a failover."""
+        """Stop and start on the same port: every session is cut, as in a failover."""
         self.stop()
         self.start_again()
 
@@ -106,7 +106,7 @@ class Server:
                 stderr=log,
                 cwd="/",
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-                start_new_session=True,  # Ctrl-C is for the platform, which stops us in its order
+                start_new_session=True,  # Ctrl-C reaches the platform alone, which stops its parts in order
             )
         self._await_up(self._process)
 
@@ -127,10 +127,10 @@ class Server:
 
 
 def start(directory: Path, name: str, settings: Mapping[str, str] | None = None) -> Server:
-    """Make a new cluster `name` below `directory` and start it; `settings` (`postgresql.conf`) go before ours.
+    """Make a new cluster `name` below `directory` and start it; `settings` go before the sandbox's own.
 
-    Below a directory that `nobody` can't enter (a 0700 home, pytest's), the cluster lies in the machine's
-    temporary directory and `directory/name` is a link to it; `Server.discard` removes both.
+    Where `nobody` can't enter `directory` (a 0700 home, pytest's), the cluster lies in the machine's temporary
+    directory, and `directory/name` is a link to it; `Server.discard` removes both.
 
     Raises:
         ServerFailedError: initdb failed, or the server was not up within 30 s.
@@ -176,7 +176,7 @@ def _place(directory: Path, name: str) -> Path:
 
 
 def _initialise(data: Path, password: str) -> None:
-    """`initdb` anew for each: a copied cluster would keep its template's system identifier."""
+    """Run `initdb` for each cluster anew: a copy of a cluster has the same system identifier."""
     owner = account()
     with tempfile.NamedTemporaryFile("w", prefix="resetd-postgres-") as secret:
         secret.write(password)

@@ -1,6 +1,6 @@
-"""The daemon's own state in PostgreSQL, with what happens to it: a server that restarts, a network that is slow.
+"""A PostgreSQL server for daemons' own state, and its faults: the server restarts, the network is slow.
 
-The daemon reaches the server through a proxy on 127.0.0.1, which delays what clients send while the fault lasts.
+A daemon reaches the server through a proxy on 127.0.0.1, which delays what clients send while the fault lasts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from psycopg import sql
 
 from sandbox import postgres
 from sandbox.faults.armoury import Armed, Armoury
+from sandbox.faults.injection import Injector
 from sandbox.faults.kinds import FaultKind
-from sandbox.faults.watch import Striker
 from sandbox.postgres.server import Server
 
 _DELAY = 0.5
@@ -25,7 +25,7 @@ _CHUNK = 65536
 
 
 class Proxy:
-    """A port before another one, in a thread of its own; `open` counts the clients."""
+    """A port that leads to the port `target`, served by a thread of its own; `open` counts the clients."""
 
     def __init__(self, armoury: Armoury, target: int) -> None:
         self._armoury = armoury
@@ -76,26 +76,26 @@ class Proxy:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
         except OSError:
-            pass  # the server is down: the client sees its connection closed, as it would without us
+            pass  # the server is down: the client sees its connection closed, as without a proxy
         finally:
             self.open -= 1
-            for one in writers:
-                one.close()
+            for side in writers:
+                side.close()
                 with contextlib.suppress(OSError):
-                    await one.wait_closed()
+                    await side.wait_closed()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slow: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if slow and (fault := self._armoury.take([FaultKind.STATE_SLOW], None)):
-                    await asyncio.sleep(_DELAY if fault.seconds is None else fault.seconds)
+                    await asyncio.sleep(fault.seconds_or(_DELAY))
                 writer.write(data)
                 await writer.drain()
 
 
 @dataclass
 class StateDatabase:
-    """A PostgreSQL server for daemons' state, started when the first one asks for a database on it."""
+    """The server for daemons' state, started when the first daemon asks for a database on it."""
 
     armoury: Armoury
     directory: Path
@@ -104,7 +104,7 @@ class StateDatabase:
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, database: str) -> str:
-        """A connection string for a daemon, through the proxy; the database is made if it is not there."""
+        """A connection string for a daemon, through the proxy; a missing database is made."""
         with self._starting:
             if self._server is None:
                 self._server = postgres.start(self.directory, "state")
@@ -117,12 +117,12 @@ class StateDatabase:
         account = self._server.superuser_url.rpartition("@")[0]
         return f"{account}@127.0.0.1:{self._proxy.port}/{database}"
 
-    def strikers(self) -> dict[FaultKind, Striker]:
-        """What this serves by itself; the proxy has the other one."""
+    def injectors(self) -> dict[FaultKind, Injector]:
+        """The injector of `state-restarted`; the proxy injects `state-slow`."""
         return {FaultKind.STATE_RESTARTED: self.restart}
 
     def restart(self, armed: Armed) -> None:
-        """The server is shut down and started again, once a daemon has a session on it."""
+        """Restart the server once a daemon has a session on it."""
         if self._server is not None and self._proxy is not None and self._proxy.open:
             self._server.restart()
             self.armoury.hit(armed)

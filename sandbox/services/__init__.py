@@ -1,1 +1,1 @@
-"""Small doubles of the six services: what their images hold and what runs in them against real PostgreSQL."""
+"""Small doubles of the six services: what their images hold, and the programs in them, which use real PostgreSQL."""

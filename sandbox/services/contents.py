@@ -1,8 +1,8 @@
-"""What is in a database, in a form that two databases with the same content share.
+"""The contents of a database, in a form that is equal for databases with the same content.
 
-Left out: columns that the database fills by itself with what differs each time (a serial, a UUID, the time),
-so surrogate ids and timestamps. The ledgers of migrations are read as what was applied: name, checksum,
-whether it failed.
+It leaves out columns that the database fills by itself with other values each time (a serial, a UUID, the time), which
+are surrogate ids and timestamps. Of the ledgers of migrations it reads what was applied: name, checksum, whether it
+failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-# Rows by table; a row is [[column, value], ...] with the columns in the order of their names.
+# The rows of each table; a row is [[column, value], ...] with the columns in the order of their names.
 Contents = dict[str, list[list[list[Any]]]]
 
 _COLUMNS = """
@@ -39,7 +39,7 @@ _LEDGERS = {
 
 
 def read(url: str) -> Contents:
-    """Every table of the schema `public`, sorted, in one snapshot. `url` may be Prisma's."""
+    """Read every table of the schema `public`, sorted, in one snapshot. `url` may be in Prisma's style."""
     with psycopg.connect(url.partition("?")[0]) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         columns: dict[str, list[str]] = {row[0]: [] for row in connection.execute(_TABLES)}
@@ -52,12 +52,12 @@ def read(url: str) -> Contents:
 
 
 def digest(contents: Contents) -> str:
-    """12 hexadecimal digits, the same for the same content."""
+    """A digest of 12 hexadecimal digits: the same for the same content."""
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:12]
 
 
 def counts(contents: Contents) -> dict[str, int]:
-    """Rows of each table."""
+    """The number of rows of each table."""
     return {table: len(rows) for table, rows in contents.items()}
 
 

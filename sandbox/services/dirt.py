@@ -1,6 +1,6 @@
-"""Put into a service's database what people leave there, so that a reset has something to undo.
+"""What people leave in a service's database, so that a reset has something to undo.
 
-For each service: rows of users, a changed or deleted row of the system, and a table that no migration knows.
+For each service it is rows of users, a changed or deleted row of the system, and a table that no migration knows.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ _STATEMENTS = {
 
 
 def dirty(url: str, service: str) -> None:
-    """Do it in one transaction. `url` is of the service's `DATABASE_URL`, migrated and seeded.
+    """Dirty a service's database in one transaction.
+
+    `url` is the service's `DATABASE_URL`; the database is migrated and seeded.
 
     Raises:
         psycopg.Error: the database is not migrated.

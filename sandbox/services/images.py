@@ -1,8 +1,7 @@
-"""Build what each service's container image holds: its package, migrations, seeds, and the programs.
+"""Builds the images of the services: package, migrations, seeds, and the programs.
 
-`bin/` (npm, npx, node) goes on the container's PATH. What a real image has in `node_modules/.bin` is there too,
-and only found by npm and npx, as in a real one. A container needs a copy of its own: `prisma generate` writes
-into it.
+`bin/` (npm, npx, node) goes on the container's PATH. The programs that a real image has in `node_modules/.bin` are
+there, too, where only npm and npx find them. Each container needs a copy of its own: `prisma generate` writes into it.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _PACKAGES = {
 
 
 def build(directory: Path) -> dict[str, Path]:
-    """Make one image directory for each service below `directory`; answers them by service.
+    """Make one image directory for each service below `directory`; returns them by service.
 
-    A pod's working directory is a copy of it and its PATH begins with that copy's `bin`.
+    A container's working directory is a copy of its image, and its PATH begins with that copy's `bin`.
     """
     images = {}
     for service in SERVICES:
@@ -50,13 +49,13 @@ def build(directory: Path) -> dict[str, Path]:
         _programs(image / "node_modules" / ".bin", {name: _OF_PACKAGES[name] for name in _PACKAGES[service]})
         entry = image / ("dist/src/main.js" if service == "sequence-builder-api" else "dist/main.js")
         if service == "data-builder-api":
-            # One schema, one set of migrations: the core's, which los-core-api owns.
+            # The core schema and its migrations are those of los-core-api.
             _share_core(image)
-            continue  # `npm run build` makes its entry, `db:sync-model` its clients, in each container anew
+            continue  # in each container `npm run build` makes its entry, and `db:sync-model` its clients
         entry.parent.mkdir(parents=True)
         entry.write_text('require("./app");\n')
         for schema in image.glob("prisma/schema.prisma"):
-            client = client_directory(schema)  # generated when the image was built, as by `npm ci`
+            client = client_directory(schema)  # `npm ci` generates it when an image is built
             client.mkdir(parents=True)
             (client / "index.js").write_text("// @prisma/client, generated\n")
     return images
@@ -82,7 +81,7 @@ def _programs(directory: Path, programs: dict[str, str]) -> None:
             f'run("{name}", {function})\n'
         )
         shebang = f"#!{sys.executable} -I\n"
-        if len(shebang) > _SHEBANG_LIMIT:  # the kernel cuts it: let a shell find the interpreter
+        if len(shebang) > _SHEBANG_LIMIT:  # the kernel cuts a longer line: let a shell find the interpreter
             shebang = f"#!/bin/sh\n'''exec' '{sys.executable}' -I \"$0\" \"$@\"\n' '''\n"
         path = directory / name
         path.write_text(shebang + body)

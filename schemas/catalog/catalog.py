@@ -1,8 +1,8 @@
-"""The catalog file: what a reset of each service runs, what it touches, and how far it is trusted.
+"""The catalog file: what each mode runs for each service, which databases it touches, and which kinds are protected.
 
-One YAML document (`daemon/config/catalogs/fuse-platform.yaml` is the default; `resetd catalog check FILE` validates
-another). Commands are argv lists; conditions and placeholders are closed vocabularies, so nothing that comes
-from an event is ever text of a command.
+It is one YAML document. `daemon/config/catalogs/fuse-platform.yaml` is the default, and `resetd catalog check FILE`
+validates another one. Commands are argv lists, and conditions and placeholders are closed vocabularies, so that
+nothing from an event becomes text of a command.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from schemas.wire import Wire, client_of, kind_of
 _LABEL = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _TERM = rf"{_LABEL}=[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
 LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$", max_length=1000)]
-"""`LABEL=VALUE`, several with commas; compared with the labels in Deployments' templates as well."""
+"""`LABEL=VALUE`, or several with commas between them. Labels in the templates of Deployments are compared as well."""
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
 class Kind(Wire):
-    """A kind of environment: what follows the last hyphen of its name."""
+    """A kind of environment. An environment's kind is what follows the last hyphen of its name."""
 
     protected: bool = False
-    """Whether its databases and repositories need consent, whoever else uses them."""
+    """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
-    """People who must agree to a reset that was asked for by somebody with a token."""
+    """How many people must agree to a reset that somebody with a token asked for."""
     approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
-    """The same for requests over Kafka and provisioning, where who asks is only a claim."""
+    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim."""
 
     @model_validator(mode="after")
     def _protection_needs_consent(self) -> Self:
@@ -47,7 +47,7 @@ class Kind(Wire):
 
 
 class UrlParts(Wire):
-    """Names of variables that hold a connection's parts, where no variable holds the whole URL."""
+    """Names of the variables that hold the parts of a database URL, where no variable holds all of it."""
 
     host: Variable
     port: Variable | None = None
@@ -57,24 +57,24 @@ class UrlParts(Wire):
 
 
 class Handshake(Wire):
-    """How the service's own tool runs one SQL statement on this database."""
+    """How the service's own tool runs one SQL statement in a database."""
 
     argv: Argv
-    """`{statement}` as an argument becomes the statement; without it the statement is written to stdin."""
+    """The argument `{statement}` becomes the statement; without it the statement is written to stdin."""
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
     failures: tuple[Name, ...] = ()
     """Names of sets of known failures."""
 
 
 class Database(Wire):
-    """A database as one service reaches it."""
+    """A database, as one service reaches it."""
 
     name: Name
-    """The catalog's name for it; services that share a database use one name."""
+    """The catalog's name for it. Services that share a database use the same name."""
     names: dict[Name, str] = Field(default_factory=dict)
-    """Kind of environment -> the name expected on the server; another one is a warning of the plan."""
+    """Kind of environment -> the name that the database should have on the server. A plan warns of any other name."""
     url_variable: Variable | None = None
-    """The variable that holds its URL in the pod; `DATABASE_URL` unless `urlParts` is given."""
+    """The variable that holds the URL in the pod. Unless it or `urlParts` is given, that is `DATABASE_URL`."""
     url_parts: UrlParts | None = None
     handshake: Handshake
 
@@ -86,7 +86,7 @@ class Database(Wire):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the environment variables that its URL is made of."""
+        """Names of the environment variables that the URL is made of."""
         if self.url_parts is None:
             return (self.url_variable or "DATABASE_URL",)
         parts = self.url_parts
@@ -95,7 +95,7 @@ class Database(Wire):
         )
 
     def url(self, values: Mapping[str, str]) -> str | None:
-        """Its URL out of the pod's variables (a secret); None when one of them is absent or empty."""
+        """Return the URL, which is a secret, from the pod's variables; None where one of them is absent or empty."""
         parts = self.url_parts
         if parts is None:
             return values.get(self.variables[0]) or None
@@ -108,12 +108,13 @@ class Database(Wire):
 
 
 class Service(Wire):
-    """A service, its databases and what each mode runs in its pod."""
+    """A service: its databases, and what each mode runs in its pod."""
 
     name: Name
     selector: LabelSelector | None = None
-    """Of its pods; by default `app.kubernetes.io/name=NAME`."""
+    """Label selector of the service's pods; `app.kubernetes.io/name=NAME` unless given."""
     container: str | None = None
+    """The container that the commands run in, where the pod has several."""
     databases: Annotated[tuple[Database, ...], Field(min_length=1)]
     options: tuple[Option, ...] = ()
     """Options of a request that belong to this service."""
@@ -123,39 +124,39 @@ class Service(Wire):
     verify: tuple[VerifyEntry, ...] = ()
     doctor: tuple[DoctorCommand, ...] = ()
     failures: tuple[Name, ...] = ()
-    """Names of sets of known failures, for all of its steps."""
+    """Names of sets of known failures, for all steps of the service."""
 
     def _place(self, step: StepEntry) -> tuple[str, str, str]:
         return (step.phase, step.target or self.name, step.name)
 
     @property
     def selector_text(self) -> str:
-        """The label selector of its pods."""
+        """The label selector of the service's pods."""
         return self.selector or f"app.kubernetes.io/name={self.name}"
 
     def database(self, name: str) -> Database | None:
-        """Its database of that name in the catalog."""
-        return next((one for one in self.databases if one.name == name), None)
+        """Find the database with that name in the catalog."""
+        return next((database for database in self.databases if database.name == name), None)
 
     @model_validator(mode="after")
     def _names_what_it_has(self) -> Self:
         missing = [mode.value for mode in Mode if mode not in self.steps]
         if missing:
             raise ValueError(f"steps of {', '.join(missing)} are missing")
-        known = {one.name for one in self.databases}
+        known = {database.name for database in self.databases}
         if len(known) != len(self.databases):
             raise ValueError("two databases have one name")
         asked: list[StepEntry | VerifyEntry] = [
             *self.verify,
             *(step for steps in self.steps.values() for step in steps),
         ]
-        for one in asked:
-            unknown = set(one.databases or ()) - known
+        for entry in asked:
+            unknown = set(entry.databases or ()) - known
             if unknown:
-                raise ValueError(f"{one.name or 'verify'} names databases it has not: {sorted(unknown)}")
+                raise ValueError(f"{entry.name or 'verify'} names databases it has not: {sorted(unknown)}")
         for mode, steps in self.steps.items():
-            places = {one.run_in for one in steps}
-            if len(places) > 1 and any(one.scope is Scope.CONTAINER for one in steps):
+            places = {step.run_in for step in steps}
+            if len(places) > 1 and any(step.scope is Scope.CONTAINER for step in steps):
                 raise ValueError(f"steps of {mode.value} beside one of scope container all need one runIn")
             for first, second in combinations(steps, 2):
                 same = self._place(first) == self._place(second)
@@ -165,24 +166,24 @@ class Service(Wire):
 
 
 class Core(Wire):
-    """The schema that two services share: migrated once, by one of them, for both."""
+    """The schema that two services share. One of them migrates it for both."""
 
     database: Name = "core"
     migrator: Name
-    """The service that migrates it where it is in the plan."""
+    """The service that migrates the schema where it is in the plan."""
     owner: Name
-    """The service that seeds it; it migrates it alone where the migrator is not in the plan."""
+    """The service that seeds the schema. It also migrates it where the migrator is not in the plan."""
 
 
 class Repository(Wire):
-    """A repository whose branch goes back to its initial commit."""
+    """A repository, a branch of which goes back to its initial commit."""
 
     pattern: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._{}-]+$")]
-    """Its name; `{client}` and `{kind}` are the environment's."""
+    """The name of the repository. `{client}` and `{kind}` become those of the environment."""
     branch: str | None = None
-    """None: the repository's default branch."""
+    """The branch; the repository's default branch unless given."""
     expected_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """Another root commit is refused."""
+    """The initial commit. Where it is given, a repository with any other is refused."""
 
     @field_validator("pattern")
     @classmethod
@@ -193,21 +194,21 @@ class Repository(Wire):
         return pattern
 
     def name_for(self, environment: str) -> str:
-        """Its name (without the owner) for one environment."""
+        """Return the repository's name, without the owner, for one environment."""
         return self.pattern.replace("{client}", client_of(environment)).replace(
             "{kind}", kind_of(environment)
         )
 
 
 class Proof(StrEnum):
-    """What makes a backup proven."""
+    """How a backup is proven."""
 
-    READ = "read"  # checksum compared and read through
-    RESTORED = "restored"  # restored into a database of its own
+    READ = "read"  # its checksum is compared, and it is read through
+    RESTORED = "restored"  # it is restored into a database of its own
 
 
 class Catalog(Wire):
-    """One platform: its services in order and what each mode runs."""
+    """A platform: its services in order, and what each mode runs."""
 
     name: Name
     description: str = ""
@@ -218,9 +219,9 @@ class Catalog(Wire):
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     repositories: tuple[Repository, ...] = ()
     quiesce: tuple[Mode, ...] = (Mode.WIPE,)
-    """Modes in which the services are scaled to 0 while their databases are rebuilt."""
+    """Modes in which services are scaled to 0 while their databases are rebuilt."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
-    """Sets of known failures, tried in the order in which a step names them."""
+    """Sets of known failures. They are tried in the order in which a step names them."""
     doctor: Doctor = Doctor()
     windows: tuple[Window, ...] = ()
     schedules: tuple[Schedule, ...] = ()
@@ -230,18 +231,18 @@ class Catalog(Wire):
     notifications: tuple[Notification, ...] = ()
 
     def service(self, name: str) -> Service | None:
-        """The service of that name."""
-        return next((one for one in self.services if one.name == name), None)
+        """Find the service with that name."""
+        return next((service for service in self.services if service.name == name), None)
 
     @property
     def in_order(self) -> tuple[Service, ...]:
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
-        return tuple(sorted(self.services, key=lambda one: place[one.name]))
+        return tuple(sorted(self.services, key=lambda service: place[service.name]))
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
-        names = [one.name for one in self.services]
+        names = [service.name for service in self.services]
         if len(set(names)) != len(names) or sorted(names) != sorted(self.order):
             raise ValueError("order and services must name the same services, each once")
         for role in (self.core.migrator, self.core.owner) if self.core else ():
@@ -254,7 +255,7 @@ class Catalog(Wire):
         owned = [option for service in self.services for option in service.options]
         if len(set(owned)) != len(owned) or sum(service.integrations for service in self.services) > 1:
             raise ValueError("an option, and integrations, belong to one service each")
-        targets: dict[str, str] = {one.name: one.name for one in self.services}
+        targets: dict[str, str] = {service.name: service.name for service in self.services}
         for service in self.services:
             for step in (step for steps in service.steps.values() for step in steps):
                 if step.target and targets.setdefault(step.target, service.name) != service.name:

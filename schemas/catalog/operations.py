@@ -1,4 +1,8 @@
-"""The operational parts of the catalog: when resets may run, how often they are tried, who is told."""
+"""The operational parts of the catalog: checks, queues and retries, windows, schedules and notifications.
+
+The daemon reads `doctor`, `queue` and `retry`. The shapes of windows, schedules and notifications are agreed, and a
+catalog with them is valid, but nothing acts on them yet (`docs/architecture.md`).
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,14 @@ def _known_time_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 CronLine = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
-"""Five fields, as a CronJob's `schedule`."""
+"""Five fields, as in a CronJob's `schedule`."""
 
 EnvironmentPattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*-]+$", max_length=63)]
-"""An environment's name; `*` stands for any letters: `qa-*`, `*-sandbox`."""
+"""The name of an environment, in which `*` stands for any text: `qa-*`, `*-sandbox`."""
 
 
 class DoctorCheck(StrEnum):
-    """What `resetd doctor` looks at without running anything in a pod."""
+    """What `resetd doctor` looks at without running a command in a pod."""
 
     PODS = "pods"  # kubectl get pods
     DEPLOYMENTS = "deployments"  # kubectl get deployments
@@ -37,14 +41,14 @@ class DoctorCheck(StrEnum):
 
 
 class Doctor(Wire):
-    """What `resetd doctor` does beside each service's own commands."""
+    """What `resetd doctor` does besides each service's own commands."""
 
     checks: tuple[DoctorCheck, ...] = tuple(DoctorCheck)
     log_lines: Annotated[int, Field(ge=1, le=10_000)] = 100
 
 
 class Window(Wire):
-    """Times in which resets of these environments may begin; outside they wait in `queued`."""
+    """Times in which resets of these environments may begin. At other times they wait in `queued`."""
 
     name: str
     environments: Annotated[tuple[EnvironmentPattern, ...], Field(min_length=1)]
@@ -54,7 +58,7 @@ class Window(Wire):
 
 
 class Schedule(Wire):
-    """A reset that is asked for again and again, as a CronJob says it."""
+    """A reset that is asked for at regular times, as a CronJob runs."""
 
     name: str
     environment: EnvironmentName
@@ -66,7 +70,7 @@ class Schedule(Wire):
     time_zone: TimeZone = "UTC"
     suspend: bool = False
     starting_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
-    """How late a missed one may still start; None: missed ones are skipped."""
+    """Seconds after its time at which a missed reset may still start; unless given, missed ones are skipped."""
 
 
 class Queue(Wire):
@@ -76,15 +80,15 @@ class Queue(Wire):
 
 
 class Retry(Wire):
-    """How temporary failures are tried again: exponential back-off with full jitter."""
+    """How a step is tried again after a temporary failure: with exponential back-off and full jitter."""
 
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Attempts of one step in all, the first included."""
+    """The most attempts at one step, the first included."""
     initial_delay: Annotated[float, Field(gt=0, le=3600)] = 2.0
-    """Seconds; the upper bound of the first delay."""
+    """Seconds: the most that the first delay can be."""
     factor: Annotated[float, Field(ge=1, le=10)] = 2.0
     maximum_delay: Annotated[float, Field(gt=0, le=86_400)] = 60.0
-    """Seconds; no back-off is longer."""
+    """Seconds: the most that any delay can be."""
 
     @model_validator(mode="after")
     def _delays_are_ordered(self) -> Self:
@@ -94,12 +98,13 @@ class Retry(Wire):
 
 
 class Notification(Wire):
-    """A signed webhook."""
+    """A signed webhook that is called with statuses."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
-    """Without a user or password: the secret is in `secretFile`."""
+    """Address of the webhook, without a user or password."""
     secret_file: str
+    """File with the secret that signs the calls."""
     states: tuple[ResetState, ...] = ()
-    """Empty: all."""
+    """States of which the webhook is told; empty for all."""
     environments: tuple[EnvironmentPattern, ...] = ()
-    """Empty: all."""
+    """Environments of which the webhook is told; empty for all."""

@@ -1,4 +1,4 @@
-"""Commands in the catalog: one step, one check, and the closed vocabulary of when a step is in the plan."""
+"""Commands in the catalog: steps, verifications, doctor commands, and the conditions under which they are planned."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from schemas.reasons import Reason
 from schemas.wire import Wire
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
-"""A word of a step's name; a dot separates such words."""
+"""A word of a step's name. Dots separate the words."""
 
 Argv = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
-"""Program and arguments; no shell unless it is `sh -c`."""
+"""A program and its arguments. No shell runs them, unless the program is one (`sh -c`)."""
 
 STATEMENT = "{statement}"
-"""An argument of a handshake that becomes the SQL statement; without it the tool reads it from stdin."""
+"""The argument of a handshake that becomes the SQL statement. Without it the tool reads the statement from stdin."""
 
 INTEGRATION = "{integration}"
-"""An argument that becomes the integration's name in a step `forEach: integration`."""
+"""The argument that becomes the name of the integration, in a step with `forEach: integration`."""
 
 
 def _pattern(text: str) -> str:
@@ -34,17 +34,17 @@ def _pattern(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-"""A regular expression (Python `re`), searched in each line."""
+"""A regular expression (Python `re`) that is searched in each line."""
 
 
 class Condition(StrEnum):
-    """When a step belongs to the plan. All conditions of a step must hold."""
+    """A condition of a step. A step belongs to the plan where all its conditions hold."""
 
     CORE = "core"  # the core schema is migrated or wiped by this plan
     NO_CORE = "no-core"
     CORE_WIPED = "core-wiped"
-    CORE_KEPT = "core-kept"  # migrated, or not touched at all
-    WITH_MIGRATOR = "with-core-migrator"  # the service that migrates core for everybody is in the plan
+    CORE_KEPT = "core-kept"  # the core schema is migrated or not touched
+    WITH_MIGRATOR = "with-core-migrator"  # the service that migrates core for both is in the plan
     WITHOUT_MIGRATOR = "without-core-migrator"
     MOCK = "mock"
     POPULATE_CORE_ENTITIES = "populate-core-entities"
@@ -61,37 +61,36 @@ OPPOSITES: dict[Condition, Condition] = {
     Condition.KEEP_USER_DATA: Condition.NO_KEEP_USER_DATA,
     Condition.INTEGRATIONS: Condition.NO_INTEGRATIONS,
 }
-"""Pairs of which exactly one holds. A wiped core is in the plan, so `core-wiped` excludes `no-core`, too."""
+"""Pairs of which exactly one holds. A wiped core is in the plan, so `core-wiped` excludes `no-core` as well."""
 
 
 class StepPhase(StrEnum):
-    """The phases that commands of the catalog belong to; each is a value of `schemas.plan.Phase`."""
+    """The phases that the catalog's commands belong to. Each is also a value of `schemas.plan.Phase`."""
 
     MIGRATE = Phase.MIGRATE.value
     SEED = Phase.SEED.value
 
 
 class ForEach(StrEnum):
-    """What a step is repeated over."""
+    """The names over which a step is repeated."""
 
     INTEGRATION = "integration"
 
 
 def excludes(first: tuple[Condition, ...], second: tuple[Condition, ...]) -> bool:
-    """Whether two lists of conditions can never hold together."""
+    """Whether two lists of conditions can never hold in the same plan."""
     pairs = [*OPPOSITES.items(), (Condition.CORE_WIPED, Condition.NO_CORE)]
     return any((a in first and b in second) or (b in first and a in second) for a, b in pairs)
 
 
 class RepeatUntil(Wire):
-    """A command that undoes one thing at a time is run again until its output holds this text."""
+    """The repetition of a command that undoes one thing at a time."""
 
     until: Annotated[str, StringConstraints(min_length=1)]
+    """The command is run again until its output has this text."""
     bound: Argv
-    """argv whose `[X]` lines, counted at launch, are the most repetitions there can be.
-
-    An exit code other than 0 is no answer.
-    """
+    """argv of a command that is run at launch. The number of `[X]` lines in its output is the most repetitions that can
+    be needed. An exit code other than 0 is no answer."""
 
 
 class StepEntry(Wire):
@@ -100,31 +99,34 @@ class StepEntry(Wire):
     name: Name
     phase: StepPhase
     target: Name | None = None
-    """The middle part of the step's name; the service's name unless it is given."""
+    """The middle part of the step's name; the service's name unless given."""
     argv: Argv
     when: tuple[Condition, ...] = ()
     for_each: ForEach | None = None
-    """Repeated for each name: it is appended to the step's name and becomes the argument `{integration}`."""
+    """Plan the step once for each name. The name is appended to the step's name and becomes the argument
+    `{integration}`."""
     databases: tuple[Name, ...] | None = None
-    """Databases of this service that it writes to; all of them unless given, none if empty."""
+    """The databases of the service that the command writes to: all of them unless given, none if empty."""
     timeout: Annotated[float, Field(ge=1, le=86_400)] = 600.0
     """Seconds."""
     idempotent: Idempotency
     check: tuple[str, ...] = ()
-    """For `rerun-after-check`: exits 0 when the command has to be run again, 99 when nothing is left to do.
+    """For `rerun-after-check`: argv of a command that exits 0 when the step's command has to run again, and 99 when
+    nothing is left to do.
 
-    Any other exit code is no answer: the step is tried again later, and nothing is launched. A pipe hides that its
-    first program failed.
+    Any other exit code is no answer: nothing is launched, and the step is tried again later. Beware of pipes: they hide
+    that their first program failed.
     """
     scope: Scope = Scope.DATABASE
     run_in: RunIn = RunIn.SERVICE
     destructive: bool | None = None
-    """Whether it changes data that only a backup brings back; unless given: whether it writes to a database."""
+    """Whether the command changes data that only a backup brings back. Unless given, it does where it writes to a
+    database."""
     skippable: bool = False
-    """Whether a person may go on without it."""
+    """Whether a person may go on without the step."""
     repeat_until: RepeatUntil | None = None
     failures: tuple[Name, ...] = ()
-    """Names of sets of known failures, beside the service's own."""
+    """Names of sets of known failures, besides those of the service."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -142,21 +144,21 @@ class StepEntry(Wire):
 
 
 class VerifyEntry(Wire):
-    """A command that has to pass at the end; it changes nothing."""
+    """A command that has to pass at the end of a reset. It changes nothing."""
 
     name: Name | None = None
-    """Last part of the step's name, where a service has several."""
+    """The last part of the step's name, where a service has several verifications."""
     argv: Argv
     when: tuple[Condition, ...] = ()
     databases: tuple[Name, ...] | None = None
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
     fail_on: Pattern | None = None
-    """A regular expression; a line of the output that matches means failure although the exit code is 0."""
+    """A regular expression. A line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Name, ...] = ()
 
 
 class DoctorCommand(Wire):
-    """A command of `resetd doctor` in a service's pod; it changes nothing."""
+    """A command that `resetd doctor` runs in a service's pod. It changes nothing."""
 
     name: Name
     argv: Argv
@@ -171,4 +173,4 @@ def _known(failure: Failure) -> Failure:
 
 
 KnownFailure = Annotated[Failure, AfterValidator(_known)]
-"""A known failure as the catalog has it: a pattern that compiles, and a reason of the closed list."""
+"""A known failure in the catalog: its pattern compiles, and its reason is one of the closed list."""

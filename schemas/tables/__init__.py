@@ -1,4 +1,4 @@
-"""Rows of the state database (SQLModel); the migrations in `daemon/migrations` make the same tables."""
+"""The tables of the state database (SQLModel). The migrations in `daemon/migrations` make the same tables."""
 
 from schemas.tables.audit import AuditHeadRow, AuditRow
 from schemas.tables.base import Row, storable, table_of

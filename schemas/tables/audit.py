@@ -1,4 +1,4 @@
-"""The audit: lines that are only ever appended, each chained to the one before, and where each chain ends."""
+"""The audit: lines that are only ever appended, each chained to the line before it, and where each chain ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AuditRow(Row, table=True):
 
 
 class AuditHeadRow(Row, table=True):
-    """The last line of a chain: that lines were taken off its end can't be seen from those that are left."""
+    """The last line of a chain. It is kept because the lines that are left do not show that later ones were removed."""
 
     __tablename__ = "audit_heads"
 

@@ -1,4 +1,4 @@
-"""What comes in from outside: events seen, keys used, acts appended, dead letters, offsets."""
+"""What comes in from outside: offsets, events that were seen, idempotency keys, acts and dead letters."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from schemas.tables.base import Json, Row, Words, one_of, serial
 
 
 class EnvironmentRow(Row, table=True):
-    """Counters of an environment. Who changes them holds the row until the commit: that is the order of things."""
+    """The counters of an environment. A transaction that changes them keeps the row locked, so such ones queue."""
 
     __tablename__ = "environments"
 
     name: str = Field(primary_key=True)
     last_number: int
-    """Of its newest reset."""
+    """Number of the environment's newest reset."""
     sequence: int = Field(sa_column=Column(BigInteger, nullable=False))
-    """Of its last status event."""
+    """Environment sequence of the last status event."""
 
 
 class PositionRow(Row, table=True):
-    """The next offset to read of a partition."""
+    """The offset of a partition at which the intake reads next."""
 
     __tablename__ = "positions"
 
@@ -35,12 +35,12 @@ class PositionRow(Row, table=True):
 
 
 class SeenEventRow(Row, table=True):
-    """An event that was handled, and the reset that it led to, if it asked for one."""
+    """An event that was handled, and the reset that it led to, if any."""
 
     __tablename__ = "seen_events"
 
     key: str = Field(primary_key=True)
-    """Digest of source and id: together they may be longer than PostgreSQL takes into an index."""
+    """Digest of source and id, which together may be longer than an index of PostgreSQL takes."""
     source: str
     event_id: str
     reset_id: str | None = Field(default=None, foreign_key="resets.id")
@@ -58,7 +58,7 @@ class IdempotencyKeyRow(Row, table=True):
 
 
 class JoinedRow(Row, table=True):
-    """Somebody whose identical request a waiting reset absorbed."""
+    """A person whose identical request a waiting reset absorbed."""
 
     __tablename__ = "joined_requesters"
     __table_args__ = (Index("ix_joined_requesters_reset_id", "reset_id"), {"sqlite_autoincrement": True})
@@ -70,7 +70,7 @@ class JoinedRow(Row, table=True):
 
 
 class ActRow(Row, table=True):
-    """An act; `seen` tells the claim which resets have unread ones, without looking at all of them."""
+    """An act. By `seen` a claim finds the resets with unread acts without reading all acts."""
 
     __tablename__ = "acts"
     __table_args__ = (
@@ -100,7 +100,7 @@ class ActRow(Row, table=True):
 
 
 class PendingActRow(Row, table=True):
-    """An act for a reset that is not known yet: bound to it when its request arrives."""
+    """An act for a reset that is not known yet. It is bound to the reset when the request arrives."""
 
     __tablename__ = "pending_acts"
     __table_args__ = (
@@ -113,7 +113,7 @@ class PendingActRow(Row, table=True):
     environment: str
     reset_id: str | None = None
     event_key: str | None = None
-    """Digest of the source and id that it names, as in `seen_events`."""
+    """Digest of the source and id that the act names, as in `seen_events`."""
     event_source: str | None = None
     event_id: str | None = None
     idempotency_key: str | None = None
@@ -121,7 +121,7 @@ class PendingActRow(Row, table=True):
 
 
 class DeadLetterRow(Row, table=True):
-    """A record that could not be read; the record itself is the message in the outbox."""
+    """A record that could not be read. The record itself is kept as the message in the outbox."""
 
     __tablename__ = "dead_letters"
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -1,4 +1,4 @@
-"""What goes out: the history of each reset, and the messages made of it."""
+"""What goes out: the history of each reset, and the messages that are made of it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class HistoryRow(Row, table=True):
     type: str
     data: dict[str, Any] = Field(sa_type=Json)
     hash: str
-    """Over this line and the hash of the line before (`statemachines.history.chain`)."""
+    """Hash over this line and the hash of the line before (`statemachines.history.chain`)."""
 
 
 class PublisherRow(Row, table=True):
-    """Which process publishes the outbox (`name`), until when; one row."""
+    """The lease of the process that publishes the outbox: one row, by its `name`."""
 
     __tablename__ = "publishers"
 
@@ -36,10 +36,11 @@ class PublisherRow(Row, table=True):
 
 
 class OutboxRow(Row, table=True):
-    """A message to publish, in the order of the ids; `refused` is why the broker will never take it.
+    """A message to publish. Messages are published in the order of their ids.
 
-    A status names its line of history, and is made of that when it is published: neither the line nor what else goes
-    into the message ever changes. Whatever else is published has its bytes here.
+    The row of a status names its line of history (`reset_id`, `sequence`). The message is made of that line when it is
+    published, which always gives the same message, because what goes into it never changes. The row of any other
+    message has the message's bytes.
     """
 
     __tablename__ = "outbox"
@@ -58,8 +59,9 @@ class OutboxRow(Row, table=True):
     key: bytes | None = None
     value: bytes | None = None
     headers: list[list[str]] | None = Field(default=None, sa_type=Json)
-    """Name and value in base64 of each, in order; None for a status, so that nobody publishes one as it lies here."""
+    """Name of each header and its value in base64, in order. None for a status, which is not published from here."""
     reset_id: str | None = None
     sequence: int | None = None
     published_at: datetime | None = None
     refused: str | None = Field(default=None, sa_type=Words)
+    """Why the broker will never take the message."""

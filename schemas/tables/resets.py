@@ -1,4 +1,4 @@
-"""Resets with their plans, steps, attempts and backups: written by the holder of the reset's lease alone."""
+"""Resets with their plans, steps, attempts and backups. Only the holder of a reset's lease writes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.tables.base import Json, Row, Words, one_of, serial
 
 
 class ResetRow(Row, table=True):
-    """A reset. Who joined it later is in `joined_requesters`: those rows are the intake's."""
+    """A reset. People who joined it later are in `joined_requesters`, which the intake writes."""
 
     __tablename__ = "resets"
     __table_args__ = (
@@ -37,7 +37,7 @@ class ResetRow(Row, table=True):
     trace_parent: str | None = Field(default=None, sa_type=Words)
     state: str
     live: bool
-    """Whether the loop has to look at it: not at rest, or with a time to wake at."""
+    """Whether daemons have to look at the reset: it is not at rest, or has a time to wake at."""
     plan_hash: str | None = None
     approvals_required: int
     approvals: list[dict[str, Any]] = Field(sa_type=Json)
@@ -57,7 +57,7 @@ class ResetRow(Row, table=True):
     version: int
     fence: int
     claimed_version: int | None = None
-    """The version that the last claim found: the same one again is no progress."""
+    """The version that the last claim found. Where the next claim finds the same one there was no progress."""
     lease_owner: str | None = None
     lease_until: datetime | None = None
     wake_at: datetime | None = None
@@ -66,7 +66,7 @@ class ResetRow(Row, table=True):
 
 
 class PlanRow(Row, table=True):
-    """A plan that a reset had; the present one is named by the reset's `plan_hash`."""
+    """A plan that a reset has or had. The reset's `plan_hash` names the present one."""
 
     __tablename__ = "plans"
 
@@ -76,7 +76,7 @@ class PlanRow(Row, table=True):
 
 
 class StepRow(Row, table=True):
-    """A step of the present plan."""
+    """A step of a reset's present plan."""
 
     __tablename__ = "steps"
     __table_args__ = (one_of("state", StepState),)
@@ -92,7 +92,7 @@ class StepRow(Row, table=True):
 
 
 class AttemptRow(Row, table=True):
-    """An attempt; it outlives its step when a new plan no longer has that."""
+    """An attempt. It stays when a new plan does not have its step."""
 
     __tablename__ = "attempts"
     __table_args__ = (Index("ix_attempts_reset_id", "reset_id", "started_at"),)
@@ -110,7 +110,7 @@ class AttemptRow(Row, table=True):
 
 
 class BackupRow(Row, table=True):
-    """A dump that a reset took."""
+    """A dump of a database that a reset took."""
 
     __tablename__ = "backups"
     __table_args__ = (UniqueConstraint("path"), {"sqlite_autoincrement": True})

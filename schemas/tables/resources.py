@@ -1,4 +1,4 @@
-"""Resources: who holds or waits for a lock, who held one, and which were seen to be protected."""
+"""Resources: the locks on them, the history of these locks, and which resources were seen to be protected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.tables.base import Row, serial
 
 
 class CounterRow(Row, table=True):
-    """A number that only grows; `ticket` is the queue for locks."""
+    """A number that only grows. The row `ticket` counts the tickets of the queue for locks."""
 
     __tablename__ = "counters"
 
@@ -20,7 +20,7 @@ class CounterRow(Row, table=True):
 
 
 class StateRow(Row, table=True):
-    """This state database's own id, in one row: what stands beside the backups belongs to one state database."""
+    """The id of this state database, in one row. By it each mark beside the backups belongs to one state database."""
 
     __tablename__ = "state"
 
@@ -48,11 +48,11 @@ class LockRow(Row, table=True):
     ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
     granted: bool
     since: datetime
-    """When it was granted, or asked for where it is not."""
+    """When the lock was granted, or asked for where it is not granted."""
 
 
 class LockHistoryRow(Row, table=True):
-    """A lock that was granted; ids of one key grow in the order of its holders."""
+    """A lock that was granted. The ids of one key grow in the order in which resets held it."""
 
     __tablename__ = "lock_history"
     __table_args__ = (
@@ -64,18 +64,18 @@ class LockHistoryRow(Row, table=True):
     id: int | None = Field(default=None, sa_column=serial())
     key: str
     reset_id: str
-    """One of a state that was lost has no row here."""
+    """The reset that held it. A reset of a state that was lost has no row in `resets`."""
     ticket: int = Field(sa_column=Column(BigInteger, nullable=False))
     granted_at: datetime
     released_at: datetime | None = None
 
 
 class ProtectedRow(Row, table=True):
-    """A resource that an environment of a protected kind was seen to use: remembered for good."""
+    """A resource that an environment of a protected kind was seen to use. It is remembered for good."""
 
     __tablename__ = "protected_resources"
 
     key: str = Field(primary_key=True)
     environment: str
-    """The one that was seen first."""
+    """The environment that was seen first."""
     seen_at: datetime

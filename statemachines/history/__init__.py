@@ -1,1 +1,1 @@
-"""What is told of a reset, and the chains that show that nothing of it was changed."""
+"""The lines of a reset's history and of the audit, and the chains of hashes that show any later change to them."""

@@ -1,4 +1,4 @@
-"""What is written down of a request or an act, once it was decided. Pure."""
+"""The line of the audit that a request or an act leads to, once it was decided. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from statemachines.history.chain import BEGINNING, Line, link
 from statemachines.refusals import Refusal
 
 DAEMON = "resetd"
-"""The chain of what concerns the daemon's own state."""
+"""The chain for acts on the daemon's own state, such as adopting a restored one."""
 
 
-def of_act(
+def act_entry(
     act: Act, reset: Reset, refusal: Refusal | None, *, at: datetime, again: Sequence[StepName] = ()
 ) -> AuditEntry:
-    """An act that was applied to `reset`, or refused. `again`: the steps that it makes run once more."""
+    """Make the line for an act that was applied to `reset` or refused.
+
+    `again` are the steps that succeeded and that the act makes run once more.
+    """
     named: dict[str, Any] = {
         "step": act.step,
         "outcome": act.outcome.value if act.outcome else None,
@@ -47,8 +50,8 @@ def of_act(
     )
 
 
-def of_request(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
-    """A request that became `reset`, or that it absorbed from `joined_by`."""
+def request_entry(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
+    """Make the line for the request that became `reset`, or for the request of `joined_by` that `reset` absorbed."""
     rejected = joined_by is None and reset.state is ResetState.REJECTED
     facts = {"mode": reset.request.mode.value, "event": reset.event_id, "source": reset.event_source}
     return AuditEntry(
@@ -70,13 +73,14 @@ def of_request(reset: Reset, *, at: datetime, joined_by: str | None = None) -> A
 
 
 def content(entry: AuditEntry) -> dict[str, Any]:
-    """What an entry's hash covers: all of it but the hash."""
+    """Return what an entry's hash covers: every field but the hash."""
     return entry.model_dump(mode="json", by_alias=True, exclude={"hash"})
 
 
 def chained(entries: Sequence[AuditEntry], heads: dict[str, tuple[int, str]]) -> list[AuditEntry]:
-    """The entries with numbers and hashes that go on after `heads` (chain -> number and hash of its last line), which
-    are brought up to date.
+    """Number and hash the entries, each as the next line of its chain.
+
+    `heads` (chain -> number and hash of its last line) is changed to what it is after these entries.
     """
     stored = []
     for entry in entries:
@@ -89,5 +93,5 @@ def chained(entries: Sequence[AuditEntry], heads: dict[str, tuple[int, str]]) ->
 
 
 def line(entry: AuditEntry) -> Line:
-    """A stored entry, to be checked."""
+    """Turn a stored entry into a line whose chain can be checked."""
     return Line(entry.number, content(entry), entry.hash)

@@ -1,8 +1,8 @@
-"""Lines that are chained by hashes: each hash covers its line and the hash before, so that nothing can be changed,
-taken out, put in or moved without the next check finding the first line that is not as it was written.
+"""Chains of hashes: the hash of each line covers the line and the hash before it.
 
-Somebody who may write everything can write a whole new chain. What shows that is a hash kept elsewhere: the mark
-beside the backups.
+Where a line was changed, taken out, put in or moved, a check of the chain finds the first line that is not as it was
+written. Somebody who may write everything can write a whole new chain; only a hash that is kept elsewhere shows that
+(the mark beside the backups).
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ BEGINNING = ""
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it was found."""
+    """A line of a chain as it was found, to be checked."""
 
     number: int
     content: Mapping[str, Any]
-    """JSON-like; all of it is covered."""
+    """JSON-like; the hash covers all of it."""
     hash: str
 
 
 @dataclass(frozen=True)
 class Break:
-    """The first line of a chain that is not as it was written."""
+    """The first line of a chain that is not as it was written, and what is wrong with it."""
 
     number: int
     why: str
 
 
 def link(before: str, content: Mapping[str, Any]) -> str:
-    """The hash of a line that follows the one with the hash `before`."""
+    """Return the hash of a line that follows the line with the hash `before`."""
     return digest({"before": before, "line": content})
 
 
 def first_break(lines: Iterable[Line], *, length: int, last: str | None = None) -> Break | None:
-    """The first flaw of a chain that ought to have `length` lines, the last one with the hash `last` (where that
-    is known); None: it is whole. `lines` come in the order of their numbers, which count from 1.
+    """Find the first line of a chain that is not as it was written; None where the whole chain is.
+
+    The chain ought to have `length` lines, and its last line the hash `last` where that is known. `lines` come in the
+    order of their numbers, which count from 1.
     """
     before, expected = BEGINNING, 1
     for line in lines:

@@ -1,4 +1,4 @@
-"""What a reset tells the world: the next line of its history, which is also its next status event. Pure."""
+"""The next line of a reset's history, which is also its next status event. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from schemas.requests import RequestReference
-from schemas.resets import HistoryEntry, Outcome, Reset, Step, StepState
+from schemas.resets import HistoryEntry, Outcome, Reset, Step
 from schemas.status import Progress, Status, status_type
 from schemas.wire import StepName
+from statemachines.lifecycle import STEP_DONE
 
 
-def tell(
+def next_status(
     reset: Reset,
     *,
     at: datetime,
@@ -21,40 +22,40 @@ def tell(
     attempt: int | None = None,
     outcome: Outcome | None = None,
 ) -> tuple[Reset, HistoryEntry]:
-    """The reset with its sequence one further, and the history entry of that sequence.
+    """Return the reset with the next sequence, and the history entry that says how the reset is now.
 
-    `event` is `step-started` or `step-finished`; None means the reset's state. `steps` are all of the plan's, as
-    they are now. Environment sequence and links are added by the store when it commits.
+    `event` is `step-started` or `step-finished`; without one the entry is of the reset's state. `steps` are all steps
+    of the plan as they are now. The store adds the environment's sequence and the links when it commits the entry.
     """
-    told = reset.model_copy(update={"sequence": reset.sequence + 1})
+    numbered = reset.model_copy(update={"sequence": reset.sequence + 1})
     status = Status(
-        reset_id=told.id,
-        number=told.number,
-        environment=told.environment,
-        mode=told.request.mode,
-        state=told.state,
-        sequence=told.sequence,
-        step=step or told.stopped_at,
+        reset_id=numbered.id,
+        number=numbered.number,
+        environment=numbered.environment,
+        mode=numbered.request.mode,
+        state=numbered.state,
+        sequence=numbered.sequence,
+        step=step or numbered.stopped_at,
         attempt=attempt,
         outcome=outcome.kind if outcome else None,
         exit_code=outcome.exit_code if outcome else None,
-        cause=(outcome.cause if outcome else None) or told.cause,
-        detail=(outcome.detail if outcome else None) or told.detail,
-        hint=(outcome.hint if outcome else None) or told.hint,
-        waiting_for=told.waiting_for,
+        cause=(outcome.cause if outcome else None) or numbered.cause,
+        detail=(outcome.detail if outcome else None) or numbered.detail,
+        hint=(outcome.hint if outcome else None) or numbered.hint,
+        waiting_for=numbered.waiting_for,
         progress=_progress(steps),
-        requested_by=told.requested_by,
-        request=_request(told),
-        idempotency_key=told.request.idempotency_key,
-        plan_hash=told.plan_hash,
-        dry_run=told.request.dry_run,
+        requested_by=numbered.requested_by,
+        request=_request(numbered),
+        idempotency_key=numbered.request.idempotency_key,
+        plan_hash=numbered.plan_hash,
+        dry_run=numbered.request.dry_run,
         occurred_at=at,
     )
-    return told, HistoryEntry(
-        reset_id=told.id,
-        sequence=told.sequence,
+    return numbered, HistoryEntry(
+        reset_id=numbered.id,
+        sequence=numbered.sequence,
         at=at,
-        type=status_type(event or told.state.value),
+        type=status_type(event or numbered.state.value),
         data=status.model_dump(mode="json", by_alias=True, exclude_none=True),
     )
 
@@ -62,7 +63,7 @@ def tell(
 def _progress(steps: Sequence[Step]) -> Progress | None:
     if not steps:
         return None
-    done = sum(step.state in (StepState.SUCCEEDED, StepState.SKIPPED) for step in steps)
+    done = sum(step.state in STEP_DONE for step in steps)
     return Progress(done=done, total=len(steps))
 
 

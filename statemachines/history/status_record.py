@@ -1,7 +1,7 @@
-"""A line of a reset's history as the CloudEvent that is published: key, value and headers of the record. Pure.
+"""The CloudEvent that is published of a line of history: key, value and headers of its record. Pure.
 
-Binary mode of the Kafka protocol binding, by the `cloudevents` package. The id is made of reset and sequence, so
-that a status published twice is recognised by (source, id) wherever it arrives.
+The record is in binary mode of the Kafka protocol binding, made by the package `cloudevents`. The event's id is made of
+reset and sequence, so that a reader recognises a status that was published twice by its source and id.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from schemas.wire import ResetId
 
 SOURCE = "/resetd"
 SCHEMA = "urn:fuse:environment-reset:status:v1"
-"""`dataschema`: has to be an absolute URI; the schema itself is `docs/asyncapi.yaml`."""
+"""The event's `dataschema`, which has to be an absolute URI. The schema itself is in `docs/asyncapi.yaml`."""
 
 
 @dataclass(frozen=True)
 class StatusRecord:
-    """A record but for its topic."""
+    """A record without its topic."""
 
     key: bytes
     value: bytes
@@ -33,7 +33,7 @@ class StatusRecord:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the records of a reset say of it beside the entries: nothing that ever changes."""
+    """What the records of a reset say beside its history: fields of the reset that never change."""
 
     id: ResetId
     environment: str
@@ -42,27 +42,27 @@ class Subject:
 
     @classmethod
     def of(cls, reset: Reset) -> Self:
-        """The subject that a reset is."""
+        """Make the subject of a reset's records."""
         return cls(reset.id, reset.environment, reset.event_id, reset.trace_parent)
 
 
 class _Format(JSONFormat):
-    """The package's, by the JSON writer that everything else here uses."""
+    """The package's JSON format, by pydantic's writer, which also writes the JSON of the state database."""
 
     def write_data(self, data: object, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - always JSON here
-        """The data as JSON."""
+        """Write the data as JSON."""
         return to_json(data)
 
 
 def committed(entry: HistoryEntry, *, environment_sequence: int, public_url: str) -> HistoryEntry:
-    """The entry with what is known only when it is committed."""
+    """Add to an entry what only its commit tells: the environment's sequence, and the address of the reset."""
     link = f"{public_url.rstrip('/')}/api/v1/resets/{entry.reset_id}"
     added = {"environmentSequence": environment_sequence, "links": {"self": link}}
     return entry.model_copy(update={"data": entry.data | added})
 
 
 def status_record(reset: Subject, entry: HistoryEntry) -> StatusRecord:
-    """The record of a committed entry of `reset`: byte for byte the same whenever it is made."""
+    """Make the record of a committed entry of `reset`: the same bytes each time that it is made."""
     attributes = {
         "specversion": "1.0",
         "id": f"{reset.id}/{entry.sequence}",

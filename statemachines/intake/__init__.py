@@ -1,1 +1,1 @@
-"""What becomes of a request that can be read."""
+"""How the entries of the intake lead to resets, acts and refusals: decided alike for every store."""

@@ -1,4 +1,4 @@
-"""What becomes of a request that can be read: a new reset, an old one, or a refusal. Pure."""
+"""What becomes of a request that can be read: a new reset, an existing one, or a rejected one. Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.consent import lacks_consent
 from statemachines.intake.content_hash import content_hash
-
-WAITING = frozenset({ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED})
-"""States in which nothing of a reset was started: it counts as waiting, and may absorb an identical request."""
+from statemachines.lifecycle import WAITING
 
 ENDING = frozenset({ActKind.CANCEL, ActKind.DENY})
-"""Acts after which nobody should join: what was asked for next would end with what was asked for before."""
+"""Acts that end a waiting reset. No request joins a reset that such an act was asked of, because it would end, too."""
 
-
-_OF_THE_MOMENT = frozenset({Reason.ENVIRONMENT_BUSY, Reason.TOO_OLD})
-"""Reasons that may be gone when the very same request comes again."""
+_PASSING_REASONS = frozenset({Reason.ENVIRONMENT_BUSY, Reason.TOO_OLD})
+"""Reasons that may no longer hold when the very same request comes again."""
 
 
 @dataclass(frozen=True)
 class KeyUse:
-    """What an idempotency key was used for first."""
+    """The first use of an idempotency key: the content and the reset that it led to."""
 
     content_hash: str
     reset_id: ResetId
@@ -34,21 +31,27 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class AdmissionDecision:
-    """`existing` is the reset that answers the request; without one a reset is made, rejected where `cause` is set."""
+    """What becomes of a request."""
 
     existing: ResetId | None = None
+    """The reset that answers the request. Without one a new reset is made."""
     joined: bool = False
+    """Whether the existing reset absorbs the request, so that who asks becomes one of its requesters."""
     cause: Reason | None = None
+    """Why the new reset is rejected."""
     detail: str | None = None
 
     @property
     def binds_key(self) -> bool:
-        """Whether the request's idempotency key stands for it from now on: not where only the moment was wrong."""
-        return self.cause not in _OF_THE_MOMENT
+        """Whether the request's idempotency key belongs to it from now on.
+
+        It does not where the request was refused for a reason that may pass: the same request may come again.
+        """
+        return self.cause not in _PASSING_REASONS
 
     @property
     def conflict(self) -> bool:
-        """Whether the idempotency key was used before with other content."""
+        """Whether the request's idempotency key was used before with other content."""
         return self.cause is Reason.IDEMPOTENCY_CONFLICT
 
 
@@ -64,11 +67,12 @@ def decide_admission(
     ending: frozenset[ResetId] | set[ResetId],
     limit_waiting: int,
 ) -> AdmissionDecision:
-    """Decide about a request whose content hash is `asked`, which `asked_by` asked for.
+    """Decide what becomes of a request: an existing reset answers it or absorbs it, or a new reset is made.
 
-    `seen` is the reset that the same event led to before, `key_use` the first use of the request's idempotency key,
-    `waiting` the environment's resets in a waiting state, oldest first, and `ending` those of them that somebody asked
-    to cancel or denied, which the holder has not read yet.
+    `asked` is the request's content hash, and `asked_by` the person who asks. `refused` is why the intake refuses it,
+    if it does. `seen` is the reset that the same event led to before. `key_use` is the first use of the request's
+    idempotency key. `waiting` are the environment's resets in a waiting state, oldest first. `ending` are resets that
+    somebody asked to cancel or denied by an act that the lease holder has yet to read.
     """
     if seen is not None:
         return AdmissionDecision(existing=seen)
@@ -103,7 +107,7 @@ def new_reset(
     decision: AdmissionDecision,
     now: datetime,
 ) -> Reset:
-    """The reset that a request without an existing one becomes: in planning, or rejected for the decision's cause."""
+    """Make the reset of a request: in planning, or rejected where the decision has a cause."""
     return Reset(
         id=reset_id,
         number=number,
@@ -123,10 +127,11 @@ def new_reset(
 
 
 def absorbs(candidate: Reset, asked: str, asked_by: str) -> bool:
-    """Whether a request with the content hash `asked` may join a reset: it waits, nothing was started, and it asks
-    for the very same.
+    """Whether the reset `candidate` absorbs a request of `asked_by` with the content hash `asked`.
 
-    Who agreed to one joins it only while it still waits for consent: once queued, it starts on that consent.
+    It does where it waits, has started nothing, is not to be cancelled and asks for the very same. Who asks for a reset
+    does not count among those who agreed to it. So a queued reset, which starts on the consent that it has, does not
+    absorb the request of a person without whose approval it would lack consent.
     """
     started = candidate.destroyed or candidate.stopped_in is not None
     if candidate.state not in WAITING or started or candidate.cancel_requested:

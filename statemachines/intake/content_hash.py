@@ -1,4 +1,8 @@
-"""What a request says, apart from who says it. Pure."""
+"""The hash of what a request asks for, apart from who asks. Pure.
+
+Its JSON has a spelling of its own (sorted, compact, ASCII), not that of `canonical_json`: the hashes are stored, and
+have to stay comparable.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from schemas.requests import ResetRequested
 
 
 def content_hash(request: ResetRequested) -> str:
-    """`sha256:...` over the request without who asked and without its idempotency key.
+    """Return `sha256:...` over the request without who asked and without its idempotency key.
 
-    Two requests of one content ask for the same reset. The order in which services and options were written says
-    nothing (the catalog's order holds), and a default that was written out is the default.
+    Two requests with one hash ask for the same reset. The order in which a request names services and options makes no
+    difference, because the catalog's order holds; nor does a default that is written out.
     """
     content = request.model_dump(
         mode="json", by_alias=True, exclude={"requested_by", "idempotency_key"}, exclude_none=True

@@ -1,1 +1,1 @@
-"""From a request, the catalog and facts to a plan, or to every reason against it."""
+"""Planning: from a request, the catalog and the facts to a plan, or to every reason against it."""

@@ -1,4 +1,4 @@
-"""Which commands a selection leads to, in the pipeline's order, before anything is known of the world."""
+"""The commands that a selection leads to, in the pipeline's order. They need no facts of the world."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from statemachines.planning.selection import Selection
 
 @dataclass(frozen=True)
 class Command:
-    """One step of the catalog that belongs to the plan, with its placeholders filled."""
+    """A step of the catalog that belongs to the plan, with its placeholders filled in."""
 
     service: Service
     entry: StepEntry
     name: str
     argv: tuple[str, ...]
     databases: tuple[str, ...]
-    """Names in the catalog of what it writes to."""
+    """The catalog's names of the databases that it writes to."""
 
     @property
     def service_name(self) -> ServiceName:
-        """The service whose pod runs it."""
+        """The service whose pod runs the command."""
         return ServiceName(self.service.name)
 
     @property
     def destructive(self) -> bool:
-        """Whether it changes data that only the backup could bring back."""
+        """Whether the command changes data that only a backup brings back."""
         return self.entry.destructive if self.entry.destructive is not None else bool(self.databases)
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check at the end that belongs to the plan."""
+class Verification:
+    """One command of the catalog that has to pass at the end of the plan; it changes nothing."""
 
     service: Service
     entry: VerifyEntry
@@ -45,7 +45,7 @@ class Check:
 
 
 def commands(selection: Selection) -> tuple[Command, ...]:
-    """All commands: first what migrates core, service by service, then each service's own migration and seed."""
+    """List all commands in order: first what migrates core, then each service's own migration and seed."""
     return tuple(
         command
         for phase in StepPhase
@@ -56,10 +56,10 @@ def commands(selection: Selection) -> tuple[Command, ...]:
     )
 
 
-def checks(selection: Selection) -> tuple[Check, ...]:
-    """All checks of the services in the plan."""
+def verifications(selection: Selection) -> tuple[Verification, ...]:
+    """List all verifications of the services in the plan."""
     return tuple(
-        Check(
+        Verification(
             service=service,
             entry=entry,
             name=".".join(filter(None, ("verify", service.name, entry.name))),
@@ -72,17 +72,21 @@ def checks(selection: Selection) -> tuple[Check, ...]:
 
 
 def holds(when: Iterable[Condition], selection: Selection) -> bool:
-    """Whether all conditions hold."""
+    """Whether all these conditions hold."""
     return selection.conditions.issuperset(when)
 
 
 def written(planned: Iterable[Command]) -> tuple[tuple[ServiceName, str], ...]:
-    """Each (service, database) that a command writes to, in the order of the first one."""
-    return tuple(dict.fromkeys((one.service_name, database) for one in planned for database in one.databases))
+    """List each (service, database) that a command writes to once, in the order of the commands."""
+    return tuple(
+        dict.fromkeys(
+            (command.service_name, database) for command in planned for database in command.databases
+        )
+    )
 
 
 def failures_of(catalog: Catalog, sets: Iterable[str]) -> tuple[Failure, ...]:
-    """Known failures out of the named sets, each set once, in that order."""
+    """List the known failures of the named sets, in the order of the names, each set once."""
     return tuple(failure for name in dict.fromkeys(sets) for failure in catalog.failures[name])
 
 
@@ -93,10 +97,10 @@ def _expand(service: Service, entry: StepEntry, integrations: tuple[str, ...]) -
         yield Command(service, entry, name, entry.argv, databases)
         return
     for integration in integrations:
-        # The whole argument is replaced, never a part of one: a name can't become text of a command.
+        # Only whole arguments are replaced, so that the name of an integration cannot become text of a command.
         argv = tuple(integration if argument == INTEGRATION else argument for argument in entry.argv)
         yield Command(service, entry, f"{name}-{integration}", argv, databases)
 
 
 def _databases(service: Service, named: tuple[str, ...] | None) -> tuple[str, ...]:
-    return tuple(one.name for one in service.databases) if named is None else named
+    return tuple(database.name for database in service.databases) if named is None else named

@@ -1,4 +1,4 @@
-"""The planner: request, catalog and facts in, the immutable ordered plan or the reasons against it out."""
+"""The planner: makes an ordered, immutable plan of a request, the catalog and the facts, or says what forbids it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
-from statemachines.planning.commands import Check, Command, checks, failures_of, written
+from statemachines.planning.case import Case
+from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of
-from statemachines.planning.rules import Case, check_rules
+from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse
 
 BACKUP_TIMEOUT = 6 * 3600.0
+"""Seconds."""
 GIT_TIMEOUT = 120.0
+"""Seconds."""
 
 
 def plan(
     request: ResetRequested, channel: Channel, catalog: Catalog, catalog_id: str, facts: Facts
 ) -> Plan | Refusal:
-    """What a reset will do, or every reason why it must not.
+    """Return what a reset of this request will do, or every reason why it must not be done.
 
     `catalog_id` is the catalog's name and digest. The same arguments always give the same plan.
     """
@@ -39,7 +42,7 @@ def plan(
     if not steps:
         return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
     selection = case.selection
-    images = {one.service: one.image_digest for one in facts.services}
+    images = {fact.service: fact.image_digest for fact in facts.services}
     protections = {key: protection_of(key, facts, catalog) for key in _touched(steps)}
     fields: dict[str, Any] = {
         "environment": request.environment,
@@ -52,7 +55,9 @@ def plan(
         "catalog": catalog_id,
         "steps": steps,
         "resources": tuple(_resource(case, key) for key in protections),
-        "images": {ServiceName(one.name): images[ServiceName(one.name)] for one in selection.services},
+        "images": {
+            ServiceName(service.name): images[ServiceName(service.name)] for service in selection.services
+        },
         "approvals_required": approvals_required(protections.values(), request.environment, channel, catalog),
     }
     unhashed = Plan(**fields, warnings=warnings(case), hash="")
@@ -60,19 +65,24 @@ def plan(
 
 
 def plan_hash(of: Plan) -> str:
-    """`sha256:...` over all of a plan but its warnings and its hash, in canonical JSON."""
+    """Return `sha256:...` over the canonical JSON of a plan without its warnings and its hash."""
     return digest(of.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"}))
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
-    """Backups, handshakes, commands, repositories, checks. What may run at the same time shares a batch."""
+    """List all steps in order: backups, handshakes, commands, repositories, verifications.
+
+    Steps that may run at the same time share a batch.
+    """
     pairs = written(case.commands)
     groups: list[list[PlannedStep]] = [
-        # Handshakes hold for as long as the daemon keeps its lock sessions: they need not wait for the dumps.
+        # A handshake holds for as long as the daemon keeps its lock session, so it need not wait for the dumps.
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
-        [_check(case, check) for check in checks(case.selection)] if case.commands else [],
+        [_verification(case, verification) for verification in verifications(case.selection)]
+        if case.commands
+        else [],
     ]
     return tuple(
         step.model_copy(update={"batch": batch})
@@ -82,7 +92,7 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
 
 
 def _backups(case: Case, pairs: Iterable[tuple[ServiceName, str]]) -> list[PlannedStep]:
-    """One for each database, through the first service that writes to it."""
+    """Make one backup for each database, through the first service that writes to it."""
     facts: dict[ResourceKey, DatabaseFact] = {}
     for service, database in pairs:
         fact = _fact(case, service, database)
@@ -170,26 +180,26 @@ def _repositories(case: Case) -> list[PlannedStep]:
     ]
 
 
-def _check(case: Case, check: Check) -> PlannedStep:
-    entry = check.entry
+def _verification(case: Case, verification: Verification) -> PlannedStep:
+    entry = verification.entry
     return PlannedStep(
-        name=StepName(check.name),
+        name=StepName(verification.name),
         phase=Phase.VERIFY,
         kind=StepKind.COMMAND,
         batch=0,
-        service=ServiceName(check.service.name),
+        service=ServiceName(verification.service.name),
         argv=entry.argv,
-        touches=_keys(case, ServiceName(check.service.name), check.databases),
+        touches=_keys(case, ServiceName(verification.service.name), verification.databases),
         timeout=entry.timeout,
         idempotent=Idempotency.SAFE,
-        run_in=_place(case, check.service.name),
+        run_in=_place(case, verification.service.name),
         fail_on=entry.fail_on,
         failures=failures_of(case.catalog, entry.failures),
     )
 
 
 def _place(case: Case, service: str) -> RunIn:
-    """Where a service's questions are asked: in its holder as soon as one of its commands runs there."""
+    """Say where a service is backed up, shaken hands with and verified: in its holder if a command of it runs there."""
     holds = any(
         command.entry.run_in is RunIn.HOLDER for command in case.commands if command.service_name == service
     )
@@ -207,7 +217,7 @@ def _keys(case: Case, service: ServiceName, databases: Iterable[str]) -> tuple[R
 
 
 def _touched(steps: Iterable[PlannedStep]) -> tuple[ResourceKey, ...]:
-    """Every resource of the plan, sorted: the order in which anybody would lock them."""
+    """List every resource of the plan once, sorted."""
     return tuple(sorted({key for step in steps for key in step.touches}))
 
 

@@ -1,4 +1,4 @@
-"""Which resources need consent, because of whom, and how many people's."""
+"""Which resources are protected, because of which environments, and how many people must consent."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from schemas.facts import Facts
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
 
+ANY_KIND = "*"
+"""The kind of a protecting environment that was seen once and whose kind was not kept."""
+
 
 @dataclass(frozen=True)
 class Protection:
     """Whether a resource is protected, and by which kinds."""
 
     because: str | None
-    """For people; None: not protected."""
+    """Text for people that says why the resource is protected; None where it is not."""
     kinds: tuple[str, ...] = ()
-    """Kinds of the protecting environments; `*`: one that is only remembered."""
-
-
-ANY = "*"
+    """Kinds of the protecting environments; `ANY_KIND` for one that is only remembered."""
 
 
 def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
-    """Whether one resource is protected: by this environment, by another user of it, or by memory.
+    """Say whether a resource is protected: by this environment, by another one that uses it, or as it is remembered.
 
-    A user whose kind the catalog does not know counts as protected: it could be a production by another name.
+    An environment whose kind the catalog does not know protects as well: it could be a production by another name.
     """
     own = kind_of(facts.environment)
     if is_protected_kind(own, catalog):
@@ -38,16 +38,17 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
         )
     if key in facts.remembered_protected:
-        return Protection("a protected environment was once seen to use it", (ANY,))
+        return Protection("a protected environment was once seen to use it", (ANY_KIND,))
     return Protection(None)
 
 
 def approvals_required(
     protections: Iterable[Protection], environment: str, channel: Channel, catalog: Catalog
 ) -> int:
-    """How many people must agree: the most that any kind concerned asks for.
+    """Return how many people must agree to a plan: the most that any kind concerned asks for.
 
-    Over Kafka and for provisioning nobody is known to have asked, so the number for unattended requests holds.
+    Over Kafka and for provisioning who asks is only a claim, so the number for unattended requests counts as well.
+    Where a kind is not known (`ANY_KIND`, or none of the catalog's) all protected kinds are concerned.
     """
     kinds = {kind_of(environment)}
     for protection in protections:

@@ -1,78 +1,36 @@
-"""The rules of planning. Each is a small function that answers with reasons to refuse, and has a code.
+"""The rules of planning: small functions, each of which yields its reasons to refuse a plan.
 
-A rule reads a `Case` and nothing else. `REQUEST_RULES` need no facts; `WORLD_RULES` are asked only when the
-first are content, and everything that either list finds is reported at once.
+A rule reads a `Case` and nothing else. `REQUEST_RULES` read the request and the catalog alone. `WORLD_RULES` read the
+facts as well, and are applied only where no rule of the first list refuses. A refusal has the reasons of all rules of
+its list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from schemas.catalog.catalog import Catalog
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.facts import Unreadable
 from schemas.reasons import Reason
-from schemas.requests import Mode, Option, ResetRequested
+from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
-from statemachines.planning.commands import Command, commands, written
+from statemachines.planning.case import Case
+from statemachines.planning.commands import written
 from statemachines.planning.protection import protection_of
-from statemachines.planning.selection import CoreAction, Selection, select
+from statemachines.planning.selection import CoreAction
 from statemachines.refusals import Refusal, Refused
-
-
-@dataclass(frozen=True)
-class Case:
-    """A request, the catalog and what is known of the world."""
-
-    request: ResetRequested
-    catalog: Catalog
-    facts: Facts
-    selection: Selection
-    commands: tuple[Command, ...]
-
-    @classmethod
-    def of(cls, request: ResetRequested, catalog: Catalog, facts: Facts) -> Case:
-        """The case of one request."""
-        selection = select(request, catalog)
-        return cls(request, catalog, facts, selection, commands(selection))
-
-    @property
-    def environment(self) -> str:
-        """Which environment is to be reset."""
-        return self.request.environment
-
-    def database(self, service: str, database: str) -> DatabaseFact | None:
-        """What is known of a service's database."""
-        known = self.facts.databases
-        return next((one for one in known if (one.service, one.database) == (service, database)), None)
-
-    def repositories(self) -> tuple[tuple[str, RepositoryFact | None], ...]:
-        """Each repository of the catalog by its resolved name, with what is known of it."""
-        known = {one.repository: one for one in self.facts.repositories}
-        names = (one.name_for(self.environment) for one in self.catalog.repositories)
-        return tuple((name, known.get(name)) for name in dict.fromkeys(names))
-
-    def unreadable(self, service: str | None, subject: str | None = None) -> Unreadable | None:
-        """Why something of this environment could not be read, where the reader said so."""
-        for one in self.facts.unreadable:
-            mine = one.environment == self.environment and one.service == service
-            if mine and subject in {None, one.subject}:
-                return one
-        return None
-
 
 Rule = Callable[[Case], Iterator[Refused]]
 
 
 def known_kind(case: Case) -> Iterator[Refused]:
-    """An environment whose kind nobody declared could be a production by another name."""
+    """The catalog must know the kind: an environment of any other kind could be a production by another name."""
     if kind_of(case.environment) not in case.catalog.kinds:
         kinds = ", ".join(case.catalog.kinds)
         yield Refused(Reason.UNKNOWN_KIND, f"the kind {kind_of(case.environment)!r} is none of {kinds}")
 
 
 def known_services(case: Case) -> Iterator[Refused]:
-    """Only the catalog's services, also in `serviceModes`, and there only those that are in the request."""
+    """Services must be the catalog's, also in `serviceModes`, which may name only services of the request."""
     named = dict.fromkeys((*(case.request.services or ()), *case.request.service_modes))
     for name in named:
         if case.catalog.service(name) is None:
@@ -84,9 +42,9 @@ def known_services(case: Case) -> Iterator[Refused]:
 
 
 def options_have_their_service(case: Case) -> Iterator[Refused]:
-    """An option whose service is not in the plan would silently do nothing."""
+    """The service of an option must be in the plan: without it the option would silently do nothing."""
     for option in case.selection.options:
-        owner = next((one.name for one in case.catalog.services if option in one.options), None)
+        owner = next((service.name for service in case.catalog.services if option in service.options), None)
         if owner is None:
             yield Refused(
                 Reason.UNKNOWN_OPTION, f"no service of {case.catalog.name} has the option {option.value}"
@@ -96,16 +54,16 @@ def options_have_their_service(case: Case) -> Iterator[Refused]:
 
 
 def integrations_have_their_service(case: Case) -> Iterator[Refused]:
-    """Names of integrations mean nothing without the service that seeds them."""
+    """The service that seeds integrations must be in the plan where the request names some."""
     if not case.selection.integrations:
         return
-    owner = next((one.name for one in case.catalog.services if one.integrations), None)
+    owner = next((service.name for service in case.catalog.services if service.integrations), None)
     if owner is None or not case.selection.has(owner):
         yield Refused(Reason.INTEGRATIONS_WITHOUT_SERVICE, f"integrations belong to {owner or 'no service'}")
 
 
 def user_data_survives_no_wipe(case: Case) -> Iterator[Refused]:
-    """Who asks to keep user data must not lose it because a mode drops the tables all the same."""
+    """A request that keeps user data must not wipe the service that has it: the mode would drop the data's tables."""
     if Option.KEEP_USER_DATA not in case.selection.options:
         return
     for service in case.selection.services:
@@ -117,7 +75,7 @@ def user_data_survives_no_wipe(case: Case) -> Iterator[Refused]:
 
 
 def core_has_a_service(case: Case) -> Iterator[Refused]:
-    """`core` needs a service that has the core schema."""
+    """A request for core must include a service that has the core schema."""
     core = case.catalog.core
     if not case.request.core:
         return
@@ -126,14 +84,14 @@ def core_has_a_service(case: Case) -> Iterator[Refused]:
 
 
 def core_is_wiped_only_with_its_seed(case: Case) -> Iterator[Refused]:
-    """A wiped core without `seed:system` has no role, permission or queue left."""
+    """The owner must be in the plan that wipes core: without its `seed:system` no role, permission or queue is left."""
     core = case.catalog.core
     if core and case.selection.core is CoreAction.WIPE and not case.selection.has(core.owner):
         yield Refused(Reason.CORE_WIPE_WITHOUT_LOS_CORE, f"{core.owner} has to be in the same reset")
 
 
 def no_mock_in_production(case: Case) -> Iterator[Refused]:
-    """Mock data never reaches an environment of a protected kind, nor a database that such a one uses."""
+    """Mock data must not reach an environment of a protected kind."""
     if Option.MOCK not in case.selection.options:
         return
     kind = case.catalog.kinds.get(kind_of(case.environment))
@@ -142,7 +100,7 @@ def no_mock_in_production(case: Case) -> Iterator[Refused]:
 
 
 def no_mock_in_shared_databases(case: Case) -> Iterator[Refused]:
-    """The same for a sandbox whose database a production uses, too."""
+    """Mock data must not reach a protected database, such as one that a sandbox shares with a production."""
     for command in case.commands:
         if "mock" not in command.entry.when:
             continue
@@ -154,16 +112,16 @@ def no_mock_in_shared_databases(case: Case) -> Iterator[Refused]:
 
 
 def environment_exists(case: Case) -> Iterator[Refused]:
-    """There is such a namespace."""
+    """The environment's namespace must exist."""
     if not case.facts.exists:
         yield Refused(Reason.UNKNOWN_ENVIRONMENT, f"there is no namespace {case.environment}")
 
 
 def services_run(case: Case) -> Iterator[Refused]:
-    """Every service of the plan has a pod to run its commands in."""
+    """Every service of the plan must have a running pod for its commands."""
     if not case.facts.exists:
         return
-    present = {one.service for one in case.facts.services}
+    present = {fact.service for fact in case.facts.services}
     for service in case.selection.services:
         if service.name not in present:
             missing = f"{case.environment} has no running pod of {service.name}"
@@ -171,8 +129,8 @@ def services_run(case: Case) -> Iterator[Refused]:
 
 
 def databases_are_identified(case: Case) -> Iterator[Refused]:
-    """What can't be identified isn't reset."""
-    present = {one.service for one in case.facts.services}
+    """Every database that a command writes to must be identified."""
+    present = {fact.service for fact in case.facts.services}
     for service, database in written(case.commands):
         if service in present and case.database(service, database) is None:
             why = case.unreadable(service, f"database {database}") or case.unreadable(service)
@@ -181,7 +139,7 @@ def databases_are_identified(case: Case) -> Iterator[Refused]:
 
 
 def core_is_one_database(case: Case) -> Iterator[Refused]:
-    """Core is migrated once for both services: both have to reach the same database."""
+    """Both services must reach core in the same database, because it is migrated once for both."""
     core = case.catalog.core
     if core is None or case.selection.core is CoreAction.NONE:
         return
@@ -192,32 +150,35 @@ def core_is_one_database(case: Case) -> Iterator[Refused]:
         detail = (
             f"{' and '.join(both)} reach different databases as {core.database}: {', '.join(sorted(keys))}"
         )
-        yield Refused(Reason.DATABASE_MISMATCH, detail, world=True)
+        yield Refused(Reason.DATABASE_MISMATCH, detail, by_rule=False)
 
 
 def repositories_are_identified(case: Case) -> Iterator[Refused]:
-    """A branch is rewound only to the one root commit that is known, and expected where the catalog says which."""
+    """The root commit to go back to must be known, and be the expected one where the catalog names it."""
     if not case.selection.git or not case.facts.exists:
         return
-    expected = {one.name_for(case.environment): one.expected_root for one in case.catalog.repositories}
+    expected = {
+        repository.name_for(case.environment): repository.expected_root
+        for repository in case.catalog.repositories
+    }
     for name, fact in case.repositories():
         if fact is None:
             why = case.unreadable(None, f"repository {name}")
             yield _unread(why, Reason.REPOSITORY_UNIDENTIFIED, f"the repository {name} could not be read")
         elif expected[name] not in {None, fact.root}:
             detail = f"the root commit of {name} is {fact.root}, the catalog expects {expected[name]}"
-            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, world=True)
+            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, by_rule=False)
 
 
 def sharing_is_known(case: Case) -> Iterator[Refused]:
-    """A protected service that could not be read might use any of these databases."""
+    """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
-    for one in case.facts.unreadable:
-        if one.protected and (one.service is not None or not one.subject.startswith("repository")):
-            whose = f"{one.environment}: {one.service or ''} {one.subject}".replace("  ", " ")
-            detail = f"{whose} could not be read ({one.reason.value})"
-            yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=one.temporary)
+    for gap in case.facts.unreadable:
+        if gap.protected and (gap.service is not None or not gap.subject.startswith("repository")):
+            whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
+            detail = f"{whose} could not be read ({gap.reason.value})"
+            yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=gap.temporary)
     touched = {fact.key for pair in written(case.commands) if (fact := case.database(*pair))}
     if case.selection.git:
         touched |= {fact.key for _, fact in case.repositories() if fact}
@@ -247,15 +208,8 @@ WORLD_RULES: tuple[Rule, ...] = (
 )
 
 
-def judge_request(request: ResetRequested, catalog: Catalog) -> Refusal | None:
-    """What can be said without looking at the world; the intake may ask this, too."""
-    return _refusal_by(
-        Case.of(request, catalog, Facts(environment=request.environment, exists=True)), REQUEST_RULES
-    )
-
-
 def check_rules(case: Case) -> Refusal | None:
-    """Every rule; the world is asked about only where the request itself is right."""
+    """Return the refusal by any rule, or None. Rules that need facts are applied only to a request that is right."""
     return _refusal_by(case, REQUEST_RULES) or _refusal_by(case, WORLD_RULES)
 
 
@@ -266,5 +220,5 @@ def _refusal_by(case: Case, rules: tuple[Rule, ...]) -> Refusal | None:
 
 def _unread(why: Unreadable | None, reason: Reason, detail: str) -> Refused:
     if why is None:
-        return Refused(reason, detail, world=True)
-    return Refused(why.reason, f"{detail}: {why.detail}", temporary=why.temporary, world=True)
+        return Refused(reason, detail, by_rule=False)
+    return Refused(why.reason, f"{detail}: {why.detail}", temporary=why.temporary, by_rule=False)

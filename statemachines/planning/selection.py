@@ -1,4 +1,4 @@
-"""What a request really asks for, once the catalog's defaults are filled in."""
+"""What a request asks for once the catalog's defaults are filled in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Selection:
     core: CoreAction
     git: bool
     conditions: frozenset[Condition]
-    """All that hold; exactly one of each opposite pair."""
+    """All conditions that hold: of each opposite pair exactly one."""
 
     def has(self, service: str) -> bool:
         """Whether the service is in the plan."""
@@ -40,7 +40,7 @@ class Selection:
 
 
 def select(request: ResetRequested, catalog: Catalog) -> Selection:
-    """Fill in what the request leaves open. Names that the catalog does not have are left out (rules refuse them)."""
+    """Fill in what the request leaves open. Services that the catalog lacks are left out, and a rule refuses them."""
     wanted = set(request.services) if request.services is not None else set(catalog.order)
     services = tuple(service for service in catalog.in_order if service.name in wanted)
     modes = {
@@ -65,9 +65,10 @@ def select(request: ResetRequested, catalog: Catalog) -> Selection:
 
 
 def _core_action(request: ResetRequested, catalog: Catalog, modes: dict[ServiceName, Mode]) -> CoreAction:
-    """The owner's mode decides where it migrates at all; else, where core was asked for, the migrator's mode.
+    """Decide what happens to the core schema.
 
-    `core: false` says no more than leaving it out: an owner that migrates implies it.
+    The mode of the owner decides where it is `wipe` or `refresh`. Otherwise core is touched only where the request asks
+    for it (`core: true`), and then the mode of the migrator decides. `core: false` is the same as leaving it out.
     """
     if catalog.core is None:
         return CoreAction.NONE

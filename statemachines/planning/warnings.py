@@ -1,4 +1,4 @@
-"""The guide's warnings, each said by the plans that it applies to. For people; never hashed."""
+"""The guide's warnings, each carried by the plans that it applies to. They are for people and never hashed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from schemas.catalog.steps import Condition
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
+from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
-from statemachines.planning.protection import protection_of
-from statemachines.planning.rules import Case
+from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
 
 Warn = Callable[[Case], Iterator[str]]
 
 
 def core_is_shared(case: Case) -> Iterator[str]:
-    """Resetting the core schema affects both of its services."""
+    """Say that a reset of the core schema affects both of its services."""
     core = case.catalog.core
     if core is None or case.selection.core is CoreAction.NONE:
         return
@@ -27,7 +27,7 @@ def core_is_shared(case: Case) -> Iterator[str]:
 
 
 def only_own_schema(case: Case) -> Iterator[str]:
-    """The migrator without core resets its own schema alone."""
+    """Say that the migrator without core resets its own schema alone."""
     core = case.catalog.core
     if core is None or case.selection.core is not CoreAction.NONE:
         return
@@ -37,25 +37,25 @@ def only_own_schema(case: Case) -> Iterator[str]:
 
 
 def production(case: Case) -> Iterator[str]:
-    """Production databases are confirmed by people and backed up first."""
+    """Ask people to check a protected environment before they approve."""
     kind = case.catalog.kinds[kind_of(case.environment)]
     if kind.protected:
         yield f"{case.environment} is of the protected kind {kind_of(case.environment)}: check it before you approve."
 
 
 def shared_resources(case: Case) -> Iterator[str]:
-    """What other environments use, too, is changed for them as well."""
+    """Name the other environments that use a database of the plan, for which it changes as well."""
     facts = {fact.key: fact.name for pair in written(case.commands) if (fact := case.database(*pair))}
     for key, name in sorted(facts.items()):
-        others = [one for one in case.facts.users.get(key, ()) if one != case.environment]
+        others = [user for user in case.facts.users.get(key, ()) if user != case.environment]
         if others:
             yield f"The database {name} is also used by {', '.join(others)}."
-        elif protection_of(key, case.facts, case.catalog).kinds == ("*",):
+        elif protection_of(key, case.facts, case.catalog).kinds == (ANY_KIND,):
             yield f"The database {name} was once seen in use by a protected environment."
 
 
 def unexpected_database(case: Case) -> Iterator[str]:
-    """A service that is pointed at another database than the guide's table says."""
+    """Name a service that uses another database than the guide's table says."""
     kind = kind_of(case.environment)
     for service, database in written(case.commands):
         entry = case.catalog.service(service)
@@ -67,13 +67,13 @@ def unexpected_database(case: Case) -> Iterator[str]:
 
 
 def user_data(case: Case) -> Iterator[str]:
-    """What becomes of mappings and credentials that users entered."""
+    """Say what becomes of the mappings and credentials that users entered."""
     for service in case.selection.services:
         if Option.KEEP_USER_DATA not in service.options:
             continue
         mode = case.selection.modes[ServiceName(service.name)]
         mine = [command for command in case.commands if command.service is service]
-        if mode is Mode.WIPE or any(Condition.NO_KEEP_USER_DATA in one.entry.when for one in mine):
+        if mode is Mode.WIPE or any(Condition.NO_KEEP_USER_DATA in command.entry.when for command in mine):
             yield (
                 f"{service.name} loses its user data (mappings, credentials): the tables are emptied and reseeded. "
                 "The option keep-user-data with mode refresh keeps it."
@@ -83,7 +83,7 @@ def user_data(case: Case) -> Iterator[str]:
 
 
 def wiped_tables(case: Case) -> Iterator[str]:
-    """All tables are dropped, those that no migration knows included."""
+    """Say that all tables are dropped, including those that no migration knows."""
     wiped = [name for name, mode in case.selection.modes.items() if mode is Mode.WIPE]
     if wiped:
         yield (
@@ -93,26 +93,26 @@ def wiped_tables(case: Case) -> Iterator[str]:
 
 
 def seed_only(case: Case) -> Iterator[str]:
-    """A seed on a database with pending migrations fails."""
+    """Say that a seed fails on a database with pending migrations."""
     seeded = [name for name, mode in case.selection.modes.items() if mode is Mode.SEED]
     if seeded:
         yield f"Mode seed assumes the tables of {', '.join(seeded)} exist: it fails where migrations are pending."
 
 
 def mock_data(case: Case) -> Iterator[str]:
-    """Mock data is for testing environments."""
+    """Say that mock data is for testing environments."""
     if Option.MOCK in case.selection.options:
         yield "Mock data is seeded after the system data: for testing environments only."
 
 
 def one_revert_at_a_time(case: Case) -> Iterator[str]:
-    """Reverting undoes one migration; it is repeated until none is left."""
+    """Say that a revert undoes one migration and is repeated until none is left."""
     for command in _repeated(case):
         yield f"{command.name} undoes one migration at a time and is repeated until nothing is left to revert."
 
 
 def workflow_repositories(case: Case) -> Iterator[str]:
-    """Repositories are no part of database seeding, and they belong to a client, not to an environment."""
+    """Say what becomes of the repositories, which belong to a client and not to an environment."""
     if not case.selection.git:
         names = ", ".join(name for name, _ in case.repositories())
         if names:
@@ -121,7 +121,7 @@ def workflow_repositories(case: Case) -> Iterator[str]:
     for name, fact in case.repositories():
         if fact is None:
             continue
-        others = [one for one in case.facts.users.get(fact.key, ()) if one != case.environment]
+        others = [user for user in case.facts.users.get(fact.key, ()) if user != case.environment]
         also = f"; {', '.join(others)} uses it, too" if others else ""
         yield f"{name} goes back to its initial commit on {fact.branch}; a backup branch keeps its head{also}."
         yield from (f"{name}: {warning}" for warning in fact.warnings)
@@ -143,7 +143,7 @@ WARNINGS: tuple[Warn, ...] = (
 
 
 def warnings(case: Case) -> tuple[str, ...]:
-    """All that apply, each once."""
+    """List all warnings that apply, each once."""
     return tuple(dict.fromkeys(text for warn in WARNINGS for text in warn(case)))
 
 

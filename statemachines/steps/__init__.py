@@ -1,1 +1,1 @@
-"""Decisions about one step: what an exit code means, whether to try again, what a resume repeats."""
+"""Decisions about one step: what an exit code means, whether it is tried again, what a resume repeats."""

@@ -1,4 +1,4 @@
-"""Steps whose effect lives in a container: what they did is void in every other one."""
+"""Steps of scope `container`: their effect lives in the container that they ran in, and no other container has it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _CONTAINER = "container"
 
 
 def with_container(planned: PlannedStep, outcome: Outcome, container: str) -> Outcome:
-    """The outcome of an attempt, with the container that its success is good for."""
+    """Add to the outcome of an attempt that succeeded the container in which its effect lives."""
     if planned.scope is not Scope.CONTAINER or outcome.kind is not OutcomeKind.SUCCEEDED:
         return outcome
     return outcome.model_copy(update={"facts": {**outcome.facts, _CONTAINER: container}})
 
 
 def needed_before(plan: Plan | None, planned: PlannedStep) -> tuple[PlannedStep, ...]:
-    """Steps before this one whose effect has to be in the container that this one runs in."""
+    """List the steps before this one whose effect has to be in the container that this one runs in."""
     found: list[PlannedStep] = []
     for step in plan.steps if plan else ():
         if step.name == planned.name:
@@ -26,8 +26,11 @@ def needed_before(plan: Plan | None, planned: PlannedStep) -> tuple[PlannedStep,
     return ()
 
 
-def is_void(former: Step, container: str) -> bool:
-    """Whether a finished step did its work in another container, or nobody knows in which. A skipped one is not."""
+def succeeded_elsewhere(former: Step, container: str) -> bool:
+    """Whether the step succeeded, but in another container than this one or in one that was not recorded.
+
+    It is False for a skipped step: a person said to go on without its effect.
+    """
     if former.state is not StepState.SUCCEEDED:
         return False
     return former.outcome is None or former.outcome.facts.get(_CONTAINER) != container

@@ -1,4 +1,4 @@
-"""What the end of a command means: exit code and last output in, an outcome with cause and hint out."""
+"""What the end of a command means: from its exit code and last output to an outcome with cause and hint."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from schemas.reasons import TEXTS, Reason
 from schemas.resets import Outcome, OutcomeKind
 
 KILLED = 137
-"""128 + SIGKILL: almost always the kernel, for memory."""
+"""128 + SIGKILL: almost always sent by the kernel because the container used too much memory."""
 
 NOT_EXECUTABLE = 126
+"""The shell's exit code for a program that it may not execute."""
 NOT_FOUND = 127
+"""The shell's exit code for a program that does not exist."""
 
 
-def classify(
+def outcome_of_command(
     step: PlannedStep, exit_code: int, tail: str, output: str | None = None, *, whole: bool = True
 ) -> Outcome:
-    """The outcome of a command that ended with this code. `tail` is its last output, secrets removed already.
+    """Return the outcome of a command that ended with this exit code.
 
-    `output` is what a line that means failure is looked for in, the tail unless given. Where it is not `whole`, the
-    line may be in what is missing, and the command has failed.
-    A command that a `repeat` step has to run again succeeded with the fact `repeat: true`.
+    `tail` is its last output, from which secrets were removed. A line that means failure (`failOn`) is looked for in
+    `output`, or in the tail where none is given. Where `output` is not `whole` and has no such line, the command has
+    failed all the same, because the line may be in the part that is missing. A command of a `repeat` step that has to
+    run again succeeded, with the fact `repeat: true`.
     """
     line = _failing_line(step, tail if output is None else output, whole=whole)
     if exit_code == 0 and line is None:
         return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0, facts=_success_facts(step, tail))
     if line is not None and line not in tail:
         tail = f"{line}\n[...]\n{tail}"
-    known = next((one for one in step.failures if re.search(one.pattern, tail, re.MULTILINE)), None)
+    known = next(
+        (failure for failure in step.failures if re.search(failure.pattern, tail, re.MULTILINE)), None
+    )
     cause, hint, temporary = _meaning(step, exit_code, known)
     return Outcome(
         kind=OutcomeKind.FAILED,
@@ -46,7 +51,7 @@ def _success_facts(step: PlannedStep, tail: str) -> dict[str, bool]:
 
 
 def _failing_line(step: PlannedStep, output: str, *, whole: bool) -> str | None:
-    """The first line that means failure although the exit code is 0."""
+    """Find the first line that means failure although the exit code is 0."""
     if step.fail_on is None:
         return None
     pattern = re.compile(step.fail_on)

@@ -1,4 +1,4 @@
-"""The handshake: one SQL statement that only succeeds in the database in which the daemon holds a lock."""
+"""The handshake: one SQL statement that succeeds only in the database in which the daemon holds an advisory lock."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from schemas.catalog.catalog import Handshake
 from schemas.catalog.steps import STATEMENT
 
 NOT_THE_DATABASE = "resetd: this is not the database that was backed up"
-"""What the statement says where it does not see the lock."""
+"""The error of the statement in a database where it does not see the lock."""
 
-LARGEST = 2**31 - 1
-"""Numbers up to this one are `pg_locks.objid` of `pg_advisory_lock(bigint)`, with `classid` 0."""
+LARGEST_LOCK_NUMBER = 2**31 - 1
+"""Up to this number `pg_advisory_lock(bigint)` shows the number as `pg_locks.objid`, with a `classid` of 0."""
 
 
-# On one line, as some tools read line by line. A plain role sees pg_locks. `objsubid` 1: locked by one bigint.
+# One line, because some tools read line by line. Any role may read pg_locks. `objsubid` is 1 for a lock by one bigint.
 _SQL = (
     "DO $resetd$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks "
     "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1 "
     "AND objid::bigint = :number AND database = (SELECT oid FROM pg_catalog.pg_database "
     "WHERE datname = pg_catalog.current_database())) THEN "
-    "RAISE EXCEPTION 'resetd: this is not the database that was backed up (%)', "
-    "pg_catalog.current_database(); END IF; END $resetd$;"
-)
+    "RAISE EXCEPTION ':refusal (%)', pg_catalog.current_database(); END IF; END $resetd$;"
+).replace(":refusal", NOT_THE_DATABASE)
 
 
 def statement(handshake: Handshake, number: int) -> tuple[tuple[str, ...], bytes | None]:
-    """Argv and stdin with which the service's own tool shows that it reaches the database of lock `number`.
+    """Return argv and stdin with which the service's own tool shows that it reaches the database of lock `number`.
 
-    The argument `{statement}` becomes the SQL; a handshake without it reads the SQL from stdin.
+    The argument `{statement}` becomes the SQL. Where the handshake has no such argument, the tool reads the SQL from
+    stdin.
 
     Raises:
-        ValueError: the number is none that `hold_lock` gives.
+        ValueError: `number` is no lock number that `hold_lock` gives.
     """
-    if not 0 < number <= LARGEST:
+    if not 0 < number <= LARGEST_LOCK_NUMBER:
         raise ValueError(f"{number} is no advisory lock number of a handshake")
     sql = _SQL.replace(":number", str(number))
     if STATEMENT not in handshake.argv:

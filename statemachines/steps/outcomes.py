@@ -1,4 +1,4 @@
-"""Outcomes of attempts, by what is known of their commands."""
+"""The outcomes of attempts, made from what is known of their commands."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from schemas.resets import Outcome, OutcomeKind
 
 
 def exited(code: int) -> Outcome:
-    """It ended with that exit code; the catalog says what it means."""
+    """Return the outcome of a command that ended with that exit code, before the catalog says what the code means."""
     kind = OutcomeKind.SUCCEEDED if code == 0 else OutcomeKind.FAILED
     return Outcome(kind=kind, exit_code=code)
 
 
 def never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:
-    """It never ran, and never will: whatever its class, a new attempt is no second one."""
+    """Return the outcome of a command that never ran and never will, so that a new attempt is the first launch."""
     return Outcome(
         kind=OutcomeKind.FAILED,
         cause=reason,
@@ -24,12 +24,12 @@ def never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporar
 
 
 def interrupted(detail: str, reason: Reason = Reason.COMMAND_INTERRUPTED) -> Outcome:
-    """It is known to be dead; what it did is not."""
+    """Return the outcome of a command that is known to be dead, while what it did is not known."""
     return Outcome(kind=OutcomeKind.INTERRUPTED, cause=reason, detail=detail)
 
 
 def unknown(detail: str) -> Outcome:
-    """It may be running, or have done anything."""
+    """Return the outcome of a command that may be running or may have done anything."""
     return Outcome(
         kind=OutcomeKind.UNKNOWN,
         cause=Reason.OUTCOME_UNKNOWN,

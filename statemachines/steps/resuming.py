@@ -1,4 +1,4 @@
-"""What a resumed reset does again, and what it may leave as it was done."""
+"""Which steps a resumed reset runs again, and which it leaves as they were done."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
 from schemas.resets import Step, StepState
 from schemas.wire import StepName
+from statemachines.lifecycle import STEP_DONE
 from statemachines.steps.retry import may_be_half_done, was_launched
 
-_DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 _BEFORE = frozenset({Phase.QUIESCE, Phase.BACKUP})
 _CHANGING = frozenset({Phase.MIGRATE, Phase.SEED, Phase.GIT})
 
@@ -17,12 +17,12 @@ _CHANGING = frozenset({Phase.MIGRATE, Phase.SEED, Phase.GIT})
 def to_repeat(
     plan: Plan, steps: Mapping[StepName, Step], start: StepName | None = None
 ) -> tuple[StepName, ...]:
-    """Steps that a resume with the same plan runs again, in the plan's order.
+    """List the steps that a resume with the same plan runs again, in the plan's order.
 
-    Those that failed; from `start` on those that succeeded, too, whereas a person's word to go on without a step
-    stands, unless that step is `start`; and what was backed up of a resource that nothing has touched since: its locks
-    were let go, so others may have written to it. Backups of what was touched stay, as they are the only ones of how
-    it was before.
+    - Steps that failed.
+    - From `start` on, also steps that succeeded. Skipped steps stay skipped, unless the skipped step is `start` itself.
+    - Backups of resources that the reset has not touched. It let its locks go, so others may have written to them.
+      Backups of touched resources stay: they alone show how the resource was before.
     """
     touched = _touched(plan, steps)
     begin = steps[start].index if start is not None else len(plan.steps)
@@ -30,7 +30,7 @@ def to_repeat(
         planned.name
         for planned in plan.steps
         if (step := steps[planned.name]).state is StepState.FAILED
-        or (planned.phase is Phase.BACKUP and step.state in _DONE and not set(planned.touches) & touched)
+        or (planned.phase is Phase.BACKUP and step.state in STEP_DONE and not set(planned.touches) & touched)
         or (step.index >= begin and step.state is StepState.SUCCEEDED and planned.phase not in _BEFORE)
         or (step.index == begin and step.state is StepState.SKIPPED and planned.phase not in _BEFORE)
     )
@@ -39,29 +39,29 @@ def to_repeat(
 def carried_over(
     old: Plan | None, steps: Mapping[StepName, Step], new: Plan, index: int, attempts: int
 ) -> Step:
-    """The step at `index` of a new plan, with what was done of the very same one under the old plan.
+    """Return the step at `index` of a new plan, done already where the very same step was done under the old plan.
 
-    What another image did is done again by the new one, unless its class forbids that; `attempts` is the highest
-    number of an attempt at a step of that name.
+    A step that another image did is done again by the new image, unless its class is `never`. `attempts` is the highest
+    number of an attempt that the reset ever made at a step of that name.
     """
     planned = new.steps[index]
     fresh = Step(name=planned.name, index=index, attempts=attempts, attempts_before=attempts)
     step = steps.get(planned.name)
-    before = next((one for one in old.steps if one.name == planned.name), None) if old else None
+    before = next((former for former in old.steps if former.name == planned.name), None) if old else None
     if old is None or step is None or before is None:
         return fresh
-    if step.state not in _DONE or not _same(old, before, new, planned):
+    if step.state not in STEP_DONE or not _is_same_step(old, before, new, planned):
         return fresh.model_copy(update={"outcome": step.outcome})
     if planned.phase is Phase.BACKUP and not set(planned.touches) & _touched(old, steps):
         return fresh.model_copy(update={"outcome": step.outcome})
     return step.model_copy(update={"index": index})
 
 
-def _same(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:
+def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:
     if before.touches != planned.touches:
         return False
     if before.idempotent is planned.idempotent is Idempotency.NEVER:
-        # Done is done, also where the command is another one by now: only a person has it run once more.
+        # It stays done, even where the command has changed: only a person may have it run once more.
         return True
     if before.argv != planned.argv:
         return False
@@ -71,12 +71,12 @@ def _same(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bo
 
 
 def unrepeatable(step: PlannedStep) -> bool:
-    """Whether a person has to say so before it runs again after it succeeded."""
+    """Whether the step, once it succeeded, runs again only where a person says so."""
     return step.idempotent is not Idempotency.SAFE or step.kind is StepKind.RESET_REPOSITORY
 
 
-def _may_have_run(step: Step) -> bool:
-    """Whether something of the step may have been launched, ever."""
+def _may_have_been_launched(step: Step) -> bool:
+    """Whether the command of the step may have been launched, by any of its attempts."""
     if step.state is StepState.SUCCEEDED:
         return True
     launched = step.outcome is None or was_launched(step.outcome) or may_be_half_done(step.outcome)
@@ -84,10 +84,10 @@ def _may_have_run(step: Step) -> bool:
 
 
 def _touched(plan: Plan, steps: Mapping[StepName, Step]) -> set[str]:
-    """Resources that a step of this reset may have changed."""
+    """Collect the resources that a step of this reset may have changed."""
     return {
         key
         for planned in plan.steps
-        if planned.phase in _CHANGING and _may_have_run(steps[planned.name])
+        if planned.phase in _CHANGING and _may_have_been_launched(steps[planned.name])
         for key in planned.touches
     }

@@ -1,4 +1,4 @@
-"""Whether a step is tried again by itself, and when. Time and chance are arguments."""
+"""Whether a step is tried again without anybody asking, and when. Time and chance are arguments."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from schemas.plan import Idempotency, PlannedStep
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 
 MOST_REPETITIONS = 1000
-"""Of a `repeat` step whose bound was not read."""
+"""The most repetitions of a `repeat` step whose bound was not read."""
 
+_LEFT = "leftToUndo"
+"""The fact of a repetition: how much was left to undo right before it was launched."""
 _HALF_DONE = "halfDone"
-"""The fact of an attempt that launched nothing, after one that did and failed."""
+"""The fact that marks an attempt which launched nothing, after an earlier attempt that may be half done."""
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What an attempt's outcome makes of its step. `pending`: there will be another attempt."""
+class RetryDecision:
+    """The state that an attempt's outcome puts its step into. In `pending` the step is attempted again by itself."""
 
     state: StepState
     not_before: datetime | None = None
-    """When the next attempt may start."""
-    check_first: bool = False
-    """Whether the step's `check` has to say (exit code 0) that the command must run again."""
-    exhausted: bool = False
-    """Whether only the number of attempts stands against another one."""
+    """When the next attempt may start; None where it may start at once or there is none."""
 
 
 def decide_retry(
@@ -38,32 +36,34 @@ def decide_retry(
     now: datetime,
     jitter: float,
     bound: int | None = None,
-) -> Decision:
-    """Decide.
+) -> RetryDecision:
+    """Decide what the outcome of an attempt makes of its step.
 
-    `step.attempts` counts the attempt that `outcome` is of, `step.attempts_before` those that use up no automatic
-    retry: of before somebody's resume, or before a repetition that succeeded; `jitter` is a random number from 0
-    to 1; `bound` is how many repetitions a `repeat` step can need at most.
+    `step.attempts` includes the attempt that `outcome` is of. `step.attempts_before` is how many of the attempts do not
+    count against the policy: those before somebody's resume, and those before a repetition that succeeded. `jitter` is
+    a random number from 0 to 1. `bound` is how many repetitions a `repeat` step can need at most.
 
-    A command that was launched is launched again only where its class allows that, and only once it is known
-    to be dead: never after `unknown`.
+    A command that was launched is launched again only where the step's class allows it and the command is known to be
+    dead: never after `unknown`.
     """
     if outcome.kind is OutcomeKind.UNKNOWN:
-        return Decision(StepState.UNKNOWN)
+        return RetryDecision(StepState.UNKNOWN)
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return _repeat(planned, step, outcome, bound)
     if not _may_run_again(planned, outcome):
-        return Decision(StepState.FAILED)
+        return RetryDecision(StepState.FAILED)
     tries = step.attempts - step.attempts_before
     if tries >= policy.attempts:
-        return Decision(StepState.FAILED, exhausted=True)
+        return RetryDecision(StepState.FAILED)
     wait = max(backoff(tries, policy, jitter), outcome.delay or 0.0)
-    check = planned.idempotent is Idempotency.RERUN_AFTER_CHECK and was_launched(outcome)
-    return Decision(StepState.PENDING, not_before=now + timedelta(seconds=wait), check_first=check)
+    return RetryDecision(StepState.PENDING, not_before=now + timedelta(seconds=wait))
 
 
 def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepState:
-    """What an attempt that a cancel has ended makes of its step; a repetition that succeeded is not all of it."""
+    """Return the state of a step whose attempt a cancellation has ended.
+
+    A `repeat` step whose repetition succeeded is `pending`, because there may be more to do.
+    """
     if outcome.kind is OutcomeKind.UNKNOWN:
         return StepState.UNKNOWN
     if outcome.kind is OutcomeKind.SUCCEEDED:
@@ -72,21 +72,29 @@ def after_cancel(planned: PlannedStep, step: Step, outcome: Outcome) -> StepStat
 
 
 def backoff(attempts: int, policy: Retry, jitter: float) -> float:
-    """Seconds to wait after that many attempts: exponential, capped, with full jitter."""
-    # The exponent is capped, too: 2 ** 2000 is no float.
+    """Return the seconds to wait after that many attempts: exponential, capped, with full jitter."""
+    # The exponent is capped as well, because 2 ** 2000 is too large for a float.
     growth = policy.factor ** min(max(attempts - 1, 0), 64)
     return min(policy.maximum_delay, policy.initial_delay * growth) * min(max(jitter, 0.0), 1.0)
 
 
 def was_launched(outcome: Outcome) -> bool:
-    """Whether the command may have done anything: the performer says so where it never started."""
+    """Whether the command may have done anything. The fact `launched: false` says that it never started."""
     return outcome.facts.get("launched") is not False
 
 
-def may_be_half_done(last: Outcome | None) -> bool:
-    """Whether a launch that did not succeed was not followed by one that did: what a `check` is for.
+def needs_check(planned: PlannedStep, last: Outcome | None) -> bool:
+    """Whether the step's `check` has to say (exit code 0) that the command must run again before it is launched.
 
-    `last` is the step's last outcome, as `remembering` left it.
+    `last` is the step's last outcome, as `remembering` returned it.
+    """
+    return planned.idempotent is Idempotency.RERUN_AFTER_CHECK and may_be_half_done(last)
+
+
+def may_be_half_done(last: Outcome | None) -> bool:
+    """Whether the command was launched and has not succeeded since, so that it may have done a part of its work.
+
+    `last` is the step's last outcome, as `remembering` returned it.
     """
     if last is None or last.kind is OutcomeKind.SUCCEEDED:
         return False
@@ -94,26 +102,38 @@ def may_be_half_done(last: Outcome | None) -> bool:
 
 
 def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
-    """The outcome of an attempt, which does not make forgotten what an attempt before it may have left half done."""
+    """Return the outcome of an attempt, marked as half done where an attempt before it may have left that behind.
+
+    `before` is the step's outcome before the attempt. Only an attempt that launched nothing needs the mark.
+    """
     if was_launched(outcome) or not may_be_half_done(before):
         return outcome
     return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
 
 
-def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> Decision:
+def left_before(last: Outcome | None) -> int | None:
+    """Return how much was left to undo before the last repetition that succeeded, or None without such a one."""
+    left = last.facts.get(_LEFT) if last is not None else None
+    return left if isinstance(left, int) else None
+
+
+def with_left(outcome: Outcome, left: int | None) -> Outcome:
+    """Return the outcome of a repetition, with how much was left to undo right before it; None where nobody asked."""
+    if left is None or not outcome.facts.get("repeat"):
+        return outcome
+    return outcome.model_copy(update={"facts": {**outcome.facts, _LEFT: left}})
+
+
+def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> RetryDecision:
     if planned.repeat is None or not outcome.facts.get("repeat"):
-        return Decision(StepState.SUCCEEDED)
-    # One more than there is to undo: the last one says that nothing is left.
-    if step.attempts > _bound(bound):
-        return Decision(StepState.FAILED, exhausted=True)
-    return Decision(StepState.PENDING)
+        return RetryDecision(StepState.SUCCEEDED)
+    # One repetition more than there is to undo: the last one finds that nothing is left.
+    if step.attempts > (MOST_REPETITIONS if bound is None else bound):
+        return RetryDecision(StepState.FAILED)
+    return RetryDecision(StepState.PENDING)
 
 
 def _may_run_again(planned: PlannedStep, outcome: Outcome) -> bool:
     if outcome.kind is OutcomeKind.FAILED and not outcome.temporary:
         return False
     return planned.idempotent is not Idempotency.NEVER or not was_launched(outcome)
-
-
-def _bound(bound: int | None) -> int:
-    return MOST_REPETITIONS if bound is None else bound

@@ -1,4 +1,4 @@
-"""How the database sessions of an attempt are told from others, where its tools let them be told."""
+"""The name by which the database sessions of an attempt are recognised, where its tools set one."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from schemas.wire import AttemptId
 
 
 def session_name(attempt: AttemptId) -> str:
-    """The `application_name` of sessions that libpq and node-postgres open for it; 47 of PostgreSQL's 63 bytes."""
+    """Return the `application_name` of the sessions that libpq and node-postgres open for the attempt.
+
+    It has 47 bytes; PostgreSQL keeps 63.
+    """
     return f"resetd:{sha256(attempt.encode()).hexdigest()[:40]}"

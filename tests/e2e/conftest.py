@@ -10,8 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.platform.platform import Platform
-
-from .cluster import Parts, RealCluster
+from tests.e2e.cluster import Parts, RealCluster
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
+from tests.e2e.cluster import Parts, RealCluster, rights
 from tests.integration.people.asking import (
     ENVIRONMENT,
     SEEDED,
@@ -23,8 +24,6 @@ from tests.integration.people.asking import (
 from tests.integration.stand.harness import running
 from tests.integration.stand.in_holders import holder_catalog
 from tests.integration.stand.waiting import wait_for
-
-from .cluster import Parts, RealCluster, rights
 
 pytestmark = pytest.mark.e2e
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"

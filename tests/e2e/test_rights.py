@@ -22,9 +22,8 @@ from daemon.ports.pods.holders import Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
+from tests.e2e.cluster import RealCluster, namespace, rights, tiny_deployment
 from tests.integration.stand.waiting import wait_for
-
-from .cluster import RealCluster, namespace, rights, tiny_deployment
 
 pytestmark = pytest.mark.e2e
 ENVIRONMENT = "rights-sandbox"

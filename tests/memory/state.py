@@ -23,9 +23,10 @@ from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
 from statemachines.history.status_record import Subject, committed, status_record
-from statemachines.intake.admission import ENDING, WAITING, KeyUse
-from statemachines.intake.desk import Desk, Event, Pending, References
-from statemachines.lifecycle import AT_REST
+from statemachines.intake.admission import ENDING, KeyUse
+from statemachines.intake.desk import Desk, PendingAct
+from statemachines.intake.references import EventId, References
+from statemachines.lifecycle import AT_REST, WAITING
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -74,7 +75,7 @@ class State:
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
-    seen: dict[Event, ResetId | None] = field(default_factory=dict)
+    seen: dict[EventId, ResetId | None] = field(default_factory=dict)
     keys: dict[str, KeyUse] = field(default_factory=dict)
     pending: dict[int, NewAct] = field(default_factory=dict)
     pending_count: int = 0
@@ -103,16 +104,16 @@ class State:
         return Desk(
             now=now,
             limit_waiting=limit_waiting,
-            numbers={name: self.numbers[name] for name in refer.environments},
-            seen=seen,
-            keys=keys,
+            last_numbers={name: self.numbers[name] for name in refer.environments},
+            seen_events=seen,
+            key_uses=keys,
             resets={
                 reset_id: entry.reset
                 for reset_id, entry in sorted(self.entries.items())
                 if reset_id in ids
                 or (entry.reset.environment in refer.environments and entry.reset.state in WAITING)
             },
-            pending=[Pending(new, number) for number, new in self.pending.items()],
+            pending_acts=[PendingAct(new, number) for number, new in self.pending.items()],
             ending={
                 act.reset_id
                 for act in self.acts
@@ -125,21 +126,21 @@ class State:
         for reset, _ in desk.new_resets:
             self.entries[reset.id] = Entry(copied(reset))
             self.numbers[reset.environment] = reset.number
-        for reset_id, actor in desk.joined:
+        for reset_id, actor in desk.new_requesters:
             entry = self.entries[reset_id]
             joined = (*entry.reset.requested_by, actor)
             entry.reset = entry.reset.model_copy(update={"requested_by": joined})
-        self.seen |= desk.newly_seen
+        self.seen |= desk.new_events
         self.keys |= desk.new_keys
-        for number in desk.bound:
+        for number in desk.bound_acts:
             del self.pending[number]
-        for new in desk.newly_pending:
+        for new in desk.new_pending_acts:
             self.pending_count += 1
             self.pending[self.pending_count] = new
-        self.append_acts(desk.acts)
-        self.append_history(desk.told)
-        self.append_audit(desk.audit)
-        for letter in desk.dead_letters:
+        self.append_acts(desk.new_acts)
+        self.append_history(desk.new_statuses)
+        self.append_audit(desk.new_audit_entries)
+        for letter in desk.new_dead_letters:
             self.dead_letters.append((letter, self.append_message(letter.message), desk.now))
 
     def append_acts(self, acts: Iterable[Act]) -> list[Act]:

@@ -23,8 +23,8 @@ from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
-from statemachines.changes import HOLDERS, check_change
-from statemachines.intake.desk import references
+from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
+from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
 from tests.memory.state import Entry, LockGrant, copied
 from tests.memory.store_queries import MemoryStoreQueries
@@ -157,7 +157,7 @@ class MemoryStore(MemoryStoreQueries):
 
     async def save(self, change: Change) -> Reset:
         await asyncio.sleep(0)
-        check_change(change.reset, change.plan, change.history)
+        check_commit(change.reset, change.plan, change.history)
         reset_id = change.reset.id
         entry = self._leased(change.lease)
         if entry.reset.id != reset_id or entry.reset.version != change.reset.version:
@@ -166,7 +166,7 @@ class MemoryStore(MemoryStoreQueries):
             raise ValueError(
                 f"reset {reset_id} is at sequence {entry.reset.sequence}: the history would leave a gap"
             )
-        update: dict[str, Any] = {name: getattr(change.reset, name) for name in HOLDERS}
+        update: dict[str, Any] = {name: getattr(change.reset, name) for name in LEASE_HOLDER_FIELDS}
         update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
         if change.release_locks:
             update["ticket"] = None

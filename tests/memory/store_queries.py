@@ -13,7 +13,7 @@ from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
-from tests.memory.state import State
+from tests.memory.state import OutboxMessage, State
 
 
 class MemoryStoreQueries:
@@ -33,8 +33,11 @@ class MemoryStoreQueries:
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         await asyncio.sleep(0)
-        waiting = [row for row in self._state.outbox if row.published_at is None and row.refused is None]
-        return tuple(OutboxRow(row.id, row.message) for row in waiting[:limit])
+        return tuple(OutboxRow(row.id, row.message) for row in self._waiting()[:limit])
+
+    async def count_unpublished(self) -> int:
+        await asyncio.sleep(0)
+        return len(self._waiting())
 
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
         await asyncio.sleep(0)
@@ -166,6 +169,9 @@ class MemoryStoreQueries:
 
     async def close(self) -> None:
         await asyncio.sleep(0)
+
+    def _waiting(self) -> list[OutboxMessage]:
+        return [row for row in self._state.outbox if row.published_at is None and row.refused is None]
 
     def _plan(self, reset_id: ResetId) -> Plan | None:
         named = self._state.entries.get(reset_id)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from daemon.adapters.system.identifiers import new_reset_id
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
+from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
@@ -114,11 +115,26 @@ class Worker:
         catalog = CATALOG.catalog
         facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
-        limits = StageLimits(approval_ttl=timedelta(seconds=300), settled=timedelta(seconds=60))
-        stages = Stages(Planning(facts, catalog, CATALOG.id), gate, store, self.clock, limits)
-        driver = Driver(store, ports, facts, stages, catalog, self.clock, _METRICS)
+        high_water = HighWater(store, ports.marks, self.clock)
+        drives = DriveFactory(
+            store=store,
+            ports=ports,
+            deployments=gate,
+            catalog=catalog,
+            facts=facts,
+            planning=Planning(facts, catalog, CATALOG.id),
+            high_water=high_water,
+            metrics=_METRICS,
+            limits=WaitingLimits(approval_ttl=timedelta(seconds=300), settled=timedelta(seconds=60)),
+        )
         supervisor = Supervisor(
-            store, driver, self.clock, _METRICS, owner=self.process.name, limits=Limits(4, LEASE)
+            store,
+            Driver(drives, self.clock),
+            high_water,
+            self.clock,
+            _METRICS,
+            owner=self.process.name,
+            limits=Limits(4, LEASE),
         )
         self._inbox = _Inbox(world.bus, group_id=_GROUP, topics=(REQUESTS_TOPIC,))
         outlet = cast("Any", Remote(network, "outlet", MemoryOutlet(world.bus)))
@@ -131,7 +147,7 @@ class Worker:
             new_id=new_reset_id,
             limit_waiting=catalog.queue.waiting,
         )
-        outbox = Outbox(store, outlet, self.clock, _METRICS, owner=self.process.name)
+        outbox = Outbox(store, outlet, self.clock, owner=self.process.name)
         for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
             loop.start(self.process, run(), name=run.__qualname__)
 

@@ -24,8 +24,8 @@ _ONE_ENVIRONMENT = (*_EXHAUSTIVE, "sleepers", "failover")
 
 
 def main() -> int:
-    """What the command line asks for."""
-    # Ctrl-C ends us at once, rounds that run in threads included; all of our children end with us.
+    """Do what the command line asks for; returns the exit code."""
+    # Ctrl-C ends this process at once, with the rounds in its threads; all of its children end with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = _arguments()
     if arguments.sum:
@@ -43,8 +43,9 @@ def main() -> int:
 async def _run(
     directory: Path, arguments: argparse.Namespace, seed: str, rounds: Sequence[int]
 ) -> figures.Figures:
-    one = arguments.what in _ONE_ENVIRONMENT
-    environments = [exhaustive.ENVIRONMENT] if one else arguments.environment or ENVIRONMENTS
+    environments = arguments.environment or ENVIRONMENTS
+    if arguments.what in _ONE_ENVIRONMENT:
+        environments = [exhaustive.ENVIRONMENT]
     with zygote.running() as forks:
         async with Platform.start(directory / "platform", environments=environments, say=_say) as platform:
             if arguments.what in {"sleepers", "failover"}:
@@ -68,7 +69,7 @@ async def _run(
 def _defects(
     session: Callable[..., Session], seed: str, rounds: Sequence[int], defect: str | None
 ) -> figures.Figures:
-    """Each defect until it is found; what is wrong in the end is a defect that was not."""
+    """Play rounds with each defect until it is found; a defect that was not found is the finding."""
     total = figures.Figures()
     for name in DEFECTS if defect is None else (defect,):
         found = session(defect=name).run(seed, rounds, until_found=True)
@@ -112,7 +113,7 @@ def _kinds(named: str) -> Sequence[FaultKind]:
 
 
 def _which(seed: str, rounds: int, first: int) -> tuple[str, range]:
-    """`s` means rounds `first`, ... of seed s; `s:17` means from round 17 on."""
+    """The seed and the numbers of its rounds: `s` means from round `first` on, `s:17` means from round 17 on."""
     name, colon, number = seed.partition(":")
     begin = int(number) if colon else first
     return name, range(begin, begin + rounds)

@@ -1,8 +1,9 @@
 """The daemon dies before and after each store commit of one whole reset.
 
-Two forms. One run each: the N-th commit is died at once, and the reset then runs undisturbed to its end. Chained: one
-reset, in which the daemon dies at every commit, one after the other, each start coming one commit further.
-Either way the judge looks at the evidence, and the databases hold what they hold after a reset that nobody disturbed.
+There are two forms. In the first one each commit has a run of its own: the daemon dies at the N-th commit, and the
+reset then runs undisturbed to its end. In the chained one there is one reset: the daemon dies at every commit, and each
+start comes one commit further. In both the judge looks at the evidence, and the databases must hold what they hold
+after an undisturbed reset.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from sandbox.platform.platform import Platform
 from sandbox.platform.snapshots import Snapshots, taken
 from schemas.requests import Mode
-from tests.torture.daemons import mishaps
+from tests.torture.daemons import failpoints
 from tests.torture.daemons.zygote import Zygote
 from tests.torture.figures import Figures
 from tests.torture.judge.evidence import Evidence
@@ -23,7 +24,7 @@ from tests.torture.judge.finding import Finding
 from tests.torture.judge.judge import judge
 from tests.torture.rounds import Round
 from tests.torture.script.script import Ask, Block, Kill, Script, State
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENT = "qa-sandbox"
@@ -33,7 +34,7 @@ Say = Callable[[str], None]
 
 
 class Exhaustive:
-    """Of one kind of reset (`mode`, `services`; none: all) on one platform."""
+    """Deaths in one kind of reset (`mode` and `services`; none: all) on one platform."""
 
     def __init__(
         self,
@@ -53,13 +54,13 @@ class Exhaustive:
         self._say = say
 
     def chained(self) -> Figures:
-        """One reset, a death at every commit."""
+        """Run one reset with a death at every commit."""
         figures = Figures()
         with taken(self._platform, ENVIRONMENT) as snapshots:
             wanted = self._undisturbed(snapshots)
             snapshots.put_back()
             points = self._directory / "points"
-            with self._stand("chained", {mishaps.EACH: str(points)}) as (here, gatherer):
+            with self._stand("chained", {failpoints.EACH: str(points)}) as (here, gatherer):
                 evidence = Round(
                     here, gatherer, self._script("chained", http=False), within=_CHAINED_WITHIN
                 ).play()
@@ -78,7 +79,7 @@ class Exhaustive:
         return figures
 
     def each(self, numbers: Iterable[int] | None = None) -> Figures:
-        """One run for each commit and each side of it; `numbers`: only these commits."""
+        """Run a reset for each commit and each side of it; `numbers`: only for these commits."""
         figures = Figures()
         with taken(self._platform, ENVIRONMENT) as snapshots:
             wanted = self._undisturbed(snapshots)
@@ -100,12 +101,12 @@ class Exhaustive:
         wanted: Mapping[str, Any],
         figures: Figures,
     ) -> bool:
-        """One run; whether the reset has such a commit at all."""
+        """Run one reset with a death at this point; False when the reset has no such commit."""
         snapshots.put_back()
         before = here.counts.kills
-        script = self._script(point, http=True, mishap=f"kill:{point}")
+        script = self._script(point, http=True, failpoint=f"kill:{point}")
         evidence = Round(here, gatherer, script).play()
-        died = here.counts.kills - before - 1  # the first one only made it mortal
+        died = here.counts.kills - before - 1  # the first kill restarts the daemon with its failpoint
         figures.kills += died
         if died:
             self._judge(point, evidence, wanted, figures)
@@ -123,8 +124,8 @@ class Exhaustive:
             verdict.findings.append(Finding("lost", f"not done: {dict(verdict.states)}"))
         figures.take(f"exhaustive {name}", verdict)
         self._say(f"{name}: {dict(verdict.states)}, {verdict.launches} launches")
-        for one in verdict.findings:
-            self._say(f"  {one.rule}: {one.text}")
+        for finding in verdict.findings:
+            self._say(f"  {finding.rule}: {finding.text}")
 
     def _undisturbed(self, snapshots: Snapshots) -> Mapping[str, Any]:
         snapshots.put_back()
@@ -132,9 +133,9 @@ class Exhaustive:
             Round(here, gatherer, self._script("undisturbed", http=True)).play()
         return self._platform.contents(ENVIRONMENT)
 
-    def _script(self, name: str, *, http: bool, mishap: str | None = None) -> Script:
+    def _script(self, name: str, *, http: bool, failpoint: str | None = None) -> Script:
         ask = Ask(0.1, f"exhaustive {name}", ENVIRONMENT, self._mode, self._services, http=http, git=True)
-        kills = (Kill(0.0, 0, mishap),) if mishap else ()
+        kills = (Kill(0.0, 0, failpoint),) if failpoint else ()
         return Script(f"exhaustive {name}", (*kills, ask))
 
     @contextmanager

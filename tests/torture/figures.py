@@ -1,4 +1,4 @@
-"""Figures of rounds: one JSON line for each piece, added up to one table."""
+"""The figures of rounds: one JSON line for each piece, and the sum of pieces as one table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _MUST_BE_ZERO = tuple(dict.fromkeys(RULES.values()))
 
 @dataclass
 class Figures:
-    """Of a number of rounds. `findings` counts by line of the table; `failed` names seed and round."""
+    """The figures of a number of rounds.
+
+    `findings` counts the findings by the line of the table; `failed` names the rounds with findings.
+    """
 
     rounds: int = 0
     seconds: float = 0.0
@@ -30,26 +33,26 @@ class Figures:
     unknown: int = 0
     unknown_but_known: int = 0
     armed: Counter[str] = field(default_factory=Counter)
-    """Faults that the scripts armed, by kind."""
+    """The faults that the scripts armed, by kind."""
     faults: Counter[str] = field(default_factory=Counter)
-    """Those that hit."""
+    """The faults that hit, by kind."""
     findings: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
 
     def take(self, name: str, verdict: Verdict) -> None:
-        """Add a round that is called `name`."""
+        """Add the verdict on a round of this name."""
         self.rounds += 1
         self.resets += verdict.states
         self.launches += verdict.launches
         self.seen += verdict.seen
         self.unknown += verdict.unknown
         self.unknown_but_known += verdict.unknown_but_known
-        self.findings.update(one.line for one in verdict.findings)
+        self.findings.update(finding.line for finding in verdict.findings)
         if verdict.findings:
             self.failed.append(name)
 
     def add(self, other: Figures) -> None:
-        """Add another piece."""
+        """Add the figures of another piece."""
         for name in ("rounds", "seconds", "kills", "stops", "launches", "unknown", "unknown_but_known"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for counted in _COUNTED:
@@ -58,11 +61,11 @@ class Figures:
 
     @property
     def well(self) -> bool:
-        """Whether everything was as it has to be."""
+        """Whether there are no findings."""
         return not self.findings
 
     def lines(self) -> list[str]:
-        """The table, for people."""
+        """The lines of the table, for people."""
         rows: list[tuple[str, object]] = [
             ("rounds", self.rounds),
             ("seconds", f"{self.seconds:.0f}"),
@@ -80,13 +83,13 @@ class Figures:
         return [f"{name:<44} {value}" for name, value in rows]
 
     def append_to(self, file: Path) -> None:
-        """As one JSON line."""
+        """Append the figures to a file, as one JSON line."""
         with file.open("a") as out:
             out.write(json.dumps(vars(self)) + "\n")
 
 
 def read(files: Iterable[Path]) -> Figures:
-    """The sum of all pieces in the files."""
+    """Read these files and add up all their pieces."""
     total = Figures()
     for file in files:
         for line in file.read_text().splitlines():

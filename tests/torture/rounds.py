@@ -1,4 +1,4 @@
-"""Plays one script against a stand, lets things settle, and gathers the evidence."""
+"""Plays one script against a stand, lets the resets settle, and gathers the evidence."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from sandbox.fleet import environment as fleet_environment
 from sandbox.services.standins.controls import Control
 from schemas.publish import CancelRequested, RequestReference
 from tests.torture.judge.evidence import Acted, Evidence
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.state_order import AT_REST
 from tests.torture.script.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
-from tests.torture.stand import collecting
-from tests.torture.stand.attending import Operator
+from tests.torture.stand.gatherer import Gatherer
+from tests.torture.stand.operator_acts import Operator
 from tests.torture.stand.requests import Requests
 from tests.torture.stand.stand import LEASE, Stand
 
 SOURCE = "/sandbox"
 SETTLED_WITHIN = 300.0
 _FAULTS_WITHIN = 20.0
-"""Seconds after the last event in which what is armed may still hit."""
+"""Seconds after the last event in which armed faults may still hit."""
 _NOT_AT_ALL = 30.0
-"""Seconds after which what waits for a moment does not happen in this round; sooner, where none can come any more."""
+"""Seconds after which an event that waits for its moment is left out; sooner, if the moment can't come any more."""
 _BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
-"""Faults that a daemon meets without a request, too."""
+"""Faults that a daemon meets even without a request."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
-_DOUBT_EVERY = 1.0
+_LOOK_AT_UNKNOWN_EVERY = 1.0
 
 
 class Round:
-    """One script, played once."""
+    """One script, which is played once."""
 
     def __init__(
-        self, stand: Stand, gatherer: collecting.Gatherer, script: Script, *, within: float = SETTLED_WITHIN
+        self, stand: Stand, gatherer: Gatherer, script: Script, *, within: float = SETTLED_WITHIN
     ) -> None:
-        """`within`: seconds after the last event in which everything has to have come to rest."""
+        """`within`: the seconds after the last event in which everything has to come to rest."""
         self._within = within
         self._stand = stand
         self._platform = stand.platform
@@ -53,10 +53,10 @@ class Round:
         self._requests = Requests(stand)
         self._late: dict[int, float] = {}
         self._begun = 0.0
-        self._doubted = 0.0
+        self._looked_at_unknown = 0.0
 
     def play(self) -> Evidence:
-        """All of it; what every witness saw."""
+        """Play the script; returns what every witness saw."""
         self._gatherer.begin(self._repositories())
         self._set_the_scene()
         self._run_events()
@@ -77,13 +77,13 @@ class Round:
             )
 
     def _push(self, repositories: Sequence[str], text: str) -> None:
-        """Something to be taken back in each."""
+        """Push a commit to each repository, for a reset to take back."""
         for repository in repositories:
             head = asyncio.run(self._platform.github.push(repository, {"flow.json": text}, message=text))
             self._gatherer.pushed(repository, head)
 
     def _pace(self, seconds: float) -> None:
-        for environment in {one.environment for one in self._script.asks}:
+        for environment in {ask.environment for ask in self._script.asks}:
             for service, seed in SEEDS.items():
                 names = {seed, "seed:reset", "seed:mock"}
                 self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
@@ -93,37 +93,38 @@ class Round:
 
     def _run_events(self) -> None:
         begun = self._begun = time.monotonic()
-        pending: list[tuple[float, Event]] = [(one.at, one) for one in self._script.events]
+        pending: list[tuple[float, Event]] = [(event.at, event) for event in self._script.events]
         until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
         while (pending or self._stand.asleep) and time.monotonic() < until:
             self._attend_to_daemons()
-            self._doubt()
+            self._look_at_unknown()
             now = time.monotonic() - begun
-            due = [(at, one) for at, one in pending if at <= now]
-            pending = [one for one in pending if one not in due]
+            due = [(at, event) for at, event in pending if at <= now]
+            pending = [waiting for waiting in pending if waiting not in due]
             for _, event in due:
                 if not self._happen(event):
                     pending.append((now + _AGAIN_AFTER, event))
-            if due and self._wait_in_vain([one for _, one in pending], now):
+            if due and self._wait_in_vain([event for _, event in pending], now):
                 pending = []
             time.sleep(_LOOK_EVERY)
 
     def _wait_in_vain(self, pending: Sequence[Event], now: float) -> bool:
-        """Whether all that is left waits for a moment that can't come: every reset is at rest, and nobody sleeps."""
+        """Whether all pending events wait for moments that can't come: every reset is at rest, and no daemon sleeps."""
         wait = all(
-            one.at <= now and (isinstance(one, Stop | Cut) or (isinstance(one, Do) and one.when is not None))
-            for one in pending
+            event.at <= now
+            and (isinstance(event, Stop | Cut) or (isinstance(event, Do) and event.when is not None))
+            for event in pending
         )
         return wait and bool(pending) and not self._stand.asleep and self._at_rest()
 
     def _at_rest(self) -> bool:
-        """Whether every request has led to a reset, and each is at rest."""
+        """Whether every request has led to a reset, and every reset is at rest."""
         with contextlib.suppress(httpx.HTTPError):
             return not any(self._requests.moving())
         return False
 
     def _is_quiet(self) -> bool:
-        """Whether they are, no command runs, and nobody can do anything about what stopped."""
+        """Whether every reset is at rest, no command runs, and the operator has nothing left to do."""
         with contextlib.suppress(httpx.HTTPError):
             return not any(self._restless())
         return False
@@ -134,22 +135,22 @@ class Round:
             if time.monotonic() - since > LEASE + self._late.get(number, 0.5):
                 self._stand.wake(number)
 
-    def _doubt(self) -> None:
-        """Look at what is called unknown, now and then: its container may go, and its outcome be replaced."""
-        if time.monotonic() - self._doubted < _DOUBT_EVERY:
+    def _look_at_unknown(self) -> None:
+        """Look now and then at attempts that are called unknown: their containers may go, and their outcomes change."""
+        if time.monotonic() - self._looked_at_unknown < _LOOK_AT_UNKNOWN_EVERY:
             return
-        self._doubted = time.monotonic()
+        self._looked_at_unknown = time.monotonic()
         with contextlib.suppress(httpx.HTTPError):
             list(self._requests.moving())
             for reset in self._requests.resets.values():
-                self._gatherer.doubt(reset)
+                self._gatherer.look_at_unknown(reset)
 
     def _happen(self, event: Event) -> bool:
-        """Whether it did; else it is to be tried again a little later."""
-        # A broker that is down refuses nothing: the event is published again, under its id.
+        """Let an event happen; False when it has to be tried again a little later."""
+        # A record may have reached a broker that went down; the event is published again, under the same id.
         with contextlib.suppress(httpx.HTTPError, UndeliveredError):
             if isinstance(event, Kill | Stop):
-                return self._strike(event)
+                return self._kill_or_stop(event)
             if isinstance(event, Cut):
                 if not any(self._running()):
                     return self._is_too_late()
@@ -163,7 +164,7 @@ class Round:
             return True
         return False
 
-    def _strike(self, event: Kill | Stop) -> bool:
+    def _kill_or_stop(self, event: Kill | Stop) -> bool:
         number = self._stand.driving() if event.daemon is None else event.daemon
         if number is None:
             return self._is_too_late()
@@ -175,12 +176,12 @@ class Round:
         return True
 
     def _do(self, event: Do) -> bool:
-        """Once the reset is there; a refusal is an answer, too."""
+        """Act on the reset of a request; False while the reset is missing. A refused act has happened, too."""
         if event.when is not None and not self._is_moment(event.when):
             return self._is_too_late()
-        asked = next((one for one in self._requests.asked if one.tag == event.tag), None)
+        asked = next((made for made in self._requests.asked if made.tag == event.tag), None)
         if asked is None:
-            return not any(one.tag == event.tag and one.http for one in self._script.asks)
+            return not any(ask.tag == event.tag and ask.http for ask in self._script.asks)
         if event.http:
             found = self._requests.find(asked)
             if found is None:
@@ -200,7 +201,7 @@ class Round:
         return True
 
     def _is_too_late(self) -> bool:
-        """Whether what still waits for its moment does not happen in this round."""
+        """Whether an event that still waits for its moment is left out of this round."""
         return time.monotonic() - self._begun > _NOT_AT_ALL
 
     def _is_moment(self, when: When) -> bool:
@@ -211,9 +212,9 @@ class Round:
                 return self._platform.faults.lasts(FaultKind.EXEC_BEGINS_LATE)
 
     def _let_faults_hit(self) -> None:
-        """Until all that is armed has hit, or time is over; then the platform heals.
+        """Wait until all armed faults have hit, or time is over; then heal the platform.
 
-        Where everything is at rest, whatever stopped is attended to, and more is asked for.
+        While everything is at rest, the operator attends to resets that stopped, and more requests are made.
         """
         if not self._script.faults:
             return
@@ -221,10 +222,10 @@ class Round:
         until = time.monotonic() + _FAULTS_WITHIN
         while time.monotonic() < until and (armed := self._platform.faults.armed()):
             self._attend_to_daemons()
-            self._doubt()
-            places = {one.environment for one in armed if one.kind not in _BY_THEMSELVES}
+            self._look_at_unknown()
+            places = {fault.environment for fault in armed if fault.kind not in _BY_THEMSELVES}
             if places and self._is_quiet():
-                ask = next((one for one in more if one.environment in places), None)
+                ask = next((further for further in more if further.environment in places), None)
                 if ask is None:
                     break
                 more.remove(ask)
@@ -233,12 +234,12 @@ class Round:
                     self._attend_to_daemons()
             time.sleep(_ASK_EVERY)
         asyncio.run(self._platform.faults.clear())
-        environments = sorted({one.environment for one in self._script.asks})
+        environments = sorted({ask.environment for ask in self._script.asks})
         asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:
-        """Until every request is at rest, no command runs, and nobody can do anything about what stopped."""
+        """Wait until the round is quiet, as `_is_quiet` has it; returns what is not at rest when time is over."""
         until = time.monotonic() + self._within
         left: list[str] = ["not looked at"]
         next_look = 0.0
@@ -257,17 +258,17 @@ class Round:
         seen = self._gatherer.journal()
         yield from self._requests.moving()
         for identifier, reset in self._requests.resets.items():
-            self._gatherer.doubt(reset)
+            self._gatherer.look_at_unknown(reset)
             if reset["state"] in AT_REST and self._operator.attend(reset, seen):
                 yield f"{identifier} is {reset['state']}, and was resumed or resolved"
         yield from self._running()
 
     def _running(self) -> Iterator[str]:
-        """Commands that run."""
+        """Describe each command of an attempt that runs."""
         for launch in self._gatherer.journal().outermost():
             if launch.attempt is not None and launch.running:
                 yield f"#{launch.id} {launch.command} of {launch.attempt} runs"
 
 
 def _repositories(asks: Sequence[Ask]) -> list[str]:
-    return sorted({fleet_environment(one.environment).workflows for one in asks if one.git})
+    return sorted({fleet_environment(ask.environment).workflows for ask in asks if ask.git})

@@ -1,4 +1,4 @@
-"""Many rounds on one platform: blocks of a few rounds share a stand, each round is judged by itself."""
+"""Many rounds on one platform. The rounds of a block share a stand; each round is judged by itself."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.torture.daemons import zygote
 from tests.torture.figures import Figures
 from tests.torture.judge.judge import Verdict, judge
 from tests.torture.rounds import Round
+from tests.torture.script.generator import BLOCK, block_of, write
 from tests.torture.script.script import Block
-from tests.torture.script.writing import BLOCK, block_of, write
-from tests.torture.stand import keeping
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand import evidence_files
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
-"""The last two share their core database."""
+"""The environments that rounds use; the last two share their core database."""
 
 Say = Callable[[str], None]
 
@@ -41,7 +41,7 @@ class Session:
         faults: Sequence[FaultKind] = (),
         say: Say = print,
     ) -> None:
-        """`faults`: the kinds that are armed, some in each round."""
+        """`faults`: the kinds of faults, of which each round arms some."""
         self._platform = platform
         self._zygote = zygote_
         self._directory = directory
@@ -51,15 +51,15 @@ class Session:
         self._say = say
 
     def run(self, seed: str, rounds: Sequence[int], *, until_found: bool = False) -> Figures:
-        """Play and judge these rounds; `until_found`: and stop at the first finding."""
+        """Play and judge these rounds; `until_found`: stop at the first finding."""
         figures = Figures()
         begun = time.monotonic()
         before = Counter(
             {str(kind): number for kind, number in asyncio.run(self._platform.faults.hits()).items()}
         )
         blocks: dict[int, list[int]] = {}
-        for one in rounds:
-            blocks.setdefault(one // BLOCK, []).append(one)
+        for round_ in rounds:
+            blocks.setdefault(round_ // BLOCK, []).append(round_)
         for number, members in blocks.items():
             block = block_of(seed, members[0], defect=self._defect)
             directory = self._directory / f"block-{seed}-{number}-{time.monotonic_ns()}"
@@ -84,19 +84,19 @@ class Session:
         until_found: bool,
     ) -> None:
         with self._stand(directory, block) as (here, gatherer):
-            for one in members:
+            for round_ in members:
                 begun = time.monotonic()
-                script = write(seed, one, self._environments, block, self._faults)
+                script = write(seed, round_, self._environments, block, self._faults)
                 evidence = Round(here, gatherer, script).play()
                 verdict = judge(evidence)
                 figures.take(script.seed, verdict)
-                figures.armed.update(str(one.kind) for one in script.faults)
+                figures.armed.update(str(fault.kind) for fault in script.faults)
                 self._tell(script.seed, block, verdict, here, time.monotonic() - begun)
                 if verdict.findings:
-                    place = keeping.keep(self._directory / "failed", here, script, evidence, verdict)
+                    place = evidence_files.keep(self._directory / "failed", here, script, evidence, verdict)
                     self._say(f"  evidence in {place}; again: make torture ROUNDS=1 SEED={script.seed}")
                 if evidence.stuck or (until_found and figures.findings):
-                    break  # whatever hangs would hang in the next round, too
+                    break  # what hangs in this round hangs in the next one, too
             figures.kills += here.counts.kills
             figures.stops += here.counts.stops
             figures.seen.update({f"API: {code}": times for code, times in here.counts.answers.items()})
@@ -122,5 +122,5 @@ class Session:
             f"{name} {block.state}x{block.replicas} {seconds:.1f} s, {here.counts.kills} kills,"
             f" {here.counts.stops} stops: {states}"
         )
-        for one in verdict.findings:
-            self._say(f"  {one.rule}: {one.text}")
+        for finding in verdict.findings:
+            self._say(f"  {finding.rule}: {finding.text}")

@@ -1,7 +1,8 @@
-"""A daemon that sleeps past its lease while another goes on, and one that dies while another takes over.
+"""A daemon that sleeps past its lease while another one goes on, and a daemon that dies while another takes over.
 
-Both on PostgreSQL with two daemons and one reset at a time, so that it is known who is to do what: the sleeper that
-wakes finds its reset in other hands, launches nothing and writes nothing; the other one goes on soon after a death.
+Both run on PostgreSQL with two daemons and one reset at a time, so it is known which daemon has to do what. A sleeper
+that wakes finds that the other daemon has its reset, and must neither launch nor write anything. After a death the
+other daemon must go on soon.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.torture.judge.finding import Finding
 from tests.torture.judge.judge import judge
 from tests.torture.rounds import Round
 from tests.torture.script.script import Ask, Block, Kill, Script, State, Stop
-from tests.torture.stand.collecting import Gatherer
+from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
 ENVIRONMENT = "qa-sandbox"
@@ -35,7 +36,7 @@ Say = Callable[[str], None]
 
 
 class Sleepers:
-    """On one platform."""
+    """Sleeping and dying daemons on one platform."""
 
     def __init__(self, platform: Platform, zygote: Zygote, directory: Path, *, say: Say = print) -> None:
         self._platform = platform
@@ -44,7 +45,7 @@ class Sleepers:
         self._say = say
 
     def sleep(self, seed: str, count: int) -> Figures:
-        """So many sleepers that slept while they drove a reset."""
+        """Judge so many sleepers that slept while they drove a reset."""
         figures = Figures()
         with self._stand("sleepers", {}) as (here, gatherer):
             number = 0
@@ -56,19 +57,19 @@ class Sleepers:
                 evidence = self._play(here, gatherer, f"sleeper {number}", stop)
                 wakes = here.wakes[before:]
                 if not any(_drove(here, daemon, slept, evidence) for daemon, slept, _ in wakes):
-                    continue  # it slept with nothing in hand
+                    continue  # it drove no reset when it slept
                 verdict = judge(evidence)
                 for daemon, _, woke in wakes:
                     verdict.findings += _written(here, daemon, woke, evidence)
                 figures.take(f"sleeper {number}", verdict)
                 self._say(
-                    f"{figures.rounds} of {count}: {[one.text for one in verdict.findings] or 'nothing'}"
+                    f"{figures.rounds} of {count}: {[finding.text for finding in verdict.findings] or 'nothing'}"
                 )
             figures.stops = here.counts.stops
         return figures
 
     def fail_over(self, count: int) -> list[float]:
-        """Seconds from the SIGKILL of the daemon that drives a reset to the next command that the other launches."""
+        """Measure the seconds from the SIGKILL of a driving daemon to the next command that the other one launches."""
         seconds: list[float] = []
         with self._stand("failover", _DEFAULTS) as (here, gatherer):
             for number in range(count):
@@ -76,11 +77,13 @@ class Sleepers:
                 evidence = self._play(here, gatherer, f"failover {number}", kill)
                 for died in here.deaths[number:]:
                     later = [
-                        one.started_at for one in evidence.launches if one.attempt and one.started_at > died
+                        launch.started_at
+                        for launch in evidence.launches
+                        if launch.attempt and launch.started_at > died
                     ]
                     seconds.append(min(later, default=float("inf")) - died)
                 self._say(f"failover {number}: {seconds[-1]:.1f} s")
-                here.raise_dead()
+                here.start_again()
         return seconds
 
     def _play(self, here: Stand, gatherer: Gatherer, name: str, event: Stop | Kill) -> Evidence:
@@ -99,38 +102,39 @@ class Sleepers:
 
 
 class _Line(NamedTuple):
-    """What a daemon said of its work on a reset."""
+    """A line of a daemon's log about its work on a reset."""
 
     at: str
     event: str
     reset: str
     state: str | None
-    """Which it is in, where that is what was said."""
+    """The state of the reset, if the line tells it."""
 
 
 def _said(here: Stand, daemon: int, evidence: Evidence) -> list[_Line]:
-    """What a daemon said of its work on these resets."""
+    """The lines of a daemon's log about its work on these resets."""
     lines = here.daemons[daemon].log.read_text(errors="replace").splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]
     return [
-        _Line(one["timestamp"], one["event"], one["reset"], one.get("state"))
-        for one in told
-        if one["event"] in _WORK and one.get("reset") in evidence.resets
+        _Line(entry["timestamp"], entry["event"], entry["reset"], entry.get("state"))
+        for entry in told
+        if entry["event"] in _WORK and entry.get("reset") in evidence.resets
     ]
 
 
 def _drove(here: Stand, daemon: int, slept: str, evidence: Evidence) -> bool:
-    """Whether it was at work when it fell asleep, and another one went on."""
+    """Whether a daemon was at work when it fell asleep, and the other one went on."""
     mine = [line for line in _said(here, daemon, evidence) if line.at <= slept]
     others = [line for line in _said(here, 1 - daemon, evidence) if line.at > slept]
     return bool(mine) and bool(others)
 
 
 def _written(here: Stand, daemon: int, woke: str, evidence: Evidence) -> list[Finding]:
-    """What the sleeper did to a reset of another after it woke.
+    """Find what a sleeper did, after it woke, to a reset that the other daemon has.
 
-    Put to sleep while its commit was on the way, it hears the answer when it wakes, and says where that has led to. The
-    other one has found the reset there before: it was written before the sleep, and is no work of after it.
+    A daemon that fell asleep while its commit was on the way hears the answer when it wakes, and logs the state that
+    the commit led to. That is no finding: the commit was made before the sleep, so the other daemon found the reset in
+    that state before.
     """
     found = {
         (line.reset, line.state)

@@ -19,7 +19,7 @@ from schemas.intake import DeadLetter, NewAct, NewRequest
 from schemas.requests import RequestReference
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.tables import storable
-from statemachines.changes import HOLDERS
+from statemachines.commits import LEASE_HOLDER_FIELDS
 from statemachines.lifecycle import AT_REST
 
 _JSON_COLUMNS = ("approvals", "waiting_for")
@@ -53,7 +53,9 @@ def as_document(model: BaseModel) -> dict[str, Any]:
 
 def holder_columns(reset: Reset) -> dict[str, Any]:
     """Return the columns of a reset that the lease holder writes."""
-    return _enums_as_text({name: getattr(reset, name) for name in HOLDERS if name not in _JSON_COLUMNS}) | {
+    return _enums_as_text(
+        {name: getattr(reset, name) for name in LEASE_HOLDER_FIELDS if name not in _JSON_COLUMNS}
+    ) | {
         "detail": storable(reset.detail),
         "hint": storable(reset.hint),
         "live": reset.state not in AT_REST or reset.wake_at is not None,
@@ -84,7 +86,7 @@ def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
 
 def reset_from_row(row: RowMapping, joined: Sequence[str]) -> Reset:
     """Return the reset of a row; `joined` are those who joined it, in their order."""
-    values = {name: row[name] for name in (*_STORE_COLUMNS, *HOLDERS)}
+    values = {name: row[name] for name in (*_STORE_COLUMNS, *LEASE_HOLDER_FIELDS)}
     request = row["request"]
     return Reset.model_validate(
         values

@@ -133,6 +133,9 @@ class SqlStore:
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
         return await self._read(lambda tx: publishing.unpublished(tx, limit))
 
+    async def count_unpublished(self) -> int:
+        return await self._read(publishing.count_unpublished)
+
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
         await self._write(lambda tx: publishing.mark_published(tx, ids, refused, now))
 

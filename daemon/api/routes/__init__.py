@@ -1,1 +1,1 @@
-"""The addresses of the API, one module for each subject."""
+"""The addresses of the API, one module for each kind of thing that they answer about."""

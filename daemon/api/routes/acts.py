@@ -1,6 +1,7 @@
-"""What people ask of a reset that is there: each act is judged, appended, and read by the reset's holder.
+"""Acts on a reset: approve, deny, cancel, resume, skip, resolve, rollback, release.
 
-Nothing here changes a reset. 202 says that the act was taken down; what came of it is in the reset's history.
+An act is checked and appended; the process that holds the reset's lease reads it. So no call here changes a reset.
+202 says that the act was recorded, and the reset's history says what came of it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Header
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
-from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, seek
-from daemon.api.refused_tries import act_written_down
+from daemon.api.problems import ProblemError, violation
+from daemon.api.refusal_audit import audit_refused_act
+from daemon.api.reset_lookup import RESET_PATH, find_unchecked
 from schemas.api import (
     ActAccepted,
     ActBody,
     ApproveBody,
-    Pointer,
     ResolveBody,
     ResumeBody,
     Role,
@@ -49,87 +49,87 @@ _ROLES = {
 }
 
 
-@router.post(f"{ONE}/approve", status_code=202)
+@router.post(f"{RESET_PATH}/approve", status_code=202)
 async def approve(
     reference: str, sent: ApproveBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Agree to the plan of this hash. Never one's own request; role `approver`."""
+    """Approve the plan with this hash. Needs the role `approver`. Nobody approves a request of their own."""
     asked = _Asked(ActKind.APPROVE, sent, {"plan_hash": sent.plan_hash}, confirm=sent.confirm)
-    return await _take_down(context, caller, reference, asked, if_match)
+    return await _append(context, caller, reference, asked, if_match)
 
 
-@router.post(f"{ONE}/deny", status_code=202)
+@router.post(f"{RESET_PATH}/deny", status_code=202)
 async def deny(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Refuse what waits for approval; role `approver`."""
-    return await _take_down(context, caller, reference, _Asked(ActKind.DENY, sent), if_match)
+    """Deny a reset that waits for approval. Needs the role `approver`."""
+    return await _append(context, caller, reference, _Asked(ActKind.DENY, sent), if_match)
 
 
-@router.post(f"{ONE}/cancel", status_code=202)
+@router.post(f"{RESET_PATH}/cancel", status_code=202)
 async def cancel(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Stop it; role `operator`, or `requester` for what one asked for oneself over HTTP."""
-    return await _take_down(context, caller, reference, _Asked(ActKind.CANCEL, sent), if_match)
+    """Stop a reset. Needs the role `operator`, or `requester` for a reset that the caller asked for over HTTP."""
+    return await _append(context, caller, reference, _Asked(ActKind.CANCEL, sent), if_match)
 
 
-@router.post(f"{ONE}/resume", status_code=202)
+@router.post(f"{RESET_PATH}/resume", status_code=202)
 async def resume(
     reference: str, sent: ResumeBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Go on where it stopped, or from an earlier step; `replan` makes a new plan for what is left."""
+    """Resume a reset where it stopped, or from an earlier step. `replan` makes a new plan for what is left."""
     more = {"step": sent.from_, "replan": sent.replan, "force": sent.force, "sequence": sent.sequence}
-    return await _take_down(context, caller, reference, _Asked(ActKind.RESUME, sent, more), if_match)
+    return await _append(context, caller, reference, _Asked(ActKind.RESUME, sent, more), if_match)
 
 
-@router.post(f"{ONE}/skip", status_code=202)
+@router.post(f"{RESET_PATH}/skip", status_code=202)
 async def skip(
     reference: str, sent: SkipBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Go on without a step that the catalog calls skippable."""
     asked = _Asked(ActKind.SKIP, sent, {"step": sent.step})
-    return await _take_down(context, caller, reference, asked, if_match)
+    return await _append(context, caller, reference, asked, if_match)
 
 
-@router.post(f"{ONE}/resolve", status_code=202)
+@router.post(f"{RESET_PATH}/resolve", status_code=202)
 async def resolve(
     reference: str, sent: ResolveBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
     """Say what became of a step whose outcome is unknown: `succeeded` or `failed`."""
     asked = _Asked(ActKind.RESOLVE, sent, {"step": sent.step, "outcome": sent.outcome})
-    return await _take_down(context, caller, reference, asked, if_match)
+    return await _append(context, caller, reference, asked, if_match)
 
 
-@router.post(f"{ONE}/rollback", status_code=202)
+@router.post(f"{RESET_PATH}/rollback", status_code=202)
 async def rollback(
     reference: str, sent: RollbackBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Put back what was backed up."""
+    """Put back what was backed up. Not available yet: the answer is `not-yet`."""
     asked = _Asked(ActKind.ROLLBACK, sent, {"force": sent.force})
-    return await _take_down(context, caller, reference, asked, if_match)
+    return await _append(context, caller, reference, asked, if_match)
 
 
-@router.post(f"{ONE}/release", status_code=202)
+@router.post(f"{RESET_PATH}/release", status_code=202)
 async def release(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Give services that were left quiesced their replicas back."""
-    return await _take_down(context, caller, reference, _Asked(ActKind.RELEASE, sent), if_match)
+    """Give quiesced services their replicas back. Not available yet: the answer is `not-yet`."""
+    return await _append(context, caller, reference, _Asked(ActKind.RELEASE, sent), if_match)
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """An act as its body has it."""
+    """An act as a call asks for it."""
 
     kind: ActKind
     body: ActBody
     more: Mapping[str, Any] = field(default_factory=dict)
-    """What this kind of act names."""
+    """Fields that only this kind of act has."""
     confirm: str | None = None
 
-    def of(self, reset: Reset, caller: Caller, at: datetime) -> Act:
-        """The act of this caller on a reset."""
+    def on(self, reset: Reset, caller: Caller, at: datetime) -> Act:
+        """The act on `reset`, as it is stored."""
         whole = Act(
             reset_id=reset.id,
             kind=self.kind,
@@ -141,32 +141,32 @@ class _Asked:
         return whole.model_copy(update=self.more)
 
 
-async def _take_down(
+async def _append(
     context: ApiContext, caller: Caller, reference: str, asked: _Asked, if_match: str | None
 ) -> ActAccepted:
-    """Append the act; or refuse it, and write that down."""
-    reset = await seek(context, caller, reference)
-    act = asked.of(reset, caller, context.clock.now())
-    async with act_written_down(context, reset, act):
+    """Append the act, or refuse it and record the refusal."""
+    reset = await find_unchecked(context, caller, reference)
+    act = asked.on(reset, caller, context.clock.now())
+    async with audit_refused_act(context, reset, act):
         _permit(caller, reset, asked.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
-            error = Pointer(pointer="/confirm", detail=f"is not the environment's name, {reset.environment}")
-            raise ProblemError(Reason.SCHEMA_VIOLATION, error.detail, errors=(error,), reset=reset.id)
-        if if_match is not None and if_match not in {"*", views.etag(reset)}:
-            detail = f"it is at {views.etag(reset)}, and {reset.state.value}"
+            detail = f"is not the environment's name, {reset.environment}"
+            raise violation("/confirm", detail, reset=reset.id)
+        if if_match is not None and if_match not in {"*", reset_bodies.etag(reset)}:
+            detail = f"it is at {reset_bodies.etag(reset)}, and {reset.state.value}"
             hint = "Read it again, then decide."
             raise ProblemError(Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint=hint)
         if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
-        await _refusal(context, reset, act)
-    await context.check_whole()
+        await _check(context, reset, act)
+    await context.refuse_restored_state()
     stored = await context.store.append_act(act)
-    return ActAccepted(act=stored.id, reset=views.summary(reset))
+    return ActAccepted(act=stored.id, reset=reset_bodies.summary(reset))
 
 
 def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
-    """Whether the caller may do this to it.
+    """Check that the caller's roles allow an act of this kind on the reset.
 
     Raises:
         ProblemError: `forbidden`.
@@ -176,7 +176,12 @@ def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
     require(caller, role, reset.environment)
 
 
-async def _refusal(context: ApiContext, reset: Reset, act: Act) -> None:
+async def _check(context: ApiContext, reset: Reset, act: Act) -> None:
+    """Check the act against the reset as it stands.
+
+    Raises:
+        ProblemError: the reason why the act is refused.
+    """
     refusal = check_act(
         act,
         reset,

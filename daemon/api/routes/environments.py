@@ -1,4 +1,4 @@
-"""Environments: what is there, what runs, who waits, and what the doctor finds."""
+"""Environments of the cluster: what runs in each, what waits, and what the doctor finds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
+from daemon.api.lock_bodies import lock_bodies
 from daemon.api.problems import ProblemError
-from daemon.api.references import owners
 from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -25,7 +25,7 @@ _WAITING = tuple(state for state in ResetState if state not in {*_RUNNING, *AT_R
 
 @router.get("/environments")
 async def list_environments(context: Context, caller: Caller) -> tuple[EnvironmentBody, ...]:
-    """Environments of the cluster that the token is for."""
+    """List the environments of the cluster that the token is for."""
     locks = await context.store.locks()
     names = [name for name in await context.pods.environments() if _is_environment(context, name)]
     return tuple([await _body(context, caller, name, locks) for name in names if caller.sees(name)])
@@ -33,15 +33,15 @@ async def list_environments(context: Context, caller: Caller) -> tuple[Environme
 
 @router.get("/environments/{name}")
 async def read_environment(name: str, context: Context, caller: Caller) -> EnvironmentBody:
-    """One environment."""
+    """Read one environment."""
     await _checked(context, caller, name, Role.VIEWER)
     return await _body(context, caller, name, await context.store.locks())
 
 
 @router.post("/environments/{name}/doctor")
 async def examine(name: str, context: Context, caller: Caller) -> DoctorReport:
-    """Look at pods, deployments, ArgoCD, migrations, connections and logs; nothing is changed."""
-    # It runs commands in pods, if only ones that change nothing: more than a viewer's business.
+    """Examine pods, deployments, ArgoCD, migrations, connections and logs. Nothing is changed."""
+    # The doctor runs commands in pods. They change nothing, but a viewer's role is not enough for them.
     await _checked(context, caller, name, Role.REQUESTER)
     return await context.doctor.examine(name)
 
@@ -69,12 +69,8 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         name=name,
         kind=kind_of(name),
         protected=context.catalog.kinds[kind_of(name)].protected,
-        running=views.summary(running[0]) if running else None,
-        last=views.summary(last[0]) if last else None,
-        queue=tuple(views.summary(one) for one in reversed(waiting)),
-        locks=tuple(
-            lock
-            for lock in views.locks(locks, await owners(context, caller, locks))
-            if lock.environment == name
-        ),
+        running=reset_bodies.summary(running[0]) if running else None,
+        last=reset_bodies.summary(last[0]) if last else None,
+        queue=tuple(reset_bodies.summary(reset) for reset in reversed(waiting)),
+        locks=tuple(lock for lock in await lock_bodies(context, caller, locks) if lock.environment == name),
     )

@@ -1,4 +1,4 @@
-"""What needs no token: whether the daemon lives and is ready, its figures, and what a problem means."""
+"""Addresses that need no token: liveness, readiness, metrics, and what a problem means."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _PATIENCE = 3.0  # seconds: a probe's usual limit is not much more
 @router.get("/livez")
 @router.get("/healthz", include_in_schema=False)
 async def live() -> dict[str, str]:
-    """Whether the event loop turns."""
+    """Answer 200 while the event loop runs."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
 async def ready(context: Context) -> JSONResponse:
-    """Whether everything that resets need answers; 503 and which part does not."""
+    """Answer 200 when all that resets need answers. Else answer 503 and say which part does not."""
     checks = {"state": context.store.ping, **context.ready}
     failed: dict[str, str] = {}
     for name, check in checks.items():
@@ -51,17 +51,18 @@ async def ready(context: Context) -> JSONResponse:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(context: Context) -> Response:
-    """Figures for Prometheus."""
-    with contextlib.suppress(PortError):  # without the database the other figures are all the more wanted
+    """Metrics in the text format of Prometheus."""
+    with contextlib.suppress(PortError):  # while the database is away, the other metrics are still wanted
         found = await context.store.resets(states=_NOT_OVER, limit=_MOST)
-        context.metrics.count_resets((one.state for one in found), _NOT_OVER)
+        context.metrics.count_resets((reset.state for reset in found), _NOT_OVER)
+        context.metrics.outbox.set(await context.store.count_unpublished())
     return Response(context.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @router.get("/problems/{code}", response_model=dict[str, str])
 async def problem(code: str, accept: Annotated[str, Header()] = "") -> Response:
-    """What a reason means; for browsers a page, else JSON."""
-    if code not in {one.value for one in Reason}:
+    """Explain a reason, as a page for browsers and else as JSON."""
+    if code not in {reason.value for reason in Reason}:
         raise ProblemError(Reason.NOT_FOUND, "there is no such reason")
     text = TEXTS[Reason(code)]
     if "text/html" in accept:

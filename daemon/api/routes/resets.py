@@ -1,4 +1,4 @@
-"""Asking for resets and plans, and reading them."""
+"""Resets: ask for one, list them, read one."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import base64
 import binascii
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
-from daemon.api import views
+from daemon.api import reset_bodies
 from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
-from daemon.api.guide_commands import script
-from daemon.api.problems import ProblemError
-from daemon.api.references import ONE, find
-from daemon.api.refused_tries import request_written_down
-from schemas.api import Page, Pointer, ResetBody, Role
+from daemon.api.problems import ProblemError, violation
+from daemon.api.refusal_audit import audit_refused_request
+from daemon.api.reset_lookup import RESET_PATH, find
+from daemon.api.reset_request import reset_requested
+from schemas.api import Page, ResetBody, Role
 from schemas.intake import NewRequest
-from schemas.plan import Plan
 from schemas.reasons import Reason
-from schemas.requests import ResetRequested, ResetWanted
+from schemas.requests import ResetWanted
 from schemas.resets import Channel, Reset, ResetState
 from statemachines.intake.content_hash import content_hash
 
 router = APIRouter(tags=["resets"])
-SCRIPT_TYPE = "text/x-shellscript"
 _MOST = 200
-_ROUNDS = 20  # pages looked through for what a token with few environments may see
+_ROUNDS = 20  # at most so many pages are searched for resets that the token may see
 
 
 @router.post("/resets", status_code=202)
@@ -38,11 +36,11 @@ async def request_reset(
     idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
     traceparent: Annotated[str | None, Header(max_length=128)] = None,
 ) -> ResetBody:
-    """Ask for a reset. Who asks is the token's subject."""
-    async with request_written_down(context, caller, wanted.environment, wanted.reason):
+    """Ask for a reset, in the name of the token's subject."""
+    async with audit_refused_request(context, caller, wanted.environment, wanted.reason):
         require(caller, Role.REQUESTER, wanted.environment)
-        request = _signed(wanted, caller.subject, idempotency_key)
-    await context.check_whole()
+        request = reset_requested(wanted, caller.subject, idempotency_key)
+    await context.refuse_restored_state()
     admission = await context.store.admit(
         NewRequest(
             id=context.new_id(),
@@ -74,10 +72,10 @@ async def list_resets(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     cursor: str | None = None,
 ) -> Page:
-    """Resets, newest first."""
+    """List resets, newest first."""
     if environment is not None:
         require(caller, Role.VIEWER, environment)
-    before = _opened(cursor) if cursor else None
+    before = _place_of(cursor) if cursor else None
     found: list[Reset] = []
     more = True
     for _ in range(_ROUNDS):
@@ -95,62 +93,19 @@ async def list_resets(
             if more and len(found) < limit:
                 continue
         break
-    last = _sealed(before) if more and before else None
-    return Page(items=tuple(views.summary(row) for row in found), next_cursor=last)
+    last = _cursor_behind(before) if more and before else None
+    return Page(items=tuple(reset_bodies.summary(row) for row in found), next_cursor=last)
 
 
-@router.get(ONE)
+@router.get(RESET_PATH)
 async def read_reset(reference: str, context: Context, caller: Caller, response: Response) -> ResetBody:
-    """One reset with its steps and attempts."""
+    """Read one reset with its steps and attempts."""
     return await _body(context, await find(context, caller, reference), response)
 
 
-@router.get(f"{ONE}/plan")
-async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
-    """The plan in force."""
-    reset = await find(context, caller, reference)
-    plan = await context.store.plan(reset.id)
-    if plan is None:
-        raise ProblemError(
-            Reason.NOT_FOUND, f"{reference} has no plan (it is {reset.state.value})", reset=reset.id
-        )
-    return plan
-
-
-@router.post(
-    "/plans",
-    responses={200: {"model": Plan, "content": {SCRIPT_TYPE: {"schema": {"type": "string"}}}}},
-    response_model=None,
-)
-async def make_plan(wanted: ResetWanted, context: Context, caller: Caller, http: Request) -> Plan | Response:
-    """A dry run: what a reset would do now. Nothing is touched.
-
-    With `Accept: text/x-shellscript` as the guide's kubectl commands, for a person to type.
-    """
-    require(caller, Role.REQUESTER, wanted.environment)
-    answer = await context.planning.plan(_signed(wanted, caller.subject, None), Channel.HTTP)
-    if not isinstance(answer, Plan):
-        raise ProblemError(answer.reason, answer.detail, status=503 if answer.temporary else None)
-    if SCRIPT_TYPE in http.headers.get("accept", ""):
-        return Response(script(answer, context.catalog), media_type=f"{SCRIPT_TYPE}; charset=utf-8")
-    return answer
-
-
-def _signed(wanted: ResetWanted, subject: str, header: str | None) -> ResetRequested:
-    """The request with who asks, and the key of the header (plain or quoted) where the body has none."""
-    key = (header or "").strip('"') or None
-    if key and wanted.idempotency_key not in {None, key}:
-        error = Pointer(pointer="/idempotencyKey", detail="is another one than the header Idempotency-Key")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, "two idempotency keys", errors=(error,))
-    values = {name: getattr(wanted, name) for name in ResetWanted.model_fields}
-    return ResetRequested(
-        **values | {"requested_by": subject, "idempotency_key": wanted.idempotency_key or key}
-    )
-
-
 async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetBody:
-    response.headers["ETag"] = views.etag(reset)
-    return views.body(
+    response.headers["ETag"] = reset_bodies.etag(reset)
+    return reset_bodies.body(
         reset,
         await context.store.steps(reset.id),
         await context.store.attempts(reset.id),
@@ -158,17 +113,17 @@ async def _body(context: ApiContext, reset: Reset, response: Response) -> ResetB
     )
 
 
-def _sealed(place: tuple[str, str]) -> str:
+def _cursor_behind(place: tuple[str, str]) -> str:
     return base64.urlsafe_b64encode("|".join(place).encode()).decode().rstrip("=")
 
 
-def _opened(cursor: str) -> tuple[str, str]:
+def _place_of(cursor: str) -> tuple[str, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
     created_at, bar, reset_id = text.partition("|")
     if not (created_at and bar and reset_id):
-        error = Pointer(pointer="?cursor", detail="is none that this API gave; start without one")
-        raise ProblemError(Reason.SCHEMA_VIOLATION, "the cursor can't be read", errors=(error,))
+        detail = "is none that this API gave; start without one"
+        raise violation("?cursor", detail, summary="the cursor can't be read")
     return created_at, reset_id

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one module for each kind of use."""
+"""The verbs of `resetd`, each in a module of its name; `cancel`, `resume`, `skip` and `resolve` are in `acts`."""

@@ -1,19 +1,22 @@
-"""Whether the databases are done with an attempt whose processes are gone.
+"""Whether databases are still at work for an attempt whose processes are gone.
 
-A server notices that a client died only once the statement is over, so a killed migration may go on without anybody.
-Not all sessions of foreign tools can be told by name: Prisma's engine sets none. But an orphan begins no new statement:
-once every statement that could be the attempt's, and was at work when its last process was gone, has ended, nothing of
-it is left.
+A server notices that a client died only once the client's statement is over: a killed migration may go on without
+its client. Some tools name their sessions after the attempt; Prisma's engine names none. But a session without a
+client begins no new statement. So:
+
+1. Sessions that carry the attempt's name are ended.
+2. Of all other sessions of the same role, those count that were in a statement when the last process was gone.
+3. The databases are done with the attempt once each of those statements has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.engine.facts import FactsReader
 from daemon.engine.leased_reset import LeasedReset
-from daemon.engine.pod_choice import Places
+from daemon.engine.pod_choice import PodChoice
 from daemon.ports import Ports
 from daemon.ports.databases import Identity
 from daemon.ports.errors import PortError
@@ -22,49 +25,53 @@ from schemas.catalog.catalog import Service
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control
 
-LOOK_EVERY = 0.5
-PATIENCE = 60.0
-"""Seconds that a statement which may be the attempt's gets to end."""
+SESSIONS_INTERVAL = 0.5
+"""Seconds between two looks at the sessions."""
+SESSIONS_LIMIT = timedelta(seconds=60)
+"""How long a statement that may be the attempt's gets to end."""
 
 
-class Sessions:
+class DatabaseSessions:
     """One for each drive of a reset."""
 
-    def __init__(self, facts: FactsReader, ports: Ports, places: Places, leased: LeasedReset) -> None:
+    def __init__(self, facts: FactsReader, ports: Ports, pod_choice: PodChoice, leased: LeasedReset) -> None:
         self._facts = facts
         self._pods = ports.pods
         self._databases = ports.databases
-        self._places = places
+        self._pod_choice = pod_choice
         self._leased = leased
         self._clock = ports.clock
 
-    async def at_work(self, attempt: Attempt, *, needed: bool) -> str | None:
-        """What may still be at work in the databases that the attempt's step writes to; None: nothing is.
+    async def work_of(self, attempt: Attempt, *, must_know: bool) -> str | None:
+        """Describe database work that the dead attempt may still be doing, or None.
 
-        What is the attempt's for sure is ended; what only may be its own gets time to end by itself. Where a database
-        can't be asked, that is what may be at work, if the answer is `needed`; else nothing hints at any.
+        Looks at the databases that the attempt's step writes to, until no such work is left, for at most
+        `SESSIONS_LIMIT`. `must_know`: a database that can't be asked counts as work that may go on; otherwise it
+        counts as none.
         """
         began = self._clock.now()
-        seen: dict[str, datetime] = {}
+        first_seen_at: dict[str, datetime] = {}
         while True:
             try:
-                left = await self._look(attempt, seen)
+                work = await self._look(attempt, first_seen_at)
             except PortError as error:
-                if not needed:
+                if not must_know:
                     return None
-                left = f"whether its database sessions ended can't be shown: {error.detail}"
-            if not left or (self._clock.now() - began).total_seconds() > PATIENCE:
-                return left
-            await self._clock.sleep(LOOK_EVERY)
+                work = f"whether its database sessions ended can't be shown: {error.detail}"
+            if not work or self._clock.now() - began > SESSIONS_LIMIT:
+                return work
+            await self._clock.sleep(SESSIONS_INTERVAL)
 
-    async def _look(self, attempt: Attempt, seen: dict[str, datetime]) -> str | None:
-        """One look at each database; `seen` keeps when the first was, by the server's own clock."""
+    async def _look(self, attempt: Attempt, first_seen_at: dict[str, datetime]) -> str | None:
+        """Look once at each database. `first_seen_at`: database -> the time of the first look by its server's clock."""
         control, steps = attempt.control, self._leased.plan.steps if self._leased.plan else ()
-        planned = next((one for one in steps if one.name == attempt.step), None)
+        planned = next((step for step in steps if step.name == attempt.step), None)
         if control is None or (planned is not None and not planned.touches):
             return None
         reached = (
-            self._of_all(control) if planned is None else self._of(self._places.service(planned), control)
+            self._all_databases(control)
+            if planned is None
+            else self._databases_of(self._pod_choice.service(planned), control)
         )
         async for url, identity in reached:
             if planned is not None and identity.key not in planned.touches:
@@ -74,27 +81,28 @@ class Sessions:
                 environment=control.environment,
                 attempt=attempt.id,
                 since=attempt.started_at,
-                working_at=seen.get(identity.key),
+                working_at=first_seen_at.get(identity.key),
             )
-            seen.setdefault(identity.key, leftover.at)
+            first_seen_at.setdefault(identity.key, leftover.at)
             if leftover.sessions:
                 return f"in {identity.name} statements that may be its own still run: {', '.join(leftover.sessions)}"
         return None
 
-    async def _of(self, service: Service, control: Control) -> AsyncGenerator[tuple[str, Identity], None]:
+    async def _databases_of(
+        self, service: Service, control: Control
+    ) -> AsyncGenerator[tuple[str, Identity], None]:
         """The service's databases as the attempt reached them."""
         for database in service.databases:
             try:
                 yield await self._facts.identify(_pod(control), service, database.name)
             except PortError:
-                # Its container is gone; the service's present one tells where the same database is.
-                yield await self._facts.identify(
-                    await self._present(service, control), service, database.name
-                )
+                # The attempt's container is gone; the service's present container tells where the database is.
+                present = await self._present(service, control)
+                yield await self._facts.identify(present, service, database.name)
 
-    async def _of_all(self, control: Control) -> AsyncGenerator[tuple[str, Identity], None]:
-        """Those of all services that are there: whose step it was, of a former plan, nothing tells any more."""
-        for service in self._places.services:
+    async def _all_databases(self, control: Control) -> AsyncGenerator[tuple[str, Identity], None]:
+        """The databases of every service: the attempt is of a former plan, which nobody can ask any more."""
+        for service in self._pod_choice.services:
             try:
                 pod = await self._present(service, control)
             except PortError as error:

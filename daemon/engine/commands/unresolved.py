@@ -1,8 +1,8 @@
-"""Attempts whose outcome is unknown: shown to be gone before anything else of their reset is started or believed.
+"""Attempts whose outcome is unknown: each is shown to be gone before anything of its reset starts or is believed.
 
-A person says what became of a step, not whether its command still runs: that is looked at. Only where Kubernetes has
-no trace of the command's container any more is a person's word all that there can be of its processes; what they had
-asked the databases for may still be at work there.
+A person says what became of a step. Whether its command still runs is looked at all the same. Only where Kubernetes
+has no trace of the command's container any more does the person's word stand for the processes; the databases are
+looked at even then.
 """
 
 from __future__ import annotations
@@ -12,87 +12,92 @@ from collections.abc import Callable
 
 import structlog
 
-from daemon.engine.commands.termination import Endings
+from daemon.engine.commands.termination import Termination
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PortError
 from daemon.ports.pods.commands import Fate
 from schemas.resets import Attempt, Outcome, OutcomeKind, StepState
 from schemas.wire import StepName
 from statemachines.steps.outcomes import interrupted
+from statemachines.steps.progress import reassessed
 
 log = structlog.get_logger()
 
 
-class Doubts:
-    """Those of one leased reset, in one drive."""
+class UnresolvedAttempts:
+    """The unresolved attempts of one leased reset, in one drive.
 
-    def __init__(self, leased: LeasedReset, endings: Endings) -> None:
+    Each method that proves answers None once nothing of the attempts can run, else the outcome of the first attempt
+    that stays unknown.
+    """
+
+    def __init__(self, leased: LeasedReset, termination: Termination) -> None:
         self._leased = leased
-        self._endings = endings
-        self._turn = asyncio.Lock()
-        self._settled = False
+        self._termination = termination
+        self._one_at_a_time = asyncio.Lock()
+        self._all_proven = False
 
     async def attempts(self) -> tuple[Attempt, ...]:
-        """Attempts of which nobody has shown yet that nothing is left, in the order of their start."""
-        return tuple(one for one in await self._leased.attempts() if _in_doubt(one))
+        """Attempts that may still run as far as anybody has shown, in the order of their start."""
+        return tuple(attempt for attempt in await self._leased.attempts() if _may_still_run(attempt))
 
-    async def settle(self) -> Outcome | None:
-        """Before a new attempt at any step. None: nothing of an earlier one can run; else what is not known of one."""
-        async with self._turn:
-            if self._settled:
+    async def prove_all_gone(self) -> Outcome | None:
+        """Call before a new attempt at any step."""
+        async with self._one_at_a_time:
+            if self._all_proven:
                 return None
             for attempt in await self.attempts():
                 step = self._leased.steps.get(attempt.step)
-                said = step is None or step.state is not StepState.UNKNOWN
+                by_word = step is None or step.state is not StepState.UNKNOWN
                 stop = step is None or step.state is not StepState.SUCCEEDED
-                doubt = await self._settle(attempt, said=said, stop=stop)
-                if doubt is not None:
-                    return doubt
-            self._settled = True
+                outcome = await self._prove_gone(attempt, by_word=by_word, stop=stop)
+                if outcome is not None:
+                    return outcome
+            self._all_proven = True
             return None
 
-    async def settle_former(self) -> Outcome | None:
-        """The same for attempts at steps that the present plan has no more: nobody resolves those."""
-        return await self._settle_said(lambda name: name not in self._leased.steps, stop=True)
+    async def prove_former_plan_gone(self) -> Outcome | None:
+        """The same for attempts at steps that the present plan lacks: nobody resolves those."""
+        return await self._prove_gone_where(lambda name: name not in self._leased.steps, stop=True)
 
-    async def settle_step(self, step: StepName, *, stop: bool) -> Outcome | None:
-        """The same for one step, before a person's word on it is taken; without `stop` what runs is left alone."""
-        return await self._settle_said(lambda name: name == step, stop=stop)
+    async def prove_step_gone(self, step: StepName, *, stop: bool) -> Outcome | None:
+        """The same for one step, before a person's word on it is taken. Without `stop` a command that runs stays."""
+        return await self._prove_gone_where(lambda name: name == step, stop=stop)
 
-    async def _settle_said(self, which: Callable[[StepName], bool], *, stop: bool) -> Outcome | None:
+    async def _prove_gone_where(self, chosen: Callable[[StepName], bool], *, stop: bool) -> Outcome | None:
         for attempt in await self.attempts():
-            if which(attempt.step):
-                doubt = await self._settle(attempt, said=True, stop=stop)
-                if doubt is not None:
-                    return doubt
+            if chosen(attempt.step):
+                outcome = await self._prove_gone(attempt, by_word=True, stop=stop)
+                if outcome is not None:
+                    return outcome
         return None
 
-    async def _settle(self, attempt: Attempt, *, said: bool, stop: bool) -> Outcome | None:
-        outcome = await self._endings.abandon(attempt, stop=stop)
-        if outcome.kind is OutcomeKind.UNKNOWN and said and await self._without_trace(attempt):
+    async def _prove_gone(self, attempt: Attempt, *, by_word: bool, stop: bool) -> Outcome | None:
+        outcome = await self._termination.end(attempt, stop=stop)
+        if outcome.kind is OutcomeKind.UNKNOWN and by_word and await self._left_no_trace(attempt):
             outcome = interrupted("somebody said so; the cluster has no trace of its container any more")
-            outcome = await self._endings.once_idle(attempt, outcome, said=True)
+            outcome = await self._termination.after_database_work(attempt, outcome, by_word=True)
         if outcome.kind is OutcomeKind.UNKNOWN:
             log.warning("doubt.stays", attempt=attempt.id, detail=outcome.detail)
             return outcome
         if outcome.exit_code is not None:
-            # What the output means was for the one to say who resolved the step.
+            # Who resolved the step has said what its output means.
             outcome = interrupted(f"it had ended by itself, with exit code {outcome.exit_code}")
-        await self._leased.commit(attempts=[attempt.model_copy(update={"outcome": outcome})])
+        await self._leased.commit(attempts=[reassessed(attempt, outcome)])
         return None
 
-    async def _without_trace(self, attempt: Attempt) -> bool:
-        """Whether the cluster answers, and knows nothing of the attempt's container."""
+    async def _left_no_trace(self, attempt: Attempt) -> bool:
+        """Whether the cluster answers and knows nothing of the attempt's container."""
         if attempt.control is None:
             return True
         try:
-            return await self._endings.ask_fate(attempt.control) is Fate.UNKNOWN
+            return await self._termination.ask_fate(attempt.control) is Fate.UNKNOWN
         except PortError:
             return False
 
 
-def _in_doubt(attempt: Attempt) -> bool:
-    """Whether it launched something in a pod that may still run."""
+def _may_still_run(attempt: Attempt) -> bool:
+    """Whether the attempt launched something in a pod and nobody knows what became of it."""
     return (
         attempt.control is not None
         and attempt.outcome is not None

@@ -1,4 +1,4 @@
-"""Runs the steps of one phase: batch by batch, attempt by attempt, until they succeeded or the reset stops."""
+"""The working states: each runs the steps of its phase, batch by batch, until they succeeded or the reset stops."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from itertools import groupby
 
 import structlog
 
-from daemon.engine.acts import Acts, again
+from daemon.engine.acts import Acts
+from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
-from daemon.engine.pod_choice import Places
+from daemon.engine.pod_choice import PodChoice
+from daemon.engine.states.stopping import stop_at_step
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.performer import Performer
 from daemon.ports.clock import Clock
-from schemas.catalog.catalog import Catalog
+from schemas.catalog.operations import Retry
 from schemas.plan import Phase, PlannedStep
-from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
+from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
-from statemachines.hints import hint_for
 from statemachines.lifecycle import PHASE_OF, Trigger
+from statemachines.reset_update import ResetUpdate
 from statemachines.steps.container_scope import needed_before
-from statemachines.steps.retry import decide_retry
+from statemachines.steps.progress import after_attempt, ended, resolved, to_run_again
 
 log = structlog.get_logger()
 
@@ -37,36 +40,36 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
         self.step = step
 
 
-class Work:
-    """The working states of one leased reset."""
+class WorkingState:
+    """Leads to the next working state, to `failed` or to `needs-operator`; an act may lead elsewhere."""
 
     def __init__(
         self,
         leased: LeasedReset,
         performer: Performer,
-        places: Places,
+        recorder: AttemptRecorder,
+        unresolved: UnresolvedAttempts,
+        pod_choice: PodChoice,
         acts: Acts,
-        catalog: Catalog,
+        retry: Retry,
         clock: Clock,
     ) -> None:
         self._leased = leased
         self._performer = performer
-        self._places = places
+        self._recorder = recorder
+        self._unresolved = unresolved
+        self._pod_choice = pod_choice
         self._acts = acts
-        self._catalog = catalog
+        self._retry = retry
         self._clock = clock
         # Steps that run side by side may need the same former step again: it runs once.
-        self._turns: dict[StepName, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._one_at_a_time: dict[StepName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def abandon(self, attempt: Attempt) -> Outcome:
-        """Make sure that nothing of an open attempt is left."""
-        return await self._performer.abandon(attempt)
-
-    async def run_phase(self) -> None:
-        """All steps of the present state's phase, then on to the next state; or stop where one did not succeed.
+    async def run(self) -> None:
+        """Run all steps of the present state's phase. Work never pauses: it goes on or stops.
 
         Raises:
-            LeaseLostError: another holder has it.
+            LeaseLostError: another process may hold the reset.
         """
         leased = self._leased
         state = leased.reset.state
@@ -76,15 +79,20 @@ class Work:
                 try:
                     finished = await self._run_batch(batch)
                 except Stopped as stopped:
-                    await self._stop(stopped.step)
+                    step = stopped.step
+                    outcome = step.outcome or Outcome(kind=OutcomeKind.UNKNOWN)
+                    await stop_at_step(leased, step.name, outcome, unknown=step.state is StepState.UNKNOWN)
                     return
-                await self._acts.apply(leased, self._performer.doubts)
+                await self._acts.apply(leased, self._unresolved)
                 if leased.reset.state is not state:
                     return
-        await leased.commit(trigger=Trigger.NEXT, waiting_for=None)
+        await leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.NEXT)
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
-        """The phase's, each behind what is open of earlier phases: who asked for that again may be skipped by now."""
+        """The phase's batches, each behind the steps of earlier phases that are open again.
+
+        Such a step was asked for again by a later one, which may be skipped by now.
+        """
         plan = self._leased.plan
         phase = PHASE_OF[self._leased.reset.state]
         before = _ORDER[: _ORDER.index(phase)]
@@ -95,7 +103,11 @@ class Work:
             yield batch
 
     async def _run_batch(self, batch: list[PlannedStep]) -> bool:
-        """Whether all of it succeeded; False when somebody asks to cancel, and nothing of ours follows it now."""
+        """Run the steps of a batch side by side. False: somebody asks to cancel, and nothing of ours follows it now.
+
+        Raises:
+            Stopped: a step did not succeed. The others of the batch have come to their end.
+        """
         todo = [step for step in batch if not self._is_finished(step)]
         if not todo:
             return True
@@ -106,7 +118,7 @@ class Work:
             while pending:
                 done, _ = await asyncio.wait({*pending, watching}, return_when=asyncio.FIRST_COMPLETED)
                 if watching.done():
-                    # Reading acts failed, or somebody asks to cancel: what runs is dealt with by that act.
+                    # Reading acts failed, or somebody asks to cancel: that act deals with what runs.
                     watching.result()
                     return False
                 pending -= done
@@ -115,8 +127,8 @@ class Work:
                     if not isinstance(task.exception(), Stopped):
                         task.result()
         finally:
-            await settle({watching, *running})
-        # Those that failed are read in the plan's order, so that the same failure is always the one shown.
+            await _cancel_and_await({watching, *running})
+        # Failures are read in the plan's order, so that the same one is always shown.
         for step in todo:
             for task in running:
                 if task.get_name() == step.name:
@@ -124,10 +136,10 @@ class Work:
         return True
 
     async def _run_step(self, planned: PlannedStep) -> None:
-        """Attempts at one step until it succeeded.
+        """Make attempts at one step until one succeeded.
 
         Raises:
-            Stopped: it did not, and will not by itself.
+            Stopped: none did, and none will by itself.
         """
         leased = self._leased
         while True:
@@ -139,91 +151,66 @@ class Work:
                 if wait > 0:
                     await self._clock.sleep(wait)
             if planned.name not in leased.open_attempts:
-                doubt = await self._performer.doubts.settle()
-                if doubt is not None:
-                    raise Stopped(step.model_copy(update={"state": StepState.UNKNOWN, "outcome": doubt}))
-            await self._renew(planned)
-            this, outcome = await self._performer.perform(planned)
-            now = self._clock.now()
-            attempt = this.attempt or self._before_launch(planned)
-            attempt = attempt.model_copy(update={"finished_at": now, "outcome": outcome})
-            step = leased.steps[planned.name].model_copy(update={"attempts": attempt.number})
-            decision = decide_retry(
-                planned,
-                step,
-                outcome,
-                self._catalog.retry,
-                now=now,
-                jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-                bound=this.bound,
-            )
-            step = step.model_copy(
-                update={"state": decision.state, "outcome": outcome, "not_before": decision.not_before}
-            )
-            if step.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED:
-                # A repetition that succeeded is progress: what failed before it is forgiven.
-                step = step.model_copy(update={"attempts_before": attempt.number})
-            await leased.finished(step, attempt, this.backups)
-            # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
-            log.info(
-                "step.attempt-ended",
-                step=planned.name,
-                attempt=attempt.number,
-                outcome=outcome.kind.value,
-                exit_code=outcome.exit_code,
-                cause=outcome.cause.value if outcome.cause else None,
-                then=decision.state.value,
-            )
-            if step.state is StepState.SUCCEEDED:
+                unknown = await self._unresolved.prove_all_gone()
+                if unknown is not None:
+                    raise Stopped(resolved(step, StepState.UNKNOWN, unknown))
+            await self._renew_effects(planned)
+            if (await self._attempt(planned)).state is StepState.SUCCEEDED:
                 return
 
-    async def _renew(self, planned: PlannedStep) -> None:
-        """Run again what a former step did in another container than the one that this step is to run in.
+    async def _attempt(self, planned: PlannedStep) -> Step:
+        """Make one attempt and record its end."""
+        leased = self._leased
+        result = await self._performer.perform(planned)
+        now = self._clock.now()
+        # An attempt that ended before it was recorded counts all the same, so that tries are bounded.
+        attempt = ended(result.attempt or self._recorder.next_attempt(planned), result.outcome, at=now)
+        step = after_attempt(
+            planned,
+            leased.steps[planned.name],
+            attempt.number,
+            result.outcome,
+            self._retry,
+            now=now,
+            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            bound=result.bound,
+        )
+        await leased.finished(step, attempt, result.backups)
+        # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
+        log.info(
+            "step.attempt-ended",
+            step=planned.name,
+            attempt=attempt.number,
+            outcome=result.outcome.kind.value,
+            exit_code=result.outcome.exit_code,
+            cause=result.outcome.cause.value if result.outcome.cause else None,
+            then=step.state.value,
+        )
+        return step
+
+    async def _renew_effects(self, planned: PlannedStep) -> None:
+        """Run former steps again whose effect is in another container than the one that this step is to run in.
 
         Raises:
-            Stopped: the former step did not succeed.
+            Stopped: a former step did not succeed.
         """
         leased = self._leased
         if planned.name in leased.open_attempts:
             return
         for former in needed_before(leased.plan, planned):
-            async with self._turns[former.name]:
+            async with self._one_at_a_time[former.name]:
                 step = leased.steps[former.name]
-                if step.state is StepState.SUCCEEDED and await self._places.is_void(former, planned):
-                    await leased.commit(steps=[again(step)])
+                if step.state is StepState.SUCCEEDED and await self._pod_choice.lacks_effect(former, planned):
+                    await leased.commit(steps=[to_run_again(step)])
                 if not self._is_finished(former):
                     await self._run_step(former)
 
     def _is_finished(self, step: PlannedStep) -> bool:
         return self._leased.steps[step.name].state in (StepState.SUCCEEDED, StepState.SKIPPED)
 
-    def _before_launch(self, planned: PlannedStep) -> Attempt:
-        """An attempt that ended before it could be recorded as started: it counts, so that tries are bounded."""
-        return Attempt(
-            id=self._leased.attempt_id(planned.name),
-            reset_id=self._leased.reset.id,
-            step=planned.name,
-            number=self._leased.steps[planned.name].attempts + 1,
-            started_at=self._clock.now(),
-        )
 
-    async def _stop(self, step: Step) -> None:
-        outcome = step.outcome or Outcome(kind=OutcomeKind.UNKNOWN)
-        unknown = step.state is StepState.UNKNOWN
-        await self._leased.commit(
-            trigger=Trigger.LOSE if unknown else Trigger.FAIL,
-            cause=outcome.cause,
-            detail=outcome.detail,
-            hint=outcome.hint
-            or (hint_for(outcome.cause, self._leased.reset.environment) if outcome.cause else None),
-            stopped_in=self._leased.reset.state,
-            stopped_at=step.name,
-            waiting_for=None,
-        )
-
-
-async def settle(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until each has ended, whatever with."""
+async def _cancel_and_await(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and wait until each has ended, whatever with."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,85 +1,29 @@
-"""The handshake: proof that a service's own tool reaches the database that the daemon reaches and backed up.
-
-Variables lie: a tool may read another variable, a file, or resolve a host name elsewhere. So the daemon holds an
-advisory lock on a number of its own in the database, and the service's tool has to see that lock.
-"""
+"""Steps that show which databases a service's own tool reaches."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from contextlib import AsyncExitStack
-
-from daemon.engine.facts import FactsReader
-from daemon.ports.databases import AdvisoryLock, Databases, Identity
-from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Pod
-from daemon.ports.pods.pods import Pods
-from schemas.catalog.catalog import Database, Service
+from daemon.engine.pod_choice import PodChoice
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.database_proofs import DatabaseProofs
+from daemon.engine.steps.step_runner import AttemptResult
 from schemas.plan import PlannedStep
-from schemas.reasons import Reason
-from statemachines.steps.handshake import NOT_THE_DATABASE, statement
-
-_Where = tuple[str, str, str]
-"""(service, database, containerID)"""
+from schemas.resets import Attempt, Outcome, OutcomeKind
 
 
-class Proofs:
-    """What was shown in one drive of a reset. The lock sessions live as long as `stack`, the proofs no longer."""
+class HandshakeStep:
+    """Shows it while the backups run, so that each command finds the proof made."""
 
-    def __init__(self, stack: AsyncExitStack, facts: FactsReader, pods: Pods, databases: Databases) -> None:
-        self._stack = stack
-        self._facts = facts
-        self._pods = pods
-        self._databases = databases
-        self._reached: dict[_Where, tuple[str, Identity]] = {}
-        self._shown: dict[_Where, AdvisoryLock] = {}
-        # Steps that run side by side show the same thing once.
-        self._turns: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
+    def __init__(self, proofs: DatabaseProofs, pod_choice: PodChoice, recorder: AttemptRecorder) -> None:
+        self._proofs = proofs
+        self._pod_choice = pod_choice
+        self._recorder = recorder
 
-    async def show(self, pod: Pod, service: Service, step: PlannedStep) -> None:
-        """Show that the service's tool in this container reaches every database that the step touches.
-
-        Raises:
-            PermanentError: `database-mismatch`.
-            TemporaryError: it could not be tried.
-        """
-        touched = {key for key in step.touches if key.startswith("database/")}
-        missing = set(touched)
-        for database in service.databases:
-            where = (service.name, database.name, pod.container_id)
-            async with self._turns[where]:
-                if where in self._shown and not await self._shown[where].is_held():
-                    # The server was restarted or replaced: whom the tool reaches now is anybody's guess.
-                    del self._shown[where], self._reached[where]
-                if where not in self._reached:
-                    self._reached[where] = await self._facts.identify(pod, service, database.name)
-                url, identity = self._reached[where]
-                if identity.key in touched and where not in self._shown:
-                    self._shown[where] = await self._shake_hands(pod, database, url, identity)
-                missing.discard(identity.key)
-        if missing:
-            raise PermanentError(
-                Reason.DATABASE_MISMATCH,
-                f"{service.name} does not reach {', '.join(sorted(missing))} as the plan for {step.name} says",
-            )
-
-    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> AdvisoryLock:
-        holding = self._databases.hold_lock(url, environment=pod.environment)
-        lock = await self._stack.enter_async_context(holding)
-        argv, stdin = statement(database.handshake, lock.number)
-        result = await self._pods.read(pod, argv, timeout=database.handshake.timeout, stdin=stdin)
-        if result.exit_code == 0:
-            return lock
-        said = (result.stdout + result.stderr).decode(errors="replace")
-        if NOT_THE_DATABASE in said:
-            raise PermanentError(
-                Reason.DATABASE_MISMATCH,
-                f"its own tool in {pod.name} does not see the lock held in {identity.name}: {said[-500:]}",
-                hint="Compare the URL variable, directUrl, .env and prisma.config of the service.",
-            )
-        raise TemporaryError(
-            Reason.DATABASE_UNIDENTIFIED,
-            f"its own tool in {pod.name} could not ask {identity.name} "
-            f"(exit code {result.exit_code}): {said[-500:]}",
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Show it; a handshake changes nothing, so it is simply made again after a crash."""
+        service = self._pod_choice.service(step)
+        pod = await self._pod_choice.choose(step)
+        attempt = taken_up or await self._recorder.start(step)
+        await self._proofs.show(pod, service, step)
+        return AttemptResult(
+            attempt, Outcome(kind=OutcomeKind.SUCCEEDED, facts={"containerId": pod.container_id})
         )

@@ -117,7 +117,7 @@ class LeaseStore(Protocol):
 
         Raises:
             LeaseLostError: owner, fence or version is another one; nothing was written.
-            ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.changes`); nothing
+            ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.commits`); nothing
                 was written.
         """
         ...

@@ -43,6 +43,10 @@ class OutboxStore(Protocol):
         """Return the oldest rows that are neither published nor refused, in order."""
         ...
 
+    async def count_unpublished(self) -> int:
+        """Count all rows that are neither published nor refused."""
+        ...
+
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
         """Mark rows as published, or as refused with why. A refused row stays, and is never tried again by itself."""
         ...

@@ -1,1 +1,1 @@
-"""The API server: verbs on objects, watches, execs, logs."""
+"""The API server: `requests` decodes, `resources` answers the verbs, `streams` carries execs, logs and watches."""

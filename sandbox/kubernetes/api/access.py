@@ -1,8 +1,8 @@
-"""Who may do what: three bearer tokens and the kubeconfig files that hold them.
+"""Who may do what: three accounts with a bearer token each, and the kubeconfig files that hold the tokens.
 
-`kubeconfig` may do everything; `resetd.kubeconfig` is the daemon's own account, so that what goes wrong for it alone
-can be told from what tests and people do; `viewer.kubeconfig` may get, list and watch, and read logs, as ClusterRole
-`view` does (so neither exec nor any write).
+`kubeconfig` belongs to the admin, who may do everything. `resetd.kubeconfig` belongs to the daemon, which may do
+everything too; faults meet this account alone, so tests and people are spared. `viewer.kubeconfig` may get, list and
+watch, and read logs: it has what ClusterRole `view` has, which is neither exec nor any write.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 @dataclass(frozen=True)
 class Access:
-    """Maps tokens to users."""
+    """The accounts by their tokens."""
 
     users: dict[str, str]
 
     @classmethod
     def ensure(cls, directory: Path, url: str) -> Access:
-        """Makes the tokens once and writes the kubeconfig files for `url`."""
+        """Write the kubeconfig files for `url`; tokens are made at the first start and kept."""
         users = {}
         authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
         for user, file in _FILES.items():
@@ -46,7 +46,7 @@ class Access:
         return cls(users)
 
     def user(self, authorization: str) -> str:
-        """Who sends this Authorization header; Refusal 401 for nobody known."""
+        """The account that sends this Authorization header; Refusal 401 for an unknown token."""
         scheme, _, token = authorization.partition(" ")
         for known, user in self.users.items():
             if scheme.lower() == "bearer" and secrets.compare_digest(known, token.strip()):
@@ -54,7 +54,7 @@ class Access:
         raise statuses.Refusal(401, "Unauthorized", "Unauthorized")
 
     def check(self, user: str, method: str, target: Target, *, watch: bool) -> None:
-        """Refusal 403 for what the user may not do."""
+        """Refuse what the account may not do: Refusal 403."""
         verb = _VERBS.get(method, method.lower())
         if verb == "get" and not target.name:
             verb = "watch" if watch else "list"

@@ -1,4 +1,4 @@
-"""TLS of the API server: kubectl sends a token over TLS only, so the double has a certificate of its own."""
+"""The API server's TLS certificate. kubectl sends a token over TLS only, so the double needs one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AUTHORITY, CERTIFICATE, KEY = "ca.crt", "server.crt", "server.key"
 
 
 def ensure(directory: Path) -> ssl.SSLContext:
-    """The server's context, with files in `directory` that are made once; clients trust `ca.crt`."""
+    """The server's TLS context. Its files in `directory` are made once; clients trust `ca.crt`."""
     if not (directory / CERTIFICATE).exists():
         _make(directory)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

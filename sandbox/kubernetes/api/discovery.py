@@ -1,4 +1,4 @@
-"""What tells clients which API this is: /version, /api, /apis and the resource lists."""
+"""The discovery documents: /version, /api, /apis and the resource lists, by which clients learn what is served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBRESOURCES: dict[str, tuple[str, list[str]]] = {
 
 
 def answer(path: str) -> dict[str, Any] | None:
-    """The discovery document at a path; None when it is not a path of discovery."""
+    """The discovery document at a path; None for a path that has none."""
     parts = [part for part in path.split("/") if part]
     match parts:
         case ["version"]:

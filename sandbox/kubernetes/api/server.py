@@ -1,42 +1,61 @@
-"""The door: one aiohttp application in front of the objects, the logs and the execs."""
+"""The API server's entrance: one aiohttp application that leads each request to objects, logs or execs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
-from sandbox.kubernetes.api import discovery, logs
+from sandbox.kubernetes.api import discovery
 from sandbox.kubernetes.api.access import ADMIN, Access
-from sandbox.kubernetes.api.exec import Streams
-from sandbox.kubernetes.api.queries import flag
-from sandbox.kubernetes.api.rest import Rest
-from sandbox.kubernetes.controllers.environments import Environments
-from sandbox.kubernetes.faults.troubles import Troubles
+from sandbox.kubernetes.api.requests.queries import flag
+from sandbox.kubernetes.api.resources.rest import Rest
+from sandbox.kubernetes.api.streams import logs
+from sandbox.kubernetes.api.streams.exec import Streams
 from sandbox.kubernetes.objects import kinds, statuses
 from sandbox.kubernetes.objects.kinds import PODS
-from sandbox.kubernetes.objects.objects import Objects
+from sandbox.kubernetes.objects.objects import Object, Objects
+
+
+class AccountFaults(Protocol):
+    """The faults that the requests of one account may run into."""
+
+    @property
+    def user(self) -> str:
+        """The account; requests of others are spared."""
+        ...
+
+    async def exec(self, request: web.Request, streams: Streams, pod: Object) -> web.StreamResponse:
+        """Answer an exec of the account."""
+        ...
+
+    async def listing(self, namespace: str, selector: str) -> None:
+        """Called before the account is given a list of pods; `selector` is the request's `labelSelector`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Server:
-    """Answers every request of the API server, and the sandbox's own control calls under /sandbox."""
+    """Answers every request to the API server, and the sandbox's own control calls under /sandbox."""
 
     objects: Objects
     access: Access
     streams: Streams
-    environments: Environments
-    troubles: Troubles | None = None
+    provision: Callable[[str], None]
+    """Provisions the environment of that name."""
+    faults: AccountFaults | None = None
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """Make the aiohttp application."""
         application = web.Application(client_max_size=3 * 1024 * 1024)
         application.router.add_route("*", "/{path:.*}", self.answer)
         return application
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """One request, refusals included."""
+        """Answer one request; a Refusal becomes its Status."""
         try:
             return await self._route(request)
         except statuses.Refusal as refusal:
@@ -63,22 +82,25 @@ class Server:
         if target.subresource in {"log", "exec"}:
             pod = self.objects.get(PODS, target.namespace, target.name)
             if target.subresource == "log":
-                return await logs.serve(request, self.streams.kubelet, pod)
-            if self.troubles is not None and user == self.troubles.user:
-                return await self.troubles.exec(request, self.streams, pod)
+                return await logs.serve(request, self.streams.node, pod)
+            if self.faults is not None and user == self.faults.user:
+                return await self.faults.exec(request, self.streams, pod)
             return await self.streams.serve(request, pod)
         lists_pods = target.kind is PODS and request.method == "GET" and not target.name and not watch
-        if lists_pods and self.troubles is not None and user == self.troubles.user:
-            await self.troubles.listing(target.namespace, request.query.get("labelSelector", ""))
+        if lists_pods and self.faults is not None and user == self.faults.user:
+            await self.faults.listing(target.namespace, request.query.get("labelSelector", ""))
         return await Rest(self.objects).answer(request, target)
 
     def _control(self, request: web.Request, user: str) -> web.Response:
-        """POST environments/NAME provisions one; POST streams/cut resets all execs; GET streams counts them."""
+        """Answer a control call.
+
+        POST environments/NAME provisions an environment, POST streams/cut resets all execs, GET streams counts them.
+        """
         if user != ADMIN:
             raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
         match request.method, *request.path.strip("/").split("/")[1:]:
             case "POST", "environments", name:
-                self.environments.provision(name)
+                self.provision(name)
                 return web.json_response({"environment": name}, status=201)
             case "POST", "streams", "cut":
                 return web.json_response({"cut": self.streams.cut_all()})
@@ -90,7 +112,11 @@ class Server:
 async def listen(
     application: web.Application, host: str, port: int, context: object
 ) -> tuple[web.AppRunner, int]:
-    """Serves the application; (runner, the port that it got). OSError when the port is taken."""
+    """Serve the application; returns its runner and the port that it got.
+
+    Raises:
+        OSError: the port is taken.
+    """
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=context, backlog=512)  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""The controllers: Deployments, ReplicaSets, ArgoCD, and the environments that they make."""
+"""The controllers: Deployments, ReplicaSets, ArgoCD, and the environments that ArgoCD makes."""

@@ -1,8 +1,9 @@
 """ArgoCD as far as a reset meets it: Applications compared with git, health, automated sync and self-heal.
 
-Compared are: whether each Deployment of the manifests is there, its replicas and its containers' images; what
-`ignoreDifferences` leaves out is not. A sync sets these back. Shortened against the real one: a drift is healed after
-`SELF_HEAL` seconds (real: 5), and `reconciledAt` is renewed every `REFRESH` seconds (real: up to 180).
+It compares whether each Deployment of the manifests is there, its replicas, and its containers' images; it leaves out
+replicas that `ignoreDifferences` names. A sync sets these back. Two times are shorter than in the real ArgoCD:
+a drift is healed after `SELF_HEAL` seconds (there 5), and `reconciledAt` is renewed every `REFRESH` seconds (there up
+to 180).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.kubernetes.api import admission
 from sandbox.kubernetes.controllers.environments import Git
+from sandbox.kubernetes.objects import admission
 from sandbox.kubernetes.objects.kinds import APPLICATIONS, DEPLOYMENTS, NAMESPACES
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 
@@ -27,7 +28,7 @@ _WORST = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")
 
 @dataclass
 class ArgoCD:
-    """The application controller. `clock` gives monotonic seconds."""
+    """The application controller. `clock` returns monotonic seconds."""
 
     objects: Objects
     git: Git
@@ -35,7 +36,7 @@ class ArgoCD:
     _drifting: dict[str, float] = field(default_factory=dict)
 
     def reconcile(self) -> None:
-        """Looks at every Application once."""
+        """Look at every Application once."""
         for application in list(self.objects.every(APPLICATIONS)):
             annotations = application["metadata"].get("annotations") or {}
             if annotations.get(SKIP_ANNOTATION) != "true":
@@ -65,7 +66,7 @@ class ArgoCD:
         self._report(application, namespace, manifests, revision, drift, operation)
 
     def _drift(self, namespace: str, manifests: list[Object], spec: Object) -> list[str]:
-        """The names of the Deployments that differ from git."""
+        """The names of the Deployments that differ from the manifests."""
         replicas_ignored = any(
             entry.get("kind") == "Deployment" and "/spec/replicas" in (entry.get("jsonPointers") or [])
             for entry in spec.get("ignoreDifferences") or []
@@ -110,7 +111,7 @@ class ArgoCD:
         operation: Object | None,
     ) -> None:
         resources = [self._resource(namespace, manifest, drift) for manifest in manifests]
-        found = [one["health"]["status"] for one in resources]
+        found = [resource["health"]["status"] for resource in resources]
         health = max(found, key=_WORST.index, default="Healthy")
         held = application.get("status") or {}
         status = copy.deepcopy(held) | {
@@ -125,7 +126,9 @@ class ArgoCD:
             "health": {"status": health},
             "resources": resources,
             "sourceType": "Helm",
-            "summary": {"images": sorted({i for one in manifests for i in _images(one).values()})},
+            "summary": {
+                "images": sorted({image for manifest in manifests for image in _images(manifest).values()})
+            },
         }
         if held.get("health", {}).get("status") == health:
             status["health"] = held["health"]
@@ -139,11 +142,11 @@ class ArgoCD:
             return
         status["reconciledAt"] = now()
 
-        def change(one: Object) -> None:
-            one["status"] = status
-            (one["metadata"].get("annotations") or {}).pop(REFRESH_ANNOTATION, None)
+        def change(stored: Object) -> None:
+            stored["status"] = status
+            (stored["metadata"].get("annotations") or {}).pop(REFRESH_ANNOTATION, None)
             if operation:
-                one.pop("operation", None)
+                stored.pop("operation", None)
 
         meta = application["metadata"]
         self.objects.update(APPLICATIONS, meta["namespace"], meta["name"], change)
@@ -164,7 +167,7 @@ class ArgoCD:
 
 
 def health_of(deployment: Object | None) -> tuple[str, str]:
-    """(health, message) of a Deployment, by the rules of ArgoCD's gitops-engine."""
+    """The health of a Deployment and its message, by the rules of ArgoCD's gitops-engine; None: it is missing."""
     if deployment is None:
         return "Missing", ""
     spec, status = deployment["spec"], deployment.get("status") or {}
@@ -195,7 +198,7 @@ def health_of(deployment: Object | None) -> tuple[str, str]:
 
 def _images(deployment: Object) -> dict[str, str]:
     containers: list[Any] = deployment["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["image"] for one in containers}
+    return {container["name"]: container["image"] for container in containers}
 
 
 def _towards(manifest: Object) -> Callable[[Object], None]:

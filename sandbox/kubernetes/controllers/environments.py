@@ -1,7 +1,7 @@
 """The namespaces of the fleet, and what git says should run in each.
 
-An environment is provisioned as the real pipeline does it: a namespace and an ArgoCD Application; the Deployments are
-made by ArgoCD's first sync, from the manifests. "Git" is DIRECTORY/git/ENVIRONMENT.json, read anew at each look.
+An environment is provisioned as by the real pipeline: with a namespace and an ArgoCD Application. ArgoCD's first sync
+makes the Deployments from the manifests. "Git" is the file DIRECTORY/git/ENVIRONMENT.json, which each look reads anew.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.kubernetes.node.containers import ImageMissing, Runtime
-from sandbox.kubernetes.node.podspecs import NAME_LABEL
-from sandbox.kubernetes.node.podstatus import NODE
+from sandbox.kubernetes.node.pod_specs import NAME_LABEL
+from sandbox.kubernetes.node.runtime import ImageMissing, Runtime
 from sandbox.kubernetes.objects import statuses
+from sandbox.kubernetes.objects.admission import NODE
 from sandbox.kubernetes.objects.kinds import APPLICATIONS, NAMESPACES, NODES, SERVICE_ACCOUNTS, Kind
 from sandbox.kubernetes.objects.objects import Object, Objects
 
@@ -25,17 +25,17 @@ TRACKING = "argocd.argoproj.io/tracking-id"
 
 @dataclass(frozen=True)
 class Git:
-    """The manifests by environment."""
+    """The manifests of each environment, as files in `directory`."""
 
     directory: Path
 
     def write(self, environment: str, manifests: list[Object]) -> None:
-        """Makes `manifests` what the environment should be."""
+        """Store the manifests that the environment should have."""
         self.directory.mkdir(exist_ok=True)
         (self.directory / f"{environment}.json").write_text(json.dumps(manifests, indent=1))
 
     def read(self, environment: str) -> tuple[str, list[Object]]:
-        """(revision, manifests); none are known for an environment that was never written."""
+        """The revision and the manifests of an environment; ("", []) for one that was never written."""
         try:
             text = (self.directory / f"{environment}.json").read_text()
         except FileNotFoundError:
@@ -54,7 +54,7 @@ class Environments:
     variables_file: Path
 
     def prepare_cluster(self) -> None:
-        """The namespaces and the node that every cluster has."""
+        """Make the namespaces and the node that every cluster has."""
         for name in ("default", "kube-system", ARGOCD):
             self._namespace(name, {})
         node = {
@@ -65,7 +65,7 @@ class Environments:
         self._ensure(NODES, node)
 
     def provision(self, name: str) -> None:
-        """Creates the environment, or brings its manifests up to date; Refusal 404 without variables for it."""
+        """Create an environment, or bring its manifests up to date; Refusal 404 when no variables are known for it."""
         described = json.loads(self.variables_file.read_text())
         if name not in described:
             raise statuses.not_found("environments", "sandbox", name)
@@ -89,17 +89,17 @@ class Environments:
             },
         )
 
-    def _ensure(self, kind: Kind, one: Object) -> None:
-        meta = one["metadata"]
+    def _ensure(self, kind: Kind, wanted: Object) -> None:
+        meta = wanted["metadata"]
         if self.objects.find(kind, meta.get("namespace", ""), meta["name"]) is None:
-            self.objects.create(kind, one)
+            self.objects.create(kind, wanted)
 
     def _deployment(self, namespace: str, service: str, variables: dict[str, str]) -> Object:
         reference = f"fuse/{service}:1.0.0"
         try:
             command = self.runtime.default_command(self.runtime.image(reference)[0])
         except ImageMissing:
-            # As with a registry that lost an image: the pod says ImagePullBackOff.
+            # The pod will say ImagePullBackOff, as with a registry that has lost an image.
             command = ["npm", "run", "prod"]
         labels = {NAME_LABEL: service, "app.kubernetes.io/instance": namespace}
         probe = {"httpGet": {"path": "/health", "port": 3000}, "periodSeconds": 10}
@@ -127,7 +127,7 @@ class Environments:
             "metadata": {
                 "name": service,
                 "namespace": namespace,
-                # Nobody promises that a Deployment has the labels that its pods have.
+                # The pods' labels are left out on purpose: a Deployment need not have them.
                 "labels": {"app.kubernetes.io/managed-by": "Helm"},
                 "annotations": {TRACKING: f"{namespace}:apps/Deployment:{namespace}/{service}"},
             },
@@ -140,7 +140,7 @@ class Environments:
 
 
 def default_account(objects: Objects) -> None:
-    """Every living namespace gets its ServiceAccount `default`."""
+    """Give every namespace that is not being deleted its ServiceAccount `default`."""
     for namespace in list(objects.every(NAMESPACES)):
         meta = namespace["metadata"]
         if "deletionTimestamp" in meta or objects.find(SERVICE_ACCOUNTS, meta["name"], "default"):

@@ -1,4 +1,4 @@
-"""Pods that carry a service's label and are not the service: of a Job, of a second Deployment.
+"""Pods that carry a service's label but belong to a Job or to a second Deployment.
 
 They appear before the daemon's list of pods is answered, and go after some seconds.
 """
@@ -12,23 +12,23 @@ from functools import partial
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import IMPOSTORS, FaultKind
-from sandbox.kubernetes.api import admission
-from sandbox.kubernetes.api.background import Background, until
-from sandbox.kubernetes.node.podspecs import NAME_LABEL
-from sandbox.kubernetes.objects import deletion
+from sandbox.kubernetes.faults.background import Background
+from sandbox.kubernetes.node.pod_specs import NAME_LABEL
+from sandbox.kubernetes.objects import admission, deletion
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.ownership import random_suffix, ready
+from sandbox.polling import until
 
 _USUAL = 10.0
 _READY_WITHIN = 10.0
 _FAULT = "sandbox.fuse.io/fault"
-"""The label of what a fault made."""
+"""The label of an object that a fault made; its value is the id of the fault."""
 
 
 @dataclass
 class Impostors:
-    """All that there are."""
+    """All impostors of the cluster."""
 
     objects: Objects
     armoury: Armoury
@@ -36,7 +36,7 @@ class Impostors:
     _there: set[str] = field(default_factory=set)
 
     async def appear(self, namespace: str, selector: str) -> None:
-        """Those that are armed for the service that `selector` names; the list that is asked for will have them."""
+        """Make the impostors that are armed for the service of `selector`, so that the list of its pods has them."""
         service = _service(selector)
         if service is None:
             return
@@ -55,7 +55,7 @@ class Impostors:
         meta, template = deployment["metadata"], copy.deepcopy(deployment["spec"]["template"])
         labels = template["metadata"]["labels"] | {_FAULT: armed.id}
         (container, *_) = template["spec"]["containers"]
-        # It is no second service: it neither migrates nor seeds, it is only there.
+        # It only sleeps: a second service would migrate and seed.
         container |= {"command": ["sleep", "1000000"]}
         for probe in ("readinessProbe", "livenessProbe"):
             container.pop(probe, None)
@@ -88,9 +88,8 @@ class Impostors:
         ]
 
     async def _last(self, armed: Armed, name: str) -> None:
-        seconds = _USUAL if armed.fault.seconds is None else armed.fault.seconds
         with self.armoury.lasting(armed, armed.id) as is_to_end:
-            await until(is_to_end, within=seconds)
+            await until(is_to_end, within=armed.fault.seconds_or(_USUAL))
             self._remove(armed.id)
             await until(lambda: not self._made(armed.id), within=_READY_WITHIN)
         self._there.discard(name)
@@ -103,7 +102,7 @@ class Impostors:
             deletion.delete(self.objects, PODS, pod, {"gracePeriodSeconds": 0})
 
     def recover(self) -> None:
-        """Remove what an earlier life of the server left."""
+        """Remove the impostors that a server which was killed left."""
         for name, identifier in self.armoury.effects(IMPOSTORS).items():
             self._remove(identifier)
             self.armoury.forget(name)
@@ -133,7 +132,7 @@ def _of_a_job(meta: Object, labels: dict[str, str], spec: Object) -> Object:
 
 
 def _service(selector: str) -> str | None:
-    """What a label selector wants as the service's name; None when it names none."""
+    """The name of the service that a label selector asks for; None when it asks for none."""
     for part in selector.split(","):
         name, _, value = part.partition("=")
         if name.strip() == NAME_LABEL and value:

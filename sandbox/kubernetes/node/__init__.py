@@ -1,1 +1,1 @@
-"""The node: makes a pod of the store a process tree."""
+"""The node: the kubelet makes each stored pod a process tree, and containers are process trees in namespaces."""

@@ -1,48 +1,23 @@
 """A container: one process tree under `init`, in namespaces of its own, found again after a restart of the server.
 
-Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, the working
-directory), the init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. So the directory is the record,
-and the API server may be killed at any instant. A container ends with the process behind `life` (a pidfd that PID 1
-holds), so that nothing is left behind when the whole sandbox was killed.
+Everything of a container lies in DIRECTORY/containers/ID: `app` (the private copy of its image, and its working
+directory), the init's `spec.json`, `state` (`PID STARTTICKS` on the host) and `exit`. The directory is the record, so
+the API server may be killed at any instant. A container ends with the process behind `life`, a pidfd that PID 1 holds,
+so a sandbox that is killed leaves no container behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
-import secrets
-import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.kubernetes.node.proc import gone, start_ticks
-
-INIT = Path(__file__).with_name("init.py")
-MODES = {
-    "root": ["--mount", "--pid", "--fork"],
-    "user": ["--user", "--map-root-user", "--mount", "--pid", "--fork"],
-}
-ENTER = {
-    "root": ["--pid", "--mount"],
-    "user": ["--user", "--preserve-credentials", "--pid", "--mount"],
-}
-
-
-def namespaces_mode() -> str:
-    """How this machine lets namespaces be made: `root`, `user`, or `none` when it refuses both."""
-    for mode, arguments in MODES.items():
-        probe = ["unshare", *arguments, "--mount-proc", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
-        with contextlib.suppress(OSError):
-            if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
-                return mode
-    return "none"
 
 
 @dataclass(frozen=True)
@@ -55,7 +30,7 @@ class Ended:
 
 @dataclass
 class Container:
-    """A container that was started. `pid` is PID 1's number on the host; 0 until it is up."""
+    """A container that was started. `pid` is the host's number of its PID 1; 0 until the container is up."""
 
     id: str
     directory: Path
@@ -67,31 +42,31 @@ class Container:
 
     @property
     def app(self) -> Path:
-        """The working directory."""
+        """Its working directory, with the private copy of its image."""
         return self.directory / "app"
 
     @property
     def ready_file(self) -> Path:
-        """What the service touches once it serves."""
+        """The file that the service touches once it serves."""
         return self.app / ".ready"
 
     @property
     def read_only(self) -> Path:
-        """There while the root is read-only: programs have to enter their directory by its path then."""
+        """The file that is there while the root is read-only: programs then have to enter a directory by its path."""
         return self.directory / "read-only"
 
     @property
     def alive(self) -> bool:
-        """Whether PID 1 is there."""
+        """Whether its PID 1 runs."""
         return self.pid > 0 and start_ticks(self.pid) == self.ticks
 
     def environment(self) -> dict[str, str]:
-        """The variables that it was started with: those of every exec."""
+        """The variables that it was started with, which every exec gets, too."""
         loaded: dict[str, str] = json.loads((self.directory / "environment.json").read_text())
         return loaded
 
     def read_state(self) -> bool:
-        """Takes `pid` and `ticks` from the init's record; False while there is none."""
+        """Read `pid` and `ticks` from the init's record; False while there is none."""
         with contextlib.suppress(FileNotFoundError):
             pid, ticks = (self.directory / "state").read_text().split()
             self.pid, self.ticks = int(pid), int(ticks)
@@ -99,7 +74,7 @@ class Container:
         return False
 
     async def up(self) -> bool:
-        """Waits until PID 1 has made its mounts and started the command; False when it ended before."""
+        """Wait until PID 1 has made its mounts and started the command; False when it ended before."""
         while not self.read_state():
             if self.wrapper is None or self.wrapper.poll() is not None:
                 return self.read_state()
@@ -107,7 +82,7 @@ class Container:
         return True
 
     async def ended(self) -> Ended:
-        """Waits for the end. Without a record of PID 1 it was killed: 137, with the reason of `kill_for`."""
+        """Wait for the end. A container whose PID 1 left no record was killed: 137, with the reason of `kill_for`."""
         if self.pid:
             await gone(self.pid, self.ticks)
         if self.wrapper is not None:
@@ -120,159 +95,25 @@ class Container:
         return Ended(137, "Error")
 
     def kill_for(self, reason: str) -> None:
-        """SIGKILL to all of it, for a reason such as `OOMKilled` that its status is to tell."""
+        """Kill the whole container; its status will give the reason, such as `OOMKilled`."""
         (self.directory / "killed-for").write_text(reason)
         self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends to PID 1; SIGKILL takes the whole container along."""
+        """Send a signal to PID 1; SIGKILL ends the whole container."""
         if number is signal.SIGKILL and not self.isolated:
             self._kill_marked()
         elif self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
         elif self.wrapper is not None and self.wrapper.poll() is None and not self.pid:
-            # PID 1 has not said its number yet: the wrapper is the only handle, and has --kill-child.
+            # PID 1 has not recorded its number yet. The wrapper is the only handle, and has --kill-child.
             self.wrapper.kill()
 
     def _kill_marked(self) -> None:
-        """Without a PID namespace: all that carry this container's id in their environment."""
+        """Kill every process with this container's id in its environment; used where there is no PID namespace."""
         marker = f"SANDBOX_CONTAINER_ID={self.id}".encode()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if marker in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
-
-
-class ImageMissing(Exception):  # noqa: N818 - named for the state that it leads to
-    """There is no directory for the image."""
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Starts containers and finds them again.
-
-    `directory` is the server's, `images` holds one directory for each service, `keep` are paths that stay visible in
-    containers although they lie under /tmp, `life` is a pidfd, `mode` one of `root`, `user`, `none`.
-    """
-
-    directory: Path
-    images: Path
-    keep: tuple[Path, ...]
-    life: int
-    mode: str
-
-    def _container(self, identifier: str, image_id: str) -> Container:
-        directory = self.directory / "containers" / identifier
-        return Container(identifier, directory, image_id, isolated=self.mode != "none")
-
-    def image(self, name: str) -> tuple[Path, str]:
-        """The directory of an image reference, by its last part without tag, and its digest."""
-        path = self.images / name.rpartition("/")[2].partition("@")[0].partition(":")[0]
-        if not path.is_dir():
-            raise ImageMissing(name)
-        digest = hashlib.sha256()
-        for file in sorted(path.rglob("*")):
-            digest.update(f"{file.relative_to(path)}\0{file.lstat().st_mode}\0".encode())
-            if file.is_file():
-                digest.update(file.read_bytes())
-        return path, f"{name.partition('@')[0].partition(':')[0]}@sha256:{digest.hexdigest()}"
-
-    def default_command(self, image: Path) -> list[str]:
-        """What the image runs when the pod names no command: its production start script."""
-        scripts = json.loads((image / "package.json").read_text())["scripts"]
-        return ["npm", "run", "prod" if "prod" in scripts else "start:prod"]
-
-    def prepare(self, image: str, pod_directory: Path) -> Container:
-        """Makes the directory of a new container; nothing runs yet. ImageMissing when there is no image.
-
-        A thread may call it: it copies the image.
-        """
-        source, digest = self.image(image)
-        identifier = secrets.token_hex(32)
-        container = self._container(identifier, digest)
-        container.directory.mkdir(parents=True)
-        (container.directory / "stage").mkdir()
-        shutil.copytree(source, container.app, symlinks=True)
-        shm = pod_directory / "shm"
-        shm.mkdir(parents=True, exist_ok=True)
-        shm.chmod(0o1777)
-        return container
-
-    def launch(
-        self,
-        container: Container,
-        pod_directory: Path,
-        log: Path,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        binds: Sequence[tuple[Path, str]],
-    ) -> None:
-        """Starts PID 1 in its namespaces; `Container.up` says when it is there."""
-        spec = {
-            "command": list(command),
-            "cwd": str(container.app),
-            "log": str(log),
-            "state": str(container.directory / "state"),
-            "exit": str(container.directory / "exit"),
-            "namespaces": self.mode != "none",
-            "life": self.life,
-            "mount": shutil.which("mount"),
-            "stage": str(container.directory / "stage"),
-            "keep": self._kept(),
-            "shm": str(pod_directory / "shm"),
-            "binds": [[str(source), target] for source, target in binds],
-        }
-        (container.directory / "spec.json").write_text(json.dumps(spec))
-        (container.directory / "environment.json").write_text(json.dumps(dict(environment)))
-        wrapper = (
-            []
-            if self.mode == "none"
-            else [shutil.which("unshare") or "unshare", *MODES[self.mode], "--kill-child"]
-        )
-        init = [sys.executable, "-I", "-S", str(INIT), str(container.directory / "spec.json")]
-        container.wrapper = subprocess.Popen(
-            [*wrapper, *init],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[self.life],
-            start_new_session=True,
-        )
-
-    def _kept(self) -> list[str]:
-        inside = sorted({str(path) for path in self.keep if str(path).startswith("/tmp/")})
-        return [p for p in inside if not any(p.startswith(f"{other}/") for other in inside)]
-
-    def find(self, identifier: str, image_id: str) -> Container:
-        """A container that an earlier life of the server started; it may have ended since."""
-        container = self._container(identifier, image_id)
-        container.read_state()
-        return container
-
-    def remove(self, container: Container) -> None:
-        """Deletes what an ended container leaves on the disk."""
-        shutil.rmtree(container.directory, ignore_errors=True)
-
-    def sweep(self, known: set[str]) -> None:
-        """Kills and deletes the containers that no pod knows: started in the instant that the server died."""
-        for directory in (self.directory / "containers").glob("*"):
-            if directory.name not in known:
-                stray = self.find(directory.name, "")
-                stray.signal(signal.SIGKILL)
-                self.remove(stray)
-
-    def exec_command(self, container: Container, command: Sequence[str]) -> list[str]:
-        """The argv that runs `command` in the container, as a session of its own there.
-
-        `setsid` runs inside: a session led from outside would show process group 0 in the container.
-        """
-        setsid = shutil.which("setsid") or "setsid"
-        if self.mode == "none":
-            return [setsid, *command]
-        nsenter = shutil.which("nsenter") or "nsenter"
-        flags = ["--target", str(container.pid), *ENTER[self.mode], "--wd"]
-        if container.read_only.exists():
-            command = ["sh", "-c", 'cd "$0" && exec "$@"', str(container.app), *command]
-        return [nsenter, *flags, setsid, *command]

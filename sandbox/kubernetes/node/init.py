@@ -1,6 +1,6 @@
 """PID 1 of a container: prepares the mounts, starts the command, reaps, forwards SIGTERM, ends with the command.
 
-SIGUSR1 makes it collect the command alone, so that orphans stay zombies, until SIGUSR2.
+From SIGUSR1 on it reaps the command alone, and orphans stay zombies; from SIGUSR2 on it reaps all again.
 
 Run as a plain file by `python -I -S init.py SPEC` inside fresh PID and mount namespaces, with the container's own
 environment; it imports nothing of the project, because it stays in memory for every container. SPEC is a JSON file:
@@ -8,8 +8,8 @@ environment; it imports nothing of the project, because it stays in memory for e
 process whose end ends the container, or null), `mount` (program), `stage` (an empty directory), `keep` (directories
 under /tmp to show in the private /tmp), `shm` (directory that becomes /dev/shm), `binds` ([source, target] pairs).
 
-`state` holds `PID STARTTICKS` as the host counts them, and appears once the mounts are made. `exit` holds
-`CODE REASON` and appears when the command has ended by itself. The log is in the CRI format.
+`state` holds `PID STARTTICKS` as the host counts them; it appears once the mounts are made. `exit` holds
+`CODE REASON`; it appears when the command has ended by itself. The log is in the CRI format.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ LONGEST_LINE = 16384
 
 
 def write(path: str, text: str) -> None:
-    """Replaces a file in one step."""
+    """Replace a file in one step."""
     with open(path + ".new", "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib doubles PID 1's memory
         file.write(text)
     os.replace(path + ".new", path)  # noqa: PTH105 - as above
 
 
 def mount(spec: Spec, *arguments: str) -> None:
-    """One call of the program; an error ends the container, with its text in the log."""
+    """Call the mount program; its failure is an OSError, which ends the container with its text in the log."""
     program = spec["mount"]
     _, status = os.waitpid(os.posix_spawn(program, [program, *arguments], {}), 0)
     if status:
@@ -41,9 +41,10 @@ def mount(spec: Spec, *arguments: str) -> None:
 
 
 def prepare_mounts(spec: Spec) -> None:
-    """A private /tmp, the pod's /dev/shm, the volumes, and a /proc that shows this PID namespace only.
+    """Mount a private /tmp, the pod's /dev/shm, the volumes, and a /proc that shows this PID namespace only.
 
-    /tmp is made on a stage first, because the container's own directory may lie under /tmp and must stay visible.
+    The new /tmp is made on a stage first, because the container's own directory may lie under /tmp and has to stay
+    visible.
     """
     stage = spec["stage"]
     mount(spec, "-t", "tmpfs", "-o", "mode=1777", "tmpfs", stage)
@@ -61,21 +62,21 @@ def prepare_mounts(spec: Spec) -> None:
 
 
 def identity() -> str:
-    """`PID STARTTICKS` of this process, as the /proc that was inherited counts them."""
+    """`PID STARTTICKS` of this process, as the inherited /proc counts them."""
     with open("/proc/self/stat", encoding="utf-8") as file:  # noqa: PTH123
         text = file.read()
     return text.split(" ", 1)[0] + " " + text.rpartition(")")[2].split()[19]
 
 
 class Log:
-    """Writes the command's output line by line: `TIME stdout|stderr F|P TEXT`."""
+    """Writes the command's output line by line in the CRI format: `TIME stdout|stderr F|P TEXT`."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._rest: dict[str, bytes] = {"stdout": b"", "stderr": b""}
 
     def feed(self, stream: str, data: bytes, *, ended: bool = False) -> None:
-        """Takes what was read; the last line without an end is written when the stream ends."""
+        """Log what was read; a last line without a newline is written when the stream has ended."""
         *lines, rest = (self._rest[stream] + data).split(b"\n")
         entries = [(line, b"F") for line in lines]
         if (ended and rest) or len(rest) > LONGEST_LINE:
@@ -91,14 +92,14 @@ class Log:
 
 
 def become_subreaper() -> None:
-    """Without a PID namespace: orphans of the container come to this process all the same."""
+    """Make orphans of the container children of this process; used where there is no PID namespace."""
     import ctypes
 
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 def kill_marked(marker: bytes) -> None:
-    """Without a PID namespace: kills whatever carries this container's id in its environment."""
+    """Kill every process with this container's id in its environment; used where there is no PID namespace."""
     for entry in os.listdir("/proc"):  # noqa: PTH208
         if entry.isdigit() and int(entry) != os.getpid():
             with contextlib.suppress(OSError):
@@ -109,7 +110,7 @@ def kill_marked(marker: bytes) -> None:
 
 
 def finish(spec: Spec, code: int, reason: str) -> NoReturn:
-    """Records how the command ended and ends PID 1, with which the kernel kills all the others."""
+    """Record how the command ended, and end PID 1; the kernel then kills all other processes of the container."""
     if spec["exit"]:
         write(spec["exit"], f"{code} {reason}")
     if not spec["namespaces"]:
@@ -118,7 +119,7 @@ def finish(spec: Spec, code: int, reason: str) -> NoReturn:
 
 
 def start(spec: Spec, outputs: tuple[int, int]) -> int:
-    """Starts the command in the container's directory; OSError when there is no such program."""
+    """Start the command in the container's directory; OSError when there is no such program."""
     os.chdir(spec["cwd"])
     command = spec["command"]
     null = os.open("/dev/null", os.O_RDONLY)
@@ -134,7 +135,7 @@ def start(spec: Spec, outputs: tuple[int, int]) -> int:
 
 
 def reap(child: int, whom: int) -> int | None:
-    """Collects every ended process (`whom` -1) or one only; the command's wait status once it is among them."""
+    """Collect every ended process (`whom` -1) or that one only; the wait status of `child` once it is among them."""
     ended = None
     while True:
         try:
@@ -148,7 +149,7 @@ def reap(child: int, whom: int) -> int | None:
 
 
 def drain(log: Log, streams: dict[int, str]) -> None:
-    """What was written last, without waiting for whoever still holds the pipes."""
+    """Log what the pipes still hold, without waiting for processes that keep the pipes open."""
     for fd, stream in streams.items():
         with contextlib.suppress(BlockingIOError):
             while data := os.read(fd, 65536):
@@ -157,18 +158,18 @@ def drain(log: Log, streams: dict[int, str]) -> None:
 
 
 def heed(signals: bytes, child: int, whom: int) -> int:
-    """Does what signals ask for; answers whom to collect from here on."""
+    """Do what the signals ask for; returns whom to collect from here on, as `reap` takes it."""
     if int(signal.SIGTERM) in signals:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
     for number in signals:
-        # As with node as PID 1, which never collects what it did not start itself.
+        # Node as PID 1 is like that: it collects only what it started itself.
         whom = {int(signal.SIGUSR1): child, int(signal.SIGUSR2): -1}.get(number, whom)
     return whom
 
 
 def supervise(spec: Spec, child: int, log: Log, streams: dict[int, str], wake: int) -> NoReturn:
-    """Until the command ends, or the life of the sandbox does."""
+    """Log, reap and forward signals until the command or the process behind `life` ends."""
     poll = select.poll()
     for fd in (*streams, wake):
         poll.register(fd, select.POLLIN)
@@ -194,7 +195,7 @@ def supervise(spec: Spec, child: int, log: Log, streams: dict[int, str], wake: i
 
 
 def main() -> NoReturn:
-    """See the module's docstring."""
+    """Run as PID 1: see the module's docstring."""
     with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123
         spec: Spec = json.load(file)
     if os.getsid(0) != os.getpid():

@@ -1,4 +1,4 @@
-"""What /proc tells of processes, by their numbers on the host."""
+"""Facts about processes from /proc, by the host's numbers of the processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None for one that is gone or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -23,7 +23,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 async def gone(pid: int, ticks: int) -> None:
-    """Waits until that very process has ended; it need not be a child of ours."""
+    """Wait until the process that started at `ticks` has ended; it need not be a child of this one."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -42,15 +42,15 @@ async def gone(pid: int, ticks: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes whose parent is `pid`, by their numbers on the host; none when it is gone."""
+    """The children of a process; none when the process is gone."""
     try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
 
 
 def environment_of(pid: int) -> list[bytes]:
-    """The variables that a process was started with, `NAME=value` each; none when they can't be read."""
+    """The variables that a process was started with, each `NAME=value`; none when they can't be read."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -58,7 +58,7 @@ def environment_of(pid: int) -> list[bytes]:
 
 
 def is_zombie(pid: int) -> bool:
-    """Whether it has ended and nobody has collected it."""
+    """Whether a process has ended and was not collected yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     except OSError:

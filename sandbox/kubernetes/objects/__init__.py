@@ -1,1 +1,1 @@
-"""The API objects: their kinds, the memory that keeps them, who owns whom."""
+"""The API objects: their kinds, the store that keeps them, what is admitted, and who owns whom."""

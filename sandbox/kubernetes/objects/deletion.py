@@ -1,4 +1,4 @@
-"""Deleting: grace for pods, finalizers, owned objects, and namespaces that empty themselves first."""
+"""Deletion: the grace of pods, finalizers, owned objects, and namespaces that are emptied first."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from sandbox.kubernetes.objects.objects import Object, Objects, now
 OWNERS = (DEPLOYMENTS, REPLICA_SETS)
 
 
-def delete(objects: Objects, kind: Kind, one: Object, options: dict[str, Any] | None = None) -> Object | None:
-    """Deletes as DeleteOptions say: the object when it lives on for a while, None when it is gone.
+def delete(
+    objects: Objects, kind: Kind, stored: Object, options: dict[str, Any] | None = None
+) -> Object | None:
+    """Delete an object as DeleteOptions say.
 
-    Refusal 409 when a precondition (uid, resourceVersion) does not hold.
+    Returns the object when it lives on for a while, None when it is gone. Refusal 409 when a precondition (uid,
+    resourceVersion) does not hold.
     """
     options = options or {}
-    meta = one["metadata"]
+    meta = stored["metadata"]
     _check(kind, meta, options.get("preconditions") or {})
     if options.get("propagationPolicy") == "Orphan":
-        _set_free(objects, one)
+        _set_free(objects, stored)
     place = meta.get("namespace", ""), meta["name"]
     if kind is PODS:
-        return _delete_pod(objects, one, options.get("gracePeriodSeconds"))
+        return _delete_pod(objects, stored, options.get("gracePeriodSeconds"))
     if kind is NAMESPACES:
         return objects.update(kind, *place, _terminating)
     if meta.get("finalizers"):
@@ -59,10 +62,10 @@ def _delete_pod(objects: Objects, pod: Object, grace: int | None) -> Object | No
     return objects.update(PODS, *place, lambda held: _stamp(held, seconds))
 
 
-def _stamp(one: Object, seconds: int) -> None:
+def _stamp(deleted: Object, seconds: int) -> None:
     end = datetime.now(UTC) + timedelta(seconds=seconds)
-    one["metadata"]["deletionTimestamp"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
-    one["metadata"]["deletionGracePeriodSeconds"] = seconds
+    deleted["metadata"]["deletionTimestamp"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    deleted["metadata"]["deletionGracePeriodSeconds"] = seconds
 
 
 def _terminating(namespace: Object) -> None:
@@ -71,11 +74,11 @@ def _terminating(namespace: Object) -> None:
 
 
 def _set_free(objects: Objects, owner: Object) -> None:
-    """Takes the owner out of what it owns (propagationPolicy Orphan)."""
+    """Remove the owner from the objects that it owns (propagationPolicy Orphan)."""
     uid = owner["metadata"]["uid"]
     for kind in KINDS:
-        for one in list(objects.every(kind, owner["metadata"].get("namespace", ""))):
-            meta = one["metadata"]
+        for candidate in list(objects.every(kind, owner["metadata"].get("namespace", ""))):
+            meta = candidate["metadata"]
             kept = [r for r in meta.get("ownerReferences") or [] if r["uid"] != uid]
             if len(kept) != len(meta.get("ownerReferences") or []):
 
@@ -86,28 +89,28 @@ def _set_free(objects: Objects, owner: Object) -> None:
 
 
 def collect_orphans(objects: Objects, namespace: str) -> None:
-    """Deletes what is owned by a Deployment or ReplicaSet that is gone."""
-    uids = {one["metadata"]["uid"] for kind in OWNERS for one in objects.every(kind, namespace)}
+    """Delete what is owned by a Deployment or ReplicaSet that is gone."""
+    uids = {owner["metadata"]["uid"] for kind in OWNERS for owner in objects.every(kind, namespace)}
     for kind in (REPLICA_SETS, PODS):
-        for one in list(objects.every(kind, namespace)):
-            owners = one["metadata"].get("ownerReferences") or []
+        for owned in list(objects.every(kind, namespace)):
+            owners = owned["metadata"].get("ownerReferences") or []
             ours = [r for r in owners if r.get("kind") in {"Deployment", "ReplicaSet"}]
-            going = "deletionTimestamp" in one["metadata"]
+            going = "deletionTimestamp" in owned["metadata"]
             if ours and not going and not any(r["uid"] in uids for r in ours):
-                delete(objects, kind, one)
+                delete(objects, kind, owned)
 
 
 def empty_namespaces(objects: Objects) -> None:
-    """Deletes what is in a namespace that is Terminating, and the namespace once it is empty."""
+    """Delete what is in each namespace that is Terminating, and the namespace once it is empty."""
     for namespace in list(objects.every(NAMESPACES)):
         if "deletionTimestamp" not in namespace["metadata"]:
             continue
         name = namespace["metadata"]["name"]
         left = False
         for kind in KINDS:
-            for one in list(objects.every(kind, name)) if kind.namespaced else []:
+            for content in list(objects.every(kind, name)) if kind.namespaced else []:
                 left = True
-                if "deletionTimestamp" not in one["metadata"]:
-                    delete(objects, kind, one)
+                if "deletionTimestamp" not in content["metadata"]:
+                    delete(objects, kind, content)
         if not left:
             objects.remove(NAMESPACES, "", name)

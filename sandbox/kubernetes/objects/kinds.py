@@ -9,7 +9,7 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 
 @dataclass(frozen=True)
 class Kind:
-    """One served resource; `custom` ones come from a CustomResourceDefinition in a real cluster."""
+    """One served resource. `custom`: in a real cluster it comes from a CustomResourceDefinition."""
 
     group: str
     version: str
@@ -22,7 +22,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
-        """`v1`, `apps/v1`: what objects say in `apiVersion`."""
+        """What objects of the kind have as `apiVersion`: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
@@ -61,7 +61,7 @@ BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 
 @dataclass(frozen=True)
 class Target:
-    """What a request path points at; `namespace`, `name` and `subresource` are empty when not given."""
+    """What a request path names; `namespace`, `name` and `subresource` are empty when it names none."""
 
     kind: Kind
     namespace: str = ""
@@ -70,7 +70,7 @@ class Target:
 
 
 def parse(path: str) -> Target | None:
-    """The target of `/api/v1/...` or `/apis/GROUP/VERSION/...`; None when nothing is served there."""
+    """The target of a path `/api/v1/...` or `/apis/GROUP/VERSION/...`; None when nothing is served there."""
     match [part for part in path.split("/") if part]:
         case ["api", version, *rest]:
             group = ""

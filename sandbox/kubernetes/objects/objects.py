@@ -1,9 +1,8 @@
-"""The memory of the double: every API object, one growing resourceVersion, and the history for watches.
+"""The store of the double: every API object, one growing resourceVersion, and the history for watches.
 
-Objects are JSON dicts, never changed in place once stored: whoever reads one must not write to it. Every write goes
-through to SQLite before it is told to anybody, so that a server killed with -9 comes back with what clients saw.
-The history lives in memory only: after a restart a watch from an older version is `410 Expired`, as with the
-watch cache of a real API server.
+Objects are JSON dicts that never change once stored: a reader must not write to one. Every write is in SQLite before
+anybody is told of it, so a server killed with -9 comes back with what clients saw. The history is kept in memory only:
+after a restart a watch from an older version is `410 Expired`, as with the watch cache of a real API server.
 """
 
 from __future__ import annotations
@@ -39,24 +38,24 @@ class Change:
 
     @property
     def latest(self) -> Object:
-        """The object as it is now, or as it was last."""
+        """The object as it is now; a removed one as it was last."""
         latest = self.after or self.before
         assert latest is not None
         return latest
 
 
 def now() -> str:
-    """The present moment as metav1.Time writes it."""
+    """The present time as metav1.Time writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Objects:
-    """The store. Single-threaded: each method is one atomic act of the event loop's thread."""
+    """The store. Each method is one atomic act, because all run in the event loop's thread."""
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing without fsync; a killed machine takes the containers along anyway.
+        # Without fsync a killed process loses nothing; a killed machine loses the containers anyway.
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS objects (kind TEXT, namespace TEXT, name TEXT, version INTEGER,"
@@ -70,14 +69,14 @@ class Objects:
         self.version: int = row[0] if row else 1000
         for kind, body in self._database.execute("SELECT kind, body FROM objects"):
             group, version, plural = kind.split("|")
-            one = json.loads(body)
-            self._objects[BY_PATH[group, version, plural]][_key(one)] = one
+            stored = json.loads(body)
+            self._objects[BY_PATH[group, version, plural]][_key(stored)] = stored
         self._history: deque[Change] = deque(maxlen=HISTORY)
         self._oldest = self.version
         self._listeners: set[asyncio.Queue[Change]] = set()
 
     def close(self) -> None:
-        """Gives the database file back."""
+        """Close the database file."""
         self._database.close()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
@@ -92,14 +91,14 @@ class Objects:
         return self._objects[kind].get((namespace, name))
 
     def every(self, kind: Kind, namespace: str = "") -> Iterator[Object]:
-        """All objects of a kind, of one namespace when one is named, in the order of their keys."""
+        """All objects of a kind, in one namespace if it is named, in the order of their keys."""
         everything = self._objects[kind]
         for key in sorted(everything):
             if not namespace or key[0] == namespace:
                 yield everything[key]
 
     def create(self, kind: Kind, new: Object) -> Object:
-        """Stores a new object under its metadata; Refusal 409 when the name is taken."""
+        """Store a new object under its namespace and name; Refusal 409 when the name is taken."""
         namespace, name = key = _key(new)
         if key in self._objects[kind]:
             raise statuses.already_exists(kind.plural, kind.group, name)
@@ -117,9 +116,10 @@ class Objects:
     def update(
         self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None]
     ) -> Object:
-        """Applies `change` to a copy (in place, or by returning another) and stores it when it differs.
+        """Apply `change` to a copy of an object and store the result if it differs.
 
-        Refusal 404 when there is none, 409 when the copy comes back with another resourceVersion or uid.
+        `change` writes to the copy, or returns another object. Refusal 404 when there is no such object, 409 when the
+        result has another resourceVersion or uid.
         """
         before = self.get(kind, namespace, name)
         after = copy.deepcopy(before)
@@ -141,23 +141,23 @@ class Objects:
         return self._write(kind, (namespace, name), before, after)
 
     def remove(self, kind: Kind, namespace: str, name: str, uid: str | None = None) -> None:
-        """Takes the object away for good; nothing happens when it is gone or is another one by now."""
+        """Remove an object for good; nothing happens when it is gone, or when `uid` names another one."""
         before = self.find(kind, namespace, name)
         if before is not None and uid in (None, before["metadata"]["uid"]):
             self._write(kind, (namespace, name), before, None)
 
     def subscribe(self) -> asyncio.Queue[Change]:
-        """A queue that gets every later change, until `unsubscribe`."""
+        """A queue that gets every later change until `unsubscribe`."""
         queue: asyncio.Queue[Change] = asyncio.Queue()
         self._listeners.add(queue)
         return queue
 
     def unsubscribe(self, queue: asyncio.Queue[Change]) -> None:
-        """Ends a subscription."""
+        """End a subscription."""
         self._listeners.discard(queue)
 
     def since(self, version: int) -> list[Change]:
-        """What was written after `version`; Refusal 410 when that is no longer known."""
+        """The changes after `version`; Refusal 410 when the history no longer has them all."""
         if version < self._oldest:
             raise statuses.expired(version, self._oldest)
         return [change for change in self._history if change.version > version]
@@ -192,5 +192,5 @@ class Objects:
         return stored
 
 
-def _key(one: Object) -> tuple[str, str]:
-    return one["metadata"].get("namespace", ""), one["metadata"]["name"]
+def _key(stored: Object) -> tuple[str, str]:
+    return stored["metadata"].get("namespace", ""), stored["metadata"]["name"]

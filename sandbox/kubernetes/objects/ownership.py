@@ -1,4 +1,4 @@
-"""Who owns whom, and which pods count: shared by the controllers of Deployments and ReplicaSets."""
+"""Which object owns which, and which pods a controller counts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def owned(objects: Objects, kind: Kind, owner: Object) -> list[Object]:
     """The objects of a kind whose controller is `owner`."""
     uid = owner["metadata"]["uid"]
     return [
-        one
-        for one in objects.every(kind, owner["metadata"]["namespace"])
-        if any(r.get("controller") and r["uid"] == uid for r in _owners(one))
+        candidate
+        for candidate in objects.every(kind, owner["metadata"]["namespace"])
+        if any(r.get("controller") and r["uid"] == uid for r in _owners(candidate))
     ]
 
 
-def _owners(one: Object) -> list[Object]:
-    owners: list[Object] = one["metadata"].get("ownerReferences") or []
+def _owners(candidate: Object) -> list[Object]:
+    owners: list[Object] = candidate["metadata"].get("ownerReferences") or []
     return owners
 
 
@@ -38,12 +38,12 @@ def owner_reference(owner: Object) -> Object:
 
 
 def random_suffix() -> str:
-    """Five characters, as names made from `generateName` end."""
+    """Five characters, as at the end of a name that was made from `generateName`."""
     return "".join(secrets.choice(SAFE) for _ in range(5))
 
 
 def active(pod: Object) -> bool:
-    """Whether a ReplicaSet counts the pod: neither over nor being deleted."""
+    """Whether a ReplicaSet counts the pod: it has neither ended nor is it being deleted."""
     over = pod["status"].get("phase") in {"Succeeded", "Failed"}
     return not over and "deletionTimestamp" not in pod["metadata"]
 
@@ -51,4 +51,4 @@ def active(pod: Object) -> bool:
 def ready(pod: Object) -> bool:
     """Whether the pod's condition Ready is true."""
     conditions = pod["status"].get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

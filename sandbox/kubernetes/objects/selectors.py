@@ -1,4 +1,4 @@
-"""Label and field selectors: parsing and matching, with the refusals of the real server."""
+"""Parses and matches label and field selectors, with the refusals of the real server."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _POD_FIELDS = _FIELDS | {
 
 
 def labels(selector: str) -> Matches:
-    """A test for the labels of an object; Refusal 400 when the selector can't be read."""
+    """Parse a label selector into a test of objects; Refusal 400 when it can't be read."""
     terms = [_term(part.strip()) for part in re.split(r",(?![^(]*\))", selector) if part.strip()]
 
-    def matches(one: dict[str, Any]) -> bool:
-        held = one["metadata"].get("labels") or {}
+    def matches(candidate: dict[str, Any]) -> bool:
+        held = candidate["metadata"].get("labels") or {}
         return all(term(held) for term in terms)
 
     return matches
@@ -74,7 +74,7 @@ def matches_labels(selector: Mapping[str, Any], held: Mapping[str, str]) -> bool
 
 
 def fields(selector: str, kind: Kind) -> Matches:
-    """A test for the fields of an object; Refusal 400 for a field that the kind has no index for."""
+    """Parse a field selector into a test of objects; Refusal 400 for a field that the kind has no index for."""
     terms = []
     for part in filter(None, selector.split(",")):
         found = re.match(r"^([^=!]+)(==|=|!=)(.*)$", part)
@@ -88,14 +88,14 @@ def fields(selector: str, kind: Kind) -> Matches:
             )
         terms.append((path.split("."), sign == "!=", value))
 
-    def matches(one: dict[str, Any]) -> bool:
-        return all((_value(one, path) == value) is not negated for path, negated, value in terms)
+    def matches(candidate: dict[str, Any]) -> bool:
+        return all((_value(candidate, path) == value) is not negated for path, negated, value in terms)
 
     return matches
 
 
-def _value(one: dict[str, Any], path: list[str]) -> str:
-    value: object = one
+def _value(candidate: dict[str, Any], path: list[str]) -> str:
+    value: object = candidate
     for step in path:
         value = value.get(step, "") if isinstance(value, dict) else ""
     return str(value)

@@ -1,4 +1,4 @@
-"""The v1.Status bodies that a real API server gives, and the exception that carries one to the client.
+"""The v1.Status bodies of a real API server, and the exception that carries one to the client.
 
 Texts and reasons follow k8s.io/apimachinery/pkg/api/errors; clients branch on `reason` and `code`.
 """
@@ -11,7 +11,7 @@ Status = dict[str, Any]
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault of ours
-    """An answer other than success; `status` is the v1.Status to send with HTTP code `code`."""
+    """The server refuses a request; the client gets the v1.Status `status` with HTTP code `code`."""
 
     def __init__(self, code: int, reason: str, message: str, **details: object) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault of
 
 
 def failure(code: int, reason: str, message: str, **details: object) -> Status:
-    """A v1.Status of failure; empty details are left out, as the real server does."""
+    """A v1.Status of failure, without empty details, as the real server leaves them out."""
     body: Status = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -36,13 +36,13 @@ def failure(code: int, reason: str, message: str, **details: object) -> Status:
 
 
 def success(**details: object) -> Status:
-    """A v1.Status of success, as a delete answers."""
+    """A v1.Status of success, as the answer to a delete."""
     body: Status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     return body | ({"details": details} if details else {})
 
 
 def resource(plural: str, group: str) -> str:
-    """How messages name a resource: `pods`, `deployments.apps`."""
+    """The name of a resource in messages: `pods`, `deployments.apps`."""
     return f"{plural}.{group}" if group else plural
 
 
@@ -59,20 +59,20 @@ def already_exists(plural: str, group: str, name: str) -> Refusal:
 
 
 def conflict(plural: str, group: str, name: str, why: str) -> Refusal:
-    """409: another wrote in between, or a precondition failed."""
+    """409: another client wrote in between, or a precondition failed."""
     message = f'Operation cannot be fulfilled on {resource(plural, group)} "{name}": {why}'
     return Refusal(409, "Conflict", message, name=name, group=group, kind=plural)
 
 
 def forbidden(plural: str, group: str, name: str, why: str, **details: object) -> Refusal:
-    """403, with what is forbidden named as the real server does."""
+    """403, worded as by the real server."""
     named = f'{resource(plural, group)} "{name}"' if name else resource(plural, group)
     details = {"name": name, "group": group, "kind": plural, **details}
     return Refusal(403, "Forbidden", f"{named} is forbidden: {why}", **details)
 
 
 def invalid(kind: str, group: str, name: str, causes: list[tuple[str, str, str]]) -> Refusal:
-    """422: `causes` are (reason, message, field), for example (FieldValueRequired, Required value, spec.x)."""
+    """422: `causes` are triples (reason, message, field), such as (FieldValueRequired, Required value, spec.x)."""
     texts = [f"{field}: {message}" for _, message, field in causes]
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     full = resource(kind, group)
@@ -93,11 +93,11 @@ def bad_request(message: str) -> Refusal:
 
 
 def expired(since: int, oldest: int) -> Refusal:
-    """410: the history that a watch or a continued list wants is gone."""
+    """410: the history that a watch or a continued list needs is gone."""
     return Refusal(410, "Expired", f"too old resource version: {since} ({oldest})")
 
 
 def internal_error(message: str) -> Status:
-    """500 as apierrors.NewInternalError makes it."""
+    """A v1.Status of 500, as apierrors.NewInternalError makes it."""
     causes = [{"message": message}]
     return failure(500, "InternalError", f"Internal error occurred: {message}", causes=causes)

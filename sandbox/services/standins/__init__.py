@@ -1,4 +1,4 @@
 """The programs on a container's PATH.
 
-Each is started hundreds of times: nothing heavy is imported before it is needed.
+Each is started hundreds of times, so it imports nothing heavy before it needs it.
 """

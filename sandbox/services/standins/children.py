@@ -1,4 +1,4 @@
-"""Run a child as npm does: signals are passed on to it, and its exit code or signal becomes ours."""
+"""Runs a child as npm does: it passes signals on, and its exit code or signal becomes the program's."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def wait_for(argv: list[str], environ: Mapping[str, str], cwd: str | None = None) -> int:
-    """The child's exit code; negative: the signal that ended it.
+    """Run a child to its end; returns its exit code (negative: the signal that ended it).
 
-    A SIGHUP that the caller ignores stays ignored, for us and for the child.
+    A SIGHUP that the caller ignores stays ignored, by this program and by the child.
     """
     child = subprocess.Popen(argv, env=dict(environ), cwd=cwd)
     for number in _FORWARDED:
@@ -24,13 +24,13 @@ def wait_for(argv: list[str], environ: Mapping[str, str], cwd: str | None = None
 
 
 def with_local_programs(directory: Path) -> dict[str, str]:
-    """The environment with `node_modules/.bin` of a package first on PATH, as npm and npx give it to children."""
+    """The environment that npm and npx give to children: a package's `node_modules/.bin` is first on PATH."""
     local = directory / "node_modules" / ".bin"
     return {**os.environ, "PATH": f"{local}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
 
 
 def package_directory() -> Path | None:
-    """The nearest directory upwards that holds a package.json; None when there is none."""
+    """The nearest directory with a package.json, from the working directory upwards; None when there is none."""
     here = Path.cwd()
     for directory in (here, *here.parents):
         if (directory / "package.json").is_file():

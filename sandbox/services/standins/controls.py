@@ -2,14 +2,16 @@
 
 SANDBOX_CONTROLS names a directory with one file `{namespace}/{service}.json`: a command's name -> what it
 is to do. A command is named by its npm script (`seed:system`, `db:deploy:core`) or by itself (`prisma migrate
-deploy`, `typeorm migration:run`). The stand-ins read the file when they are launched; those that a start
-script launched only obey with `startScript`.
+deploy`, `typeorm migration:run`). The stand-ins read the file when they are launched; a stand-in that a start
+script launched obeys only a control with `startScript`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,16 +26,21 @@ _WIRE = {
     "output_bytes": "output_bytes",
     "start_script": "startScript",
 }
+_LINE = "x" * 79 + "\n"
 
 
 @dataclass(frozen=True)
 class Control:
     """What one command is to do.
 
-    `seconds`: how long it takes, spread over a seed's rows or spent inside each migration's transaction; None:
-    the default (a seed 0.3 s). `fail`: the text it fails with, a seed after `fail_after_rows` rows (all, when
-    None). `ignore_term`: SIGTERM does nothing. `output_bytes`: so much is printed first. `start_script`: also
-    for the start script's run.
+    Args:
+        seconds: How long it takes, spread over a seed's rows or spent inside each migration's transaction; None: the
+            command's usual time (a seed takes 0.3 s).
+        fail: The text that it fails with; None: it succeeds.
+        fail_after_rows: How many rows a seed writes before it fails; None: all of them.
+        ignore_term: Whether SIGTERM does nothing to it.
+        output_bytes: How many bytes it prints before it does anything else.
+        start_script: Whether the start script's run of the command obeys, too.
     """
 
     seconds: float | None = None
@@ -48,7 +55,7 @@ NOTHING = Control()
 
 
 def put(directory: Path, namespace: str, service: str, **commands: Control) -> None:
-    """Say it for some commands of a service: `put(..., **{"seed:system": Control(seconds=3)})`; others stay."""
+    """Control some commands of a service: `put(..., **{"seed:system": Control(seconds=3)})`; others keep theirs."""
     file = directory / namespace / f"{service}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     said = json.loads(file.read_text()) if file.exists() else {}
@@ -60,13 +67,28 @@ def put(directory: Path, namespace: str, service: str, **commands: Control) -> N
 
 
 def clear(directory: Path) -> None:
-    """Take everything back that was said."""
+    """Take back every control of every service."""
     for file in directory.glob("*/*.json"):
         file.unlink()
 
 
-def here(names: Iterable[str]) -> Control:
-    """What the environment's container says for the first of these commands that it names."""
+def begin(*names: str) -> Control:
+    """The control of the command that this process is, by its npm script or else by the first of `names` with one.
+
+    What is asked of a command of any kind is done here: it ignores SIGTERM, and prints its `output_bytes`.
+    """
+    script = os.environ.get("npm_lifecycle_event")  # noqa: SIM112 - npm's name
+    control = _read([script, *names] if script else names)
+    if control.ignore_term:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if control.output_bytes:
+        lines, rest = divmod(control.output_bytes, len(_LINE))
+        sys.stdout.write(_LINE * lines + _LINE[:rest])
+    return control
+
+
+def _read(names: Iterable[str]) -> Control:
+    """What the file of this container's service says for the first of these commands that it names."""
     environ = os.environ
     if "SANDBOX_CONTROLS" not in environ:
         return NOTHING

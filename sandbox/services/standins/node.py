@@ -1,4 +1,4 @@
-"""`node dist/main.js`: the service itself, which is ready as soon as it runs and stays until it is told to go."""
+"""`node dist/main.js`: the service itself. It is ready as soon as it runs, and stays until SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 _VERSION = "v20.19.5"
 _TERMINATED = 143
-_HELD: list[object] = []  # the sessions, open as long as it serves
+_SESSIONS: list[object] = []  # open as long as the service runs
 
 NOT_GENERATED = (
     'Error: @prisma/client did not initialize yet. Please run "prisma generate" and try to import it again.'
@@ -19,7 +19,7 @@ NOT_GENERATED = (
 
 
 def main(arguments: list[str]) -> int:
-    """Serve; touches SANDBOX_READY_FILE once it does. SIGTERM ends it at once with 143."""
+    """Serve, and touch SANDBOX_READY_FILE once that has begun. SIGTERM ends the service at once with 143."""
     if arguments[:1] in (["--version"], ["-v"]):
         sys.stdout.write(f"{_VERSION}\n")
         return 0
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     signal.signal(signal.SIGTERM, _leave)
-    _HELD.extend(_sessions(int(os.environ.get("SANDBOX_SESSIONS", "0"))))
+    _SESSIONS.extend(_sessions(int(os.environ.get("SANDBOX_SESSIONS", "0"))))
     sys.stdout.write("[Nest] LOG [NestApplication] Nest application successfully started\n")
     ready = os.environ.get("SANDBOX_READY_FILE")
     if ready:
@@ -48,9 +48,11 @@ def main(arguments: list[str]) -> int:
 
 
 def missing_client(directory: Path, schemas: list[str] | None = None) -> Path | None:
-    """The first generated client that is not there, of `schemas` or of all of the service's; None: all are there."""
+    """The first missing generated client, of `schemas` or of all schemas of the service; None: none is missing."""
     found = (
-        [directory / one for one in schemas] if schemas else sorted(directory.glob("prisma*/schema.prisma"))
+        [directory / schema for schema in schemas]
+        if schemas
+        else sorted(directory.glob("prisma*/schema.prisma"))
     )
     for schema in found:
         output = client_directory(schema)
@@ -68,9 +70,9 @@ def client_directory(schema: Path) -> Path:
 
 
 def _sessions(count: int) -> list[object]:
-    """Idle sessions on each of the service's databases, as a service's connection pool holds them.
+    """Open idle sessions on each of the service's databases, as a service's connection pool does.
 
-    `SANDBOX_SESSIONS` says how many; none by default, since each costs its pod 20 MB and 0.2 s here.
+    `SANDBOX_SESSIONS` says how many. The default is none, because each session costs its pod 20 MB and 0.2 s.
     """
     if not count:
         return []

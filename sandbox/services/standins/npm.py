@@ -1,4 +1,4 @@
-"""`npm run NAME [-- ARGUMENT...]` and the little else of npm that a service's pod is asked for."""
+"""`npm run NAME [-- ARGUMENT...]`, and the little else of npm that runs in a service's pod."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VERSION = "10.9.2"
 
 
 def main(arguments: list[str]) -> int:
-    """Npm's exit code is its script's; its own notices go to standard error."""
+    """Run npm: its exit code is the script's, and its own notices go to standard error."""
     if arguments[:1] in (["--version"], ["-v"]):
         sys.stdout.write(f"{_VERSION}\n")
         return 0
@@ -56,10 +56,10 @@ def _run(directory: Path, package: dict[str, object], name: str, rest: list[str]
             "npm error To see a list of scripts, run:\nnpm error   npm run\n"
         )
         return 1
-    # npm takes options of its own up to `--`; what it does not know it drops with a warning.
+    # npm takes options of its own up to `--`, and drops those that it does not know.
     own = rest.index("--") if "--" in rest else len(rest)
-    passed = [one for one in rest[:own] if not one.startswith("-")] + rest[own + 1 :]
-    words = " ".join([scripts[name], *(shlex.quote(one) for one in passed)])
+    passed = [word for word in rest[:own] if not word.startswith("-")] + rest[own + 1 :]
+    words = " ".join([scripts[name], *(shlex.quote(word) for word in passed)])
     sys.stdout.write(f"\n> {package['name']}@{package['version']} {name}\n> {words}\n\n")
     sys.stdout.flush()
     outermost = os.environ.get(witness.PARENT, "").endswith(":1")

@@ -1,4 +1,4 @@
-"""`npx PROGRAM ARGUMENT...`: the program from the package's own `node_modules/.bin`."""
+"""`npx PROGRAM ARGUMENT...`: runs the program from the package's own `node_modules/.bin`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.services.standins import children
 
 
 def main(arguments: list[str]) -> int:
-    """The program's exit code; 1 when the package does not have it (a pod asks no registry)."""
+    """Run the program; returns its exit code, or 1 when the package does not have it (a pod asks no registry)."""
     while arguments and arguments[0] in ("-y", "--yes", "--no", "--no-install", "--"):
         arguments = arguments[1:]
     directory = children.package_directory()

@@ -1,4 +1,4 @@
-"""The programs that only run others: `cross-env`, `run-p` (npm-run-all), `nest build`."""
+"""Programs around others: `cross-env`, `run-p` (npm-run-all), `nest build`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.services.standins import children
 
 
 def cross_env(arguments: list[str]) -> int:
-    """`cross-env KEY=VALUE... PROGRAM ARGUMENT...`."""
+    """`cross-env KEY=VALUE... PROGRAM ARGUMENT...`: runs the program with these variables."""
     environ = dict(os.environ)
     while arguments and "=" in arguments[0]:
         key, _, value = arguments[0].partition("=")
@@ -22,7 +22,7 @@ def cross_env(arguments: list[str]) -> int:
 
 
 def run_p(arguments: list[str]) -> int:
-    """`run-p SCRIPT...`: npm scripts side by side; when one fails the others get SIGTERM and it answers 1."""
+    """`run-p SCRIPT...`: runs npm scripts side by side; when one fails, the others get SIGTERM, and the code is 1."""
     scripts = {subprocess.Popen(["/usr/bin/env", "npm", "run", name]): name for name in arguments}
 
     def pass_on(number: int, _: object) -> None:

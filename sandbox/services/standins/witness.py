@@ -1,8 +1,8 @@
-"""The stand-in's side of the journal: say what was launched, wait until it is written, say how it ended.
+"""A stand-in's side of the journal: it tells what was launched, waits until that is written, and tells how it ended.
 
-Environment that a container must have: SANDBOX_JOURNAL (the socket), SANDBOX_NAMESPACE, SANDBOX_POD,
-SANDBOX_CONTAINER_ID, SANDBOX_SERVICE. RESETD_ATTEMPT is the daemon's marker. Passed down to nested commands:
-SANDBOX_JOURNAL_PARENT (`id:depth`) and SANDBOX_START_SCRIPT; and PGAPPNAME, by which PostgreSQL knows the launch.
+A container must have the variables SANDBOX_JOURNAL (the socket), SANDBOX_NAMESPACE, SANDBOX_POD, SANDBOX_CONTAINER_ID
+and SANDBOX_SERVICE. RESETD_ATTEMPT is the daemon's marker. Nested commands inherit SANDBOX_JOURNAL_PARENT (`id:depth`),
+SANDBOX_START_SCRIPT, and PGAPPNAME, by which PostgreSQL knows the launch.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _START_COMMANDS = [["npm", "run", name] for name in START_SCRIPTS]
 
 
 def run(program: str, main: Callable[[list[str]], int]) -> NoReturn:
-    """Be `program`: tell the journal, run `main` with the arguments, tell the journal the code, exit with it.
+    """Be `program`: tell the journal, run `main` with the arguments, tell the journal the exit code, and exit with it.
 
-    Exits with `REFUSED` and does nothing when the journal can't be reached. Killed by a signal, it tells nothing:
-    the journal sees the connection close.
+    When the journal can't be reached, it does nothing and exits with `REFUSED`. When a signal kills it, the journal
+    sees the connection close.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
@@ -76,20 +76,20 @@ def _announce(argv: list[str]) -> socket.socket:
         answer += chunk
     number = json.loads(answer)["id"]
     environ[PARENT] = f"{number}:{launch['depth']}"
-    # The database server writes it into its own log: which launch opened a session in which database.
+    # The database server writes this name into its log, which then shows the launch that opened each session.
     environ["PGAPPNAME"] = f"launch {number}"
     return connection
 
 
 def _finish(connection: socket.socket, code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # whoever read it is gone, as for the real programs
+        with contextlib.suppress(OSError):  # nobody reads the output any more, as with the real programs
             stream.flush()
     with contextlib.suppress(OSError):
         connection.sendall(b'{"exitCode": %d}\n' % (code if code >= 0 else 128 - code))
         connection.close()
-    if code < 0:  # a program whose child died by a signal dies by it too
+    if code < 0:  # a program whose child died of a signal dies of it, too
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-        code = 128 - code  # process 1 of a namespace survives that
+        code = 128 - code  # process 1 of a namespace survives its own signal
     os._exit(code)

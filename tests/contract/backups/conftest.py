@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,10 @@ import pytest
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Backups, Databases
-from sandbox.postgres import Server, start
-from sandbox.postgres.databases import create
+from sandbox.postgres import Server
+from tests.contract.conftest import PASSWORD
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 
-PASSWORD = "s3cret-Pa55"
 ENVIRONMENT = "qa-sandbox"
 FILL = """
 DROP SCHEMA IF EXISTS side CASCADE;
@@ -51,16 +50,6 @@ class Stand:
     """Cuts a stored dump to a third."""
     stored: Callable[[], set[str]]
     """Returns the paths of everything in the store that looks like a dump."""
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = start(Path(tmp_path_factory.mktemp("postgres")), "contract")
-    try:
-        create(running, ["core"], PASSWORD)
-        yield running
-    finally:
-        running.discard()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
-
-from .conftest import ENVIRONMENT, Stand
+from tests.contract.backups.conftest import ENVIRONMENT, Stand
 
 ATTEMPT = "0199-reset/backup.core/1"
 

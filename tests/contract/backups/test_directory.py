@@ -20,8 +20,8 @@ from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
-
-from .conftest import CHANGE, ENVIRONMENT, PASSWORD, contents_of
+from tests.contract.backups.conftest import CHANGE, ENVIRONMENT, contents_of
+from tests.contract.conftest import PASSWORD
 
 ATTEMPT = "r/backup.core/1"
 

@@ -5,32 +5,24 @@ With RESETD_E2E_KAFKA, `host:port` of a broker (plain text) that lets us make an
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from daemon.ports.bus import Inbox, Outlet
+from sandbox.platform.child_processes import start
 from tests.contract.bus.stands import KafkaStand, MemoryStand, Stand, own_topic
 
 GIVEN = pytest.param("given", marks=pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
-def mock_broker() -> Iterator[str]:
+def mock_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the bootstrap address of a mock broker."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.kafka"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["bootstrap"]
-        finally:
-            process.terminate()
-            process.wait(10)
+    broker = start("sandbox.kafka", [], log=tmp_path_factory.mktemp("kafka") / "log")
+    yield broker.ready["bootstrap"]
+    broker.stop()
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -18,22 +18,17 @@ from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.ports.errors import TemporaryError
+from sandbox.platform.child_processes import Child, start
 from schemas.records import Message
 from tests.contract.bus.stands import KafkaStand, Stored, read
 
 
 @pytest.fixture
-def mortal() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def mortal(tmp_path: Path) -> Iterator[Child]:
     """Run a broker of the test's own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.kafka"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["bootstrap"], process
-        finally:
-            process.kill()
-            process.wait(10)
+    broker = start("sandbox.kafka", [], log=tmp_path / "log")
+    yield broker
+    broker.stop()
 
 
 def test_keys_are_hashed_as_the_java_client_hashes_them() -> None:
@@ -80,9 +75,9 @@ async def test_a_header_name_that_is_no_utf8_neither_blocks_the_partition_nor_is
 
 
 async def test_a_broker_that_dies_means_a_temporary_error_and_closing_does_not_hang(
-    mortal: tuple[str, subprocess.Popen[bytes]],
+    mortal: Child,
 ) -> None:
-    bootstrap, process = mortal
+    bootstrap, process = mortal.ready["bootstrap"], mortal.process
     connection = Connection(bootstrap, request_timeout=2)
     inbox = KafkaInbox(connection, group_id="g", topics=["t"], session_timeout=2)
     outlet = KafkaOutlet(connection)

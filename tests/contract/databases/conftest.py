@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Databases
-from sandbox.postgres import Server, start
-from sandbox.postgres.databases import create
+from sandbox.postgres import Server
+from tests.contract.conftest import PASSWORD
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
-PASSWORD = "s3cret-Pa55"
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
 SEEN = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s
@@ -39,16 +37,6 @@ class Stand:
     """Tells whether a plain role that is connected to a URL's database sees the lock of that number."""
     working: Callable[[str, str], AbstractAsyncContextManager[None]]
     """Holds a session of that name at a URL, in a statement that ends with the block."""
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = start(Path(tmp_path_factory.mktemp("postgres")), "contract")
-    try:
-        create(running, ["core", "other"], PASSWORD)
-        yield running
-    finally:
-        running.discard()
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -12,8 +12,8 @@ from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
-
-from .conftest import PASSWORD, Stand
+from tests.contract.conftest import PASSWORD
+from tests.contract.databases.conftest import Stand
 
 ENVIRONMENT = "qa-sandbox"
 ATTEMPT = AttemptId("r/seed.app/1")

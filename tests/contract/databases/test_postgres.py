@@ -13,8 +13,7 @@ from daemon.ports.errors import PermanentError
 from sandbox.postgres import Server
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-
-from .conftest import PASSWORD
+from tests.contract.conftest import PASSWORD
 
 ENVIRONMENT = "qa-sandbox"
 

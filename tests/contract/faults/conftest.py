@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -12,16 +10,8 @@ import pytest
 
 from sandbox.faults.armoury import Armoury
 from sandbox.faults.faults import Faults
-from sandbox.kubernetes.launch import Running, start
-from tests.contract.kubernetes_double.stand import Api, Connector, lay_out
-
-
-@pytest.fixture(scope="module")
-def double() -> Iterator[Running]:
-    with tempfile.TemporaryDirectory(prefix="double-") as directory:
-        running = start(lay_out(Path(directory)))
-        yield running
-        running.stop()
+from sandbox.kubernetes.launch import Running
+from tests.contract.kubernetes_double.stand import Api
 
 
 @pytest.fixture
@@ -35,17 +25,6 @@ async def faults(double: Running) -> AsyncIterator[Faults]:
 @pytest.fixture
 def armoury(tmp_path: Path) -> Armoury:
     return Armoury(tmp_path / "faults")
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    connector = Connector()
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield session
-    # A closed TLS connection is gone only after the loop's next rounds, and warns if the loop ends before.
-    async with asyncio.timeout(10):
-        while any(socket.fileno() >= 0 for socket in connector.made):  # noqa: ASYNC110 - nothing tells it
-            await asyncio.sleep(0)
 
 
 @pytest.fixture

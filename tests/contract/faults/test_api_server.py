@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Injection
+from sandbox.kubernetes.api_server_faults import ApiServerFaults
 from sandbox.kubernetes.control import Cluster
-from sandbox.kubernetes.faults.api_server import ApiServerFaults
 from sandbox.kubernetes.launch import Arguments, Running, start
 from tests.contract.kubernetes_double.stand import Api, lay_out
 
@@ -26,10 +26,10 @@ def running(tmp_path: Path) -> Iterator[list[Running]]:
     armoury = Armoury(Path(running[0].kubeconfig).parent / "faults")
     again = Arguments(tmp_path / "cluster", tmp_path / "images", tmp_path / "variables.json", environments=())
     faults = ApiServerFaults(armoury, lambda: Cluster(running[-1]), lambda: running.append(start(again)))
-    watch = Watch(armoury, faults.strikers(), passing=(httpx.HTTPError,))
-    watch.start()
+    injection = Injection(armoury, faults.injectors(), passing=(httpx.HTTPError,))
+    injection.start()
     yield running
-    watch.stop()
+    injection.stop()
     running[-1].stop()
 
 

@@ -14,7 +14,7 @@ import pytest
 from sandbox import postgres
 from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
-from sandbox.faults.watch import Watch
+from sandbox.faults.injection import Injection
 from sandbox.fleet import Environment
 from sandbox.postgres import dump_faults
 from sandbox.postgres.faults import PRISMAS_LOCK, DatabaseFaults
@@ -44,12 +44,12 @@ async def faults(fleet: postgres.Fleet, armoury: Armoury) -> AsyncIterator[Fault
         meant = fault.meets(ENVIRONMENT, SERVICE)
         return [(fleet.servers["small"], ["workflow-builder"])] if meant else []
 
-    watch = Watch(armoury, DatabaseFaults(armoury, places).strikers(), passing=(psycopg.Error,))
-    watch.start()
+    injection = Injection(armoury, DatabaseFaults(armoury, places).injectors(), passing=(psycopg.Error,))
+    injection.start()
     faults = Faults(armoury.directory)
     yield faults
     await faults.clear()
-    watch.stop()
+    injection.stop()
 
 
 async def hit(faults: Faults, kind: FaultKind) -> None:
@@ -150,10 +150,10 @@ async def test_a_dump_runs_into_a_full_disk_and_the_next_one_does_not(
 @pytest.fixture
 def state(armoury: Armoury, tmp_path: Path) -> Iterator[StateDatabase]:
     state = StateDatabase(armoury, tmp_path / "state")
-    watch = Watch(armoury, state.strikers(), passing=(psycopg.Error,))
-    watch.start()
+    injection = Injection(armoury, state.injectors(), passing=(psycopg.Error,))
+    injection.start()
     yield state
-    watch.stop()
+    injection.stop()
     state.stop()
 
 

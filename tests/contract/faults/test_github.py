@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -16,6 +13,7 @@ from github.Repository import Repository
 
 from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.github.people import People
+from sandbox.platform.child_processes import start
 
 NAME = "qa-workflows"
 ENVIRONMENT = "qa-sandbox"
@@ -26,17 +24,9 @@ UPDATE = "mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clien
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[People, Faults]]:
     directory = tmp_path_factory.mktemp("hub")
     arguments = ["--directory", str(directory / "git"), "--faults", str(directory / "faults")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.github", *arguments],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield People(**json.loads(process.stdout.readline())), Faults(directory / "faults")
-        finally:
-            process.terminate()
-            process.wait(10)
+    hub = start("sandbox.github", arguments, log=directory / "log")
+    yield People(**hub.ready), Faults(directory / "faults")
+    hub.stop()
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +14,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.structs import ConsumerRecord
 
 from sandbox.faults import Fault, FaultKind, Faults, Group
+from sandbox.platform.child_processes import start
 
 WITHIN = 30.0
 
@@ -25,17 +23,10 @@ WITHIN = 30.0
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a mock broker, and where its faults are armed."""
     directory = tmp_path_factory.mktemp("kafka") / "faults"
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.kafka", "--brokers", "2", "--faults", str(directory)],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["bootstrap"], directory
-        finally:
-            process.terminate()
-            process.wait(10)
+    arguments = ["--brokers", "2", "--faults", str(directory)]
+    broker = start("sandbox.kafka", arguments, log=directory.with_name("log"))
+    yield broker.ready["bootstrap"], directory
+    broker.stop()
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +10,7 @@ import aiohttp
 import pytest
 
 from sandbox.kubernetes.launch import Arguments, Running, start
-from tests.contract.kubernetes_double.stand import NAMESPACE, Api, Connector, lay_out
-
-
-@pytest.fixture(scope="module")
-def double() -> Iterator[Running]:
-    """One server for a whole file of tests."""
-    with tempfile.TemporaryDirectory(prefix="double-") as directory:
-        running = start(lay_out(Path(directory)))
-        yield running
-        running.stop()
+from tests.contract.kubernetes_double.stand import NAMESPACE, Api, lay_out
 
 
 @pytest.fixture
@@ -38,17 +27,6 @@ def restart(tmp_path: Path) -> Callable[[], Running]:
     """Starts the server of `own_double` again on the same directory."""
     arguments = Arguments(tmp_path / "cluster", tmp_path / "images", tmp_path / "variables.json")
     return lambda: start(replace(arguments, environments=(NAMESPACE,)))
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    connector = Connector()
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield session
-    # A closed TLS connection is gone only after the loop's next rounds, and warns if the loop ends before.
-    async with asyncio.timeout(10):
-        while any(socket.fileno() >= 0 for socket in connector.made):  # noqa: ASYNC110 - nothing tells it
-            await asyncio.sleep(0)
 
 
 @pytest.fixture

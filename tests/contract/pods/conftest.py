@@ -14,10 +14,9 @@ import pytest
 
 from daemon.adapters.kubernetes.client import ExecLimiter
 from sandbox.kubernetes.launch import Running
+from tests.contract.pods.stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
 from tests.memory.pods import MemoryPods
-
-from .stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 
 
 @pytest.fixture(scope="session")

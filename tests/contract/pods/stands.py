@@ -29,6 +29,7 @@ from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.pods import Pods
 from sandbox.kubernetes.launch import Arguments, Running, start
+from tests.contract.kubernetes_double.stand import make_image
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
 from tests.memory.services import MemoryService
@@ -305,11 +306,7 @@ class ClusterStand:
 
 def lay_out(directory: Path) -> Arguments:
     """Fill a double's directory with one tiny service."""
-    program = directory / "images" / "app" / "bin" / "npm"
-    program.parent.mkdir(parents=True)
-    program.write_text(SERVES)
-    program.chmod(0o755)
-    (directory / "images" / "app" / "package.json").write_text('{"scripts": {"prod": "node dist/main.js"}}')
+    make_image(directory / "images", "app", SERVES)
     variables = {ENVIRONMENT: {"app": {"GREETING": "good morning"}}}
     (directory / "variables.json").write_text(json.dumps(variables))
     return Arguments(

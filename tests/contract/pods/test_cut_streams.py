@@ -6,23 +6,22 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from daemon.adapters.kubernetes.client import ExecLimiter
 from daemon.adapters.system.clock import SystemClock
-from daemon.engine.commands.follow import Commands
-from daemon.engine.commands.termination import Endings
+from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.commands.termination import Termination
 from sandbox.kubernetes.launch import Running
 from schemas.plan import Phase, PlannedStep, StepKind
-from schemas.resets import Attempt, Control, Outcome, OutcomeKind
+from schemas.resets import Outcome, OutcomeKind
 from schemas.wire import AttemptId, ResetId, StepName
+from tests.contract.pods.cutting import Cuts, cutting
+from tests.contract.pods.stands import ClusterStand, cluster_stand
+from tests.memory.launch_guards import OpenGuard, no_database_work
 from tests.memory.logs import MemoryLogs
-
-from .cutting import Cuts, cutting
-from .stands import ClusterStand, cluster_stand
 
 STEP = PlannedStep(name=StepName("seed.app"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0)
 STDOUT, STATUS = 1, 3
@@ -107,32 +106,12 @@ async def resolved(double: Running, directory: Path, cuts: Cuts, streams: ExecLi
         assert (outcome.kind, outcome.exit_code) == (kind, code)
 
 
-async def nothing(attempt: Attempt, *, needed: bool) -> str | None:  # noqa: ARG001 - the engine's
-    """Tell what may still be at work in databases: nothing."""
-    return None
-
-
 async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
     """Make one attempt as the engine does."""
     clock, logs = SystemClock(), MemoryLogs()
-    endings = Endings(stand.pods, logs, clock, nothing)
-    commands = Commands(stand.pods, logs, clock, endings, lambda: None)
+    termination = Termination(stand.pods, logs, clock, no_database_work)
+    follower = CommandFollower(stand.pods, logs, clock, termination)
     attempt = AttemptId(f"{stand.token}/seed.app/{number}")
-
-    async def record(control: Control) -> Attempt:
-        return Attempt(
-            id=attempt,
-            reset_id=ResetId(stand.token),
-            step=STEP.name,
-            number=number,
-            started_at=datetime.now(UTC),
-            control=control,
-        )
-
-    argv = tuple(stand.prints(b"some output", code))
-
-    async def unasked() -> None:
-        """Check what has to hold before a launch is delivered again: nothing."""
-
-    pod = await stand.pod()
-    return await commands.start(pod, attempt, STEP, record, argv=argv, before_relaunch=unasked)
+    guard = OpenGuard(attempt, ResetId(stand.token), STEP.name, clock)
+    step = STEP.model_copy(update={"argv": tuple(stand.prints(b"some output", code))})
+    return await follower.start(await stand.pod(), attempt, step, guard)

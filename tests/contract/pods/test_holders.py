@@ -17,8 +17,7 @@ from daemon.ports.pods.holders import Holder, Need
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
-
-from .stands import Stand
+from tests.contract.pods.stands import Stand
 
 
 def attempt(reset: str, number: int = 1) -> AttemptId:

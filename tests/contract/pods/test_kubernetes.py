@@ -26,8 +26,7 @@ from daemon.ports.pods.cluster import Pod
 from sandbox.kubernetes.launch import Running
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-
-from .stands import ENVIRONMENT, SELECTOR, ClusterStand, cluster_stand
+from tests.contract.pods.stands import ENVIRONMENT, SELECTOR, ClusterStand, cluster_stand
 
 ATTEMPT = AttemptId("r/seed.app/1")
 

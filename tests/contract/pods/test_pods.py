@@ -13,8 +13,7 @@ from daemon.ports.pods.commands import Fate, Observation, Tombstone
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
-
-from .stands import Stand
+from tests.contract.pods.stands import Stand
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from daemon.adapters.kubernetes.exec import scripts
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder
 from daemon.adapters.kubernetes.exec.scripts import Refusal, Script
 from daemon.ports.pods.commands import Observation
-from sandbox.kubernetes.node.containers import ENTER, MODES, namespaces_mode
+from sandbox.kubernetes.node.runtime import ENTER, MODES, namespaces_mode
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 RACES = 15

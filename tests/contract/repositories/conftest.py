@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from sandbox.platform.child_processes import start
 from tests.contract.repositories.stands import GitHubStand, MemoryStand, Stand
 
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Return the ready line of a hub's process, and the directory of its repositories."""
-    directory: Path = tmp_path_factory.mktemp("hub")
-    command = [sys.executable, "-m", "sandbox.github", "--directory", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None
-            yield {**json.loads(process.stdout.readline()), "directory": str(directory)}
-        finally:
-            process.terminate()
-            process.wait(10)
+    """Return the ready line of a hub's process, with the directory of its repositories."""
+    directory = tmp_path_factory.mktemp("hub")
+    log = tmp_path_factory.mktemp("hub-log") / "log"
+    hub = start("sandbox.github", ["--directory", str(directory)], log=log)
+    yield {**hub.ready, "directory": str(directory)}
+    hub.stop()
 
 
 @pytest.fixture

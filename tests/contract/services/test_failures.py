@@ -12,7 +12,7 @@ from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import Outcome
-from statemachines.steps.exit_codes import classify
+from statemachines.steps.exit_codes import outcome_of_command
 from tests.unit.statemachines.planner.world import planned, request
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def outcome(pod: Container, name: str, **variables: str) -> Outcome:
     step = STEPS[name]
     code, out, err = pod.sh(step.argv[2], **variables)
     assert code != 0, out + err
-    return classify(step, code, "\n".join((out + err).splitlines()[-SHOWN_LINES:]))
+    return outcome_of_command(step, code, "\n".join((out + err).splitlines()[-SHOWN_LINES:]))
 
 
 def test_the_catalog_under_test_is_the_shipped_one() -> None:
@@ -88,7 +88,7 @@ def test_a_script_that_the_image_does_not_have(pods: Pods) -> None:
     pod = pods.container("los-integrations")
     step = STEPS["seed.los-integrations.reset"]
     code, out, err = pod.sh("npm run seed:of-another-version")
-    ended = classify(step, code, out + err)
+    ended = outcome_of_command(step, code, out + err)
     assert (ended.cause, ended.temporary) == (Reason.COMMAND_FAILED, False)
     assert "package.json" in (ended.hint or "")
 
@@ -96,5 +96,5 @@ def test_a_script_that_the_image_does_not_have(pods: Pods) -> None:
 def test_a_command_that_the_kernel_killed_for_memory(pods: Pods) -> None:
     pod = pods.container("los-integrations")
     code, out, err = pod.sh("sh -c 'echo seeding; kill -KILL $$'; exit $?")
-    ended = classify(STEPS["seed.los-integrations.reset"], code, out + err)
+    ended = outcome_of_command(STEPS["seed.los-integrations.reset"], code, out + err)
     assert (code, ended.cause, ended.temporary) == (137, Reason.OUT_OF_MEMORY, False)

@@ -5,12 +5,10 @@ With RESETD_E2E_DATABASE_URL, of a role that may make databases, also on that se
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +16,7 @@ import psycopg
 import pytest
 
 from daemon.adapters.store import SqlStore, migrations, open_store
+from daemon.adapters.system.clock import SystemClock
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from sandbox.postgres.server import Server, start
@@ -27,16 +26,6 @@ from tests.memory.store import MemoryStore
 GIVEN = pytest.param("given", marks=pytest.mark.e2e)
 URLS = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "given": "given_url"}
 TOPICS = StatusTopics(status="status", public_url="https://resetd.example")
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from schemas.records import Message
 from schemas.requests import Mode, RequestReference, ResetRequested
 from schemas.resets import Act, ActKind, Attempt, Channel, Reset, ResetState
 from schemas.wire import AttemptId, ResetId, StepName
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.intake.content_hash import content_hash
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -83,7 +83,7 @@ async def begun(store: Store, environment: str = ENVIRONMENT, **fields: Any) -> 
 def moved(found: Claimed, state: ResetState | None = None, **fields: Any) -> Change:  # noqa: ANN401 - of the change
     """Make a change to another state, with its line of history."""
     reset = found.reset.model_copy(update={"state": state or found.reset.state})
-    reset, entry = tell(reset, at=NOW)
+    reset, entry = next_status(reset, at=NOW)
     return Change(reset=reset, lease=found.lease, history=(entry,), **fields)
 
 

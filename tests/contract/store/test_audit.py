@@ -25,7 +25,7 @@ from daemon.ports.store.store import Store
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState
-from statemachines.history.audit import of_act
+from statemachines.history.audit import act_entry
 from statemachines.refusals import refuse
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOW, act, admitted, asked, begun, different, moved
@@ -67,7 +67,7 @@ class TestWhatIsWrittenDown:
         found = await begun(store)
         asked_for = await store.append_act(act(found.reset.id, ActKind.RESUME))
         refusal = refuse(Reason.WRONG_STATE, "it runs")
-        entry = of_act(asked_for, found.reset, refusal, at=NOW + timedelta(seconds=1))
+        entry = act_entry(asked_for, found.reset, refusal, at=NOW + timedelta(seconds=1))
         reset = found.reset.model_copy(update={"acts_seen": asked_for.id})
         await store.save(Change(reset=reset, lease=found.lease, audit=(entry,)))
         newest, _ = await store.audit()
@@ -75,7 +75,7 @@ class TestWhatIsWrittenDown:
 
     async def test_a_lost_commit_leaves_no_line(self, store: Store) -> None:
         found = await begun(store)
-        entry = of_act(act(found.reset.id), found.reset, None, at=NOW)
+        entry = act_entry(act(found.reset.id), found.reset, None, at=NOW)
         stale = replace(moved(found), lease=replace(found.lease, fence=99), audit=(entry,))
         with pytest.raises(Exception, match="another holder"):
             await store.save(stale)
@@ -105,7 +105,7 @@ async def lived(store: Store) -> None:
     for number in (1, 2):
         found = await begun(store, **different(number))
         for state in (ResetState.QUEUED, ResetState.SEEDING, ResetState.FAILED):
-            entry = of_act(act(found.reset.id, actor="o\x00lga \u00e9"), found.reset, None, at=NOW)
+            entry = act_entry(act(found.reset.id, actor="o\x00lga \u00e9"), found.reset, None, at=NOW)
             stored = await store.save(moved(found, state, audit=(entry,)))
             found = replace(found, reset=stored)
     await store.append_audit(line(detail="a\x00b \U0001f600", facts={"deep": {"number": 1.5, "none": None}}))

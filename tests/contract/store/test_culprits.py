@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.connections import engine
+from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from schemas.reasons import Reason
 from schemas.records import Message
-from tests.contract.store.conftest import SystemClock
 from tests.contract.store.making import eventually
 from tests.memory.bus import MemoryBus, MemoryInbox
 

@@ -8,12 +8,14 @@ import json
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
+from sqlalchemy import text
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import acts
 from daemon.adapters.store.outbox import history
-from daemon.adapters.store.tables import HISTORY
+from daemon.adapters.store.outbox.publishing import COUNT_UNPUBLISHED
+from daemon.adapters.store.tables import HISTORY, OUTBOX
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
@@ -21,7 +23,7 @@ from schemas.records import Message
 from schemas.resets import ResetState
 from schemas.status import Status
 from schemas.wire import StepName
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.history.status_record import Subject, committed, status_record
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import (
@@ -67,7 +69,7 @@ async def test_status_events_are_cloud_events_that_follow_each_other(store: Stor
 async def test_a_status_is_made_of_its_line_of_history_byte_for_byte(store: Store, text: str) -> None:
     found = await begun(store, event=f"e-{text.encode().hex()}")
     reset = found.reset.model_copy(update={"detail": text, "hint": text, "stopped_at": StepName("b.a")})
-    told, entry = tell(reset, at=NOW.replace(microsecond=120))
+    told, entry = next_status(reset, at=NOW.replace(microsecond=120))
     await store.save(Change(reset=told, lease=found.lease, history=(entry,)))
     whole = committed(entry, environment_sequence=2, public_url=TOPICS.public_url)
     record = status_record(Subject.of(told), whole)
@@ -96,6 +98,32 @@ async def test_what_was_published_or_refused_is_not_given_again(store: Store) ->
     await store.published([rows[0].id, rows[1].id], {rows[2].id: "too large"}, now=NOW)
     assert await store.unpublished(10) == rows[3:]
     await store.published([], {}, now=NOW)
+
+
+async def test_what_waits_to_be_published_is_counted(store: Store) -> None:
+    assert await store.count_unpublished() == 0
+    for number in range(6):
+        await admitted(store, asked(**different(number)), limit=9)
+    assert await store.count_unpublished() == len(await store.unpublished(10)) == 6
+    rows = await store.unpublished(3)
+    assert await store.count_unpublished() == 6
+    await store.published([rows[0].id, rows[1].id], {rows[2].id: "too large"}, now=NOW)
+    assert await store.count_unpublished() == 3
+
+
+async def test_the_count_reads_only_what_waits_and_not_what_was_ever_published(sql_store: SqlStore) -> None:
+    async def publish_many(tx: Tx) -> None:
+        rows = [{"topic": "status", "value": b"{}", "published_at": NOW} for _ in range(5000)]
+        await tx.connection.execute(OUTBOX.insert(), rows)
+
+    async def planned(tx: Tx) -> str:
+        explain = "EXPLAIN" if tx.postgres else "EXPLAIN QUERY PLAN"
+        return str(list(await tx.connection.execute(text(f"{explain} {COUNT_UNPUBLISHED}"))))
+
+    await sql_store._write(publish_many)
+    await taken(sql_store, dead(0))
+    assert await sql_store.count_unpublished() == 1
+    assert "ix_outbox_waiting" in await sql_store._read(planned)
 
 
 async def test_the_outbox_is_in_the_order_of_the_commits_and_given_by_pieces(store: Store) -> None:

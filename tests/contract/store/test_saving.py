@@ -15,7 +15,7 @@ from daemon.ports.store.store import Store
 from schemas.reasons import Reason
 from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
 from schemas.wire import ResourceKey, StepName
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.lifecycle import WORKING
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, claimed, moved, planned
@@ -142,7 +142,7 @@ async def test_history_that_would_leave_a_gap_is_refused_whole(store: Store, gap
     wrong = found.reset.model_copy(
         update={"sequence": found.reset.sequence + gap, "state": ResetState.QUEUED}
     )
-    reset, entry = tell(wrong, at=NOW)
+    reset, entry = next_status(wrong, at=NOW)
     with pytest.raises(ValueError, match="gap"):
         await store.save(Change(reset=reset, lease=found.lease, history=(entry,)))
     further = found.reset.model_copy(update={"sequence": found.reset.sequence + 1})
@@ -153,8 +153,8 @@ async def test_history_that_would_leave_a_gap_is_refused_whole(store: Store, gap
 
 async def test_states_that_are_passed_through_are_all_told_in_order(store: Store) -> None:
     found = await begun(store)
-    one, first = tell(found.reset.model_copy(update={"state": ResetState.QUEUED}), at=NOW)
-    two, second = tell(one.model_copy(update={"state": ResetState.QUIESCING}), at=NOW)
+    one, first = next_status(found.reset.model_copy(update={"state": ResetState.QUEUED}), at=NOW)
+    two, second = next_status(one.model_copy(update={"state": ResetState.QUIESCING}), at=NOW)
     saved = await store.save(Change(reset=two, lease=found.lease, history=(first, second)))
     history = await store.history(found.reset.id)
     assert saved.sequence == 3
@@ -248,7 +248,7 @@ async def test_sequences_have_no_gaps_when_many_resets_are_saved_at_once(another
     async def walk(place: int) -> None:
         reset, lease = found[place].reset, found[place].lease
         for state in (ResetState.QUEUED, ResetState.QUIESCING, ResetState.SEEDING):
-            told, entry = tell(reset.model_copy(update={"state": state}), at=NOW)
+            told, entry = next_status(reset.model_copy(update={"state": state}), at=NOW)
             reset = await stores[place % 2].save(Change(reset=told, lease=lease, history=(entry,)))
 
     await asyncio.gather(*(walk(place) for place in range(6)))

@@ -22,7 +22,7 @@ from daemon.ports.store.store import Store
 from sandbox.postgres.server import Server
 from schemas.resets import Reset, ResetState
 from schemas.wire import ResetId
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, dead, moved, taken
 
@@ -48,7 +48,7 @@ def with_a_gap(found: Claimed) -> Change:
 def followed_by(first: Change, state: ResetState) -> Change:
     """Make the change that a holder makes once `first` is stored."""
     stored = first.reset.model_copy(update={"version": first.reset.version + 1, "state": state})
-    reset, entry = tell(stored, at=NOW)
+    reset, entry = next_status(stored, at=NOW)
     return replace(first, reset=reset, history=(entry,))
 
 

@@ -14,7 +14,7 @@ from schemas.marks import Position
 from schemas.resets import ResetState
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history import status_record
-from statemachines.history.audit import of_act
+from statemachines.history.audit import act_entry
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import NOBODY, NOW, act, admitted, asked, begun, different, moved, taken
 
@@ -70,7 +70,7 @@ async def test_what_is_seized_is_taken_from_its_holder_whatever_its_state(store:
 
 async def test_adopting_writes_a_line_and_the_events_are_handled(store: Store) -> None:
     found = await begun(store)
-    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(
+    entry = act_entry(act(found.reset.id), found.reset, None, at=NOW).model_copy(
         update={"chain": "resetd", "action": AuditAction.ADOPT}
     )
     await store.adopt(
@@ -88,7 +88,7 @@ async def test_what_had_begun_before_a_loss_is_superseded_by_what_was_lost_but_n
     idle = await begun(store, "idle-sandbox")
     for claim in (one, two):
         await store.lock(claim.lease, [ResourceKey(f"database/7/{claim.reset.environment}")])
-    entry = of_act(act(one.reset.id), one.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    entry = act_entry(act(one.reset.id), one.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
     await store.adopt(entry, [], Lost(0, frozenset(), frozenset()), now=NOW)
     assert await store.superseded_by(one.reset.id) is None
     await store.adopt(entry, [], Lost(0, frozenset(), frozenset({one.reset.id})), now=NOW)
@@ -102,7 +102,7 @@ async def test_what_had_begun_before_a_loss_is_superseded_by_what_was_lost_but_n
 
 async def test_after_adopting_no_sequence_and_no_number_is_one_that_was_told_before(store: Store) -> None:
     found = await begun(store)
-    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    entry = act_entry(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
     await store.adopt(entry, [], Lost(1000, frozenset({"lost-sandbox"}), frozenset()), now=NOW)
     again = await admitted(store, asked(**different(2)))
     lost = await admitted(store, asked("lost-sandbox"))
@@ -118,7 +118,7 @@ async def test_after_adopting_no_sequence_and_no_number_is_one_that_was_told_bef
 
 async def test_the_latest_reset_is_found_where_the_numbers_that_follow_it_were_lost(store: Store) -> None:
     found = await begun(store)
-    entry = of_act(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
+    entry = act_entry(act(found.reset.id), found.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
     await store.adopt(entry, [], Lost(1000, frozenset(), frozenset()), now=NOW)
     latest = await store.find(f"{found.reset.environment}/@latest")
     assert latest is not None

@@ -1,4 +1,4 @@
-"""The whole daemon over ports in memory: a real engine drives resets while the API is called."""
+"""The whole daemon over ports in memory. A real engine drives resets while tests call the API."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
+from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits as StageLimits
-from daemon.engine.states.before_work import Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
 from daemon.ports import Ports
@@ -59,7 +60,7 @@ ENVIRONMENTS = ("qa-sandbox", "los-demo-production")
 
 @dataclass
 class Stand:
-    """What a test may hold on to, or bend."""
+    """A daemon in memory, and the parts of its world that a test may look at or change."""
 
     app: FastAPI
     context: ApiContext
@@ -70,7 +71,7 @@ class Stand:
     store: MemoryStore
     marks: MemoryMarks
     saved: dict[str, bytes]
-    """The backups, by path."""
+    """Path of a backup -> its content."""
     services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
     failing: dict[str, bytes] = field(default_factory=dict)
     """Text of a command -> what it prints before it ends with exit code 1."""
@@ -80,13 +81,13 @@ class Stand:
     """Text of a command -> its exit code."""
 
     def client(self, person: str | None) -> httpx.AsyncClient:
-        """A client of the API with that person's token, in this process."""
+        """Make a client of the API with that person's token. It calls the application in this process."""
         headers = {"Authorization": f"Bearer {self.tokens[person]}"} if person else {}
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://resetd/api/v1", headers=headers)
 
     async def asked(self, person: str = "ana", **wanted: object) -> dict[str, Any]:
-        """A reset that this person asked for."""
+        """Ask for a reset as that person. The answer is the reset."""
         async with self.client(person) as client:
             answer = await client.post("/resets", json={"environment": "qa-sandbox", **wanted})
         assert answer.status_code == 202, answer.text
@@ -94,7 +95,7 @@ class Stand:
         return found
 
     async def until(self, reset: dict[str, Any], *states: str) -> dict[str, Any]:
-        """The reset once it is in one of the states."""
+        """Wait until the reset is in one of the states. The answer is the reset then."""
         async with asyncio.timeout(30), self.client("oli") as client:
             while True:
                 found: dict[str, Any] = (await client.get(f"/resets/{reset['id']}")).json()
@@ -103,23 +104,23 @@ class Stand:
                 await asyncio.sleep(0.02)
 
     def runs(self, command: str) -> int:
-        """How often a command was launched."""
+        """How often a command with this text was launched."""
         return sum(command in " ".join(argv) for _, argv in self.pods.launched)
 
     async def until_launched(self, command: str) -> None:
-        """Until a command was launched once."""
+        """Wait until a command with this text was launched."""
         async with asyncio.timeout(60):
             while not self.runs(command):  # noqa: ASYNC110 - the pods in memory send no event
                 await asyncio.sleep(0.02)
 
     async def run(self, process: Process) -> int:
-        """What every command in a pod does."""
+        """Do what every command in a pod of these tests does. The answer is its exit code."""
         text = " ".join(process.argv)
         numbers = {
             int(number) for number in re.findall(r"objid::bigint = (\d+)", f"{text} {process.stdin.decode()}")
         }
         if numbers:
-            return 0 if any(numbers & one.locks for one in self.databases) else 1
+            return 0 if any(numbers & database.locks for database in self.databases) else 1
         process.write(f"$ {text}\n".encode())
         for part, output in self.failing.items():
             if part in text:
@@ -133,7 +134,7 @@ class Stand:
 
 @asynccontextmanager
 async def served(stand: Stand, port: int | None = None) -> AsyncIterator[str]:
-    """Its API on a real socket; gives the address. The daemon drains when the block ends."""
+    """Serve the API on a real socket, and yield its address. The daemon drains when the block ends."""
     chosen = port or free_port()
     stand.context.closing.clear()
     with listen("127.0.0.1", chosen) as listening:
@@ -147,7 +148,7 @@ async def served(stand: Stand, port: int | None = None) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Find a port that nobody listens on now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -155,7 +156,7 @@ def free_port() -> int:
 
 
 def write_tokens(directory: Path) -> tuple[Path, dict[str, str]]:
-    """A file of tokens for all people, and the tokens."""
+    """Write the file of tokens for all people. The answer is its path, and each person's token."""
     tokens = {person: f"token-of-{person}-for-these-tests" for person in PEOPLE}
     entries = [
         {
@@ -182,10 +183,10 @@ async def running(
     saved: dict[str, bytes] | None = None,
     catalog: Catalog | None = None,
 ) -> AsyncIterator[Stand]:
-    """A daemon whose world is in memory, with two environments on databases of their own.
+    """Run a daemon whose world is in memory, with two environments on databases of their own.
 
-    Not `at_work`, it answers and drives no reset, as one does that is full of others. `store`, `marks`, `saved`: those
-    of another one, as they were left or copied. `catalog`: another than the shipped one.
+    Without `at_work` it answers calls and drives no reset, like a daemon that is full of others. `store`, `marks` and
+    `saved` come from another daemon, as it left them or as copies. `catalog` replaces the shipped one.
     """
     file, tokens = write_tokens(directory)
     settings = load(data_dir=directory, api_tokens=file)
@@ -193,7 +194,7 @@ async def running(
         settings, tokens, store or MemoryStore(SystemClock()), marks or MemoryMarks(), saved or {}, catalog
     )
     work = (supervisor.claim_forever, supervisor.renew_forever) if at_work else ()
-    loops = [asyncio.create_task(one()) for one in work]
+    loops = [asyncio.create_task(loop()) for loop in work]
     try:
         yield stand
     finally:
@@ -245,17 +246,27 @@ def _build(
             variables = {}
             for database in service.databases:
                 url = f"postgresql://app:{SECRET}@db/{environment}-{database.name}"
-                if not any(f"{environment}-{database.name}" == one.name for one in stand.databases):
+                if not any(f"{environment}-{database.name}" == known.name for known in stand.databases):
                     made = MemoryDatabase("7001", f"{environment}-{database.name}", {"dirt": [1]})
                     stand.databases.append(databases.add(url, made))
                 variables[database.variables[0]] = url
             added = pods.add(environment, service.name, stand.run, variables)
             stand.services[environment, service.name] = added
-    limits = StageLimits(facts=timedelta(seconds=3))
-    stages = Stages(planning, deployments, store, clock, limits)
-    driver = Driver(store, ports, facts, stages, loaded.catalog, clock, metrics)
-    ready["mark"] = driver.high_water.check
+    high_water = HighWater(store, marks, clock)
+    drives = DriveFactory(
+        store=store,
+        ports=ports,
+        deployments=deployments,
+        catalog=loaded.catalog,
+        facts=facts,
+        planning=planning,
+        high_water=high_water,
+        metrics=metrics,
+        limits=WaitingLimits(facts=timedelta(seconds=3)),
+    )
+    driver = Driver(drives, clock)
+    ready["mark"] = high_water.check
     supervisor = Supervisor(
-        store, driver, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
+        store, driver, high_water, clock, metrics, owner="test", limits=Limits(concurrent=4, lease_ttl=6.0)
     )
     return stand, supervisor

@@ -47,7 +47,9 @@ async def test_a_reset_in_a_foreign_environment_is_not_shown_by_any_name(stand: 
         listed = await client.get("/resets", params={"environment": "los-demo-production"})
         assert listed.status_code == 403
         assert (await client.get("/environments/los-demo-production")).status_code == 403
-        assert [one["name"] for one in (await client.get("/environments")).json()] == ["qa-sandbox"]
+        assert [environment["name"] for environment in (await client.get("/environments")).json()] == [
+            "qa-sandbox"
+        ]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ async def test_nothing_protected_is_touched_before_somebody_else_agreed_to_its_p
         assert agreed.json()["act"] >= 1
     done = await stand.until(reset, "done", "failed")
     assert done["state"] == "done", done
-    assert [one["actor"] for one in done["approvals"]["given"]] == ["ben"]
+    assert [approval["actor"] for approval in done["approvals"]["given"]] == ["ben"]
 
 
 async def test_a_denied_reset_runs_nothing(stand: Stand) -> None:
@@ -80,7 +80,7 @@ async def test_what_succeeded_and_is_not_to_be_repeated_runs_again_only_when_som
         assert (await client.post(f"{path}/resume", json={**body, "force": True})).status_code == 202
         await stand.until(reset, "done")
         assert stand.runs("seed:reset") == before + 1
-        [line] = [one for one in (await client.get("/audit")).json() if one["verdict"] == "applied"][:1]
+        [line] = [line for line in (await client.get("/audit")).json() if line["verdict"] == "applied"][:1]
     assert "seed.los-integrations.reset" in line["facts"]["again"]
     assert line["facts"]["force"] is True
 
@@ -102,7 +102,7 @@ async def test_a_new_plan_for_what_is_left_of_a_protected_reset_is_agreed_to_ane
         await ben.post(f"{path}/approve", json={"planHash": again["planHash"]})
         done = await stand.until(reset, "done", "failed")
     assert done["state"] == "done"
-    attempts = {one["step"]: one["number"] for one in done["attempts"]}
+    attempts = {attempt["step"]: attempt["number"] for attempt in done["attempts"]}
     assert attempts["migrate.core.deploy"] == 1
     assert attempts["seed.los-core-api.system"] > 1
 
@@ -137,7 +137,7 @@ async def test_a_running_reset_is_cancelled(stand: Stand) -> None:
     async with stand.client("oli") as client:
         environment = (await client.get("/environments/qa-sandbox")).json()
         assert environment["running"]["id"] == reset["id"]
-        assert {one["resetId"] for one in environment["locks"]} == {reset["id"]}
+        assert {lock["resetId"] for lock in environment["locks"]} == {reset["id"]}
         assert (await client.get("/locks")).json() != []
         assert (await client.post(f"/resets/{reset['id']}/cancel", json={})).status_code == 202
     cancelled = await stand.until(reset, "cancelled", "needs-operator", "failed", "done")

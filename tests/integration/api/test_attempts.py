@@ -1,4 +1,4 @@
-"""What an attempt that ends badly leads to: causes, checks, and whether the command runs again."""
+"""What follows when an attempt ends badly: causes, checks, and whether the command runs again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEVER = "seed:reset"
 async def restarted_under(
     stand: Stand, command: str, service: str, reason: str, mode: str = "refresh"
 ) -> dict[str, Any]:
-    """A reset whose container was restarted while a command ran in it."""
+    """Ask for a reset, and restart a container while the command runs in it."""
     stand.held[command] = asyncio.Event()
     reset = await stand.asked(mode=mode)
     await stand.until_launched(command)
@@ -64,11 +64,11 @@ async def test_a_command_past_its_time_limit_is_stopped_and_says_so(tmp_path: Pa
 
 
 def hasty(service: str, seconds: float) -> Catalog:
-    """The shipped catalog, with that time limit for every step of a service."""
+    """The shipped catalog, with this time limit for every step of the service."""
     written = load_catalog().catalog.model_dump(mode="json", by_alias=True)
-    for one in written["services"]:
-        if one["name"] == service:
-            for steps in one["steps"].values():
+    for described in written["services"]:
+        if described["name"] == service:
+            for steps in described["steps"].values():
                 for step in steps:
                     step["timeout"] = seconds
     return Catalog.model_validate(written)
@@ -99,7 +99,9 @@ class TestWhatRunsAgainAfterACheck:
                 await asyncio.sleep(0.02)
                 found = (await client.get(f"/resets/{reset['id']}")).json()
                 ended = [
-                    one for one in found["attempts"] if "revert" in one["step"] and one["outcome"] is not None
+                    attempt
+                    for attempt in found["attempts"]
+                    if "revert" in attempt["step"] and attempt["outcome"] is not None
                 ]
         assert ended[-1]["outcome"]["cause"] == "check-failed"
         assert (found["state"], stand.runs(REVERT)) == ("seeding", 1)

@@ -18,7 +18,7 @@ async def test_what_is_refused_at_once_and_what_is_applied_are_both_written_down
         assert (await oli.post(f"{path}/cancel", json={"reason": "enough"})).status_code == 202
         await stand.until(reset, "cancelled")
         lines = (await oli.get("/audit", params={"environment": "qa-sandbox"})).json()
-    assert [(one["action"], one["verdict"], one["code"], one["actor"]) for one in reversed(lines)] == [
+    assert [(line["action"], line["verdict"], line["code"], line["actor"]) for line in reversed(lines)] == [
         ("request", "applied", None, "ana"),
         ("cancel", "refused", "forbidden", "vera"),
         ("resume", "refused", "unknown-step", "oli"),
@@ -26,10 +26,10 @@ async def test_what_is_refused_at_once_and_what_is_applied_are_both_written_down
         ("rollback", "refused", "not-yet", "oli"),
         ("cancel", "applied", None, "oli"),
     ]
-    assert [one["number"] for one in reversed(lines)] == [1, 2, 3, 4, 5, 6]
+    assert [line["number"] for line in reversed(lines)] == [1, 2, 3, 4, 5, 6]
     assert lines[0]["reason"] == "enough"
     assert lines[-1]["reason"] == "for the demo"
-    assert all(one["resetId"] == reset["id"] for one in lines)
+    assert all(line["resetId"] == reset["id"] for line in lines)
 
 
 async def test_a_request_that_is_not_allowed_is_written_down_under_its_environment(stand: Stand) -> None:

@@ -1,4 +1,4 @@
-"""The command line as a process of its own against a real server."""
+"""The command line as a process of its own that talks to a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.cli.exits import Exit
+from daemon.cli.exit_codes import Exit
 from schemas.resets import ResetState
 from schemas.wire import ResetId
 from tests.contract.store.making import claimed, moved
@@ -118,7 +118,7 @@ async def test_wrong_use_ends_with_2_and_says_what_is_right(resetd: CommandLine)
         resetd.run("request", "qa-sandbox", "-s", "los-core-api=wipe", "-s", "los-core-api=seed"),
         resetd.run("cancel", "qa-sandbox/1", person="oli"),
     )
-    assert [one.code for one in (wrong_mode, wrong_service, wrong_name, twice)] == [2, 2, 2, 2]
+    assert [ended.code for ended in (wrong_mode, wrong_service, wrong_name, twice)] == [2, 2, 2, 2]
     assert "los-core-api" in twice.err
     assert "wipe, refresh, seed" in wrong_service.err
     assert "/integrations/0" in wrong_name.err

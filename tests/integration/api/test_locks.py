@@ -33,7 +33,7 @@ async def test_who_waits_is_shown_with_what_for_behind_whom_and_since_when(stand
         assert {row["reference"] for row in held} == {"qa-sandbox/1"}
         assert all(row["waitsFor"] == [] and row["since"] for row in held)
         [waiting] = [
-            one for one in (await client.get("/resets")).json()["items"] if one["id"] == second["id"]
+            reset for reset in (await client.get("/resets")).json()["items"] if reset["id"] == second["id"]
         ]
     assert waiting["waitingFor"]["reason"] == "locks"
     assert waiting["waitingFor"]["heldBy"] == [first["id"]]

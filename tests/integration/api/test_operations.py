@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
+import pytest
+
+from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.publishing.outbox import AT_ONCE, Outbox
 from schemas.reasons import Reason
-from tests.integration.api.stand import SECRET, Stand
+from schemas.records import Message
+from tests.integration.api.stand import SECRET, Stand, running
+from tests.memory.bus import MemoryBus, MemoryOutlet
 
 
 async def test_health_metrics_and_problems_need_no_token(stand: Stand) -> None:
@@ -30,6 +39,26 @@ async def test_resets_that_are_not_over_are_counted_by_state(stand: Stand) -> No
     assert 'resetd_resets{state="seeding"} 0.0' in figures
 
 
+async def test_messages_that_wait_are_counted_also_while_the_broker_is_away(tmp_path: Path) -> None:
+    bus = MemoryBus(max_message_bytes=10_000)
+    async with running(tmp_path, at_work=False) as stand, stand.client(None) as client:
+        outbox = Outbox(stand.store, MemoryOutlet(bus), SystemClock(), owner="test")
+        bus.down = True
+        await stand.asked()
+        assert await _waiting(client) == 1
+        for _ in range(AT_ONCE):
+            stand.store.state.append_message(Message("status", b"qa-sandbox", b"{}", ()))
+        stand.store.state.append_message(Message("status", b"qa-sandbox", b"x" * 20_000, ()))
+        with pytest.raises(TemporaryError):
+            await outbox.publish_once()
+        assert await _waiting(client) == AT_ONCE + 2
+        bus.down = False
+        assert await outbox.publish_once() == AT_ONCE
+        assert await _waiting(client) == 2
+        assert await outbox.publish_once() == 2
+        assert await _waiting(client) == 0, "what the broker refuses for good does not wait"
+
+
 async def test_every_reason_has_a_page(stand: Stand) -> None:
     async with stand.client(None) as client:
         for reason in Reason:
@@ -50,7 +79,7 @@ async def test_the_doctor_finds_nothing_wrong_where_all_is_well(stand: Stand) ->
     async with stand.client("ana") as client:
         report = (await client.post("/environments/qa-sandbox/doctor")).json()
     assert report["healthy"]
-    checks = {(one["check"], one["subject"]) for one in report["findings"]}
+    checks = {(finding["check"], finding["subject"]) for finding in report["findings"]}
     assert {
         ("argocd", "qa-sandbox"),
         ("pods", "los-core-api"),
@@ -73,7 +102,7 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do_and_one_fault_hides_
     async with stand.client("ana") as client:
         answer = await client.post("/environments/qa-sandbox/doctor")
     report = answer.json()
-    found = {(one["check"], one["subject"]): one for one in report["findings"]}
+    found = {(finding["check"], finding["subject"]): finding for finding in report["findings"]}
     assert not report["healthy"]
     assert SECRET not in answer.text
     assert found["argocd", "qa-sandbox"]["level"] == "warning"
@@ -105,3 +134,9 @@ async def test_a_mistake_of_our_own_says_nothing_of_the_inside(stand: Stand) -> 
         answer = await client.get("/resets")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "NoneType" not in answer.text
+
+
+async def _waiting(client: httpx.AsyncClient) -> float:
+    figures = (await client.get("http://resetd/metrics")).text
+    [count] = [line.split()[1] for line in figures.splitlines() if line.startswith("resetd_outbox_messages ")]
+    return float(count)

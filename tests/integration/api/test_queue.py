@@ -22,7 +22,7 @@ async def test_an_identical_request_joins_one_that_waits_and_never_one_that_runs
     assert third["id"] == second["id"]
     assert third["requestedBy"] == ["pat", "ana"]
     async with stand.client("oli") as client:
-        [line] = [one for one in (await client.get("/audit")).json() if one["action"] == "join"]
+        [line] = [entry for entry in (await client.get("/audit")).json() if entry["action"] == "join"]
     assert (line["actor"], line["resetId"]) == ("ana", second["id"])
 
 
@@ -36,7 +36,7 @@ async def test_past_the_queues_length_an_environment_is_busy(stand: Stand) -> No
         wanted = {"environment": "qa-sandbox", "reason": "one too many"}
         refused = await client.post("/resets", json=wanted)
         assert (refused.status_code, refused.json()["code"]) == (409, "environment-busy")
-        [line] = [one for one in (await client.get("/audit")).json() if one["verdict"] == "refused"]
+        [line] = [entry for entry in (await client.get("/audit")).json() if entry["verdict"] == "refused"]
     assert (line["code"], line["reason"]) == ("environment-busy", "one too many")
 
 

@@ -17,7 +17,8 @@ from uuid_utils import uuid7
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.restored_state.adoption import Adoption, Finding
+from daemon.restored_state.adoption import Adoption
+from daemon.restored_state.lack import Lack
 from daemon.restored_state.lost_launches import StillAtWorkError
 from schemas.audit import AuditAction
 from schemas.intake import NewRequest
@@ -35,7 +36,7 @@ SYSTEM = "seed.los-core-api.system"
 
 @asynccontextmanager
 async def restored(older: MemoryStore, former: Stand, directory: Path) -> AsyncIterator[Stand]:
-    """A daemon on a copy of a state, beside the backups of the former one. The containers of its world are new ones."""
+    """Run a daemon on a copy of a state, beside the backups of the former daemon. Its containers are new ones."""
     await asyncio.to_thread(directory.mkdir)
     async with running(directory, store=older, marks=former.marks, saved=former.saved) as stand:
         for service in stand.services.values():
@@ -44,7 +45,7 @@ async def restored(older: MemoryStore, former: Stand, directory: Path) -> AsyncI
 
 
 async def until_behind(stand: Stand) -> str:
-    """Why it is not ready."""
+    """Wait until the daemon is not ready. The answer is what `/readyz` says of the mark."""
     async with asyncio.timeout(10):
         transport = httpx.ASGITransport(stand.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://resetd") as client:
@@ -69,7 +70,7 @@ def copied(store: MemoryStore) -> MemoryStore:
     return copy.deepcopy(store)
 
 
-async def adopted(stand: Stand, *, ended: bool = False) -> Finding:
+async def adopted(stand: Stand, *, ended: bool = False) -> Lack:
     @asynccontextmanager
     async def pods() -> AsyncIterator[MemoryPods]:
         yield stand.pods
@@ -92,7 +93,7 @@ async def test_an_older_state_starts_nothing_and_says_why(stand: Stand, tmp_path
         assert "older than the mark" in await until_behind(later)
         async with later.client("oli") as client:
             listed = (await client.get("/resets")).json()["items"]
-        assert [one["state"] for one in listed] == ["seeding"]
+        assert [reset["state"] for reset in listed] == ["seeding"]
         # It goes on growing by what others take in meanwhile; that makes it no newer.
         for number in range(3):
             await later.store.admit(event(str(number)), now=SystemClock().now(), limit_waiting=3)
@@ -134,14 +135,14 @@ async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_
     older = copied(stand.store)
     stand.held["db:seed:data-builder"].set()
     done = await stand.until(reset, "done")
-    ran = {one["step"] for one in done["attempts"]}
+    ran = {attempt["step"] for attempt in done["attempts"]}
     async with restored(older, stand, tmp_path / "older") as later:
         await until_behind(later)
         finding = await adopted(later)
-        assert [one.id for one in finding.known] == [reset["id"]]
+        assert [known.id for known in finding.known] == [reset["id"]]
         stopped = await later.until(reset, "needs-operator")
         assert stopped["cause"] == "state-restored"
-        states = {one["name"]: one["state"] for one in stopped["steps"]}
+        states = {step["name"]: step["state"] for step in stopped["steps"]}
         # The open one, and all that the newer state launched after the copy was made: nothing is pending any more.
         assert {name for name, state in states.items() if state == "unknown"} == {
             name for name in ran if name.startswith(("seed.", "git.", "verify."))
@@ -164,8 +165,10 @@ async def test_once_adopted_what_a_newer_state_launched_is_unknown_and_a_person_
             assert later.pods.launched == []
             assert (await client.post(f"{path}/resume", json={})).status_code == 202
             lines = (await client.get("/audit", params={"actor": "root"})).json()
-        assert {one["chain"] for one in lines} == {"resetd", reset["id"]}
-        assert all(one["action"] == AuditAction.ADOPT and one["reason"] == "the disk died" for one in lines)
+        assert {line["chain"] for line in lines} == {"resetd", reset["id"]}
+        assert all(
+            line["action"] == AuditAction.ADOPT and line["reason"] == "the disk died" for line in lines
+        )
         await later.until(reset, "done")
         launched = [attempt for attempt, _ in later.pods.launched]
         assert f"{reset['id']}/{SYSTEM}/2" in launched
@@ -231,7 +234,7 @@ async def test_one_that_somebody_may_have_cancelled_since_does_not_go_on_by_itse
     async with restored(older, stand, tmp_path / "older") as later:
         await until_behind(later)
         finding = await adopted(later)
-        assert {one.id for one in finding.known} == {first["id"], waiting["id"]}
+        assert {known.id for known in finding.known} == {first["id"], waiting["id"]}
         stopped = await later.until(waiting, "needs-operator")
         assert (stopped["cause"], stopped["stoppedIn"]) == ("state-restored", "queued")
         async with later.client("oli") as client:
@@ -306,7 +309,7 @@ async def test_what_kubernetes_knows_nothing_of_has_ended_by_the_word_of_who_ado
         await adopted(later, ended=True)
         [line] = await later.store.audit()
     assert line.facts is not None
-    assert any(one.startswith(lost["id"]) for one in line.facts["endedByWord"])
+    assert any(attempt.startswith(lost["id"]) for attempt in line.facts["endedByWord"])
 
 
 async def test_a_new_state_beside_the_backups_of_another_is_adopted_once(

@@ -14,7 +14,7 @@ SYSTEM = "seed.los-core-api.system"
 
 
 async def act(stand: Stand, reset: dict[str, Any], kind: str, person: str = "oli", **body: object) -> None:
-    """Do that, which has to be accepted, and wait until its holder has read it."""
+    """Do an act, which has to be accepted, and wait until the holder of the reset has read it."""
     async with stand.client(person) as client:
         answer = await client.post(f"/resets/{reset['id']}/{kind}", json={"reason": "tests", **body})
     assert answer.status_code == 202, answer.text
@@ -36,7 +36,7 @@ async def approved(stand: Stand, reset: dict[str, Any]) -> dict[str, Any]:
 
 
 async def failed_after_consent(stand: Stand) -> dict[str, Any]:
-    """A wipe of a production that was approved, destroyed something, and failed at a seed."""
+    """Ask for a wipe of a production, which is approved, destroys something, and fails at a seed."""
     stand.failing["seed:system"] = b"Error: the roles are broken\n"
     services = ["data-builder-api", "los-core-api", "los-integrations"]
     reset = await stand.asked("pat", environment=PRODUCTION, mode="wipe", services=services)

@@ -14,7 +14,7 @@ from tests.integration.api.stand import Stand, served
 
 @contextlib.asynccontextmanager
 async def _served(stand: Stand) -> AsyncIterator[httpx.AsyncClient]:
-    """A client by a real socket: the transport in the process would hold a stream back until it ended."""
+    """A client on a real socket. The transport in this process would hold a stream back until it ended."""
     headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
     async with (
         served(stand) as url,
@@ -97,7 +97,11 @@ async def test_a_log_is_read_by_step_attempt_offset_and_tail(stand: Stand) -> No
         assert (await client.get(path, params={**step, "attempt": 1, "tail": 2})).text == "two\nthree\n"
         assert (await client.get(path, params={**step, "attempt": 9})).text == ""
         shown = (await client.get(f"/resets/{reset['id']}")).json()
-        ends = [one["finishedAt"] for one in shown["attempts"] if one["step"] == "seed.los-core-api.system"]
+        ends = [
+            attempt["finishedAt"]
+            for attempt in shown["attempts"]
+            if attempt["step"] == "seed.los-core-api.system"
+        ]
         assert (await client.get(path, params={**step, "since": ends[0]})).text == whole
         later = (datetime.fromisoformat(ends[0]) + timedelta(seconds=1)).isoformat()
         assert (await client.get(path, params={"since": later})).text == ""

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
-
-from sandbox.platform.platform import Platform
 from sandbox.postgres.faults import migration_lock
 from sandbox.services.standins.controls import Control
 from tests.integration.people.asking import (
@@ -23,7 +19,7 @@ from tests.integration.people.asking import (
     until_attempted,
     until_running,
 )
-from tests.integration.stand.harness import Harness, running
+from tests.integration.stand.harness import Harness
 from tests.integration.stand.outages import (
     kill_container,
     vanish,
@@ -36,20 +32,6 @@ from tests.integration.stand.waiting import wait_for
 
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"
 UNREACHABLE = "PrismaClientInitializationError: P1001: Can't reach database server at `db:5432`"
-
-
-@pytest.fixture(scope="module")
-def daemon(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    with running(platform, tmp_path_factory.mktemp("failures")) as harness:
-        yield harness
-
-
-@pytest.fixture
-def harness(daemon: Harness) -> Iterator[Harness]:
-    """The daemon of all of these tests; afterwards the environment is as it was."""
-    yield daemon
-    daemon.platform.clear_controls()
-    asyncio.run(daemon.platform.until_ready([ENVIRONMENT]))
 
 
 def behave(harness: Harness, service: str, script: str = "seed", **how: object) -> None:

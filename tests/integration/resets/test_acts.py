@@ -6,11 +6,8 @@ import asyncio
 import json
 import shlex
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pytest
 
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
@@ -33,20 +30,6 @@ from tests.integration.stand.outages import vanish
 from tests.integration.stand.waiting import wait_for
 
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"
-
-
-@pytest.fixture(scope="module")
-def daemon(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    with running(platform, tmp_path_factory.mktemp("acts")) as harness:
-        yield harness
-
-
-@pytest.fixture
-def harness(daemon: Harness) -> Iterator[Harness]:
-    """The daemon of most of these tests; afterwards the environment is as it was."""
-    yield daemon
-    daemon.platform.clear_controls()
-    asyncio.run(daemon.platform.until_ready([ENVIRONMENT]))
 
 
 def behave(platform: Platform, service: str, **how: object) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from docs.generate.guide import aliases, lines
 from sandbox.fleet import SERVICES
-from sandbox.platform.platform import Platform
 from tests.integration.by_hand import cases
 from tests.integration.by_hand.cases import DATA_BUILDER, INTEGRATIONS, LOS_CORE, WORKFLOW
-from tests.integration.by_hand.stage import ENVIRONMENT, Case, Stage, standing
+from tests.integration.by_hand.stage import ENVIRONMENT, Case, Stage
 
 ROOT = Path(__file__).resolve().parents[3]
 PEOPLES = ("users", "loans")
@@ -23,12 +21,6 @@ LOOKED_WITH = {
         "npx prisma db execute --stdin --schema=prisma/schema.prisma"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with standing(platform, tmp_path_factory.mktemp("commands")) as stage:
-        yield stage
 
 
 def test_every_command_of_the_guide_is_typed_here_for_its_service() -> None:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from sandbox.platform.platform import Platform
 from tests.integration.by_hand import cases
-from tests.integration.by_hand.stage import Stage, standing
+from tests.integration.by_hand.stage import Stage
 
 USERS = {"dana@client.example", "eli@client.example"}
-
-
-@pytest.fixture(scope="module")
-def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with standing(platform, tmp_path_factory.mktemp("modes")) as stage:
-        yield stage
 
 
 def test_a_wipe_leaves_only_what_migrations_and_seeds_make(stage: Stage) -> None:

@@ -6,7 +6,7 @@ docs/architecture.md names as the place where an invariant is enforced.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,14 @@ from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
 from daemon.adapters.store.rows import holder_columns
 from daemon.adapters.store.tables import RESETS
-from daemon.engine.commands.follow import Commands, _Pursuit, _sought
+from daemon.engine.commands.follow import CommandFollower, _command, _Progress
+from daemon.engine.commands.launch_guard import LaunchGuard
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.commands import Observation, Tombstone
 from daemon.ports.store.leases import Change
 from schemas.plan import PlannedStep
-from schemas.resets import Attempt, Control, Outcome, OutcomeKind, Reset, ResetState
+from schemas.resets import Control, Outcome, OutcomeKind, Reset, ResetState
+from schemas.wire import AttemptId
 
 VARIABLE = "TORTURE_DEFECT"
 
@@ -50,40 +52,31 @@ def launch_before_recording() -> None:
     """The command is launched, and only then its attempt is made durable."""
 
     async def start(
-        self: Commands,
-        pod: Pod,
-        attempt: Any,  # noqa: ANN401 - an id
-        step: PlannedStep,
-        record: Callable[[Control], Awaitable[Attempt]],
-        *,
-        argv: tuple[str, ...],
-        before_relaunch: Callable[[], Awaitable[None]],
+        self: CommandFollower, pod: Pod, attempt: AttemptId, step: PlannedStep, guard: LaunchGuard
     ) -> Outcome:
         control = await self._pods.prepare(pod, attempt)
-        await self._pods.launch(control, attempt, argv)
-        recorded = await record(control)
-        return await self._pursue(
-            _sought(recorded, control, step, argv), _Pursuit(before_launch=before_relaunch)
-        )
+        await self._pods.launch(control, attempt, step.argv)
+        recorded = await guard.record(control)
+        return await self._pursue(_command(recorded, control, step, guard), _Progress())
 
-    Commands.start = start  # type: ignore[method-assign]
+    CommandFollower.start = start  # type: ignore[method-assign]
 
 
 def missing_status_is_success() -> None:
     """A stream that ended without saying how its command ended means that it ended well."""
-    watch = Commands._watch
+    watch = CommandFollower._watch
 
-    async def watched(self: Commands, *arguments: Any) -> Outcome | Observation | None:  # noqa: ANN401 - passed on
+    async def watched(self: CommandFollower, *arguments: Any) -> Outcome | Observation | None:  # noqa: ANN401 - passed on
         seen = await watch(self, *arguments)
         if seen is None or (isinstance(seen, Observation) and seen.started):
             return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
         return seen
 
-    Commands._watch = watched  # type: ignore[method-assign,assignment]
+    CommandFollower._watch = watched  # type: ignore[method-assign,assignment]
 
 
 def skip_tombstone() -> None:
-    """What is not claimed yet is believed never to start, and nothing sees to that."""
+    """A command that has not started yet is believed never to start, without any tombstone."""
 
     async def give_up(self: KubernetesCommands, control: Control) -> Tombstone:
         async for seen in self.follow(control, offset=0):

@@ -1,24 +1,26 @@
-"""Starts of the daemon by fork: the same `serve(load())`, without the 2 s that importing it takes."""
+"""Starts daemons by fork: each runs the same `serve(load())`, without the 2 s that the imports take."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sandbox.polling import wait_until
+
 _LOOK_EVERY = 0.01
 
 
 class Zygote:
-    """The running zygote. Its children end with it, and it ends with who made it."""
+    """The running zygote. Its children end with it, and it ends with the process that made it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -29,10 +31,10 @@ class Zygote:
         return Forked(self, self.ask(start={"environment": dict(environment), "log": str(log)})["pid"])
 
     def ask(self, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        """One line there and one back.
+        """Send the zygote one line and return the line that it answers.
 
         Raises:
-            RuntimeError: the zygote is gone.
+            RuntimeError: the zygote has ended.
         """
         with self._turn:
             assert self._process.stdin is not None
@@ -47,7 +49,7 @@ class Zygote:
 
 
 class Forked:
-    """A child of the zygote, with the methods of `subprocess.Popen` that ending a process takes."""
+    """A child of the zygote, with those methods of `subprocess.Popen` that it takes to end a process."""
 
     def __init__(self, zygote: Zygote, pid: int) -> None:
         self.pid = pid
@@ -55,44 +57,43 @@ class Forked:
         self._zygote = zygote
 
     def poll(self) -> int | None:
-        """Its exit code (negative: the signal) once it has ended."""
+        """Its exit code (negative: the signal) once it has ended; None while it runs."""
         if self.returncode is None:
             status = self._zygote.ask(reap=self.pid)["status"]
             self.returncode = None if status is None else os.waitstatus_to_exitcode(status)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """To the child, unless it is known to have ended."""
+        """Send the child a signal, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send the child SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, once it has ended.
+        """Wait until the child has ended; returns its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: not within `timeout` seconds.
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        while (code := self.poll()) is None:
-            if until is not None and time.monotonic() > until:
-                raise subprocess.TimeoutExpired("a forked daemon", timeout or 0.0)
-            time.sleep(_LOOK_EVERY)
-        return code
+        within = math.inf if timeout is None else timeout
+        wait_until(lambda: self.poll() is not None, within=within, every=_LOOK_EVERY)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("a forked daemon", within)
+        return self.returncode
 
 
 @contextmanager
 def running() -> Iterator[Zygote]:
-    """A zygote, ended at last with all of its children.
+    """Run a zygote, and end it at last with all of its children.
 
     Raises:
         RuntimeError: it did not come up.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.torture.daemons.forking"],
+        [sys.executable, "-m", "tests.torture.daemons.zygote_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -1,1 +1,1 @@
-"""The judge: findings out of evidence, without a line of the daemon's code."""
+"""The judge: it makes findings out of evidence, without a line of the daemon's code."""

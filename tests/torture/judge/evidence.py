@@ -1,7 +1,7 @@
-"""What was seen in one round, and by whom. Nothing in here is anybody's conclusion.
+"""The evidence of one round: what was seen, without conclusions.
 
-The API's answers and the status events are kept as the JSON that they were: they are what the daemon claims. All
-else was seen by others: the sandbox's journal, PostgreSQL's own log, the kubelet, GitHub, the disk.
+The API's answers and the status events are kept as JSON: they are what the daemon claims. Others saw all the rest: the
+sandbox's journal, PostgreSQL's own log, the kubelet, GitHub, the disk.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sandbox.journal import Launch
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was published and acknowledged by the broker, or accepted (202) by the API.
+    """A request that the broker acknowledged or the API accepted (202).
 
-    `tag` stands in the request as who asked (`requestedBy`) where it came by Kafka; `reset_id` is known where it
-    came by HTTP. `readable` False: bytes that no daemon can read, which have to become a dead letter.
+    A request by Kafka has `tag` as its `requestedBy`; a request by HTTP has a known `reset_id`. `readable` False: bytes
+    that no daemon can read, which have to become a dead letter.
     """
 
     tag: str
@@ -29,7 +29,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Acted:
-    """An act that the API took down (202), or that the broker has; `at` in seconds since 1970."""
+    """An act that the API accepted (202) or the broker acknowledged; `at` is in seconds since 1970."""
 
     at: float
     reset_id: str
@@ -40,7 +40,7 @@ class Acted:
 
 @dataclass(frozen=True)
 class Told:
-    """A status event as it was read, in the order of its partition."""
+    """A status event as it was read."""
 
     event_id: str
     type: str
@@ -50,7 +50,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that a launch opened, by PostgreSQL's log. `database` is `database/SYSTEM-IDENTIFIER/NAME`."""
+    """A database session of a launch, by PostgreSQL's log. `database` is `database/SYSTEM-IDENTIFIER/NAME`."""
 
     launch: int
     database: str
@@ -58,7 +58,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Dump:
-    """A backup that the daemon recorded, and what lies on the disk under that name (None: nothing)."""
+    """A backup that the daemon recorded, and the digest of its file on the disk (None: there is no file)."""
 
     reset_id: str
     resource: str
@@ -70,9 +70,9 @@ class Dump:
 
 @dataclass(frozen=True)
 class Doubt:
-    """An outcome called unknown, and what Kubernetes had of its container at that time, before a person said anything.
+    """An attempt that was called unknown, and what Kubernetes had of its container then, before a person resolved it.
 
-    `container`: `running`, `terminated`, `gone`, or `none` where nothing was to be launched in a pod.
+    `container` is `running`, `terminated` or `gone`; `none` where nothing was launched in a pod.
     """
 
     attempt: str
@@ -81,35 +81,35 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of one round, collected after it came to rest, with no command running any more."""
+    """All evidence of one round, gathered after it came to rest and no command ran any more."""
 
     asked: tuple[Asked, ...] = ()
     acted: tuple[Acted, ...] = ()
     resets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """id -> `GET /resets/{id}`."""
+    """The answers to `GET /resets/{id}`, by id."""
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """id -> `GET /resets/{id}/plan`, for those that have one."""
+    """The answers to `GET /resets/{id}/plan`, by id, for resets with a plan."""
     launches: tuple[Launch, ...] = ()
-    """All processes that the journal saw in the round's time, nested ones too."""
+    """All processes that the journal saw during the round, nested ones included."""
     sessions: tuple[Session, ...] = ()
     told: tuple[Told, ...] = ()
-    """Duplicates included."""
+    """The status events of the round's resets, in the order of their partitions, duplicates included."""
     dumps: tuple[Dump, ...] = ()
     dead_letters: tuple[str, ...] = ()
-    """Tags of those that were read from the topic."""
+    """The tags of the dead letters that were read."""
     containers: frozenset[str] = frozenset()
-    """Ids of the containers that run at the end of the round."""
+    """The ids of the containers that run at the end of the round."""
     ended: frozenset[str] = frozenset()
-    """Ids of those whose end their pods' statuses tell at that time."""
+    """The ids of the containers whose end their pods' statuses tell at the end of the round."""
     refs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Repository -> its refs at the end."""
+    """The refs of each repository at the end."""
     roots: Mapping[str, str] = field(default_factory=dict)
-    """Repository -> its initial commit."""
+    """The initial commit of each repository."""
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Repository -> where its branch was when the round began, and what was pushed since, oldest first."""
+    """The heads of each repository: where its branch began the round, and what was pushed since, oldest first."""
     doubts: tuple[Doubt, ...] = ()
-    """A person's word, or a later look, takes the place of an unknown outcome: these are as they were before."""
+    """The unknown outcomes as they were before a person's word or a later look replaced them."""
     crashes: tuple[str, ...] = ()
-    """Drives and whole daemons that ended in an error that the daemon's code does not know, in words; each time one."""
+    """Crashes of drives and daemons, in words, one for each time: they ended in an error that they do not know."""
     stuck: tuple[str, ...] = ()
     """What did not come to rest in time, in words."""

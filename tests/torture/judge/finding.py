@@ -1,4 +1,4 @@
-"""One thing that is not as it has to be."""
+"""A finding: one thing that is not as it has to be."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ RULES = {
     "open-attempt": "outcomes that are not true",
     "known-after-all": "unknown, but could be known",
 }
-"""Every rule, and the line of the table that it is counted under."""
+"""Every rule, with the line of the table that counts its findings."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`rule` is one of `RULES`; `text` is for people."""
+    """A broken rule. `rule` is one of `RULES`; `text` is for people."""
 
     rule: str
     text: str
 
     @property
     def line(self) -> str:
-        """The table's line."""
+        """The line of the table that counts it."""
         return RULES[self.rule]

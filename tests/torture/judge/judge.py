@@ -1,15 +1,15 @@
-"""Findings out of evidence: what is not as it has to be. Pure, and without a line of the daemon's code.
+"""The judge: it finds in the evidence what is not as it has to be. Pure, and without a line of the daemon's code.
 
-What it knows of the product: what a command's idempotency class means (as the published plan names it), which state
-may follow which (`life`), that a resource has one user at a time, and what each outcome claims:
+It knows four things of the product: what a command's idempotency class means, which the published plan names; which
+state may follow which (`state_order`); that a resource has one user at a time; and what each outcome claims:
 
-- `succeeded`: the journal saw the command end with exit code 0 (or its check said that nothing was left to do).
-- `failed` with an exit code: the journal saw that code. With `launched: false`: the journal saw nothing of it.
-- `interrupted`: it was killed, or its container was; the journal saw it begin at most.
-- `unknown`: it could not be known. That is so when the evidence is gone with its container: the control directory lies
-  in the container, and no terminated status of it is left once the pod is gone. A container that still runs at
-  the end of the round holds the claim and the exit code, and of one that ended in a pod that is still there Kubernetes
-  tells the end: whoever asks can know. A person's word takes the place of such an outcome, so it is looked at before.
+- `succeeded`: the journal saw the command end with exit code 0, or its check said that nothing was left to do.
+- `failed` with an exit code: the journal saw that code. With `launched: false`: the journal saw nothing of the command.
+- `interrupted`: the command or its container was killed; the journal saw it begin at most.
+- `unknown`: nobody could know. That is so when the evidence is gone with the container: the control directory lies in
+  the container, and no terminated status is left once the pod is gone. It is not so while the container runs, which
+  holds the claim and the exit code, nor while the pod is there, whose status tells how the container ended. A person's
+  word takes the place of an unknown outcome, so the gatherer looks before.
 """
 
 from __future__ import annotations
@@ -18,85 +18,85 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.torture.judge import claims, launching, telling, world
+from tests.torture.judge import launches, outcomes, resources, status_events
 from tests.torture.judge.evidence import Asked, Evidence
 from tests.torture.judge.finding import Finding
-from tests.torture.judge.life import AT_REST
+from tests.torture.judge.state_order import AT_REST
 
 
 @dataclass
 class Verdict:
-    """Of one round."""
+    """The findings of one round, and its figures."""
 
     findings: list[Finding] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
-    """Resets by the state they came to rest in."""
+    """The number of resets in each state, at the end."""
     launches: int = 0
-    """Outermost commands of attempts."""
+    """The number of outermost commands of attempts."""
     seen: Counter[str] = field(default_factory=Counter)
-    """How much was looked at: no finding in nothing is no finding."""
+    """How much evidence was looked at: where there is none, the absence of findings says nothing."""
     unknown: int = 0
-    """Attempts whose outcome the daemon called unknown."""
+    """The number of attempts that the daemon called unknown."""
     unknown_but_known: int = 0
-    """How many of them could have been known."""
+    """The number of those that could have been known."""
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
-    launching.twice,
-    launching.unrecorded,
-    launching.not_alone,
-    launching.outlived,
-    launching.destroyed_without_backup,
-    world.wrong_database,
-    world.repositories,
-    telling.gaps,
-    telling.impossible_states,
-    telling.changed_events,
-    claims.outcomes,
-    claims.doubts,
+    launches.twice,
+    launches.unrecorded,
+    launches.not_alone,
+    launches.outlived,
+    launches.destroyed_without_backup,
+    resources.wrong_database,
+    resources.repositories,
+    status_events.gaps,
+    status_events.impossible_states,
+    status_events.changed_events,
+    outcomes.untrue,
+    outcomes.unknown_but_known,
 )
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Everything that is wrong in a round, and its figures."""
+    """Judge the evidence of a round: find everything that is wrong, and count."""
     verdict = Verdict()
     verdict.findings += [*_lost(evidence), *_crashed(evidence)]
     for rule in _RULES:
         verdict.findings += rule(evidence)
     verdict.states.update(str(reset["state"]) for reset in evidence.resets.values())
-    verdict.launches = sum(one.outermost and one.attempt is not None for one in evidence.launches)
-    attempts = {one.id for one in evidence.launches if one.attempt is not None}
+    verdict.launches = sum(launch.outermost and launch.attempt is not None for launch in evidence.launches)
+    attempts = {launch.id for launch in evidence.launches if launch.attempt is not None}
     verdict.seen["sessions of commands in databases"] = sum(
-        one.launch in attempts for one in evidence.sessions
+        session.launch in attempts for session in evidence.sessions
     )
     verdict.seen["status events"] = len(evidence.told)
     verdict.seen["backups"] = len(evidence.dumps)
     verdict.unknown = len(_unknown(evidence))
-    verdict.unknown_but_known = sum(one.rule == "known-after-all" for one in verdict.findings)
+    verdict.unknown_but_known = sum(finding.rule == "known-after-all" for finding in verdict.findings)
     return verdict
 
 
 def _unknown(evidence: Evidence) -> set[str]:
-    """Attempts whose outcome was called unknown, at the end or at any time before."""
+    """The attempts that were called unknown, at the end or at any time before."""
     now = {
-        one["id"]
+        attempt["id"]
         for reset in evidence.resets.values()
-        for one in reset["attempts"]
-        if (one["outcome"] or {}).get("kind") == "unknown"
+        for attempt in reset["attempts"]
+        if (attempt["outcome"] or {}).get("kind") == "unknown"
     }
-    return now | claims.told_unknown(evidence) | {one.attempt for one in evidence.doubts}
+    return now | outcomes.told_unknown(evidence) | {doubt.attempt for doubt in evidence.doubts}
 
 
 def _lost(evidence: Evidence) -> Iterator[Finding]:
-    """What was accepted and never came to rest, or left no trace at all; or more than one."""
+    """Find requests that led to no reset or to several, and resets that never came to rest."""
     asking: Counter[str] = Counter()
     for reset in evidence.resets.values():
         asking.update({*reset["requestedBy"], reset["request"].get("idempotencyKey") or ""})
-    for one in evidence.asked:
-        if asking[one.tag] > 1:
-            yield Finding("accepted-twice", f"{one.tag} led to {asking[one.tag]} resets")
-        elif missing := _missing(evidence, one, asking):
-            yield Finding("lost", f"{one.tag} for {one.environment}: {missing}")
+    for asked in evidence.asked:
+        if asking[asked.tag] > 1:
+            yield Finding("accepted-twice", f"{asked.tag} led to {asking[asked.tag]} resets")
+        elif missing := _missing(evidence, asked, asking):
+            yield Finding("lost", f"{asked.tag} for {asked.environment}: {missing}")
     for identifier, reset in evidence.resets.items():
         if reset["state"] not in AT_REST:
             yield Finding("lost", f"{identifier} never came to rest: it is {reset['state']}")
@@ -105,7 +105,7 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _crashed(evidence: Evidence) -> Iterator[Finding]:
-    """It would be driven, or started, again; but nothing outside excuses it."""
+    """Find drives and daemons that crashed. Both go on after a new start, but nothing outside excuses the crash."""
     for what, times in Counter(evidence.crashes).items():
         yield Finding("crashed", f"ended {times} times in an error that nobody expected: {what}")
 

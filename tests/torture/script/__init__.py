@@ -1,1 +1,1 @@
-"""What happens in a round, from its seed."""
+"""The script of a round: its shapes, and how it is made from a seed."""

@@ -1,7 +1,7 @@
-"""What happens in one round: its shapes. `writing` makes one from a seed.
+"""The shapes of a script, which says what happens in one round. `generator` makes one from a seed.
 
-Times are seconds since the round began. What a daemon is in the middle of at a time is chance; what is asked, done to
-it and when, is not.
+Times are seconds since the round began. The script fixes what is asked, what is done to daemons, and when; what a
+daemon is doing at that time is chance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEEDS = {
 
 
 class State(StrEnum):
-    """Where the daemons keep their state."""
+    """The kinds of databases in which daemons keep their state."""
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """What a few rounds share."""
+    """What the rounds of a block share: the kind of state, and the number of daemons."""
 
     state: State
     replicas: int
@@ -40,7 +40,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request. `copies`: how often the same event is published. `readable` False: bytes that are no event."""
+    """Make a request. `copies`: how often the same event is published. `readable` False: the bytes are no event."""
 
     at: float
     tag: str
@@ -56,7 +56,7 @@ class Ask:
 
 
 class When(StrEnum):
-    """What an act waits for beside the reset; where that does not come, it is left out."""
+    """The moment that an act waits for, once the reset is there; when it does not come, the act is left out."""
 
     ASLEEP = "asleep"
     """A daemon sleeps."""
@@ -66,7 +66,7 @@ class When(StrEnum):
 
 @dataclass(frozen=True)
 class Do:
-    """An act on the reset of a request, as soon as the reset is there, and `when`."""
+    """Act on the reset of a request, once the reset is there and the moment `when` has come."""
 
     at: float
     tag: str
@@ -77,9 +77,9 @@ class Do:
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL of a daemon, which is started again at once, unless it is to stay down for the round.
+    """Kill a daemon (SIGKILL) and start it again at once, unless it is to stay down for the round.
 
-    `daemon` None: the one that drives a reset. `mishap`: what happens to it at a commit (`mishaps`).
+    `daemon` None: the daemon that drives a reset. `mishap`: the failpoint of the daemon that is started (`failpoints`).
     """
 
     at: float
@@ -90,9 +90,9 @@ class Kill:
 
 @dataclass(frozen=True)
 class Stop:
-    """SIGSTOP, and SIGCONT once its leases are over and `late` seconds more.
+    """Send a daemon SIGSTOP, and SIGCONT `late` seconds after its leases are over.
 
-    `daemon` None: the one that drives a reset.
+    `daemon` None: the daemon that drives a reset.
     """
 
     at: float
@@ -102,14 +102,14 @@ class Stop:
 
 @dataclass(frozen=True)
 class Cut:
-    """Every exec that is open is cut, as soon as a command runs."""
+    """Cut every open exec, as soon as a command runs."""
 
     at: float
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A fault of the platform; it hits when the daemons come to what it is meant for."""
+    """Arm a fault of the platform, which hits when the daemons come to what it is meant for."""
 
     at: float
     fault: Fault
@@ -120,22 +120,22 @@ Event = Ask | Do | Kill | Stop | Cut | Arm
 
 @dataclass(frozen=True)
 class Script:
-    """A round. `failing`: (environment, service) whose seed fails until the events are over."""
+    """What happens in a round. `failing` are (environment, service) whose seed fails until the events are over."""
 
     seed: str
     events: tuple[Event, ...]
     failing: tuple[tuple[str, str], ...] = ()
     slow: float = 0.02
-    """Seconds that each seed takes."""
+    """The seconds that each seed takes."""
     more: tuple[Ask, ...] = ()
-    """Asked one after the other, once all is at rest, for as long as faults are armed that have not hit."""
+    """Further requests, made one after the other while all is at rest and armed faults have not hit yet."""
 
     @property
     def asks(self) -> tuple[Ask, ...]:
-        """The requests in it."""
-        return tuple(one for one in self.events if isinstance(one, Ask))
+        """The requests of the script."""
+        return tuple(event for event in self.events if isinstance(event, Ask))
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What it arms."""
-        return tuple(one.fault for one in self.events if isinstance(one, Arm))
+        """The faults that the script arms."""
+        return tuple(event.fault for event in self.events if isinstance(event, Arm))

@@ -1,1 +1,1 @@
-"""The platform under torture: what is asked of it, and the evidence that is gathered."""
+"""The platform under torture: its daemons, the requests, the operator, and the evidence that is gathered."""

@@ -9,13 +9,16 @@ import httpx
 
 from schemas.publish import ResetRequested
 from tests.torture.judge.evidence import Asked
-from tests.torture.judge.life import AT_REST, OVER
+from tests.torture.judge.state_order import AT_REST, OVER
 from tests.torture.script.script import Ask
 from tests.torture.stand.stand import Stand
 
 
 class Requests:
-    """Made through a stand. `asked`: those that were acknowledged; `resets`: what was last seen of theirs, by id."""
+    """Makes requests through a stand.
+
+    `asked` are the acknowledged requests; `resets` are their resets as they were last seen, by id.
+    """
 
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
@@ -23,10 +26,10 @@ class Requests:
         self.resets: dict[str, dict[str, Any]] = {}
 
     def ask(self, ask: Ask) -> None:
-        """Publish it, or post it.
+        """Make a request by Kafka or by HTTP.
 
         Raises:
-            httpx.HTTPError, UndeliveredError: nobody answered now; it may be asked again.
+            httpx.HTTPError, UndeliveredError: it was not acknowledged; it may be made again.
         """
         if not ask.readable:
             self._stand.publisher.send(
@@ -55,10 +58,10 @@ class Requests:
             "environment": ask.environment,
             "mode": ask.mode.value,
             "services": list(ask.services) or None,
-            "options": [one.value for one in ask.options],
+            "options": [option.value for option in ask.options],
             "git": ask.git,
             "dryRun": ask.dry_run,
-            # Asked again after a call that broke off, it is the same request.
+            # A request that is made again after a broken call is the same request.
             "idempotencyKey": ask.tag,
         }
         answer = self._stand.post("/resets", body)
@@ -66,11 +69,11 @@ class Requests:
             self.asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
 
     def moving(self) -> Iterator[str]:
-        """Requests without a reset, and resets that are not at rest."""
+        """Describe each request without a reset, and each reset that is not at rest."""
         self._list()
-        for one in self.asked:
-            if one.readable and self.find(one) is None:
-                yield f"{one.tag} for {one.environment}: no reset yet"
+        for request in self.asked:
+            if request.readable and self.find(request) is None:
+                yield f"{request.tag} for {request.environment}: no reset yet"
         for identifier in list(self.resets):
             reset = self._stand.get(f"/resets/{identifier}")
             if reset is None:
@@ -83,20 +86,21 @@ class Requests:
                 yield f"{identifier} is {reset['state']}, and an act is still to be read"
 
     def _list(self) -> None:
-        tags = {one.tag for one in self.asked}
-        known = {one.reset_id for one in self.asked}
-        for one in self._stand.get("/resets?limit=100")["items"]:
-            by = {*one["requestedBy"], one["request"].get("idempotencyKey")}
-            if one["id"] in known or tags & by:
-                self.resets.setdefault(one["id"], one)
+        tags = {request.tag for request in self.asked}
+        known = {request.reset_id for request in self.asked}
+        for reset in self._stand.get("/resets?limit=100")["items"]:
+            by = {*reset["requestedBy"], reset["request"].get("idempotencyKey")}
+            if reset["id"] in known or tags & by:
+                self.resets.setdefault(reset["id"], reset)
 
     def find(self, asked: Asked) -> dict[str, Any] | None:
-        """The reset of a request; None: there is none yet."""
+        """Find the reset of a request; None while there is none."""
         if self._known(asked) is None:
             self._list()
         return self._known(asked)
 
     def _known(self, asked: Asked) -> dict[str, Any] | None:
-        found = self.resets.values()
-        mine = (one for one in found if one["id"] == asked.reset_id or asked.tag in one["requestedBy"])
-        return next(mine, None)
+        for reset in self.resets.values():
+            if reset["id"] == asked.reset_id or asked.tag in reset["requestedBy"]:
+                return reset
+        return None

@@ -1,4 +1,4 @@
-"""The platform with daemons on it: one state, own topics, own consumer group, for a few rounds."""
+"""The platform with daemons on it for a few rounds, with a state, topics and a consumer group of their own."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sandbox.events import Publisher
 from sandbox.faults.armoury import Group
 from sandbox.platform.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
-from tests.torture.daemons import defects, endings, mishaps
+from tests.torture.daemons import crashes, defects, failpoints
 from tests.torture.daemons.zygote import Zygote
 from tests.torture.script.script import Block, State
 
 LEASE = 2.0
-"""Seconds; RESETD_LEASE_TTL of the daemons."""
+"""RESETD_LEASE_TTL of the daemons, in seconds."""
 _SETTINGS = {
     "RESETD_LEASE_TTL": f"{LEASE:g}s",
     "RESETD_KAFKA_SESSION_TIMEOUT": "2s",
@@ -39,7 +39,7 @@ _SETTINGS = {
 
 
 def quick_catalog(path: Path) -> Path:
-    """The shipped catalog with short pauses between tries: a torture has no time to be polite."""
+    """Write the shipped catalog with short pauses between tries, which save a round's time."""
     shipped = Path(daemon.config.catalogs.__file__).with_name("fuse-platform.yaml")
     catalog = yaml.safe_load(shipped.read_text())
     catalog["retry"] = {"attempts": 5, "initialDelay": 0.2, "factor": 2, "maximumDelay": 2}
@@ -54,11 +54,11 @@ class Counts:
     kills: int = 0
     stops: int = 0
     answers: Counter[int] = field(default_factory=Counter)
-    """Of the API to acts and requests that it did not take down, by status."""
+    """The API's answers to acts and requests that it did not accept, by status."""
 
 
 class Stand:
-    """Made by `stand`. Daemons are named by their number."""
+    """Daemons on the platform, known by their numbers; `stand` makes one."""
 
     def __init__(self, platform: Platform, daemons: list[DaemonProcess], topics: dict[str, str]) -> None:
         self.platform = platform
@@ -66,13 +66,13 @@ class Stand:
         self.topics = topics
         self.counts = Counts()
         self.asleep: dict[int, float] = {}
-        """Daemon -> when (monotonic) it was seen to sleep."""
+        """The sleeping daemons, each with the monotonic time at which it was seen to sleep."""
         self.wakes: list[tuple[int, str, str]] = []
-        """Each sleep that is over: daemon, when it fell asleep, when it was woken, as its log writes times."""
+        """The sleeps that are over: the daemon, when it fell asleep and when it was woken, as its log writes times."""
         self.deaths: list[float] = []
-        """When (seconds since 1970) daemons were killed from outside."""
+        """When daemons were killed from outside, in seconds since 1970."""
         self.crashes: list[str] = []
-        """What daemons died of that nobody killed, and errors that they answered, until somebody takes it."""
+        """What daemons crashed of, and internal errors that they answered, until the evidence takes them."""
         self._down: set[int] = set()
         self._log_from: dict[int, int] = {}
         names = {REQUESTS_TOPIC: topics["requests"], ENVIRONMENTS_TOPIC: topics["environments"]}
@@ -80,49 +80,49 @@ class Stand:
 
     @property
     def backups(self) -> Path:
-        """Where all the daemons keep their dumps."""
+        """The directory in which all daemons keep their dumps."""
         return self.daemons[0].directory.parent / "backups"
 
-    def kill(self, number: int, mishap: str | None = None, *, stay_down: bool = False) -> None:
-        """SIGKILL, whether it runs or sleeps, and a start at once, or not before `raise_dead`."""
+    def kill(self, number: int, failpoint: str | None = None, *, stay_down: bool = False) -> None:
+        """Kill a daemon, whether it runs or sleeps, and start it at once, or with `stay_down` by `start_again`."""
         self.asleep.pop(number, None)
         if self.daemons[number].pid is not None:
             self.deaths.append(time.time())
             self.daemons[number].kill()
             self.counts.kills += 1
-        self._autopsy(number)
+        self._note_crash(number)
         if stay_down:
             self._down.add(number)
         else:
-            self._start(number, mishap)
+            self._start(number, failpoint)
 
-    def raise_dead(self) -> None:
-        """Start again what was to stay down."""
+    def start_again(self) -> None:
+        """Start the daemons that were to stay down."""
         while self._down:
             self._start(self._down.pop(), None)
 
     def stop(self, number: int) -> None:
-        """SIGSTOP; `wake` is to follow."""
+        """Send a daemon SIGSTOP; `wake` is to follow."""
         pid = self.daemons[number].pid
         if pid is not None and number not in self.asleep:
             os.kill(pid, signal.SIGSTOP)
             self._sleeps(number)
 
     def look(self) -> None:
-        """Start again what has died at a commit, and notice what has fallen asleep at one."""
-        for number, one in enumerate(self.daemons):
-            pid = one.pid
+        """Start the daemons that died at a commit or crashed, and note those that fell asleep at a commit."""
+        for number, process in enumerate(self.daemons):
+            pid = process.pid
             if number in self._down:
                 continue
             if pid is None:
                 self.counts.kills += self.daemons[number].exit_code == -signal.SIGKILL
-                self._autopsy(number)
+                self._note_crash(number)
                 self._start(number, None)
             elif number not in self.asleep and _is_stopped(pid):
                 self._sleeps(number)
 
     def wake(self, number: int) -> None:
-        """SIGCONT."""
+        """Send a sleeping daemon SIGCONT."""
         if (slept := self.asleep.pop(number, None)) is not None:
             ago = timedelta(seconds=time.monotonic() - slept)
             self.wakes.append((number, _log_time(datetime.now(UTC) - ago), _log_time(datetime.now(UTC))))
@@ -131,16 +131,16 @@ class Stand:
                 os.kill(pid, signal.SIGCONT)
 
     def driving(self) -> int | None:
-        """The daemon that drives a reset, by what its log said last; None: none does."""
-        last = [(_last_drive(one.log), number) for number, one in enumerate(self.daemons)]
+        """The daemon that drives a reset, by the last lines of the logs; None: no daemon does."""
+        last = [(_last_drive(process.log), number) for number, process in enumerate(self.daemons)]
         at, number = max(last)
         return number if at else None
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What a daemon that is awake answers; None where it knows nothing of it.
+        """Get a path from a daemon that is awake; None when the daemon answers 404.
 
         Raises:
-            httpx.TransportError: none answers now.
+            httpx.TransportError: no daemon answers now.
         """
         answer = self._awake("GET", path)
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -148,16 +148,20 @@ class Stand:
         return answer.raise_for_status().json()
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """The answer, whatever its status. Raises httpx.TransportError: none answers now, or none has answered."""
+        """Post to a daemon that is awake; returns the answer, whatever its status.
+
+        Raises:
+            httpx.TransportError: no daemon answers now, or the call broke off.
+        """
         return self._awake("POST", path, body)
 
     def _awake(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         error: httpx.TransportError | FileNotFoundError | None = None
-        for number, one in enumerate(self.daemons):
+        for number, process in enumerate(self.daemons):
             if number in self.asleep:
                 continue
             try:
-                with one.client() as client:
+                with process.client() as client:
                     answer = client.request(method, f"/api/v1{path}", json=body)
             except (httpx.ConnectError, FileNotFoundError) as failed:
                 error = failed
@@ -167,21 +171,21 @@ class Stand:
         raise httpx.ConnectError("no daemon answers") from error
 
     def _note(self, method: str, path: str, answer: httpx.Response) -> None:
-        """A refusal is an answer, and so is that the state database is away; any other error is the daemon's own."""
+        """Count a refused post; note a server error as a crash, unless it is 503: the state database is away."""
         if method == "POST" and answer.is_error:
             self.counts.answers[answer.status_code] += 1
         if answer.is_server_error and answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             said = f"a daemon answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
             self.crashes.append(said)
 
-    def _start(self, number: int, mishap: str | None) -> None:
+    def _start(self, number: int, failpoint: str | None) -> None:
         log = self.daemons[number].log
         self._log_from[number] = log.stat().st_size if log.exists() else 0
-        self.daemons[number].start(**({mishaps.VARIABLE: mishap} if mishap else {}))
+        self.daemons[number].start(**({failpoints.VARIABLE: failpoint} if failpoint else {}))
 
-    def _autopsy(self, number: int) -> None:
-        """Take down what it died of, unless it was killed."""
-        if crash := endings.crash(self.daemons[number], log_from=self._log_from.get(number, 0)):
+    def _note_crash(self, number: int) -> None:
+        """Note what a daemon crashed of, if it did."""
+        if crash := crashes.cause(self.daemons[number], log_from=self._log_from.get(number, 0)):
             self.crashes.append(crash)
 
     def _sleeps(self, number: int) -> None:
@@ -199,7 +203,7 @@ def stand(
     defect: str | None = None,
     settings: dict[str, str] | None = None,
 ) -> Iterator[Stand]:
-    """A stand with its daemons started; all are killed at the end."""
+    """Run a stand with its daemons; all daemons are killed at the end."""
     directory.mkdir(parents=True)
     tag = uuid.uuid4().hex[:8]
     topics = {name: f"{tag}.{name}" for name in ("requests", "environments", "status", "dead-letters")}
@@ -226,14 +230,14 @@ def stand(
     ]
     this = Stand(platform, daemons, topics)
     try:
-        for one in daemons:
-            one.start()
-        for one in daemons:
-            one.wait_ready(within=90.0)
+        for process in daemons:
+            process.start()
+        for process in daemons:
+            process.wait_ready(within=90.0)
         yield this
     finally:
-        for one in daemons:
-            one.kill()
+        for process in daemons:
+            process.kill()
 
 
 def _log_time(at: datetime) -> str:
@@ -241,7 +245,7 @@ def _log_time(at: datetime) -> str:
 
 
 def _last_drive(log: Path) -> str:
-    """When a daemon last said that a reset is in a working state; empty where it did not, or is through with it."""
+    """The time at which a daemon last logged work on a reset; empty when it logged none, or has released the reset."""
     said = ""
     for line in log.read_text(errors="replace").splitlines():
         if '"driver.state"' in line or '"step.attempt-ended"' in line:

@@ -1,4 +1,4 @@
-"""Who saw what, each from where the last look ended: the topics, PostgreSQL's logs, the repositories' objects."""
+"""The witnesses: topics, PostgreSQL's logs, and repositories' objects. Each is read from where the last look ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SESSION = re.compile(rb"connection authorized: user=\S+ database=(.+) applicati
 
 
 class Topic:
-    """Reads one topic of the sandbox's broker, from its beginning and on."""
+    """Reads one topic of the sandbox's broker from its beginning on."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._consumer = Consumer(
@@ -28,7 +28,7 @@ class Topic:
                 "bootstrap.servers": bootstrap,
                 "group.id": f"torture-{topic}",
                 "enable.auto.commit": False,
-                # Told that its offset is gone, it reads everything again: a witness may see twice, and miss nothing.
+                # When its offset is gone, it reads everything again: a witness may see twice, but misses nothing.
                 "auto.offset.reset": "earliest",
                 "log_level": 0,
             }
@@ -37,14 +37,14 @@ class Topic:
         self._partitions: list[TopicPartition] = []
 
     def read(self, *, within: float) -> Iterator[Any]:
-        """What came since the last read; waits so long for the first of it.
+        """Read the records since the last read; waits at most `within` seconds for the first one.
 
         Raises:
-            KafkaException: the broker does not let it read.
+            KafkaException: the broker refuses.
         """
         if not self._assign():
             return
-        # It fetches only while it is read: what the broker does to whoever fetches next is meant for the daemon.
+        # It fetches only during a read, because a fault that hits the next fetch is meant for the daemon.
         self._consumer.resume(self._partitions)
         timeout = within
         while messages := self._consumer.consume(500, timeout=timeout):
@@ -57,27 +57,27 @@ class Topic:
         self._consumer.pause(self._partitions)
 
     def close(self) -> None:
-        """Let go."""
+        """Close the consumer."""
         self._consumer.close()
 
     def _assign(self) -> bool:
-        """Whether there is such a topic: it appears with its first record."""
+        """Whether the topic is there, which appears with its first record."""
         if not self._partitions:
             numbers = self._consumer.list_topics(self._topic, timeout=_WITHIN).topics[self._topic].partitions
-            self._partitions = [TopicPartition(self._topic, one, 0) for one in numbers]
+            self._partitions = [TopicPartition(self._topic, number, 0) for number in numbers]
             self._consumer.assign(self._partitions)
         return bool(self._partitions)
 
 
 def told(message: Any) -> Told:  # noqa: ANN401 - librdkafka's
-    """A record of the status topic."""
+    """Decode a record of the status topic."""
     headers = {name: (value or b"").decode() for name, value in message.headers() or ()}
     value = message.value() or b"null"
     return Told(headers["ce_id"], headers["ce_type"], value, json.loads(value))
 
 
 class Sessions:
-    """The sessions that launches opened, by the log of each server; `log_connections` is on there."""
+    """The sessions that launches opened, by the log of each server, which has `log_connections` on."""
 
     def __init__(self, servers: Mapping[str, postgres.Server]) -> None:
         self._servers = servers
@@ -85,12 +85,12 @@ class Sessions:
         self._identifiers: dict[str, str] = {}
 
     def skip(self) -> None:
-        """What is there now is of no interest."""
+        """Skip the sessions that are logged until now."""
         self._offsets = {name: server.log.stat().st_size for name, server in self._servers.items()}
 
     def read(self) -> tuple[Session, ...]:
-        """Those since the last `skip`."""
-        return tuple(one for name in self._servers for one in self._of(name))
+        """The sessions since the last `skip`."""
+        return tuple(session for name in self._servers for session in self._of(name))
 
     def _of(self, name: str) -> Iterator[Session]:
         with self._servers[name].log.open("rb") as log:
@@ -109,7 +109,7 @@ class Sessions:
 
 
 class Objects:
-    """The commits of a repository, as they lie on the disk."""
+    """The commits of a repository, read from the disk."""
 
     def __init__(self, directory: Path) -> None:
         self._git = GitRepository(directory)

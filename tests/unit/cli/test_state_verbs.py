@@ -11,12 +11,12 @@ import pytest
 from daemon.adapters.store import embedded_lock, migrations
 from daemon.adapters.store.connections.addresses import file_of, parse
 from daemon.config.settings import load
-from tests.unit.cli.test_own_verbs import resetd
+from tests.unit.cli.test_verbs_without_daemon import resetd
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """Of a daemon whose state database is up to date."""
+    """Data directory of a daemon whose state database is up to date."""
     migrations.upgrade(url_of(tmp_path))
     return tmp_path
 
@@ -30,7 +30,7 @@ def state_file(data_dir: Path) -> Path:
 
 
 def marked_by_another(data_dir: Path) -> None:
-    """The backups are beside marks of a state that was lost."""
+    """Put the marks of a lost state beside the backups."""
     folder = data_dir / "backups" / "marks" / "a-lost-state" / f"{0:015d}"
     folder.mkdir(parents=True)
     mark = (

@@ -10,12 +10,12 @@ from sandbox.faults import FaultKind
 from sandbox.faults.kinds import GITHUB, STATE
 from schemas.requests import Mode
 from tests.torture.figures import Figures, read
-from tests.torture.judge import life
+from tests.torture.judge import state_order
 from tests.torture.judge.finding import Finding
 from tests.torture.judge.judge import Verdict
-from tests.torture.script.dealing import FAULTS
+from tests.torture.script.faults import FAULTS
+from tests.torture.script.generator import block_of, write
 from tests.torture.script.script import Arm, Ask, Block, Do, Kill, State, Stop, When
-from tests.torture.script.writing import block_of, write
 
 ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
 TWO = Block(State.POSTGRESQL, 2)
@@ -92,13 +92,15 @@ def test_blocks_are_of_every_kind() -> None:
 
 
 def test_a_reset_never_leaves_what_is_over_and_always_passes_every_working_state() -> None:
-    for state in life.OVER:
-        assert not any(life.may_follow(state, then) for then in (*life.WORKING, "planning", "queued"))
-    ordered = ("planning", "queued", *life.WORKING, "done")
-    assert life.impossible(ordered) is None
+    for state in state_order.OVER:
+        assert not any(
+            state_order.may_follow(state, then) for then in (*state_order.WORKING, "planning", "queued")
+        )
+    ordered = ("planning", "queued", *state_order.WORKING, "done")
+    assert state_order.impossible(ordered) is None
     for number in range(1, len(ordered)):
         assert (
-            life.impossible((*ordered[:number], *ordered[number + 1 :])) is not None
+            state_order.impossible((*ordered[:number], *ordered[number + 1 :])) is not None
             or number == len(ordered) - 1
         )
 

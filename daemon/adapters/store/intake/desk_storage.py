@@ -32,8 +32,10 @@ from daemon.adapters.store.tables import (
 from schemas.intake import Entry
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.intake.admission import ENDING, WAITING, KeyUse
-from statemachines.intake.desk import Desk, Event, Pending, References, references
+from statemachines.intake.admission import ENDING, KeyUse
+from statemachines.intake.desk import Desk, PendingAct
+from statemachines.intake.references import EventId, References, references
+from statemachines.lifecycle import WAITING
 
 
 async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting: int) -> Desk:
@@ -46,16 +48,16 @@ async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting
     return Desk(
         now=now,
         limit_waiting=limit_waiting,
-        numbers=numbers,
-        seen=seen,
-        keys=keys,
+        last_numbers=numbers,
+        seen_events=seen,
+        key_uses=keys,
         resets=await _resets(tx, refer, ids),
-        pending=await _pending_acts(tx, refer),
+        pending_acts=await _pending_acts(tx, refer),
         ending=await _ending_resets(tx),
     )
 
 
-async def _seen_events(tx: Tx, refer: References) -> dict[Event, ResetId | None]:
+async def _seen_events(tx: Tx, refer: References) -> dict[EventId, ResetId | None]:
     if not refer.events:
         return {}
     seen = select(SEEN_EVENTS).where(SEEN_EVENTS.c.key.in_(_event_keys(refer)))
@@ -78,13 +80,13 @@ async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId,
     return {reset.id: reset for reset in await queries.resets_where(tx, or_(waiting, RESETS.c.id.in_(ids)))}
 
 
-async def _pending_acts(tx: Tx, refer: References) -> list[Pending]:
+async def _pending_acts(tx: Tx, refer: References) -> list[PendingAct]:
     """Return the acts that wait for one of the entries' requests."""
     pending = select(PENDING_ACTS).where(
         or_(PENDING_ACTS.c.event_key.in_(_event_keys(refer)), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
     )
     rows = (await tx.connection.execute(pending.order_by(PENDING_ACTS.c.id))).mappings()
-    return [Pending(pending_act_from_row(row), row["id"]) for row in rows]
+    return [PendingAct(pending_act_from_row(row), row["id"]) for row in rows]
 
 
 async def _ending_resets(tx: Tx) -> set[ResetId]:
@@ -101,22 +103,22 @@ async def store(tx: Tx, desk: Desk) -> None:
     """Store what the desk decided: resets, acts, statuses, lines of the audit and dead letters."""
     for environment in sorted({reset.environment for reset, _ in desk.new_resets}):
         numbering = update(ENVIRONMENTS).where(ENVIRONMENTS.c.name == environment)
-        await tx.connection.execute(numbering.values(last_number=desk.numbers[environment]))
+        await tx.connection.execute(numbering.values(last_number=desk.last_numbers[environment]))
     for table, rows in _rows_to_insert(desk):
         if rows:
             await tx.connection.execute(insert(table), rows)
-    if desk.bound:
-        await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound)))
-    if desk.acts:
-        await acts.append(tx, desk.acts)
-    entries = [(reset.environment, entry) for reset, entry in desk.told]
+    if desk.bound_acts:
+        await tx.connection.execute(PENDING_ACTS.delete().where(PENDING_ACTS.c.id.in_(desk.bound_acts)))
+    if desk.new_acts:
+        await acts.append(tx, desk.new_acts)
+    entries = [(reset.environment, entry) for reset, entry in desk.new_statuses]
     ends = history.ends_from(await tx.pipeline(*history.count_statements(tx, entries)))
-    messages = [letter.message for letter in desk.dead_letters]
+    messages = [letter.message for letter in desk.new_dead_letters]
     outbox_ids = await history.append(tx, entries, ends, messages)
-    await auditing.append(tx, desk.audit)
+    await auditing.append(tx, desk.new_audit_entries)
     letters = [
         dead_letter_row(letter, outbox_id, desk.now)
-        for letter, outbox_id in zip(desk.dead_letters, outbox_ids, strict=True)
+        for letter, outbox_id in zip(desk.new_dead_letters, outbox_ids, strict=True)
     ]
     if letters:
         await tx.connection.execute(insert(DEAD_LETTERS), letters)
@@ -135,7 +137,7 @@ def _rows_to_insert(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...
                     "reset_id": reset_id,
                     "seen_at": desk.now,
                 }
-                for (source, event_id), reset_id in desk.newly_seen.items()
+                for (source, event_id), reset_id in desk.new_events.items()
             ],
         ),
         (
@@ -149,8 +151,8 @@ def _rows_to_insert(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...
             JOINED,
             [
                 {"reset_id": reset_id, "actor": actor, "joined_at": desk.now}
-                for reset_id, actor in desk.joined
+                for reset_id, actor in desk.new_requesters
             ],
         ),
-        (PENDING_ACTS, [pending_act_row(new) for new in desk.newly_pending]),
+        (PENDING_ACTS, [pending_act_row(new) for new in desk.new_pending_acts]),
     )

@@ -6,7 +6,7 @@ from sqlalchemy import ClauseElement, FromClause, case, select, update
 
 from daemon.adapters.store.bulk_statements import BIGINT, BOOLEAN, TEXT, bulk_statement, bulk_upsert
 from daemon.adapters.store.tables import ACTS, ATTEMPTS, BACKUPS, PLANS, RESETS, STEPS
-from statemachines.changes import HOLDERS
+from statemachines.commits import LEASE_HOLDER_FIELDS
 
 _LOCKED = ("id", "environment", "version", "fence", "lease_owner", "sequence", "ticket", "acts_seen")
 """Columns that are read of a locked row: what a refusal names, and what a holder's change leaves as it is."""
@@ -25,7 +25,7 @@ def lock_resets(given: FromClause) -> ClauseElement:
 
 @bulk_statement(
     RESETS,
-    ["id", "environment", "version", "fence", "live", *HOLDERS],
+    ["id", "environment", "version", "fence", "live", *LEASE_HOLDER_FIELDS],
     leased=TEXT,
     owner=TEXT,
     sequence_before=BIGINT,
@@ -46,7 +46,7 @@ def compare_and_set_resets(given: FromClause) -> ClauseElement:
             RESETS.c.sequence == given.c.sequence_before,
         )
         .values(
-            {name: given.c[name] for name in ("live", *HOLDERS)}
+            {name: given.c[name] for name in ("live", *LEASE_HOLDER_FIELDS)}
             | {
                 "version": RESETS.c.version + 1,
                 "claims_without_progress": 0,

@@ -16,7 +16,7 @@ from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.resets import Reset
 from schemas.wire import ResetId
-from statemachines.changes import check_change
+from statemachines.commits import check_commit
 
 MAX_CHANGES = 100
 """Changes in one transaction, which locks their environments' rows until it ends."""
@@ -47,7 +47,7 @@ class SharedCommits:
             ValueError: a sequence would leave a gap, or a plan is not the one that its reset names.
             TemporaryError: the database does not answer; the change may have been stored nevertheless.
         """
-        check_change(change.reset, change.plan, change.history)
+        check_commit(change.reset, change.plan, change.history)
         queued = _QueuedChange(change, asyncio.get_running_loop().create_future())
         self._queue.append(queued)
         if self._writer is None:

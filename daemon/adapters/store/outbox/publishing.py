@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.connections.transactions import Tx
@@ -15,6 +15,9 @@ from daemon.ports.store.outbox import OutboxRow
 
 _OUTBOX = "outbox"
 """The one row of `publishers`."""
+# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
+_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)
+COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(_WAITING)
 
 
 async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
@@ -31,13 +34,15 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """Return the oldest messages that wait, in order."""
-    waiting = (
-        MESSAGES.where(OUTBOX.c.published_at.is_(None), OUTBOX.c.refused.is_(None))
-        .order_by(OUTBOX.c.id)
-        .limit(limit)
-    )
+    waiting = MESSAGES.where(_WAITING).order_by(OUTBOX.c.id).limit(limit)
     rows = (await tx.connection.execute(waiting)).mappings()
     return tuple(OutboxRow(row["id"], message_from_row(row)) for row in rows)
+
+
+async def count_unpublished(tx: Tx) -> int:
+    """Count the messages that wait."""
+    count: int = (await tx.connection.execute(COUNT_UNPUBLISHED)).scalar_one()
+    return count
 
 
 async def mark_published(tx: Tx, ids: Sequence[int], refused: Mapping[int, str], now: datetime) -> None:

@@ -1,16 +1,17 @@
-"""`prisma COMMAND [OPTIONS]`: which command, with which options, and how an error ends it."""
+"""`prisma COMMAND [OPTIONS]`: the command line, and how an error ends a command."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from sandbox.services.standins import pace
+from sandbox.services.standins import controls
 from sandbox.services.standins.controls import Control
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
-from sandbox.services.standins.prisma.schema import Datasource, Schema, load
+from sandbox.services.standins.prisma.schema import Schema, load
 
-# Options of each command: those that take a value, and those that do not.
+# The options of each command: those with a value, and those without.
 _OPTIONS: dict[str, tuple[set[str], set[str]]] = {
     "migrate deploy": ({"--schema", "--config"}, set()),
     "migrate status": ({"--schema", "--config"}, set()),
@@ -24,7 +25,7 @@ _OPTIONS: dict[str, tuple[set[str], set[str]]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """0, or 1 with the reason on standard error."""
+    """Run a command; returns 0, or 1 with the reason on standard error."""
     if arguments[:1] in (["--version"], ["-v"], ["version"]):
         sys.stdout.write("prisma                  : 6.19.3\n@prisma/client          : 6.19.3\n")
         return 0
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(command: str, rest: list[str]) -> dict[str, str]:
-    """Options by name; those without a value are `""`."""
+    """The options by name; an option without a value is `""`."""
     valued, plain = _OPTIONS[command]
     options: dict[str, str] = {}
     rest = list(rest)
@@ -59,7 +60,7 @@ def _parse(command: str, rest: list[str]) -> dict[str, str]:
 
 
 def _run(command: str, options: dict[str, str]) -> int:
-    control = pace.begin(f"prisma {command}")
+    control = controls.begin(f"prisma {command}")
     if command == "db execute":
         return _execute(options)
     schema = load(options.get("--schema"))
@@ -101,7 +102,7 @@ def _migrate(command: str, schema: Schema, options: dict[str, str], control: Con
 
 
 def _execute(options: dict[str, str]) -> int:
-    """`db execute`: one script, as one simple query, so in one transaction."""
+    """`db execute`: runs a script as one simple query, and so in one transaction."""
     if "--stdin" not in options and "--file" not in options:
         raise PrismaError("Error: Either --stdin or --file must be provided.\nSee `prisma db execute -h`")
     if "--url" not in options and "--schema" not in options:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import psycopg
+from sandbox.services.standins.prisma.datasource import Datasource
 
-    from sandbox.services.standins.prisma.schema import Datasource
+if TYPE_CHECKING:  # the commands that need no database start without the client, which takes a while to load
+    import psycopg
 
 RESOLVE = (
     "Read more about how to resolve migration issues in a production database: "
@@ -16,11 +16,11 @@ RESOLVE = (
 
 
 class PrismaError(Exception):
-    """Ends the command with exit code 1; the text is what goes to standard error."""
+    """The command ends with exit code 1; the text goes to standard error."""
 
 
 def from_connecting(error: psycopg.OperationalError, source: Datasource) -> PrismaError:
-    """P1000, P1001, P1003 or the server's own words. Never the password."""
+    """P1000, P1001, P1003 or the server's own words; never with the password."""
     said = str(error)
     if "password authentication failed" in said or "no password supplied" in said:
         return PrismaError(
@@ -42,19 +42,19 @@ def from_connecting(error: psycopg.OperationalError, source: Datasource) -> Pris
 
 
 def from_statement(error: psycopg.Error) -> PrismaError:
-    """P1017 for a lost connection, otherwise the database's words."""
+    """P1017 for a lost connection; the database's words for any other error."""
     if lost(error):
         return PrismaError("Error: P1017\n\nServer has closed the connection.\n")
     return PrismaError(f"Error: {error.diag.message_primary}\n")
 
 
 def lost(error: psycopg.Error) -> bool:
-    """Whether the session is gone: terminated, or the server with it."""
+    """Whether the session is gone: it was terminated, or the server has ended."""
     return error.sqlstate is None or error.sqlstate[:3] == "57P"
 
 
 def locked(source: Datasource) -> PrismaError:
-    """Another migration holds the advisory lock, or the session of one that was killed."""
+    """P1002: another migration holds the advisory lock, or the session of a killed one still does."""
     return PrismaError(
         f"Error: P1002\n\nThe database server at `{source.address}` was reached but timed out.\n\n"
         "Please try again.\n\n"
@@ -66,7 +66,7 @@ def locked(source: Datasource) -> PrismaError:
 
 
 def not_empty() -> PrismaError:
-    """There are tables, and no ledger."""
+    """P3005: there are tables, but no ledger."""
     return PrismaError(
         "Error: P3005\n\nThe database schema is not empty. Read more about how to baseline an "
         "existing production database: https://pris.ly/d/migrate-baseline\n"
@@ -74,7 +74,7 @@ def not_empty() -> PrismaError:
 
 
 def failed_before(failed: list[tuple[str, str]]) -> PrismaError:
-    """P3009; `failed` are name and start of the migrations without an end."""
+    """P3009: `failed` are the migrations without an end, each with its name and start."""
     lines = "\n".join(f"The `{name}` migration started at {begun} UTC failed" for name, begun in failed)
     return PrismaError(
         "Error: P3009\n\nmigrate found failed migrations in the target database, new migrations "
@@ -83,7 +83,7 @@ def failed_before(failed: list[tuple[str, str]]) -> PrismaError:
 
 
 def failed_now(name: str, error: psycopg.Error) -> PrismaError:
-    """P3018: this migration's script was refused."""
+    """P3018: the database refused the script of this migration."""
     diag = error.diag
     return PrismaError(
         "Error: P3018\n\nA migration failed to apply. New migrations cannot be applied before the "

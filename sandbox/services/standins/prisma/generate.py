@@ -1,4 +1,4 @@
-"""`prisma generate`: writes the client into the container, where it stays as long as the container does."""
+"""`prisma generate`: writes the client into the container, which keeps it until the container ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.services.standins.prisma.schema import Schema
 
 
 def generate(schema: Schema) -> None:
-    """Write the client of a schema to its generator's output."""
+    """Write the client of a schema to the output of its generator."""
     output = client_directory(Path.cwd() / schema.path)
     output.mkdir(parents=True, exist_ok=True)
     fresh = output / f"index.js.{os.getpid()}"

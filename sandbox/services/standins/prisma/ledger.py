@@ -1,7 +1,7 @@
 """The `_prisma_migrations` table, the advisory lock around it, and the application of a migration.
 
-The record of a migration is committed before its script runs, and finished after: a client that is killed
-between leaves a failed migration (P3009), and its session holds the lock until the statement has ended (P1002).
+The record of a migration is committed before its script runs, and finished after it. A client that is killed in between
+leaves a failed migration (P3009), and its session holds the lock until its statement has ended (P1002).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from psycopg import sql
 
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures
-from sandbox.services.standins.prisma.schema import Datasource, Migration
+from sandbox.services.standins.prisma.datasource import Datasource
+from sandbox.services.standins.prisma.schema import Migration
 
 _LOCK = 72707369
 _LOCK_WITHIN = "10s"
@@ -36,7 +37,7 @@ CREATE TABLE _prisma_migrations (
 
 @dataclass(frozen=True)
 class Applied:
-    """A row of the ledger that was not rolled back. `begun` is UTC text; `failed`: it has no end."""
+    """A row of the ledger that was not rolled back. `begun` is text, in UTC; `failed`: the row has no end."""
 
     name: str
     begun: str
@@ -44,7 +45,7 @@ class Applied:
 
 
 def connect(source: Datasource) -> psycopg.Connection:
-    """A session in the datasource's schema, every statement a transaction of its own.
+    """Open a session in the datasource's schema; every statement is a transaction of its own.
 
     Raises:
         PrismaError: P1000, P1001 or P1003.
@@ -58,7 +59,7 @@ def connect(source: Datasource) -> psycopg.Connection:
 
 
 def lock(connection: psycopg.Connection, source: Datasource) -> None:
-    """Take Prisma's advisory lock; the session holds it to its end. Raises PrismaError P1002 after 10 s."""
+    """Take Prisma's advisory lock, which the session holds to its end; PrismaError P1002 after 10 s."""
     try:
         connection.execute(f"SET lock_timeout = '{_LOCK_WITHIN}'")
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
@@ -74,7 +75,7 @@ def exists(connection: psycopg.Connection) -> bool:
 
 
 def other_tables(connection: psycopg.Connection, source: Datasource) -> bool:
-    """Whether the schema holds any table but the ledger."""
+    """Whether the schema has any table besides the ledger."""
     query = (
         "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename <> '_prisma_migrations')"
     )
@@ -83,7 +84,7 @@ def other_tables(connection: psycopg.Connection, source: Datasource) -> bool:
 
 
 def initialise(connection: psycopg.Connection, source: Datasource) -> None:
-    """Make the ledger where there is none. Raises PrismaError P3005 over tables that it does not know."""
+    """Make the ledger if there is none; PrismaError P3005 when there are tables already."""
     if exists(connection):
         return
     if other_tables(connection, source):
@@ -92,7 +93,7 @@ def initialise(connection: psycopg.Connection, source: Datasource) -> None:
 
 
 def applied(connection: psycopg.Connection) -> list[Applied]:
-    """What was applied or tried, oldest first."""
+    """The migrations that were applied or tried, oldest first."""
     rows = connection.execute(
         "SELECT migration_name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),"
         " finished_at IS NULL FROM _prisma_migrations WHERE rolled_back_at IS NULL"
@@ -102,7 +103,7 @@ def applied(connection: psycopg.Connection) -> list[Applied]:
 
 
 def apply(connection: psycopg.Connection, migration: Migration, control: Control) -> None:
-    """Run a script as ONE simple query, so in one transaction, and keep the record around it.
+    """Run a migration's script as ONE simple query, so in one transaction, and record it before and after.
 
     Raises:
         PrismaError: P3018 when the database refuses the script, P1017 when the session is lost.

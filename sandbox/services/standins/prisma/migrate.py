@@ -12,12 +12,13 @@ from psycopg import sql
 from sandbox.services.standins import children
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures, ledger
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.generate import generate
-from sandbox.services.standins.prisma.schema import Datasource, Migration, Schema
+from sandbox.services.standins.prisma.schema import Migration, Schema
 
 
 def deploy(schema: Schema, control: Control) -> int:
-    """Apply what is pending, under the advisory lock."""
+    """`migrate deploy`: applies pending migrations under the advisory lock."""
     source = schema.datasource()
     _introduce(schema, source)
     migrations = schema.migrations()
@@ -32,7 +33,7 @@ def deploy(schema: Schema, control: Control) -> int:
 
 
 def reset(schema: Schema, control: Control, *, seed: bool, client: bool) -> int:
-    """Drop the schema WITHOUT taking the lock, as the real one does; then apply all under it, generate, seed."""
+    """`migrate reset`: drops the schema WITHOUT the lock, as the real one does; then migrates, generates, seeds."""
     source = schema.datasource()
     _introduce(schema, source)
     name = sql.Identifier(source.schema)
@@ -49,7 +50,7 @@ def reset(schema: Schema, control: Control, *, seed: bool, client: bool) -> int:
 
 
 def status(schema: Schema) -> int:
-    """0 when all is applied; 1 when something is pending, failed, or not known here."""
+    """`migrate status`: 0 when all is applied; 1 when a migration is pending, failed, or unknown here."""
     source = schema.datasource()
     _introduce(schema, source)
     migrations = schema.migrations()
@@ -59,7 +60,7 @@ def status(schema: Schema) -> int:
         unmanaged = not managed and ledger.other_tables(connection, source)
     sys.stdout.write(f"{_found(schema, migrations)}\n")
     failed = [row.name for row in rows if row.failed]
-    names = [one.name for one in migrations]
+    names = [migration.name for migration in migrations]
     applied = {row.name for row in rows}
     pending = [name for name in names if name not in applied]
     unknown = [row.name for row in rows if row.name not in names]
@@ -111,11 +112,11 @@ def _apply_pending(source: Datasource, migrations: list[Migration], control: Con
         if failed:
             raise failures.failed_before(failed)
         known = {row.name for row in rows}
-        pending = [one for one in migrations if one.name not in known]
+        pending = [migration for migration in migrations if migration.name not in known]
         for migration in pending:
             sys.stdout.write(f"Applying migration `{migration.name}`\n")
             ledger.apply(connection, migration, control)
-    return [one.name for one in pending]
+    return [migration.name for migration in pending]
 
 
 def _list_applied(names: list[str]) -> None:

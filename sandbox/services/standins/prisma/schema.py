@@ -1,4 +1,4 @@
-"""A `schema.prisma`: which database it names, by which variable, and which migrations lie beside it."""
+"""A `schema.prisma`: the variable that names its database, and the migrations beside it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
 
 _DEFAULTS = ("schema.prisma", "prisma/schema.prisma")
-
-
-@dataclass(frozen=True)
-class Datasource:
-    """Where a connection string leads. `dsn` is what libpq understands; `schema` comes from the query."""
-
-    dsn: str
-    user: str
-    address: str
-    database: str
-    schema: str
-
-    @classmethod
-    def parse(cls, url: str) -> Datasource:
-        """Of Prisma's `postgresql://user:password@host:port/database?schema=name`."""
-        parts = urlsplit(url)
-        schema = parse_qs(parts.query).get("schema", ["public"])[0]
-        return cls(
-            dsn=parts._replace(query="").geturl(),
-            user=unquote(parts.username or ""),
-            address=f"{parts.hostname}:{parts.port or 5432}",
-            database=unquote(parts.path[1:]),
-            schema=schema,
-        )
 
 
 @dataclass(frozen=True)
@@ -53,23 +29,23 @@ class Migration:
 
 @dataclass(frozen=True)
 class Schema:
-    """A schema file, `path` relative to the working directory as far as it can be."""
+    """A schema file; `path` is relative to the working directory where that is possible."""
 
     path: Path
     text: str
 
     @property
     def folder(self) -> str:
-        """The migrations' directory as the CLI prints it."""
+        """The directory of the migrations as the CLI prints it."""
         return str(self.path.parent / "migrations")
 
     def migrations(self) -> list[Migration]:
-        """In the order of their names, which is that of their times."""
+        """The migrations in the order of their names, which is that of their times."""
         files = sorted(Path(self.folder).glob("*/migration.sql"))
         return [Migration(file.parent.name, file.read_text()) for file in files]
 
     def datasource(self) -> Datasource:
-        """Raises PrismaError P1012 when the variable is not set."""
+        """The database that the schema names; PrismaError P1012 when its variable is not set."""
         found = re.search(r'^\s*url\s*=\s*env\("(\w+)"\)', self.text, re.MULTILINE)
         variable = found[1] if found else "DATABASE_URL"
         if variable not in os.environ:
@@ -82,7 +58,7 @@ class Schema:
 
 
 def load(named: str | None) -> Schema:
-    """The schema of `--schema`, else of the default places.
+    """Load the schema of `--schema`, or else of the default places.
 
     Raises:
         PrismaError: there is none.

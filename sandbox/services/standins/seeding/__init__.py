@@ -1,1 +1,1 @@
-"""What the services' seed scripts do, from the rows in the .json files beside the scripts."""
+"""The services' seed scripts: they write the rows of the .json files beside the scripts."""

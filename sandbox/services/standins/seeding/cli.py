@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def ts_node(arguments: list[str]) -> int:
-    """0, or 1 with the error on standard error."""
+    """Run a seed; returns 0, or 1 with the error on standard error."""
     while arguments[:1] in (["-r"], ["--require"]):
         arguments = arguments[2:]
     return _run("ts-node", arguments)
 
 
 def tsx(arguments: list[str]) -> int:
-    """As `ts_node`, without its options."""
+    """Run a seed as `ts_node` does, without its options."""
     return _run("tsx", arguments)
 
 

@@ -1,6 +1,6 @@
-"""los-integrations' seeder: finds seeders beside the script, orders them by dependency, runs all or one.
+"""los-integrations' seeder: it finds seeders beside the script, orders them by dependency, and runs all or one.
 
-`--sync` updates the system's rows and leaves users' mappings and credentials; `--reset` truncates every table first.
+`--sync` updates the system's rows and keeps users' mappings and credentials; `--reset` truncates every table first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from sandbox.services.standins import node, pace
+from sandbox.services.standins import controls, node
 from sandbox.services.standins.seeding import rows
 
 
 def seed(script: Path, arguments: list[str]) -> None:
-    """What the arguments ask for; `--list` and `--dry-run` change nothing.
+    """Do what the arguments ask for; `--list` and `--dry-run` change nothing.
 
     Raises:
         rows.SeedError: an unknown integration or argument, or the database's refusal.
@@ -40,7 +40,7 @@ def seed(script: Path, arguments: list[str]) -> None:
     chosen = [seeder for name, seeder in seeders.items() if not names or name in names]
     dry = "--dry-run" in arguments
     reset = "--reset" in arguments
-    control = pace.begin("seed:dry" if dry else "seed:reset" if reset else "seed:sync")
+    control = controls.begin("seed:dry" if dry else "seed:reset" if reset else "seed:sync")
     with rows.connect() as connection:
         if dry:
             _preview(connection, chosen)
@@ -71,7 +71,7 @@ def _asked(arguments: list[str]) -> list[str]:
 def _discovered(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(folder.glob("*/seeder.json"))
     found = {file.parent.name: json.loads(file.read_text()) for file in files}
-    order = TopologicalSorter({name: one["dependencies"] for name, one in found.items()})
+    order = TopologicalSorter({name: seeder["dependencies"] for name, seeder in found.items()})
     return {name: found[name] for name in order.static_order()}
 
 

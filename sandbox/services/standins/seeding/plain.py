@@ -1,4 +1,4 @@
-"""The seeds that write one list of rows: all services' but los-integrations'."""
+"""The seeds that write one list of rows: those of all services except los-integrations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.services.standins import node, pace
+from sandbox.services.standins import controls, node
 from sandbox.services.standins.seeding import rows
 
 
@@ -15,12 +15,12 @@ def seed(script: Path, described: dict[str, Any]) -> None:
     """Run the seed that the file beside `script` describes.
 
     Raises:
-        rows.SeedError: a client that was never generated here, a missing table, a refused statement.
+        rows.SeedError: a client was not generated here, a table is missing, or a statement is refused.
     """
     missing = node.missing_client(Path.cwd(), described.get("clients"))
     if missing:
         raise rows.SeedError(node.NOT_GENERATED)
-    control = pace.begin(described["name"])
+    control = controls.begin(described["name"])
     sys.stdout.write(f"Seeding: {described['title']}\n")
     for needed in described.get("reads", []):
         with rows.connect(needed["url"]) as other:

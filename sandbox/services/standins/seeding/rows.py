@@ -1,4 +1,4 @@
-"""Write a seed's rows, each in a transaction of its own: a seed that is killed leaves what it wrote until then."""
+"""Writes a seed's rows, each in a transaction of its own: a seed that is killed leaves what it wrote until then."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SECONDS = 0.3
 
 
 class SeedError(Exception):
-    """Ends the seed with exit code 1; the text is what the Prisma client or the script would throw."""
+    """The seed ends with exit code 1; the text is what the Prisma client or the script throws."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row. `upsert` (by `key`) may be repeated, `insert` may not."""
+    """One row. Mode `upsert`, by `key`, may be repeated; mode `insert` may not."""
 
     table: str
     key: tuple[str, ...]
@@ -62,7 +62,7 @@ def rows_of(tables: Sequence[dict[str, Any]]) -> Iterator[Row]:
 
 
 def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
-    """A session on the database of a variable. Raises SeedError when it is not set or does not answer."""
+    """Open a session on the database of a variable; SeedError when it is not set or the database does not answer."""
     url = os.environ.get(variable)
     if url is None:
         raise SeedError(
@@ -81,10 +81,10 @@ def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
 
 
 def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control) -> None:
-    """Write them all, with a line of progress for each table, in about the control's time.
+    """Write all rows in about the time of the control, with a line of progress for each table.
 
     Raises:
-        SeedError: the control's, or the database's in the client's words.
+        SeedError: the control says that the seed fails, or the database refuses, in the client's words.
     """
     seconds = _SECONDS if control.seconds is None else control.seconds
     stop_after = len(rows) if control.fail_after_rows is None else control.fail_after_rows
@@ -105,7 +105,7 @@ def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control)
 
 
 def check_readable(connection: psycopg.Connection, table: str, column: str) -> None:
-    """Raises SeedError when the table or column is not there."""
+    """Check that a column can be read; SeedError when the table or the column is missing."""
     query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
     try:
         connection.execute(query)

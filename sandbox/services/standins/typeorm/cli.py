@@ -1,4 +1,4 @@
-"""`typeorm COMMAND -d DATASOURCE`: results on standard output, the error that ends it on standard error."""
+"""`typeorm COMMAND -d DATASOURCE`: results go to standard output, an error that ends it to standard error."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sandbox.services.standins import pace
+from sandbox.services.standins import controls
+from sandbox.services.standins.controls import Control
 from sandbox.services.standins.typeorm.source import DataSource, SourceError, load
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command that can't be read ends without the client, which takes a while to load
     import psycopg
-
-    from sandbox.services.standins.controls import Control
 
 _DURING = {
     "migration:run": "migration run",
@@ -23,7 +22,7 @@ _DURING = {
 
 
 def main(arguments: list[str]) -> int:
-    """0, or 1 with the error as node prints it."""
+    """Run a command; returns 0, or 1 with the error as node prints it."""
     if not arguments or arguments[0] not in _DURING:
         sys.stderr.write("Usage: typeorm <command> [options]\n")
         return 1
@@ -39,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if named is None:
         sys.stderr.write(f"typeorm {command}\n\nMissing required argument: dataSource\n")
         return 1
-    control = pace.begin(f"typeorm {command}")
+    control = controls.begin(f"typeorm {command}")
     try:
         source = load(named)
     except SourceError as error:
@@ -74,7 +73,7 @@ def _connected(command: str, source: DataSource, words: list[str], control: Cont
 
 
 def _query(connection: psycopg.Connection, words: list[str]) -> None:
-    """The first word is the statement."""
+    """Run the first word as a statement, and print its rows."""
     statement = words[0] if words else ""
     sys.stdout.write(f"Running query: {statement}\n")
     cursor = connection.execute(statement.encode())
@@ -86,7 +85,7 @@ def _query(connection: psycopg.Connection, words: list[str]) -> None:
 
 
 def _inspected(rows: list[dict[str, Any]]) -> str:
-    """As node's `util.inspect` prints rows."""
+    """Print rows as node's `util.inspect` does."""
     if not rows:
         return "[]"
     shown = [

@@ -1,6 +1,6 @@
-"""`migration:run`, `migration:revert`, `migration:show`: what is in the table `migrations`, and changes to it.
+"""`migration:run`, `migration:revert`, `migration:show`: they read and change the table `migrations`.
 
-All pending migrations run in ONE transaction and without any lock: two that run at once try the same ones.
+All pending migrations run in ONE transaction and without a lock: two processes at once try the same migrations.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _ALL = 'SELECT * FROM "migrations" "migrations" ORDER BY "id" DESC'
 
 
 def say(line: str) -> None:
-    """A line of TypeORM's logger."""
+    """Print a line of TypeORM's logger."""
     sys.stdout.write(f"{line}\n")
 
 
 def run(connection: psycopg.Connection, source: DataSource, control: Control) -> None:
-    """Apply what is pending. Raises psycopg.Error after the rollback when a statement is refused."""
+    """`migration:run`: applies pending migrations; psycopg.Error, after the rollback, when a statement is refused."""
     loaded = _loaded(connection)
     known = {name for _, name in loaded}
-    pending = [one for one in source.migrations if one.name not in known]
+    pending = [migration for migration in source.migrations if migration.name not in known]
     if not pending:
         say("No migrations are pending")
         return
@@ -71,13 +71,13 @@ def run(connection: psycopg.Connection, source: DataSource, control: Control) ->
 
 
 def revert(connection: psycopg.Connection, source: DataSource, control: Control) -> str | None:
-    """Undo the ONE migration that was executed last; answers an error's text when its class is gone."""
+    """`migration:revert`: undoes the ONE migration that was executed last; returns an error when its class is gone."""
     loaded = _loaded(connection)
     if not loaded:
         say("No migrations were found in the database. Nothing to revert!")
         return None
     timestamp, name = loaded[0]
-    found: Migration | None = next((one for one in source.migrations if one.name == name), None)
+    found: Migration | None = next((known for known in source.migrations if known.name == name), None)
     if found is None:
         return (
             f"No migration {name} was found in the source code. Make sure you have this migration "
@@ -105,7 +105,7 @@ def revert(connection: psycopg.Connection, source: DataSource, control: Control)
 
 
 def show(connection: psycopg.Connection, source: DataSource) -> None:
-    """A line for each: `[X] id name` applied, `[ ] name` pending. Exit code 0 either way."""
+    """`migration:show`: a line for each, `[X] id name` when applied, `[ ] name` when pending; the exit code is 0."""
     ids: dict[str, int] = {}
     if _exists(connection):
         ids = dict(connection.execute('SELECT "name", "id" FROM "migrations"').fetchall())
@@ -115,7 +115,7 @@ def show(connection: psycopg.Connection, source: DataSource) -> None:
 
 
 def query(connection: psycopg.Connection, statement: str) -> None:
-    """Run one statement as TypeORM logs it."""
+    """Run one statement, and log it as TypeORM does."""
     say(f"query: {statement}")
     try:
         connection.execute(statement.encode())

@@ -1,4 +1,4 @@
-"""A data source file and the migrations that it names, read from the JavaScript that the real CLI would run."""
+"""A data source file and the migrations that it names, read from the JavaScript that the real CLI runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class DataSource:
-    """`dsn` without Prisma's query; migrations in the order of their times."""
+    """The database (`dsn` without Prisma's query) and its migrations, in the order of their times."""
 
     dsn: str
     migrations: tuple[Migration, ...]

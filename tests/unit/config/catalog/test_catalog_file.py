@@ -85,8 +85,8 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 def test_services_that_are_all_wrong_are_not_called_missing() -> None:
     with pytest.raises(CatalogError) as caught:
         parse_catalog(SHIPPED.replace("    databases:", "    data:"), "my.yaml")
-    assert "services" not in {one.field for one in caught.value.flaws}
-    assert "services[5].databases" in {one.field for one in caught.value.flaws}
+    assert "services" not in {flaw.field for flaw in caught.value.flaws}
+    assert "services[5].databases" in {flaw.field for flaw in caught.value.flaws}
 
 
 @pytest.mark.parametrize("text", ["", "- a", "42", "null"])
@@ -98,7 +98,7 @@ def test_every_flaw_is_told_at_once() -> None:
     text = changed("idempotent: never", "idempotent: sometimes").replace("waiting: 3", "waiting: 0", 1)
     with pytest.raises(CatalogError) as caught:
         parse_catalog(text, "my.yaml")
-    assert {one.field for one in caught.value.flaws} == {
+    assert {flaw.field for flaw in caught.value.flaws} == {
         "queue.waiting",
         "services[0].steps.wipe[0].idempotent",
     }

@@ -56,11 +56,14 @@ def test_databases_and_their_names_are_those_of_the_guides_table() -> None:
     }
     data_builder = CATALOG.service("data-builder-api")
     assert data_builder is not None
-    assert [one.variables for one in data_builder.databases] == [("DATABASE_URL",), ("CORE_DATABASE_URL",)]
+    assert [database.variables for database in data_builder.databases] == [
+        ("DATABASE_URL",),
+        ("CORE_DATABASE_URL",),
+    ]
 
 
 def test_each_pod_is_found_by_the_guides_label() -> None:
-    assert [one.selector_text for one in CATALOG.services][1] == "app.kubernetes.io/name=los-core-api"
+    assert [service.selector_text for service in CATALOG.services][1] == "app.kubernetes.io/name=los-core-api"
 
 
 def test_every_command_is_a_shell_line_of_the_guide_and_holds_no_placeholder() -> None:
@@ -102,9 +105,9 @@ def test_every_service_is_verified_for_each_of_its_databases() -> None:
         verified = [
             name
             for entry in service.verify
-            for name in (entry.databases or tuple(one.name for one in service.databases))
+            for name in (entry.databases or tuple(database.name for database in service.databases))
         ]
-        assert sorted(verified) == sorted(one.name for one in service.databases)
+        assert sorted(verified) == sorted(database.name for database in service.databases)
 
 
 def test_a_pending_type_orm_migration_is_a_line_with_an_empty_box() -> None:

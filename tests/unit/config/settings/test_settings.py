@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from daemon.cli.masked_settings import in_force, unknown
-from daemon.config.environment import Duration
+from daemon.config.environment_variables import Duration
+from daemon.config.masked_settings import in_force, unknown
 from daemon.config.settings import Settings, SettingsError, load, load_client
 
 PASSWORD = "correct-horse"

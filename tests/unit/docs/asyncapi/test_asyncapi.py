@@ -16,7 +16,7 @@ from schemas.publish import EnvironmentProvisioned, Publishable, ResetRequested,
 from schemas.requests import RESET_REQUESTED
 from schemas.resets import Channel, Reset, ResetState, Waiting
 from schemas.wire import ResetId
-from statemachines.history.status import tell
+from statemachines.history.status import next_status
 from statemachines.history.status_record import Subject, committed, status_record
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_each_status_that_is_published_fits_the_contract(state: ResetState) -> N
         created_at=NOW,
         updated_at=NOW,
     )
-    told, entry = tell(reset, at=NOW)
+    told, entry = next_status(reset, at=NOW)
     record = status_record(Subject.of(told), committed(entry, environment_sequence=7, public_url=""))
     message = message_of(entry.type)
     Draft202012Validator(headers_schema(message)).validate(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from daemon.engine.commands.follow import Commands
-from daemon.engine.commands.termination import PATIENCE, Endings
+from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.commands.termination import DOUBT_LIMIT, Termination
 from daemon.ports.errors import PermanentError
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
-from schemas.resets import Attempt, Control, Outcome, OutcomeKind
+from schemas.resets import Outcome, OutcomeKind
 from schemas.wire import AttemptId, ResetId, StepName
+from tests.memory.launch_guards import OpenGuard, no_database_work
 from tests.memory.logs import MemoryLogs
 from tests.memory.pods import MemoryPods
 
-STEP = PlannedStep(name=StepName("seed.app"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0)
+STEP = PlannedStep(
+    name=StepName("seed.app"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0, argv=("true",)
+)
 FORBIDDEN = PermanentError(
     Reason.KUBERNETES_FORBIDDEN, "HTTP 403; missing right: get pods/exec in qa-sandbox"
 )
@@ -39,30 +42,10 @@ class Leaping:
 
 async def run(pods: MemoryPods, clock: Leaping) -> Outcome:
     logs = MemoryLogs()
-    commands = Commands(pods, logs, clock, Endings(pods, logs, clock, nothing), lambda: None)
+    follower = CommandFollower(pods, logs, clock, Termination(pods, logs, clock, no_database_work))
     attempt = AttemptId("r/seed.app/1")
-
-    async def record(control: Control) -> Attempt:
-        return Attempt(
-            id=attempt,
-            reset_id=ResetId("r"),
-            step=STEP.name,
-            number=1,
-            started_at=clock.now(),
-            control=control,
-        )
-
     pod = await pods.choose("qa-sandbox", "app.kubernetes.io/name=app", None)
-
-    async def unasked() -> None:
-        """What has to hold before a launch is delivered again."""
-
-    return await commands.start(pod, attempt, STEP, record, argv=("true",), before_relaunch=unasked)
-
-
-async def nothing(attempt: Attempt, *, needed: bool) -> str | None:  # noqa: ARG001 - the engine's
-    """What may still be at work in databases."""
-    return None
+    return await follower.start(pod, attempt, STEP, OpenGuard(attempt, ResetId("r"), STEP.name, clock))
 
 
 async def test_an_api_server_that_has_just_started_and_knows_no_roles_yet_makes_nothing_unknown() -> None:
@@ -85,5 +68,5 @@ async def test_a_right_that_is_missing_for_long_makes_the_outcome_unknown_and_is
     outcome = await run(pods, clock)
     assert outcome.kind is OutcomeKind.UNKNOWN
     assert "get pods/exec in qa-sandbox" in (outcome.detail or "")
-    assert clock.now() - began > PATIENCE
+    assert clock.now() - began > DOUBT_LIMIT
     await pods.close()

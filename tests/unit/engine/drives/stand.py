@@ -12,11 +12,13 @@ import yaml
 from uuid_utils import uuid7
 
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
+from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts import FactsReader
+from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline
 from daemon.engine.planning import Planning
-from daemon.engine.states.before_work import Limits, Stages
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.errors import PortError
@@ -48,8 +50,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
-
-from .loop import LoopClock
+from tests.unit.engine.drives.loop import LoopClock
 
 ENVIRONMENT = "qa-sandbox"
 SERVICE = "app"
@@ -151,9 +152,18 @@ class Engine:
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
         self.forget = planning.forget
-        limits = Limits(approval_ttl=timedelta(hours=1))
-        stages = Stages(planning, MemoryDeployments(), self.store, self.clock, limits)
-        self.driver = Driver(self.store, ports, facts, stages, loaded.catalog, self.clock, _METRICS)
+        drives = DriveFactory(
+            store=self.store,
+            ports=ports,
+            deployments=MemoryDeployments(),
+            catalog=loaded.catalog,
+            facts=facts,
+            planning=planning,
+            high_water=HighWater(self.store, ports.marks, self.clock),
+            metrics=_METRICS,
+            limits=WaitingLimits(approval_ttl=timedelta(hours=1)),
+        )
+        self.driver = Driver(drives, self.clock)
         self.running: dict[str, int] = {}
         """Program -> how many of it run now."""
         self.overlapped: set[str] = set()

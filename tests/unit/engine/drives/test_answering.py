@@ -8,9 +8,8 @@ from schemas.audit import AuditAction
 from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import STEP, Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 
 async def failing(_: Process) -> int:

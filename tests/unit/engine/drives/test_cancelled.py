@@ -13,17 +13,11 @@ from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from schemas.wire import StepName
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import Engine, catalog
 
 VERIFY = StepName("verify.app")
 LONG = b"a line\n" * 100
-
-
-async def shown(process: Process) -> int:
-    process.write(b"[X]\n" * 3)
-    return 0
 
 
 async def at_work_for_long() -> Engine:
@@ -60,8 +54,12 @@ def test_a_repetition_that_ended_is_no_success_of_the_step_and_goes_on_after_a_r
             applied = max(applied - 1, 0)
             return 0
 
+        async def show(process: Process) -> int:
+            process.write(b"[X] one\n" * applied)
+            return 0
+
         repeat = {"until": "Nothing to revert!", "bound": ["show"]}
-        engine = Engine(catalog(repeatUntil=repeat), work=revert, show=shown)
+        engine = Engine(catalog(repeatUntil=repeat), work=revert, show=show)
         await cancelled_while_nobody_looks(engine, "work")
         step = await engine.step()
         assert (step.state, applied) == (StepState.PENDING, 2)

@@ -11,9 +11,8 @@ from schemas.plan import NOTHING_LEFT
 from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import Engine, catalog
 
 UNREACHABLE = b"P1001: Can't reach database server\n"
 
@@ -153,5 +152,27 @@ def test_nothing_is_destroyed_whose_backup_is_gone_by_then() -> None:
         reset = await engine.drive()
         assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.BACKUP_UNPROVEN)
         assert (engine.launched("tidy"), engine.launched("work")) == (1, 0)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("stuck_at", [1, 3])
+def test_a_repetition_that_undoes_nothing_ends_the_step_with_a_cause(stuck_at: int) -> None:
+    async def scenario() -> None:
+        tool = Reverting()
+
+        async def revert(process: Process) -> int:
+            process.write(b"Reverted one\n")
+            tool.applied = max(tool.applied - 1, stuck_at)
+            return 0
+
+        tool.revert = revert  # type: ignore[method-assign]
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.RETRIES_EXHAUSTED)
+        assert f"{stuck_at} before the last repetition and {stuck_at} after it" in (reset.detail or "")
+        # One launch for each migration that it undid, and the one that undid none.
+        assert engine.launched() == 3 - stuck_at + 1
 
     run(scenario())

@@ -9,9 +9,8 @@ from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from schemas.wire import StepName
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import STEP, Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 FORBIDDEN = PermanentError(Reason.KUBERNETES_FORBIDDEN, "could not exec: HTTP 401: credentials refused")
 

@@ -12,9 +12,8 @@ from schemas.reasons import Reason
 from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
 from tests.memory.logs import MemoryLogs
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import STEP, Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 UNREACHABLE = TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no answer")
 PENDING = b"[ ] 9 Later\n"

@@ -8,9 +8,8 @@ from typing import Any
 from schemas.resets import ActKind, ResetState, StepState
 from schemas.wire import StepName
 from tests.memory.processes import Process
-
-from .loop import run
-from .stand import STEP, Engine, catalog
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 MODELS = StepName("migrate.app.models")
 GENERATE: dict[str, Any] = {

@@ -7,7 +7,7 @@ from uuid_utils import uuid7
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.high_water import BehindError, HighWater
-from daemon.engine.holder_sweeper import Sweeper
+from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.ports.pods.holders import Holder, Need
 from schemas.marks import Mark, Position
 from schemas.resets import ResetState
@@ -26,9 +26,9 @@ async def hold(pods: MemoryPods, reset: ResetId, number: int = 1) -> None:
     await pods.hold(ENVIRONMENT, "app.kubernetes.io/name=app", None, need)
 
 
-def sweeper(pods: MemoryPods, store: MemoryStore, marks: MemoryMarks | None = None) -> Sweeper:
+def sweeper(pods: MemoryPods, store: MemoryStore, marks: MemoryMarks | None = None) -> HolderSweeper:
     clock = SystemClock()
-    return Sweeper(pods, store, clock, HighWater(store, marks or MemoryMarks(), clock))
+    return HolderSweeper(pods, store, clock, HighWater(store, marks or MemoryMarks(), clock))
 
 
 @pytest.fixture

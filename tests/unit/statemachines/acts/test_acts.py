@@ -22,7 +22,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId
-from statemachines.acts import ANSWERS, check_act, stopped_with
+from statemachines.acts import ANSWERS, check_act, sequence_of_stop
 from statemachines.consent import consenting
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.statemachines.planner.world import facts, planned, request
@@ -86,7 +86,7 @@ def reason(
     of: Reset,
     plan: Plan | None = PLAN,
     known: tuple[Step, ...] | None = None,
-    **more: Any,  # noqa: ANN401 - as `judge` takes it
+    **more: Any,  # noqa: ANN401 - as `check_act` takes it
 ) -> Reason | None:
     refusal = check_act(asked, of, plan, steps() if known is None else known, **more)
     return refusal.reason if refusal else None
@@ -177,10 +177,10 @@ def test_an_act_that_saw_an_older_status_is_refused() -> None:
 @pytest.mark.parametrize("kind", sorted(ANSWERS))
 def test_what_answers_a_stop_is_refused_where_it_was_taken_down_before_that_stop(kind: ActKind) -> None:
     stopped = reset(ResetState.NEEDS_OPERATOR)
-    assert reason(act(kind, last_status=5), stopped, stopped=6) is Reason.STALE_SEQUENCE
+    assert reason(act(kind, last_status=5), stopped, stop_sequence=6) is Reason.STALE_SEQUENCE
     for answers in (
-        reason(act(kind, last_status=6), stopped, stopped=6),
-        reason(act(kind), stopped, stopped=6),
+        reason(act(kind, last_status=6), stopped, stop_sequence=6),
+        reason(act(kind), stopped, stop_sequence=6),
     ):
         assert answers is not Reason.STALE_SEQUENCE
 
@@ -196,7 +196,7 @@ def test_a_stop_began_with_the_first_status_since_which_the_reset_did_not_go_on(
     at_a_stop = [
         state in {ResetState.FAILED, ResetState.NEEDS_OPERATOR, ResetState.CANCELLED} for state in states
     ]
-    began = stopped_with(told)
+    began = sequence_of_stop(told)
     if began is None:
         assert not at_a_stop or not at_a_stop[-1]
     else:

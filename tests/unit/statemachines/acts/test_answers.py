@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from daemon.engine.acts import Acts
-from daemon.engine.commands.termination import Endings
-from daemon.engine.commands.unresolved import Doubts
+from daemon.engine.commands.termination import Termination
+from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.metrics import Metrics
 from schemas.audit import Verdict
@@ -68,7 +68,7 @@ def act(reset_id: str, kind: ActKind, **fields: object) -> Act:
     return Act.model_validate(base | fields)
 
 
-async def _nothing_at_work(attempt: Attempt, *, needed: bool) -> None:
+async def _nothing_at_work(attempt: Attempt, *, must_know: bool) -> None:
     """No session of its databases is left."""
 
 
@@ -76,10 +76,11 @@ async def answered(holder: LeasedReset, store: MemoryStore, *acts: Act) -> None:
     """All of them, appended and applied; the stale cancellation that woke the reset goes first, and is refused."""
     for one in acts:
         await store.append_act(one)
-    doubts = Doubts(holder, Endings(MemoryPods(), MemoryLogs(), StandingClock(), _nothing_at_work))
+    termination = Termination(MemoryPods(), MemoryLogs(), StandingClock(), _nothing_at_work)
+    unresolved = UnresolvedAttempts(holder, termination)
     answering = Acts(store, StandingClock())
-    await answering.apply(holder, doubts)  # the first time those that the claim has read
-    await answering.apply(holder, doubts)
+    await answering.apply(holder, unresolved)  # the first time those that the claim has read
+    await answering.apply(holder, unresolved)
 
 
 def resolve(holder: LeasedReset, step: StepName, outcome: OutcomeKind) -> Act:

@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 
 from schemas.plan import Phase
 from schemas.resets import ResetState
-from statemachines.intake import admission
 from statemachines.lifecycle import (
     AT_REST,
     KEEP_LOCKS,
     PHASE_OF,
-    STATE_OF,
     TERMINAL,
+    WAITING,
     WORKING,
     ForbiddenTransitionError,
     Trigger,
@@ -113,7 +112,7 @@ def test_a_trigger_that_leads_nowhere_is_an_error_and_no_silence() -> None:
 
 def test_each_phase_has_its_state_in_the_pipelines_order() -> None:
     assert [PHASE_OF[state] for state in WORKING] == list(Phase)
-    assert STATE_OF[Phase.MIGRATE] is ResetState.MIGRATING_CORE
+    assert PHASE_OF[ResetState.MIGRATING_CORE] is Phase.MIGRATE
 
 
 def test_locks_are_kept_while_anything_may_run_and_let_go_where_it_stopped() -> None:
@@ -123,4 +122,4 @@ def test_locks_are_kept_while_anything_may_run_and_let_go_where_it_stopped() -> 
 
 
 def test_what_counts_as_waiting_has_touched_nothing_yet() -> None:
-    assert not admission.WAITING & (AT_REST | set(WORKING))
+    assert not WAITING & (AT_REST | set(WORKING))

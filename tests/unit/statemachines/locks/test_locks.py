@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.wire import ResetId, ResourceKey
-from statemachines.locks import Ask, Blocked, blocked, grantable
+from statemachines.locks import Ask, Blocked, blocked
 
 KEYS = [ResourceKey(f"database/1/{name}") for name in "abcdef"]
 
@@ -19,17 +22,24 @@ asks = st.lists(st.frozensets(st.sampled_from(KEYS), min_size=1), min_size=1, ma
 )
 
 
-def settle(everyone: list[Ask]) -> list[Ask]:
-    """Grant all that may be granted."""
-    allowed = set(grantable(everyone))
-    return [
-        Ask(one.reset_id, one.ticket, one.keys, one.granted or one.reset_id in allowed) for one in everyone
-    ]
+def settle(asks: Iterable[Ask]) -> list[Ask]:
+    """Let each ask once, in the order of the tickets, and grant what nothing blocks, as the stores do."""
+    everyone = sorted(asks, key=lambda ask: ask.ticket)
+    for place, mine in enumerate(everyone):
+        if blocked(mine, everyone) is None:
+            everyone[place] = replace(mine, granted=True)
+    return everyone
+
+
+def granted_now(asks: Iterable[Ask]) -> tuple[str, ...]:
+    """Who is granted now of those that wait, by ticket."""
+    waiting = {ask.reset_id for ask in asks if not ask.granted}
+    return tuple(ask.reset_id for ask in settle(asks) if ask.granted and ask.reset_id in waiting)
 
 
 @given(asks)
 def test_no_two_hold_the_same_resource(everyone: list[Ask]) -> None:
-    held = [key for one in settle(everyone) if one.granted for key in one.keys]
+    held = [key for reset in settle(everyone) if reset.granted for key in reset.keys]
     assert len(held) == len(set(held))
 
 
@@ -41,11 +51,11 @@ def test_everybody_gets_a_turn_and_those_who_want_the_same_in_order_of_their_tic
     waiting = everyone
     for _ in range(len(everyone)):
         waiting = settle(waiting)
-        holders = [one for one in waiting if one.granted]
+        holders = [reset for reset in waiting if reset.granted]
         assert holders, "somebody must be served, or all wait for ever"
         done = chance.choice(holders)  # type: ignore[attr-defined]
         served.append(done)
-        waiting = [one for one in waiting if one is not done]
+        waiting = [reset for reset in waiting if reset is not done]
     assert waiting == []
     for place, later in enumerate(served):
         for earlier in served[:place]:
@@ -58,23 +68,23 @@ def test_nobody_who_comes_later_takes_the_place_of_one_who_waits(
     everyone: list[Ask], later: list[frozenset[ResourceKey]]
 ) -> None:
     settled = settle(everyone)
-    granted = {one.reset_id for one in settled if one.granted}
+    granted = {reset.reset_id for reset in settled if reset.granted}
     newcomers = [Ask(ResetId(f"n{number}"), 100 + number, keys) for number, keys in enumerate(later)]
-    waiting = [one for one in settled if not one.granted]
-    for name in grantable([*settled, *newcomers]):
-        newcomer = next(one for one in newcomers if one.reset_id == name)
-        assert not any(newcomer.keys & one.keys for one in waiting)
-    assert granted == {one.reset_id for one in settle(everyone) if one.granted}
+    waiting = [reset for reset in settled if not reset.granted]
+    for name in granted_now([*settled, *newcomers]):
+        newcomer = next(reset for reset in newcomers if reset.reset_id == name)
+        assert not any(newcomer.keys & reset.keys for reset in waiting)
+    assert granted == {reset.reset_id for reset in settle(everyone) if reset.granted}
 
 
 def test_a_wide_request_is_not_starved_by_narrow_ones() -> None:
     holder, wide, narrow = ask(1, "a", granted=True), ask(2, "a", "b"), ask(3, "b")
-    assert grantable([holder, wide, narrow]) == ()
-    assert grantable([wide, narrow]) == ("r2",)
+    assert granted_now([holder, wide, narrow]) == ()
+    assert granted_now([wide, narrow]) == ("r2",)
 
 
 def test_those_who_share_nothing_go_in_parallel() -> None:
-    assert grantable([ask(1, "a"), ask(2, "b"), ask(3, "a")]) == ("r1", "r2")
+    assert granted_now([ask(1, "a"), ask(2, "b"), ask(3, "a")]) == ("r1", "r2")
 
 
 def test_who_waits_is_told_for_what_and_behind_whom() -> None:
@@ -86,4 +96,4 @@ def test_who_waits_is_told_for_what_and_behind_whom() -> None:
 def test_who_holds_is_never_blocked_and_holding_counts_more_than_a_late_ticket() -> None:
     late = ask(9, "a", granted=True)
     assert blocked(late, [ask(1, "a")]) is None
-    assert grantable([late, ask(1, "a")]) == ()
+    assert granted_now([late, ask(1, "a")]) == ()

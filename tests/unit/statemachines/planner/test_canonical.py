@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from itertools import product
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.resets import Channel, Outcome, OutcomeKind, Reset, ResetState
+from schemas.wire import ResetId
 from statemachines.canonical_json import canonical, digest
+from statemachines.history.audit import content, request_entry
+from statemachines.history.status import next_status
+from tests.unit.statemachines.planner.world import CATALOG, SERVICES, Mode, Option, answer, facts, request
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -65,6 +75,81 @@ def test_whole_numbers_are_written_without_a_fraction_wherever_they_are(value: o
     assert canonical(value) == plain.encode()
 
 
-def test_what_json_can_not_say_is_refused() -> None:
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_can_not_say_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="Out of range"):
-        canonical(float("nan"))
+        canonical({"timeout": number})
+    with pytest.raises(rfc8785.FloatDomainError):
+        rfc8785.dumps({"timeout": number})
+
+
+in_the_domain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(0.0001, 2**53)
+    | st.floats(-(2**53), -0.0001)
+    | st.integers(-(2**53), 2**53).map(float)
+    | st.sampled_from([0.0, -0.0, 600.0, 0.0001, 0.001, 1e6])
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.sampled_from(["1.0", "1e+16", "Zürich", "\U0001f600", "\x7f", "\u2028"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii")), inner),
+    max_leaves=20,
+)
+
+
+@given(in_the_domain)
+def test_within_its_domain_it_is_what_another_implementation_of_rfc_8785_writes(value: object) -> None:
+    assert canonical(value) == rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("environment", ["qa-sandbox", "los-demo-production"])
+@pytest.mark.parametrize("services", [None, *((name,) for name in SERVICES)])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_plan_is_hashed_as_another_implementation_of_rfc_8785_writes_it(
+    mode: Mode, services: tuple[str, ...] | None, environment: str
+) -> None:
+    options = [[], *([option] for option in Option)]
+    made = [
+        answer(
+            request(environment, mode=mode, services=services, options=chosen, integrations=named),
+            facts(environment),
+        )
+        for chosen, named in product(options, ([], ["plaid"]))
+    ]
+    plans = [plan for plan in made if isinstance(plan, Plan)]
+    assert plans
+    for plan in plans:
+        hashed = plan.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"})
+        assert canonical(hashed) == rfc8785.dumps(hashed)
+
+
+def test_a_catalog_is_hashed_as_another_implementation_of_rfc_8785_writes_it() -> None:
+    hashed = CATALOG.model_dump(mode="json", by_alias=True)
+    assert canonical(hashed) == rfc8785.dumps(hashed)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 2**31 - 1))
+def test_lines_of_history_and_audit_are_hashed_as_another_implementation_of_rfc_8785_writes_them(
+    words: str, sequence: int
+) -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    reset = Reset(
+        id=ResetId("01890000-0000-7000-8000-000000000001"),
+        number=sequence,
+        environment="qa-sandbox",
+        request=request(),
+        channel=Channel.KAFKA,
+        requested_by=("ana", words),
+        state=ResetState.FAILED,
+        detail=words,
+        sequence=sequence,
+        created_at=now,
+        updated_at=now,
+    )
+    outcome = Outcome(kind=OutcomeKind.FAILED, exit_code=1, cause=Reason.COMMAND_FAILED, detail=words)
+    _, entry = next_status(reset, at=now, outcome=outcome)
+    line = entry.model_dump(mode="json", by_alias=True)
+    assert canonical(line) == rfc8785.dumps(line)
+    audited = content(request_entry(reset, at=now, joined_by=words or None))
+    assert canonical(audited) == rfc8785.dumps(audited)

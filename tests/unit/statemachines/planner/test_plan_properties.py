@@ -149,14 +149,14 @@ def restless(known: Facts, number: int, text: str) -> Facts:
     return known.model_copy(
         update={
             "services": tuple(
-                one.model_copy(update={"pod": text, "consumers": number}) for one in known.services
+                fact.model_copy(update={"pod": text, "consumers": number}) for fact in known.services
             ),
             "databases": tuple(
-                one.model_copy(update={"tables": number, "size_bytes": number, "server_version": number})
-                for one in known.databases
+                fact.model_copy(update={"tables": number, "size_bytes": number, "server_version": number})
+                for fact in known.databases
             ),
             "repositories": tuple(
-                one.model_copy(update={"head": text, "warnings": (text,)}) for one in known.repositories
+                fact.model_copy(update={"head": text, "warnings": (text,)}) for fact in known.repositories
             ),
         }
     )
@@ -171,17 +171,19 @@ def test_another_image_user_identity_or_mode_changes_the_hash() -> None:
     known = facts()
     image = known.model_copy(
         update={
-            "services": tuple(one.model_copy(update={"image_digest": "sha256:new"}) for one in known.services)
+            "services": tuple(
+                fact.model_copy(update={"image_digest": "sha256:new"}) for fact in known.services
+            )
         }
     )
     moved = known.model_copy(
         update={
             "databases": tuple(
-                one.model_copy(update={"key": key_of(one.name, server="7002")}) for one in known.databases
+                fact.model_copy(update={"key": key_of(fact.name, server="7002")}) for fact in known.databases
             ),
             "users": {
                 **known.users,
-                **{key_of(one.name, server="7002"): ("qa-sandbox",) for one in known.databases},
+                **{key_of(fact.name, server="7002"): ("qa-sandbox",) for fact in known.databases},
             },
         }
     )

@@ -61,7 +61,7 @@ def facts(environment: str = "qa-sandbox", **changes: object) -> Facts:
         ),
         "databases": databases,
         "repositories": (repository,),
-        "users": dict.fromkeys([*(one.key for one in databases), repository.key], (environment,)),
+        "users": dict.fromkeys([*(database.key for database in databases), repository.key], (environment,)),
     }
     return Facts.model_validate(fields | changes)
 

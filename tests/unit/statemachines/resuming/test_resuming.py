@@ -24,14 +24,19 @@ states = st.lists(
 def steps(each: list[StepState]) -> dict[StepName, Step]:
     """The plan's steps in these states; those that are not pending were tried once."""
     return {
-        one.name: Step(name=one.name, index=index, state=state, attempts=int(state is not StepState.PENDING))
-        for index, (one, state) in enumerate(zip(PLAN.steps, each, strict=True))
+        step.name: Step(
+            name=step.name, index=index, state=state, attempts=int(state is not StepState.PENDING)
+        )
+        for index, (step, state) in enumerate(zip(PLAN.steps, each, strict=True))
     }
 
 
 def touched(held: dict[StepName, Step]) -> set[str]:
     return {
-        key for one in PLAN.steps if one.phase in CHANGING and held[one.name].attempts for key in one.touches
+        key
+        for step in PLAN.steps
+        if step.phase in CHANGING and held[step.name].attempts
+        for key in step.touches
     }
 
 
@@ -54,12 +59,12 @@ def test_a_backup_of_what_was_touched_is_never_taken_again_and_any_other_always(
     held = steps(each)
     for name in (None, StepName(start.name)):  # type: ignore[attr-defined]
         again = to_repeat(PLAN, held, name)
-        for one in PLAN.steps:
-            if one.phase is Phase.BACKUP and held[one.name].state in DONE:
-                assert (one.name in again) is not bool(set(one.touches) & touched(held))
+        for step in PLAN.steps:
+            if step.phase is Phase.BACKUP and held[step.name].state in DONE:
+                assert (step.name in again) is not bool(set(step.touches) & touched(held))
 
 
-@given(states, st.sampled_from([one for one in PLAN.steps if one.phase in CHANGING]))
+@given(states, st.sampled_from([step for step in PLAN.steps if step.phase in CHANGING]))
 def test_from_a_step_on_what_was_done_is_done_again_but_a_skip_stays_unless_its_step_is_named(
     each: list[StepState], start: object
 ) -> None:
@@ -76,11 +81,11 @@ def test_the_same_plan_again_carries_over_all_that_was_done_but_backups_of_what_
     each: list[StepState],
 ) -> None:
     held = steps(each)
-    for index, one in enumerate(PLAN.steps):
+    for index, step in enumerate(PLAN.steps):
         kept = carried_over(PLAN, held, PLAN, index, 7)
-        stale = one.phase is Phase.BACKUP and not set(one.touches) & touched(held)
-        if held[one.name].state in DONE and not stale:
-            assert kept == held[one.name]
+        stale = step.phase is Phase.BACKUP and not set(step.touches) & touched(held)
+        if held[step.name].state in DONE and not stale:
+            assert kept == held[step.name]
         else:
             assert (kept.state, kept.attempts, kept.attempts_before) == (StepState.PENDING, 7, 7)
 
@@ -88,10 +93,10 @@ def test_the_same_plan_again_carries_over_all_that_was_done_but_backups_of_what_
 @given(states)
 def test_what_another_image_did_is_done_again_unless_its_class_is_never(each: list[StepState]) -> None:
     held, new = steps(each), another_image("los-integrations")
-    for index, one in enumerate(PLAN.steps):
-        if one.phase in CHANGING and held[one.name].state in DONE:
+    for index, step in enumerate(PLAN.steps):
+        if step.phase in CHANGING and held[step.name].state in DONE:
             again = carried_over(PLAN, held, new, index, 1).state is StepState.PENDING
-            assert again is (one.service == "los-integrations" and one.idempotent is not Idempotency.NEVER)
+            assert again is (step.service == "los-integrations" and step.idempotent is not Idempotency.NEVER)
 
 
 def test_a_step_that_the_old_plan_did_not_have_starts_from_nothing() -> None:
@@ -102,9 +107,9 @@ def test_a_step_that_the_old_plan_did_not_have_starts_from_nothing() -> None:
 def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_again() -> None:
     """Services wrote on since; what was dumped before the failed tries would lose that."""
     held = steps([StepState.PENDING] * len(PLAN.steps))
-    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    backup = next(step for step in PLAN.steps if step.phase is Phase.BACKUP)
     first = next(
-        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+        step for step in PLAN.steps if step.phase in CHANGING and set(step.touches) & set(backup.touches)
     )
     held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
     for facts, again in (
@@ -120,9 +125,9 @@ def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_a
 
 def test_a_step_that_was_skipped_before_it_ran_leaves_the_backup_to_be_taken_again() -> None:
     held = steps([StepState.PENDING] * len(PLAN.steps))
-    backup = next(one for one in PLAN.steps if one.phase is Phase.BACKUP)
+    backup = next(step for step in PLAN.steps if step.phase is Phase.BACKUP)
     writer = next(
-        one for one in PLAN.steps if one.phase in CHANGING and set(one.touches) & set(backup.touches)
+        step for step in PLAN.steps if step.phase in CHANGING and set(step.touches) & set(backup.touches)
     )
     held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
     for attempts, again in ((0, True), (1, False)):

@@ -5,7 +5,7 @@ import pytest
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import OutcomeKind
-from statemachines.steps.exit_codes import classify
+from statemachines.steps.exit_codes import outcome_of_command
 from tests.unit.statemachines.planner.world import Mode, planned, request
 
 WIPE = {str(step.name): step for step in planned(request(mode=Mode.WIPE)).steps}
@@ -63,48 +63,50 @@ SEED = REFRESH["seed.los-integrations.reset"]
 def test_known_failures_have_a_cause_and_a_hint(
     step: PlannedStep, tail: str, cause: Reason, temporary: bool
 ) -> None:
-    outcome = classify(step, 1, tail)
+    outcome = outcome_of_command(step, 1, tail)
     assert (outcome.kind, outcome.cause, outcome.temporary) == (OutcomeKind.FAILED, cause, temporary)
     assert outcome.hint
     assert outcome.detail == tail
 
 
 def test_seeds_that_fail_point_to_the_dry_run_and_the_list() -> None:
-    hint = classify(SEED, 1, "duplicate key value violates unique constraint").hint or ""
+    hint = outcome_of_command(SEED, 1, "duplicate key value violates unique constraint").hint or ""
     assert "npm run seed:dry" in hint
     assert "npm run seed:list" in hint
 
 
 def test_failed_migrations_point_to_migrate_status() -> None:
-    assert "npx prisma migrate status" in (classify(DEPLOY, 1, "P3018").hint or "")
+    assert "npx prisma migrate status" in (outcome_of_command(DEPLOY, 1, "P3018").hint or "")
 
 
 def test_exit_code_0_is_success() -> None:
-    assert classify(DEPLOY, 0, "P1001 is only mentioned").kind is OutcomeKind.SUCCEEDED
+    assert outcome_of_command(DEPLOY, 0, "P1001 is only mentioned").kind is OutcomeKind.SUCCEEDED
 
 
 @pytest.mark.parametrize(("code", "cause"), [(137, Reason.OUT_OF_MEMORY), (127, Reason.COMMAND_FAILED)])
 def test_exit_codes_of_the_shell_have_a_meaning(code: int, cause: Reason) -> None:
-    assert classify(SEED, code, "").cause is cause
+    assert outcome_of_command(SEED, code, "").cause is cause
 
 
 def test_a_pending_type_orm_migration_fails_the_check_although_the_tool_exits_0() -> None:
     check = REFRESH["verify.workflow-api"]
     assert (
-        classify(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause
+        outcome_of_command(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause
         is Reason.MIGRATIONS_PENDING
     )
-    assert classify(check, 0, "[X] 1 Initial1700000000000").kind is OutcomeKind.SUCCEEDED
+    assert outcome_of_command(check, 0, "[X] 1 Initial1700000000000").kind is OutcomeKind.SUCCEEDED
 
 
 def test_pending_prisma_migrations_fail_the_check() -> None:
     check = REFRESH["verify.los-core-api"]
     tail = "Following migration have not yet been applied:\n20240101_init"
-    assert classify(check, 1, tail).cause is Reason.MIGRATIONS_PENDING
-    assert classify(check, 1, "who knows").cause is Reason.VERIFY_FAILED
+    assert outcome_of_command(check, 1, tail).cause is Reason.MIGRATIONS_PENDING
+    assert outcome_of_command(check, 1, "who knows").cause is Reason.VERIFY_FAILED
 
 
 def test_a_revert_that_undid_one_migration_has_to_be_repeated() -> None:
     revert = WIPE["seed.workflow-api.revert"]
-    assert classify(revert, 0, "Migration Later has been reverted successfully.").facts == {"repeat": True}
-    assert classify(revert, 0, "No migrations were executed. Nothing to revert!").facts == {}
+    assert outcome_of_command(revert, 0, "Migration Later has been reverted successfully.").facts == {
+        "repeat": True
+    }
+    assert outcome_of_command(revert, 0, "No migrations were executed. Nothing to revert!").facts == {}

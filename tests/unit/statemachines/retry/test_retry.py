@@ -10,7 +10,7 @@ from schemas.catalog.operations import Retry
 from schemas.plan import Idempotency, Phase, PlannedStep, Repeat, StepKind
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
-from statemachines.steps.retry import backoff, decide_retry
+from statemachines.steps.retry import backoff, decide_retry, needs_check, remembering
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = Retry()
@@ -46,8 +46,10 @@ def step(attempts: int = 1) -> Step:
 def decide(
     outcome: Outcome, of: PlannedStep | None = None, attempts: int = 1, bound: int | None = None
 ) -> tuple[StepState, bool]:
-    made = decide_retry(of or planned(), step(attempts), outcome, POLICY, now=NOW, jitter=0.5, bound=bound)
-    return made.state, made.check_first
+    """What becomes of the step, and whether its next attempt by itself begins with its check."""
+    of = of or planned()
+    made = decide_retry(of, step(attempts), outcome, POLICY, now=NOW, jitter=0.5, bound=bound)
+    return made.state, made.state is StepState.PENDING and needs_check(of, remembering(None, outcome))
 
 
 @given(policies, st.integers(1, 10_000), st.floats(0, 1))
@@ -119,8 +121,12 @@ def test_a_person_who_asks_for_a_step_again_gives_it_all_of_its_automatic_tries(
     made = decide_retry(planned(), again, temporary, POLICY, now=NOW, jitter=1.0)
     assert made.state is StepState.PENDING
     assert made.not_before == NOW + timedelta(seconds=POLICY.initial_delay)
-    last = again.model_copy(update={"attempts": 2 * POLICY.attempts})
-    assert decide_retry(planned(), last, temporary, POLICY, now=NOW, jitter=1.0).exhausted
+    for attempts, state in (
+        (2 * POLICY.attempts - 1, StepState.PENDING),
+        (2 * POLICY.attempts, StepState.FAILED),
+    ):
+        tried = again.model_copy(update={"attempts": attempts})
+        assert decide_retry(planned(), tried, temporary, POLICY, now=NOW, jitter=1.0).state is state
 
 
 def test_the_outside_may_ask_for_more_patience_than_the_policy() -> None:

@@ -7,7 +7,6 @@ from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.wire import ServiceName
 from statemachines.planning.planner import plan
-from statemachines.planning.rules import judge_request
 from tests.unit.statemachines.planner.world import (
     CATALOG,
     LOADED,
@@ -41,8 +40,8 @@ def unreadable(environment: str, service: str | None, subject: str, **changes: o
 def without_service(known: Facts, name: str, *why: Unreadable) -> Facts:
     return known.model_copy(
         update={
-            "services": tuple(one for one in known.services if one.service != name),
-            "databases": tuple(one for one in known.databases if one.service != name),
+            "services": tuple(fact for fact in known.services if fact.service != name),
+            "databases": tuple(fact for fact in known.databases if fact.service != name),
             "unreadable": why,
         }
     )
@@ -73,8 +72,7 @@ def test_a_request_that_breaks_a_rule_is_refused_before_the_world_is_looked_at(
     fields: dict[str, object], reason: Reason
 ) -> None:
     asked = request(**({"environment": "qa-sandbox"} | fields))
-    refusal = judge_request(asked, CATALOG)
-    assert refusal is not None
+    refusal = refused(asked, Facts(environment=asked.environment, exists=False))
     assert refusal.reason is reason
     assert refusal.by_rule
     assert not refusal.temporary
@@ -87,7 +85,7 @@ def test_core_false_says_no_more_than_leaving_it_out() -> None:
 
 def test_a_namespace_that_is_not_there_is_refused_and_nothing_else_is_said() -> None:
     refusal = refused(known=Facts(environment="qa-sandbox", exists=False))
-    assert [one.reason for one in refusal.reasons] == [Reason.UNKNOWN_ENVIRONMENT]
+    assert [found.reason for found in refusal.reasons] == [Reason.UNKNOWN_ENVIRONMENT]
 
 
 def test_a_service_without_a_pod_is_missing() -> None:
@@ -112,7 +110,11 @@ def test_a_pod_that_is_not_ready_yet_is_waited_for() -> None:
 def test_a_database_that_can_not_be_identified_is_not_reset() -> None:
     known = facts()
     cut = known.model_copy(
-        update={"databases": tuple(one for one in known.databases if one.database != "integrations")}
+        update={
+            "databases": tuple(
+                database for database in known.databases if database.database != "integrations"
+            )
+        }
     )
     assert refused(known=cut).reason is Reason.DATABASE_UNIDENTIFIED
     why = unreadable(
@@ -128,10 +130,10 @@ def test_core_has_to_be_one_database_for_both_services() -> None:
     split = known.model_copy(
         update={
             "databases": tuple(
-                one.model_copy(update={"key": key_of("other")})
-                if (one.service, one.database) == ("los-core-api", "core")
-                else one
-                for one in known.databases
+                fact.model_copy(update={"key": key_of("other")})
+                if (fact.service, fact.database) == ("los-core-api", "core")
+                else fact
+                for fact in known.databases
             ),
             "users": {**known.users, key_of("other"): ("qa-sandbox",)},
         }
@@ -231,7 +233,7 @@ def test_a_user_of_a_kind_that_nobody_declared_protects_like_a_production() -> N
 
 def test_all_reasons_are_told_at_once() -> None:
     refusal = refused(request("qa-production", services=["nobody", "los-core-api"], options=[Option.MOCK]))
-    assert {one.reason for one in refusal.reasons} == {Reason.UNKNOWN_SERVICE, Reason.MOCK_IN_PRODUCTION}
+    assert {found.reason for found in refusal.reasons} == {Reason.UNKNOWN_SERVICE, Reason.MOCK_IN_PRODUCTION}
 
 
 def test_a_rule_is_shown_before_the_state_of_the_world() -> None:

@@ -9,7 +9,7 @@ from schemas.plan import Phase, Plan, PlannedStep, RunIn, Scope, StepKind
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.planning.planner import plan
-from statemachines.steps.container_scope import is_void, needed_before, with_container
+from statemachines.steps.container_scope import needed_before, succeeded_elsewhere, with_container
 from tests.unit.statemachines.planner.world import CATALOG, Channel, Mode, facts, planned, request
 
 DATA_BUILDER = "data-builder-api"
@@ -25,7 +25,7 @@ def test_models_are_needed_by_every_later_command_of_their_service_and_by_nobody
 
 
 def verifies(steps: tuple[PlannedStep, ...]) -> list[str]:
-    return [one.name for one in steps if one.phase is Phase.VERIFY and one.service == DATA_BUILDER]
+    return [step.name for step in steps if step.phase is Phase.VERIFY and step.service == DATA_BUILDER]
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,20 @@ def test_a_success_is_good_for_the_container_that_it_was_had_in(
         name=StepName("s"), phase=Phase.SEED, kind=StepKind.COMMAND, batch=0, scope=Scope.CONTAINER
     )
     outcome = with_container(planned, SUCCEEDED, "uid/first")
-    assert is_void(Step(name=planned.name, index=0, state=state, outcome=outcome), container) is void
+    assert (
+        succeeded_elsewhere(Step(name=planned.name, index=0, state=state, outcome=outcome), container) is void
+    )
 
 
 def test_a_success_that_a_person_claims_is_good_for_no_container() -> None:
     step = Step(name=StepName("s"), index=0, state=StepState.SUCCEEDED, outcome=SUCCEEDED)
-    assert is_void(step, "uid/first")
+    assert succeeded_elsewhere(step, "uid/first")
 
 
 def test_where_a_service_runs_in_a_holder_its_questions_are_asked_there_too() -> None:
     held = CATALOG.model_dump(by_alias=True, mode="json")
     for service in held["services"]:
-        for step in (one for steps in service["steps"].values() for one in steps):
+        for step in (entry for steps in service["steps"].values() for entry in steps):
             step["runIn"] = "holder" if service["name"] == "workflow-api" else "service"
     made = plan(
         request(mode=Mode.REFRESH), Channel.HTTP, Catalog.model_validate(held), "held", facts("qa-sandbox")

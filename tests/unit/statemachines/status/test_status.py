@@ -12,8 +12,8 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel, Outcome, OutcomeKind, Reset, ResetState, Step, StepState, Waiting
 from schemas.status import STEP_FINISHED, STEP_STARTED, Status, status_type
 from schemas.wire import ResetId, StepName
-from statemachines.changes import check_change
-from statemachines.history.status import tell
+from statemachines.commits import check_commit
+from statemachines.history.status import next_status
 from statemachines.history.status_record import Subject, committed, status_record
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -41,7 +41,7 @@ STEPS = (
 
 
 def test_a_state_is_told_with_the_next_sequence_and_the_progress() -> None:
-    reset, entry = tell(RESET, at=NOW, steps=STEPS)
+    reset, entry = next_status(RESET, at=NOW, steps=STEPS)
     status = Status.model_validate(entry.data)
     assert (reset.sequence, entry.sequence, status.sequence) == (7, 7, 7)
     assert entry.type == "com.fuse.environment.reset.seeding.v1"
@@ -49,13 +49,15 @@ def test_a_state_is_told_with_the_next_sequence_and_the_progress() -> None:
     assert entry.data["requestedBy"] == ["ann", "bob"]
     assert entry.data["request"] == {"source": "/publisher", "id": "e1"}
     assert (status.idempotency_key, status.plan_hash, status.number) == ("k", "sha256:x", 12)
-    check_change(reset, None, (entry,))
+    check_commit(reset, None, (entry,))
 
 
 def test_a_step_is_told_with_its_attempt_and_outcome() -> None:
     outcome = Outcome(kind=OutcomeKind.FAILED, exit_code=1, cause=Reason.MIGRATION_LOCKED, hint="wait")
-    started, first = tell(RESET, at=NOW, steps=STEPS, event=STEP_STARTED, step=SEED, attempt=2)
-    _, second = tell(started, at=NOW, steps=STEPS, event=STEP_FINISHED, step=SEED, attempt=2, outcome=outcome)
+    started, first = next_status(RESET, at=NOW, steps=STEPS, event=STEP_STARTED, step=SEED, attempt=2)
+    _, second = next_status(
+        started, at=NOW, steps=STEPS, event=STEP_FINISHED, step=SEED, attempt=2, outcome=outcome
+    )
     assert (first.type, second.type) == (status_type("step-started"), status_type("step-finished"))
     assert (second.data["step"], second.data["attempt"], second.data["outcome"]) == (SEED, 2, "failed")
     assert (second.data["exitCode"], second.data["cause"], second.data["hint"]) == (
@@ -76,14 +78,14 @@ def test_a_stop_is_told_with_its_step_cause_and_what_it_waits_for() -> None:
             "waiting_for": Waiting(reason="retry", detail="later", until=NOW),
         }
     )
-    _, entry = tell(stopped, at=NOW)
+    _, entry = next_status(stopped, at=NOW)
     assert (entry.data["step"], entry.data["cause"], entry.data["hint"]) == (SEED, "command-failed", "look")
     assert entry.data["waitingFor"]["until"] == "2026-11-23T12:00:00Z"
     assert "progress" not in entry.data
 
 
 def test_the_same_status_is_the_same_event_however_often_it_is_made() -> None:
-    reset, entry = tell(RESET, at=NOW)
+    reset, entry = next_status(RESET, at=NOW)
     whole = committed(entry, environment_sequence=40, public_url="https://resetd.example/")
     assert whole.data["links"] == {"self": f"https://resetd.example/api/v1/resets/{RESET.id}"}
     assert whole.data["environmentSequence"] == 40
@@ -94,12 +96,12 @@ def test_the_same_status_is_the_same_event_however_often_it_is_made() -> None:
 
 @pytest.mark.parametrize("sequence", [6, 8])
 def test_a_change_whose_history_has_a_gap_is_refused(sequence: int) -> None:
-    _, entry = tell(RESET, at=NOW)
+    _, entry = next_status(RESET, at=NOW)
     with pytest.raises(ValueError, match="gaps"):
-        check_change(RESET.model_copy(update={"sequence": sequence}), None, (entry,))
+        check_commit(RESET.model_copy(update={"sequence": sequence}), None, (entry,))
 
 
 def test_a_change_with_another_resets_history_is_refused() -> None:
-    reset, entry = tell(RESET, at=NOW)
+    reset, entry = next_status(RESET, at=NOW)
     with pytest.raises(ValueError, match="another reset"):
-        check_change(reset, None, (entry.model_copy(update={"reset_id": ResetId("other")}),))
+        check_commit(reset, None, (entry.model_copy(update={"reset_id": ResetId("other")}),))

@@ -1,0 +1,42 @@
+"""Prints a plan for people."""
+
+from __future__ import annotations
+
+from daemon.cli.client import Json
+from daemon.cli.output import note, say, table
+
+
+def show_plan(plan: Json) -> None:
+    """Print a plan: its steps in order, what they touch, who shares that, and its warnings."""
+    say(f"{plan['mode']} of {plan['environment']}: {len(plan['steps'])} steps, catalog {plan['catalog']}")
+    say(f"plan {plan['hash']}")
+    say("")
+    table(
+        ["#", "STEP", "WHAT"],
+        [[at, step["name"], _what(step)] for at, step in enumerate(plan["steps"], 1)],
+    )
+    say("")
+    table(
+        ["TOUCHES", "NAME", "USED BY", "PROTECTED"],
+        [
+            [
+                resource["kind"],
+                resource["name"],
+                ", ".join(resource["users"]),
+                resource["protectedBecause"] or resource["protected"] or "",
+            ]
+            for resource in plan["resources"]
+        ],
+    )
+    if plan["approvalsRequired"]:
+        say(f"\nneeds {plan['approvalsRequired']} approval(s), by others than who asks")
+    for warning in plan["warnings"]:
+        note(f"warning: {warning}")
+
+
+def _what(step: Json) -> str:
+    argv = step["argv"]
+    what = " ".join(argv) or step["kind"].replace("-", " ")
+    if argv[:2] == ["sh", "-c"]:
+        what = str(argv[2]) if len(argv) == 3 else f"{argv[2]}  with {' '.join(argv[4:])}"  # noqa: PLR2004
+    return f"{what}  (destructive)" if step["destructive"] else what

@@ -1,0 +1,32 @@
+"""Settings that nothing acts on yet. Whoever gives one may rely on it, and so is warned."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.config.environment_variables import variable_of
+from daemon.config.settings import Settings
+
+WITHOUT_EFFECT = (
+    "backup_keep",
+    "backup_keep_days",
+    "pg_admin_urls_file",
+    "oidc_issuer",
+    "oidc_audience",
+    "oidc_roles_claim",
+)
+"""Fields of `Settings` that are read and checked, and that nothing acts on. A test compares them with the code."""
+
+NOTHING_ACTS = "nothing acts on it yet"
+_log = structlog.get_logger()
+
+
+def given_without_effect(settings: Settings) -> tuple[str, ...]:
+    """Names of the given variables that have no effect. One that repeats its default counts as given."""
+    return tuple(variable_of(name) for name in WITHOUT_EFFECT if name in settings.model_fields_set)
+
+
+def warn_of_settings_without_effect(settings: Settings) -> None:
+    """Log one warning for each given setting that has no effect. The warning names it and never shows its value."""
+    for variable in given_without_effect(settings):
+        _log.warning("settings.without-effect", setting=variable, detail=NOTHING_ACTS)

@@ -1,0 +1,142 @@
+"""One drive of a reset: its lease holder with all that it works with, made anew for each claim.
+
+The factory is the only place that knows how the parts of a drive fit together. A new kind of step or a new state is
+added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from daemon.engine.acts import Acts
+from daemon.engine.commands.database_sessions import DatabaseSessions
+from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.commands.termination import Termination
+from daemon.engine.commands.unresolved import UnresolvedAttempts
+from daemon.engine.facts import FactsReader
+from daemon.engine.high_water import HighWater
+from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
+from daemon.engine.planning import Planning
+from daemon.engine.pod_choice import PodChoice
+from daemon.engine.states.approval import ApprovalState
+from daemon.engine.states.cancelling import CancellingState
+from daemon.engine.states.planning import PlanningState
+from daemon.engine.states.queue import QueueState
+from daemon.engine.states.waiting import Pause, WaitingLimits
+from daemon.engine.states.working import WorkingState
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.backup import BackupStep
+from daemon.engine.steps.command import CommandStep, LaunchPreconditions
+from daemon.engine.steps.database_proofs import DatabaseProofs
+from daemon.engine.steps.exit_interpreter import ExitInterpreter
+from daemon.engine.steps.handshake import HandshakeStep
+from daemon.engine.steps.performer import Performer
+from daemon.engine.steps.repository import RepositoryStep
+from daemon.engine.steps.step_runner import StepRunner
+from daemon.metrics import Metrics
+from daemon.ports import Ports
+from daemon.ports.deployments import Deployments
+from daemon.ports.store.leases import Claimed
+from daemon.ports.store.store import Store
+from schemas.catalog.catalog import Catalog
+from schemas.plan import StepKind
+from schemas.resets import ResetState
+from statemachines.lifecycle import WORKING
+
+RunState = Callable[[], Awaitable[Pause | None]]
+"""Does what a state is for: leads the reset on, or answers what the reset has to wait for."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The parts that the driver itself uses."""
+
+    leased: LeasedReset
+    states: Mapping[ResetState, RunState]
+    acts: Acts
+    unresolved: UnresolvedAttempts
+
+    async def apply_acts(self) -> None:
+        """Answer the acts that await an answer. Raises LeaseLostError."""
+        await self.acts.apply(self.leased, self.unresolved)
+
+
+class DriveFactory:
+    """One for each daemon."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ports: Ports,
+        deployments: Deployments,
+        catalog: Catalog,
+        facts: FactsReader,
+        planning: Planning,
+        high_water: HighWater,
+        metrics: Metrics,
+        limits: WaitingLimits,
+    ) -> None:
+        self._store = store
+        self._ports = ports
+        self._deployments = deployments
+        self._catalog = catalog
+        self._facts = facts
+        self._planning = planning
+        self._high_water = high_water
+        self._metrics = metrics
+        self._limits = limits
+        self._acts = Acts(store, ports.clock)
+
+    def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
+        """The claimed reset, ready to be changed."""
+        return LeasedReset(claimed, deadline, self._store, self._ports.clock, self._metrics)
+
+    def open(self, leased: LeasedReset, proofs: AsyncExitStack) -> Drive:
+        """A drive of the leased reset. `proofs` keeps the sessions of its proofs: closing it ends them."""
+        ports, clock = self._ports, self._ports.clock
+        pod_choice = PodChoice(ports.pods, self._catalog, leased)
+        sessions = DatabaseSessions(self._facts, ports, pod_choice, leased)
+        termination = Termination(ports.pods, ports.logs, clock, sessions.work_of)
+        unresolved = UnresolvedAttempts(leased, termination)
+        recorder = AttemptRecorder(leased, clock, self._high_water)
+        interpreter = ExitInterpreter(ports.logs)
+        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, proofs)
+        performer = Performer(runners, leased, recorder, termination, interpreter)
+        working = WorkingState(
+            leased, performer, recorder, unresolved, pod_choice, self._acts, self._catalog.retry, clock
+        )
+        states: dict[ResetState, RunState] = {
+            ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
+            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock).run,
+            ResetState.QUEUED: QueueState(
+                leased, self._planning, self._deployments, self._store, clock, self._limits
+            ).run,
+            **dict.fromkeys(WORKING, working.run),
+            ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock).run,
+        }
+        return Drive(leased, states, self._acts, unresolved)
+
+    def _step_runners(
+        self,
+        leased: LeasedReset,
+        pod_choice: PodChoice,
+        termination: Termination,
+        recorder: AttemptRecorder,
+        interpreter: ExitInterpreter,
+        stack: AsyncExitStack,
+    ) -> Mapping[StepKind, StepRunner]:
+        ports = self._ports
+        proofs = DatabaseProofs(stack, self._facts, ports.pods, ports.databases)
+        preconditions = LaunchPreconditions(ports.backups, proofs, pod_choice, leased)
+        follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
+        return {
+            StepKind.BACKUP_DATABASE: BackupStep(ports.backups, self._facts, pod_choice, recorder),
+            StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
+            StepKind.COMMAND: CommandStep(
+                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder
+            ),
+            StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
+        }

@@ -1,0 +1,40 @@
+"""`awaiting-approval`: enough people agree to this very plan, or nobody does in time."""
+
+from __future__ import annotations
+
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.states.waiting import Pause
+from daemon.ports.clock import Clock
+from schemas.reasons import Reason
+from schemas.resets import Waiting
+from statemachines.consent import consenting, lacks_consent
+from statemachines.lifecycle import Trigger
+from statemachines.reset_update import ResetUpdate
+
+_WITHOUT_EXPIRY = 3600.0
+"""Seconds until the loop looks again at an approval that does not expire."""
+
+
+class ApprovalState:
+    """Leads to `queued`, or to `cancelled` once the approval has expired."""
+
+    def __init__(self, leased: LeasedReset, clock: Clock) -> None:
+        self._leased = leased
+        self._clock = clock
+
+    async def run(self) -> Pause | None:
+        """Count who agreed. A pause while more people have to agree and there is time."""
+        reset = self._leased.reset
+        if not lacks_consent(reset):
+            await self._leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.APPROVED)
+            return None
+        expires = reset.approval_expires_at
+        if expires is not None and self._clock.now() >= expires:
+            await self._leased.commit(
+                ResetUpdate(cause=Reason.APPROVAL_EXPIRED, detail=None, waiting_for=None),
+                trigger=Trigger.EXPIRED,
+            )
+            return None
+        left = (expires - self._clock.now()).total_seconds() if expires else _WITHOUT_EXPIRY
+        detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given"
+        return Pause(Waiting(reason="approval", detail=detail, until=expires), left)

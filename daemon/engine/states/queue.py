@@ -1,0 +1,125 @@
+"""`queued`: the moment that was asked for, ArgoCD's word, all locks at once, and the facts once more."""
+
+from __future__ import annotations
+
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.planning import Planning
+from daemon.engine.states.plan_adoption import adopt_plan
+from daemon.engine.states.planning import facts_patience, facts_unread
+from daemon.engine.states.stopping import stop_failed
+from daemon.engine.states.waiting import Pause, WaitingLimits, waiting_since
+from daemon.ports.clock import Clock
+from daemon.ports.deployments import Deployments
+from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.store.store import Store
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.resets import Waiting
+from statemachines.consent import lacks_consent
+from statemachines.lifecycle import Trigger
+from statemachines.refusals import Refusal
+from statemachines.reset_update import ResetUpdate
+
+_NOTHING_AWAITED = ResetUpdate(waiting_for=None)
+
+
+class QueueState:
+    """Leads to work once all locks are held and the facts still are those of the plan that was agreed to."""
+
+    def __init__(
+        self,
+        leased: LeasedReset,
+        planning: Planning,
+        deployments: Deployments,
+        store: Store,
+        clock: Clock,
+        limits: WaitingLimits,
+    ) -> None:
+        self._leased = leased
+        self._planning = planning
+        self._deployments = deployments
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+
+    async def run(self) -> Pause | None:
+        """Check one condition after the other. A pause for the first that does not hold yet."""
+        try:
+            return await self._check_conditions()
+        except PermanentError as error:
+            await stop_failed(self._leased, error.reason, error.detail, error.hint)
+            return None
+
+    async def _check_conditions(self) -> Pause | None:
+        leased, reset = self._leased, self._leased.reset
+        now = self._clock.now()
+        not_before = reset.request.not_before
+        if not_before is not None and now < not_before:
+            waiting = Waiting(reason="not-before", detail="the request says when", until=not_before)
+            return Pause(waiting, (not_before - now).total_seconds())
+        if leased.plan is None:
+            raise RuntimeError("a queued reset has a plan")
+        if lacks_consent(reset):
+            # The reset was resumed from a stop in which nobody had agreed to this plan yet.
+            expires = now + self._limits.approval_ttl
+            await leased.commit(
+                ResetUpdate(approval_expires_at=expires, waiting_for=None), trigger=Trigger.NEEDS_APPROVAL
+            )
+            return None
+        if not leased.in_progress:
+            gate = await self._deployments.gate(reset.environment)
+            if not gate.open:
+                if now - waiting_since(reset, "argocd", now) > self._limits.settled:
+                    hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
+                    await stop_failed(leased, Reason.NOT_SYNCED, gate.reason, hint)
+                    return None
+                return Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
+        keys = [resource.key for resource in leased.plan.resources]
+        answer = await self._store.lock(leased.lease, keys)
+        if not answer.granted:
+            waiting = Waiting(
+                reason="locks",
+                detail="other resets hold or wait for the same resources",
+                resources=answer.resources,
+                held_by=answer.held_by,
+            )
+            return Pause(waiting, 1.0)
+        if leased.in_progress and (later := await self._store.superseded_by(reset.id)) is not None:
+            await stop_failed(leased, Reason.SUPERSEDED, f"{later} has touched one of its resources since")
+            return None
+        return await self._check_facts_again(leased.plan)
+
+    async def _check_facts_again(self, agreed: Plan) -> Pause | None:
+        """Read the facts once more: from now on no other reset can change them."""
+        leased, reset = self._leased, self._leased.reset
+        if leased.open_attempts:
+            # The reset has kept its locks, and what may run under them is taken up before anything else is asked.
+            await leased.commit(_NOTHING_AWAITED, trigger=Trigger.LOCKED)
+            return None
+        try:
+            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+        except TemporaryError as error:
+            return await self._wait_for_facts(error.reason, error.detail)
+        await self._store.remember_protected(protected, now=self._clock.now())
+        if isinstance(answer, Plan) and answer.hash == agreed.hash:
+            await leased.commit(_NOTHING_AWAITED, trigger=Trigger.LOCKED)
+            return None
+        if isinstance(answer, Refusal) and answer.temporary:
+            return await self._wait_for_facts(answer.reason, answer.detail)
+        if isinstance(answer, Refusal) or leased.in_progress:
+            detail = answer.detail if isinstance(answer, Refusal) else "the facts under the plan changed"
+            reason = answer.reason if isinstance(answer, Refusal) else Reason.PLAN_CHANGED
+            hint = "`resetd resume ID --replan` makes a new plan for what is left."
+            await stop_failed(leased, reason, detail, hint)
+            return None
+        await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl, replanned=True)
+        return None
+
+    async def _wait_for_facts(self, reason: Reason, detail: str) -> Pause | None:
+        """Wait for facts that can't be read now; the reset holds its locks, so it stops after a while."""
+        now = self._clock.now()
+        reset = self._leased.reset
+        if now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
+            return facts_unread(detail)
+        await stop_failed(self._leased, reason, detail)
+        return None

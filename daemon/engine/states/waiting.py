@@ -1,0 +1,37 @@
+"""How a state says that its reset has to wait: for what, since when, and when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.resets import Reset, Waiting
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What a reset waits for, and how long until the loop looks at it again (seconds)."""
+
+    waiting: Waiting
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WaitingLimits:
+    """How long a reset waits for something before it stops."""
+
+    approval_ttl: timedelta = timedelta(hours=24)
+    facts: timedelta = timedelta(minutes=2)
+    """For facts that can't be read now."""
+    provisioning: timedelta = timedelta(minutes=30)
+    """For the facts of an environment that is being provisioned."""
+    settled: timedelta = timedelta(minutes=30)
+    """For ArgoCD to call the environment settled."""
+
+
+def waiting_since(reset: Reset, reason: str, now: datetime) -> datetime:
+    """When the reset began to wait for `reason`; `now` where it waits for something else, or for nothing."""
+    waiting = reset.waiting_for
+    if waiting is not None and waiting.reason == reason and waiting.since is not None:
+        return waiting.since
+    return now

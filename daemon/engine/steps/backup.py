@@ -1,0 +1,49 @@
+"""Steps that back a database up."""
+
+from __future__ import annotations
+
+from daemon.engine.facts import FactsReader
+from daemon.engine.pod_choice import PodChoice
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.databases import Backups
+from daemon.ports.errors import PermanentError
+from schemas.plan import PlannedStep
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Outcome, OutcomeKind
+
+
+class BackupStep:
+    """Dumps the database that the service's pod reaches; the backup counts once it was read through."""
+
+    def __init__(
+        self, backups: Backups, facts: FactsReader, pod_choice: PodChoice, recorder: AttemptRecorder
+    ) -> None:
+        self._backups = backups
+        self._facts = facts
+        self._pod_choice = pod_choice
+        self._recorder = recorder
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Dump. An attempt that a crash cut short dumps again: a dump replaces none that is stored."""
+        if step.database is None:
+            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{step.name} names no database")
+        service = self._pod_choice.service(step)
+        pod = await self._pod_choice.choose(step)
+        url, identity = await self._facts.identify(pod, service, step.database)
+        if identity.key not in step.touches:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{step.name} would reach {identity.key}, the plan says {', '.join(step.touches)}",
+            )
+        attempt = taken_up or await self._recorder.start(step)
+        backup = await self._backups.dump(
+            url, environment=pod.environment, resource=identity.key, attempt=attempt.id
+        )
+        if not backup.proven:
+            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} was not read through")
+        outcome = Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            facts={"path": backup.path, "sizeBytes": backup.size_bytes, "sha256": backup.sha256},
+        )
+        return AttemptResult(attempt, outcome, backups=(backup,))

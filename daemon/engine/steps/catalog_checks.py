@@ -1,0 +1,54 @@
+"""The catalog's checks of a step, asked in its pod before the step runs: whether it has to run, and how often it may.
+
+A check has three answers: yes, no, and none. A tool that could not reach its database says nothing about the database.
+So only the exit codes that the catalog defines are answers.
+"""
+
+from __future__ import annotations
+
+from daemon.ports.errors import TemporaryError
+from daemon.ports.pods.cluster import Cluster, Pod, Result
+from daemon.redaction import redact
+from schemas.plan import NOTHING_LEFT, PlannedStep
+from schemas.reasons import Reason
+
+CHECK_TIMEOUT = 60.0
+"""Seconds that a check gets; `npx` alone takes 2.3 s on a small machine."""
+_SHOWN = 500
+"""Last characters of a check's output that an error shows."""
+
+
+async def has_to_run(cluster: Cluster, pod: Pod, step: PlannedStep) -> bool:
+    """Whether the command has to run, by the step's `check`.
+
+    Raises:
+        TemporaryError: `check-failed`: the check gives no answer.
+        PortError: the check could not be asked.
+    """
+    result = await cluster.read(pod, step.check, timeout=CHECK_TIMEOUT)
+    if result.exit_code not in {0, NOTHING_LEFT}:
+        raise _no_answer("check", step, result)
+    return result.exit_code == 0
+
+
+async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | None:
+    """How often a step that repeats can find something to undo; None: the step does not repeat.
+
+    Raises:
+        TemporaryError: `check-failed`: the step's `bound` gives no answer.
+        PortError: the `bound` could not be asked.
+    """
+    if step.repeat is None:
+        return None
+    result = await cluster.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
+    if result.exit_code != 0:
+        raise _no_answer("bound", step, result)
+    return sum(b"[X]" in line for line in result.stdout.splitlines())
+
+
+def _no_answer(which: str, step: PlannedStep, result: Result) -> TemporaryError:
+    said = redact((result.stdout + result.stderr).decode(errors="replace")).strip()
+    return TemporaryError(
+        Reason.CHECK_FAILED,
+        f"the {which} of {step.name} ended with {result.exit_code}, which is no answer: {said[-_SHOWN:]}",
+    )

@@ -1,0 +1,164 @@
+"""Steps that run a command of the catalog in a pod, and what has to hold right before each launch."""
+
+from __future__ import annotations
+
+from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.pod_choice import PodChoice
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.catalog_checks import has_to_run, left_to_undo
+from daemon.engine.steps.database_proofs import DatabaseProofs
+from daemon.engine.steps.exit_interpreter import ExitInterpreter
+from daemon.engine.steps.required_backups import check_backups
+from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.databases import Backups
+from daemon.ports.errors import PermanentError
+from daemon.ports.pods.cluster import Cluster, Pod
+from schemas.plan import PlannedStep
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Control, Outcome, OutcomeKind
+from statemachines.steps.retry import left_before, needs_check, with_left
+
+
+class CommandStep:
+    """Launches a command once it may touch its databases, and follows it to its end."""
+
+    def __init__(
+        self,
+        follower: CommandFollower,
+        interpreter: ExitInterpreter,
+        preconditions: LaunchPreconditions,
+        pod_choice: PodChoice,
+        cluster: Cluster,
+        leased: LeasedReset,
+        recorder: AttemptRecorder,
+    ) -> None:
+        self._follower = follower
+        self._interpreter = interpreter
+        self._preconditions = preconditions
+        self._pod_choice = pod_choice
+        self._cluster = cluster
+        self._leased = leased
+        self._recorder = recorder
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Launch the command, or find it again where an earlier process may have launched it."""
+        guard = _Guard(step, self._preconditions, self._leased, self._recorder, taken_up)
+        if taken_up is not None:
+            outcome = await self._follower.take_up(taken_up, step, guard)
+            return AttemptResult(taken_up, await self._interpreter.interpret(step, taken_up, outcome))
+        pod = await self._pod_choice.choose(step)
+        await self._preconditions.check(step, pod)
+        self._pod_choice.check_effects(step, pod)
+        left = await self._left_to_undo(step, pod)
+        bound = None if left is None else self._leased.steps[step.name].attempts + left
+        if not await self._has_to_run(step, pod):
+            nothing_to_do = Outcome(
+                kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do"
+            )
+            return AttemptResult(None, nothing_to_do, bound=bound)
+        outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
+        attempt = self._leased.open_attempts[step.name]
+        meaning = await self._interpreter.interpret(step, attempt, outcome)
+        return AttemptResult(attempt, with_left(meaning, left), bound=bound)
+
+    async def _left_to_undo(self, step: PlannedStep, pod: Pod) -> int | None:
+        """How much a step that repeats can still undo; None: the step does not repeat.
+
+        Raises:
+            PermanentError: `retries-exhausted`: the last repetition succeeded and undid nothing, as the next would.
+            PortError: that can't be told.
+        """
+        left = await left_to_undo(self._cluster, pod, step)
+        before = left_before(self._leased.steps[step.name].outcome)
+        if left is not None and before is not None and left >= before:
+            raise PermanentError(
+                Reason.RETRIES_EXHAUSTED,
+                f"{step.name} can undo {before} before the last repetition and {left} after it: it undoes nothing, or "
+                "something else puts back what it undoes",
+                hint="Look for a pod of the service that restarted and migrated by itself; then `resetd resume ID`.",
+            )
+        return left
+
+    async def _has_to_run(self, step: PlannedStep, pod: Pod) -> bool:
+        """Whether the command has to run, again where it may be half done.
+
+        Raises:
+            PortError: that can't be told.
+        """
+        last = self._leased.steps[step.name].outcome
+        if needs_check(step, last):
+            return await has_to_run(self._cluster, pod, step)
+        return True
+
+
+class LaunchPreconditions:
+    """What has to hold right before a command is launched, whatever the order of the plan promises."""
+
+    def __init__(
+        self, backups: Backups, proofs: DatabaseProofs, pod_choice: PodChoice, leased: LeasedReset
+    ) -> None:
+        self._backups = backups
+        self._proofs = proofs
+        self._pod_choice = pod_choice
+        self._leased = leased
+
+    async def check(self, step: PlannedStep, pod: Pod) -> None:
+        """Each database that the step destroys has its backup, and the service's tool reaches those databases.
+
+        Raises:
+            PortError: that does not hold, or can't be shown; nothing was launched.
+        """
+        await check_backups(self._backups, self._leased, step)
+        await self._proofs.show(pod, self._pod_choice.service(step), step)
+
+    async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:
+        """The same for an attempt that is recorded: time has passed since, and its container may be another one.
+
+        Raises:
+            PermanentError: the command must never be launched any more.
+            TemporaryError: that can't be told now.
+        """
+        pod = await self._pod_choice.choose(step)
+        recorded = attempt.control if attempt else None
+        if recorded is not None and recorded.container_id != pod.container_id:
+            raise PermanentError(
+                Reason.COMMAND_INTERRUPTED,
+                f"{step.service} runs in another container than it was recorded for",
+            )
+        await self.check(step, pod)
+
+
+class _Guard:
+    """Guards the launches of one attempt; see `daemon.engine.commands.launch_guard.LaunchGuard`."""
+
+    def __init__(
+        self,
+        step: PlannedStep,
+        preconditions: LaunchPreconditions,
+        leased: LeasedReset,
+        recorder: AttemptRecorder,
+        taken_up: Attempt | None,
+    ) -> None:
+        self._step = step
+        self._preconditions = preconditions
+        self._leased = leased
+        self._recorder = recorder
+        self._taken_up = taken_up
+
+    async def record(self, control: Control) -> Attempt:
+        """See the protocol."""
+        return await self._recorder.start(self._step, control)
+
+    async def may_launch(self) -> None:
+        """See the protocol."""
+        await self._preconditions.check_again(self._step, self._leased.open_attempts.get(self._step.name))
+
+    def check_lease(self) -> None:
+        """See the protocol."""
+        self._leased.deadline.check()
+
+    async def seen_alive(self) -> None:
+        """See the protocol. An attempt of this very drive has recorded its progress when it started."""
+        if self._taken_up is not None:
+            await self._leased.commit()

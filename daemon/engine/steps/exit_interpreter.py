@@ -1,0 +1,41 @@
+"""What the exit code of a command means by the catalog: known failures, and lines that mean failure."""
+
+from __future__ import annotations
+
+from daemon.engine.pod_choice import container_name
+from daemon.ports.errors import PortError
+from daemon.ports.logs import Logs
+from schemas.plan import PlannedStep
+from schemas.resets import Attempt, Outcome
+from statemachines.steps.container_scope import with_container
+from statemachines.steps.exit_codes import outcome_of_command
+
+SHOWN_LINES = 20
+"""Last lines of output that an outcome shows."""
+
+
+class ExitInterpreter:
+    """Reads the kept output and lets the core decide."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    async def interpret(self, step: PlannedStep, attempt: Attempt | None, outcome: Outcome) -> Outcome:
+        """The outcome with its meaning; one without an exit code stays as it is."""
+        if attempt is None or outcome.exit_code is None:
+            return outcome
+        output, whole = None, True
+        try:
+            tail = await self._logs.tail(attempt.id, SHOWN_LINES)
+            if step.fail_on is not None:
+                output, whole = await self._logs.whole(attempt.id)
+        except PortError as error:
+            # The command ran: lost output must not make it one that never started.
+            tail, output, whole = f"its output can't be read: {error.detail}", "", False
+        if step.fail_on is None:
+            meaning = outcome_of_command(step, outcome.exit_code, tail)
+        else:
+            meaning = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)
+        if attempt.control is None:
+            return meaning
+        return with_container(step, meaning, container_name(attempt.control))

@@ -1,0 +1,45 @@
+"""Steps that put a repository's branch back to its root commit."""
+
+from __future__ import annotations
+
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.errors import PermanentError
+from daemon.ports.repositories import Repositories
+from schemas.plan import PlannedStep
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Outcome, OutcomeKind
+
+
+class RepositoryStep:
+    """Rewinds the branch by compare-and-swap, behind a backup branch at its former head."""
+
+    def __init__(self, repositories: Repositories, leased: LeasedReset, recorder: AttemptRecorder) -> None:
+        self._repositories = repositories
+        self._leased = leased
+        self._recorder = recorder
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Rewind. Repeating it after a lost answer is harmless: the head is compared with what was read."""
+        _, owner, name, branch = step.touches[0].split("/", 3)
+        found = await self._repositories.read(name, branch)
+        if found.owner != owner:
+            raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{name} is {found.owner}'s, not {owner}'s")
+        attempt = taken_up or await self._recorder.start(step)
+        rewound = await self._repositories.rewind(
+            found,
+            to=found.root,
+            backup_branch=f"backup/{self._leased.reset.id}",
+            still_ours=self._leased.deadline.check,
+        )
+        outcome = Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            facts={
+                "before": rewound.before,
+                "after": rewound.after,
+                "backupBranch": rewound.backup_branch,
+                "already": rewound.already,
+            },
+        )
+        return AttemptResult(attempt, outcome)

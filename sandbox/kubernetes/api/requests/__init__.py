@@ -1,0 +1,1 @@
+"""Decodes what requests bring: bodies, query parameters and patches."""

@@ -1,0 +1,1 @@
+"""Answers the verbs on API objects, and shows the objects as Tables and Scales."""

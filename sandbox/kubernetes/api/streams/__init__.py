@@ -1,0 +1,1 @@
+"""Carries the answers that stay open: execs, logs and watches."""

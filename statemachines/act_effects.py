@@ -1,0 +1,171 @@
+"""What an act changes once it is allowed: the move, the fields, the steps and attempts that go with it. Pure.
+
+`statemachines.acts` says whether an act is allowed; the lease holder commits the effect with the act's line of audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Reset, Step, StepState
+from schemas.wire import StepName
+from statemachines.acts import plans_anew
+from statemachines.lifecycle import Trigger
+from statemachines.reset_update import UNCHANGED, ResetUpdate
+from statemachines.steps.progress import ended, resolved, skipped, to_run_again
+from statemachines.steps.resuming import to_repeat
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetEffect:
+    """What an act makes of its reset, in one commit."""
+
+    trigger: Trigger | None = None
+    update: ResetUpdate = UNCHANGED
+    steps: tuple[Step, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    step_event: tuple[Step, Attempt | None] | None = None
+    """A step, and its attempt where one ended, that a status tells of."""
+    tell_again: bool = False
+    """Whether a status is told although the state stays."""
+
+    @property
+    def repeated(self) -> tuple[StepName, ...]:
+        """Steps that run again because of it."""
+        return tuple(step.name for step in self.steps if step.state is StepState.PENDING)
+
+
+@dataclass(frozen=True)
+class ResetSnapshot:
+    """The reset as its lease holder has it when the act is read."""
+
+    reset: Reset
+    plan: Plan | None
+    steps: Mapping[StepName, Step]
+    open_attempts: Mapping[StepName, Attempt]
+
+
+def effect_of(act: Act, snapshot: ResetSnapshot, *, now: datetime) -> ResetEffect:
+    """What an act that `check_act` allows changes. A kind that nothing acts on changes nothing."""
+    effect = _EFFECTS.get(act.kind)
+    return ResetEffect() if effect is None else effect(act, snapshot, now)
+
+
+def _approve(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    approval = Approval(actor=act.actor, plan_hash=act.plan_hash or "", at=act.at)
+    return ResetEffect(update=ResetUpdate(approvals=(*snapshot.reset.approvals, approval)))
+
+
+def _deny(act: Act, _stand: ResetSnapshot, _now: datetime) -> ResetEffect:
+    return ResetEffect(
+        trigger=Trigger.DENY,
+        update=ResetUpdate(cause=Reason.DENIED, detail=_who_and_why(act), waiting_for=None, wake_at=None),
+    )
+
+
+def _cancel(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    return ResetEffect(
+        trigger=Trigger.CANCEL,
+        update=ResetUpdate(
+            cancel_requested=True,
+            stopped_in=snapshot.reset.stopped_in or snapshot.reset.state,
+            cause=Reason.CANCELLED_BY_REQUEST,
+            detail=_who_and_why(act),
+            hint=None,
+            waiting_for=None,
+        ),
+    )
+
+
+def _resume(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    replan = plans_anew(act, snapshot.reset, snapshot.plan, tuple(snapshot.steps.values()))
+    names = to_repeat(snapshot.plan, snapshot.steps, act.step) if snapshot.plan else ()
+    return ResetEffect(
+        trigger=Trigger.REPLAN if replan else Trigger.RESUME,
+        steps=tuple(to_run_again(snapshot.steps[name]) for name in names),
+        update=ResetUpdate(
+            cause=None,
+            detail=None,
+            hint=None,
+            stopped_in=None,
+            stopped_at=None,
+            cancel_requested=False,
+            waiting_for=None,
+            wake_at=None,
+        ),
+    )
+
+
+def _skip(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    step = skipped(_named(act, snapshot))
+    return ResetEffect(steps=(step,), step_event=(step, None))
+
+
+def _resolve(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
+    """A person's word about one step. The reset goes on, or fails, once no step of it is unknown."""
+    succeeded = act.outcome is OutcomeKind.SUCCEEDED
+    outcome = Outcome(
+        kind=OutcomeKind.SUCCEEDED if succeeded else OutcomeKind.FAILED,
+        cause=None if succeeded else Reason.COMMAND_FAILED,
+        detail=f"resolved {_who_and_why(act)}",
+        facts={"resolvedBy": act.actor},
+    )
+    step = resolved(_named(act, snapshot), StepState.SUCCEEDED if succeeded else StepState.FAILED, outcome)
+    running = snapshot.open_attempts.get(step.name)
+    attempt = ended(running, outcome, at=now) if running is not None else None
+    trigger, update = _after_resolving(step, snapshot)
+    return ResetEffect(
+        trigger=trigger,
+        update=update,
+        steps=(step,),
+        attempts=(attempt,) if attempt else (),
+        step_event=(step, attempt),
+    )
+
+
+def _after_resolving(step: Step, snapshot: ResetSnapshot) -> tuple[Trigger | None, ResetUpdate]:
+    others = [other for other in snapshot.steps.values() if other.name != step.name]
+    unknown = next((other for other in others if other.state is StepState.UNKNOWN), None)
+    if unknown is not None:
+        # Locks are let go and steps tried again only once every outcome is known.
+        return None, ResetUpdate(stopped_at=unknown.name)
+    if snapshot.reset.cancel_requested:
+        # Somebody asked for the end of this reset before: the cancel goes on, and nothing else.
+        return Trigger.CANCEL, ResetUpdate(stopped_at=None, waiting_for=None)
+    failed = next((each for each in (step, *others) if each.state is StepState.FAILED), None)
+    if failed is None:
+        return Trigger.RESUME, ResetUpdate(
+            cause=None, detail=None, hint=None, stopped_in=None, stopped_at=None, waiting_for=None
+        )
+    return Trigger.FAIL, ResetUpdate(
+        cause=failed.outcome.cause if failed.outcome else None,
+        detail=failed.outcome.detail if failed.outcome else None,
+        hint="`resetd resume ID` runs the step again.",
+        stopped_at=failed.name,
+        waiting_for=None,
+    )
+
+
+_EFFECTS: Mapping[ActKind, Callable[[Act, ResetSnapshot, datetime], ResetEffect]] = {
+    ActKind.APPROVE: _approve,
+    ActKind.DENY: _deny,
+    ActKind.CANCEL: _cancel,
+    ActKind.RESUME: _resume,
+    ActKind.SKIP: _skip,
+    ActKind.RESOLVE: _resolve,
+}
+
+
+def _named(act: Act, snapshot: ResetSnapshot) -> Step:
+    """The step that the act names. `check_act` refuses an act without one."""
+    if act.step is None:
+        raise RuntimeError(f"{act.kind.value} without a step was allowed")
+    return snapshot.steps[act.step]
+
+
+def _who_and_why(act: Act) -> str:
+    return f"by {act.actor}: {act.reason}" if act.reason else f"by {act.actor}"

@@ -1,0 +1,57 @@
+"""The case that rules, warnings and the planner look at: one request, beside the catalog and the facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.catalog.catalog import Catalog
+from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.requests import ResetRequested
+from statemachines.planning.commands import Command, commands
+from statemachines.planning.selection import Selection, select
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, the catalog and what is known of the world, with the commands that the request leads to."""
+
+    request: ResetRequested
+    catalog: Catalog
+    facts: Facts
+    selection: Selection
+    commands: tuple[Command, ...]
+
+    @classmethod
+    def of(cls, request: ResetRequested, catalog: Catalog, facts: Facts) -> Case:
+        """Make the case of one request."""
+        selection = select(request, catalog)
+        return cls(request, catalog, facts, selection, commands(selection))
+
+    @property
+    def environment(self) -> str:
+        """The environment that is to be reset."""
+        return self.request.environment
+
+    def database(self, service: str, database: str) -> DatabaseFact | None:
+        """Find what is known of a database as that service reaches it. `database` is the catalog's name for it."""
+        return next(
+            (fact for fact in self.facts.databases if (fact.service, fact.database) == (service, database)),
+            None,
+        )
+
+    def repositories(self) -> tuple[tuple[str, RepositoryFact | None], ...]:
+        """List each repository of the catalog by its resolved name, with what is known of it."""
+        known = {fact.repository: fact for fact in self.facts.repositories}
+        names = (repository.name_for(self.environment) for repository in self.catalog.repositories)
+        return tuple((name, known.get(name)) for name in dict.fromkeys(names))
+
+    def unreadable(self, service: str | None, subject: str | None = None) -> Unreadable | None:
+        """Find why something of this environment could not be read, where the reader of the facts said why.
+
+        `service` is None for what belongs to no service. Without a `subject` any subject of the service is meant.
+        """
+        for gap in self.facts.unreadable:
+            mine = gap.environment == self.environment and gap.service == service
+            if mine and subject in {None, gap.subject}:
+                return gap
+        return None

@@ -1,0 +1,59 @@
+"""What a person reads before they decide."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.cli.client import Json
+from daemon.cli.next_step import next_step
+from daemon.cli.plan_output import show_plan
+from daemon.cli.reset_output import step_table
+from schemas.requests import Mode
+from tests.unit.statemachines.planner.world import planned, request
+
+
+def reset(state: str, **fields: object) -> Json:
+    return {
+        "reference": "qa-sandbox/12",
+        "state": state,
+        "cause": None,
+        "destroyed": True,
+        "steps": (),
+    } | fields
+
+
+def test_each_destructive_step_of_a_plan_is_called_so_also_where_a_shell_runs_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan = planned(request(mode=Mode.WIPE))
+    show_plan(plan.model_dump(mode="json", by_alias=True))
+    lines = capsys.readouterr().out.splitlines()
+    for step in plan.steps:
+        (line,) = [printed for printed in lines if f"  {step.name}  " in printed]
+        assert ("(destructive)" in line) is step.destructive
+
+
+def test_what_an_attempt_before_came_to_is_not_said_of_the_one_that_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    step = {
+        "name": "seed",
+        "attempts": 2,
+        "outcome": {"kind": "failed", "cause": "command-failed", "exitCode": 1},
+    }
+    ended = {"step": "seed", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:02Z"}
+    for state, said in (("running", False), ("failed", True), ("pending", True)):
+        step_table({"steps": [step | {"state": state}], "attempts": [ended]})
+        shown = capsys.readouterr().out
+        assert ("command-failed" in shown, "2.0s" in shown) == (said, said)
+
+
+def test_the_next_step_is_one_that_is_taken_there() -> None:
+    unknown = {"name": "seed", "state": "unknown"}
+    assert "resolve qa-sandbox/12 seed" in (
+        next_step(reset("needs-operator", stoppedAt="seed", steps=[unknown])) or ""
+    )
+    lost = reset("needs-operator", stoppedAt=None, cause="state-restored")
+    assert "resume qa-sandbox/12 --force" in (next_step(lost) or "")
+    assert "resume qa-sandbox/12" in (next_step(reset("cancelled")) or "")
+    assert next_step(reset("cancelled", destroyed=False)) is None
