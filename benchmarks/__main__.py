@@ -91,7 +91,7 @@ def _durable_server(directory: Path) -> Iterator[server.Server]:
 def main() -> None:
     """Print the tables. The files lie beside the state of a daemon started here: on the disk that counts."""
     # As `resetd serve` does; what it is compared with runs in the same process and gains as much.
-    garbage_collector.settle()
+    garbage_collector.configure()
     var = Path("var").resolve()
     var.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=var, prefix="bench-") as name:

@@ -106,7 +106,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             if settings.database_url is None:
                 # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
-            garbage_collector.settle()
+            garbage_collector.configure()
             warn_of_settings_without_effect(settings)
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)

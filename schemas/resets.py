@@ -111,7 +111,7 @@ class Attempt(Wire):
     finished_at: Time | None = None
     outcome: Outcome | None = None
     log_offset: int = 0
-    """How many bytes of the command's output the daemon has kept."""
+    """Always 0: the kept output itself says how long it is. Stays as long as this version of the API has it."""
 
 
 class Step(Wire):

@@ -1,6 +1,6 @@
-"""What the engine asks of the world, as Protocols whose docstrings state obligations.
+"""What the daemon asks of the world, as Protocols whose docstrings state obligations.
 
-Each port has one contract test (`tests/contract/`) that its real adapter and its in-memory double both pass.
+Each port has one contract test (`tests/contract/`), which its real adapters and its double in memory pass alike.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from daemon.ports.repositories import Repositories
 
 @dataclass(frozen=True)
 class Ports:
-    """What performing a step touches."""
+    """The ports that performing a step touches."""
 
     pods: Pods
     databases: Databases

@@ -1,4 +1,7 @@
-"""The message bus: records in, with offsets that the state database owns; records out."""
+"""The message bus: the intake reads records from it, the publisher sends messages to it.
+
+The state database owns the intake's offsets, so a record is never lost between the two.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,22 @@ from typing import Protocol
 from schemas.records import Message, Record
 
 Positions = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
-"""Asked on assignment: (topic, partition) -> the stored next offset; absent where none was stored."""
+"""Asked on each assignment: returns (topic, partition) -> the stored next offset; absent where none is stored."""
 
 
 class Inbox(Protocol):
-    """A member of the intake's consumer group."""
+    """A member of the intake's consumer group.
+
+    It reads each partition from the stored position on, never from an offset that the broker keeps.
+    """
 
     async def start(self, positions: Positions) -> None:
-        """Join; on each assignment seek to what `positions` answers, else to the topic's beginning.
+        """Join the group.
 
-        Partitions may come only with a later `poll`. A stored position that the topic does not have (any more)
-        means its beginning.
+        - On each assignment a partition is sought to the position that `positions` returns.
+        - A partition without a stored position, or whose topic does not have that position (any more), is read from
+          its beginning.
+        - Partitions may come only with a later `poll`.
 
         Raises:
             TemporaryError: the broker does not answer.
@@ -26,12 +34,13 @@ class Inbox(Protocol):
         ...
 
     async def poll(self, *, timeout: float) -> Sequence[Record]:
-        """Records that came, at most a few hundred, in order for each partition; empty after `timeout` seconds.
+        """Return the records that came, or none after `timeout` seconds.
 
-        Offsets may have gaps (transactions, compaction, retention).
+        - They are at most a few hundred, and those of a partition are in order.
+        - Offsets may have gaps (transactions, compaction, retention).
 
         Raises:
-            TemporaryError: the broker refuses, or `positions` raised it; polling again goes on.
+            TemporaryError: the broker refuses, or `positions` raised it. The next poll goes on.
         """
         ...
 
@@ -40,19 +49,19 @@ class Inbox(Protocol):
         ...
 
     async def acknowledge(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Tell the broker the next offsets, for its lag figures only; a refusal after a rebalance is no error."""
+        """Tell the broker the next offsets, for its lag figures only. A refusal, as after a rebalance, is no error."""
         ...
 
     async def stop(self) -> None:
-        """Leave the group; never hangs past a few seconds."""
+        """Leave the group, within a few seconds in any case."""
         ...
 
 
 class Outlet(Protocol):
-    """Publishes records."""
+    """Publishes the messages of the outbox."""
 
     async def start(self) -> None:
-        """Connect.
+        """Connect to the broker.
 
         Raises:
             TemporaryError: the broker does not answer.
@@ -60,13 +69,15 @@ class Outlet(Protocol):
         ...
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[str | None]:
-        """Publish in order for each key; for each message None, or why the broker refuses it for good (too large).
+        """Publish messages, and return for each None, or why the broker refuses it for good (too large).
+
+        Messages with the same key are published in order.
 
         Raises:
-            TemporaryError: the broker does not answer; any of them may have been published.
+            TemporaryError: the broker does not answer; any of the messages may have been published.
         """
         ...
 
     async def stop(self) -> None:
-        """Flush and close; never hangs past a few seconds."""
+        """Send what is buffered and close, within a few seconds in any case."""
         ...

@@ -1,4 +1,4 @@
-"""Time, as a port: the engine asks it, the core is told."""
+"""Time, as a port: the engine asks it, and gives the core the time as an argument."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for records, sleep for loops."""
+    """Wall time for records, and sleep for loops."""
 
     def now(self) -> datetime:
-        """The time, aware, in UTC."""
+        """Return the time: aware, in UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; cancellable."""
+        """Wait for so many seconds. The wait can be cancelled."""
         ...

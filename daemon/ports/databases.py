@@ -1,4 +1,4 @@
-"""Databases: who they really are, the handshake's lock, and backups that are proven."""
+"""Databases of environments: which one a URL reaches, the handshake's lock, what a dead attempt left, and backups."""
 
 from __future__ import annotations
 
@@ -23,42 +23,52 @@ class Identity:
 
 
 class AdvisoryLock(Protocol):
-    """An advisory lock of the daemon's own, in the session that took it."""
+    """An advisory lock that a session of the daemon holds."""
 
     @property
     def number(self) -> int:
-        """New for each lock, random, positive and under 2**31 (`pg_locks.objid` of `pg_advisory_lock(bigint)`)."""
+        """Return the lock's number, which a service's own tool finds as `pg_locks.objid` of `pg_advisory_lock(bigint)`.
+
+        It is new for each lock, random, positive and under 2**31.
+        """
         ...
 
     async def is_held(self) -> bool:
-        """Whether its session lives, and with it the lock: a server that failed over has forgotten both."""
+        """Tell whether the session lives, and with it the lock. A server that failed over has forgotten both."""
         ...
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What a look at a server's sessions found."""
+    """The sessions that a dead attempt may have left at work on a server."""
 
     at: datetime
-    """When it was, by the server's clock."""
+    """When they were read, by the server's clock."""
     sessions: tuple[str, ...]
-    """Those that are at work, for people: `pid 4711 since 12:03:11`."""
+    """The sessions that are at work, for people: `pid 4711 since 12:03:11`."""
 
 
 class Databases(Protocol):
-    """Connections that the daemon itself makes, with the URL that the pod shows."""
+    """Asks databases by connections of the daemon's own, with the URL that a pod shows.
+
+    A host without a dot is looked up in the environment's namespace.
+    """
 
     async def identify(self, url: str, *, environment: str) -> Identity:
-        """Who answers at `url`. A host without a dot is looked up in the environment's namespace.
+        """Return the identity of the database that answers at `url`.
 
         Raises:
             TemporaryError: `database-unreachable`.
-            PermanentError: `database-unidentified` (refused login, no such database, not a PostgreSQL URL).
+            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL.
         """
         ...
 
     def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[AdvisoryLock]:
-        """Hold an advisory lock for as long as the block runs and its session lives."""
+        """Hold an advisory lock for as long as the block runs and its session lives.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
+        """
         ...
 
     async def leftover(
@@ -70,10 +80,19 @@ class Databases(Protocol):
         since: datetime,
         working_at: datetime | None,
     ) -> Leftover:
-        """Sessions that may be a dead attempt's: of the URL's role in its database, in a statement that began after the
-        attempt did and was at work already at `working_at` (the `at` of the first look; None: this is the first).
+        """Return the sessions that may still do a dead attempt's work.
 
-        Those that carry the attempt's session name are its own: they are ended, and no longer there at a later look.
+        - They are sessions of the URL's role in its database, in a statement that began after the attempt did, and no
+          later than `working_at`.
+        - Sessions that carry the attempt's session name are the attempt's own. They are ended, and a later call does
+          not return them.
+
+        Args:
+            url: As the service's pod has it.
+            environment: Whose namespace short hosts are looked up in.
+            attempt: The dead attempt.
+            since: When the attempt began, by the daemon's clock.
+            working_at: `Leftover.at` of the first call for this attempt; None in that first call.
 
         Raises:
             TemporaryError, PermanentError: as `identify`.
@@ -83,7 +102,7 @@ class Databases(Protocol):
 
 @dataclass(frozen=True)
 class Backup:
-    """A dump that was written whole, under its final name."""
+    """A dump that was written whole, and has its final name."""
 
     resource: ResourceKey
     path: str
@@ -96,29 +115,32 @@ class Backup:
 
 
 class Backups(Protocol):
-    """Dumps of databases."""
+    """Keeps dumps of databases."""
 
     async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
-        """Dump (pg_dump custom format), checksum, rename, read through; a failed one leaves nothing that looks whole.
+        """Dump a database (pg_dump's custom format), checksum the dump, give it its final name, and read it through.
 
-        Repeated for one attempt, it is another dump: what an earlier one stored is never replaced.
+        - A dump that fails leaves nothing that looks whole.
+        - Repeated for one attempt, it makes another dump. No stored dump is ever replaced.
 
         Raises:
-            TemporaryError: `database-unreachable`, disk full.
-            PermanentError: `backup-failed`, `backup-unproven`.
+            TemporaryError: `database-unreachable`, or `backup-failed`: the disk is full.
+            PermanentError: `backup-failed`, `backup-unproven`, or `database-mismatch`: another database than `resource`
+                answers.
         """
         ...
 
     async def prove(self, backup: Backup) -> Backup:
-        """Compare size and checksum and read it through (`pg_restore -f /dev/null`).
+        """Compare a dump's size and checksum, and read it through (`pg_restore -f /dev/null`).
 
         Raises:
+            TemporaryError: the store does not answer.
             PermanentError: `backup-unproven`.
         """
         ...
 
     async def holds(self, path: str, size_bytes: int) -> bool:
-        """Whether a dump of that size still lies at that path; its contents are not read.
+        """Tell whether a dump of that size is still at that path. Its contents are not read.
 
         Raises:
             TemporaryError: the store does not answer.
@@ -126,5 +148,10 @@ class Backups(Protocol):
         ...
 
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
-        """Put a proven backup back into the database at `url`, in one transaction, its present contents dropped."""
+        """Put a proven backup back into the database at `url`, in one transaction that drops the present contents.
+
+        Raises:
+            TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
+            PermanentError: `database-unidentified`, `backup-unproven`, `backup-failed`.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Deployments: whether an environment is settled enough to be reset, as ArgoCD says it."""
+"""Deployments: whether ArgoCD says that an environment may be reset now."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Gate:
-    """`open`, or the reason why not, for people."""
+    """Open, or closed with the reason, for people."""
 
     open: bool
     reason: str = ""
 
 
 class Deployments(Protocol):
-    """Asked before a reset leaves the queue and for the doctor."""
+    """Tells whether an environment may be reset. It is asked before a reset leaves the queue, and by the doctor."""
 
     async def gate(self, environment: str) -> Gate:
-        """Open when the Application is not deleting, runs no operation, is Synced and Healthy, has no error
-        condition and a fresh status; open also where there is no ArgoCD (settings).
+        """Return whether the environment may be reset.
+
+        The gate is open where there is no ArgoCD (settings), or all of this holds of the environment's Application:
+
+        - It is not being deleted, and runs no operation.
+        - It is Synced and Healthy, and has no error condition.
+        - Its status is fresh.
 
         Raises:
             TemporaryError: `kubernetes-unreachable`.

@@ -1,4 +1,4 @@
-"""The two families of errors that come out of adapters, always raised `from` the client's own error."""
+"""The two families of errors that adapters raise, always `from` the client's own error."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from schemas.reasons import Reason
 
 
 class PortError(Exception):
-    """Base of both. `detail` is for people, and secrets in it are masked: clients quote addresses in what they say.
+    """The base of both families.
 
-    `hint` is the next step to take.
+    Args:
+        reason: The reason's code.
+        detail: What happened, for people. Secrets in it are masked: clients quote addresses in their messages.
+        hint: The next step to take, for people.
     """
 
     def __init__(self, reason: Reason, detail: str, *, hint: str | None = None) -> None:
@@ -20,7 +23,7 @@ class PortError(Exception):
 
 
 class TemporaryError(PortError):
-    """May pass by itself. `delay` is in seconds, where the outside said how long."""
+    """An error that may pass by itself. `delay` is in seconds, where the outside system said how long."""
 
     def __init__(
         self, reason: Reason, detail: str, *, hint: str | None = None, delay: float | None = None
@@ -30,8 +33,8 @@ class TemporaryError(PortError):
 
 
 class PermanentError(PortError):
-    """Stays as it is until somebody changes something."""
+    """An error that stays until somebody changes something."""
 
 
 class LeaseLostError(Exception):
-    """A compare-and-set changed no row: another holder owns the reset. Stop; write nothing more."""
+    """A compare-and-set changed no row: the reset has another holder. The former one stops, and writes nothing more."""

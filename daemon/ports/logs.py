@@ -1,4 +1,4 @@
-"""What commands printed, kept by the daemon so that it outlives their pods."""
+"""Output of commands, kept by the daemon so that it outlives their pods."""
 
 from __future__ import annotations
 
@@ -11,31 +11,35 @@ MARKER = b"\n[resetd: "
 
 
 class Logs(Protocol):
-    """One append-only file of bytes for each attempt, bounded in size, a marker where it was cut.
+    """Keeps the output of each attempt.
 
-    Every method but `keep` raises TemporaryError (`unavailable`) where the disk does not give it.
+    - What is kept of an attempt is only appended to, and bounded in size; a marker says where it was cut.
+    - Offsets are those of the command's own output.
+    - No secret that the daemon knows is kept.
+    - Every method but `keep` raises TemporaryError (`unavailable`) where the disk does not answer.
     """
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
-        """Store output that begins at `offset` of the command's output; what is stored already is left as it is.
+        """Keep output that begins at `offset` of the command's output.
 
-        What the disk does not take is warned of, and `whole` knows that it is missing: how a command ends counts for
-        more than what it says.
+        - Output that is kept already is left as it is.
+        - Output that the disk does not take is logged as a warning, and raises nothing: how a command ends counts for
+          more than what it prints. `whole` tells that it is missing.
         """
         ...
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
-        """Up to `limit` bytes from `offset`; empty at the end or where nothing is kept."""
+        """Return up to `limit` bytes from `offset` on; none at the end, or where nothing is kept."""
         ...
 
     async def tail(self, attempt: AttemptId, lines: int) -> str:
-        """The last lines, decoded leniently."""
+        """Return the last lines; bytes that are no UTF-8 are replaced."""
         ...
 
     async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
-        """All that is kept, decoded leniently, and whether that is all of what was given to be kept."""
+        """Return all that is kept, as `tail` decodes it, and whether that is all that was given to `keep`."""
         ...
 
     async def size(self, attempt: AttemptId) -> int:
-        """How many bytes are kept: where `follow` goes on after a restart."""
+        """Return how many bytes are kept, which is where `follow` goes on after a restart."""
         ...

@@ -1,7 +1,7 @@
 """Marks beside the backups: how far the state database had come when something was launched.
 
-They are kept apart from the state database, so that one that was restored from an older backup is told from one that
-is whole: it lacks what the newest mark names.
+Marks are kept apart from the state database. A state database that was restored from an older backup lacks the row that
+the newest mark names, and so is told from one that is whole.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from schemas.marks import Mark
 
 @dataclass(frozen=True)
 class StoredMark:
-    """A mark with the name that it is kept under."""
+    """A mark, with the name under which it is kept."""
 
     name: str
     mark: Mark
 
 
 class Marks(Protocol):
-    """Keeps marks for each state database, by its id. Raises TemporaryError (`unavailable`) when it does not answer."""
+    """Keeps marks for each state database, by its id.
+
+    - A mark is never changed.
+    - Writers do not disturb each other.
+    - Every method raises TemporaryError (`unavailable`) where the marks can't be reached.
+    """
 
     async def put(self, state: str, mark: Mark) -> None:
-        """Keep a mark: durable when this returns. Marks are never changed; writers do not disturb each other."""
+        """Keep a mark. It is durable when this returns."""
         ...
 
     def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
-        """Marks of a state database by falling position; read as they are asked for."""
+        """Return the marks of a state database by falling position. Each is read when it is asked for."""
         ...
 
     async def states(self) -> frozenset[str]:
-        """Ids of all state databases that have marks here."""
+        """Return the ids of all state databases that have marks here."""
         ...
 
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:

@@ -1,4 +1,4 @@
-"""Repositories: reading a branch, and rewinding it with a backup branch in one compare-and-swap."""
+"""Repositories: reading a branch, and rewinding it while a backup branch is made, in one compare-and-swap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch as it is."""
+    """A branch as it was read."""
 
     repository: str
     """`{client}-workflows`, without the owner."""
@@ -23,7 +23,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Rewound:
-    """What a reset of a branch did, read back."""
+    """What a rewinding did, read back."""
 
     before: str
     after: str
@@ -33,23 +33,26 @@ class Rewound:
 
 
 class Repositories(Protocol):
-    """Every method raises TemporaryError (`repository-unreachable`) or PermanentError."""
+    """Reads and rewinds branches. Every method raises TemporaryError (`repository-unreachable`) or PermanentError."""
 
     async def read(self, repository: str, branch: str | None) -> Branch:
-        """Head and root of a branch (None: the repository's default branch).
+        """Read head and root of a branch (None: the repository's default branch).
 
         Raises:
-            PermanentError: `repository-unidentified`: it does not exist, is empty, or has several roots.
+            PermanentError: `repository-unidentified`: the branch does not exist, is empty, or has several roots.
         """
         ...
 
     async def rewind(
         self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
-        """Make `backup_branch` at `branch.head` and force `branch` to `to`, both or neither, only while the
-        head still is `branch.head`; then read both back and compare. Repeating it after a lost answer is harmless.
+        """Make `backup_branch` at `branch.head`, and force `branch` to `to`.
 
-        `still_ours` is called right before anything is changed, in any thread; what it raises comes out.
+        - Both happen or neither, and only while the head is `branch.head`.
+        - Both are read back afterwards and compared.
+        - Repeating it after a lost answer is harmless.
+        - `still_ours` is called right before anything is changed, in any thread. What it raises comes out, and nothing
+          is changed.
 
         Raises:
             PermanentError: `repository-moved` (somebody pushed), `repository-refused` (a protection rule).

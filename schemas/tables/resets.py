@@ -106,6 +106,7 @@ class AttemptRow(Row, table=True):
     finished_at: datetime | None = None
     outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
     log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+    """Always 0. A later release drops the column: replicas of this one still write it."""
 
 
 class BackupRow(Row, table=True):

@@ -1,1 +1,1 @@
-"""Adapters that live in this process: the same contracts as the real ones, for tests."""
+"""Adapters in the memory of this process, for tests. They pass the same contract tests as the real ones."""

@@ -11,19 +11,20 @@ from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.records import Message, Record
 
-_POLL_RECORDS = 300
+_MAX_POLL_RECORDS = 300
 
-At = tuple[str, int]
+Partition = tuple[str, int]
+"""A topic, and the number of one of its partitions."""
 
 
 class MemoryBus:
-    """A broker. `down = True` is an outage; `max_message_bytes` is what it takes at most."""
+    """A broker. `down = True` is an outage; `max_message_bytes` is the largest message that it takes."""
 
     def __init__(self, *, partitions: int = 3, max_message_bytes: int = 1024 * 1024) -> None:
         self.down = False
         self.max_message_bytes = max_message_bytes
-        self.acknowledged: dict[tuple[str, At], int] = {}
-        """(group, (topic, partition)) -> the offset that the group's member told."""
+        self.acknowledged: dict[tuple[str, Partition], int] = {}
+        """(group, partition) -> the offset that the group's member told."""
         self._count = partitions
         self._logs: dict[str, list[list[Record]]] = {}
         self._members: dict[str, list[MemoryInbox]] = {}
@@ -32,7 +33,7 @@ class MemoryBus:
     async def append(
         self, message: Message, *, partition: int | None = None, timestamp_ms: int = 0
     ) -> Record:
-        """Put a record in, as any client of the broker might."""
+        """Append a record, as any client of the broker might."""
         if partition is None:
             partition = 0 if message.key is None else zlib.crc32(message.key) % self._count
         log = self._topic(message.topic)[partition]
@@ -50,7 +51,7 @@ class MemoryBus:
         return record
 
     def records(self, topic: str) -> list[Record]:
-        """All of a topic, partition after partition."""
+        """Return all records of a topic, partition after partition."""
         return [record for log in self._topic(topic) for record in log]
 
     def make_anew(self, topic: str) -> None:
@@ -58,46 +59,47 @@ class MemoryBus:
         self._logs.pop(topic, None)
 
     async def notify(self) -> None:
-        """Wake those who poll."""
+        """Wake all members that poll."""
         waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            if not one.done():
-                one.set_result(None)
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     async def wait(self) -> None:
-        """Until something changed. Nobody waits for another who waits: that one may stand still, or be dead."""
+        """Wait for the next change. No member waits for another one, which may be paused or dead."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         await waiting
 
     async def join(self, member: MemoryInbox, group: str) -> None:
-        """Add a member; everybody's assignment is another one now."""
+        """Add a member, and assign the partitions anew."""
         self._members.setdefault(group, []).append(member)
         await self._rebalance(group)
 
     async def leave(self, member: MemoryInbox, group: str) -> None:
-        """Remove a member."""
+        """Remove a member, and assign the partitions anew."""
         if member in self._members.get(group, []):
             self._members[group].remove(member)
             await self._rebalance(group)
 
-    def assignment(self, member: MemoryInbox, group: str, topics: Sequence[str]) -> list[At]:
-        """The partitions of a member: every n-th one."""
+    def assignment(self, member: MemoryInbox, group: str, topics: Sequence[str]) -> list[Partition]:
+        """Return the partitions of a member: every n-th one."""
         members = self._members.get(group, [])
         if member not in members:
             return []
         every = [(topic, number) for topic in topics for number in range(self._count)]
         return every[members.index(member) :: len(members)]
 
-    def read(self, at: At, offset: int, limit: int) -> list[Record]:
-        """Records from `offset` on; from the beginning where there is no such offset."""
-        log = self._topic(at[0])[at[1]]
+    def read(self, partition: Partition, offset: int, limit: int) -> list[Record]:
+        """Return records from `offset` on, or from the beginning where there is no such offset."""
+        topic, number = partition
+        log = self._topic(topic)[number]
         start = offset if offset <= len(log) else 0
         return log[start : start + limit]
 
     async def _rebalance(self, group: str) -> None:
         for member in self._members[group]:
-            member.forget()
+            member.forget_positions()
         await self.notify()
 
     def _topic(self, topic: str) -> list[list[Record]]:
@@ -105,17 +107,17 @@ class MemoryBus:
 
 
 class MemoryInbox:
-    """`daemon.ports.bus.Inbox` on a `MemoryBus`."""
+    """Implements `daemon.ports.bus.Inbox` on a `MemoryBus`."""
 
     def __init__(self, bus: MemoryBus, *, group_id: str, topics: Sequence[str]) -> None:
         self._bus = bus
         self._group = group_id
         self._topics = tuple(topics)
         self._positions: Positions | None = None
-        self._next: dict[At, int] = {}
+        self._next: dict[Partition, int] = {}
 
     async def start(self, positions: Positions) -> None:
-        """Join the group."""
+        """See the port."""
         if self._bus.down:
             raise _down()
         self._positions = positions
@@ -134,47 +136,51 @@ class MemoryInbox:
             return ()
 
     async def rewind(self) -> None:
-        """Ask for the stored positions again, at the next poll."""
-        self.forget()
+        """See the port."""
+        self.forget_positions()
 
-    async def acknowledge(self, positions: Mapping[At, int]) -> None:
-        """Kept in `MemoryBus.acknowledged`."""
-        held = self._bus.assignment(self, self._group, self._topics)
-        self._bus.acknowledged |= {(self._group, at): to for at, to in positions.items() if at in held}
+    async def acknowledge(self, positions: Mapping[Partition, int]) -> None:
+        """See the port. The offsets are kept in `MemoryBus.acknowledged`."""
+        assigned = self._bus.assignment(self, self._group, self._topics)
+        self._bus.acknowledged |= {
+            (self._group, partition): offset
+            for partition, offset in positions.items()
+            if partition in assigned
+        }
 
     async def stop(self) -> None:
-        """Leave the group."""
+        """See the port."""
         await self._bus.leave(self, self._group)
 
-    def forget(self) -> None:
-        """The assignment may be another one: positions have to be asked for."""
+    def forget_positions(self) -> None:
+        """Ask for the stored positions again before the next read: the assignment may be another one."""
         self._next.clear()
 
     async def _read(self) -> list[Record]:
         if self._bus.down or self._positions is None:
             return []
-        held = self._bus.assignment(self, self._group, self._topics)
-        new = [at for at in held if at not in self._next]
+        assigned = self._bus.assignment(self, self._group, self._topics)
+        new = [partition for partition in assigned if partition not in self._next]
         if new:
             stored = await self._positions(new)
-            self._next |= {at: stored.get(at, 0) for at in new}
+            self._next |= {partition: stored.get(partition, 0) for partition in new}
         found: list[Record] = []
-        for at in held:
-            records = self._bus.read(at, self._next.get(at, 0), _POLL_RECORDS - len(found))
+        for partition in assigned:
+            records = self._bus.read(partition, self._next.get(partition, 0), _MAX_POLL_RECORDS - len(found))
             if records:
-                self._next[at] = records[-1].offset + 1
+                self._next[partition] = records[-1].offset + 1
                 found += records
         return found
 
 
 class MemoryOutlet:
-    """`daemon.ports.bus.Outlet` on a `MemoryBus`."""
+    """Implements `daemon.ports.bus.Outlet` on a `MemoryBus`."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self._bus = bus
 
     async def start(self) -> None:
-        """Connect."""
+        """See the port."""
         if self._bus.down:
             raise _down()
 
@@ -184,7 +190,7 @@ class MemoryOutlet:
         return [await self._publish(message) for message in messages]
 
     async def stop(self) -> None:
-        """Nothing is buffered."""
+        """See the port. Nothing is buffered."""
 
     async def _publish(self, message: Message) -> str | None:
         if _size(message) > self._bus.max_message_bytes:

@@ -1,7 +1,4 @@
-"""Databases and backups in memory, under the contracts of the real ones.
-
-A database is found by its URL, so a URL that nobody added is one that does not answer.
-"""
+"""Databases and backups in memory. A database is found by its URL: one that nobody added does not answer."""
 
 from __future__ import annotations
 
@@ -24,21 +21,21 @@ from statemachines.steps.session_names import session_name
 
 @dataclass
 class MemoryDatabase:
-    """One database: `tables` is what a reset changes."""
+    """A database. A reset changes its `tables`."""
 
     server: str
     name: str
     tables: dict[str, list[Any]] = field(default_factory=dict)
     locks: set[int] = field(default_factory=set)
-    """Numbers of advisory locks that are held now: what a handshake looks at."""
+    """Numbers of the advisory locks that are held now, which a handshake reads."""
     server_version: int = 160004
     answers: bool = True
     at_work: dict[str, datetime] = field(default_factory=dict)
-    """`application_name` of sessions in a statement -> when it began."""
+    """`application_name` of each session in a statement -> when the statement began."""
 
     @property
     def key(self) -> ResourceKey:
-        """`database/{server}/{name}`."""
+        """Return the key of its resource: `database/{server}/{name}`."""
         return ResourceKey(f"database/{self.server}/{self.name}")
 
 
@@ -62,12 +59,12 @@ class MemoryDatabases:
         self._now = now
 
     def add(self, url: str, database: MemoryDatabase) -> MemoryDatabase:
-        """Let a URL lead to a database; several may lead to one."""
+        """Let a URL lead to a database. Several may lead to one."""
         self._at[url] = database
         return database
 
     def at(self, url: str) -> MemoryDatabase:
-        """The database that answers at `url`; errors as a connection's."""
+        """Return the database that answers at `url`, with the errors of a connection."""
         if urlsplit(url).scheme not in {"postgres", "postgresql"}:
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, "not a PostgreSQL URL")
         database = self._at.get(url)
@@ -82,7 +79,7 @@ class MemoryDatabases:
             key=database.key,
             name=database.name,
             server_version=database.server_version,
-            size_bytes=len(_written(database)),
+            size_bytes=len(_dumped(database)),
             tables=len(database.tables),
         )
 
@@ -121,7 +118,7 @@ class MemoryDatabases:
 
 
 class MemoryBackups:
-    """Implements `daemon.ports.databases.Backups`. `files` is the store: what a disk may lose, too."""
+    """Implements `daemon.ports.databases.Backups`. A test may remove from `files` what a disk may lose."""
 
     def __init__(self, databases: MemoryDatabases) -> None:
         self._databases = databases
@@ -132,7 +129,7 @@ class MemoryBackups:
         database = self._databases.at(url)
         if database.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} answers, not {resource}")
-        content = _written(database)
+        content = _dumped(database)
         path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
         self.files[path] = content
         digest = hashlib.sha256(content).hexdigest()
@@ -156,5 +153,5 @@ class MemoryBackups:
         database.tables = json.loads(self.files[backup.path])
 
 
-def _written(database: MemoryDatabase) -> bytes:
+def _dumped(database: MemoryDatabase) -> bytes:
     return json.dumps(database.tables, sort_keys=True).encode()

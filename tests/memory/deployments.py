@@ -1,4 +1,4 @@
-"""ArgoCD's word on environments, in memory."""
+"""ArgoCD's gates in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from daemon.ports.deployments import Gate
 
 
 class MemoryDeployments:
-    """Implements `daemon.ports.deployments.Deployments`: open unless it was closed with a reason."""
+    """Implements `daemon.ports.deployments.Deployments`. A gate is open unless a test closed it with a reason."""
 
     def __init__(self) -> None:
         self.closed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Kept output in this process, under the same contract as the files."""
+"""Kept output in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CUT = MARKER + b"the output went on; it was not kept]\n"
 
 
 class MemoryLogs:
-    """`Logs` that are gone with the process."""
+    """Implements `daemon.ports.logs.Logs`. `full = True` is a disk that takes nothing more."""
 
     def __init__(self, *, limit: int = 16 * 1024 * 1024) -> None:
         self.full = False

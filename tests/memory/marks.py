@@ -14,13 +14,13 @@ from schemas.reasons import Reason
 
 
 class MemoryMarks:
-    """Implements `daemon.ports.marks.Marks`; outlives any number of stores, as a directory does."""
+    """Implements `daemon.ports.marks.Marks`. It outlives any number of stores, as a directory does."""
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Mark]] = defaultdict(dict)
         self._names = count(1)
         self.answers = True
-        """Whether it takes new marks."""
+        """Whether new marks can be put; a test sets it to False for an outage."""
 
     async def put(self, state: str, mark: Mark) -> None:
         """See the port."""
@@ -44,5 +44,5 @@ class MemoryMarks:
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
         """See the port."""
         await asyncio.sleep(0)
-        for one in marks:
-            self._kept[state].pop(one.name, None)
+        for mark in marks:
+            self._kept[state].pop(mark.name, None)

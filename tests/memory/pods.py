@@ -1,6 +1,7 @@
-"""Pods in memory: containers whose commands are coroutines, under the contract of the real ones.
+"""Pods in memory: containers whose commands are coroutines.
 
-A command runs on whoever follows it, as in a cluster: it outlives streams and callers, and ends with its container.
+As in a cluster, a command runs on whether anybody follows it or not: it outlives streams and callers, and ends with its
+container.
 
 Over 300 lines: all that the port promises, and beside it the ways in which a test breaks it.
 """
@@ -22,22 +23,22 @@ from schemas.wire import AttemptId, ResetId
 from tests.memory.processes import Command, Process
 from tests.memory.services import MemoryService, Program, succeed
 
-_LOOK_BYTES = 65536
+_MAX_OUTPUT_BYTES = 65536
 
 
 class MemoryPods:
-    """Implements `daemon.ports.pods.Pods`. `close` ends what still runs."""
+    """Implements `daemon.ports.pods.pods.Pods`. `close` ends what still runs."""
 
     def __init__(self, *, idle: float = 0.05) -> None:
         self._idle = idle
-        """Seconds between two looks at a command of which nothing new is seen."""
+        """Seconds between two observations of a command that does nothing new."""
         self._services: dict[tuple[str, str], MemoryService] = {}
         self._holders: dict[tuple[str, str], MemoryService] = {}
         self._faults: dict[str, list[tuple[PortError, bool]]] = {}
         self._cuts = 0
         self._directories = count(1)
         self.launched: list[tuple[AttemptId, tuple[str, ...]]] = []
-        """Every command that really started, in order: what a test compares the engine's claims with."""
+        """Every command that really started, in order. A test compares the engine's claims with it."""
 
     def add(
         self,
@@ -46,13 +47,13 @@ class MemoryPods:
         program: Program = succeed,
         variables: Mapping[str, str] | None = None,
     ) -> MemoryService:
-        """Add a service with one ready pod; its label is `app.kubernetes.io/name=SERVICE`."""
+        """Add a service with one ready pod, whose label is `app.kubernetes.io/name=SERVICE`."""
         made = MemoryService(environment, service, program, dict(variables or {}))
         self._services[environment, service] = made
         return made
 
     def fail(self, method: str, error: PortError, *, after: bool = False) -> None:
-        """Let the next call of a method raise; with `after` it takes effect and only its answer is lost."""
+        """Let the next call of a method raise. With `after` the call takes effect, and only its answer is lost."""
         self._faults.setdefault(method, []).append((error, after))
 
     def cut_streams(self) -> None:
@@ -60,13 +61,13 @@ class MemoryPods:
         self._cuts += 1
 
     async def restart(self, service: MemoryService, reason: str = "Error") -> None:
-        """Let the container end with all of its commands and come up as another one."""
+        """End the container with all of its commands, and start another one in its pod."""
         await self._end(service)
         service.restarts += 1
         service.last_reason = reason
 
     async def replace(self, service: MemoryService) -> None:
-        """Delete the pod; another one takes its place, which knows nothing of it."""
+        """Delete the pod, and put another one in its place, which knows nothing of it."""
         await self._end(service)
         service.replaced += 1
         service.restarts = 0
@@ -89,8 +90,10 @@ class MemoryPods:
     async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
         """See the port."""
         self._maybe_fail("consumers")
-        found = {each: self._services.get((environment, each.rpartition("=")[2])) for each in selectors}
-        return {selector: one.replicas for selector, one in found.items() if one is not None}
+        found = {
+            selector: self._services.get((environment, selector.rpartition("=")[2])) for selector in selectors
+        }
+        return {selector: service.replicas for selector, service in found.items() if service is not None}
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
@@ -135,19 +138,26 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("holders")
         return tuple(
-            Holder(one.environment, one.pod_name, one.uid, str(one.uses), one.reset_id, ended=False)
-            for one in self._holders.values()
-            if one.reset_id is not None
+            Holder(
+                holder.environment,
+                holder.pod_name,
+                holder.uid,
+                str(holder.uses),
+                holder.reset_id,
+                ended=False,
+            )
+            for holder in self._holders.values()
+            if holder.reset_id is not None
         )
 
     async def remove_holder(self, holder: Holder) -> bool:
         """See the port."""
         self._maybe_fail("remove_holder")
-        held = self._holders.get((holder.environment, holder.name))
-        if held is None or (held.uid, str(held.uses)) != (holder.uid, holder.version):
+        present = self._holders.get((holder.environment, holder.name))
+        if present is None or (present.uid, str(present.uses)) != (holder.uid, holder.version):
             return False
         del self._holders[holder.environment, holder.name]
-        await self._end(held)
+        await self._end(present)
         return True
 
     async def read(
@@ -177,7 +187,9 @@ class MemoryPods:
         service = self._service(pod.environment, pod.name)
         if service.pod().container_id != pod.container_id:
             raise TemporaryError(Reason.POD_NOT_READY, f"{pod.name} was restarted just now")
-        directory = next((d for d, one in service.commands.items() if one.attempt == attempt), None)
+        directory = next(
+            (directory for directory, command in service.commands.items() if command.attempt == attempt), None
+        )
         if directory is None:
             directory = f"/memory/{next(self._directories)}"
             service.commands[directory] = Command(attempt)
@@ -213,9 +225,9 @@ class MemoryPods:
             _, command = self._command(control)
             alive, code = command.alive, command.exit_code
             log = bytes(command.output[offset:])
-            for start in range(0, max(len(log), 1), _LOOK_BYTES):
-                chunk = log[start : start + _LOOK_BYTES]
-                last = start + _LOOK_BYTES >= len(log)
+            for start in range(0, max(len(log), 1), _MAX_OUTPUT_BYTES):
+                chunk = log[start : start + _MAX_OUTPUT_BYTES]
+                last = start + _MAX_OUTPUT_BYTES >= len(log)
                 yield Observation(
                     started=command.started,
                     given_up=command.given_up,
@@ -272,9 +284,9 @@ class MemoryPods:
         return (*self._services.values(), *self._holders.values())
 
     def _of_pod(self, environment: str, pod: str) -> MemoryService | None:
-        for one in self._containers():
-            if one.environment == environment and one.pod().name == pod:
-                return one
+        for service in self._containers():
+            if service.environment == environment and service.pod().name == pod:
+                return service
         return None
 
     def _service(self, environment: str, pod: str) -> MemoryService:
@@ -297,7 +309,7 @@ class MemoryPods:
             raise faults.pop(0)[0]
 
     async def _end(self, service: MemoryService) -> None:
-        """Nothing runs and nothing is known any more; the caller makes it another container before it waits again."""
+        """Kill every command and forget it. The caller makes it another container before it awaits anything."""
         while alive := [command for command in service.commands.values() if command.alive]:
             for command in alive:
                 await command.stop(force=True)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 from schemas.wire import AttemptId
 
-_TERMINATED = 143
+_TERMINATED = 143  # 128 + SIGTERM
 
 
 @dataclass
 class Process:
-    """What a program sees of itself."""
+    """What a program sees of its own process."""
 
     attempt: AttemptId | None
-    """None where it is only read."""
+    """None for a short command (`Cluster.read`)."""
     argv: tuple[str, ...]
     stdin: bytes
     variables: Mapping[str, str]
@@ -26,14 +26,14 @@ class Process:
     wrote: asyncio.Event = field(default_factory=asyncio.Event)
 
     def write(self, data: bytes) -> None:
-        """Write to its output."""
+        """Write to the process's output."""
         self.output += data
         self.wrote.set()
 
 
 @dataclass
 class Command:
-    """One control directory."""
+    """A command, by its control directory."""
 
     attempt: AttemptId
     given_up: bool = False
@@ -44,21 +44,21 @@ class Command:
 
     @property
     def started(self) -> bool:
-        """Whether a launch won."""
+        """Tell whether a launch won."""
         return self._task is not None
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Tell whether the command runs."""
         return self._task is not None and not self._task.done()
 
     @property
     def output(self) -> bytearray:
-        """All that it has written."""
+        """Return all that the command has written."""
         return self._process.output if self._process else bytearray()
 
     def start(self, program: Callable[[Process], Awaitable[int]], process: Process) -> bool:
-        """Start it unless a launch or a tombstone came before; whether it did."""
+        """Start the command, and return True, unless a launch or a tombstone came before."""
         if self.given_up or self.started:
             return False
         self._process = process
@@ -66,11 +66,11 @@ class Command:
         return True
 
     def give_up(self) -> None:
-        """Put up the tombstone unless it started."""
+        """Put up the tombstone unless the command started."""
         self.given_up = self.given_up or not self.started
 
     async def stop(self, *, force: bool) -> None:
-        """TERM, which a program may ignore, or KILL, which leaves no exit code."""
+        """Send TERM, which a program may ignore, or KILL with `force`, which leaves no exit code."""
         if self._task is None or self._process is None or (self._process.ignores_term and not force):
             return
         self._terminating = not force
@@ -79,7 +79,7 @@ class Command:
             await self._task
 
     async def changed(self, seconds: float) -> None:
-        """Wait until there is output or an end, or so many seconds."""
+        """Wait until there is output or an end, or for so many seconds."""
         if self._process is None or self._task is None:
             await asyncio.sleep(seconds)
             return

@@ -1,4 +1,4 @@
-"""Repositories in memory: commits are numbers' hashes with parents, refs a dictionary."""
+"""Repositories in memory: a commit is a hash with parents, and refs are a dictionary."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from schemas.reasons import Reason
 
 @dataclass
 class MemoryRepository:
-    """A repository. `protected` branches refuse to be forced; `parents` maps each commit to its parents."""
+    """A repository. Its `protected` branches refuse to be forced; `parents` maps each commit to its parents."""
 
     owner: str
     name: str
     default_branch: str = "main"
     refs: dict[str, str] = field(default_factory=dict)
-    """Short name of a branch -> commit."""
+    """Name of a branch -> its head."""
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     warnings: tuple[str, ...] = ()
 
     def push(self, branch: str, *, merging: str | None = None) -> str:
-        """Commit on a branch; a new branch starts with no parent. `merging` is another branch as second parent."""
-        tips = [self.refs[one] for one in (branch, merging) if one is not None and one in self.refs]
+        """Commit on a branch. A new branch starts without a parent; `merging` names the branch of a second parent."""
+        tips = [self.refs[name] for name in (branch, merging) if name is not None and name in self.refs]
         sha = hashlib.sha1(f"{self.name}/{len(self.parents)}".encode(), usedforsecurity=False).hexdigest()
         self.parents[sha] = tuple(tips)
         self.refs[branch] = sha
         return sha
 
     def roots(self, sha: str) -> set[str]:
-        """All commits without parents that `sha` descends from."""
+        """Return all commits without parents that `sha` descends from."""
         waiting, seen = [sha], {sha}
         while waiting:
             new = [parent for parent in self.parents[waiting.pop()] if parent not in seen]
             seen.update(new)
             waiting += new
-        return {one for one in seen if not self.parents[one]}
+        return {commit for commit in seen if not self.parents[commit]}
 
 
 class MemoryRepositories:
-    """`daemon.ports.repositories.Repositories`. `down` is an outage; `lose_answers` that many calls act in silence."""
+    """Implements `daemon.ports.repositories.Repositories`.
+
+    `down = True` is an outage. The next `lose_answers` rewindings take effect, and their answers are lost.
+    """
 
     def __init__(self, owner: str = "fuse") -> None:
         self.owner = owner
@@ -52,7 +55,7 @@ class MemoryRepositories:
         self._repositories: dict[str, MemoryRepository] = {}
 
     def make(self, name: str) -> MemoryRepository:
-        """The repository of that name, made empty if it is new."""
+        """Return the repository of that name, which is made empty where it is new."""
         return self._repositories.setdefault(name, MemoryRepository(self.owner, name))
 
     async def read(self, repository: str, branch: str | None) -> Branch:

@@ -10,17 +10,17 @@ from schemas.wire import ResetId
 from tests.memory.processes import Command, Process
 
 Program = Callable[[Process], Awaitable[int]]
-"""What a command does: writes to its process and answers the exit code."""
+"""What a command does: it writes to its process, and returns the exit code."""
 
 
 async def succeed(process: Process) -> int:  # noqa: ARG001 - a program takes its process
-    """The program of containers that were given none."""
+    """Do nothing: the program of containers that were given none."""
     return 0
 
 
 @dataclass
 class MemoryService:
-    """One service's Deployment with one pod."""
+    """A service's Deployment with its one pod, or a holder."""
 
     environment: str
     name: str
@@ -32,28 +32,29 @@ class MemoryService:
     ready: bool = True
     restarts: int = 0
     replaced: int = 0
-    """How many pods came before the present one."""
+    """How many pods there were before the present one."""
     image_digest: str = "sha256:0"
     log: str = ""
     last_reason: str | None = None
-    """Why its former container ended."""
+    """Why the former container ended."""
     commands: dict[str, Command] = field(default_factory=dict)
-    """By control directory, of the present container."""
+    """The commands of the present container, by control directory."""
     pod_name: str = ""
-    """Of a holder; a service's pod is named after it."""
+    """A holder's name. A service's own pod is named after the service."""
     uid: str = ""
+    """A holder's uid. A service's own pod has one of its name."""
     reset_id: ResetId | None = None
-    """Of a holder: the reset that owns it."""
+    """The reset that owns a holder."""
     uses: int = 0
-    """Of a holder: its version."""
+    """A holder's version."""
 
     @property
     def incarnation(self) -> str:
-        """Of the present container."""
+        """Return the incarnation of the present container."""
         return f"{self.uid or self.name}-{self.replaced}/{self.restarts}"
 
     def pod(self) -> Pod:
-        """As it is now."""
+        """Return the pod as it is now."""
         return Pod(
             environment=self.environment,
             name=self.pod_name or f"{self.name}-{self.replaced}",

@@ -1,4 +1,4 @@
-"""What the in-memory store keeps, and the part of its work that reads and writes several kinds of it at once."""
+"""The state that the store in memory keeps, and the work on it that concerns several of its parts at once."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Entry:
 
     @property
     def live(self) -> bool:
-        """Whether the loop has to look at it: not at rest, or with a time to wake at."""
+        """Tell whether a claim considers it: it is not at rest, or asked to be woken."""
         return self.reset.state not in AT_REST or self.reset.wake_at is not None
 
 
 @dataclass
-class Sent:
-    """A message in the outbox and what became of it."""
+class OutboxMessage:
+    """A message in the outbox, and what became of it."""
 
     id: int
     message: Message
@@ -57,7 +57,7 @@ class Sent:
 
 
 @dataclass
-class Held:
+class LockGrant:
     """A lock that was granted once."""
 
     key: ResourceKey
@@ -67,7 +67,7 @@ class Held:
 
 @dataclass
 class State:
-    """All of it. Nothing here waits, so that what one call does is whole before the next begins."""
+    """The whole state. No method awaits anything, so that each is whole before the next one begins."""
 
     topics: StatusTopics
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -85,19 +85,19 @@ class State:
     acts: list[Act] = field(default_factory=list)
     history: dict[ResetId, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
     publisher: tuple[str, datetime] | None = None
-    """Who publishes the outbox, until when."""
-    outbox: list[Sent] = field(default_factory=list)
-    dead_letters: list[tuple[DeadLetter, Sent, datetime]] = field(default_factory=list)
+    """Who may publish the outbox, and until when."""
+    outbox: list[OutboxMessage] = field(default_factory=list)
+    dead_letters: list[tuple[DeadLetter, OutboxMessage, datetime]] = field(default_factory=list)
     backups: dict[str, tuple[ResetId, Backup]] = field(default_factory=dict)
     tickets: int = 0
     locks: list[LockRow] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
+    grants: list[LockGrant] = field(default_factory=list)
     protected: dict[ResourceKey, str] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def desk(self, refer: References, *, now: datetime, limit_waiting: int) -> Desk:
-        """A desk with what is known of these references."""
+    def load_desk(self, refer: References, *, now: datetime, limit_waiting: int) -> Desk:
+        """Make a desk with what is known of these references."""
         seen = {event: self.seen[event] for event in refer.events if event in self.seen}
         keys = {key: self.keys[key] for key in refer.keys if key in self.keys}
         ids = {*refer.resets, *(use.reset_id for use in keys.values()), *filter(None, seen.values())}
@@ -108,9 +108,9 @@ class State:
             seen_events=seen,
             key_uses=keys,
             resets={
-                each: entry.reset
-                for each, entry in sorted(self.entries.items())
-                if each in ids
+                reset_id: entry.reset
+                for reset_id, entry in sorted(self.entries.items())
+                if reset_id in ids
                 or (entry.reset.environment in refer.environments and entry.reset.state in WAITING)
             },
             pending_acts=[PendingAct(new, number) for number, new in self.pending.items()],
@@ -121,8 +121,8 @@ class State:
             },
         )
 
-    def write(self, desk: Desk) -> None:
-        """What came of a desk."""
+    def store_desk(self, desk: Desk) -> None:
+        """Store what a desk decided."""
         for reset, _ in desk.new_resets:
             self.entries[reset.id] = Entry(copied(reset))
             self.numbers[reset.environment] = reset.number
@@ -137,14 +137,14 @@ class State:
         for new in desk.new_pending_acts:
             self.pending_count += 1
             self.pending[self.pending_count] = new
-        self.append(desk.new_acts)
-        self.tell(desk.new_statuses)
-        self.write_down(desk.new_audit_entries)
+        self.append_acts(desk.new_acts)
+        self.append_history(desk.new_statuses)
+        self.append_audit(desk.new_audit_entries)
         for letter in desk.new_dead_letters:
-            self.dead_letters.append((letter, self.send(letter.message), desk.now))
+            self.dead_letters.append((letter, self.append_message(letter.message), desk.now))
 
-    def append(self, acts: Iterable[Act]) -> list[Act]:
-        """Acts with their ids."""
+    def append_acts(self, acts: Iterable[Act]) -> list[Act]:
+        """Append acts, and return them with their ids."""
         stored = [
             act.model_copy(update={"id": number, "last_status": self.entries[act.reset_id].reset.sequence})
             for number, act in enumerate(acts, len(self.acts) + 1)
@@ -152,43 +152,42 @@ class State:
         self.acts += stored
         return stored
 
-    def write_down(self, entries: Sequence[AuditEntry]) -> None:
-        """Lines of the audit, each at the end of its chain."""
+    def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append lines of the audit, each to its chain."""
         self.audit += chained([copied(entry) for entry in entries], self.audit_heads)
 
-    def tell(self, told: Sequence[tuple[Reset, HistoryEntry]]) -> None:
-        """History entries with their messages."""
-        for reset, entry in told:
+    def append_history(self, entries: Sequence[tuple[Reset, HistoryEntry]]) -> None:
+        """Append lines of history, with their status events."""
+        for reset, entry in entries:
             self.sequences[reset.environment] += 1
             number = self.sequences[reset.environment]
             whole = committed(entry, environment_sequence=number, public_url=self.topics.public_url)
             whole = whole.model_copy(update={"data": json.loads(json.dumps(whole.data))})
             self.history[reset.id].append(whole)
             record = status_record(Subject.of(reset), whole)
-            self.send(Message(self.topics.status, record.key, record.value, record.headers))
+            self.append_message(Message(self.topics.status, record.key, record.value, record.headers))
 
-    def send(self, message: Message) -> Sent:
-        """A message in the outbox."""
-        sent = Sent(len(self.outbox) + 1, message)
-        self.outbox.append(sent)
-        return sent
+    def append_message(self, message: Message) -> OutboxMessage:
+        """Put a message into the outbox."""
+        waiting = OutboxMessage(len(self.outbox) + 1, message)
+        self.outbox.append(waiting)
+        return waiting
 
     def supersede(self, by: Iterable[ResetId]) -> None:
-        """Write down that each of these, whose locks nobody knows, may have touched all that was ever locked here."""
-        if touched := [
-            Held(key, each, released=True) for each in by for key in {one.key for one in self.held}
-        ]:
-            for held in self.held:
-                held.released = True
-            self.held += touched
+        """Record that each of these lost resets may have touched every resource that was ever locked here."""
+        keys = {grant.key for grant in self.grants}
+        if lost := [LockGrant(key, reset_id, released=True) for reset_id in by for key in keys]:
+            for grant in self.grants:
+                grant.released = True
+            self.grants += lost
 
-    def let_go(self, reset_id: ResetId) -> None:
-        """Release all locks of a reset, held or asked for."""
-        for held in self.held:
-            held.released = held.released or held.reset_id == reset_id
+    def release_locks(self, reset_id: ResetId) -> None:
+        """Release all locks of a reset, granted or asked for."""
+        for grant in self.grants:
+            grant.released = grant.released or grant.reset_id == reset_id
         self.locks = [row for row in self.locks if row.reset_id != reset_id]
 
 
 def copied(model: Model) -> Model:
-    """As it comes back from a database: through JSON, sharing nothing with what was given."""
+    """Return a model as it comes back from a database: through JSON, and sharing nothing with the original."""
     return type(model).model_validate_json(model.model_dump_json(by_alias=True))

@@ -1,4 +1,4 @@
-"""The store in memory, for simulations: same contract, nothing survives, time for leases by a clock that is given."""
+"""The store in memory, for simulations: nothing survives, and leases run by a clock that is given."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
-from schemas.resets import Act, Attempt, Reset, Step
+from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
 from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
-from tests.memory.reading import MemoryReading
-from tests.memory.state import Entry, Held, copied
+from tests.memory.state import Entry, LockGrant, copied
+from tests.memory.store_queries import MemoryStoreQueries
 
 
-class MemoryStore(MemoryReading):
-    """See the port. Each method gives others a turn first, then does all of its work without a pause."""
+class MemoryStore(MemoryStoreQueries):
+    """Implements `daemon.ports.store.store.Store`.
+
+    Each method lets other tasks run first, and then does all of its work without a pause.
+    """
 
     def __init__(self, clock: Clock, topics: StatusTopics | None = None) -> None:
         super().__init__(topics or StatusTopics())
@@ -49,40 +52,40 @@ class MemoryStore(MemoryReading):
     async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         await asyncio.sleep(0)
         stored = self._state.positions
-        return {each: stored[each] for each in partitions if each in stored}
+        return {partition: stored[partition] for partition in partitions if partition in stored}
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
         await asyncio.sleep(0)
-        here = (batch.topic, batch.partition)
+        partition = (batch.topic, batch.partition)
         expected = batch.first if batch.expected is None else batch.expected
-        if self._state.positions.get(here, expected) != expected:
+        if self._state.positions.get(partition, expected) != expected:
             raise LeaseLostError(
                 f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it"
             )
-        desk = self._state.desk(references(batch.entries), now=now, limit_waiting=limit_waiting)
-        taken = [desk.take(entry) for entry in batch.entries]
-        self._state.write(desk)
-        self._state.positions[here] = batch.next
-        return tuple(admission for admission in taken if admission is not None)
+        desk = self._state.load_desk(references(batch.entries), now=now, limit_waiting=limit_waiting)
+        admissions = [desk.take(entry) for entry in batch.entries]
+        self._state.store_desk(desk)
+        self._state.positions[partition] = batch.next
+        return tuple(admission for admission in admissions if admission is not None)
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
         await asyncio.sleep(0)
-        desk = self._state.desk(references([new]), now=now, limit_waiting=limit_waiting)
+        desk = self._state.load_desk(references([new]), now=now, limit_waiting=limit_waiting)
         admission = desk.take(new)
         if admission is None:
             raise ValueError("an act was handled under this source and id")
-        self._state.write(desk)
+        self._state.store_desk(desk)
         return admission
 
     async def append_act(self, act: Act) -> Act:
         await asyncio.sleep(0)
         if act.reset_id not in self._state.entries:
             raise PermanentError(Reason.UNKNOWN_RESET, f"there is no reset {act.reset_id}")
-        return self._state.append([act])[0]
+        return self._state.append_acts([act])[0]
 
     async def append_audit(self, entry: AuditEntry) -> None:
         await asyncio.sleep(0)
-        self._state.write_down([entry])
+        self._state.append_audit([entry])
 
     # -- engine ---------------------------------------------------------------------------------------------------
     async def claim(
@@ -90,12 +93,14 @@ class MemoryStore(MemoryReading):
     ) -> tuple[Claimed, ...]:
         await asyncio.sleep(0)
         due = [
-            entry for each, entry in self._state.entries.items() if each not in excluding and self._due(entry)
+            entry
+            for reset_id, entry in self._state.entries.items()
+            if reset_id not in excluding and self._is_due(entry)
         ]
         due.sort(key=lambda entry: (entry.reset.created_at, entry.reset.id))
         return tuple(self._claim(entry, owner, ttl) for entry in due[:limit])
 
-    def _due(self, entry: Entry) -> bool:
+    def _is_due(self, entry: Entry) -> bool:
         now = self._clock.now()
         if entry.owner is not None and entry.until is not None and entry.until > now:
             return False
@@ -113,7 +118,7 @@ class MemoryStore(MemoryReading):
             lease=Lease(reset.id, owner, entry.reset.fence),
             plan=self._plan(reset.id),
             steps=self._steps(reset.id),
-            open_attempts=tuple(each for each in self._attempts(reset.id) if each.outcome is None),
+            open_attempts=tuple(attempt for attempt in self._attempts(reset.id) if attempt.outcome is None),
             acts=self._unread(reset.id, reset.acts_seen),
         )
 
@@ -126,11 +131,11 @@ class MemoryStore(MemoryReading):
 
     async def release_all(self) -> int:
         await asyncio.sleep(0)
-        held = [entry for entry in self._state.entries.values() if entry.owner is not None]
-        for entry in held:
+        leased = [entry for entry in self._state.entries.values() if entry.owner is not None]
+        for entry in leased:
             entry.owner = entry.until = None
         self._state.publisher = None
-        return len(held)
+        return len(leased)
 
     async def may_publish(self, owner: str, *, ttl: float) -> bool:
         await asyncio.sleep(0)
@@ -146,14 +151,15 @@ class MemoryStore(MemoryReading):
 
     async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
         await asyncio.sleep(0)
-        known = [self._state.entries[each] for each in sorted(reset_ids) if each in self._state.entries]
+        entries = self._state.entries
+        known = [entries[reset_id] for reset_id in sorted(reset_ids) if reset_id in entries]
         return tuple(self._claim(entry, owner, ttl) for entry in known)
 
     async def save(self, change: Change) -> Reset:
         await asyncio.sleep(0)
         check_commit(change.reset, change.plan, change.history)
         reset_id = change.reset.id
-        entry = self._held(change.lease)
+        entry = self._leased(change.lease)
         if entry.reset.id != reset_id or entry.reset.version != change.reset.version:
             raise LeaseLostError(f"reset {reset_id} has another holder or version")
         if entry.reset.sequence != change.reset.sequence - len(change.history):
@@ -164,7 +170,7 @@ class MemoryStore(MemoryReading):
         update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
         if change.release_locks:
             update["ticket"] = None
-            self._state.let_go(reset_id)
+            self._state.release_locks(reset_id)
         entry.reset = entry.reset.model_copy(update=update)
         if change.release_lease:
             entry.owner = entry.until = None
@@ -173,8 +179,8 @@ class MemoryStore(MemoryReading):
             self._state.attempts[attempt.id] = copied(attempt)
         for backup in change.backups:
             self._state.backups[backup.path] = (reset_id, backup)
-        self._state.tell([(entry.reset, told) for told in change.history])
-        self._state.write_down(change.audit)
+        self._state.append_history([(entry.reset, line) for line in change.history])
+        self._state.append_audit(change.audit)
         return entry.reset
 
     def _put_plan_and_steps(self, change: Change) -> None:
@@ -183,18 +189,15 @@ class MemoryStore(MemoryReading):
             self._state.plans[change.reset.id, change.plan.hash] = copied(change.plan)
             steps.clear()
             for index, planned in enumerate(change.plan.steps):
-                made = [each.number for each in self._attempts(change.reset.id) if each.step == planned.name]
-                steps[planned.name] = Step(name=planned.name, index=index, attempts=max(made, default=0))
+                numbers = [
+                    attempt.number
+                    for attempt in self._attempts(change.reset.id)
+                    if attempt.step == planned.name
+                ]
+                last = max(numbers, default=0)
+                steps[planned.name] = Step(name=planned.name, index=index, attempts=last)
         for step in change.steps:
             steps[step.name] = copied(step)
-
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        await asyncio.sleep(0)
-        self._held(lease)
-        if attempt.id not in self._state.attempts:
-            raise LeaseLostError(f"reset {lease.reset_id} has another holder")
-        kept = self._state.attempts[attempt.id].model_copy(update={"log_offset": attempt.log_offset})
-        self._state.attempts[attempt.id] = kept
 
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         await asyncio.sleep(0)
@@ -202,7 +205,7 @@ class MemoryStore(MemoryReading):
 
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         await asyncio.sleep(0)
-        entry, state = self._held(lease), self._state
+        entry, state = self._leased(lease), self._state
         if entry.reset.ticket is None:
             state.tickets += 1
             entry.reset = entry.reset.model_copy(update={"ticket": state.tickets})
@@ -211,7 +214,7 @@ class MemoryStore(MemoryReading):
         if {row.key for row in mine} == wanted and all(row.granted for row in mine):
             return LockAnswer(granted=True, ticket=ticket)
         if {row.key for row in mine} != wanted:
-            state.let_go(lease.reset_id)
+            state.release_locks(lease.reset_id)
             environment, now = entry.reset.environment, self._clock.now()
             state.locks += [
                 LockRow(key, lease.reset_id, environment, ticket, granted=False, since=now) for key in wanted
@@ -223,7 +226,7 @@ class MemoryStore(MemoryReading):
             replace(row, granted=True, since=self._clock.now()) if row.reset_id == lease.reset_id else row
             for row in state.locks
         ]
-        state.held += [Held(key, lease.reset_id) for key in sorted(wanted)]
+        state.grants += [LockGrant(key, lease.reset_id) for key in sorted(wanted)]
         return LockAnswer(granted=True, ticket=ticket)
 
     def _asks(self) -> list[Ask]:
@@ -239,7 +242,7 @@ class MemoryStore(MemoryReading):
         entry = self._state.entries.get(lease.reset_id)
         return entry is not None and (entry.owner, entry.reset.fence) == (lease.owner, lease.fence)
 
-    def _held(self, lease: Lease) -> Entry:
+    def _leased(self, lease: Lease) -> Entry:
         if not self._holds(lease):
             raise LeaseLostError(f"reset {lease.reset_id} has another holder")
         return self._state.entries[lease.reset_id]
@@ -276,7 +279,7 @@ class MemoryStore(MemoryReading):
         for event in events:
             self._state.seen.setdefault(event, None)
         self._state.supersede(lost.resets)
-        self._state.write_down([entry])
+        self._state.append_audit([entry])
 
     def _position(self, number: int) -> Position:
         if number == 0:

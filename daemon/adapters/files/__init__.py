@@ -1,1 +1,1 @@
-"""Adapters that keep things in directories of this machine."""
+"""Adapters that keep their data in directories of this machine."""

@@ -26,27 +26,29 @@ DEFAULT_LIMIT = 16 * 1024 * 1024
 log = structlog.get_logger()
 
 _CUT = MARKER + b"the output went on; it was not kept]\n"
-_WINDOW = 16 * 1024  # how far back a secret that came in two pieces is looked for
-_TAIL_WINDOW = 256 * 1024
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+_REDACTION_WINDOW_BYTES = 16 * 1024
+"""How far back a secret is searched that came in two pieces."""
+_TAIL_WINDOW_BYTES = 256 * 1024
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 
 
 class FileLogs:
-    """`Logs` in a directory. Secrets are overlaid before anything is written, without moving an offset.
+    """Implements `daemon.ports.logs.Logs` in a directory.
 
-    Writes go to a fixed place in the file, so a second writer of the same output does no harm. Nothing is
-    synced to disk: after a crash of the machine the output is read again from the pod.
+    - Secrets are overwritten in place before anything is written, so that no offset moves.
+    - A write goes to a fixed offset of the file, so that a second writer of the same output does no harm.
+    - Nothing is synced to the disk: after a crash of the machine the output is read again from the pod.
     """
 
     def __init__(self, directory: Path, *, limit: int = DEFAULT_LIMIT) -> None:
         self._directory = directory
         self._limit = limit
         self._given: dict[AttemptId, int] = {}
-        """Up to where output was given that the disk did not take. A process that does not know of it any more has
-        not seen the end of the attempt, and reads the output again from where the file ends."""
+        """Where the output ends that the disk did not take. A process that starts anew does not know it; but it has not
+        seen the end of the attempt, and reads the output again from where the file ends."""
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
-        """See the port. A gap (output that was never delivered) is filled with a marker of the same length."""
+        """See the port. A gap, which is output that never came, is filled with a marker of the same length."""
         path = self._path(attempt)
         try:
             await _in_thread(self._keep, path, offset, data)
@@ -60,10 +62,10 @@ class FileLogs:
         return await _in_thread(_read, self._path(attempt), offset, limit)
 
     async def tail(self, attempt: AttemptId, lines: int) -> str:
-        """See the port. Looks at the last 256 KiB at most."""
+        """See the port. It reads the last 256 KiB at most."""
         path = self._path(attempt)
         size = await _in_thread(_size, path)
-        data = await _in_thread(_read, path, max(0, size - _TAIL_WINDOW), _TAIL_WINDOW)
+        data = await _in_thread(_read, path, max(0, size - _TAIL_WINDOW_BYTES), _TAIL_WINDOW_BYTES)
         return "\n".join(data.decode(errors="replace").splitlines()[-lines:] if lines > 0 else [])
 
     async def whole(self, attempt: AttemptId) -> tuple[str, bool]:
@@ -77,7 +79,7 @@ class FileLogs:
 
     def _path(self, attempt: AttemptId) -> Path:
         parts = attempt.split("/")
-        if not all(_PART.fullmatch(part) for part in parts):
+        if not all(_PATH_SEGMENT.fullmatch(part) for part in parts):
             raise ValueError(f"not an attempt's id: {attempt!r}")
         return self._directory.joinpath(*parts[:-1], f"{parts[-1]}.log")
 
@@ -91,7 +93,7 @@ class FileLogs:
             new = data[size - offset :] if offset <= size else _gap(offset - size, self._limit - size) + data
             if size + len(new) > self._limit:
                 new = new[: self._limit - size] + _CUT
-            start = max(0, size - _WINDOW)
+            start = max(0, size - _REDACTION_WINDOW_BYTES)
             _write(file, redact_in_place(os.pread(file, size - start, start) + new), start)
         finally:
             os.close(file)
@@ -105,6 +107,7 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 
 
 def _gap(length: int, room: int) -> bytes:
+    """Return a marker for missing bytes, of their length, or of what room there is."""
     marker = MARKER + f"{length} bytes of output are missing here]\n".encode()
     return marker[: min(length, room)].ljust(min(length, room), b"\n")
 

@@ -1,7 +1,7 @@
 """Marks as files: `{root}/marks/{state}/{bucket}/{position}-{digest}-{writer}.json`, each written once.
 
-The name says what is compared; positions fall into buckets, so that finding the newest lists two short directories
-however many there are. Nobody changes or replaces a file, so several daemons need no lock between them.
+The name of a file says what is compared. Positions fall into buckets, so that finding the newest mark lists two short
+directories, however many marks there are. Nobody changes or replaces a file, so several daemons need no lock.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from daemon.ports.marks import StoredMark
 from schemas.marks import Mark
 from schemas.reasons import Reason
 
-_BUCKET = 1000
-_ASIDE = "set-aside"
+_BUCKET_SIZE = 1000
+_SET_ASIDE = "set-aside"
 
 
 class FileMarks:
-    """`Marks` in a directory; made when the first is put."""
+    """Implements `daemon.ports.marks.Marks` in a directory, which is made for the first mark."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "marks"
@@ -34,67 +34,67 @@ class FileMarks:
 
     async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
         """See the port."""
-        for bucket in await asyncio.to_thread(_names, self._root / state):
-            if bucket == _ASIDE:
+        for bucket in await asyncio.to_thread(_list_newest_first, self._root / state):
+            if bucket == _SET_ASIDE:
                 continue
-            for name in await asyncio.to_thread(_names, self._root / state / bucket):
+            for name in await asyncio.to_thread(_list_newest_first, self._root / state / bucket):
                 if name.endswith(".json"):
                     yield await asyncio.to_thread(self._read, state, f"{bucket}/{name}")
 
     async def states(self) -> frozenset[str]:
         """See the port."""
-        return frozenset(await asyncio.to_thread(_names, self._root))
+        return frozenset(await asyncio.to_thread(_list_newest_first, self._root))
 
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
-        """See the port. They are moved to `set-aside/` of their state."""
+        """See the port. The marks are moved to `set-aside/` of their state."""
         await asyncio.to_thread(self._set_aside, state, marks)
 
     def _put(self, state: str, mark: Mark) -> None:
         number = mark.position.number
-        folder = self._root / state / f"{number // _BUCKET:015d}"
+        folder = self._root / state / f"{number // _BUCKET_SIZE:015d}"
         name = f"{number:018d}-{mark.position.digest or 'none'}-{secrets.token_hex(4)}.json"
         with _translated():
-            _make(folder)
+            _make_durably(folder)
             partial = folder / f"{name}.partial"
             with partial.open("xb") as file:
                 file.write(mark.model_dump_json(by_alias=True).encode())
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(folder / name)
-            _sync(folder)
+            _fsync(folder)
 
     def _read(self, state: str, name: str) -> StoredMark:
         with _translated():
             return StoredMark(name, Mark.model_validate_json((self._root / state / name).read_bytes()))
 
     def _set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
-        aside = self._root / state / _ASIDE
+        aside = self._root / state / _SET_ASIDE
         with _translated():
-            _make(aside)
-            for one in marks:
+            _make_durably(aside)
+            for mark in marks:
                 with suppress(FileNotFoundError):
-                    (self._root / state / one.name).rename(aside / one.name.rpartition("/")[2])
-            _sync(aside)
+                    (self._root / state / mark.name).rename(aside / mark.name.rpartition("/")[2])
+            _fsync(aside)
 
 
-def _names(folder: Path) -> list[str]:
+def _list_newest_first(folder: Path) -> list[str]:
     with _translated():
         try:
-            return sorted((each.name for each in folder.iterdir()), reverse=True)
+            return sorted((entry.name for entry in folder.iterdir()), reverse=True)
         except FileNotFoundError:
             return []
 
 
-def _make(folder: Path) -> None:
-    """A folder whose name stays after a crash of the machine: each new one is synced into the one above."""
+def _make_durably(folder: Path) -> None:
+    """Make a folder that is there after a crash of the machine: each new one is synced into the folder above."""
     if folder.is_dir():
         return
-    _make(folder.parent)
+    _make_durably(folder.parent)
     folder.mkdir(exist_ok=True, mode=0o700)
-    _sync(folder.parent)
+    _fsync(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def _fsync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

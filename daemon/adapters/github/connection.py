@@ -1,4 +1,4 @@
-"""How GitHub is reached: one client for each operation, since one that threads share mixes their requests up."""
+"""How GitHub is reached: one client for each operation. A client that threads share mixes up their requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from github.GithubRetry import GithubRetry
 from urllib3 import Retry
 from urllib3.connectionpool import ConnectionPool
 
-PAGE = 100
-_MOST_RATE_LIMIT_WAIT = 5.0
+PAGE_SIZE = 100
+_MAX_RETRY_AFTER_SECONDS = 5.0
+"""A longer wait is the engine's to plan. It is told by the delay of a TemporaryError."""
 _RETRIES = 2
 
 
 class _ShortRetry(GithubRetry):
-    """PyGithub's retry, which bounds its own waits by `max_rate_limit_wait` and sleeps out any Retry-After."""
+    """PyGithub's retry with a bound on Retry-After; `max_rate_limit_wait` bounds only PyGithub's other waits."""
 
     def increment(  # type: ignore[override]
         self,
@@ -30,9 +31,13 @@ class _ShortRetry(GithubRetry):
         _pool: ConnectionPool | None = None,
         _stacktrace: TracebackType | None = None,
     ) -> Retry:
-        """urllib3 asks for the next try."""
+        """Return the next try, for urllib3.
+
+        Raises:
+            RateLimitExceededException: GitHub asks to wait longer than a call of ours may take.
+        """
         wait = self.get_retry_after(response) if response is not None else None
-        if wait is not None and wait > _MOST_RATE_LIMIT_WAIT:
+        if wait is not None and wait > _MAX_RETRY_AFTER_SECONDS:
             raise RateLimitExceededException(
                 response.status, {"message": f"asked to wait {wait:.0f} s"}, dict(response.headers)
             )
@@ -41,7 +46,7 @@ class _ShortRetry(GithubRetry):
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the API is and who we are to it: a token, or a GitHub App's installation. Seconds for times."""
+    """Where the API is, and who we are to it: a token, or a GitHub App's installation. Timeouts are in seconds."""
 
     owner: str
     api_url: str = "https://api.github.com"
@@ -54,14 +59,15 @@ class Connection:
 
     @contextmanager
     def client(self) -> Iterator[Github]:
-        """A client for one operation in one thread."""
+        """Make a client for one operation in one thread."""
         github = Github(
             auth=self._auth(),
             base_url=self.api_url,
             timeout=max(int(self.request_timeout), 1),
-            per_page=PAGE,
-            # A longer wait is the engine's to plan, which knows of it by TemporaryError's delay.
-            retry=_ShortRetry(total=_RETRIES, backoff_factor=0.2, max_rate_limit_wait=_MOST_RATE_LIMIT_WAIT),
+            per_page=PAGE_SIZE,
+            retry=_ShortRetry(
+                total=_RETRIES, backoff_factor=0.2, max_rate_limit_wait=_MAX_RETRY_AFTER_SECONDS
+            ),
             seconds_between_requests=None,
             seconds_between_writes=None,
         )
@@ -72,7 +78,7 @@ class Connection:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be in any text."""
+        """Return what must not be in any text."""
         return tuple(secret for secret in (self.token, self.app_private_key) if secret)
 
     def _auth(self) -> Auth.Auth | None:

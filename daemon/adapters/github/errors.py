@@ -1,4 +1,4 @@
-"""PyGithub's errors as the port's."""
+"""PyGithub's errors as those of the port."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 
 _CONFLICT = 409
-_TOO_MANY = 429
+_TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = range(500, 600)
-_LONGEST_TEXT = 300
+_MAX_TEXT_LENGTH = 300
 
 
 def translate(error: Exception, subject: str, *, secrets: tuple[str, ...]) -> PortError:
-    """The port's error for one of PyGithub or of the network; `subject` names the repository."""
-    detail = f"{subject}: {said(error, secrets)}"
+    """Make the port's error for one of PyGithub or of the network; `subject` names the repository."""
+    detail = f"{subject}: {error_text(error, secrets)}"
     if not isinstance(error, GithubException):
         return TemporaryError(Reason.REPOSITORY_UNREACHABLE, detail)
-    if isinstance(error, RateLimitExceededException) or error.status == _TOO_MANY:
+    if isinstance(error, RateLimitExceededException) or error.status == _TOO_MANY_REQUESTS:
         return TemporaryError(
             Reason.REPOSITORY_UNREACHABLE,
             detail,
@@ -49,20 +49,21 @@ def translate(error: Exception, subject: str, *, secrets: tuple[str, ...]) -> Po
     return PermanentError(Reason.REPOSITORY_REFUSED, detail)
 
 
-def said(error: Exception, secrets: tuple[str, ...]) -> str:
-    """What GitHub said, or the network error's kind, for people; without secrets."""
+def error_text(error: Exception, secrets: tuple[str, ...]) -> str:
+    """Return GitHub's own words, or the kind of a network error, for people and without secrets."""
     if not isinstance(error, GithubException):
         return f"GitHub does not answer ({type(error).__name__})"
     data = error.data if isinstance(error.data, dict) else {}
     errors = data.get("errors") if isinstance(data.get("errors"), list) else []
-    texts = [one.get("message") for one in errors or [] if isinstance(one, dict)]
-    text = "; ".join(str(one) for one in [data.get("message"), *texts] if one) or type(error).__name__
+    texts = [item.get("message") for item in errors or [] if isinstance(item, dict)]
+    text = "; ".join(str(text) for text in [data.get("message"), *texts] if text) or type(error).__name__
     for secret in secrets:
         text = text.replace(secret, "***")
-    return f"GitHub says {' '.join(text.split())[:_LONGEST_TEXT]!r} ({error.status})"
+    return f"GitHub says {' '.join(text.split())[:_MAX_TEXT_LENGTH]!r} ({error.status})"
 
 
 def _delay(error: GithubException) -> float | None:
+    """Return the seconds that GitHub asks to wait, if it does."""
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     try:
         if "retry-after" in headers:

@@ -1,4 +1,4 @@
-"""How Kafka is reached, and how its clients are closed without hanging."""
+"""How Kafka is reached, how its clients are closed without hanging, and what it means that it does not answer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
-METADATA_MAX_AGE = 30.0
-"""Seconds; a leader that moves before the first fetch is noticed only when metadata are this old."""
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
 
-_STOP_WITHIN = 3.0
-_CANCEL_WITHIN = 1.0
+_METADATA_MAX_AGE_SECONDS = 30.0
+"""A leader that moves before the first fetch is noticed only when metadata are this old."""
+_STOP_TIMEOUT_SECONDS = 3.0
+_CANCEL_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the brokers are and who we are to them; names are those of the settings `KAFKA_*`."""
+    """Where the brokers are, and who we are to them. Names are those of the settings `KAFKA_*`."""
 
     bootstrap_servers: str
     security_protocol: str = "PLAINTEXT"
@@ -33,7 +35,7 @@ class Connection:
     """Seconds that one request may take."""
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments that a consumer and a producer both take."""
+        """Return the keyword arguments that a consumer and a producer both take."""
         encrypted = self.security_protocol in {"SSL", "SASL_SSL"}
         return {
             "bootstrap_servers": self.bootstrap_servers,
@@ -46,26 +48,35 @@ class Connection:
             )
             if encrypted
             else None,
-            "metadata_max_age_ms": int(METADATA_MAX_AGE * 1000),
+            "metadata_max_age_ms": int(_METADATA_MAX_AGE_SECONDS * 1000),
             "request_timeout_ms": int(self.request_timeout * 1000),
         }
 
 
 async def close(stop: Callable[[], Awaitable[None]], client: AIOKafkaClient) -> None:
-    """Stop a consumer or a producer within a few seconds, and its connections in any case.
+    """Stop a consumer or a producer within a few seconds, and close its connections in any case.
 
-    With the broker down a consumer's `stop` raises CancelledError by itself and leaves its client open, and a
-    producer's waits for what it could not send. In a task of its own neither reaches the caller.
+    While the broker is down, a consumer's `stop` raises CancelledError by itself and leaves its client open, and a
+    producer's `stop` waits for what it could not send. So `stop` runs in a task of its own.
     """
 
     async def stopping() -> None:
         await stop()
 
     task = asyncio.create_task(stopping(), name="kafka-stop")
-    await asyncio.wait({task}, timeout=_STOP_WITHIN)
+    await asyncio.wait({task}, timeout=_STOP_TIMEOUT_SECONDS)
     if not task.done():
         task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+        await asyncio.wait({task}, timeout=_CANCEL_TIMEOUT_SECONDS)
     if not task.done() or task.cancelled() or task.exception() is not None:
         closing = asyncio.create_task(client.close(), name="kafka-close")
-        await asyncio.wait({closing}, timeout=_CANCEL_WITHIN)
+        await asyncio.wait({closing}, timeout=_CANCEL_TIMEOUT_SECONDS)
+
+
+def unavailable(error: Exception) -> TemporaryError:
+    """Make the port's error of one of aiokafka or of the network: Kafka does not answer."""
+    return TemporaryError(
+        Reason.UNAVAILABLE,
+        f"Kafka: {type(error).__name__}",
+        hint="Is the broker at RESETD_KAFKA_BOOTSTRAP_SERVERS up, and do the credentials fit?",
+    )

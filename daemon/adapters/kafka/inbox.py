@@ -1,8 +1,8 @@
-"""The intake's consumer. Offsets belong to the state database; the broker is only told them for its lag figures.
+"""The intake's consumer. Offsets belong to the state database; the broker is told them for its lag figures only.
 
-One rule keeps it right through every rebalance: a partition is read only after it was *placed*, which means
-sought to the position that the database holds. Whatever unsettles the assignment (a revocation, a rewind, an
-error in the middle of a read) forgets all placements, and what a read that began before it brings is dropped.
+One rule keeps it right through every rebalance: a partition is read only after the consumer has sought the position
+that the database holds. A revocation, a rewind or an error in the middle of a read makes all sought positions
+invalid, and what a read brings that began before is dropped.
 """
 
 from __future__ import annotations
@@ -16,43 +16,47 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from daemon.adapters.kafka.connection import Connection, close
-from daemon.adapters.kafka.non_utf8_reading import read_leniently
+from daemon.adapters.kafka import non_utf8_headers
+from daemon.adapters.kafka.connection import Connection, close, unavailable
 from daemon.ports.bus import Positions
-from daemon.ports.errors import TemporaryError
-from schemas.reasons import Reason
 from schemas.records import Record
 
 _log = structlog.get_logger(__name__)
 
-_POLL_RECORDS = 300
-_ACKNOWLEDGE_WITHIN = 2.0
-_LOOK_FOR_PARTITIONS_EVERY = 0.2
-_PARTITION_BYTES = 8 * 1024 * 1024  # more than a broker takes by default: a record of any size comes through
+_MAX_POLL_RECORDS = 300
+_COMMIT_TIMEOUT_SECONDS = 2.0
+_ASSIGNMENT_POLL_SECONDS = 0.2
+"""How often a consumer without partitions asks whether it was assigned some."""
+_MAX_PARTITION_FETCH_BYTES = 8 * 1024 * 1024
+"""More than a broker takes by default, so that a record of any size comes through."""
 
 
-class _Seats(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no annotations
-    """Which partitions are placed, and where each goes on. Called by aiokafka, so it must neither wait nor fail."""
+class _SoughtPositions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no annotations
+    """The partitions that were sought, and the next offset of each.
+
+    aiokafka calls the methods of its listener, so they neither wait nor fail.
+    """
 
     def __init__(self) -> None:
         self.epoch = 0
-        self.expected: dict[TopicPartition, int] = {}
+        """Grows whenever the positions become invalid."""
+        self.next: dict[TopicPartition, int] = {}
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         self.epoch += 1
-        self.expected.clear()
+        self.next.clear()
 
     def on_partitions_revoked(self, revoked: AbstractSet[TopicPartition]) -> None:
         _log.debug("partitions revoked", partitions=len(revoked))
-        self.forget()
+        self.invalidate()
 
     def on_partitions_assigned(self, assigned: AbstractSet[TopicPartition]) -> None:
         _log.info("partitions assigned", partitions=len(assigned))
-        self.forget()
+        self.invalidate()
 
 
 class KafkaInbox:
-    """`daemon.ports.bus.Inbox`; `session_timeout` (seconds) is how soon the group notices that this one died."""
+    """Implements `daemon.ports.bus.Inbox`. The group notices within `session_timeout` seconds that a member died."""
 
     def __init__(
         self,
@@ -66,18 +70,18 @@ class KafkaInbox:
         self._group_id = group_id
         self._topics = tuple(topics)
         self._session_timeout = session_timeout
-        self._seats = _Seats()
+        self._sought = _SoughtPositions()
         self._consumer: Any = None
         self._positions: Positions | None = None
         self._reading: asyncio.Task[list[Record]] | None = None
 
     async def start(self, positions: Positions) -> None:
-        """Connect; partitions come while polling."""
+        """See the port. It only connects: partitions come while polling."""
         self._positions = positions
         await self._open()
 
     async def poll(self, *, timeout: float) -> Sequence[Record]:
-        """See the port. A read that takes longer than `timeout` goes on, and a later poll takes what it brings."""
+        """See the port. A read that takes longer than `timeout` goes on, and a later poll returns what it brings."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._read(timeout), name="kafka-read")
         await asyncio.wait({self._reading}, timeout=timeout)
@@ -87,31 +91,32 @@ class KafkaInbox:
         return reading.result()
 
     async def rewind(self) -> None:
-        """Forget the placements; the next poll seeks to what is stored."""
-        self._seats.forget()
-        await self._drop_read()
+        """See the port. The next poll seeks."""
+        self._sought.invalidate()
+        await self._cancel_read()
 
     async def acknowledge(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Commit, and care little: the offsets that count are in the database."""
+        """See the port. A refused commit is only logged: the offsets that count are in the database."""
         if self._consumer is None:
             return
-        wanted = {TopicPartition(*at): offset for at, offset in positions.items()}
-        held = {at: offset for at, offset in wanted.items() if at in self._consumer.assignment()}
+        offsets = {TopicPartition(*partition): offset for partition, offset in positions.items()}
+        assigned = self._consumer.assignment()
+        committed = {partition: offset for partition, offset in offsets.items() if partition in assigned}
         try:
-            if held:
-                async with asyncio.timeout(_ACKNOWLEDGE_WITHIN):
-                    await self._consumer.commit(held)
+            if committed:
+                async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
+                    await self._consumer.commit(committed)
         except (KafkaError, TimeoutError) as error:
             _log.debug("offsets not acknowledged", error=type(error).__name__)
 
     async def stop(self) -> None:
-        """Leave the group."""
-        await self._drop_read()
-        await self._discard()
+        """See the port."""
+        await self._cancel_read()
+        await self._close()
 
     async def _open(self) -> None:
-        # Without topics `start` only connects; it would wait for the whole rebalance otherwise, and an error of
-        # that (a mock broker's InvalidRequestError, say) would leave a consumer that cannot be started again.
+        # Without topics `start` only connects. With topics it waits for the whole rebalance, and an error of that (a
+        # mock broker's InvalidRequestError, for example) leaves a consumer that can't be started again.
         consumer = AIOKafkaConsumer(
             **self._connection.options(),
             group_id=self._group_id,
@@ -119,24 +124,24 @@ class KafkaInbox:
             auto_offset_reset="earliest",
             session_timeout_ms=int(self._session_timeout * 1000),
             heartbeat_interval_ms=int(self._session_timeout * 1000 / 4),
-            max_partition_fetch_bytes=_PARTITION_BYTES,
+            max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
         )
         try:
             await consumer.start()
         except (KafkaError, OSError) as error:
             await close(consumer.stop, consumer._client)  # noqa: SLF001 - `stop` may leave it open
-            raise _unavailable(error) from error
-        self._seats.forget()
-        consumer.subscribe(self._topics, listener=self._seats)
+            raise unavailable(error) from error
+        self._sought.invalidate()
+        consumer.subscribe(self._topics, listener=self._sought)
         self._consumer = consumer
 
-    async def _discard(self) -> None:
+    async def _close(self) -> None:
         consumer, self._consumer = self._consumer, None
-        self._seats.forget()
+        self._sought.invalidate()
         if consumer is not None:
             await close(consumer.stop, consumer._client)  # noqa: SLF001 - as above
 
-    async def _drop_read(self) -> None:
+    async def _cancel_read(self) -> None:
         reading, self._reading = self._reading, None
         if reading is not None:
             reading.cancel()
@@ -146,74 +151,78 @@ class KafkaInbox:
         if self._consumer is None:
             await self._open()
         try:
-            await self._place()
-            epoch = self._seats.epoch
-            wait = timeout if self._seats.expected else min(timeout, _LOOK_FOR_PARTITIONS_EVERY)
-            found = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=_POLL_RECORDS)
+            await self._seek_assigned()
+            epoch = self._sought.epoch
+            wait = timeout if self._sought.next else min(timeout, _ASSIGNMENT_POLL_SECONDS)
+            found = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=_MAX_POLL_RECORDS)
         except UnicodeDecodeError:
-            return await self._read_unreadable()
+            return await self._read_non_utf8()
         except KafkaError as error:
-            # The error may be the group coordinator's last word: only a new consumer surely goes on.
+            # The group's coordinator may have said its last word with it: only a new consumer goes on for certain.
             _log.warning("kafka consumer is made anew", error=type(error).__name__)
-            await self._discard()
-            raise _unavailable(error) from error
-        if epoch != self._seats.epoch:
+            await self._close()
+            raise unavailable(error) from error
+        if epoch != self._sought.epoch:
             return []
         return [
             record
-            for at, items in found.items()
-            for record in self._take(at, [_record(item) for item in items])
+            for partition, items in found.items()
+            for record in self._advance(partition, [_record(item) for item in items])
         ]
 
-    async def _place(self) -> None:
-        """Seek each partition that is assigned and not yet placed to its stored position."""
-        epoch = self._seats.epoch
-        new = [at for at in self._consumer.assignment() if at not in self._seats.expected]
+    async def _seek_assigned(self) -> None:
+        """Seek each assigned partition that was not sought yet to its stored position."""
+        epoch = self._sought.epoch
+        new = [partition for partition in self._consumer.assignment() if partition not in self._sought.next]
         if not new or self._positions is None:
             return
-        stored = await self._positions([(at.topic, at.partition) for at in new])
-        if epoch != self._seats.epoch:
+        stored = await self._positions([(partition.topic, partition.partition) for partition in new])
+        if epoch != self._sought.epoch:
             return
-        for at in new:
-            offset = stored.get((at.topic, at.partition), 0)
+        for partition in new:
+            offset = stored.get((partition.topic, partition.partition), 0)
             # An offset that the topic does not have makes aiokafka go to the beginning, also for 0.
-            self._consumer.seek(at, offset)
-            self._seats.expected[at] = offset
+            self._consumer.seek(partition, offset)
+            self._sought.next[partition] = offset
 
-    def _take(self, at: TopicPartition, records: list[Record]) -> list[Record]:
-        """Note where the partition goes on; say so when it began again. Nothing of a partition not yet placed."""
-        expected = self._seats.expected.get(at)
+    def _advance(self, partition: TopicPartition, records: list[Record]) -> list[Record]:
+        """Move a partition's next offset past these records, and return them; none of a partition not sought.
+
+        A partition that began anew is logged.
+        """
+        expected = self._sought.next.get(partition)
         if expected is None or not records:
             return []
         if records[0].offset < expected:
             _log.warning(
                 "the topic was made anew, or lost its end: starting at its beginning",
-                topic=at.topic,
-                partition=at.partition,
+                topic=partition.topic,
+                partition=partition.partition,
                 stored=expected,
                 found=records[0].offset,
             )
-        self._seats.expected[at] = records[-1].offset + 1
+        self._sought.next[partition] = records[-1].offset + 1
         return records
 
-    async def _read_unreadable(self) -> list[Record]:
-        """Read the batch that aiokafka cannot decode; other partitions' records of that read are read again."""
-        placed = dict(self._seats.expected)
-        epoch = self._seats.epoch
+    async def _read_non_utf8(self) -> list[Record]:
+        """Read the batch that aiokafka can't decode. Other partitions' records of the failed read are read again."""
+        sought = dict(self._sought.next)
+        epoch = self._sought.epoch
+        client = self._consumer._client  # noqa: SLF001 - no other way in
         try:
-            for at, offset in placed.items():
-                records = await read_leniently(self._consumer._client, at, offset)  # noqa: SLF001 - no other way in
-                if epoch != self._seats.epoch:
+            for partition, offset in sought.items():
+                records = await non_utf8_headers.fetch(client, partition, offset)
+                if epoch != self._sought.epoch:
                     return []
-                taken = self._take(at, records)
-                for place, position in self._seats.expected.items():
-                    self._consumer.seek(place, position)
-                if taken:
-                    return taken
+                advanced = self._advance(partition, records)
+                for other, position in self._sought.next.items():
+                    self._consumer.seek(other, position)
+                if advanced:
+                    return advanced
         except KafkaError as error:
-            self._seats.forget()
-            raise _unavailable(error) from error
-        self._seats.forget()
+            self._sought.invalidate()
+            raise unavailable(error) from error
+        self._sought.invalidate()
         return []
 
 
@@ -226,12 +235,4 @@ def _record(item: ConsumerRecord) -> Record:
         value=item.value,
         headers=tuple(item.headers),
         timestamp_ms=item.timestamp,
-    )
-
-
-def _unavailable(error: Exception) -> TemporaryError:
-    return TemporaryError(
-        Reason.UNAVAILABLE,
-        f"Kafka: {type(error).__name__}",
-        hint="Is the broker at RESETD_KAFKA_BOOTSTRAP_SERVERS up, and do the credentials fit?",
     )

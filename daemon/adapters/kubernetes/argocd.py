@@ -1,4 +1,4 @@
-"""ArgoCD's Application of an environment: is it settled enough to be reset?"""
+"""ArgoCD's Application of an environment: may the environment be reset, or is ArgoCD at work on it?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiException, CustomObjectsApi
 
-from daemon.adapters.kubernetes.client import Kubernetes
+from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.ports.deployments import Gate
 
-_SECONDS = 15.0
-_REFRESH = "argocd.argoproj.io/refresh"
+_REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 
 
 def _utc_now() -> datetime:
@@ -25,9 +24,9 @@ class ArgoGate:
 
     Args:
         kubernetes: The connection, from `open_kubernetes`.
-        namespace: Where Applications live; empty: there is no ArgoCD, every gate is open.
-        fresh_within: Seconds after which a status counts as stale. ArgoCD looks again every 3 minutes.
-        now: The time, aware.
+        namespace: Where Applications live; empty where there is no ArgoCD, and every gate is open.
+        fresh_within: Seconds after which a status counts as stale. ArgoCD compares every 3 minutes.
+        now: Tells the time, aware.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class ArgoGate:
                     self._namespace,
                     "applications",
                     environment,
-                    _request_timeout=_SECONDS,
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
                 )
             except ApiException as error:
                 if not is_missing(error):
@@ -68,7 +67,13 @@ class ArgoGate:
 
 
 def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
-    """Why a reset would disturb or be disturbed, for people; empty when it would not."""
+    """Say why a reset has to wait, for people; empty where it does not.
+
+    Args:
+        application: As the API server's JSON has it.
+        now: The time, aware.
+        fresh_within: As `ArgoGate` takes it.
+    """
     metadata, status = application.get("metadata") or {}, application.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return "the Application is being deleted"
@@ -82,13 +87,16 @@ def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: 
     health = (status.get("health") or {}).get("status", "Unknown")
     if sync != "Synced" or health != "Healthy":
         return f"ArgoCD says {sync} and {health}"
-    return _stale(application, now, fresh_within)
+    return _stale_because(application, now, fresh_within)
 
 
-def _stale(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
-    """A status may describe what was wanted before, or be left by a controller that runs no more."""
+def _stale_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
+    """Say why a status is out of date; empty where it is fresh.
+
+    A stale one describes a source of before, or was left by a controller that does not run.
+    """
     status = application["status"]
-    if (application.get("metadata") or {}).get("annotations", {}).get(_REFRESH):
+    if (application.get("metadata") or {}).get("annotations", {}).get(_REFRESH_ANNOTATION):
         return "ArgoCD was asked to look again and has not yet"
     compared = ((status.get("sync") or {}).get("comparedTo") or {}).get("source")
     wanted = (application.get("spec") or {}).get("source")

@@ -1,4 +1,4 @@
-"""The connection to one cluster, shared by all that talks to it."""
+"""The connection to one cluster, shared by all that talk to it, with the limits that they share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from kubernetes_asyncio.stream import WsApiClient
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
-# More execs at once in one pod stall its container runtime: 20 take 0.7 s, 50 take most of a minute.
-EXECS_PER_POD = 8
-EXECS = 32
-# Each TLS stream takes 0.3 MB and more; a command beyond these is looked at by short execs.
-STREAMS_PER_POD = 8
-STREAMS = 32
-# Load balancers cut what is silent for a minute.
+REQUEST_TIMEOUT_SECONDS = 15.0
+"""For one request to the API server. The client has no time limit of its own."""
+PAGE_SIZE = 500
+"""Objects in one answer to a list."""
+
+MAX_EXECS_PER_POD = 8
+"""More execs at once in one pod stall its container runtime: 20 take 0.7 s, 50 take most of a minute."""
+MAX_EXECS = 32
+MAX_STREAMS_PER_POD = 8
+MAX_STREAMS = 32
+"""Each TLS stream takes 0.3 MB and more. Commands beyond these are polled by short execs."""
 _HEARTBEAT_SECONDS = 20.0
+"""Load balancers cut a connection that is silent for a minute."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +38,27 @@ class KubernetesSettings:
     context: str | None = None
 
 
-class Turns:
-    """So many at once in all, and so many in one pod."""
+class ExecLimiter:
+    """Limits how many execs run at once, in all and in one pod; the others wait."""
 
-    def __init__(self, at_once: int, in_one_pod: int) -> None:
-        self._all = asyncio.Semaphore(at_once)
-        self._in_one_pod = in_one_pod
-        # Pods come and go by the thousand: those that nobody waits for are forgotten.
+    def __init__(self, in_all: int, per_pod: int) -> None:
+        self._all = asyncio.Semaphore(in_all)
+        self._per_pod = per_pod
+        # Pods come and go by the thousand, so those that nobody waits for are forgotten.
         self._pods: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
 
-    def free(self, environment: str, pod: str) -> bool:
-        """Whether a turn can be had without waiting."""
+    def has_free_slot(self, environment: str, pod: str) -> bool:
+        """Tell whether `slot` of this pod would not wait."""
         return not (self._all.locked() or self._of(environment, pod).locked())
 
     @asynccontextmanager
-    async def turn(self, environment: str, pod: str) -> AsyncIterator[None]:
-        """Wait for a turn in this pod; it lasts as long as the block."""
+    async def slot(self, environment: str, pod: str) -> AsyncIterator[None]:
+        """Wait for a slot in this pod, and hold it for as long as the block runs."""
         async with self._of(environment, pod), self._all:
             yield
 
     def _of(self, environment: str, pod: str) -> asyncio.Semaphore:
-        return self._pods.setdefault((environment, pod), asyncio.Semaphore(self._in_one_pod))
+        return self._pods.setdefault((environment, pod), asyncio.Semaphore(self._per_pod))
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,15 @@ class Kubernetes:
 
     rest: client.ApiClient
     websocket: WsApiClient
-    execs: Turns = field(default_factory=lambda: Turns(EXECS, EXECS_PER_POD))
-    streams: Turns = field(default_factory=lambda: Turns(STREAMS, STREAMS_PER_POD))
-    """For execs that stay: they must not keep the short ones waiting."""
+    execs: ExecLimiter = field(default_factory=lambda: ExecLimiter(MAX_EXECS, MAX_EXECS_PER_POD))
+    """For short execs."""
+    streams: ExecLimiter = field(default_factory=lambda: ExecLimiter(MAX_STREAMS, MAX_STREAMS_PER_POD))
+    """For execs that stay, so that they keep no short one waiting."""
 
 
 @asynccontextmanager
 async def open_kubernetes(settings: KubernetesSettings) -> AsyncIterator[Kubernetes]:
-    """Connect; the clients are closed with the block.
+    """Connect for as long as the block runs.
 
     Raises:
         PermanentError: `kubernetes-unreachable`: no usable configuration was found.
@@ -83,7 +89,7 @@ async def open_kubernetes(settings: KubernetesSettings) -> AsyncIterator[Kuberne
 
 async def _configuration(settings: KubernetesSettings) -> client.Configuration:
     configuration = client.Configuration()
-    # The client's pool counts streams as well, so that a hundred of them would stop every other call.
+    # No limit here: the client's pool counts streams as well, and a hundred of them would stop every other call.
     configuration.connection_pool_maxsize = 0
     try:
         if not settings.kubeconfig and not settings.context:
@@ -99,7 +105,7 @@ async def _configuration(settings: KubernetesSettings) -> client.Configuration:
     except (config.ConfigException, OSError) as error:
         raise _unusable(str(error)) from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
-        # Their messages may quote the file, and it holds tokens.
+        # Messages of these errors may quote the file, which holds tokens.
         raise _unusable(f"{settings.kubeconfig or 'kubeconfig'} can't be read as one") from error
     return configuration
 

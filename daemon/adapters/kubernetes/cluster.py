@@ -1,4 +1,7 @@
-"""Reading the cluster: namespaces, deployments, pods, logs. Each call has a time limit: the client sets none."""
+"""Reading the cluster: namespaces, deployments, pods, logs, and short questions asked in a pod.
+
+Each call has a time limit of ours: the client sets none.
+"""
 
 from __future__ import annotations
 
@@ -7,106 +10,103 @@ from collections.abc import Mapping, Sequence
 from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Deployment, V1Pod, V1ReplicaSet
 
 from daemon.adapters.kubernetes import pod_selection
-from daemon.adapters.kubernetes.client import Kubernetes
+from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.adapters.kubernetes.exec.short_exec import SCRIPT_TIMEOUT_SECONDS, execute
+from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Pod
-from daemon.ports.pods.commands import ContainerFate, Fate
+from daemon.ports.pods.cluster import Pod, Result
 from schemas.reasons import Reason
-from schemas.resets import Control
 
-_SECONDS = 15.0
-_PAGE = 500
 _BAD_REQUEST = 400
 
 
-class Cluster:
-    """Reads by the API server's REST interface."""
+class KubernetesCluster:
+    """Implements `daemon.ports.pods.cluster.Cluster` by the API server's REST interface and short execs."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
+        self._kubernetes = kubernetes
         self._core = CoreV1Api(kubernetes.rest)
         self._apps = AppsV1Api(kubernetes.rest)
 
     async def environments(self) -> tuple[str, ...]:
-        """As `Pods.environments`."""
+        """See the port."""
         names: list[str] = []
-        after = ""
+        token = ""
         while True:
             with translated("list namespaces", "list namespaces"):
                 page = await self._core.list_namespace(
-                    limit=_PAGE, _continue=after, _request_timeout=_SECONDS
+                    limit=PAGE_SIZE, _continue=token, _request_timeout=REQUEST_TIMEOUT_SECONDS
                 )
-            names += [str(one.metadata.name) for one in page.items if not one.metadata.deletion_timestamp]
-            after = page.metadata._continue or ""  # noqa: SLF001 - the client's name for `continue`
-            if not after:
+            names += [
+                str(namespace.metadata.name)
+                for namespace in page.items
+                if not namespace.metadata.deletion_timestamp
+            ]
+            token = page.metadata._continue or ""  # noqa: SLF001 - the client's name for `continue`
+            if not token:
                 return tuple(sorted(names))
 
     async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
-        """As `Pods.consumers`; of several Deployments of one service the sum."""
+        """See the port. Where a selector matches several Deployments, their pods are added up."""
         deployments = await self._deployments(environment)
-        found: dict[str, int] = {}
+        consumers: dict[str, int] = {}
         for selector in selectors:
-            if makers := pod_selection.makers(deployments, selector):
-                found[selector] = sum(int(one.spec.replicas) for one in makers)
+            if matching := pod_selection.deployments_matching(deployments, selector):
+                consumers[selector] = sum(int(deployment.spec.replicas) for deployment in matching)
             elif pods := await self._pods(environment, selector):
-                found[selector] = len(pods)
-        return found
+                consumers[selector] = len(pods)
+        return consumers
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
-        """As `Pods.choose`."""
-        found = await self._pods(environment, selector)
-        pods = pod_selection.candidates(found, selector)
-        if not pods:
-            raise await self._nobody(environment, selector, some=bool(found))
-        names = sorted({name for pod in pods if (name := pod_selection.replica_set_of(pod))})
+        """See the port."""
+        listed = await self._pods(environment, selector)
+        candidates = pod_selection.candidates(listed, selector)
+        if not candidates:
+            raise await self._no_candidate(environment, selector, any_listed=bool(listed))
+        names = sorted({name for pod in candidates if (name := pod_selection.replica_set_of(pod))})
         if len(names) > 1:
             names = pod_selection.newest_first([await self._replica_set(environment, name) for name in names])
-        return pod_selection.choose(pods, names, container, environment, selector)
+        return pod_selection.choose(candidates, names, container, environment, selector)
 
-    async def pod(self, environment: str, name: str) -> V1Pod | None:
-        """The pod of that name as it is now, whatever its uid; None where there is none."""
-        with translated(f"read pod {environment}/{name}", f"get pods in {environment}"):
-            try:
-                return await self._core.read_namespaced_pod(name, environment, _request_timeout=_SECONDS)
-            except ApiException as error:
-                if is_missing(error):
-                    return None
-                raise
+    async def read(
+        self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        """See the port."""
+        if stdin is not None:
+            # A v4 stream's input can't be ended, so the command is given as many bytes as there are.
+            argv = ["sh", "-c", 'rd_n=$1; shift; head -c "$rd_n" | "$@"', "resetd", str(len(stdin)), *argv]
+        return await execute(self._kubernetes, ContainerRef.of_pod(pod), argv, timeout, stdin)
 
-    async def fate(self, control: Control) -> ContainerFate:
-        """As `Pods.fate`. A higher restart count of the same pod also proves the end: kubelet never runs two."""
-        pod = await self.pod(control.environment, control.pod)
-        if pod is None or pod.metadata.uid != control.pod_uid:
-            return ContainerFate(Fate.UNKNOWN)
-        status = pod_selection.status_of(pod, control.container)
-        if status is None:
-            return ContainerFate(Fate.UNKNOWN)
-        for state in (status.state, status.last_state):
-            ended = state.terminated if state else None
-            if ended and ended.container_id == control.container_id:
-                reason = "Evicted" if pod.status.reason == "Evicted" else ended.reason
-                return ContainerFate(Fate.TERMINATED, reason, ended.exit_code)
-        if status.state and status.state.running and status.container_id == control.container_id:
-            return ContainerFate(Fate.RUNNING)
-        if (status.restart_count or 0) > control.restart_count:
-            return ContainerFate(Fate.TERMINATED)
-        return ContainerFate(Fate.UNKNOWN)
+    async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
+        """See the port. The environment of an exec is that of every command of ours."""
+        result = await self.read(pod, ["cat", "/proc/self/environ"], timeout=SCRIPT_TIMEOUT_SECONDS)
+        if result.exit_code != 0:
+            where = ContainerRef.of_pod(pod)
+            raise TemporaryError(Reason.EXEC_REFUSED, f"could not read the environment of {where}")
+        entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
+        variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+        return {name: variables[name] for name in names if name in variables}
 
     async def last_log(self, environment: str, selector: str, lines: int) -> str:
-        """As `Pods.last_log`: of the newest pod that matches, ready or not."""
+        """See the port. It is the log of the newest pod that matches, ready or not."""
         pods = [pod for pod in await self._pods(environment, selector) if pod_selection.replica_set_of(pod)]
         if not pods:
             return ""
-        pod = max(pods, key=lambda one: (str(one.metadata.creation_timestamp), str(one.metadata.name)))
+        newest = max(pods, key=lambda pod: (str(pod.metadata.creation_timestamp), str(pod.metadata.name)))
         try:
-            container = pod_selection.container_of(pod, None)
+            container = pod_selection.container_name(newest, None)
         except PermanentError:
-            container = str(pod.spec.containers[0].name)
-        name = str(pod.metadata.name)
+            container = str(newest.spec.containers[0].name)
+        name = str(newest.metadata.name)
         with translated(f"read the log of {environment}/{name}", f"get pods/log in {environment}"):
             try:
                 log = await self._core.read_namespaced_pod_log(
-                    name, environment, container=container, tail_lines=lines, _request_timeout=_SECONDS
+                    name,
+                    environment,
+                    container=container,
+                    tail_lines=lines,
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
                 )
             except ApiException as error:
                 if is_missing(error) or error.status == _BAD_REQUEST:  # gone, or not started yet
@@ -116,21 +116,23 @@ class Cluster:
 
     async def _deployments(self, environment: str) -> list[V1Deployment]:
         with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
-            found = await self._apps.list_namespaced_deployment(environment, _request_timeout=_SECONDS)
-        return list(found.items)
+            listed = await self._apps.list_namespaced_deployment(
+                environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        return list(listed.items)
 
     async def _pods(self, environment: str, selector: str) -> list[V1Pod]:
         with translated(f"list pods of {environment}", f"list pods in {environment}"):
-            found = await self._core.list_namespaced_pod(
-                environment, label_selector=selector, _request_timeout=_SECONDS
+            listed = await self._core.list_namespaced_pod(
+                environment, label_selector=selector, _request_timeout=REQUEST_TIMEOUT_SECONDS
             )
-        return list(found.items)
+        return list(listed.items)
 
     async def _replica_set(self, environment: str, name: str) -> V1ReplicaSet:
         with translated(f"read replica set {environment}/{name}", f"get replicasets.apps in {environment}"):
             try:
                 return await self._apps.read_namespaced_replica_set(
-                    name, environment, _request_timeout=_SECONDS
+                    name, environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
                 )
             except ApiException as error:
                 if is_missing(error):
@@ -139,20 +141,32 @@ class Cluster:
                     ) from error
                 raise
 
-    async def _nobody(
-        self, environment: str, selector: str, *, some: bool
+    async def _no_candidate(
+        self, environment: str, selector: str, *, any_listed: bool
     ) -> TemporaryError | PermanentError:
-        makers = pod_selection.makers(await self._deployments(environment), selector)
-        if any(one.spec.replicas != 0 for one in makers):
+        """Make the error for a service without a pod to choose from; `any_listed`: whether it has pods at all."""
+        deployments = pod_selection.deployments_matching(await self._deployments(environment), selector)
+        if any(deployment.spec.replicas != 0 for deployment in deployments):
             return TemporaryError(
                 Reason.POD_NOT_READY,
-                f"{environment}: no pod of {selector} is left or made yet"
-                if not some
-                else f"{environment}: all pods of {selector} are going away",
+                f"{environment}: all pods of {selector} are going away"
+                if any_listed
+                else f"{environment}: no pod of {selector} is left or made yet",
             )
         return PermanentError(
             Reason.POD_NOT_FOUND,
             f"{environment}: no pod matches {selector}"
-            + (", its deployment is scaled to 0" if makers else "")
-            + (" that a ReplicaSet made" if some and not makers else ""),
+            + (", its deployment is scaled to 0" if deployments else "")
+            + (" that a ReplicaSet made" if any_listed and not deployments else ""),
         )
+
+
+async def read_pod(core: CoreV1Api, environment: str, name: str) -> V1Pod | None:
+    """Read the pod of that name as it is now, whatever its uid; None where there is none."""
+    with translated(f"read pod {environment}/{name}", f"get pods in {environment}"):
+        try:
+            return await core.read_namespaced_pod(name, environment, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+        except ApiException as error:
+            if is_missing(error):
+                return None
+            raise

@@ -1,4 +1,4 @@
-"""What the API server's refusals mean, in the two families of `daemon.ports.errors`."""
+"""What errors of the API server mean, in the two families of `daemon.ports.errors`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _SERVER_ERRORS = 500
 
 @contextmanager
 def translated(what: str, right: str) -> Iterator[None]:
-    """Turn the clients' errors into ports' errors.
+    """Raise the clients' errors as those of the ports.
 
     Args:
         what: What was tried, for people: `list pods of qa-sandbox`.
-        right: The right that it needs, verb, resource and namespace: `list pods in qa-sandbox`.
+        right: The right that it needs: verb, resource and namespace, as in `list pods in qa-sandbox`.
     """
     try:
         yield
     except ApiException as error:
         raise from_status(
-            int(error.status or 0), what, right, said=_message(error), delay=_retry_after(error.headers)
+            int(error.status or 0), what, right, message=_message(error), delay=_retry_after(error.headers)
         ) from error
     except aiohttp.WSServerHandshakeError as error:
         raise from_status(error.status, what, right, delay=_retry_after(error.headers)) from error
@@ -40,10 +40,10 @@ def translated(what: str, right: str) -> Iterator[None]:
 
 
 def from_status(
-    status: int, what: str, right: str, *, said: str = "", delay: float | None = None
+    status: int, what: str, right: str, *, message: str = "", delay: float | None = None
 ) -> PortError:
-    """The error for an HTTP status. 404 is a pod's: callers that ask for other things catch it before."""
-    because = f"could not {what}: HTTP {status}" + (f", {said}" if said else "")
+    """Make the error for an HTTP status. A 404 is taken for a pod's: callers that read other things catch it before."""
+    because = f"could not {what}: HTTP {status}" + (f", {message}" if message else "")
     if status in {_FORBIDDEN, _UNAUTHORIZED}:
         return PermanentError(
             Reason.KUBERNETES_FORBIDDEN,
@@ -60,12 +60,12 @@ def from_status(
 
 
 def unreachable(what: str, because: str) -> TemporaryError:
-    """The error for an API server that does not answer, or not to the end."""
+    """Make the error for an API server that does not answer, or stops in the middle of its answer."""
     return TemporaryError(Reason.KUBERNETES_UNREACHABLE, f"could not {what}: {because}")
 
 
 def is_missing(error: ApiException) -> bool:
-    """Whether the API server says that there is no such thing."""
+    """Tell whether the API server says that there is no such object."""
     return bool(error.status == _NOT_FOUND)
 
 
@@ -81,4 +81,4 @@ def _retry_after(headers: object) -> float | None:
     try:
         return float(value) if value is not None else None
     except ValueError:
-        return None  # a date: the usual back-off does
+        return None  # a date, for which the usual back-off serves

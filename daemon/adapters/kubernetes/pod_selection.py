@@ -1,6 +1,7 @@
-"""Which pod of a service commands run in, and which container: the same answer for the same cluster.
+"""The pod of a service that commands run in, its container, and what became of one: read from the API's documents.
 
-The label may also match Jobs, holders and a second Deployment, so a pod counts only when a ReplicaSet owns it.
+The same documents lead to the same pod. A service's label may also match Jobs, holders and a second Deployment, so a
+pod counts only where a ReplicaSet controls it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from kubernetes_asyncio.client import V1ContainerStatus, V1Deployment, V1Pod, V1
 
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.commands import ContainerFate, Fate
 from schemas.reasons import Reason
+from schemas.resets import Control
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_REVISION = "deployment.kubernetes.io/revision"
+_REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def replica_set_of(pod: V1Pod) -> str | None:
-    """The name of the ReplicaSet that controls it, if one does."""
+    """Return the name of the ReplicaSet that controls a pod, if one does."""
     for owner in pod.metadata.owner_references or ():
         if owner.kind == "ReplicaSet" and owner.controller:
             return str(owner.name)
@@ -28,7 +31,7 @@ def replica_set_of(pod: V1Pod) -> str | None:
 
 
 def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
-    """Pods of the service's one Deployment that are not being deleted and have not ended.
+    """Return the pods of the service's one Deployment that are not being deleted and have not ended.
 
     Raises:
         PermanentError: `pod-not-found`: several Deployments match, and none has the service's name.
@@ -53,36 +56,41 @@ def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
     return [pod for pod in owned if _deployment_of(pod) == service]
 
 
-def makers(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
-    """Those whose pods the selector (`LABEL=VALUE`, several with commas) matches: by the template's labels."""
+def deployments_matching(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
+    """Return the Deployments whose pods a selector matches, by their templates' labels.
+
+    Args:
+        deployments: Those of a namespace.
+        selector: `LABEL=VALUE`, several with commas between them.
+    """
     wanted = [term.partition("=")[::2] for term in selector.split(",")]
 
-    def makes(one: V1Deployment) -> bool:
-        labels = one.spec.template.metadata.labels or {}
+    def matches(deployment: V1Deployment) -> bool:
+        labels = deployment.spec.template.metadata.labels or {}
         return all(labels.get(label) == value for label, value in wanted)
 
-    return [one for one in deployments if makes(one)]
+    return [deployment for deployment in deployments if matches(deployment)]
 
 
 def newest_first(replica_sets: Sequence[V1ReplicaSet]) -> list[str]:
-    """Names of ReplicaSets, newest revision first: a rollback gives an old one a new revision."""
+    """Return the names of ReplicaSets, newest revision first. A rollback gives an old one a new revision."""
 
     def age(replica_set: V1ReplicaSet) -> tuple[int, datetime, str]:
         metadata = replica_set.metadata
-        revision = (metadata.annotations or {}).get(_REVISION, "0")
+        revision = (metadata.annotations or {}).get(_REVISION_ANNOTATION, "0")
         return (
             int(revision) if revision.isdigit() else 0,
             metadata.creation_timestamp or _LONG_AGO,
             str(metadata.name),
         )
 
-    return [str(one.metadata.name) for one in sorted(replica_sets, key=age, reverse=True)]
+    return [str(newest.metadata.name) for newest in sorted(replica_sets, key=age, reverse=True)]
 
 
 def choose(
     pods: Sequence[V1Pod], ranking: Sequence[str], container: str | None, environment: str, selector: str
 ) -> Pod:
-    """The oldest ready pod of the newest ReplicaSet.
+    """Return the oldest ready pod of the newest ReplicaSet.
 
     Args:
         pods: The candidates, at least one.
@@ -92,14 +100,14 @@ def choose(
         selector: For messages.
 
     Raises:
-        TemporaryError: `pod-not-ready`: of the newest ReplicaSet none is ready; older pods are about to go.
+        TemporaryError: `pod-not-ready`: the newest ReplicaSet has no ready pod; pods of older ones are about to go.
         PermanentError: `pod-not-found`: no such container, or several and none is named.
     """
     newest = [pod for pod in pods if replica_set_of(pod) == ranking[0]]
     ready = []
     for pod in newest:
-        name = container_of(pod, container)
-        status = status_of(pod, name)
+        name = container_name(pod, container)
+        status = container_status(pod, name)
         since = _ready_since(pod)
         if since is not None and status and status.state and status.state.running:
             ready.append((since, str(pod.metadata.name), pod, status))
@@ -109,12 +117,12 @@ def choose(
             f"{environment}: none of {len(newest)} pods of {selector} ({ranking[0]}) is ready",
             hint="A rollout is under way or the service does not start; look at its last log lines.",
         )
-    _, _, pod, status = min(ready, key=lambda one: one[:2])
-    return pod_of(environment, pod, status)
+    _, _, pod, status = min(ready, key=lambda candidate: candidate[:2])
+    return port_pod(environment, pod, status)
 
 
-def pod_of(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
-    """The pod and its container as the port names them."""
+def port_pod(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
+    """Return a pod and one of its containers as the port names them."""
     return Pod(
         environment=environment,
         name=str(pod.metadata.name),
@@ -126,17 +134,22 @@ def pod_of(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
     )
 
 
-def container_of(pod: V1Pod, configured: str | None) -> str:
-    """Configured, else annotated as the default, else the only one."""
+def container_name(pod: V1Pod, configured: str | None) -> str:
+    """Name the container to use: configured, else annotated as the default, else the only one.
+
+    Raises:
+        PermanentError: as `named_container`.
+    """
     wanted = configured or (pod.metadata.annotations or {}).get(DEFAULT_CONTAINER)
-    return named_container([str(one.name) for one in pod.spec.containers], wanted, f"pod {pod.metadata.name}")
+    names = [str(container.name) for container in pod.spec.containers]
+    return named_container(names, wanted, f"pod {pod.metadata.name}")
 
 
 def named_container(names: Sequence[str], wanted: str | None, where: str) -> str:
-    """The wanted one, else the only one.
+    """Return the wanted name, or the only one where none is wanted.
 
     Raises:
-        PermanentError: `pod-not-found`: there is no such container, or there are several and none is named.
+        PermanentError: `pod-not-found`: there is no such container, or there are several and none is wanted.
     """
     if wanted in names:
         return str(wanted)
@@ -151,12 +164,37 @@ def named_container(names: Sequence[str], wanted: str | None, where: str) -> str
     )
 
 
-def status_of(pod: V1Pod, container: str) -> V1ContainerStatus | None:
-    """The kubelet's word on one container."""
+def container_status(pod: V1Pod, container: str) -> V1ContainerStatus | None:
+    """Return what the kubelet says of one container, if it says anything."""
     for status in pod.status.container_statuses or ():
         if status.name == container:
             return status
     return None
+
+
+def container_fate(pod: V1Pod | None, control: Control) -> ContainerFate:
+    """Tell what became of the container that a command was recorded in.
+
+    Args:
+        pod: The pod that now has the recorded name, if any.
+        control: As the command was recorded.
+    """
+    if pod is None or pod.metadata.uid != control.pod_uid:
+        return ContainerFate(Fate.UNKNOWN)
+    status = container_status(pod, control.container)
+    if status is None:
+        return ContainerFate(Fate.UNKNOWN)
+    for state in (status.state, status.last_state):
+        ended = state.terminated if state else None
+        if ended and ended.container_id == control.container_id:
+            reason = "Evicted" if pod.status.reason == "Evicted" else ended.reason
+            return ContainerFate(Fate.TERMINATED, reason, ended.exit_code)
+    if status.state and status.state.running and status.container_id == control.container_id:
+        return ContainerFate(Fate.RUNNING)
+    if (status.restart_count or 0) > control.restart_count:
+        # A higher restart count of the same pod proves the end, too: a kubelet never runs two of one container.
+        return ContainerFate(Fate.TERMINATED)
+    return ContainerFate(Fate.UNKNOWN)
 
 
 def _deployment_of(pod: V1Pod) -> str:

@@ -1,10 +1,10 @@
-"""Backups in a directory: a dump under its final name is whole, and its manifest says by what one can tell.
+"""Backups in a directory: a dump under its final name is whole, and its manifest says what shows it.
 
 {environment}/{database}/{attempt}.{8 hex digits}.dump        pg_dump's custom format
 {environment}/{database}/{attempt}.{8 hex digits}.dump.json   size, checksum, when, of what, whether it was read through
 
-No dump takes the name of another: a worker that was paused in the middle of an attempt may wake up when the
-database is destroyed already, and must not put what is left over what was saved.
+No dump takes the name of another. A worker that was paused in the middle of an attempt may wake up when the database
+is destroyed already, and must not replace what was saved by what is left.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from daemon.adapters.postgres import failures
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.errors import one_line, program_error
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
 from daemon.adapters.postgres.restoring import restore_into
-from daemon.adapters.postgres.urls import NOTICING, Address, address
+from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 
 _PARTIAL = ".partial"
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 class DirectoryBackups:
     """Implements `daemon.ports.databases.Backups` in a directory.
 
     Args:
-        root: The store; made when it is not there. Its files are readable by their owner only.
+        root: The store; made where it is missing. Only their owner can read its files.
         pg_bin: Where pg_dump, pg_restore and psql are; None: PATH, then the embedded PostgreSQL's.
         timeout: Seconds that one dump, proof or restore may take.
     """
@@ -51,34 +51,38 @@ class DirectoryBackups:
         self._databases = PostgresDatabases()
 
     async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
-        """See the port. Raises `database-mismatch` when another database answers than `resource` names."""
-        where = address(url, environment)
+        """See the port.
+
+        Raises:
+            PermanentError: also `database-mismatch`, where another database answers than `resource` names.
+        """
+        where = parse_address(url, environment)
         identity = await self._databases.identify(url, environment=environment)
         if identity.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
         programs = programs_for(identity.server_version, self._pg_bin)
-        folder = Path(_safe(environment)) / _safe(identity.name)
-        path = folder / f"{_safe(attempt)}.{secrets.token_hex(4)}.dump"
+        folder = Path(_path_segment(environment)) / _path_segment(identity.name)
+        path = folder / f"{_path_segment(attempt)}.{secrets.token_hex(4)}.dump"
         try:
-            partial = await asyncio.to_thread(self._make_room, folder, attempt)
+            partial = await asyncio.to_thread(self._new_partial_file, folder, attempt)
             try:
                 await self._pg_dump(programs, where, partial)
                 size, sha256 = await asyncio.to_thread(_checksum, partial)
                 backup = Backup(resource, str(path), size, sha256, datetime.now(UTC), proven=False)
-                await asyncio.to_thread(self._keep, partial, backup)
+                await asyncio.to_thread(self._finish, partial, backup)
             finally:
                 partial.unlink(missing_ok=True)
         except OSError as error:
             raise TemporaryError(Reason.BACKUP_FAILED, f"backup store: {error.strerror}") from error
         try:
-            return await self._proved(backup, programs)
+            return await self._read_through(backup, programs)
         except PortError:
             await asyncio.to_thread(self._discard, backup)
             raise
 
     async def prove(self, backup: Backup) -> Backup:
         """See the port."""
-        return await self._proved(backup, newest_programs(self._pg_bin))
+        return await self._read_through(backup, newest_programs(self._pg_bin))
 
     async def holds(self, path: str, size_bytes: int) -> bool:
         """See the port."""
@@ -90,11 +94,11 @@ class DirectoryBackups:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{path}: {error.strerror}") from error
 
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
-        """See the port. Proves it once more, then puts it back; a failure on the way changes nothing."""
-        where = address(url, environment)
+        """See the port. The dump is read through once more first. A failure on the way changes nothing."""
+        where = parse_address(url, environment)
         identity = await self._databases.identify(url, environment=environment)
         programs = programs_for(identity.server_version, self._pg_bin)
-        await self._proved(backup, programs)
+        await self._read_through(backup, programs)
         try:
             async with asyncio.timeout(self._timeout):
                 await restore_into(programs, self._root / backup.path, where)
@@ -110,7 +114,7 @@ class DirectoryBackups:
             "--no-password",
             "--lock-wait-timeout=60s",
             f"--file={partial}",
-            f"--dbname={where.conninfo(**NOTICING)}",
+            f"--dbname={where.conninfo(**KEEPALIVE_OPTIONS)}",
         ]
         try:
             code, _, errors = await run(argv, where, timeout=self._timeout)
@@ -119,9 +123,9 @@ class DirectoryBackups:
                 Reason.BACKUP_FAILED, f"pg_dump of {where} took more than {self._timeout:g} s"
             ) from error
         if code != 0:
-            raise failures.of_program(where, "pg_dump", errors)
+            raise program_error(where, "pg_dump", errors)
 
-    async def _proved(self, backup: Backup, programs: Programs) -> Backup:
+    async def _read_through(self, backup: Backup, programs: Programs) -> Backup:
         path = self._root / backup.path
         try:
             size, sha256 = await asyncio.to_thread(_checksum, path)
@@ -135,7 +139,7 @@ class DirectoryBackups:
                 f"{backup.path} has {size} bytes and sha256 {sha256[:12]}..., "
                 f"not {backup.size_bytes} and {backup.sha256[:12]}...",
             )
-        # Listing is not enough: a dump that was cut still lists.
+        # Listing proves nothing: a dump that was cut still lists.
         try:
             code, _, errors = await run(
                 [programs["pg_restore"], "--file=/dev/null", str(path)], timeout=self._timeout
@@ -143,25 +147,23 @@ class DirectoryBackups:
         except TimeoutError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"reading {backup.path} took too long") from error
         if code != 0:
-            raise PermanentError(
-                Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {failures.one_line(errors)}"
-            )
+            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {one_line(errors)}")
         proven = replace(backup, proven=True)
         try:
-            await asyncio.to_thread(self._describe, proven)
+            await asyncio.to_thread(self._write_manifest, proven)
         except OSError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"backup store: {error.strerror}") from error
         return proven
 
-    def _make_room(self, folder: Path, attempt: str) -> Path:
-        """A fresh temporary name; what killed dumps have left goes.
+    def _new_partial_file(self, folder: Path, attempt: str) -> Path:
+        """Make a temporary file for a dump, and remove those that killed dumps left behind.
 
-        Databases of several servers may have one name: a file of another attempt may be under way, unless it is
-        older than any dump can be.
+        Databases of several servers may have one name, so a file of another attempt may be one that is being written.
+        It is removed only once it is older than any dump can be.
         """
         directory = self._root / folder
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = f".{_safe(attempt)}."
+        own = f".{_path_segment(attempt)}."
         oldest = time.time() - 2 * self._timeout
         for left in directory.glob(f".*{_PARTIAL}"):
             with suppress(FileNotFoundError):
@@ -171,24 +173,25 @@ class DirectoryBackups:
         partial.touch(mode=0o600, exist_ok=False)
         return partial
 
-    def _keep(self, partial: Path, backup: Backup) -> None:
+    def _finish(self, partial: Path, backup: Backup) -> None:
+        """Give a dump its final name and its manifest, durably."""
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         final = self._root / backup.path
         partial.rename(final)
         try:
-            self._describe(backup)
+            self._write_manifest(backup)
         except OSError:
             self._discard(backup)
             raise
 
-    def _describe(self, backup: Backup) -> None:
+    def _write_manifest(self, backup: Backup) -> None:
         final = self._root / f"{backup.path}.json"
         fresh = final.with_name(f".manifest.{secrets.token_hex(8)}{_PARTIAL}")
-        told = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
+        manifest = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
         try:
             with fresh.open("x", encoding="utf-8") as file:
-                json.dump(told, file, indent=2)
+                json.dump(manifest, file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.rename(final)
@@ -205,15 +208,15 @@ class DirectoryBackups:
             (self._root / path).unlink(missing_ok=True)
 
 
-def _safe(name: str) -> str:
-    """A name as one part of a path: an attempt's slashes become dots, anything odd is escaped."""
+def _path_segment(name: str) -> str:
+    """Write a name as one part of a path: slashes become dots, and odd characters are escaped."""
     return quote(name.replace("/", "."), safe="").lstrip(".") or "_"
 
 
 def _checksum(path: Path) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
     return size, digest.hexdigest()

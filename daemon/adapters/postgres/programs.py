@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: where those are that fit a server, and how they are run."""
+"""PostgreSQL's programs: which of them fit a server, and how they are run."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Programs:
 
 
 def programs_for(server_version: int, pg_bin: Path | None) -> Programs:
-    """The programs nearest to the server's version, and never older than it.
+    """Return the programs whose version is nearest to the server's, and never older.
 
-    Nearest rather than newest, since a restore by a newer version may set what an older server does not know.
+    Nearest rather than newest: a restore by a newer version may set what an older server does not know.
 
     Args:
         server_version: `server_version_num`, such as 160004.
@@ -48,32 +48,34 @@ def programs_for(server_version: int, pg_bin: Path | None) -> Programs:
         PermanentError: `backup-failed`: none fits.
     """
     wanted = server_version // 10_000
-    found = _found(pg_bin)
-    fitting = [one for one in found if one.major >= wanted]
+    installed = _installed(pg_bin)
+    fitting = [programs for programs in installed if programs.major >= wanted]
     if fitting:
-        return min(fitting, key=lambda one: one.major)
-    raise _none_fits(f"PostgreSQL {wanted} or newer", found)
+        return min(fitting, key=lambda programs: programs.major)
+    raise _none_fits(f"PostgreSQL {wanted} or newer", installed)
 
 
 def newest_programs(pg_bin: Path | None) -> Programs:
-    """The newest programs: they read every dump that any of the others wrote.
+    """Return the newest programs, which read the dumps of all others.
 
     Raises:
         PermanentError: `backup-failed`: there are none.
     """
-    found = _found(pg_bin)
-    if found:
-        return max(found, key=lambda one: one.major)
-    raise _none_fits("PostgreSQL", found)
+    installed = _installed(pg_bin)
+    if installed:
+        return max(installed, key=lambda programs: programs.major)
+    raise _none_fits("PostgreSQL", installed)
 
 
-def _found(pg_bin: Path | None) -> list[Programs]:
-    directories = [pg_bin] if pg_bin else list(_usual_places())
-    return [Programs(one, major) for one in directories if (major := _major(one)) is not None]
+def _installed(pg_bin: Path | None) -> list[Programs]:
+    directories = [pg_bin] if pg_bin else list(_default_directories())
+    return [
+        Programs(directory, major) for directory in directories if (major := _major(directory)) is not None
+    ]
 
 
-def _none_fits(wanted: str, found: Sequence[Programs]) -> PermanentError:
-    have = ", ".join(f"{one.major} in {one.directory}" for one in found) or "none at all"
+def _none_fits(wanted: str, installed: Sequence[Programs]) -> PermanentError:
+    have = ", ".join(f"{programs.major} in {programs.directory}" for programs in installed) or "none at all"
     return PermanentError(
         Reason.BACKUP_FAILED,
         f"no pg_dump, pg_restore and psql for {wanted}; found {have}",
@@ -81,7 +83,7 @@ def _none_fits(wanted: str, found: Sequence[Programs]) -> PermanentError:
     )
 
 
-def _usual_places() -> Iterator[Path]:
+def _default_directories() -> Iterator[Path]:
     on_path = shutil.which("pg_dump")
     if on_path:
         yield Path(on_path).parent
@@ -95,12 +97,12 @@ def _major(directory: Path) -> int | None:
     if not all(os.access(directory / name, os.X_OK) for name in _NEEDED):
         return None
     try:
-        said = subprocess.run(
+        version = subprocess.run(
             [directory / "pg_dump", "--version"], check=True, capture_output=True, text=True, timeout=10
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    match = _VERSION.search(said)
+    match = _VERSION.search(version)
     return int(match[1]) if match else None
 
 
@@ -112,9 +114,9 @@ async def running(
     stdin: int | None = None,
     stdout: int | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program; it is killed and collected when the block is left early.
+    """Run a program for as long as the block runs: when the block ends before it, the program is killed.
 
-    The password goes by the environment, never by the argument list, which everybody on the machine may read.
+    The password is in the environment, never in the argument list, which everybody on the machine may read.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     environment["LC_ALL"] = "C"
@@ -138,7 +140,11 @@ async def running(
 
 
 async def run(argv: Sequence[str], where: Address | None = None, *, timeout: float) -> tuple[int, str, str]:
-    """Run a program to its end: exit code, output, errors. TimeoutError when it takes longer; it is killed then."""
+    """Run a program to its end, and return its exit code, its output and its errors.
+
+    Raises:
+        TimeoutError: the program takes longer than `timeout` seconds, and was killed.
+    """
     async with asyncio.timeout(timeout), running(argv, where, stdout=PIPE) as process:
         output, errors = await process.communicate()
         return process.returncode or 0, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")

@@ -1,8 +1,8 @@
-"""Putting a dump back: one transaction that drops what is there, restores, and compares; COMMIT is ours to say.
+"""Putting a dump back: one transaction that drops what is there, restores, compares, and commits.
 
-pg_restore writes the statements and psql runs them. Between the two a cut would look like an end, so the last
-word is sent only after pg_restore ended well; without it psql's session is dropped and nothing has changed.
-`--clean` alone would leave what the dump does not know, such as tables of later migrations.
+pg_restore writes the statements, and psql runs them. Between the two a cut looks like an end. So this module sends
+COMMIT, and only after pg_restore has ended well; without it psql's session is dropped, and nothing has changed.
+pg_restore's own `--clean` would leave what the dump does not know, such as tables of later migrations.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from daemon.adapters.postgres import failures
+from daemon.adapters.postgres.errors import one_line, program_error
 from daemon.adapters.postgres.programs import Programs, run, running
 from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
-_CHUNK = 65536
-_HEAD = 2048
-# Programs from version 17 on say it at the head of every script; older servers do not know it, and 0 is the default.
-_TOO_NEW = b"SET transaction_timeout = 0;\n"
-_TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
-# A plain owner may not say these, and they are so anyway.
-_SUPERUSERS = re.compile(r" COMMENT - (EXTENSION|SCHEMA public) ")
+_CHUNK_BYTES = 65536
+_HEAD_BYTES = 2048
+# Programs from version 17 on begin every script with it. Older servers do not know it, and 0 is the default.
+_TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;\n"
+_TABLE_ENTRY = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
+# Entries that a plain owner may not restore, and that are in every database anyway.
+_SUPERUSER_ENTRY = re.compile(r" COMMENT - (EXTENSION|SCHEMA public) ")
 
-# Extensions stay, with what belongs to them: a plain owner may not make them again.
+# Drops everything but extensions and what belongs to them, which a plain owner may not make again.
 _DROP_EVERYTHING = r"""
 SET lock_timeout = '30s';
 SET client_min_messages = warning;
@@ -73,7 +73,8 @@ END
 $resetd$;
 """
 
-_COMPARE = """
+# Compares the number of tables with the dump's, and commits.
+_COMPARE_AND_COMMIT = """
 DO $resetd$
 DECLARE found bigint;
 BEGIN
@@ -94,52 +95,54 @@ async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
     """Replace the contents of the database at `where` by the dump's.
 
     Raises:
-        PermanentError: `backup-unproven` when the dump can't be read to its end, `backup-failed` otherwise.
+        PermanentError: `backup-unproven` where the dump can't be read to its end, `backup-failed` otherwise.
         TemporaryError: the database went away, or somebody held locks too long.
     """
     code, listing, errors = await run([programs["pg_restore"], "--list", str(dump)], timeout=60)
     if code != 0:
-        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {failures.one_line(errors)}")
-    compare = _COMPARE.format(tables=len(_TABLE.findall(listing)))
+        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {one_line(errors)}")
+    compare = _COMPARE_AND_COMMIT.format(tables=len(_TABLE_ENTRY.findall(listing)))
     psql = [programs["psql"], "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
     with NamedTemporaryFile("w", encoding="utf-8", prefix="resetd-", suffix=".list") as chosen:
-        chosen.write("\n".join(line for line in listing.splitlines() if not _SUPERUSERS.search(line)) + "\n")
+        chosen.write(
+            "\n".join(line for line in listing.splitlines() if not _SUPERUSER_ENTRY.search(line)) + "\n"
+        )
         chosen.flush()
         reader = [programs["pg_restore"], "--file=-", f"--use-list={chosen.name}", str(dump)]
         async with (
             running([*psql, f"--dbname={where.conninfo()}"], where, stdin=PIPE) as session,
             running(reader, stdout=PIPE) as statements,
         ):
-            complaints = asyncio.gather(_all_of(session.stderr), _all_of(statements.stderr))
+            error_outputs = asyncio.gather(_read_all(session.stderr), _read_all(statements.stderr))
             try:
-                unread = not await _carry(statements, session, compare)
-                said, why_unread = await complaints
+                unread = not await _pipe(statements, session, compare)
+                session_errors, reader_errors = await error_outputs
             finally:
-                complaints.cancel()
+                error_outputs.cancel()
     if unread:
-        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {failures.one_line(why_unread)}")
+        raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {one_line(reader_errors)}")
     if session.returncode != 0:
-        raise failures.of_program(where, "restore", said)
+        raise program_error(where, "restore", session_errors)
 
 
-async def _carry(
+async def _pipe(
     statements: asyncio.subprocess.Process, session: asyncio.subprocess.Process, compare: str
 ) -> bool:
-    """Carry all statements over and say COMMIT; False when pg_restore broke, so that it was not said."""
+    """Send all statements and COMMIT to psql; False where pg_restore failed, so that COMMIT was not sent."""
     assert statements.stdout is not None
     read = True
     try:
-        await _say(session, "BEGIN;\n" + _DROP_EVERYTHING)
-        _stdin(session).write((await _head(statements.stdout)).replace(_TOO_NEW, b""))
-        while chunk := await statements.stdout.read(_CHUNK):
+        await _send(session, "BEGIN;\n" + _DROP_EVERYTHING)
+        _stdin(session).write((await _head(statements.stdout)).replace(_TRANSACTION_TIMEOUT, b""))
+        while chunk := await statements.stdout.read(_CHUNK_BYTES):
             _stdin(session).write(chunk)
             await _stdin(session).drain()
         read = await statements.wait() == 0
         if read:
-            await _say(session, compare)
+            await _send(session, compare)
             _stdin(session).close()
     except (BrokenPipeError, ConnectionResetError):
-        # psql has given up, and says why; pg_restore would wait for ever for somebody to read on.
+        # psql has given up, and says why. pg_restore would wait for ever for somebody to read on.
         if statements.returncode is None:
             statements.kill()
     if not read:
@@ -150,12 +153,12 @@ async def _carry(
 
 async def _head(stream: asyncio.StreamReader) -> bytes:
     try:
-        return await stream.readexactly(_HEAD)
+        return await stream.readexactly(_HEAD_BYTES)
     except asyncio.IncompleteReadError as error:
         return error.partial
 
 
-async def _say(session: asyncio.subprocess.Process, text: str) -> None:
+async def _send(session: asyncio.subprocess.Process, text: str) -> None:
     _stdin(session).write(text.encode())
     await _stdin(session).drain()
 
@@ -165,6 +168,6 @@ def _stdin(process: asyncio.subprocess.Process) -> asyncio.StreamWriter:
     return process.stdin
 
 
-async def _all_of(stream: asyncio.StreamReader | None) -> str:
+async def _read_all(stream: asyncio.StreamReader | None) -> str:
     assert stream is not None
     return (await stream.read()).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Connection strings as pods have them, made fit for libpq and for the daemon's place in the network."""
+"""Connection strings as pods have them, made fit for libpq and for where the daemon is in the network."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from psycopg.conninfo import make_conninfo
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
-# What libpq knows and what means the same to Prisma and TypeORM. All else in a query is theirs (`schema`,
+# Options that mean the same to libpq as to Prisma and TypeORM. Every other one is theirs alone (`schema`,
 # `connection_limit`, `pgbouncer`, ...) or names a file in the pod (`sslcert`, `sslidentity`).
-_KEPT = frozenset(
+_LIBPQ_OPTIONS = frozenset(
     {"sslmode", "sslnegotiation", "channel_binding", "gssencmode", "target_session_attrs", "options", "host"}
 )
-_PORT = 5432
-NOTICING: Mapping[str, int] = {
+_DEFAULT_PORT = 5432
+KEEPALIVE_OPTIONS: Mapping[str, int] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""For `conninfo`: a server that vanished without a word is noticed within half a minute, not after a quarter of an
-hour or more. Not where much is sent: one that is busy and does not read for so long would be taken for such a one."""
+"""For `conninfo`: a server that vanishes without a word is noticed within half a minute, instead of a quarter of an
+hour or more. They are not for connections that send much: a server that is busy, and does not read for so long, would
+be taken for one that vanished."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a database is and who we are to it. Never shown with its password."""
+    """Where a database is, and who we are to it. As text it has no password."""
 
     host: str
     port: int
@@ -44,7 +45,7 @@ class Address:
         return f"{self.user}@{self.host}:{self.port}/{self.name}"
 
     def conninfo(self, **more: str | int) -> str:
-        """Libpq's keywords and values, without the password: fit for an argument list."""
+        """Return libpq's keywords and values, without the password: fit for an argument list."""
         known: dict[str, Any] = {
             "host": self.host,
             "port": self.port,
@@ -54,11 +55,11 @@ class Address:
         return make_conninfo(**(known | self.extra | more))
 
     def without_secret(self, text: str) -> str:
-        """A message of the server or a program with the password taken out, should it hold it."""
+        """Mask the password in a message of the server or of a program."""
         return text.replace(self.password, "***") if self.password else text
 
 
-def address(url: str, environment: str) -> Address:
+def parse_address(url: str, environment: str) -> Address:
     """Read a URL as a pod of `environment` means it.
 
     Raises:
@@ -66,15 +67,15 @@ def address(url: str, environment: str) -> Address:
     """
     try:
         parts = urlsplit(url.strip())
-        host, port, name = parts.hostname, parts.port or _PORT, unquote(parts.path.removeprefix("/"))
-        extra = {key: value for key, value in parse_qsl(parts.query) if key in _KEPT}
+        host, port, name = parts.hostname, parts.port or _DEFAULT_PORT, unquote(parts.path.removeprefix("/"))
+        extra = {key: value for key, value in parse_qsl(parts.query) if key in _LIBPQ_OPTIONS}
     except ValueError:
         raise _unreadable() from None  # its message may quote the URL
     host = extra.pop("host", None) or (unquote(host) if host else None)
     if parts.scheme not in {"postgres", "postgresql"} or not host or not name:
         raise _unreadable()
     return Address(
-        host=_as_seen_from_outside(host, environment),
+        host=_outside_the_namespace(host, environment),
         port=port,
         user=unquote(parts.username or ""),
         name=name,
@@ -83,8 +84,8 @@ def address(url: str, environment: str) -> Address:
     )
 
 
-def _as_seen_from_outside(host: str, environment: str) -> str:
-    """A short name resolves only in its own namespace: `db` -> `db.qa-sandbox.svc`."""
+def _outside_the_namespace(host: str, environment: str) -> str:
+    """Name a host for use outside its namespace, where its short name does not resolve: `db` -> `db.qa-sandbox.svc`."""
     if "." in host or host.startswith("/") or host == "localhost":
         return host
     try:

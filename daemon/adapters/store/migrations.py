@@ -1,4 +1,4 @@
-"""The schema of the state database, brought up to date and compared (Alembic, `daemon/migrations`).
+"""The schema of the state database: upgraded, and compared with the models (Alembic, `daemon/migrations`).
 
 These calls block: from an event loop use `asyncio.to_thread`.
 """
@@ -23,11 +23,11 @@ from daemon.adapters.store.connections.driver_errors import translated
 from schemas.tables import Row
 
 _UPGRADE_LOCK = 0x7265736574640001
-"""Replicas that start together upgrade one after the other (`pg_advisory_xact_lock`)."""
+"""`pg_advisory_xact_lock`: replicas that start together upgrade one after the other."""
 
 
 def upgrade(database_url: str) -> None:
-    """Bring the schema to the newest revision; harmless to repeat.
+    """Bring the schema to the newest revision. Repeating it is harmless.
 
     Raises:
         TemporaryError: the database does not answer.
@@ -40,13 +40,13 @@ def upgrade(database_url: str) -> None:
 
 
 def current(database_url: str) -> str | None:
-    """The database's revision; None for an empty one."""
+    """Return the database's revision, or None for an empty database."""
     with _connected(database_url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def check(database_url: str) -> tuple[str, ...]:
-    """What is wrong, for people; empty when the database is at the newest revision and equal to the models."""
+    """Say what is wrong with the schema; empty when it is at the newest revision and equal to the models."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     with _connected(database_url) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -62,7 +62,7 @@ def check(database_url: str) -> tuple[str, ...]:
 
 
 def _write_ahead(database_url: str) -> None:
-    """Make a SQLite file one with a write-ahead log, for good: two connections that both try it first may fail."""
+    """Give a SQLite file its write-ahead log, for good. Two connections that both did it first might fail."""
     url = parse(database_url)
     if is_embedded(url):
         file_of(url).parent.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ClauseElement, ColumnElement, FromClause, RowMapping, select
 
-from daemon.adapters.store.bulk_statements import over
-from daemon.adapters.store.connections.pipelined import Row, Sending
+from daemon.adapters.store.bulk_statements import bulk_statement
+from daemon.adapters.store.connections.pipeline import BoundStatements, Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.rows import (
+    act_from_row,
+    attempt_from_row,
+    history_from_row,
+    reset_from_row,
+    step_from_row,
+)
+from daemon.adapters.store.tables import (
     ACTS,
     ATTEMPTS,
     BACKUPS,
@@ -20,44 +27,38 @@ from daemon.adapters.store.rows import (
     JOINED,
     OUTBOX,
     PLANS,
-    PROTECTED,
     RESETS,
     STEPS,
-    act_of,
-    attempt_of,
-    history_of,
-    reset_of,
-    step_of,
 )
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
-from schemas.wire import ResetId, ResourceKey
+from schemas.wire import ResetId
 
-_JOINED = over(
-    JOINED,
-    ["reset_id"],
-    lambda given: (
+
+@bulk_statement(JOINED, ["reset_id"])
+def _read_joined(given: FromClause) -> ClauseElement:
+    """Read who joined each reset, in their order."""
+    return (
         select(JOINED.c.reset_id, JOINED.c.actor)
         .where(JOINED.c.reset_id.in_(select(given.c.reset_id)))
         .order_by(JOINED.c.id)
-    ),
-)
+    )
 
 
-async def with_joined(tx: Tx, rows: Sequence[RowMapping]) -> list[Reset]:
-    """Resets of rows, in the same order."""
-    [answer] = await tx.together(joining(tx, [row["id"] for row in rows]))
-    found = joined(answer)
-    return [reset_of(row, found[row["id"]]) for row in rows]
+async def resets_from_rows(tx: Tx, rows: Sequence[RowMapping]) -> list[Reset]:
+    """Return the resets of rows, in the same order, with those who joined them."""
+    [answer] = await tx.pipeline(read_joined(tx, [row["id"] for row in rows]))
+    joined = joined_from(answer)
+    return [reset_from_row(row, joined[row["id"]]) for row in rows]
 
 
-def joining(tx: Tx, ids: Sequence[str]) -> Sending:
-    """Reads who joined these resets, for `joined`."""
-    return _JOINED.over(tx, [{"reset_id": each} for each in ids])
+def read_joined(tx: Tx, ids: Sequence[str]) -> BoundStatements:
+    """Make the statement that reads who joined these resets. `joined_from` reads what it answers."""
+    return _read_joined.bind(tx, [{"reset_id": reset_id} for reset_id in ids])
 
 
-def joined(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
-    """Who joined each reset, in their order."""
+def joined_from(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+    """Return who joined each reset, in their order; empty where nobody did."""
     actors: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         actors[row["reset_id"]].append(row["actor"])
@@ -67,26 +68,26 @@ def joined(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
 async def resets_where(
     tx: Tx, *conditions: ColumnElement[bool], newest_first: bool = False, limit: int | None = None
 ) -> list[Reset]:
-    """Resets by a condition, by id."""
+    """Return the resets that meet all conditions, ordered by id."""
     order = RESETS.c.id.desc() if newest_first else RESETS.c.id
-    found = select(RESETS).where(*conditions).order_by(order).limit(limit)
-    return await with_joined(tx, (await tx.connection.execute(found)).mappings().all())
+    matching = select(RESETS).where(*conditions).order_by(order).limit(limit)
+    return await resets_from_rows(tx, (await tx.connection.execute(matching)).mappings().all())
 
 
 async def find(tx: Tx, reference: str) -> Reset | None:
-    """By id, `ENV/NUMBER` or `ENV/@latest`."""
+    """Find a reset by its id, by `ENV/NUMBER` or by `ENV/@latest`."""
     environment, slash, which = reference.rpartition("/")
     if not slash:
-        rows = await resets_where(tx, RESETS.c.id == reference)
+        resets = await resets_where(tx, RESETS.c.id == reference)
     elif which == "@latest":
         latest = select(RESETS).where(RESETS.c.environment == environment)
         latest = latest.order_by(RESETS.c.number.desc()).limit(1)
-        rows = await with_joined(tx, (await tx.connection.execute(latest)).mappings().all())
+        resets = await resets_from_rows(tx, (await tx.connection.execute(latest)).mappings().all())
     elif which.isascii() and which.isdigit() and len(which) < len(str(2**31)):
-        rows = await resets_where(tx, RESETS.c.environment == environment, RESETS.c.number == int(which))
+        resets = await resets_where(tx, RESETS.c.environment == environment, RESETS.c.number == int(which))
     else:
-        rows = []
-    return rows[0] if rows else None
+        resets = []
+    return resets[0] if resets else None
 
 
 async def page(
@@ -96,7 +97,7 @@ async def page(
     limit: int,
     before: tuple[str, str] | None,
 ) -> tuple[Reset, ...]:
-    """Newest first, from below the last one of the former page."""
+    """Return resets, newest first, from below `before`: created_at and id of the former page's last one."""
     conditions: list[ColumnElement[bool]] = []
     if environment is not None:
         conditions.append(RESETS.c.environment == environment)
@@ -108,7 +109,7 @@ async def page(
 
 
 async def plans(tx: Tx, ids: Sequence[str]) -> dict[str, Plan]:
-    """The present plan of each reset that has one."""
+    """Return the present plan of each reset that has one."""
     present = (
         select(PLANS.c.reset_id, PLANS.c.body)
         .join(RESETS, (RESETS.c.id == PLANS.c.reset_id) & (RESETS.c.plan_hash == PLANS.c.hash))
@@ -118,54 +119,57 @@ async def plans(tx: Tx, ids: Sequence[str]) -> dict[str, Plan]:
 
 
 async def steps(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[Step, ...]]:
-    """The steps of each reset, in order."""
-    found = select(STEPS).where(STEPS.c.reset_id.in_(ids)).order_by(STEPS.c.reset_id, STEPS.c.position)
+    """Return the steps of each reset, in order."""
+    ordered = select(STEPS).where(STEPS.c.reset_id.in_(ids)).order_by(STEPS.c.reset_id, STEPS.c.position)
     grouped: dict[str, list[Step]] = defaultdict(list)
-    for row in (await tx.connection.execute(found)).mappings():
-        grouped[row["reset_id"]].append(step_of(row))
+    for row in (await tx.connection.execute(ordered)).mappings():
+        grouped[row["reset_id"]].append(step_from_row(row))
     return {reset_id: tuple(grouped[reset_id]) for reset_id in ids}
 
 
 async def attempts(tx: Tx, ids: Sequence[str], *, only_open: bool = False) -> dict[str, tuple[Attempt, ...]]:
-    """The attempts of each reset in the order of their start; `only_open`: without an outcome."""
-    found = select(ATTEMPTS).where(ATTEMPTS.c.reset_id.in_(ids))
+    """Return the attempts of each reset in the order of their start; `only_open`: those without an outcome."""
+    ordered = select(ATTEMPTS).where(ATTEMPTS.c.reset_id.in_(ids))
     if only_open:
-        found = found.where(ATTEMPTS.c.outcome.is_(None))
-    found = found.order_by(ATTEMPTS.c.started_at, ATTEMPTS.c.id)
+        ordered = ordered.where(ATTEMPTS.c.outcome.is_(None))
+    ordered = ordered.order_by(ATTEMPTS.c.started_at, ATTEMPTS.c.id)
     grouped: dict[str, list[Attempt]] = defaultdict(list)
-    for row in (await tx.connection.execute(found)).mappings():
-        grouped[row["reset_id"]].append(attempt_of(row))
+    for row in (await tx.connection.execute(ordered)).mappings():
+        grouped[row["reset_id"]].append(attempt_from_row(row))
     return {reset_id: tuple(grouped[reset_id]) for reset_id in ids}
 
 
 async def acts_after(tx: Tx, after: Mapping[str, int]) -> dict[str, tuple[Act, ...]]:
-    """Acts of each reset with a larger id than the one given for it, in order."""
+    """Return the acts of each reset whose id is larger than the one given for it, in order."""
     grouped: dict[str, list[Act]] = defaultdict(list)
-    found = select(ACTS).where(ACTS.c.reset_id.in_(list(after)), ACTS.c.id > min(after.values(), default=0))
-    for row in (await tx.connection.execute(found.order_by(ACTS.c.id))).mappings():
+    # One bound for all resets, so that one range of ids is read; each reset's own bound is applied below.
+    candidates = select(ACTS).where(
+        ACTS.c.reset_id.in_(list(after)), ACTS.c.id > min(after.values(), default=0)
+    )
+    for row in (await tx.connection.execute(candidates.order_by(ACTS.c.id))).mappings():
         if row["id"] > after[row["reset_id"]]:
-            grouped[row["reset_id"]].append(act_of(row))
+            grouped[row["reset_id"]].append(act_from_row(row))
     return {reset_id: tuple(grouped[reset_id]) for reset_id in after}
 
 
 async def history(tx: Tx, reset_id: ResetId, after: int) -> tuple[HistoryEntry, ...]:
-    """Lines of history above a sequence."""
-    found = select(HISTORY).where(HISTORY.c.reset_id == reset_id, HISTORY.c.sequence > after)
-    rows = (await tx.connection.execute(found.order_by(HISTORY.c.sequence))).mappings()
-    return tuple(history_of(row) for row in rows)
+    """Return a reset's lines of history above a sequence, in order."""
+    lines = select(HISTORY).where(HISTORY.c.reset_id == reset_id, HISTORY.c.sequence > after)
+    rows = (await tx.connection.execute(lines.order_by(HISTORY.c.sequence))).mappings()
+    return tuple(history_from_row(row) for row in rows)
 
 
 async def backups(tx: Tx, reset_id: ResetId | None) -> tuple[Mapping[str, Any], ...]:
-    """Backups, newest first."""
-    found = select(BACKUPS).order_by(BACKUPS.c.id.desc())
+    """Return backups, newest first: those of one reset, or all."""
+    recorded = select(BACKUPS).order_by(BACKUPS.c.id.desc())
     if reset_id is not None:
-        found = found.where(BACKUPS.c.reset_id == reset_id)
-    return tuple(dict(row) for row in (await tx.connection.execute(found)).mappings())
+        recorded = recorded.where(BACKUPS.c.reset_id == reset_id)
+    return tuple(dict(row) for row in (await tx.connection.execute(recorded)).mappings())
 
 
 async def dead_letters(tx: Tx, limit: int) -> tuple[Mapping[str, Any], ...]:
-    """Dead letters, newest first, with what became of their messages."""
-    found = (
+    """Return dead letters, newest first, with what became of their messages."""
+    newest = (
         select(
             DEAD_LETTERS.c.id,
             DEAD_LETTERS.c.reason,
@@ -181,10 +185,4 @@ async def dead_letters(tx: Tx, limit: int) -> tuple[Mapping[str, Any], ...]:
         .order_by(DEAD_LETTERS.c.id.desc())
         .limit(limit)
     )
-    return tuple(dict(row) for row in (await tx.connection.execute(found)).mappings())
-
-
-async def protected(tx: Tx) -> Mapping[ResourceKey, str]:
-    """Remembered protected resources."""
-    found = select(PROTECTED.c.key, PROTECTED.c.environment)
-    return {row.key: row.environment for row in await tx.connection.execute(found)}
+    return tuple(dict(row) for row in (await tx.connection.execute(newest)).mappings())

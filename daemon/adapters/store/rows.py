@@ -1,4 +1,7 @@
-"""Rows to values and back: the one place that knows how a reset and its parts are laid out in columns."""
+"""Rows of tables from values, and values from rows: the one place that knows a reset's columns and those of its parts.
+
+`*_row` makes a row to insert, `*_from_row` makes the value of a row that was read.
+"""
 
 from __future__ import annotations
 
@@ -15,62 +18,13 @@ from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct, NewRequest
 from schemas.requests import RequestReference
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
-from schemas.tables import (
-    ActRow,
-    AttemptRow,
-    AuditHeadRow,
-    AuditRow,
-    BackupRow,
-    CounterRow,
-    DeadLetterRow,
-    EnvironmentRow,
-    HistoryRow,
-    IdempotencyKeyRow,
-    JoinedRow,
-    LockHistoryRow,
-    LockRow,
-    OutboxRow,
-    PendingActRow,
-    PlanRow,
-    PositionRow,
-    ProtectedRow,
-    PublisherRow,
-    ResetRow,
-    SeenEventRow,
-    StateRow,
-    StepRow,
-    storable,
-    table_of,
-)
+from schemas.tables import storable
 from statemachines.commits import LEASE_HOLDER_FIELDS
 from statemachines.lifecycle import AT_REST
 
-RESETS = table_of(ResetRow)
-PLANS = table_of(PlanRow)
-STEPS = table_of(StepRow)
-ATTEMPTS = table_of(AttemptRow)
-BACKUPS = table_of(BackupRow)
-ENVIRONMENTS = table_of(EnvironmentRow)
-POSITIONS = table_of(PositionRow)
-SEEN_EVENTS = table_of(SeenEventRow)
-IDEMPOTENCY_KEYS = table_of(IdempotencyKeyRow)
-JOINED = table_of(JoinedRow)
-ACTS = table_of(ActRow)
-PENDING_ACTS = table_of(PendingActRow)
-DEAD_LETTERS = table_of(DeadLetterRow)
-AUDIT = table_of(AuditRow)
-AUDIT_HEADS = table_of(AuditHeadRow)
-HISTORY = table_of(HistoryRow)
-OUTBOX = table_of(OutboxRow)
-PUBLISHERS = table_of(PublisherRow)
-COUNTERS = table_of(CounterRow)
-LOCKS = table_of(LockRow)
-LOCK_HISTORY = table_of(LockHistoryRow)
-PROTECTED = table_of(ProtectedRow)
-STATE = table_of(StateRow)
-
-_AS_JSON = ("approvals", "waiting_for")
-_FIXED = (
+_JSON_COLUMNS = ("approvals", "waiting_for")
+"""Columns of a reset that the lease holder writes as JSON."""
+_STORE_COLUMNS = (
     "id",
     "number",
     "environment",
@@ -84,37 +38,39 @@ _FIXED = (
     "fence",
     "created_at",
 )
-"""Those that the store sees to."""
+"""Columns of a reset that the store itself writes."""
 
 
-def _bare(row: dict[str, Any]) -> dict[str, Any]:
-    """Words for enum members: drivers disagree on what a member is."""
+def _enums_as_text(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace enum members by their text: drivers disagree on what a member is."""
     return {name: value.value if isinstance(value, StrEnum) else value for name, value in row.items()}
 
 
-def plain(model: BaseModel) -> dict[str, Any]:
-    """A model as JSON, in the wire's names."""
+def as_document(model: BaseModel) -> dict[str, Any]:
+    """Write a model as a JSON column holds it, in the wire's names."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def changing(reset: Reset) -> dict[str, Any]:
-    """The columns that the holder of the lease writes."""
-    return _bare({name: getattr(reset, name) for name in LEASE_HOLDER_FIELDS if name not in _AS_JSON}) | {
+def holder_columns(reset: Reset) -> dict[str, Any]:
+    """Return the columns of a reset that the lease holder writes."""
+    return _enums_as_text(
+        {name: getattr(reset, name) for name in LEASE_HOLDER_FIELDS if name not in _JSON_COLUMNS}
+    ) | {
         "detail": storable(reset.detail),
         "hint": storable(reset.hint),
         "live": reset.state not in AT_REST or reset.wake_at is not None,
-        "approvals": [plain(approval) for approval in reset.approvals],
-        "waiting_for": plain(reset.waiting_for) if reset.waiting_for else None,
+        "approvals": [as_document(approval) for approval in reset.approvals],
+        "waiting_for": as_document(reset.waiting_for) if reset.waiting_for else None,
     }
 
 
 def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
-    """A whole new row."""
-    return changing(reset) | {
+    """Return the whole row of a new reset."""
+    return holder_columns(reset) | {
         "id": reset.id,
         "number": reset.number,
         "environment": reset.environment,
-        "request": plain(reset.request),
+        "request": as_document(reset.request),
         "content_hash": new.content_hash,
         "channel": reset.channel.value,
         "event_source": reset.event_source,
@@ -128,9 +84,9 @@ def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
     }
 
 
-def reset_of(row: RowMapping, joined: Sequence[str]) -> Reset:
-    """A reset, with those who joined it in their order."""
-    values = {name: row[name] for name in (*_FIXED, *LEASE_HOLDER_FIELDS)}
+def reset_from_row(row: RowMapping, joined: Sequence[str]) -> Reset:
+    """Return the reset of a row; `joined` are those who joined it, in their order."""
+    values = {name: row[name] for name in (*_STORE_COLUMNS, *LEASE_HOLDER_FIELDS)}
     request = row["request"]
     return Reset.model_validate(
         values
@@ -142,7 +98,7 @@ def reset_of(row: RowMapping, joined: Sequence[str]) -> Reset:
 
 
 def step_row(reset_id: str, step: Step) -> dict[str, Any]:
-    """A step of a reset."""
+    """Return the row of a step."""
     return {
         "reset_id": reset_id,
         "name": step.name,
@@ -151,12 +107,12 @@ def step_row(reset_id: str, step: Step) -> dict[str, Any]:
         "attempts": step.attempts,
         "attempts_before": step.attempts_before,
         "not_before": step.not_before,
-        "outcome": plain(step.outcome) if step.outcome else None,
+        "outcome": as_document(step.outcome) if step.outcome else None,
     }
 
 
-def step_of(row: RowMapping) -> Step:
-    """A step."""
+def step_from_row(row: RowMapping) -> Step:
+    """Return the step of a row."""
     return Step.model_validate(
         {
             name: row[name]
@@ -167,37 +123,37 @@ def step_of(row: RowMapping) -> Step:
 
 
 def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """An attempt."""
+    """Return the row of an attempt."""
     return {
         "id": attempt.id,
         "reset_id": attempt.reset_id,
         "step": attempt.step,
         "number": attempt.number,
         "started_at": attempt.started_at,
-        "control": plain(attempt.control) if attempt.control else None,
+        "control": as_document(attempt.control) if attempt.control else None,
         "finished_at": attempt.finished_at,
-        "outcome": plain(attempt.outcome) if attempt.outcome else None,
+        "outcome": as_document(attempt.outcome) if attempt.outcome else None,
         "log_offset": attempt.log_offset,
     }
 
 
-def attempt_of(row: RowMapping) -> Attempt:
-    """An attempt."""
+def attempt_from_row(row: RowMapping) -> Attempt:
+    """Return the attempt of a row."""
     return Attempt.model_validate(dict(row))
 
 
 def act_row(act: Act) -> dict[str, Any]:
-    """An act that nobody has read yet."""
-    return _bare(act.model_dump(exclude={"id"})) | {"seen": False}
+    """Return the row of an act that nobody has read yet."""
+    return _enums_as_text(act.model_dump(exclude={"id"})) | {"seen": False}
 
 
-def act_of(row: RowMapping) -> Act:
-    """An act."""
+def act_from_row(row: RowMapping) -> Act:
+    """Return the act of a row."""
     return Act.model_validate({name: value for name, value in row.items() if name != "seen"})
 
 
 def history_row(entry: HistoryEntry, line_hash: str) -> dict[str, Any]:
-    """A line of history."""
+    """Return the row of a line of history."""
     return {
         "reset_id": entry.reset_id,
         "sequence": entry.sequence,
@@ -208,23 +164,23 @@ def history_row(entry: HistoryEntry, line_hash: str) -> dict[str, Any]:
     }
 
 
-def history_of(row: RowMapping) -> HistoryEntry:
-    """A line of history."""
+def history_from_row(row: RowMapping) -> HistoryEntry:
+    """Return the line of history of a row."""
     return HistoryEntry.model_validate({name: value for name, value in row.items() if name != "hash"})
 
 
 def audit_row(entry: AuditEntry) -> dict[str, Any]:
-    """A line of the audit."""
-    return _bare(entry.model_dump())
+    """Return the row of a line of the audit."""
+    return _enums_as_text(entry.model_dump())
 
 
-def audit_of(row: RowMapping) -> AuditEntry:
-    """A line of the audit."""
+def audit_from_row(row: RowMapping) -> AuditEntry:
+    """Return the line of the audit of a row."""
     return AuditEntry.model_validate(dict(row))
 
 
 def dead_letter_row(letter: DeadLetter, outbox_id: int, at: datetime) -> dict[str, Any]:
-    """A dead letter whose message is in the outbox."""
+    """Return the row of a dead letter whose message is the outbox row `outbox_id`."""
     return {
         "reason": letter.reason.value,
         "detail": letter.detail,
@@ -237,12 +193,12 @@ def dead_letter_row(letter: DeadLetter, outbox_id: int, at: datetime) -> dict[st
 
 
 def event_key(source: str, event_id: str) -> str:
-    """A digest that is another one for any other pair."""
+    """Return a digest of an event's source and id that no other pair has."""
     return sha256(f"{len(source)}:{source}{event_id}".encode()).hexdigest()
 
 
-def pending_row(new: NewAct) -> dict[str, Any]:
-    """An act that waits for its request."""
+def pending_act_row(new: NewAct) -> dict[str, Any]:
+    """Return the row of an act that waits for its request."""
     return {
         "environment": new.environment,
         "reset_id": new.act.reset_id or None,
@@ -250,12 +206,12 @@ def pending_row(new: NewAct) -> dict[str, Any]:
         "event_source": new.request.source if new.request else None,
         "event_id": new.request.id if new.request else None,
         "idempotency_key": new.idempotency_key,
-        "act": plain(new.act),
+        "act": as_document(new.act),
     }
 
 
-def pending_of(row: RowMapping) -> NewAct:
-    """An act that waits for its request."""
+def pending_act_from_row(row: RowMapping) -> NewAct:
+    """Return the act of a row that waits for its request."""
     named = row["event_source"] is not None
     return NewAct(
         act=Act.model_validate(row["act"]),

@@ -1,4 +1,4 @@
-"""The store on SQLite and PostgreSQL: each method of the port is one transaction over the functions beside it."""
+"""The store on SQLite and PostgreSQL: each method of the port is one transaction around a function of this package."""
 
 # ruff: noqa: D102 - what each method promises is said once, in the port
 
@@ -8,18 +8,16 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import text
 
-from daemon.adapters.store import auditing, queries, state_position
+from daemon.adapters.store import auditing, queries, state
 from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
-from daemon.adapters.store.intake import batches
-from daemon.adapters.store.leases import acts, claiming, locking, saving
+from daemon.adapters.store.intake import admission
+from daemon.adapters.store.leases import acts, claiming, locking, protected_resources
 from daemon.adapters.store.leases.shared_commits import SharedCommits
-from daemon.adapters.store.outbox import history
-from daemon.adapters.store.rows import POSITIONS, PROTECTED
+from daemon.adapters.store.outbox import publishing
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
@@ -33,7 +31,7 @@ from schemas.wire import ResetId, ResourceKey, Time
 
 
 def open_store(database_url: str, topics: StatusTopics | None = None) -> SqlStore:
-    """A store; connects when it is first used. The schema has to be there (`migrations.upgrade`).
+    """Make a store, which connects when it is first used. The schema has to be there (`migrations.upgrade`).
 
     Raises:
         PermanentError: the address is neither a SQLite file nor PostgreSQL.
@@ -42,12 +40,11 @@ def open_store(database_url: str, topics: StatusTopics | None = None) -> SqlStor
 
 
 class SqlStore:
-    """See the port. Use as an async context manager, or call `close`."""
+    """Implements `daemon.ports.store.store.Store`. Use it as an async context manager, or call `close`."""
 
     def __init__(self, database_url: str, topics: StatusTopics) -> None:
         url = parse(database_url)
-        self._postgres = not is_embedded(url)
-        self._transactions = Transactions(make_engine(url), postgres=self._postgres, topics=topics)
+        self._transactions = Transactions(make_engine(url), postgres=not is_embedded(url), topics=topics)
         self._state_id: str | None = None
         self._read, self._write = self._transactions.read, self._transactions.write
         self._commits = SharedCommits(self._transactions)
@@ -62,22 +59,19 @@ class SqlStore:
 
     # -- intake ---------------------------------------------------------------------------------------------------
     async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        async def work(tx: Tx) -> Mapping[tuple[str, int], int]:
-            found = select(POSITIONS).where(POSITIONS.c.topic.in_({topic for topic, _ in partitions}))
-            rows = await tx.connection.execute(found)
-            stored = {(row.topic, row.partition): row.next for row in rows}
-            return {each: stored[each] for each in partitions if each in stored}
-
-        return await self._read(work)
+        return await self._read(lambda tx: admission.positions(tx, partitions))
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
-        return await self._write(lambda tx: batches.take_in(tx, batch, now=now, limit_waiting=limit_waiting))
+        return await self._write(
+            lambda tx: admission.take_in(tx, batch, now=now, limit_waiting=limit_waiting)
+        )
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
-        return await self._write(lambda tx: batches.admit(tx, new, now=now, limit_waiting=limit_waiting))
+        return await self._write(lambda tx: admission.admit(tx, new, now=now, limit_waiting=limit_waiting))
 
     async def append_act(self, act: Act) -> Act:
-        return await self._write(lambda tx: acts.append(tx, act))
+        [stored] = await self._write(lambda tx: acts.append(tx, [act]))
+        return stored
 
     async def append_audit(self, entry: AuditEntry) -> None:
         await self._write(lambda tx: auditing.append(tx, [entry]))
@@ -102,9 +96,6 @@ class SqlStore:
     async def save(self, change: Change) -> Reset:
         return await self._commits.save(change)
 
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        await self._write(lambda tx: saving.keep_log_offset(tx, lease, attempt))
-
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         return (await self._read(lambda tx: queries.acts_after(tx, {reset_id: after})))[reset_id]
 
@@ -112,47 +103,41 @@ class SqlStore:
         return await self._write(lambda tx: locking.lock(tx, lease, keys))
 
     async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:
-        dialect = postgresql if self._postgres else sqlite
-        rows = [{"key": key, "environment": keys[key], "seen_at": now} for key in sorted(keys)]
-
-        async def work(tx: Tx) -> None:
-            await tx.connection.execute(dialect.insert(PROTECTED).on_conflict_do_nothing(), rows)
-
-        if rows:
-            await self._write(work)
+        if keys:
+            await self._write(lambda tx: protected_resources.remember(tx, keys, now))
 
     async def protected(self) -> Mapping[ResourceKey, str]:
-        return await self._read(queries.protected)
+        return await self._read(protected_resources.remembered)
 
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:
         if self._state_id is None:
-            self._state_id = await self._write(state_position.state_id)
+            self._state_id = await self._write(state.state_id)
         return self._state_id
 
     async def position(self) -> Position:
-        return await self._read(state_position.newest)
+        return await self._read(state.newest_position)
 
     async def contains(self, position: Position) -> bool:
-        return await self._read(lambda tx: state_position.contains(tx, position))
+        return await self._read(lambda tx: state.contains(tx, position))
 
     async def adopt(
         self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
-        await self._write(lambda tx: state_position.adopt(tx, entry, events, lost, now))
+        await self._write(lambda tx: state.adopt(tx, entry, events, lost, now))
 
     # -- outbox ---------------------------------------------------------------------------------------------------
     async def may_publish(self, owner: str, *, ttl: float) -> bool:
-        return await self._write(lambda tx: history.may_publish(tx, owner, ttl=ttl))
+        return await self._write(lambda tx: publishing.may_publish(tx, owner, ttl=ttl))
 
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
-        return await self._read(lambda tx: history.unpublished(tx, limit))
+        return await self._read(lambda tx: publishing.unpublished(tx, limit))
 
     async def count_unpublished(self) -> int:
-        return await self._read(history.count_unpublished)
+        return await self._read(publishing.count_unpublished)
 
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
-        await self._write(lambda tx: history.mark_published(tx, ids, refused, now))
+        await self._write(lambda tx: publishing.mark_published(tx, ids, refused, now))
 
     # -- reading --------------------------------------------------------------------------------------------------
     async def find(self, reference: str) -> Reset | None:
@@ -193,11 +178,11 @@ class SqlStore:
         )
 
     async def broken_chains(self) -> tuple[str, ...]:
-        """What is wrong with histories and audit, a sentence for each chain; empty when all are whole."""
-        return await self._read(auditing.broken)
+        """Name the first broken line of each history and audit chain that is not whole; empty when all are."""
+        return await self._read(auditing.broken_chains)
 
     async def locks(self) -> tuple[LockRow, ...]:
-        return await self._read(locking.rows)
+        return await self._read(locking.list_locks)
 
     async def backups(self, *, reset_id: ResetId | None = None) -> tuple[Mapping[str, Any], ...]:
         return await self._read(lambda tx: queries.backups(tx, reset_id))

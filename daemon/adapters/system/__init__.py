@@ -1,1 +1,1 @@
-"""The system that the daemon runs on: its clock, ids, the garbage collector."""
+"""The system that the daemon runs on: its clock, new ids, the garbage collector."""

@@ -10,9 +10,9 @@ class SystemClock:
     """Implements `daemon.ports.clock.Clock`."""
 
     def now(self) -> datetime:
-        """The system's time, in UTC."""
+        """See the port. It is the system's time."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait on the event loop."""
+        """See the port. It waits on the event loop."""
         await asyncio.sleep(seconds)

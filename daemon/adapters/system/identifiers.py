@@ -1,4 +1,4 @@
-"""Ids that are made by the daemon."""
+"""Ids that the daemon makes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from schemas.wire import ResetId
 
 
 def new_reset_id() -> ResetId:
-    """A UUIDv7 (RFC 9562): ids sort by the time they were made."""
+    """Make a UUIDv7 (RFC 9562): ids sort by the time at which they were made."""
     return ResetId(str(uuid_utils.uuid7()))
 
 
 def new_boot_id() -> str:
-    """Names this process start, and no other: a restarted process is another owner of leases."""
+    """Name this start of a process, and no other: a restarted process is another owner of leases."""
     return f"{socket.gethostname()}/{os.getpid()}/{uuid_utils.uuid7()}"

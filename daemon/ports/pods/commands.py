@@ -1,8 +1,12 @@
-"""Commands in pods that outlive the stream and the daemon.
+"""Commands in pods that outlive their stream and the daemon. The engine runs the steps of a reset by them.
 
-The protocol of a command: `prepare` makes the attempt's control directory and answers what has to be recorded;
-once that is durable, `launch` starts it detached, at most once for a control directory; `follow` watches it from
-any byte offset, as often as needed; `give_up` is the tombstone that makes "it never started" true for ever.
+The protocol of a command:
+
+1. `prepare` makes the attempt's control directory, and returns what has to be recorded.
+2. Once that is durable, `launch` starts the command detached, at most once for a control directory.
+3. `follow` observes it from any byte of its output on, as often as needed.
+4. `give_up` is the tombstone: it makes "it never started" true for ever.
+5. `stop` ends what an attempt started, and `gone` tells when nothing of it is left.
 """
 
 from __future__ import annotations
@@ -19,34 +23,38 @@ from schemas.wire import AttemptId
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of a launched command, in one look.
+    """What was seen of a command at one moment.
 
-    `exit_code` is set only when the command wrote one. `alive` was looked at BEFORE the exit code, so
-    `started and not alive and exit_code is None` is conclusive: interrupted.
+    `alive` was read BEFORE `exit_code`. So `started and not alive and exit_code is None` is conclusive: the command was
+    interrupted.
     """
 
     started: bool
-    """Whether the one atomic act that decides "started" was committed by a command."""
+    """Whether a launch committed the one atomic act that decides between launches and the tombstone."""
     given_up: bool
+    """Whether the tombstone committed that act."""
     alive: bool
     exit_code: int | None
+    """What the command's end wrote down; None where nothing is written."""
     log: bytes = b""
     """Output from `offset` on; bounded."""
     offset: int = 0
-    """Where `log` begins."""
+    """Where `log` begins in the command's output."""
 
 
 class Fate(StrEnum):
     """What is known of a container that a command was recorded in."""
 
-    RUNNING = "running"  # the very same container, same incarnation as far as Kubernetes tells
-    TERMINATED = "terminated"  # a terminated status of that very containerID was seen
-    UNKNOWN = "unknown"  # the pod is gone, or nothing is said of that container
+    RUNNING = "running"  # the same containerID runs; as far as Kubernetes tells, it is the same incarnation
+    TERMINATED = (
+        "terminated"  # that containerID has a terminated status, or its pod has restarted the container since
+    )
+    UNKNOWN = "unknown"  # the pod is gone, or Kubernetes says nothing of that container
 
 
 @dataclass(frozen=True)
 class ContainerFate:
-    """`fate` with the kubelet's reason (`OOMKilled`, `Evicted`, ...) where there is one."""
+    """A fate, with the kubelet's reason (`OOMKilled`, `Evicted`, ...) and exit code where there are any."""
 
     fate: Fate
     reason: str | None = None
@@ -54,17 +62,17 @@ class ContainerFate:
 
 
 class Tombstone(StrEnum):
-    """The answer of a tombstone."""
+    """What became of putting up a tombstone."""
 
-    PLACED = "given-up"  # it never started, and now never will
-    TOO_LATE = "started"  # it did start: follow it
+    PLACED = "given-up"  # the command never started, and never will
+    TOO_LATE = "started"  # the command did start: follow it
 
 
 class PodCommands(Protocol):
-    """Every method raises TemporaryError or PermanentError."""
+    """Runs commands by the protocol above. Every method raises TemporaryError or PermanentError."""
 
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
-        """Make the attempt's control directory (0700) and answer where it is, with the container's incarnation."""
+        """Make the attempt's control directory (0700), and return where it is, with the container's incarnation."""
         ...
 
     async def launch(
@@ -77,37 +85,43 @@ class PodCommands(Protocol):
     ) -> None:
         """Start `argv` detached, in the container's working directory, its output into the control directory.
 
-        Harmless to repeat: only the first launch or tombstone of a control directory takes effect. Refuses
-        another incarnation than the recorded one (PermanentError `command-interrupted`). Success says only
-        that the request was delivered; `follow` tells what became of it. A TemporaryError may mean either.
-        The command's environment holds `RESETD_ATTEMPT=<attempt>`, and unless the container has a PGAPPNAME, one that
-        names the attempt (`statemachines.steps.session_names`).
+        - Repeating it is harmless: only the first launch or tombstone of a control directory takes effect.
+        - Its return says only that the request was delivered. `follow` tells what became of it.
+        - The command's environment has `RESETD_ATTEMPT=<attempt>`. It also has a PGAPPNAME that names the attempt
+          (`statemachines.steps.session_names`), unless the container has one of its own.
+
+        Raises:
+            TemporaryError: the request may have been delivered or not.
+            PermanentError: `command-interrupted`: the container has another incarnation than was recorded.
         """
         ...
 
     def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
-        """Observations as they come, each with the output since the last. Ends after the final one, or
-        silently when the stream was cut: then nothing is known, and the caller follows again from its offset.
-        A first observation comes at once.
+        """Return observations as they come, each with the output since the last one.
+
+        - A first observation comes at once.
+        - The generator ends after the final observation.
+        - It also ends where the stream was cut, without a word. Then nothing is known, and the caller follows again
+          from its offset.
         """
         ...
 
     async def give_up(self, control: Control) -> Tombstone:
-        """Put up the tombstone. After GIVEN_UP no launch of this control directory can ever start."""
+        """Put up the tombstone. After PLACED no launch of this control directory can ever start."""
         ...
 
     async def stop(self, control: Control, attempt: AttemptId, *, force: bool) -> None:
-        """TERM (or KILL) everything that the attempt started: its session, group, and marked children."""
+        """Send TERM, or KILL with `force`, to all that the attempt started: its session, group, and marked children."""
         ...
 
     async def gone(self, control: Control, attempt: AttemptId) -> bool:
-        """Whether no process of the attempt is left: session, process group, marker in `environ`.
+        """Tell whether no process of the attempt is left, by session, by process group, or by the marker in `environ`.
 
         Raises:
-            TemporaryError: a process whose environment can't be read might belong to it.
+            TemporaryError: a process whose environment can't be read might belong to the attempt.
         """
         ...
 
     async def fate(self, control: Control) -> ContainerFate:
-        """What Kubernetes says of the container that `control` names."""
+        """Return what Kubernetes says of the container that `control` names."""
         ...

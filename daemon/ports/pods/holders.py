@@ -1,4 +1,8 @@
-"""Holders: pods that a reset makes for a service, for its commands to run in."""
+"""Holders: pods that a reset makes for a service, for its commands to run in.
+
+The engine asks for one where the catalog says `runIn: holder`. The sweeper lists them and removes those whose reset is
+at rest.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,14 @@ from schemas.wire import AttemptId, ResetId
 
 @dataclass(frozen=True)
 class Need:
-    """What a holder is asked for."""
+    """What a holder is needed for."""
 
     service: str
     """The catalog's name of the service whose commands run in it."""
     attempt: AttemptId
-    """The attempt that is about to act; its reset owns the holder."""
+    """The attempt that is about to act. Its reset owns the holder."""
     seconds: float
-    """How long that may take at most."""
+    """How long the attempt may take at most."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,16 @@ class Holder:
 
 
 class Holders(Protocol):
-    """Every method raises TemporaryError or PermanentError."""
+    """Makes, lists and removes holders. Every method raises TemporaryError or PermanentError."""
 
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
-        """The holder of the attempt's reset for a service: made from the Deployment's template, or found again.
+        """Return the holder of the attempt's reset for a service, once it runs: made, or found again.
 
-        It has the template's image, variables, volumes and account, sleeps, belongs to nobody else (no label of the
-        service, no probe, no hook), and the service need not run for it. Repeating it is harmless. Waits,
-        bounded, until it runs.
+        - It is made from the template of the service's Deployment: its image, variables, volumes and account.
+        - It only sleeps, and the service need not run for it.
+        - It belongs to nobody else: it has no label of the service, no probe and no hook.
+        - Each call changes the holder's version.
+        - Repeating the call is harmless. The wait is bounded.
 
         Raises:
             TemporaryError: `pod-not-ready`: it does not run yet.
@@ -53,9 +59,9 @@ class Holders(Protocol):
         ...
 
     async def holders(self) -> tuple[Holder, ...]:
-        """Every holder of every environment that is not going away already."""
+        """Return the holders of all environments that are not going away already."""
         ...
 
     async def remove_holder(self, holder: Holder) -> bool:
-        """Remove it as it was listed; False, and nothing happens, where it was used since or is gone."""
+        """Remove a holder as it was listed. Where it was used since, or is gone, do nothing and return False."""
         ...

@@ -10,7 +10,8 @@ from daemon.ports.pods.holders import Holders
 
 
 class Pods(Cluster, Holders, PodCommands, Protocol):
-    """None blocks past its own time limit, once it is its turn.
+    """All that one cluster gives.
 
-    So many run at once, in all and in one pod; the others wait.
+    - At most so many calls run at once, in all and in one pod; the others wait for a slot.
+    - Once it has a slot, no call blocks past its own time limit.
     """

@@ -1,1 +1,8 @@
-"""The state database, split by who asks; `store` is the whole of it."""
+"""The state database, split by who asks; `store` is the whole of it.
+
+- `intake`: the intake and the API put requests and acts in.
+- `leases`: the engine drives resets.
+- `outbox`: the publisher takes out what waits.
+- `queries`: people read.
+- `state`: the daemon's start, the marks and the health check ask about the database as a whole.
+"""

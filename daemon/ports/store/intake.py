@@ -1,4 +1,4 @@
-"""The store, as the intake and the API ask it: requests and acts in."""
+"""The store, as the intake and the API ask it: they put requests and acts in."""
 
 from __future__ import annotations
 
@@ -12,29 +12,36 @@ from schemas.wire import Time
 
 
 class IntakeStore(Protocol):
-    """Requests and acts in. Raises TemporaryError (`unavailable`) when the database does not answer."""
+    """Takes requests and acts in. Raises TemporaryError (`unavailable`) when the database does not answer."""
 
     async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Stored next offsets; absent where none."""
+        """Return the stored next offset of each (topic, partition); absent where none is stored."""
         ...
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:
-        """Store a batch with its offset, in one transaction: deduplicated by (source, id) and by idempotency key,
-        joined where an identical request waits, `environment-busy` past `limit_waiting` waiting ones.
-        Each new or rejected reset gets its number and its first status event.
+        """Store a batch of entries with its offset, in one transaction, and return the admissions of its requests.
+
+        - Entries are deduplicated by (source, id) and by idempotency key.
+        - A request joins an identical one that waits.
+        - A request is rejected as `environment-busy` where `limit_waiting` resets of its environment wait already.
+        - Each new or rejected reset gets its number and its first status event.
 
         Raises:
             LeaseLostError: the stored offset is not `batch.first`: another consumer has the partition.
-            PortError: nothing can be stored just now. Whatever else it raises is the fault of an entry.
+            PortError: nothing can be stored just now. Every other error is the fault of an entry.
         """
         ...
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
-        """The same for a request that did not come by Kafka."""
+        """Store a request that did not come by Kafka, as `take_in` does.
+
+        Raises:
+            ValueError: an act was handled under the request's source and id.
+        """
         ...
 
     async def append_act(self, act: Act) -> Act:
-        """Append; answers it with its id.
+        """Append an act, and return it with its id.
 
         Raises:
             PermanentError: `unknown-reset`.
@@ -42,5 +49,5 @@ class IntakeStore(Protocol):
         ...
 
     async def append_audit(self, entry: AuditEntry) -> None:
-        """Append a line to its chain: for what no other transaction tells, such as an act that is refused at once."""
+        """Append a line to its chain of the audit, where no other transaction does: for an act refused at once, say."""
         ...

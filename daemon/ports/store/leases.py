@@ -1,4 +1,4 @@
-"""The store, as the engine asks it: leases, the commits of their holders, and locks."""
+"""The store, as the engine asks it: leases, the commits of their holders, acts, locks and protected resources."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 
 LONGEST_SLEEP = timedelta(minutes=10)
-"""For which a reset that waits is left alone. `wake_at` is by its holder's clock, which may be wrong by hours."""
+"""How long a waiting reset is left alone at most. `wake_at` is by its holder's clock, which may be wrong by hours."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A claim of a reset; `fence` is checked in every write."""
+    """A claim of a reset. `owner` and `fence` are compared in every write."""
 
     reset_id: ResetId
     owner: str
@@ -28,45 +28,42 @@ class Lease:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A reset with all that the driver needs to go on, read in the claim's transaction."""
+    """A claimed reset, with all that its driver needs to go on, read in the claim's transaction."""
 
     reset: Reset
     lease: Lease
     plan: Plan | None
     steps: tuple[Step, ...]
     open_attempts: tuple[Attempt, ...]
-    """Those without an outcome."""
+    """The attempts without an outcome."""
     acts: tuple[Act, ...]
-    """Unread ones: id above `reset.acts_seen`."""
+    """The unread acts: those with an id above `reset.acts_seen`."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One commit of the lease holder: all of it or nothing.
-
-    `reset` is the row as it is to become, its `version` the one that was read; the store compares
-    version and fence, stores version + 1 and answers the stored row.
-    """
+    """One commit of the lease holder, stored whole or not at all."""
 
     reset: Reset
+    """The reset as it is to become, but for its `version`, which is the one that was read."""
     lease: Lease
     plan: Plan | None = None
-    """A new plan: replaces steps, too."""
+    """A new plan. It replaces the steps, too."""
     steps: tuple[Step, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
-    """Each is stored and put into the outbox as a status event, in order; sequences are the reset's own."""
+    """Lines of history, with the reset's own sequences. Each also becomes a status event in the outbox, in order."""
     backups: tuple[Backup, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
-    """Appended to the reset's chain, in order."""
+    """Lines for the reset's chain of the audit, in order."""
     release_locks: bool = False
     release_lease: bool = False
-    """Let the lease go; the reset is claimed again at `reset.wake_at` or when an act comes."""
+    """Let the lease go. The reset is claimed again at `reset.wake_at`, or when an act comes."""
 
 
 @dataclass(frozen=True)
 class LockAnswer:
-    """Whether all locks are held now; if not, who holds or stands before us on which resources."""
+    """Whether all locks are granted; if not, the resources that others hold or wait for before us, and those others."""
 
     granted: bool
     ticket: int
@@ -75,62 +72,75 @@ class LockAnswer:
 
 
 class LeaseStore(Protocol):
-    """Leases, commits and locks. Raises TemporaryError (`unavailable`) when the database does not answer."""
+    """Gives leases, and stores what their holders do.
+
+    - Every method raises TemporaryError (`unavailable`) when the database does not answer.
+    - A reset has one holder at a time, by the database's clock.
+    - Whoever lost a lease writes nothing more under it: the fence grows with each claim.
+    """
 
     async def claim(
         self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
     ) -> tuple[Claimed, ...]:
-        """Claim up to `limit` resets that are due: not at rest, lease free or expired, `wake_at` reached or further
-        away than LONGEST_SLEEP; or with unread acts, whatever their state. Oldest first. The fence grows with each
-        claim.
+        """Claim up to `limit` resets that are due, oldest first.
+
+        - A reset is due only where its lease is free or expired.
+        - It is due where it has unread acts, whatever its state.
+        - It is due where it is not at rest, or asked to be woken, and its `wake_at` is reached or missing.
+        - A `wake_at` further away than LONGEST_SLEEP counts as reached.
+        - The fence grows with each claim.
         """
         ...
 
     async def renew(self, leases: Sequence[Lease], *, ttl: float) -> frozenset[ResetId]:
-        """Renew; answers those that are still ours."""
+        """Renew leases for `ttl` seconds, and return the resets whose leases are still ours."""
         ...
 
     async def release_all(self) -> int:
-        """Release every lease at once, that of the outbox too.
+        """Release every lease at once, that of the outbox too, and return how many resets had one.
 
-        For the embedded database only, whose file lock proves the former holder dead.
+        It is for the embedded database only, whose file lock proves the former holder dead.
         """
         ...
 
     async def seize(self, owner: str, reset_ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
-        """Claim exactly these, whatever their state and whoever holds them: only where nobody may drive anything,
-        for adopting a restored state.
+        """Claim exactly these resets, whatever their state and whoever holds them.
+
+        It is for the adoption of a restored state, while nobody may drive anything.
         """
         ...
 
     async def save(self, change: Change) -> Reset:
-        """Compare and set.
+        """Compare and set: store a change where owner, fence and version are as given, and return the stored reset.
+
+        The stored reset has the next version.
 
         Raises:
-            LeaseLostError: version or fence is another one; nothing was written.
+            LeaseLostError: owner, fence or version is another one; nothing was written.
+            ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.commits`); nothing
+                was written.
         """
         ...
 
-    async def keep_log_offset(self, lease: Lease, attempt: Attempt) -> None:
-        """Store how much of the attempt's log was kept, without a new version (no progress either)."""
-        ...
-
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
-        """Acts with a larger id, in order."""
+        """Return the reset's acts with an id above `after`, in order."""
         ...
 
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
-        """All keys or none, first come first served by ticket; the first call draws the ticket.
+        """Ask for locks on exactly these keys: all or none, first come first served by ticket.
+
+        - The first call draws the reset's ticket.
+        - Locks that the reset asked for before, and whose keys are missing now, are released.
 
         Raises:
-            LeaseLostError: as `save`.
+            LeaseLostError: owner or fence is another one.
         """
         ...
 
     async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:
-        """Remember that a protected environment (the value) was seen to use each resource."""
+        """Remember for good that a protected environment, the value, was seen to use each resource."""
         ...
 
     async def protected(self) -> Mapping[ResourceKey, str]:
-        """All remembered ones, with the environment that was seen first."""
+        """Return all remembered resources, each with the environment that was seen first."""
         ...

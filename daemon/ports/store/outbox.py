@@ -1,4 +1,4 @@
-"""The store, as the publisher asks it: what waits to be published."""
+"""The store, as the publisher asks it: it takes out what waits to be published, and says what became of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from schemas.wire import Time
 
 @dataclass(frozen=True)
 class StatusTopics:
-    """Where the status events go that a store makes of history entries."""
+    """Where the status events go that a store makes of lines of history."""
 
     status: str = "fuse.environment-resets.status.v1"
     public_url: str = ""
-    """In front of the links in events; relative links where empty."""
+    """Stands in front of the links in events; empty for relative links."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,19 @@ class OutboxRow:
 
 
 class OutboxStore(Protocol):
-    """What waits to be published. Raises TemporaryError (`unavailable`) when the database does not answer."""
+    """Gives what waits to be published. Raises TemporaryError (`unavailable`) when the database does not answer.
+
+    - One owner has the right to publish at a time.
+    - Messages are given in the order of the commits that they tell of.
+    - A message is given until it is marked as published or refused.
+    """
 
     async def may_publish(self, owner: str, *, ttl: float) -> bool:
-        """Take or renew the right to publish for `ttl` seconds; whether `owner` has it now. One has it at a time."""
+        """Take or renew the right to publish for `ttl` seconds, and tell whether `owner` has it now."""
         ...
 
     async def unpublished(self, limit: int) -> tuple[OutboxRow, ...]:
-        """The oldest rows that are neither published nor refused, in order."""
+        """Return the oldest rows that are neither published nor refused, in order."""
         ...
 
     async def count_unpublished(self) -> int:
@@ -43,5 +48,5 @@ class OutboxStore(Protocol):
         ...
 
     async def published(self, ids: Sequence[int], refused: Mapping[int, str], *, now: Time) -> None:
-        """Mark; a refused row stays, with why, and is never tried again by itself."""
+        """Mark rows as published, or as refused with why. A refused row stays, and is never tried again by itself."""
         ...

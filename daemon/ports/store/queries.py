@@ -1,4 +1,4 @@
-"""The store, as people ask it: reading, without changing anything."""
+"""The store, as people ask it by the API and the command line, and the engine beside its leases. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class LockRow:
     ticket: int
     granted: bool
     since: Time
-    """When it was granted, or asked for where it is not."""
+    """When it was granted, or when it was asked for where it is not granted."""
 
 
 class StoreQueries(Protocol):
-    """Reading. Raises TemporaryError (`unavailable`) when the database does not answer."""
+    """Reads, and changes nothing. Raises TemporaryError (`unavailable`) when the database does not answer."""
 
     async def find(self, reference: str) -> Reset | None:
-        """By id, `ENV/NUMBER` or `ENV/@latest`."""
+        """Find a reset by its id, by `ENV/NUMBER` or by `ENV/@latest`."""
         ...
 
     async def resets(
@@ -40,23 +40,23 @@ class StoreQueries(Protocol):
         limit: int = 50,
         before: tuple[str, str] | None = None,
     ) -> tuple[Reset, ...]:
-        """Newest first by id; `before` is the (created_at, id) of the last one of the former page."""
+        """Return resets, newest first by id. `before` is the (created_at, id) of the former page's last one."""
         ...
 
     async def plan(self, reset_id: ResetId) -> Plan | None:
-        """Its present plan."""
+        """Return the reset's present plan."""
         ...
 
     async def steps(self, reset_id: ResetId) -> tuple[Step, ...]:
-        """In order."""
+        """Return the steps of the present plan, in order."""
         ...
 
     async def attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
-        """In the order of their start."""
+        """Return all attempts of the reset, in the order of their start."""
         ...
 
     async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
-        """By sequence."""
+        """Return the reset's lines of history with a sequence above `after`, in order."""
         ...
 
     async def audit(
@@ -67,21 +67,21 @@ class StoreQueries(Protocol):
         since: Time | None = None,
         limit: int = 100,
     ) -> tuple[AuditEntry, ...]:
-        """The audit, newest first."""
+        """Return lines of the audit, newest first."""
         ...
 
     async def locks(self) -> tuple[LockRow, ...]:
-        """Held and asked for, by key and ticket."""
+        """Return all locks, granted and asked for, by key and ticket."""
         ...
 
     async def backups(self, *, reset_id: ResetId | None = None) -> tuple[Mapping[str, Any], ...]:
-        """Recorded backups, newest first, with the reset that took each."""
+        """Return the recorded backups, newest first, each with the reset that took it."""
         ...
 
     async def dead_letters(self, *, limit: int = 50) -> tuple[Mapping[str, Any], ...]:
-        """Newest first, with reason, detail, topic, partition, offset and whether they were published."""
+        """Return dead letters, newest first: reason, detail, topic, partition, offset, and whether it was published."""
         ...
 
     async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
-        """A later reset that held a lock on one of this one's resources after it let them go."""
+        """Return a later reset that held a lock on one of this reset's resources after this one let it go, if any."""
         ...

@@ -1,4 +1,7 @@
-"""The state database as a whole: how far it has come, and whether it answers."""
+"""The store, as those ask it to whom the state is one thing: the marks, the adoption of a restored state, health.
+
+They ask which state database it is, how far it has come, and whether it answers.
+"""
 
 from __future__ import annotations
 
@@ -13,45 +16,48 @@ from schemas.wire import ResetId, Time
 
 @dataclass(frozen=True)
 class Lost:
-    """What is known of a state that was lost, to the one that takes its place."""
+    """What the state that takes a lost state's place knows of it."""
 
     statuses: int
-    """It told at most so many, of no more resets; who listens drops those with lower sequences of their environment."""
+    """At most so many statuses were told, of no more resets. Listeners drop those with a lower sequence of their
+    environment."""
     environments: frozenset[str]
-    """Some that it knew, besides those that are known here."""
+    """Environments that the lost state knew, besides those that are known here."""
     resets: frozenset[ResetId]
-    """They launched what is not recorded here, on resources that nobody here can name: perhaps on all."""
+    """Resets that launched what is not recorded here, on resources that nobody here can name: perhaps on all."""
 
 
 class StateStore(Protocol):
-    """The state as a whole. Raises TemporaryError (`unavailable`) when the database does not answer."""
+    """Tells of the state as a whole. Raises TemporaryError (`unavailable`) when the database does not answer."""
 
     async def state_id(self) -> str:
-        """This state database's own id; drawn when it is first asked for."""
+        """Return this state database's own id, which is drawn when it is first asked for."""
         ...
 
     async def position(self) -> Position:
-        """The newest row of the outbox. Whatever was committed before this was asked is at it or before it."""
+        """Return the newest row of the outbox. What was committed before this call is at that row or before it."""
         ...
 
     async def contains(self, position: Position) -> bool:
-        """Whether the outbox has that very row; always for number 0."""
+        """Tell whether the outbox has that very row. It always has number 0."""
         ...
 
     async def adopt(
         self, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, *, now: Time
     ) -> None:
-        """Write down that the state was adopted, and that these events (source, id) were handled, though not here.
+        """Record that this state takes the place of a lost one.
 
-        The sequences of its environments, and the numbers of their resets, go on above what was told, and resets that
-        had begun are superseded by each of `lost.resets` but themselves.
+        - `entry` is appended to the audit.
+        - These events, (source, id), count as handled, though not here.
+        - Sequences of environments, and numbers of their resets, go on above those that were told.
+        - A reset that had begun is superseded by each of `lost.resets` but itself.
         """
         ...
 
     async def ping(self) -> None:
-        """Answers when the database does."""
+        """Return when the database answers."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Let the connections go."""
         ...

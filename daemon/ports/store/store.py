@@ -1,8 +1,4 @@
-"""The state database. One writer for each reset: the holder of its lease, by compare-and-set.
-
-Obligations of every store: a method is one transaction; what it returned is durable; time for leases is the
-database's own; ids of acts, outbox rows and tickets grow in the order in which they became visible.
-"""
+"""The state database. A reset has one writer, the holder of its lease, who writes by compare-and-set."""
 
 from __future__ import annotations
 
@@ -16,4 +12,13 @@ from daemon.ports.store.state import StateStore
 
 
 class Store(IntakeStore, LeaseStore, OutboxStore, StateStore, StoreQueries, Protocol):
-    """All of it, as one database gives it."""
+    """The whole of the state database.
+
+    Every store obliges itself:
+
+    - A method is one transaction.
+    - What a method returned is durable.
+    - Leases run by the database's own clock.
+    - Ids of acts, of outbox rows and tickets grow in the order in which they become visible.
+    - Every method raises TemporaryError (`unavailable`) when the database does not answer.
+    """

@@ -47,14 +47,14 @@ class Stand:
     change: Callable[[], Awaitable[None]]
     contents: Callable[[], Awaitable[object]]
     cut: Callable[[str], None]
-    """Cut a stored dump to a third."""
+    """Cuts a stored dump to a third."""
     stored: Callable[[], set[str]]
-    """Paths of everything in the store that looks like a dump."""
+    """Returns the paths of everything in the store that looks like a dump."""
 
 
 @pytest.fixture
 def url(server: Server) -> str:
-    """Of a database with fresh contents."""
+    """Make a stand with a database of fresh contents."""
     url = server.url("core", "fuse", PASSWORD)
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
         connection.execute(FILL)
@@ -86,12 +86,12 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         change=change,
         contents=contents,
         cut=cut,
-        stored=lambda: {str(one.relative_to(root)) for one in root.rglob("*.dump")},
+        stored=lambda: {str(path.relative_to(root)) for path in root.rglob("*.dump")},
     )
 
 
 async def contents_of(url: str) -> object:
-    """Tables with their comments, and all rows of `people`."""
+    """Return the tables with their comments, and all rows of `people`."""
     async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
         tables = await connection.execute(
             "SELECT n.nspname, c.relname, obj_description(c.oid) FROM pg_class c"

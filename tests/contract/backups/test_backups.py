@@ -84,7 +84,7 @@ async def test_two_attempts_are_two_dumps(stand: Stand) -> None:
 
 
 async def test_a_later_dump_of_the_same_attempt_leaves_the_former_one_as_it_was(stand: Stand) -> None:
-    """A worker that was paused and wakes up dumps what was destroyed meanwhile: the good dump has to survive it."""
+    """A worker that was paused, and wakes up, dumps what was destroyed meanwhile. The good dump has to survive that."""
     before = await stand.contents()
     good = await dumped(stand)
     await stand.change()

@@ -16,7 +16,7 @@ from daemon.adapters.postgres import restoring
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import newest_programs, programs_for
-from daemon.adapters.postgres.urls import NOTICING
+from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
@@ -33,11 +33,11 @@ async def dumped(root: Path, url: str, *, attempt: str = ATTEMPT, pg_bin: Path |
 
 
 def files(root: Path) -> set[str]:
-    return {str(one.relative_to(root)) for one in root.rglob("*") if one.is_file()}
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
 def program(directory: Path, name: str, script: str) -> None:
-    """Put a program of our own in the place of one of PostgreSQL's; the others stay what they are."""
+    """Replace one of PostgreSQL's programs by one of our own."""
     directory.mkdir(exist_ok=True)
     real = programs_for(160000, None).directory
     for other in ("pg_dump", "pg_restore", "psql"):
@@ -155,7 +155,7 @@ async def test_dumps_of_equally_named_databases_at_once_leave_each_other_alone(
 
 
 async def arguments(directory: Path, url: str) -> str:
-    """What a dump gives to pg_dump."""
+    """Return the arguments that a dump gives to pg_dump."""
     program(directory / "bin", "pg_dump", f'printf "%s\\n" "$@" >"{directory}/argv"; exec "$real" "$@"')
     await dumped(directory / "store", url, pg_bin=directory / "bin")
     return (directory / "argv").read_text()
@@ -171,7 +171,7 @@ async def test_a_dump_notices_a_server_that_vanished_without_a_word_as_the_daemo
     tmp_path: Path, url: str
 ) -> None:
     said = await arguments(tmp_path, url)
-    assert all(f"{name}={value}" in said for name, value in NOTICING.items())
+    assert all(f"{name}={value}" in said for name, value in KEEPALIVE_OPTIONS.items())
 
 
 async def test_a_restore_whose_reader_breaks_off_changes_nothing(tmp_path: Path, url: str) -> None:

@@ -19,7 +19,7 @@ GIVEN = pytest.param("given", marks=pytest.mark.e2e)
 
 @pytest.fixture(scope="session")
 def mock_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of a mock broker."""
+    """Return the bootstrap address of a mock broker."""
     broker = start("sandbox.kafka", [], log=tmp_path_factory.mktemp("kafka") / "log")
     yield broker.ready["bootstrap"]
     broker.stop()
@@ -27,7 +27,7 @@ def mock_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def given_broker() -> str:
-    """Bootstrap address of the real broker."""
+    """Return the bootstrap address of the real broker."""
     address = os.environ.get("RESETD_E2E_KAFKA")
     if not address:
         pytest.skip("RESETD_E2E_KAFKA is not set")
@@ -46,14 +46,14 @@ async def _on_kafka(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[
 
 @pytest.fixture(params=["mock", GIVEN])
 async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[KafkaStand]:
-    """A stand on each broker."""
+    """Make a stand on each broker."""
     async for stand in _on_kafka(request, request.param):
         yield stand
 
 
 @pytest.fixture(params=["mock", "memory", GIVEN])
 async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
-    """A stand on each bus."""
+    """Make a stand on each bus."""
     if request.param == "memory":
         yield MemoryStand()
         return
@@ -63,7 +63,7 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
 
 @pytest.fixture
 async def inbox(stand: Stand) -> AsyncIterator[Inbox]:
-    """Not started."""
+    """Make an inbox that is not started."""
     inbox = stand.inbox()
     yield inbox
     await inbox.stop()
@@ -71,7 +71,7 @@ async def inbox(stand: Stand) -> AsyncIterator[Inbox]:
 
 @pytest.fixture
 async def outlet(stand: Stand) -> AsyncIterator[Outlet]:
-    """Started."""
+    """Make an outlet that is started."""
     outlet = stand.outlet()
     await outlet.start()
     yield outlet

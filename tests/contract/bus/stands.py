@@ -61,7 +61,7 @@ class KafkaStand:
 async def own_topic(
     bootstrap: str, name: str, *, partitions: int = 4, configs: Mapping[str, str] | None = None
 ) -> AsyncIterator[str]:
-    """A topic on a real broker, deleted in the end."""
+    """Make a topic on a real broker, and delete it in the end."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -74,11 +74,11 @@ async def own_topic(
 
 
 async def _led(admin: AIOKafkaAdminClient, name: str, partitions: int) -> None:
-    """Until each partition has a leader: the broker answers the creation before that."""
+    """Wait until each partition has a leader. The broker answers the creation before that."""
     async with asyncio.timeout(WITHIN):
         while True:
             (found,) = await admin.describe_topics([name])
-            if sum(one["leader"] >= 0 for one in found["partitions"]) == partitions:
+            if sum(partition["leader"] >= 0 for partition in found["partitions"]) == partitions:
                 return
             await asyncio.sleep(0.05)
 

@@ -25,7 +25,7 @@ from tests.contract.bus.stands import KafkaStand, Stored, read
 
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[Child]:
-    """A broker of one test's own."""
+    """Run a broker of the test's own."""
     broker = start("sandbox.kafka", [], log=tmp_path / "log")
     yield broker
     broker.stop()
@@ -131,7 +131,7 @@ async def test_a_member_that_was_killed_is_succeeded_by_another(mock_broker: str
 
 
 def read_and_killed(stand: KafkaStand) -> None:
-    """Another member reads the record, and gets SIGKILL: the group is not told, and its session times out."""
+    """Another member reads the record and is killed. It does not leave the group, so its session times out."""
     arguments = (stand.connection.bootstrap_servers, stand.group, stand.topic)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.contract.bus.member", *arguments], stdout=subprocess.PIPE

@@ -34,9 +34,9 @@ class Stand:
     other: str
     silent: str
     sees: Callable[[str, int], Awaitable[bool]]
-    """Whether a plain role that is connected to a URL's database sees the lock of that number."""
+    """Tells whether a plain role that is connected to a URL's database sees the lock of that number."""
     working: Callable[[str, str], AbstractAsyncContextManager[None]]
-    """A session of that name at a URL, in a statement that ends with the block."""
+    """Holds a session of that name at a URL, in a statement that ends with the block."""
 
 
 @pytest.fixture(params=["memory", "postgres"])

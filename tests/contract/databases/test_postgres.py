@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.databases import BETWEEN_WORKERS, PostgresDatabases
-from daemon.adapters.postgres.urls import address
+from daemon.adapters.postgres.databases import MAX_CLOCK_SKEW, PostgresDatabases
+from daemon.adapters.postgres.urls import parse_address
 from daemon.ports.errors import PermanentError
 from sandbox.postgres import Server
 from schemas.reasons import Reason
@@ -45,7 +45,7 @@ async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attemp
     databases = PostgresDatabases()
     url = server.url("core", "fuse", PASSWORD)
     async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as pooled:
-        since = datetime.now(UTC) + BETWEEN_WORKERS
+        since = datetime.now(UTC) + MAX_CLOCK_SKEW
         # In a transaction that nobody ends.
         await pooled.execute("SELECT 1")
         found = await databases.leftover(
@@ -68,16 +68,16 @@ async def test_the_lock_goes_with_an_error_in_its_block(server: Server) -> None:
 
 
 def test_a_short_host_is_looked_up_in_the_environments_namespace() -> None:
-    assert address("postgresql://u:p@db/core", ENVIRONMENT).host == "db.qa-sandbox.svc"
+    assert parse_address("postgresql://u:p@db/core", ENVIRONMENT).host == "db.qa-sandbox.svc"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "db.other.svc", "[::1]"])
 def test_a_host_that_means_the_same_everywhere_is_kept(host: str) -> None:
-    assert address(f"postgresql://u:p@{host}/core", ENVIRONMENT).host == host.strip("[]")
+    assert parse_address(f"postgresql://u:p@{host}/core", ENVIRONMENT).host == host.strip("[]")
 
 
 def test_what_is_prismas_is_left_out_and_what_is_libpqs_is_kept() -> None:
-    where = address(
+    where = parse_address(
         "postgresql://u%40x:p%2F1@db.x:6432/los%2Dsandbox?schema=public&connection_limit=5&pgbouncer=true"
         "&sslmode=require&sslaccept=strict&sslcert=/app/ca.pem",
         ENVIRONMENT,
@@ -92,7 +92,7 @@ def test_what_is_prismas_is_left_out_and_what_is_libpqs_is_kept() -> None:
 )
 def test_a_url_without_one_host_and_a_database_is_refused(url: str) -> None:
     with pytest.raises(PermanentError):
-        address(url, ENVIRONMENT)
+        parse_address(url, ENVIRONMENT)
 
 
 async def test_a_lock_whose_session_the_server_has_ended_is_held_no_longer(server: Server) -> None:

@@ -124,7 +124,7 @@ async def test_a_kubeconfig_that_can_not_be_used_is_refused(tmp_path: Path, conf
 
 
 def application(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a document
-    """A settled Application with some parts of its status changed."""
+    """Make an Application that opens the gate, with some parts of its status changed."""
     return {
         "metadata": {"name": ENVIRONMENT},
         "spec": {"source": SOURCE},

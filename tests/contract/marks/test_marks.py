@@ -26,13 +26,13 @@ def marks(request: pytest.FixtureRequest, tmp_path: Path) -> Marks:
 
 
 def mark(number: int, *attempts: str) -> Mark:
-    launches = tuple(Launch(attempt=AttemptId(one), environment="qa-sandbox") for one in attempts)
+    launches = tuple(Launch(attempt=AttemptId(attempt), environment="qa-sandbox") for attempt in attempts)
     return Mark(position=Position(number=number, digest="ab" * 16), at=NOW, launches=launches)
 
 
 async def kept(marks: Marks, state: str = STATE) -> list[StoredMark]:
     async with aclosing(marks.newest_first(state)) as found:
-        return [one async for one in found]
+        return [mark async for mark in found]
 
 
 def only_file(directory: Path) -> Path:
@@ -49,7 +49,7 @@ async def test_the_highest_position_comes_first_however_they_were_put(marks: Mar
     numbers = [999, 1000, 7, 123_456_789_012, 1001, 998]
     for number in numbers:
         await marks.put(STATE, mark(number))
-    assert [one.mark.position.number for one in await kept(marks)] == sorted(numbers, reverse=True)
+    assert [stored.mark.position.number for stored in await kept(marks)] == sorted(numbers, reverse=True)
 
 
 async def test_a_mark_comes_back_as_it_was_put(marks: Marks) -> None:
@@ -63,14 +63,14 @@ async def test_a_mark_comes_back_as_it_was_put(marks: Marks) -> None:
 
 async def test_marks_of_one_position_by_many_writers_are_all_kept(marks: Marks) -> None:
     await asyncio.gather(*(marks.put(STATE, mark(5, f"reset/seed.a/{number}")) for number in range(20)))
-    assert len({one.mark.launches[0].attempt for one in await kept(marks)}) == 20
+    assert len({stored.mark.launches[0].attempt for stored in await kept(marks)}) == 20
 
 
 async def test_state_databases_are_kept_apart(marks: Marks) -> None:
     await marks.put(STATE, mark(5))
     await marks.put("other", mark(6))
     assert await marks.states() == {STATE, "other"}
-    assert [one.mark.position.number for one in await kept(marks, "other")] == [6]
+    assert [stored.mark.position.number for stored in await kept(marks, "other")] == [6]
 
 
 async def test_what_is_set_aside_is_no_mark_any_more_and_may_be_gone_already(marks: Marks) -> None:
@@ -79,7 +79,7 @@ async def test_what_is_set_aside_is_no_mark_any_more_and_may_be_gone_already(mar
     newest = (await kept(marks))[:2]
     await marks.set_aside(STATE, newest)
     await marks.set_aside(STATE, newest)
-    assert [one.mark.position.number for one in await kept(marks)] == [5]
+    assert [stored.mark.position.number for stored in await kept(marks)] == [5]
 
 
 async def test_a_file_that_was_not_finished_is_no_mark(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ async def test_a_file_that_was_not_finished_is_no_mark(tmp_path: Path) -> None:
     await marks.put(STATE, mark(5))
     file = only_file(tmp_path)
     (file.parent / f"{9:018d}-none-x.json.partial").write_bytes(b"{")
-    assert [one.mark.position.number for one in await kept(marks)] == [5]
+    assert [stored.mark.position.number for stored in await kept(marks)] == [5]
 
 
 async def test_a_mark_that_can_not_be_read_stops_everything(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.kubernetes.client import Turns
+from daemon.adapters.kubernetes.client import ExecLimiter
 from sandbox.kubernetes.launch import Running
 from tests.contract.pods.stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
 from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
@@ -21,7 +21,7 @@ from tests.memory.pods import MemoryPods
 
 @pytest.fixture(scope="session")
 def double() -> Iterator[Running]:
-    """One double for all tests of this folder."""
+    """Run one double for all tests of this folder."""
     with tempfile.TemporaryDirectory(prefix="double-") as directory:
         running = started(Path(directory))
         try:
@@ -32,7 +32,7 @@ def double() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """The kubeconfig of a real cluster with the same tiny service."""
+    """Return the kubeconfig of a real cluster with the same tiny service."""
     kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
     if not kubeconfig:
         pytest.skip("RESETD_E2E_KUBECONFIG is not set")
@@ -54,7 +54,7 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
         return
     if request.param in {"double", "polled"}:
         running: Running = request.getfixturevalue("double")
-        streams = Turns(0, 0) if request.param == "polled" else None
+        streams = ExecLimiter(0, 0) if request.param == "polled" else None
         async with cluster_stand(running.kubeconfig, running, streams=streams) as cluster:
             yield cluster
         return

@@ -16,7 +16,7 @@ import yaml
 from aiohttp import web
 
 Cuts = Callable[[Sequence[str], bytes], bool]
-"""(the exec's command, a message with its channel) -> whether to cut the stream in its place."""
+"""(command of the exec, message with its channel) -> whether to cut the stream instead of passing the message on."""
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "transfer-encoding"}
@@ -69,7 +69,7 @@ async def _pass_on(client: web.WebSocketResponse, upstream: aiohttp.ClientWebSoc
 
 @asynccontextmanager
 async def cutting(kubeconfig: str, directory: Path, cuts: Cuts) -> AsyncIterator[str]:
-    """The path of a kubeconfig that leads through the proxy, which runs in this loop until the block ends."""
+    """Run the proxy in this loop, and return the path of a kubeconfig that leads through it."""
     config = yaml.safe_load(await asyncio.to_thread(Path(kubeconfig).read_text))
     cluster = config["clusters"][0]["cluster"]
     unchecked = ssl._create_unverified_context()  # noqa: S323 - on loopback, with its own authority

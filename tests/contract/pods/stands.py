@@ -23,7 +23,7 @@ import pytest
 import yaml
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, Turns, open_kubernetes
+from daemon.adapters.kubernetes.client import ExecLimiter, Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -47,7 +47,7 @@ class Stand(Protocol):
     environment: str
     selector: str
     variable: tuple[str, str]
-    """One that the containers have."""
+    """A variable that the containers have."""
     token: str
 
     @property
@@ -56,27 +56,27 @@ class Stand(Protocol):
         ...
 
     async def pod(self) -> Pod:
-        """The service's pod, once it is ready."""
+        """Return the service's pod, once it is ready."""
         ...
 
     def prints(self, data: bytes, exit_code: int) -> list[str]:
-        """A command that prints up to 100 bytes and ends."""
+        """Return a command that prints up to 100 bytes and ends."""
         ...
 
     def floods(self, amount: int) -> list[str]:
-        """A command that prints so many bytes 0xff."""
+        """Return a command that prints so many bytes 0xff."""
         ...
 
     def echoes(self) -> list[str]:
-        """A command that prints the attempt's marker, a line break, and its input."""
+        """Return a command that prints the attempt's marker, a line break, and its input."""
         ...
 
     def waits(self) -> list[str]:
-        """A command that prints `waiting`, waits for `release`, and prints `done`."""
+        """Return a command that prints `waiting`, waits for `release`, and prints `done`."""
         ...
 
     def stubborn(self) -> list[str]:
-        """A command that prints `waiting`, ignores TERM and never ends."""
+        """Return a command that prints `waiting`, ignores TERM and never ends."""
         ...
 
     async def release(self) -> None:
@@ -84,7 +84,7 @@ class Stand(Protocol):
         ...
 
     async def runs(self) -> int:
-        """How often a command of this token was started."""
+        """Return how often a command of this token was started."""
         ...
 
     async def cut(self) -> None:
@@ -100,11 +100,11 @@ class Stand(Protocol):
         ...
 
     async def scaled_to_0(self) -> str:
-        """Add a service whose Deployment asks for no pod; its selector."""
+        """Add a service whose Deployment asks for no pod, and return its selector."""
         ...
 
     async def stray(self) -> str:
-        """Add a pod of a service that has no Deployment; its selector."""
+        """Add a pod of a service that has no Deployment, and return its selector."""
         ...
 
     def scaled_to_zero(self) -> AbstractAsyncContextManager[None]:
@@ -172,7 +172,7 @@ class MemoryStand:
         self.service.replicas = 1
 
     async def program(self, process: Process) -> int:
-        """All the commands."""
+        """Run any of the commands above."""
         match process.argv:
             case ("prints", data, code):
                 process.write(bytes.fromhex(data))
@@ -237,7 +237,7 @@ class ClusterStand:
     async def cut(self) -> None:
         if self.running is None:
             pytest.skip("a real cluster's streams are not ours to cut")
-        if not self.kubernetes.streams.free(self.environment, "any"):
+        if not self.kubernetes.streams.has_free_slot(self.environment, "any"):
             pytest.skip("there is no stream to cut")
         await asyncio.to_thread(control, self.running, "streams/cut")
 
@@ -305,7 +305,7 @@ class ClusterStand:
 
 
 def lay_out(directory: Path) -> Arguments:
-    """A double's directory with one tiny service."""
+    """Fill a double's directory with one tiny service."""
     make_image(directory / "images", "app", SERVES)
     variables = {ENVIRONMENT: {"app": {"GREETING": "good morning"}}}
     (directory / "variables.json").write_text(json.dumps(variables))
@@ -315,7 +315,7 @@ def lay_out(directory: Path) -> Arguments:
 
 
 def started(directory: Path) -> Running:
-    """A double with one tiny service."""
+    """Start a double with one tiny service."""
     return start(lay_out(directory))
 
 
@@ -335,9 +335,9 @@ def control(running: Running, what: str) -> None:
 
 @asynccontextmanager
 async def cluster_stand(
-    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: Turns | None = None
+    kubeconfig: str, running: Running | None, *, stream_seconds: int = 25, streams: ExecLimiter | None = None
 ) -> AsyncIterator[ClusterStand]:
-    """A stand on a cluster; `streams` are the turns of those that stay."""
+    """Make a stand on a cluster; `streams` limits the execs that stay."""
     async with open_kubernetes(KubernetesSettings(kubeconfig=kubeconfig)) as opened:
         kubernetes = replace(opened, streams=streams) if streams else opened
         pods = KubernetesPods(kubernetes, stream_seconds=stream_seconds)
@@ -350,7 +350,7 @@ async def cluster_stand(
 
 
 def connected_to(port: int) -> bool:
-    """Whether this process has a connection to that port."""
+    """Tell whether this process has a connection to that port."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}")}
     links = []

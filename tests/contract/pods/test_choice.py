@@ -31,7 +31,7 @@ START = datetime(2026, 5, 4, tzinfo=UTC)
 
 
 def pod(name: str, replica_set: str = "app-1", *, ready: int | None = 0, **more: Any) -> V1Pod:  # noqa: ANN401
-    """A pod that has been ready since so many minutes after START, or is not ready."""
+    """Make a pod that has been ready since so many minutes after START, or that is not ready."""
     containers = more.get("containers", ["app"])
     return V1Pod(
         metadata=V1ObjectMeta(
@@ -50,7 +50,7 @@ def pod(name: str, replica_set: str = "app-1", *, ready: int | None = 0, **more:
                 )
             ],
         ),
-        spec=V1PodSpec(containers=[V1Container(name=one) for one in containers]),
+        spec=V1PodSpec(containers=[V1Container(name=container) for container in containers]),
         status=V1PodStatus(
             phase=more.get("phase", "Running"),
             conditions=[
@@ -62,15 +62,15 @@ def pod(name: str, replica_set: str = "app-1", *, ready: int | None = 0, **more:
             ],
             container_statuses=[
                 V1ContainerStatus(
-                    name=one,
-                    container_id=f"containerd://{name}-{one}",
+                    name=container,
+                    container_id=f"containerd://{name}-{container}",
                     image="app:1",
                     image_id="app@sha256:1",
                     ready=True,
                     restart_count=2,
                     state=V1ContainerState(running=V1ContainerStateRunning()) if ready is not None else None,
                 )
-                for one in containers
+                for container in containers
             ],
         ),
     )

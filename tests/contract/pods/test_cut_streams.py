@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.kubernetes.client import Turns
+from daemon.adapters.kubernetes.client import ExecLimiter
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.commands.follow import CommandFollower
 from daemon.engine.commands.termination import Termination
@@ -48,7 +48,7 @@ class Cutter:
             and hash(tuple(command)) % 2 == 0
         )
         # The directory, and so the attempt, but not the offset, from which a second look begins.
-        which = (script, next(one for one in command if "/resetd." in one))
+        which = (script, next(word for word in command if "/resetd." in word))
         if not (before_status or before_frame) or which in self._done:
             return False
         self._done.add(which)
@@ -56,7 +56,7 @@ class Cutter:
         return True
 
     def _script(self, command: Sequence[str]) -> str | None:
-        text = next((one for one in command if "rd_same" in one), "")
+        text = next((word for word in command if "rd_same" in word), "")
         if "rd_give" in text:
             return "follow"
         return "launch" if "rd_bytes" in text and "RESETD_ATTEMPT=" in " ".join(command) else None
@@ -70,7 +70,7 @@ async def test_a_hundred_streams_cut_after_the_end_and_before_the_status_are_res
     double: Running, tmp_path: Path
 ) -> None:
     cutter = Cutter()
-    await resolved(double, tmp_path, cutter, Turns(100, 100))
+    await resolved(double, tmp_path, cutter, ExecLimiter(100, 100))
     assert cutter.cut["launch, before the Status"] == 100
     assert cutter.cut["follow, before the Status"] + cutter.cut["follow, before the frame"] == 100
     assert cutter.cut["follow, before the frame"] > 10
@@ -89,12 +89,12 @@ async def test_commands_that_are_only_looked_at_are_resolved_as_well_when_every_
         cut[0] += cut[1] % 2
         return cut[1] % 2 == 1
 
-    await resolved(double, tmp_path, every_other_look, Turns(0, 0))
+    await resolved(double, tmp_path, every_other_look, ExecLimiter(0, 0))
     assert cut[0] > 1
 
 
-async def resolved(double: Running, directory: Path, cuts: Cuts, streams: Turns) -> None:
-    """Every command's own exit code becomes known, and none ran twice."""
+async def resolved(double: Running, directory: Path, cuts: Cuts, streams: ExecLimiter) -> None:
+    """Run all commands, and see that each one's own exit code becomes known and none runs twice."""
     async with (
         cutting(double.kubeconfig, directory, cuts) as kubeconfig,
         cluster_stand(kubeconfig, None, streams=streams) as stand,
@@ -107,7 +107,7 @@ async def resolved(double: Running, directory: Path, cuts: Cuts, streams: Turns)
 
 
 async def run(stand: ClusterStand, number: int, code: int) -> Outcome:
-    """One attempt as the engine makes it."""
+    """Make one attempt as the engine does."""
     clock, logs = SystemClock(), MemoryLogs()
     termination = Termination(stand.pods, logs, clock, no_database_work)
     follower = CommandFollower(stand.pods, logs, clock, termination)

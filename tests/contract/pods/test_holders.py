@@ -36,7 +36,7 @@ async def hold(stand: Stand, reset: str, number: int = 1) -> Pod:
 
 
 async def listed(stand: Stand, reset: str) -> Holder | None:
-    return next((one for one in await stand.pods.holders() if one.reset_id == reset), None)
+    return next((holder for holder in await stand.pods.holders() if holder.reset_id == reset), None)
 
 
 async def launched(stand: Stand, pod: Pod, reset: str, argv: list[str]) -> Control:
@@ -47,12 +47,12 @@ async def launched(stand: Stand, pod: Pod, reset: str, argv: list[str]) -> Contr
 
 async def exit_code(stand: Stand, control: Control) -> int | None:
     async with asyncio.timeout(30), aclosing(stand.pods.follow(control, offset=0)) as observations:
-        last = [one async for one in observations][-1]
+        last = [seen async for seen in observations][-1]
     return last.exit_code
 
 
 async def removed(stand: Stand, reset: str) -> None:
-    """As a sweeper does it: the kubelet's own writes make a look out of date, too."""
+    """Remove a holder as a sweeper does, again and again: the kubelet's own writes make a listing out of date, too."""
     async with asyncio.timeout(60):
         while (holder := await listed(stand, reset)) is not None:
             await stand.pods.remove_holder(holder)
@@ -221,6 +221,6 @@ def test_a_holders_pod_is_the_template_without_what_would_make_it_the_service() 
 
 def test_a_holders_container_is_the_one_that_is_configured() -> None:
     pod = holder_pod(DEPLOYMENT, "proxy", "app", AttemptId("r/s/1"))
-    assert [one["image"] for one in pod["spec"]["containers"]] == ["proxy:1"]
+    assert [container["image"] for container in pod["spec"]["containers"]] == ["proxy:1"]
     with pytest.raises(PermanentError):
         holder_pod(DEPLOYMENT, "other", "app", AttemptId("r/s/1"))

@@ -16,7 +16,7 @@ from kubernetes_asyncio.client import AppsV1Api
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from daemon.adapters.kubernetes.client import EXECS_PER_POD
+from daemon.adapters.kubernetes.client import MAX_EXECS_PER_POD
 from daemon.adapters.kubernetes.errors import from_status, translated
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
@@ -75,7 +75,7 @@ async def test_a_stream_that_stays_open_and_says_nothing_any_more_is_as_good_as_
 
 
 def stopped(directory: str) -> list[int]:
-    """The processes that follow the command of a control directory, stopped."""
+    """Stop the processes that follow the command of a control directory, and return them."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -103,9 +103,9 @@ async def test_a_program_that_is_not_there_is_refused(double: Running) -> None:
 async def test_more_readers_than_a_pod_takes_at_once_all_get_their_answer(double: Running) -> None:
     async with cluster_stand(double.kubeconfig, double) as stand:
         pod = await stand.pod()
-        many = range(3 * EXECS_PER_POD)
-        reads = [stand.pods.read(pod, ["echo", str(one)], timeout=30) for one in many]
-        assert [int(one.stdout) for one in await asyncio.gather(*reads)] == list(many)
+        many = range(3 * MAX_EXECS_PER_POD)
+        reads = [stand.pods.read(pod, ["echo", str(number)], timeout=30) for number in many]
+        assert [int(result.stdout) for result in await asyncio.gather(*reads)] == list(many)
 
 
 async def test_a_follower_goes_on_from_exec_to_exec_without_losing_a_byte(double: Running) -> None:
@@ -121,7 +121,7 @@ async def test_a_follower_goes_on_from_exec_to_exec_without_losing_a_byte(double
                 output += last.log
         assert last is not None
         assert last.exit_code == 0
-        assert output == b"".join(b"%d\n" % one for one in range(1, 9))
+        assert output == b"".join(b"%d\n" % number for number in range(1, 9))
 
 
 async def test_a_service_without_a_pod_is_refused_until_its_pod_is_back(double: Running) -> None:
@@ -190,9 +190,9 @@ def test_frames_are_read_in_pieces_of_any_size() -> None:
     told = b"more 0 3\nabclook 1.2.3 1 - 3 2\n\n\nlook 1.2.3 0 7 5 0\n"
     whole = FrameDecoder().feed(told)
     decoder = FrameDecoder()
-    assert [one for byte in told for one in decoder.feed(bytes([byte]))] == whole
-    assert [one.log for one in whole] == [b"abc", b"\n\n", b""]
-    assert [one.exit_code for one in whole] == [None, None, 7]
+    assert [frame for byte in told for frame in decoder.feed(bytes([byte]))] == whole
+    assert [frame.log for frame in whole] == [b"abc", b"\n\n", b""]
+    assert [frame.exit_code for frame in whole] == [None, None, 7]
 
 
 @pytest.mark.parametrize("noise", [b"sh: head: not found\n", b"look 1 1\n", b"\xff\n"])

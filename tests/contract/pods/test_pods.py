@@ -42,7 +42,7 @@ async def seen(
     until: Callable[[Observation, bytes], object] = lambda *_: False,
     offset: int = 0,
 ) -> tuple[Observation, bytes]:
-    """The last observation, at the end of the stream or once it is as wanted, and all output until then."""
+    """Follow to the end, or until an observation is as wanted; return the last one, and all output until then."""
     last, output = None, b""
     stream = stand.pods.follow(control, offset=offset)
     async with asyncio.timeout(30), aclosing(stream) as observations:
@@ -170,7 +170,7 @@ async def test_what_was_given_up_never_starts(stand: Stand) -> None:
 
 async def test_what_has_started_can_not_be_given_up(stand: Stand) -> None:
     control = await launched(stand, stand.waits())
-    await seen(stand, control, until=lambda one, _: one.started)
+    await seen(stand, control, until=lambda seen, _: seen.started)
     assert await stand.pods.give_up(control) is Tombstone.TOO_LATE
     await stand.release()
     last, _ = await seen(stand, control)
@@ -226,7 +226,7 @@ async def test_two_may_follow_one_command(stand: Stand) -> None:
 
 async def test_a_running_command_is_not_gone_and_an_ended_one_is(stand: Stand) -> None:
     control = await launched(stand, stand.waits())
-    await seen(stand, control, until=lambda one, _: one.alive)
+    await seen(stand, control, until=lambda seen, _: seen.alive)
     assert not await stand.pods.gone(control, attempt_of(stand))
     await stand.release()
     await seen(stand, control)
@@ -260,7 +260,7 @@ async def test_the_container_of_a_running_command_is_running(stand: Stand) -> No
 
 async def test_a_restarted_container_takes_neither_launch_nor_look_of_an_older_one(stand: Stand) -> None:
     control = await launched(stand, stand.waits())
-    await seen(stand, control, until=lambda one, _: one.alive)
+    await seen(stand, control, until=lambda seen, _: seen.alive)
     await stand.restart()
     fate = await stand.pods.fate(control)
     assert fate.fate is Fate.TERMINATED

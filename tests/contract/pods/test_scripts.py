@@ -32,7 +32,7 @@ MARKER = "r/seed.app/1"
 
 
 class Box:
-    """A container of the barest kind: a PID namespace whose first process reaps nobody, as node does."""
+    """A bare container: a PID namespace whose first process reaps no other one, as with node."""
 
     def __init__(self, shell: list[str], base: Path, mode: str) -> None:
         self.shell = shell
@@ -51,7 +51,7 @@ class Box:
         self._enter = ["nsenter", "--target", self._init, *ENTER[mode], "--wd=."]
 
     def close(self) -> None:
-        """End all that is in it."""
+        """Kill every process in it."""
         os.kill(int(self._init), signal.SIGKILL)
         self._holder.wait()
         for process in self.open:
@@ -62,7 +62,7 @@ class Box:
     def spawn(
         self, argv: list[str], *, stdin: int | None = None, **variables: str
     ) -> subprocess.Popen[bytes]:
-        """Start a program in a session of its own in there."""
+        """Start a program in it, in a session of its own."""
         process = subprocess.Popen(
             [*self._enter, "setsid", *argv],
             stdin=stdin,
@@ -75,7 +75,7 @@ class Box:
         return process
 
     def program(self, *argv: str, stdin: bytes = b"", **variables: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end."""
+        """Run a program in it to its end."""
         process = self.spawn(list(argv), stdin=subprocess.PIPE, **variables)
         stdout, _ = process.communicate(stdin, timeout=60)
         self.open.remove(process)
@@ -120,7 +120,7 @@ class Box:
         return [int(part) for part in str(Path(place[0], "claim").readlink()).split(".")]
 
     def living(self) -> set[str]:
-        """Numbers of the processes in there that are neither the first one, nor zombies, nor this look."""
+        """Return the numbers of its processes, without the first one, zombies, and those that list them."""
         look = self.program("sh", "-c", "cat /proc/self/stat /proc/[0-9]*/stat 2>/dev/null").stdout.decode()
         told = [(line.split()[0], line.rpartition(") ")[2].split()) for line in look.splitlines()]
         mine = told[0][1][3]
@@ -157,7 +157,7 @@ def until(fulfilled: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 def output_of(observations: list[Observation]) -> bytes:
-    return b"".join(one.log for one in observations)
+    return b"".join(seen.log for seen in observations)
 
 
 def test_of_two_launches_and_a_tombstone_one_wins(box: Box) -> None:
@@ -166,7 +166,7 @@ def test_of_two_launches_and_a_tombstone_one_wins(box: Box) -> None:
             place = box.prepare(f"resetd.{number}")
             given_up = pool.submit(box.run, "give_up", *place)
             launches = [pool.submit(box.launch, place, "echo", "ran") for _ in range(2)]
-            assert [one.result().returncode for one in launches] == [0, 0]
+            assert [launch.result().returncode for launch in launches] == [0, 0]
             claim = given_up.result().stdout.strip()
             assert output_of(box.follow(place)) == (b"" if claim == b"given-up" else b"ran\n")
 
@@ -224,8 +224,8 @@ def test_output_comes_in_bounded_looks_from_any_offset(box: Box) -> None:
     for offset in (0, 1, 5000, len(data)):
         observations = box.follow(place, offset, bound=1000)
         assert output_of(observations) == data[offset:]
-        assert all(len(one.log) <= 1000 for one in observations)
-        assert [one.exit_code for one in observations if one.exit_code is not None] == [0]
+        assert all(len(seen.log) <= 1000 for seen in observations)
+        assert [seen.exit_code for seen in observations if seen.exit_code is not None] == [0]
 
 
 def test_a_killed_wrapper_is_interrupted_and_its_child_is_not_gone(box: Box) -> None:
@@ -346,14 +346,14 @@ def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_a
     box.launch(running, "sh", "-c", "echo here; sleep 1000")
     until(lambda: Path(ended[0], "exit").is_symlink() and Path(running[0], "log").stat().st_size)
     told = f"4 {ended[0]}\n0 {running[0]}\n0 {idle[0]}\n"
-    done = box.run("look", "3", ended[1], "4", stdin=told.encode())
+    done = box.run("poll", "3", ended[1], "4", stdin=told.encode())
     assert done.returncode == 0
     more, here, nothing = FrameDecoder().feed(done.stdout)
     # More than one look brings: its end is not told before all of its output is.
     assert (more.log, more.offset, more.exit_code, more.alive) == (b"4567", 4, None, True)
     assert (here.log, here.started, here.alive) == (b"here", True, True)
     assert (nothing.log, nothing.started, nothing.exit_code) == (b"", False, None)
-    (last,) = FrameDecoder().feed(box.run("look", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
+    (last,) = FrameDecoder().feed(box.run("poll", "1", "", "4", stdin=f"8 {ended[0]}\n".encode()).stdout)
     assert (last.log, last.exit_code, last.alive) == (b"89", 7, False)
     box.stop(running, "KILL")
 
@@ -361,10 +361,10 @@ def test_one_look_tells_of_many_commands_in_the_order_in_which_they_were_asked_a
 def test_a_look_goes_as_far_as_the_first_command_that_has_no_directory(box: Box) -> None:
     place = box.prepare()
     told = f"0 {place[0]}\n0 {place[0]}.no\n0 {place[0]}\n".encode()
-    done = box.run("look", "3", place[1], "4", stdin=told)
+    done = box.run("poll", "3", place[1], "4", stdin=told)
     assert done.returncode == Refusal.NO_DIRECTORY
     assert len(FrameDecoder().feed(done.stdout)) == 1
-    done = box.run("look", "1", "1-other", "4", stdin=told)
+    done = box.run("poll", "1", "1-other", "4", stdin=told)
     assert (done.returncode, done.stdout) == (Refusal.OTHER_INCARNATION, b"")
 
 

@@ -13,7 +13,7 @@ from tests.contract.repositories.stands import GitHubStand, MemoryStand, Stand
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Ready line of a hub's process, with the directory of its repositories."""
+    """Return the ready line of a hub's process, with the directory of its repositories."""
     directory = tmp_path_factory.mktemp("hub")
     log = tmp_path_factory.mktemp("hub-log") / "log"
     hub = start("sandbox.github", ["--directory", str(directory)], log=log)

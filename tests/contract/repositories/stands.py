@@ -1,4 +1,4 @@
-"""The hubs that the tests of this folder run on, seen from the people who push to them."""
+"""The hubs that the tests of this folder run on, as the people use them who push."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.memory.repositories import MemoryRepositories
 
 
 def ours() -> None:
-    """The lease of who rewinds is still its own."""
+    """Raise nothing: the lease is still ours."""
 
 
 class Stand(Protocol):
@@ -84,7 +84,7 @@ class GitHubStand:
         httpx.post(f"{self.hub['url']}/_sandbox/faults", json=fault).raise_for_status()
 
     def hold(self, call: str, *, after: int) -> Callable[[], Awaitable[None]]:
-        """Hold up a call for a second, but not the first `after` ones; what is answered waits until it has come."""
+        """Hold up a call for a second, but not the first `after` ones; the returned wait ends once it has come."""
         for _ in range(after):
             self.fault(match=call, action="delay", seconds=0)
         self.fault(match=call, action="delay", seconds=1)

@@ -209,7 +209,7 @@ async def test_a_hub_that_hangs_keeps_no_thread_from_anything_else(github: GitHu
             first, _ = await asyncio.get_running_loop().sock_accept(hanging)
         async with asyncio.timeout(8):
             await asyncio.to_thread(str)
-        for each in reading:
-            each.cancel()
+        for task in reading:
+            task.cancel()
         await asyncio.wait(reading)
         first.close()

@@ -30,7 +30,7 @@ TOPICS = StatusTopics(status="status", public_url="https://resetd.example")
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A PostgreSQL server with a database `state` that has our tables."""
+    """Run a PostgreSQL server with a database `state` that has our tables."""
     running = start(tmp_path_factory.mktemp("postgres"), "state")
     try:
         _execute(running.superuser_url, "CREATE DATABASE state")
@@ -42,13 +42,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def postgres_url(server: Server) -> str:
-    """A migrated PostgreSQL database, empty: to empty one is quicker than to make one."""
+    """Empty a migrated PostgreSQL database, which is quicker than to make one."""
     return _emptied(_database(server.superuser_url, "state"))
 
 
 @pytest.fixture(scope="session")
 def given_database() -> Iterator[str]:
-    """A migrated database on the server that was given, gone afterwards."""
+    """Make a migrated database on the given server, and drop it afterwards."""
     given = os.environ.get("RESETD_E2E_DATABASE_URL")
     if not given:
         pytest.skip("RESETD_E2E_DATABASE_URL is not set")
@@ -63,13 +63,13 @@ def given_database() -> Iterator[str]:
 
 @pytest.fixture
 def given_url(given_database: str) -> str:
-    """The same, empty."""
+    """Empty the database on the given server."""
     return _emptied(given_database)
 
 
 @pytest.fixture(scope="session")
 def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """Make a migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     migrations.upgrade(f"sqlite:///{path}")
     return path
@@ -77,14 +77,14 @@ def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sqlite_url(template_file: Path, tmp_path: Path) -> str:
-    """A migrated SQLite file of the test's own."""
+    """Make a migrated SQLite file of the test's own."""
     shutil.copy(template_file, tmp_path / "state.db")
     return f"sqlite:///{tmp_path / 'state.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql", GIVEN])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Each database in turn."""
+    """Return the address of each database in turn."""
     url: str = request.getfixturevalue(URLS[request.param])
     return url
 
@@ -94,7 +94,7 @@ Opener = Callable[[], Store]
 
 @pytest.fixture(params=["sqlite", "postgresql", "memory", GIVEN])
 async def another(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
-    """Opens stores of one database, as replicas do; in memory all of them are the same one."""
+    """Open any number of stores of one database, as replicas do. In memory all of them are one store."""
     if request.param == "memory":
         memory = MemoryStore(SystemClock(), TOPICS)
         yield lambda: memory
@@ -118,7 +118,7 @@ def store(another: Opener) -> Store:
 
 @pytest.fixture
 async def sql_store(database_url: str) -> AsyncIterator[SqlStore]:
-    """A store with a real database below."""
+    """Open a store on a real database."""
     async with open_store(database_url, TOPICS) as opened:
         yield opened
 

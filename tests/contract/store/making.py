@@ -34,7 +34,7 @@ def asked(
     refused: Reason | None = None,
     **fields: Any,  # noqa: ANN401 - of the request
 ) -> NewRequest:
-    """A request by an event of its own, or by the one that is named."""
+    """Make a request, by an event of its own or by the one that is named."""
     request = ResetRequested(environment=environment, requested_by=by, **fields)
     reset_id = ResetId(str(uuid7()))
     return NewRequest(
@@ -51,12 +51,12 @@ def asked(
 
 
 def different(number: int) -> dict[str, Any]:
-    """Fields that make a request unlike others."""
+    """Return fields that make a request unlike others."""
     return {"reason": f"number {number}"}
 
 
 async def admitted(store: Store, new: NewRequest | None = None, *, limit: int = 3) -> Reset:
-    """The reset of a request that is admitted."""
+    """Admit a request and return its reset."""
     return (await store.admit(new or asked(), now=NOW, limit_waiting=limit)).reset
 
 
@@ -67,45 +67,45 @@ async def taken(store: Store, *entries: Entry, first: int = 0, limit: int = 3) -
 
 
 async def claimed(store: Store, reset_id: ResetId, *, owner: str = "one", ttl: float = 30.0) -> Claimed:
-    """Claim exactly this reset."""
-    for each in await store.claim(owner, ttl=ttl, limit=100, excluding=NOBODY):
-        if each.reset.id == reset_id:
-            return each
+    """Claim all that is due, and return this reset."""
+    for found in await store.claim(owner, ttl=ttl, limit=100, excluding=NOBODY):
+        if found.reset.id == reset_id:
+            return found
     raise AssertionError(f"{reset_id} was not due")
 
 
 async def begun(store: Store, environment: str = ENVIRONMENT, **fields: Any) -> Claimed:  # noqa: ANN401 - of the request
-    """A new reset, claimed."""
+    """Make a reset and claim it."""
     reset = await admitted(store, asked(environment, **fields), limit=1000)
     return await claimed(store, reset.id)
 
 
 def moved(found: Claimed, state: ResetState | None = None, **fields: Any) -> Change:  # noqa: ANN401 - of the change
-    """A change to another state, told in the history."""
+    """Make a change to another state, with its line of history."""
     reset = found.reset.model_copy(update={"state": state or found.reset.state})
     reset, entry = next_status(reset, at=NOW)
     return Change(reset=reset, lease=found.lease, history=(entry,), **fields)
 
 
 def act(reset_id: str = "", kind: ActKind = ActKind.CANCEL, actor: str = "olga") -> Act:
-    """An act."""
+    """Make an act."""
     return Act(reset_id=ResetId(reset_id), kind=kind, actor=actor, channel=Channel.HTTP, at=NOW)
 
 
 def act_by_event(event: str, *, environment: str = ENVIRONMENT, own: str | None = None) -> NewAct:
-    """An act that names its reset by the request's event."""
+    """Make an act that names its reset by the request's event."""
     named = RequestReference(source="/tests", id=event)
     return NewAct(act(), environment, request=named, source="/acts", event_id=own or f"act-for-{event}")
 
 
 def dead(offset: int, value: bytes = b"\x00\xff{") -> DeadLetter:
-    """A record that could not be read."""
+    """Make the dead letter of a record that could not be read."""
     message = Message("dead-letters", b"key", value, (("resetd-reason", b"malformed-json"), ("x", b"\x80")))
     return DeadLetter(message, Reason.MALFORMED_JSON, "not JSON", "requests", 0, offset)
 
 
 def planned(*names: str, environment: str = ENVIRONMENT) -> Plan:
-    """A plan with steps of these names."""
+    """Make a plan with steps of these names."""
     steps = tuple(
         PlannedStep(name=StepName(name), phase=Phase.SEED, kind=StepKind.COMMAND, batch=index, argv=("true",))
         for index, name in enumerate(names)
@@ -126,7 +126,7 @@ def planned(*names: str, environment: str = ENVIRONMENT) -> Plan:
 
 
 def attempt(reset_id: ResetId, step: str, number: int = 1) -> Attempt:
-    """An attempt that has just started."""
+    """Make an attempt that has just started."""
     return Attempt(
         id=AttemptId(f"{reset_id}/{step}/{number}"),
         reset_id=reset_id,
@@ -137,7 +137,7 @@ def attempt(reset_id: ResetId, step: str, number: int = 1) -> Attempt:
 
 
 async def eventually(look: Callable[[], Awaitable[Any]], within: float = 20.0) -> Any:  # noqa: ANN401 - what was found
-    """What `look` finds once it finds something."""
+    """Return what `look` finds, once it finds something."""
     async with asyncio.timeout(within):
         while not (found := await look()):  # noqa: ASYNC110 - the database sends no event
             await asyncio.sleep(0.02)

@@ -56,7 +56,7 @@ async def test_an_act_has_the_last_status_of_its_reset_from_before_it(store: Sto
     stopped = await store.save(moved(found, ResetState.FAILED, release_lease=True))
     after = await store.append_act(act(found.reset.id, ActKind.RESUME))
     unread = await store.unread_acts(found.reset.id, 0)
-    assert [one.last_status for one in unread] == [found.reset.sequence, stopped.sequence]
+    assert [stored.last_status for stored in unread] == [found.reset.sequence, stopped.sequence]
     assert unread == (before, after)
 
 
@@ -74,14 +74,16 @@ async def test_ids_of_acts_grow_in_the_order_of_visibility(another: Opener) -> N
 
     async def watch() -> None:
         while not done.is_set() or await stores[1].unread_acts(reset.id, seen[-1] if seen else 0):
-            seen.extend(each.id for each in await stores[1].unread_acts(reset.id, seen[-1] if seen else 0))
+            seen.extend(
+                appended.id for appended in await stores[1].unread_acts(reset.id, seen[-1] if seen else 0)
+            )
             await asyncio.sleep(0)
 
     watching = asyncio.ensure_future(watch())
     appended = await asyncio.gather(*(stores[number % 2].append_act(act(reset.id)) for number in range(30)))
     done.set()
     await watching
-    assert seen == sorted(each.id for each in appended)
+    assert seen == sorted(stored.id for stored in appended)
 
 
 async def test_an_act_that_comes_before_its_request_waits_for_it(store: Store) -> None:
@@ -89,7 +91,7 @@ async def test_an_act_that_comes_before_its_request_waits_for_it(store: Store) -
     assert await store.claim("one", ttl=30, limit=1, excluding=NOBODY) == ()
     await taken(store, asked(event="late"), first=1)
     [found] = await store.claim("one", ttl=30, limit=1, excluding=NOBODY)
-    assert [(each.kind, each.reset_id) for each in found.acts] == [(ActKind.CANCEL, found.reset.id)]
+    assert [(stored.kind, stored.reset_id) for stored in found.acts] == [(ActKind.CANCEL, found.reset.id)]
 
 
 async def test_an_act_in_the_batch_of_its_request_is_bound_before_or_after_it(store: Store) -> None:
@@ -146,4 +148,4 @@ async def test_deprovisioning_cancels_what_waits_for_that_environment_only(store
     for reset_id, count in ((running.reset.id, 0), (waiting.id, 1), (newest.id, 1), (other.id, 0)):
         acts = await store.unread_acts(ResetId(reset_id), 0)
         assert len(acts) == count
-        assert all((each.kind, each.channel) == (ActKind.CANCEL, Channel.PROVISIONING) for each in acts)
+        assert all((stored.kind, stored.channel) == (ActKind.CANCEL, Channel.PROVISIONING) for stored in acts)

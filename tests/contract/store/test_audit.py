@@ -88,20 +88,20 @@ class TestWhatIsWrittenDown:
             line("b-sandbox", 3, environment="b-sandbox"),
         ):
             await store.append_audit(entry)
-        assert [each.at.second for each in await store.audit()] == [3, 2, 1]
-        assert [each.at.second for each in await store.audit(environment="a-sandbox")] == [2, 1]
-        assert [each.at.second for each in await store.audit(actor="ann")] == [1]
-        assert [each.at.second for each in await store.audit(since=NOW + timedelta(seconds=2))] == [3, 2]
-        assert [each.at.second for each in await store.audit(limit=1)] == [3]
+        assert [entry.at.second for entry in await store.audit()] == [3, 2, 1]
+        assert [entry.at.second for entry in await store.audit(environment="a-sandbox")] == [2, 1]
+        assert [entry.at.second for entry in await store.audit(actor="ann")] == [1]
+        assert [entry.at.second for entry in await store.audit(since=NOW + timedelta(seconds=2))] == [3, 2]
+        assert [entry.at.second for entry in await store.audit(limit=1)] == [3]
 
     async def test_many_that_write_to_one_chain_at_once_leave_no_gap(self, another: Opener) -> None:
         stores = [another(), another()]
         await asyncio.gather(*(stores[at % 2].append_audit(line(at=at)) for at in range(20)))
-        assert sorted(each.number for each in await stores[0].audit()) == list(range(1, 21))
+        assert sorted(entry.number for entry in await stores[0].audit()) == list(range(1, 21))
 
 
 async def lived(store: Store) -> None:
-    """Two resets with histories, refusals and odd characters."""
+    """Give the store two resets with histories, refusals and odd characters."""
     for number in (1, 2):
         found = await begun(store, **different(number))
         for state in (ResetState.QUEUED, ResetState.SEEDING, ResetState.FAILED):
@@ -113,7 +113,7 @@ async def lived(store: Store) -> None:
 
 @pytest.fixture(scope="module")
 def lived_file(template_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with something to tamper with; to be copied."""
+    """Make a SQLite file to copy, with something to tamper with."""
     file = tmp_path_factory.mktemp("lived") / "state.db"
     shutil.copy(template_file, file)
     assert asyncio.run(alive(file)) == ()
@@ -184,7 +184,7 @@ def _row(connection: sqlite3.Connection, table: str, data: st.DataObject) -> int
 def _update(connection: sqlite3.Connection, data: st.DataObject) -> None:
     table = _table(data)
     row = _row(connection, table, data)
-    columns = [each[1] for each in connection.execute(f"PRAGMA table_info({table})")]
+    columns = [column[1] for column in connection.execute(f"PRAGMA table_info({table})")]
     column = data.draw(
         st.sampled_from([name for name in columns if name not in PLACES[table]]), label="column"
     )
@@ -208,11 +208,11 @@ def _delete(connection: sqlite3.Connection, data: st.DataObject) -> None:
 
 
 def _insert(connection: sqlite3.Connection, data: st.DataObject) -> None:
-    """A copy of a line at the end of its chain, or of a chain that is not there."""
+    """Insert a copy of a line, at the end of its chain or of a chain that is not there."""
     table = _table(data)
     row = _row(connection, table, data)
     chain, number = PLACES[table]
-    columns = [each[1] for each in connection.execute(f"PRAGMA table_info({table})")]
+    columns = [column[1] for column in connection.execute(f"PRAGMA table_info({table})")]
     values = {name: name for name in columns} | {number: "99"}
     if data.draw(st.booleans(), label="elsewhere"):
         values |= {chain: "'elsewhere'"}
@@ -224,7 +224,7 @@ def _insert(connection: sqlite3.Connection, data: st.DataObject) -> None:
 
 
 def _reorder(connection: sqlite3.Connection, data: st.DataObject) -> None:
-    """Two lines of one chain change places."""
+    """Swap two lines of a chain."""
     table = _table(data)
     chain, number = PLACES[table]
     found = connection.execute(f"SELECT {chain} FROM {table} GROUP BY {chain} HAVING count(*) > 1")  # noqa: S608

@@ -32,7 +32,7 @@ REFUSED = "refused-sandbox"
 
 
 async def send(bus: MemoryBus, *environments: str) -> None:
-    """One request for each, in one partition."""
+    """Publish a request for each environment, all in one partition."""
     for environment in environments:
         value = json.dumps({"environment": environment, "requestedBy": "ci"}).encode()
         attributes = {"specversion": "1.0", "id": environment, "source": "/tests", "type": ASKED}
@@ -43,7 +43,7 @@ async def send(bus: MemoryBus, *environments: str) -> None:
 
 @asynccontextmanager
 async def reading(bus: MemoryBus, store: SqlStore) -> AsyncIterator[asyncio.Task[None]]:
-    """An intake at work."""
+    """Run an intake for as long as the block runs."""
     inbox = MemoryInbox(bus, group_id="resetd", topics=["requests"])
     intake = Intake(inbox, store, RULES, SystemClock(), Metrics(), new_id=new_reset_id, limit_waiting=100)
     task = asyncio.create_task(intake.run())
@@ -69,7 +69,7 @@ def execute(database_url: str, statement: str) -> None:
 
 @contextmanager
 def refusing(database_url: str, table: str, column: str, value: str) -> Iterator[None]:
-    """The database refuses one value, as it would one that it can't hold."""
+    """Let the database refuse one value, as it would refuse one that it can't hold."""
     if database_url.startswith("sqlite"):
         refuse = (
             f"CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} WHEN NEW.{column} = '{value}' "
@@ -88,7 +88,7 @@ def refusing(database_url: str, table: str, column: str, value: str) -> Iterator
 
 @contextmanager
 def writing_nothing(database_url: str) -> Iterator[None]:
-    """A database that nobody can write to for a while."""
+    """Let nobody write to the database for as long as the block runs."""
     if database_url.startswith("sqlite"):
         path = database_url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -114,7 +114,7 @@ async def environments(store: SqlStore) -> list[str]:
 
 
 async def until_read(store: SqlStore, offset: int) -> None:
-    """Until the stored position is this one."""
+    """Wait until the stored position is this one."""
 
     async def look() -> bool:
         return (await store.positions([("requests", 0)])).get(("requests", 0)) == offset
@@ -141,7 +141,7 @@ async def test_the_culprit_is_a_dead_letter_and_its_neighbours_are_resets(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite gives up soon."""
+    """Let SQLite give up soon."""
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
 
 
@@ -181,5 +181,5 @@ async def test_a_record_that_can_not_even_be_set_aside_is_kept_and_tried_again(
 
 
 async def paused(logs: list[MutableMapping[str, Any]], times: int) -> bool:
-    """Whether the intake has said so often that it waits."""
+    """Tell whether the intake has logged so often that it waits."""
     return [line["event"] for line in logs].count("intake.paused") >= times

@@ -163,7 +163,7 @@ async def test_numbers_of_an_environment_have_no_gaps_rejections_included(store:
         asked(**different(number), refused=Reason.TOO_OLD if number % 2 else None) for number in range(6)
     ]
     admissions = await taken(store, *entries, asked("other-sandbox"), limit=10)
-    numbers = [each.reset.number for each in admissions]
+    numbers = [admission.reset.number for admission in admissions]
     assert numbers == [1, 2, 3, 4, 5, 6, 1]
     found = await store.find("qa-sandbox/5")
     latest = await store.find("qa-sandbox/@latest")
@@ -196,8 +196,8 @@ async def test_one_event_admitted_by_replicas_at_once_is_one_reset(another: Open
     admissions = await asyncio.gather(
         *(store.admit(asked(event="one"), now=NOW, limit_waiting=3) for store in stores * 4)
     )
-    assert len({each.reset.id for each in admissions}) == 1
-    assert [each.created for each in admissions].count(True) == 1
+    assert len({admission.reset.id for admission in admissions}) == 1
+    assert [admission.created for admission in admissions].count(True) == 1
 
 
 async def test_a_batch_moves_the_position_with_what_it_stores(store: Store) -> None:
@@ -228,7 +228,7 @@ async def test_of_two_consumers_with_one_partition_one_stores_its_batch(another:
         *(taken(store, asked(**different(number))) for number, store in enumerate(stores)),
         return_exceptions=True,
     )
-    assert sum(isinstance(each, LeaseLostError) for each in results) == 1
+    assert sum(isinstance(result, LeaseLostError) for result in results) == 1
     assert len(await stores[0].resets()) == 1
 
 
@@ -238,11 +238,11 @@ async def test_resets_are_listed_newest_first_by_page_environment_and_state(stor
     await store.save(moved(other, ResetState.DONE))
     made.sort(key=lambda reset: reset.id, reverse=True)
     first = await store.resets(environment="qa-sandbox", limit=3)
-    assert [each.id for each in first] == [each.id for each in made[:3]]
+    assert [reset.id for reset in first] == [reset.id for reset in made[:3]]
     last = (first[-1].created_at.isoformat(), first[-1].id)
     rest = await store.resets(environment="qa-sandbox", limit=3, before=last)
-    assert [each.id for each in rest] == [made[3].id]
-    assert [each.id for each in await store.resets(states=[ResetState.DONE])] == [other.reset.id]
+    assert [reset.id for reset in rest] == [made[3].id]
+    assert [reset.id for reset in await store.resets(states=[ResetState.DONE])] == [other.reset.id]
 
 
 async def test_text_from_outside_comes_back_as_it_was(store: Store) -> None:
@@ -266,7 +266,7 @@ async def test_a_request_after_a_cancel_does_not_join_what_is_about_to_end(store
         first=1,
     )
     assert (second.created, second.reset.id == first.id) == (True, False)
-    assert [each.created for each in in_one_batch] == [True, True]
+    assert [admission.created for admission in in_one_batch] == [True, True]
 
 
 async def test_text_with_the_character_nul_stops_nothing(store: Store) -> None:

@@ -16,13 +16,11 @@ from tests.contract.store.making import (
     NOBODY,
     admitted,
     asked,
-    attempt,
     begun,
     claimed,
     different,
     eventually,
     moved,
-    planned,
 )
 
 
@@ -102,7 +100,7 @@ async def test_a_reset_at_rest_is_claimed_only_if_it_asked_to_be_woken(
 async def test_the_oldest_are_claimed_first_up_to_the_limit_and_without_the_excluded(store: Store) -> None:
     made = [await admitted(store, asked(**different(number)), limit=9) for number in range(4)]
     found = await store.claim("one", ttl=30, limit=2, excluding=frozenset({made[0].id}))
-    assert [each.reset.id for each in found] == [made[1].id, made[2].id]
+    assert [claim.reset.id for claim in found] == [made[1].id, made[2].id]
 
 
 async def test_concurrent_claims_never_give_one_reset_twice(another: Opener) -> None:
@@ -112,7 +110,7 @@ async def test_concurrent_claims_never_give_one_reset_twice(another: Opener) -> 
     async def claim_all(number: int) -> list[str]:
         mine: list[str] = []
         while found := await stores[number].claim(f"owner-{number}", ttl=60, limit=2, excluding=NOBODY):
-            mine += [each.reset.id for each in found]
+            mine += [claim.reset.id for claim in found]
         return mine
 
     async def until_all_are_claimed() -> list[str]:
@@ -120,7 +118,7 @@ async def test_concurrent_claims_never_give_one_reset_twice(another: Opener) -> 
         every: list[str] = []
         while len(every) < len(made):
             rounds = await asyncio.gather(*(claim_all(number) for number in range(4)))
-            every += [each for mine in rounds for each in mine]
+            every += [reset_id for mine in rounds for reset_id in mine]
         return every
 
     every = await asyncio.wait_for(until_all_are_claimed(), 30)
@@ -135,21 +133,6 @@ async def test_claims_without_a_commit_between_them_are_counted(store: Store) ->
     after = await claimed(store, reset.id)
     assert counts == [0, 1, 2]
     assert (saved.claims_without_progress, after.reset.claims_without_progress) == (0, 0)
-
-
-async def test_keeping_a_log_offset_is_no_progress_and_needs_the_lease(store: Store) -> None:
-    found = await begun(store)
-    plan = planned("seed.a")
-    reset = found.reset.model_copy(update={"plan_hash": plan.hash})
-    running = attempt(reset.id, "seed.a")
-    saved = await store.save(Change(reset=reset, lease=found.lease, plan=plan, attempts=(running,)))
-    await store.keep_log_offset(found.lease, running.model_copy(update={"log_offset": 4096}))
-    [stored] = await store.attempts(reset.id)
-    assert stored.log_offset == 4096
-    assert await store.find(reset.id) == saved
-    await store.save(Change(reset=saved, lease=found.lease, release_lease=True))
-    with pytest.raises(LeaseLostError):
-        await store.keep_log_offset(found.lease, running)
 
 
 async def test_all_leases_can_be_released_at_once(store: Store) -> None:

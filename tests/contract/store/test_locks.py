@@ -112,7 +112,7 @@ async def test_of_many_that_ask_at_once_one_is_granted_and_the_others_stand_in_l
     found = [await begun(stores[0], **different(number)) for number in range(9)]
     wanted: Sequence[Sequence[ResourceKey]] = [(A, B), (B, A), (A, C)]
     answers = await asyncio.gather(
-        *(stores[place % 3].lock(each.lease, wanted[place % 3]) for place, each in enumerate(found))
+        *(stores[place % 3].lock(claim.lease, wanted[place % 3]) for place, claim in enumerate(found))
     )
     granted = [answer for answer in answers if answer.granted]
     assert len(granted) == 1
@@ -139,7 +139,7 @@ async def test_who_asks_for_other_keys_and_who_is_next_on_them_do_not_both_get_t
 async def test_locks_go_round_in_the_order_of_their_tickets(another: Opener) -> None:
     stores = [another(), another()]
     found = [await begun(stores[0], **different(number)) for number in range(4)]
-    order = [(await stores[0].lock(each.lease, [A])).ticket for each in found]
+    order = [(await stores[0].lock(claim.lease, [A])).ticket for claim in found]
     served: list[int] = []
 
     async def serve(place: int) -> None:

@@ -56,14 +56,14 @@ def test_a_schema_that_differs_from_the_models_is_told(empty_url: str) -> None:
 
 
 def move_to(url: str, revision: str) -> None:
-    """Another revision of the schema, older or newer."""
+    """Move the schema to another revision, older or newer."""
     with migrations._connected(url) as connection:
         move = command.downgrade if revision < (migrations.current(url) or "") else command.upgrade
         move(migrations._config(connection), revision)
 
 
 def outbox(url: str) -> list[tuple[object, ...]]:
-    """All of its rows, without the columns that 0005 adds."""
+    """Return all outbox rows, without the columns that 0005 adds."""
     engine = create_engine(synchronous(parse(url)))
     with engine.begin() as connection:
         found = connection.execute(text("SELECT id, key, value, headers FROM outbox ORDER BY id"))
@@ -73,7 +73,7 @@ def outbox(url: str) -> list[tuple[object, ...]]:
 
 
 class TestAnOutboxThatHoldsCopies:
-    """0005: a status in the outbox names its line of history; rows of before hold what is to be published."""
+    """0005: a status in the outbox names its line of history. Rows from before it hold their messages."""
 
     async def test_what_waits_is_published_once_and_as_it_was(self, empty_url: str) -> None:
         migrations.upgrade(empty_url)
@@ -86,8 +86,8 @@ class TestAnOutboxThatHoldsCopies:
             before, position = await store.unpublished(10), await store.position()
         move_to(empty_url, "0004")
         copies = outbox(empty_url)
-        assert [row[2] for row in copies if row[0] in {each.id for each in before}] == [
-            each.message.value for each in before
+        assert [row[2] for row in copies if row[0] in {message.id for message in before}] == [
+            waiting.message.value for waiting in before
         ]
         assert all(row[3] for row in copies)
         migrations.upgrade(empty_url)

@@ -32,7 +32,7 @@ async def test_calls_that_are_cancelled_at_any_moment_leave_a_working_store(sql_
         await asyncio.gather(*calls, return_exceptions=True)
     rows = await sql_store.unpublished(1000)
     told = [json.loads(row.message.value or b"") for row in rows]
-    numbers = [each["environmentSequence"] for each in told if each["environment"] == "qa-sandbox"]
+    numbers = [status["environmentSequence"] for status in told if status["environment"] == "qa-sandbox"]
     assert numbers == list(range(1, len(numbers) + 1))
     assert (await sql_store.save(moved(found, ResetState.QUEUED))).version == 1
 
@@ -90,9 +90,9 @@ async def test_sessions_that_are_cut_under_way_are_temporary(server: Server, pos
         await asyncio.to_thread(server.restart)
         stop.set()
         await asyncio.gather(*running)
-        assert all(isinstance(each, TemporaryError) for each in results)
+        assert all(isinstance(result, TemporaryError) for result in results)
         resets = await store.resets(limit=100000)
-        assert sorted(each.number for each in resets) == list(range(1, len(resets) + 1))
+        assert sorted(reset.number for reset in resets) == list(range(1, len(resets) + 1))
 
 
 async def test_a_locked_file_is_temporary_and_names_no_path(

@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from daemon.adapters.store import SqlStore
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.leases.acts import insert_acts
-from daemon.adapters.store.outbox.history import COUNT_UNPUBLISHED, publish
-from daemon.adapters.store.rows import HISTORY, OUTBOX
+from daemon.adapters.store.leases import acts
+from daemon.adapters.store.outbox import history
+from daemon.adapters.store.outbox.publishing import COUNT_UNPUBLISHED
+from daemon.adapters.store.tables import HISTORY, OUTBOX
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
@@ -127,11 +128,11 @@ async def test_the_count_reads_only_what_waits_and_not_what_was_ever_published(s
 
 async def test_the_outbox_is_in_the_order_of_the_commits_and_given_by_pieces(store: Store) -> None:
     found = [await begun(store, **different(number)) for number in range(3)]
-    for each in reversed(found):
-        await store.save(moved(each, ResetState.QUEUED))
+    for claim in reversed(found):
+        await store.save(moved(claim, ResetState.QUEUED))
     rows = await store.unpublished(100)
     subjects = [json.loads(row.message.value or b"")["resetId"] for row in rows]
-    assert subjects == [each.reset.id for each in found] + [each.reset.id for each in reversed(found)]
+    assert subjects == [claim.reset.id for claim in found] + [claim.reset.id for claim in reversed(found)]
     assert await store.unpublished(2) == rows[:2]
 
 
@@ -155,7 +156,9 @@ async def test_a_dead_letter_is_published_byte_for_byte_and_shown(store: Store) 
     letters = [row.message for row in rows if row.message.topic == "dead-letters"]
     assert letters == [letter.message, dead(2).message, odd]
     shown = await store.dead_letters()
-    assert [(each["topic"], each["partition"], each["offset"], each["reason"]) for each in shown] == [
+    assert [
+        (letter["topic"], letter["partition"], letter["offset"], letter["reason"]) for letter in shown
+    ] == [
         ("requests", 0, 3, "malformed-json"),
         ("requests", 0, 2, "malformed-json"),
         ("requests", 0, 0, "malformed-json"),
@@ -180,11 +183,11 @@ async def test_ids_are_given_in_the_order_of_the_commits_however_long_a_commit_t
     written, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx: Tx) -> list[int]:
-        acts = await insert_acts(tx, [act(reset.id)])
-        ids = await publish(tx, [], others=[dead(0).message])
+        [appended] = await acts.append(tx, [act(reset.id)])
+        ids = await history.append(tx, [], others=[dead(0).message])
         written.set()
         await go_on.wait()
-        return [acts[0].id, *ids]
+        return [appended.id, *ids]
 
     slow = asyncio.ensure_future(sql_store._write(slowly))
     await written.wait()

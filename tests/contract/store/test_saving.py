@@ -123,7 +123,7 @@ async def test_of_two_saves_of_one_version_one_wins(another: Opener) -> None:
     results = await asyncio.gather(
         *(store.save(moved(found, ResetState.QUEUED)) for store in stores * 3), return_exceptions=True
     )
-    assert sum(isinstance(each, LeaseLostError) for each in results) == 5
+    assert sum(isinstance(result, LeaseLostError) for result in results) == 5
     assert len(await stores[0].history(found.reset.id)) == 2
 
 
@@ -158,8 +158,12 @@ async def test_states_that_are_passed_through_are_all_told_in_order(store: Store
     saved = await store.save(Change(reset=two, lease=found.lease, history=(first, second)))
     history = await store.history(found.reset.id)
     assert saved.sequence == 3
-    assert [(each.sequence, each.data["environmentSequence"]) for each in history] == [(1, 1), (2, 2), (3, 3)]
-    assert [each.type.split(".")[-2] for each in history] == ["planning", "queued", "quiescing"]
+    assert [(entry.sequence, entry.data["environmentSequence"]) for entry in history] == [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+    ]
+    assert [entry.type.split(".")[-2] for entry in history] == ["planning", "queued", "quiescing"]
     assert await store.history(found.reset.id, after=2) == history[2:]
 
 
@@ -249,9 +253,9 @@ async def test_sequences_have_no_gaps_when_many_resets_are_saved_at_once(another
 
     await asyncio.gather(*(walk(place) for place in range(6)))
     rows = await stores[0].unpublished(100)
-    told = [entry for each in found for entry in await stores[1].history(each.reset.id)]
-    for each in found:
-        assert [entry.sequence for entry in await stores[0].history(each.reset.id)] == [1, 2, 3, 4]
+    told = [entry for claim in found for entry in await stores[1].history(claim.reset.id)]
+    for claim in found:
+        assert [entry.sequence for entry in await stores[0].history(claim.reset.id)] == [1, 2, 3, 4]
     assert sorted(entry.data["environmentSequence"] for entry in told) == list(range(1, 25))
     assert len(rows) == 24
     assert await stores[0].claim("x", ttl=1, limit=1, excluding=NOBODY) == ()
@@ -272,7 +276,7 @@ async def test_who_joins_while_a_reset_starts_is_known_to_its_holder_or_has_a_re
 
 
 async def test_who_agreed_to_one_that_is_queued_does_not_join_it_and_it_may_start(store: Store) -> None:
-    """Its holder has asked for consent already, and works, before it reads who joined."""
+    """The holder asks for consent, and begins to work, before it reads who joined."""
     holder = await begun(store)
     consent = {
         "plan_hash": "h",

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from daemon.adapters.store import SqlStore, open_store
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.leases.shared_commits import AT_MOST
-from daemon.adapters.store.outbox.history import publish
+from daemon.adapters.store.leases.shared_commits import MAX_CHANGES
+from daemon.adapters.store.outbox import history
 from daemon.ports.errors import LeaseLostError, TemporaryError
 from daemon.ports.store.leases import Change, Claimed
 from daemon.ports.store.store import Store
@@ -28,7 +28,7 @@ from tests.contract.store.making import NOBODY, NOW, asked, attempt, begun, dead
 
 
 async def many(store: Store, count: int = 6) -> list[Claimed]:
-    """Resets of as many environments, claimed for long."""
+    """Make resets of as many environments, and claim them for long."""
     await taken(store, *(asked(f"qa{number}-sandbox") for number in range(count)))
     found = await store.claim("one", ttl=600, limit=count, excluding=NOBODY)
     assert len(found) == count
@@ -46,7 +46,7 @@ def with_a_gap(found: Claimed) -> Change:
 
 
 def followed_by(first: Change, state: ResetState) -> Change:
-    """The change that a holder makes once `first` is stored."""
+    """Make the change that a holder makes once `first` is stored."""
     stored = first.reset.model_copy(update={"version": first.reset.version + 1, "state": state})
     reset, entry = next_status(stored, at=NOW)
     return replace(first, reset=reset, history=(entry,))
@@ -54,7 +54,7 @@ def followed_by(first: Change, state: ResetState) -> Change:
 
 @contextmanager
 def commits_counted() -> Iterator[list[object]]:
-    """Every commit of every connection while it lasts."""
+    """Collect every commit of every connection for as long as the block runs."""
     seen: list[object] = []
 
     def count(connection: object) -> None:
@@ -69,11 +69,11 @@ def commits_counted() -> Iterator[list[object]]:
 
 @asynccontextmanager
 async def writers_held_up(store: SqlStore) -> AsyncIterator[None]:
-    """Whoever publishes waits until this is over."""
+    """Let every transaction that publishes wait until the block ends."""
     ready, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx: Tx) -> None:
-        await publish(tx, [], others=[dead(0).message])
+        await history.append(tx, [], others=[dead(0).message])
         ready.set()
         await go_on.wait()
 
@@ -87,14 +87,14 @@ async def writers_held_up(store: SqlStore) -> AsyncIterator[None]:
 
 
 async def turns(count: int = 5) -> None:
-    """Let the tasks that were just made come as far as they can without the database."""
+    """Let new tasks run as far as they can without the database."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def test_who_lost_the_lease_fails_alone(store: Store) -> None:
     found = await many(store)
-    changes = [moved(each, ResetState.QUEUED) for each in found]
+    changes = [moved(claim, ResetState.QUEUED) for claim in found]
     changes[2] = lost(found[2])
     answers = await asyncio.gather(*(store.save(change) for change in changes), return_exceptions=True)
     assert isinstance(answers.pop(2), LeaseLostError)
@@ -106,7 +106,7 @@ async def test_who_lost_the_lease_fails_alone(store: Store) -> None:
 
 async def test_a_change_with_a_gap_fails_alone(store: Store) -> None:
     found = await many(store)
-    changes = [moved(each, ResetState.QUEUED) for each in found]
+    changes = [moved(claim, ResetState.QUEUED) for claim in found]
     changes[2] = with_a_gap(found[2])
     answers = await asyncio.gather(*(store.save(change) for change in changes), return_exceptions=True)
     assert isinstance(answers.pop(2), ValueError)
@@ -123,22 +123,22 @@ async def test_a_change_whose_lease_is_another_resets_is_refused(store: Store) -
 
 async def test_changes_of_one_reset_are_stored_in_the_order_of_their_calls(store: Store) -> None:
     found = await many(store)
-    first = [moved(each, ResetState.QUEUED) for each in found]
+    first = [moved(claim, ResetState.QUEUED) for claim in found]
     second = [followed_by(change, ResetState.QUIESCING) for change in first]
     saved = await asyncio.gather(*(store.save(change) for change in (*first, *second)))
-    assert [(each.version, each.state) for each in saved[6:]] == [(2, ResetState.QUIESCING)] * 6
-    for each in found:
-        assert [entry.sequence for entry in await store.history(each.reset.id)] == [1, 2, 3]
+    assert [(reset.version, reset.state) for reset in saved[6:]] == [(2, ResetState.QUIESCING)] * 6
+    for claim in found:
+        assert [entry.sequence for entry in await store.history(claim.reset.id)] == [1, 2, 3]
 
 
 async def test_changes_of_one_environment_are_told_in_the_order_of_the_outbox(store: Store) -> None:
     found = [await begun(store, reason=f"number {number}") for number in range(8)]
-    await asyncio.gather(*(store.save(moved(each, ResetState.QUEUED)) for each in found))
-    told = [entry for each in found for entry in await store.history(each.reset.id)]
+    await asyncio.gather(*(store.save(moved(claim, ResetState.QUEUED)) for claim in found))
+    told = [entry for claim in found for entry in await store.history(claim.reset.id)]
     numbers = {(entry.reset_id, entry.sequence): entry.data["environmentSequence"] for entry in told}
     rows = await store.unpublished(100)
     sent = [json.loads(row.message.value or b"") for row in rows]
-    assert [numbers[each["resetId"], each["sequence"]] for each in sent] == list(range(1, 17))
+    assert [numbers[status["resetId"], status["sequence"]] for status in sent] == list(range(1, 17))
 
 
 async def test_an_attempt_that_is_given_twice_in_one_change_is_stored_as_it_was_given_last(
@@ -164,21 +164,21 @@ async def test_moments_come_back_to_the_microsecond(store: Store, microsecond: i
 async def test_fifty_that_save_at_once_share_two_commits(sql_store: SqlStore) -> None:
     found = await many(sql_store, 50)
     with commits_counted() as commits:
-        await asyncio.gather(*(sql_store.save(moved(each, ResetState.QUEUED)) for each in found))
+        await asyncio.gather(*(sql_store.save(moved(claim, ResetState.QUEUED)) for claim in found))
     assert len(commits) <= 2
 
 
 async def test_more_than_fit_into_one_commit_are_all_stored(sql_store: SqlStore) -> None:
-    found = await many(sql_store, AT_MOST + 5)
+    found = await many(sql_store, MAX_CHANGES + 5)
     async with writers_held_up(sql_store):
-        saving = asyncio.gather(*(sql_store.save(moved(each, ResetState.QUEUED)) for each in found))
+        saving = asyncio.gather(*(sql_store.save(moved(claim, ResetState.QUEUED)) for claim in found))
         await turns()
     assert {saved.version for saved in await saving} == {1}
 
 
 async def test_a_change_that_the_database_refuses_fails_alone(sql_store: SqlStore) -> None:
     found = await many(sql_store)
-    changes = [moved(each, ResetState.QUEUED) for each in found]
+    changes = [moved(claim, ResetState.QUEUED) for claim in found]
     changes[2] = replace(changes[2], attempts=(attempt(ResetId("nobody"), "seed.a"),))
     async with writers_held_up(sql_store):
         saving = asyncio.gather(*(sql_store.save(change) for change in changes), return_exceptions=True)
@@ -212,7 +212,7 @@ async def test_a_caller_that_is_cancelled_while_its_change_is_written_goes_when_
 ) -> None:
     found = await many(sql_store, 2)
     async with writers_held_up(sql_store):
-        writing = [asyncio.ensure_future(sql_store.save(moved(each, ResetState.QUEUED))) for each in found]
+        writing = [asyncio.ensure_future(sql_store.save(moved(claim, ResetState.QUEUED))) for claim in found]
         await turns()
         writing[0].cancel()
         await turns()
@@ -228,10 +228,10 @@ async def test_a_caller_that_is_cancelled_while_its_change_is_written_goes_when_
 async def test_a_store_that_is_closed_answers_what_waits_first(database_url: str) -> None:
     store = open_store(database_url, TOPICS)
     found = await many(store)
-    saving = [asyncio.ensure_future(store.save(moved(each, ResetState.QUEUED))) for each in found]
+    saving = [asyncio.ensure_future(store.save(moved(claim, ResetState.QUEUED))) for claim in found]
     await turns(1)
     await store.close()
-    assert [each.result().version for each in saving] == [1] * 6
+    assert [save.result().version for save in saving] == [1] * 6
 
 
 async def test_an_outage_is_told_to_all_who_share_the_commit_and_is_over_when_it_is_over(
@@ -242,27 +242,27 @@ async def test_an_outage_is_told_to_all_who_share_the_commit_and_is_over_when_it
         await asyncio.to_thread(server.stop)
         try:
             answers = await asyncio.gather(
-                *(store.save(moved(each, ResetState.QUEUED)) for each in found), return_exceptions=True
+                *(store.save(moved(claim, ResetState.QUEUED)) for claim in found), return_exceptions=True
             )
         finally:
             await asyncio.to_thread(server.start_again)
         assert all(isinstance(answer, TemporaryError) for answer in answers)
-        saved = await asyncio.gather(*(store.save(moved(each, ResetState.QUEUED)) for each in found))
-        assert [each.version for each in saved] == [1] * 6
+        saved = await asyncio.gather(*(store.save(moved(claim, ResetState.QUEUED)) for claim in found))
+        assert [reset.version for reset in saved] == [1] * 6
 
 
 async def test_leases_are_renewed_beside_shared_commits(sql_store: SqlStore) -> None:
     found = await many(sql_store, 20)
-    leases = [each.lease for each in found]
+    leases = [claim.lease for claim in found]
 
     async def renew() -> None:
         for _ in range(10):
             assert len(await sql_store.renew(leases[::-1], ttl=60)) == len(leases)
 
-    async def save(each: Claimed) -> None:
-        change = moved(each, ResetState.QUEUED)
+    async def save(claim: Claimed) -> None:
+        change = moved(claim, ResetState.QUEUED)
         for state in (ResetState.QUIESCING, ResetState.SEEDING, ResetState.VERIFYING):
             await sql_store.save(change)
             change = followed_by(change, state)
 
-    await asyncio.gather(renew(), *(save(each) for each in found))
+    await asyncio.gather(renew(), *(save(claim) for claim in found))

@@ -32,8 +32,8 @@ async def test_it_has_come_to_the_newest_message_and_contains_every_one_before(s
     for number in range(3):
         await admitted(store, asked(**different(number)))
         passed.append(await store.position())
-    assert [one.number for one in passed] == [0, 1, 2, 3]
-    assert all([await store.contains(one) for one in passed])
+    assert [position.number for position in passed] == [0, 1, 2, 3]
+    assert all([await store.contains(position) for position in passed])
     assert not await store.contains(Position(number=4, digest=passed[-1].digest))
     assert not await store.contains(Position(number=3, digest=passed[2].digest))
 
@@ -77,7 +77,7 @@ async def test_adopting_writes_a_line_and_the_events_are_handled(store: Store) -
         entry, [("/tests", "lost"), ("/tests", "lost")], Lost(0, frozenset(), frozenset()), now=NOW
     )
     assert (await taken(store, asked(event="lost"))) == ()
-    assert [one.chain for one in await store.audit() if one.action is AuditAction.ADOPT] == ["resetd"]
+    assert [entry.chain for entry in await store.audit() if entry.action is AuditAction.ADOPT] == ["resetd"]
     assert await store.claim("one", ttl=30, limit=9, excluding=NOBODY) == ()
 
 
@@ -86,8 +86,8 @@ async def test_what_had_begun_before_a_loss_is_superseded_by_what_was_lost_but_n
 ) -> None:
     one, two = await begun(store), await begun(store, "other-sandbox")
     idle = await begun(store, "idle-sandbox")
-    for each in (one, two):
-        await store.lock(each.lease, [ResourceKey(f"database/7/{each.reset.environment}")])
+    for claim in (one, two):
+        await store.lock(claim.lease, [ResourceKey(f"database/7/{claim.reset.environment}")])
     entry = act_entry(act(one.reset.id), one.reset, None, at=NOW).model_copy(update={"chain": "resetd"})
     await store.adopt(entry, [], Lost(0, frozenset(), frozenset()), now=NOW)
     assert await store.superseded_by(one.reset.id) is None

@@ -47,8 +47,8 @@ async def test_messages_that_wait_are_counted_also_while_the_broker_is_away(tmp_
         await stand.asked()
         assert await _waiting(client) == 1
         for _ in range(AT_ONCE):
-            stand.store.state.send(Message("status", b"qa-sandbox", b"{}", ()))
-        stand.store.state.send(Message("status", b"qa-sandbox", b"x" * 20_000, ()))
+            stand.store.state.append_message(Message("status", b"qa-sandbox", b"{}", ()))
+        stand.store.state.append_message(Message("status", b"qa-sandbox", b"x" * 20_000, ()))
         with pytest.raises(TemporaryError):
             await outbox.publish_once()
         assert await _waiting(client) == AT_ONCE + 2

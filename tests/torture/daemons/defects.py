@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.kubernetes.commands import KubernetesCommands
 from daemon.adapters.store import store
-from daemon.adapters.store.connections.pipelined import Row
+from daemon.adapters.store.connections.pipeline import Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
-from daemon.adapters.store.rows import RESETS, changing
+from daemon.adapters.store.rows import holder_columns
+from daemon.adapters.store.tables import RESETS
 from daemon.engine.commands.follow import CommandFollower, _command, _Progress
 from daemon.engine.commands.launch_guard import LaunchGuard
 from daemon.ports.pods.cluster import Pod
@@ -30,21 +31,21 @@ VARIABLE = "TORTURE_DEFECT"
 
 def drop_compare_and_set() -> None:
     """The last writer wins: neither version nor fence is looked at."""
-    hold_and_set = saving._hold_and_set
+    compare_and_set = saving._lock_compare_and_set
 
     async def written(tx: Tx, changes: Sequence[Change]) -> tuple[dict[str, Row], set[str]]:
-        rows, won = await hold_and_set(tx, changes)
+        rows, won = await compare_and_set(tx, changes)
         for change in changes:
             if change.reset.id in won:
                 continue
-            values = changing(change.reset) | {"version": change.reset.version + 1}
+            values = holder_columns(change.reset) | {"version": change.reset.version + 1}
             if change.release_lease:
                 values |= {"lease_owner": None, "lease_until": None}
             setting = RESETS.update().where(RESETS.c.id == change.reset.id)
             await tx.connection.execute(setting.values(values))
         return rows, {change.reset.id for change in changes}
 
-    saving._hold_and_set = written
+    saving._lock_compare_and_set = written
 
 
 def launch_before_recording() -> None:
@@ -77,12 +78,12 @@ def missing_status_is_success() -> None:
 def skip_tombstone() -> None:
     """A command that has not started yet is believed never to start, without any tombstone."""
 
-    async def give_up(self: KubernetesPods, control: Control) -> Tombstone:
+    async def give_up(self: KubernetesCommands, control: Control) -> Tombstone:
         async for seen in self.follow(control, offset=0):
             return Tombstone.TOO_LATE if seen.started else Tombstone.PLACED
         return Tombstone.PLACED
 
-    KubernetesPods.give_up = give_up  # type: ignore[method-assign]
+    KubernetesCommands.give_up = give_up  # type: ignore[method-assign]
 
 
 def release_locks_early() -> None:

@@ -1,4 +1,4 @@
-"""Decoding of what `follow.sh` prints, without I/O: bytes in, observations out."""
+"""The frames that `follow.sh` and `poll.sh` print, decoded without I/O: bytes in, observations out."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ _FIELDS = {"look": 6, "more": 3}
 
 
 class FrameError(ValueError):
-    """What came is not what the script prints; nothing may be concluded from it."""
+    """The bytes are no frames; nothing may be concluded from them."""
 
 
 class FrameDecoder:
-    """Feed it the stream's bytes; it answers each observation that is whole."""
+    """Takes the bytes of a stream, and returns each observation once it is whole."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Observation]:
-        """Take bytes as they come, in pieces of any size."""
+        """Take bytes as they come, in pieces of any size, and return the observations that they complete.
+
+        Raises:
+            FrameError: they are no frames.
+        """
         self._buffer += data
-        found = []
+        observations = []
         while (observation := self._next()) is not None:
-            found.append(observation)
-        return found
+            observations.append(observation)
+        return observations
 
     def _next(self) -> Observation | None:
         end = self._buffer.find(b"\n")
@@ -45,7 +49,7 @@ class FrameDecoder:
 
 def _observation(fields: list[str], log: bytes) -> Observation:
     if fields[0] == "more":
-        # Output that was there before the look which comes after it: until then the command counts as alive.
+        # The frame `look` that comes after this output tells how the command is. Until then it counts as alive.
         return Observation(
             started=True, given_up=False, alive=True, exit_code=None, log=log, offset=int(fields[1])
         )

@@ -1,4 +1,4 @@
-"""Short execs: a command that changes nothing or is one of our scripts, attached from its start to its end."""
+"""Short execs: a command that changes nothing, or one of our scripts, attached from its start to its end."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from contextlib import aclosing
 
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import unreachable
-from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, STDOUT, Place, open_exec
+from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, STDOUT, ContainerRef, open_exec
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Result
 from schemas.reasons import Reason
 
-_OUTPUT_BYTES = 16 * 1024 * 1024
+SCRIPT_TIMEOUT_SECONDS = 30.0
+"""For one of our scripts."""
+_MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 
 
 async def execute(
-    kubernetes: Kubernetes, place: Place, argv: Sequence[str], timeout: float, stdin: bytes | None = None
+    kubernetes: Kubernetes,
+    container: ContainerRef,
+    argv: Sequence[str],
+    timeout: float,
+    stdin: bytes | None = None,
 ) -> Result:
-    """Run a short command attached, in its pod's turn.
+    """Run a short command attached, once its pod has a free slot.
 
     Raises:
         TemporaryError: no Status within `timeout` seconds, or its stream was cut.
@@ -28,28 +34,30 @@ async def execute(
     output = {STDOUT: bytearray(), STDERR: bytearray()}
     try:
         async with (
-            # Its time begins with its turn: of a thousand that wait, those behind would never have any.
-            kubernetes.execs.turn(place.environment, place.pod),
+            # Its time begins with its slot: of a thousand that wait, the last ones would never have any.
+            kubernetes.execs.slot(container.environment, container.pod),
             asyncio.timeout(timeout),
-            open_exec(kubernetes.websocket, place, argv, stdin=stdin is not None) as stream,
+            open_exec(kubernetes.websocket, container, argv, stdin=stdin is not None) as stream,
         ):
             if stdin:
                 await stream.send(stdin)
             async with aclosing(stream.messages()) as messages:
                 async for channel, data in messages:
                     output[channel] += data
-                    if len(output[channel]) > _OUTPUT_BYTES:
-                        raise PermanentError(Reason.EXEC_REFUSED, f"{place}: more than 16 MiB of output")
+                    if len(output[channel]) > _MAX_OUTPUT_BYTES:
+                        raise PermanentError(Reason.EXEC_REFUSED, f"{container}: more than 16 MiB of output")
     except TimeoutError as error:
         raise TemporaryError(
-            Reason.COMMAND_TIMED_OUT, f"{place}: no answer of a command within {timeout:g} s"
+            Reason.COMMAND_TIMED_OUT, f"{container}: no answer of a command within {timeout:g} s"
         ) from error
     if stream.exit_code is None:
-        raise unreachable(f"see the end of a command in {place}", "its stream was cut")
+        raise unreachable(f"see the end of a command in {container}", "its stream was cut")
     return Result(stream.exit_code, bytes(output[STDOUT]), bytes(output[STDERR]))
 
 
-def unexpected(script: str, place: Place, result: Result) -> TemporaryError:
-    """The error for an exit code that the script itself never gives."""
-    said = result.stderr.decode("utf-8", "replace").strip()[-300:]
-    return TemporaryError(Reason.EXEC_REFUSED, f"{place}: {script} ended with {result.exit_code}: {said}")
+def unexpected_exit(script: str, container: ContainerRef, result: Result) -> TemporaryError:
+    """Make the error for an exit code that the script itself never gives."""
+    errors = result.stderr.decode("utf-8", "replace").strip()[-300:]
+    return TemporaryError(
+        Reason.EXEC_REFUSED, f"{container}: {script} ended with {result.exit_code}: {errors}"
+    )

@@ -1,7 +1,7 @@
 """`pods/exec` over a WebSocket: channels, the Status frame, and the difference between an end and a cut.
 
-A stream that is cut looks to the client like one that ended; only a Status on the error channel says that
-the command ended, and how. The client's own decoding drops that channel, so this module has its own.
+A stream that is cut looks to the client like one that ended. Only a Status on the error channel says that the
+command ended, and how. The client's own decoding drops that channel, so this module decodes the stream itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import aiohttp
 from kubernetes_asyncio.client import CoreV1Api
@@ -19,19 +19,21 @@ from kubernetes_asyncio.stream import WsApiClient
 
 from daemon.adapters.kubernetes.errors import translated
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.pods.cluster import Pod
 from schemas.reasons import Reason
+from schemas.resets import Control
 
 STDOUT, STDERR = 1, 2
 _STDIN, _STATUS = b"\0", 3
-# v5 alone tells a polite end from a cut inside the cluster; v4 is what older servers speak.
+# Only v5 tells a polite end from a cut inside the cluster; older servers speak v4.
 _PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
-_HANDSHAKE_SECONDS = 30.0
+_HANDSHAKE_TIMEOUT_SECONDS = 30.0
 _CLOSING = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED})
 
 
 @dataclass(frozen=True)
-class Place:
-    """The container that a command runs in."""
+class ContainerRef:
+    """Names the container that a command runs in."""
 
     environment: str
     pod: str
@@ -40,24 +42,34 @@ class Place:
     def __str__(self) -> str:
         return f"{self.environment}/{self.pod}"
 
+    @classmethod
+    def of_pod(cls, pod: Pod) -> Self:
+        """Name the container of a pod that was chosen."""
+        return cls(pod.environment, pod.name, pod.container)
+
+    @classmethod
+    def of_control(cls, control: Control) -> Self:
+        """Name the container that a command was recorded in."""
+        return cls(control.environment, control.pod, control.container)
+
 
 class ExecStream:
-    """One running exec: iterate over `messages()`; `exit_code` is None until a Status came."""
+    """One running exec. Iterate over `messages()`; `exit_code` is None until a Status comes."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, place: Place) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, container: ContainerRef) -> None:
         self._socket = socket
-        self._place = place
+        self._container = container
         self._status = b""
         self.exit_code: int | None = None
-        """Of the command; None as long as nothing is known, also after the stream has ended."""
+        """The command's; None as long as nothing is known of it, also after the stream has ended."""
 
     async def messages(
         self, *, silent_seconds: float | None = None
     ) -> AsyncGenerator[tuple[int, bytes], None]:
-        """`(channel, bytes)` until the command has ended, or the stream is cut or silent for so long.
+        """Return `(channel, bytes)` until the command has ended, or the stream is cut, or silent for so long.
 
-        Pings show that the API server is there. Whether the kubelet behind it is shows only in what it says; the
-        client's own time limit begins anew with each answer to a ping.
+        Pings show that the API server is there. Only output shows that the kubelet behind it is there, too. So the
+        client's own time limit is no help: it begins anew with each answer to a ping.
         """
         while True:
             try:
@@ -78,34 +90,34 @@ class ExecStream:
             elif channel in {STDOUT, STDERR} and payload:
                 yield channel, payload
         if self._status:
-            self.exit_code = exit_code_of(self._status, str(self._place))
+            self.exit_code = exit_code_of(self._status, str(self._container))
 
     async def send(self, stdin: bytes) -> None:
-        """Write to the command's input. It is not ended: version 4 can't, so scripts are told its length."""
+        """Write to the command's input. Version 4 can't end an input, so scripts are told its length."""
         for start in range(0, len(stdin), 32768):
             await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
 
 
 def exit_code_of(status: bytes, where: str) -> int:
-    """The exit code that a v1.Status tells.
+    """Read the exit code from a v1.Status.
 
     Raises:
         PermanentError: `exec-refused`: the program could not be started.
-        TemporaryError: the Status says that something else than the command failed.
+        TemporaryError: the Status can't be read, or says that something else than the command failed.
     """
     try:
-        told: dict[str, Any] = json.loads(status)
+        parsed: dict[str, Any] = json.loads(status)
     except ValueError as error:
         raise TemporaryError(
             Reason.KUBERNETES_UNREACHABLE, f"unreadable status of an exec in {where}"
         ) from error
-    if told.get("status") == "Success":
+    if parsed.get("status") == "Success":
         return 0
-    if told.get("reason") == "NonZeroExitCode":
-        for cause in (told.get("details") or {}).get("causes") or []:
+    if parsed.get("reason") == "NonZeroExitCode":
+        for cause in (parsed.get("details") or {}).get("causes") or []:
             if cause.get("reason") == "ExitCode":
                 return int(cause["message"])
-    raise _refusal(str(told.get("message", "")), where)
+    raise _refusal(str(parsed.get("message", "")), where)
 
 
 def _refusal(message: str, where: str) -> PortError:
@@ -119,20 +131,20 @@ def _refusal(message: str, where: str) -> PortError:
 
 @asynccontextmanager
 async def open_exec(
-    client: WsApiClient, place: Place, argv: Sequence[str], *, stdin: bool = False
+    client: WsApiClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool = False
 ) -> AsyncIterator[ExecStream]:
-    """Start `argv` in a container.
+    """Start `argv` in a container, attached for as long as the block runs.
 
-    The block's end closes the stream; the command runs on, nobody signals it.
+    The block's end closes the stream. The command runs on: Kubernetes signals nothing to it.
     """
     connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
-    doing, right = f"run a command in {place}", f"get, create pods/exec in {place.environment}"
+    doing, right = f"run a command in {container}", f"get, create pods/exec in {container.environment}"
     with translated(doing, right):
-        async with asyncio.timeout(_HANDSHAKE_SECONDS):
+        async with asyncio.timeout(_HANDSHAKE_TIMEOUT_SECONDS):
             context = await connect(
-                place.pod,
-                place.environment,
-                container=place.container,
+                container.pod,
+                container.environment,
+                container=container.container,
                 command=list(argv),
                 stdin=stdin,
                 stdout=True,
@@ -144,7 +156,7 @@ async def open_exec(
             socket = await context.__aenter__()
     try:
         with translated(doing, right):
-            yield ExecStream(socket, place)
+            yield ExecStream(socket, container)
     finally:
         with translated(doing, right):
             await context.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""The address of the state database, as people write it and as the drivers want it."""
+"""The address of the state database, as people write it and as the drivers need it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgre
 
 
 def parse(database_url: str) -> URL:
-    """The address without a driver: `sqlite` or `postgresql`.
+    """Read an address; the answer names the database, `sqlite` or `postgresql`, and no driver.
 
     Raises:
-        PermanentError: it is neither; the message does not repeat it, for it may hold a password.
+        PermanentError: the address is neither. The message does not repeat it, for it may hold a password.
     """
     hint = "write sqlite:////absolute/path.db or postgresql://user@host:port/name"
     try:
@@ -35,20 +35,20 @@ def parse(database_url: str) -> URL:
 
 
 def asynchronous(url: URL) -> URL:
-    """For the daemon."""
+    """Name the driver that the daemon uses."""
     return url.set(drivername="sqlite+aiosqlite" if is_embedded(url) else "postgresql+psycopg")
 
 
 def synchronous(url: URL) -> URL:
-    """For migrations."""
+    """Name the driver that migrations use."""
     return url.set(drivername="sqlite+pysqlite" if is_embedded(url) else "postgresql+psycopg")
 
 
 def is_embedded(url: URL) -> bool:
-    """Whether it is a SQLite file."""
+    """Tell whether the database is a SQLite file."""
     return url.get_backend_name() == "sqlite"
 
 
 def file_of(url: URL) -> Path:
-    """The SQLite file."""
+    """Return the path of the SQLite file."""
     return Path(url.database or "")

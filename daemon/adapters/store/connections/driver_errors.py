@@ -1,4 +1,4 @@
-"""Errors of the database drivers as the two families that the engine knows, without addresses or passwords."""
+"""The database drivers' errors as the two families of the ports, without addresses or passwords."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 
-_OF_THE_VALUES = (DataError, IntegrityError, ProgrammingError)
-"""What the values of a statement brought about (PEP 249; the last one where the driver can't even send them)."""
-_WRONG_TABLES = "42"
-"""PostgreSQL's class of errors for tables, columns and rights that are not there."""
+_VALUE_ERRORS = (DataError, IntegrityError, ProgrammingError)
+"""Errors that a statement's values cause (PEP 249). Drivers raise the last one where they can't send a value."""
+_SCHEMA_ERROR_CLASS = "42"
+"""PostgreSQL's class of SQLSTATEs for tables, columns and rights that are not there."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise TemporaryError for a database that does not answer, PermanentError for one without our tables.
+    """Translate the drivers' errors to those of the ports.
 
-    What the database has against the values themselves comes out as it is.
+    An error that a statement's values cause comes out as it is: `_VALUE_ERRORS`.
+
+    Raises:
+        TemporaryError: the database does not answer.
+        PermanentError: the database lacks our tables, or the account the rights to them.
     """
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise _family(error) from error
+        raise _port_error(error) from error
     except sqlite3.OperationalError as error:
         raise TemporaryError(Reason.UNAVAILABLE, "the state database does not answer") from error
     except DBAPIError as error:
@@ -44,23 +48,23 @@ def translated() -> Iterator[None]:
             ) from error
         if getattr(error.orig, "sqlstate", None) == "42P01":
             raise _no_tables() from error
-        if (getattr(error.orig, "sqlstate", None) or "").startswith(_WRONG_TABLES):
+        if (getattr(error.orig, "sqlstate", None) or "").startswith(_SCHEMA_ERROR_CLASS):
             raise PermanentError(
                 Reason.UNAVAILABLE,
                 f"the state database does not know the statement ({_name(error)})",
                 hint="run `resetd db upgrade`; does the account have all rights on its tables?",
             ) from error
-        if isinstance(error, _OF_THE_VALUES):
+        if isinstance(error, _VALUE_ERRORS):
             raise
-        # A server that has become a standby, say, or a damaged file: nothing that was to be written is to blame.
-        raise _family(error) from error
+        # A server that has become a standby, for example, or a damaged file: the written values are not at fault.
+        raise _port_error(error) from error
     except (PoolTimeoutError, TimeoutError, OSError) as error:
         raise TemporaryError(
             Reason.UNAVAILABLE, f"the state database does not answer in time ({type(error).__name__})"
         ) from error
 
 
-def _family(error: DBAPIError) -> TemporaryError | PermanentError:
+def _port_error(error: DBAPIError) -> TemporaryError | PermanentError:
     original = error.orig
     if isinstance(original, sqlite3.Error) and "no such table" in str(original):
         return _no_tables()
@@ -74,7 +78,7 @@ def _no_tables() -> PermanentError:
 
 
 def _name(error: DBAPIError) -> str:
-    """The driver's class and code: its text may name hosts and users."""
+    """Name an error by the driver's class and code. Its text may name hosts and users."""
     original = error.orig
     code = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None)
     return f"{type(original).__name__} {code}" if code else type(original).__name__

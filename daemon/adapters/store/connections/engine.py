@@ -1,4 +1,4 @@
-"""Connections to the state database, set up so that what was committed stays and nothing waits for ever."""
+"""Connections to the state database, set up so that commits stay and every wait has an end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from daemon.adapters.store.connections.addresses import asynchronous, file_of, is_embedded
 
 BUSY_SECONDS = 10.0
-"""How long SQLite waits for another process's write."""
+"""Seconds that SQLite waits for another process's write."""
 
 CHECKPOINT_PAGES = 8000
-"""Pages of 4 KiB that SQLite's write-ahead log may have before they are written into the file."""
+"""Pages of 4 KiB in SQLite's write-ahead log at which they are written into the file."""
 
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=15000 "
@@ -23,12 +23,12 @@ _POSTGRES_OPTIONS = (
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
-    """A column's JSON; several times as quick as the standard library's."""
+    """Write a column's JSON. pydantic's encoder is several times as quick as the standard library's."""
     return to_json(value, inf_nan_mode="constants").decode()
 
 
 def make_engine(url: URL) -> AsyncEngine:
-    """An engine; connects when it is first used."""
+    """Make an engine, which connects when it is first used."""
     if is_embedded(url):
         return _sqlite(url)
     return create_async_engine(
@@ -67,16 +67,16 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own types
     cursor = connection.cursor()
     # The write-ahead log is a property of the file (`migrations.upgrade`).
-    # FULL: in WAL mode NORMAL may lose the last commits with the power; what was answered has to stay.
-    # A checkpoint writes each page once, however often it changed since the last one: at the default of 1,000 pages
-    # (4 MiB) that is every few shared commits.
+    # FULL: what was answered has to stay, and in WAL mode NORMAL may lose the last commits with the power.
+    # A checkpoint writes each page once, however often the page changed since the last one. At the default of 1,000
+    # pages (4 MiB) a checkpoint would come every few shared commits.
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={CHECKPOINT_PAGES}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction on SQLite, by the connection's option `reads_only`."""
-    # A deferred transaction that reads and then writes loses updates or fails; one that will write says so.
+    """Begin a transaction on SQLite; the connection's option `reads_only` says of which kind."""
+    # A deferred transaction that reads and then writes loses updates or fails: one that will write says so.
     reads_only = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

@@ -1,7 +1,7 @@
 """One process for one SQLite file, by `flock` on a file beside it.
 
-The kernel lets a lock go when its process dies, however it dies: whoever gets it knows that the former holder is
-dead, and may release all of its leases at once.
+The kernel releases a lock when its process dies, however it dies. Whoever gets the lock knows that its former holder
+is dead, and may release all of that holder's leases at once.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from schemas.reasons import Reason
 
 @contextmanager
 def embedded_lock(database_url: str) -> Iterator[None]:
-    """Hold the file's lock for as long as the block runs; nothing to do for PostgreSQL.
+    """Hold the lock of a SQLite file for as long as the block runs; PostgreSQL needs none.
 
     Raises:
-        PermanentError: another process holds it.
+        PermanentError: another process holds the lock.
     """
     url = parse(database_url)
     if not is_embedded(url):

@@ -1,8 +1,8 @@
-"""SQLite: a whole transaction in one visit to the driver's thread.
+"""SQLite: a whole transaction in one trip to the driver's thread.
 
 aiosqlite takes each cursor, statement and fetch to its thread and back. A transaction of a dozen statements makes
-forty such trips, and each may wait for the interpreter's lock while the event loop computes. Its public methods
-offer no visit that does several things, hence the two private names, here only.
+forty such trips, and each may wait for the interpreter's lock while the event loop computes. The public methods of
+aiosqlite offer no trip that does several things. So this module, and no other, uses two private names of it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable, StaticPool,
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from daemon.adapters.store.connections.engine import as_json, begin
-from daemon.adapters.store.connections.pipelined import Row, Sent, Statements, named, wrapped
+from daemon.adapters.store.connections.pipeline import (
+    BoundStatement,
+    Row,
+    TxConnection,
+    named_rows,
+    sqlalchemy_error,
+)
 
 T = TypeVar("T")
 
 
-class Visit:
-    """Statements that are done when they are awaited: nothing is waited for but the database."""
+class ThreadTxConnection:
+    """`TxConnection` in the driver's thread: a statement has run when its coroutine is awaited once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,44 +37,49 @@ class Visit:
     async def execute(
         self, statement: Executable, parameters: Sequence[Any] | dict[str, Any] | None = None, /
     ) -> CursorResult[Any]:
-        """See `Statements`."""
+        """See `TxConnection`."""
         return self._connection.execute(statement, parameters)
 
-    async def together(self, statements: Sequence[Sent]) -> list[list[Row]]:
-        """See `Statements`."""
+    async def pipeline(self, statements: Sequence[BoundStatement]) -> list[list[Row]]:
+        """See `TxConnection`."""
         driver: Any = self._connection.connection.driver_connection
         answers = []
-        for each in statements:
+        for statement in statements:
             try:
-                cursor = driver.execute(each.text, each.parameters)
+                cursor = driver.execute(statement.text, statement.parameters)
                 rows = cursor.fetchall()
             except sqlite3.Error as error:
-                raise wrapped(error, sqlite3.Error, self._connection.dialect, gone=False) from error
-            answers.append(named(cursor.description, rows) if cursor.description else [])
+                raise sqlalchemy_error(error, sqlite3.Error, self._connection.dialect, gone=False) from error
+            answers.append(named_rows(cursor.description, rows) if cursor.description else [])
         return answers
 
 
-class OneVisit:
-    """A connection of the engine's pool, kept from the first use to `close`."""
+class SqliteThread:
+    """A connection of the engine's pool, kept from the first use to `close`, with the thread that drives it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._kept: tuple[AsyncConnection, Driver, Engine] | None = None
 
-    async def run(self, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
-        """Run `work`, which awaits nothing but its statements, in a transaction."""
-        _, driver, engine = self._kept = self._kept or await self._keep()
+    async def run(self, work: Callable[[TxConnection], Coroutine[Any, Any, T]]) -> T:
+        """Run `work` in a transaction. It awaits nothing but its statements.
+
+        Raises:
+            asyncio.InvalidStateError: `work` awaited something else; nothing was committed.
+        """
+        _, driver, engine = self._kept = self._kept or await self._connect()
         execute: Callable[..., Awaitable[T]] = driver._execute  # noqa: SLF001 - see above
         return await execute(_transaction, engine, work)
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back to the pool."""
         if self._kept is not None:
             connection, _, _ = self._kept
             self._kept = None
             await connection.close()
 
-    async def _keep(self) -> tuple[AsyncConnection, Driver, Engine]:
+    async def _connect(self) -> tuple[AsyncConnection, Driver, Engine]:
+        """Take a connection from the pool, and make a synchronous engine of its SQLite connection."""
         connection = await self._engine.connect()
         driver = cast("Driver", (await connection.get_raw_connection()).driver_connection)
         engine = create_engine(
@@ -82,9 +93,10 @@ class OneVisit:
         return connection, driver, engine
 
 
-def _transaction(engine: Engine, work: Callable[[Statements], Coroutine[Any, Any, T]]) -> T:
+def _transaction(engine: Engine, work: Callable[[TxConnection], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in this thread, without an event loop: its statements never suspend it."""
     with engine.begin() as connection:
-        running = work(Visit(connection))
+        running = work(ThreadTxConnection(connection))
         try:
             running.send(None)
         except StopIteration as ended:

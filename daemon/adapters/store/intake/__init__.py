@@ -1,1 +1,1 @@
-"""Batches of entries, stored with their offset."""
+"""The intake: entries judged and stored, with the offset of the batch that they came in."""

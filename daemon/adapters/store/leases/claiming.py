@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, and_, case, delete, or_, select, union, updat
 
 from daemon.adapters.store import queries
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.rows import ACTS, PUBLISHERS, RESETS
+from daemon.adapters.store.tables import ACTS, PUBLISHERS, RESETS
 from daemon.ports.store.leases import LONGEST_SLEEP, Claimed, Lease
 from schemas.wire import ResetId
 
@@ -16,15 +16,15 @@ from schemas.wire import ResetId
 async def claim(
     tx: Tx, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
 ) -> tuple[Claimed, ...]:
-    """Claim what is due, oldest first; rows that another claim looks at are skipped, not waited for."""
+    """Claim resets that are due, oldest first. Rows that another claim has locked are skipped, not waited for."""
     now = tx.clock()
-    # A union, so that each half has its partial index: resets at rest are by far the most, and are not looked at.
     too_late = RESETS.c.wake_at > tx.clock(plus=LONGEST_SLEEP.total_seconds())
     awake = or_(RESETS.c.wake_at.is_(None), RESETS.c.wake_at <= now, too_late)
     due = select(RESETS.c.id).where(RESETS.c.live, awake)
-    unread = select(ACTS.c.reset_id).where(~ACTS.c.seen)
+    with_unread_acts = select(ACTS.c.reset_id).where(~ACTS.c.seen)
     free = or_(RESETS.c.lease_owner.is_(None), RESETS.c.lease_until <= now)
-    candidates = select(RESETS.c.id).where(RESETS.c.id.in_(union(due, unread)), free)
+    # A union, so that each half uses its partial index: most resets are at rest, and are not read.
+    candidates = select(RESETS.c.id).where(RESETS.c.id.in_(union(due, with_unread_acts)), free)
     if excluding:
         candidates = candidates.where(RESETS.c.id.not_in(sorted(excluding)))
     candidates = candidates.order_by(RESETS.c.created_at, RESETS.c.id).limit(limit)
@@ -32,19 +32,20 @@ async def claim(
     ids = (await tx.connection.execute(candidates)).scalars().all()
     if not ids:
         return ()
-    return await _take(tx, owner, ids, ttl)
+    return await _take_leases(tx, owner, ids, ttl)
 
 
 async def seize(tx: Tx, owner: str, ids: Sequence[ResetId], *, ttl: float) -> tuple[Claimed, ...]:
-    """Claim exactly these, whoever has them."""
+    """Claim exactly these resets, whoever has their leases."""
     known = (
         select(RESETS.c.id).where(RESETS.c.id.in_(ids)).order_by(RESETS.c.id).with_for_update(key_share=True)
     )
     found = (await tx.connection.execute(known)).scalars().all()
-    return await _take(tx, owner, found, ttl) if found else ()
+    return await _take_leases(tx, owner, found, ttl) if found else ()
 
 
-async def _take(tx: Tx, owner: str, ids: Sequence[str], ttl: float) -> tuple[Claimed, ...]:
+async def _take_leases(tx: Tx, owner: str, ids: Sequence[str], ttl: float) -> tuple[Claimed, ...]:
+    """Give the leases of these resets to an owner, with the next fence, and count claims without progress."""
     without_progress = case(
         (RESETS.c.claimed_version == RESETS.c.version, RESETS.c.claims_without_progress + 1), else_=0
     )
@@ -61,10 +62,11 @@ async def _take(tx: Tx, owner: str, ids: Sequence[str], ttl: float) -> tuple[Cla
         .returning(RESETS)
     )
     rows = {row["id"]: row for row in (await tx.connection.execute(claiming)).mappings()}
-    return await _with_parts(tx, owner, [rows[each] for each in ids])
+    return await _read_claimed(tx, owner, [rows[reset_id] for reset_id in ids])
 
 
-async def _with_parts(tx: Tx, owner: str, rows: Sequence[RowMapping]) -> tuple[Claimed, ...]:
+async def _read_claimed(tx: Tx, owner: str, rows: Sequence[RowMapping]) -> tuple[Claimed, ...]:
+    """Read the parts of claimed resets that their driver needs."""
     ids = [row["id"] for row in rows]
     plans = await queries.plans(tx, ids)
     steps = await queries.steps(tx, ids)
@@ -79,12 +81,12 @@ async def _with_parts(tx: Tx, owner: str, rows: Sequence[RowMapping]) -> tuple[C
             open_attempts=attempts[reset.id],
             acts=acts[reset.id],
         )
-        for reset in await queries.with_joined(tx, rows)
+        for reset in await queries.resets_from_rows(tx, rows)
     )
 
 
 async def renew(tx: Tx, leases: Sequence[Lease], *, ttl: float) -> frozenset[ResetId]:
-    """Renew what is still ours; a lease that ran out but was not taken is."""
+    """Renew the leases that are still ours, and return their resets. One that ran out but was not taken is ours."""
     if not leases:
         return frozenset()
     ours = or_(
@@ -97,17 +99,16 @@ async def renew(tx: Tx, leases: Sequence[Lease], *, ttl: float) -> frozenset[Res
             for lease in sorted(leases, key=lambda lease: lease.reset_id)
         )
     )
-    # Held in the order of ids, as a shared commit does: two that hold several rows never wait for each other.
-    held = select(RESETS.c.id).where(ours).order_by(RESETS.c.id).with_for_update(key_share=True)
-    ids = (await tx.connection.execute(held)).scalars().all()
-    await tx.connection.execute(
-        update(RESETS).where(RESETS.c.id.in_(ids)).values(lease_until=tx.clock(plus=ttl))
-    )
+    # Rows are locked in the order of ids, as a shared commit does: so transactions of several rows never deadlock.
+    locking = select(RESETS.c.id).where(ours).order_by(RESETS.c.id).with_for_update(key_share=True)
+    ids = (await tx.connection.execute(locking)).scalars().all()
+    renewing = update(RESETS).where(RESETS.c.id.in_(ids)).values(lease_until=tx.clock(plus=ttl))
+    await tx.connection.execute(renewing)
     return frozenset(ids)
 
 
 async def release_all(tx: Tx) -> int:
-    """Every lease at once, that of the outbox too."""
+    """Release every lease at once, that of the outbox too, and return how many resets had one."""
     await tx.connection.execute(delete(PUBLISHERS))
     releasing = update(RESETS).where(RESETS.c.lease_owner.is_not(None))
     return (await tx.connection.execute(releasing.values(lease_owner=None, lease_until=None))).rowcount

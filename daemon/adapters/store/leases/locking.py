@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from daemon.adapters.store.connections.transactions import Order, Tx
-from daemon.adapters.store.rows import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
+from daemon.adapters.store.connections.transactions import Tx, TxLock
+from daemon.adapters.store.tables import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Lease, LockAnswer
 from daemon.ports.store.queries import LockRow
@@ -18,40 +18,45 @@ from statemachines.locks import Ask, blocked
 
 
 async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
-    """Ask for all keys; what was asked for before and is no longer among them is let go."""
-    environment, ticket = await _mine(tx, lease)
-    await tx.in_order(Order.LOCKS)
+    """Ask for exactly these keys. Locks that the reset asked for before, and whose keys are missing now, are released.
+
+    Raises:
+        LeaseLostError: the reset has another holder.
+    """
+    environment, ticket = await _read_leased(tx, lease)
+    await tx.take_lock(TxLock.LOCKS)
     if ticket is None:
-        ticket = await _draw(tx, lease)
+        ticket = await _draw_ticket(tx, lease)
     wanted = sorted(set(keys))
-    before = select(LOCKS.c.key, LOCKS.c.granted).where(LOCKS.c.reset_id == lease.reset_id)
-    had = {row.key: row.granted for row in await tx.connection.execute(before)}
-    if sorted(had) == wanted and all(had.values()):
+    own = select(LOCKS.c.key, LOCKS.c.granted).where(LOCKS.c.reset_id == lease.reset_id)
+    granted = {row.key: row.granted for row in await tx.connection.execute(own)}
+    if sorted(granted) == wanted and all(granted.values()):
         return LockAnswer(granted=True, ticket=ticket)
-    if sorted(had) != wanted:
+    if sorted(granted) != wanted:
         await _ask(tx, lease.reset_id, environment, ticket, wanted)
     mine = Ask(lease.reset_id, ticket, frozenset(wanted))
-    if (waits := blocked(mine, await _others(tx, mine))) is not None:
+    if (waits := blocked(mine, await _competing_asks(tx, mine))) is not None:
         return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)
     await _grant(tx, lease.reset_id, ticket, wanted)
     return LockAnswer(granted=True, ticket=ticket)
 
 
-async def _mine(tx: Tx, lease: Lease) -> tuple[str, int | None]:
-    found = (
+async def _read_leased(tx: Tx, lease: Lease) -> tuple[str, int | None]:
+    """Lock the row of a reset whose lease is ours, and return its environment and its ticket, if it has one."""
+    ours = (
         select(RESETS.c.environment, RESETS.c.ticket)
         .where(
             RESETS.c.id == lease.reset_id, RESETS.c.fence == lease.fence, RESETS.c.lease_owner == lease.owner
         )
         .with_for_update(key_share=True)
     )
-    row = (await tx.connection.execute(found)).one_or_none()
+    row = (await tx.connection.execute(ours)).one_or_none()
     if row is None:
         raise LeaseLostError(f"reset {lease.reset_id} has another holder")
     return row.environment, row.ticket
 
 
-async def _draw(tx: Tx, lease: Lease) -> int:
+async def _draw_ticket(tx: Tx, lease: Lease) -> int:
     dialect = postgresql if tx.postgres else sqlite
     drawing = dialect.insert(COUNTERS).values(name="ticket", value=1)
     drawing = drawing.on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + 1})
@@ -61,7 +66,8 @@ async def _draw(tx: Tx, lease: Lease) -> int:
 
 
 async def _ask(tx: Tx, reset_id: ResetId, environment: str, ticket: int, wanted: Sequence[str]) -> None:
-    await _let_go(tx, [reset_id])
+    """Replace what a reset asked for by these keys."""
+    await _delete_locks(tx, [reset_id])
     asked = [
         {"key": key, "reset_id": reset_id, "environment": environment, "ticket": ticket, "granted": False}
         for key in wanted
@@ -70,11 +76,11 @@ async def _ask(tx: Tx, reset_id: ResetId, environment: str, ticket: int, wanted:
         await tx.connection.execute(insert(LOCKS).values(since=tx.clock()), asked)
 
 
-async def _others(tx: Tx, mine: Ask) -> list[Ask]:
-    """What others hold or wait for of the same resources."""
-    found = select(LOCKS).where(LOCKS.c.key.in_(mine.keys), LOCKS.c.reset_id != mine.reset_id)
+async def _competing_asks(tx: Tx, mine: Ask) -> list[Ask]:
+    """Return what other resets hold or wait for of the same resources."""
+    others = select(LOCKS).where(LOCKS.c.key.in_(mine.keys), LOCKS.c.reset_id != mine.reset_id)
     asks: dict[ResetId, list[LockRow]] = defaultdict(list)
-    for row in (await tx.connection.execute(found)).mappings():
+    for row in (await tx.connection.execute(others)).mappings():
         asks[row["reset_id"]].append(LockRow(**row))
     return [
         Ask(reset_id, rows[0].ticket, frozenset(row.key for row in rows), granted=rows[0].granted)
@@ -83,59 +89,66 @@ async def _others(tx: Tx, mine: Ask) -> list[Ask]:
 
 
 async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> None:
+    """Grant a reset all that it asked for, and write the grants into the history of locks."""
     granting = update(LOCKS).where(LOCKS.c.reset_id == reset_id)
     await tx.connection.execute(granting.values(granted=True, since=tx.clock()))
-    history = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted]
-    if history:
-        await tx.connection.execute(insert(LOCK_HISTORY).values(granted_at=tx.clock()), history)
+    grants = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted]
+    if grants:
+        await tx.connection.execute(insert(LOCK_HISTORY).values(granted_at=tx.clock()), grants)
 
 
 async def release(tx: Tx, ids: Sequence[ResetId]) -> None:
-    """Let go all that these resets hold or wait for."""
-    await tx.in_order(Order.LOCKS)
-    await _let_go(tx, ids)
+    """Release all that these resets hold or wait for."""
+    await tx.take_lock(TxLock.LOCKS)
+    await _delete_locks(tx, ids)
 
 
-async def _let_go(tx: Tx, ids: Sequence[ResetId]) -> None:
-    held = and_(LOCK_HISTORY.c.reset_id.in_(ids), LOCK_HISTORY.c.released_at.is_(None))
-    await tx.connection.execute(update(LOCK_HISTORY).where(held).values(released_at=tx.clock()))
+async def _delete_locks(tx: Tx, ids: Sequence[ResetId]) -> None:
+    unreleased = and_(LOCK_HISTORY.c.reset_id.in_(ids), LOCK_HISTORY.c.released_at.is_(None))
+    await tx.connection.execute(update(LOCK_HISTORY).where(unreleased).values(released_at=tx.clock()))
     await tx.connection.execute(delete(LOCKS).where(LOCKS.c.reset_id.in_(ids)))
 
 
 async def supersede(tx: Tx, by: Sequence[ResetId]) -> None:
-    """Write down that each of these, whose locks nobody knows, may have touched all that was ever locked here since."""
+    """Record that each of these lost resets may have touched, since, every resource that was ever locked here."""
     if not by:
         return
-    await tx.in_order(Order.LOCKS)
+    await tx.take_lock(TxLock.LOCKS)
     keys = (await tx.connection.execute(select(LOCK_HISTORY.c.key).distinct())).scalars().all()
-    held = LOCK_HISTORY.c.released_at.is_(None)
-    await tx.connection.execute(update(LOCK_HISTORY).where(held).values(released_at=tx.clock()))
-    touched = [{"key": key, "reset_id": each, "ticket": 0} for each in by for key in sorted(keys)]
-    if touched:
-        adding = insert(LOCK_HISTORY).values(granted_at=tx.clock(), released_at=tx.clock())
-        await tx.connection.execute(adding, touched)
+    unreleased = LOCK_HISTORY.c.released_at.is_(None)
+    await tx.connection.execute(update(LOCK_HISTORY).where(unreleased).values(released_at=tx.clock()))
+    grants = [{"key": key, "reset_id": reset_id, "ticket": 0} for reset_id in by for key in sorted(keys)]
+    if grants:
+        inserting = insert(LOCK_HISTORY).values(granted_at=tx.clock(), released_at=tx.clock())
+        await tx.connection.execute(inserting, grants)
 
 
-async def rows(tx: Tx) -> tuple[LockRow, ...]:
-    """All locks, by key and ticket."""
-    found = await tx.connection.execute(select(LOCKS).order_by(LOCKS.c.key, LOCKS.c.ticket))
-    return tuple(LockRow(**row) for row in found.mappings())
+async def list_locks(tx: Tx) -> tuple[LockRow, ...]:
+    """Return all locks, held and asked for, by key and ticket."""
+    rows = await tx.connection.execute(select(LOCKS).order_by(LOCKS.c.key, LOCKS.c.ticket))
+    return tuple(LockRow(**row) for row in rows.mappings())
 
 
 async def superseded_by(tx: Tx, reset_id: ResetId) -> ResetId | None:
-    """The newest other holder of one of our resources since we last let it go, also where we hold it again."""
-    let_go = (
+    """Return the newest other holder of one of this reset's resources since the reset last released it.
+
+    That counts also where the reset holds the resource again.
+    """
+    last_releases = (
         select(LOCK_HISTORY.c.key, func.max(LOCK_HISTORY.c.id).label("last"))
         .where(LOCK_HISTORY.c.reset_id == reset_id, LOCK_HISTORY.c.released_at.is_not(None))
         .group_by(LOCK_HISTORY.c.key)
         .subquery()
     )
-    found = (
+    newest_later_holder = (
         select(LOCK_HISTORY.c.reset_id)
-        .join(let_go, (let_go.c.key == LOCK_HISTORY.c.key) & (LOCK_HISTORY.c.id > let_go.c.last))
+        .join(
+            last_releases,
+            (last_releases.c.key == LOCK_HISTORY.c.key) & (LOCK_HISTORY.c.id > last_releases.c.last),
+        )
         .where(LOCK_HISTORY.c.reset_id != reset_id)
         .order_by(LOCK_HISTORY.c.id.desc())
         .limit(1)
     )
-    holder: str | None = (await tx.connection.execute(found)).scalar_one_or_none()
+    holder: str | None = (await tx.connection.execute(newest_later_holder)).scalar_one_or_none()
     return None if holder is None else ResetId(holder)

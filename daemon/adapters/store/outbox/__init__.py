@@ -1,1 +1,1 @@
-"""History and outbox: what is to be published, stored with what it tells of."""
+"""Histories and the outbox: what is to be published, stored with what it tells of."""

@@ -1,4 +1,4 @@
-"""The outbox's rows as the messages that they are: a status is made of the line of history that its row names."""
+"""Messages of outbox rows: a status event is made of the line of history that its row names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import RowMapping, select
 
-from daemon.adapters.store.rows import HISTORY, OUTBOX, RESETS
+from daemon.adapters.store.tables import HISTORY, OUTBOX, RESETS
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.records import Headers, Message
@@ -35,14 +35,15 @@ MESSAGES = (
     .outerjoin(HISTORY, (HISTORY.c.reset_id == OUTBOX.c.reset_id) & (HISTORY.c.sequence == OUTBOX.c.sequence))
     .outerjoin(RESETS, RESETS.c.id == HISTORY.c.reset_id)
 )
-"""Rows of the outbox with all that their messages are made of."""
+"""Select outbox rows with all that their messages are made of."""
 
 
-def message_of(row: RowMapping) -> Message:
-    """The message of one of `MESSAGES`, byte for byte the same each time.
+def message_from_row(row: RowMapping) -> Message:
+    """Return the message of a row of `MESSAGES`, byte for byte the same each time.
 
     Raises:
-        TemporaryError: somebody took the line of history away or wrote into it: without the status was a gap.
+        TemporaryError: somebody removed the line of history or wrote into it. The outbox waits: passing the status
+            over would leave a gap.
     """
     if row["reset_id"] is None:
         return Message(row["topic"], row["key"], row["value"], _headers(row["headers"]))
@@ -61,7 +62,7 @@ def message_of(row: RowMapping) -> Message:
 
 
 def message_row(message: Message) -> dict[str, Any]:
-    """A message to publish as it is."""
+    """Return the outbox row of a message that is published as it is."""
     return {
         "topic": message.topic,
         "key": message.key,
@@ -71,7 +72,7 @@ def message_row(message: Message) -> dict[str, Any]:
 
 
 def status_row(topic: str, entry: HistoryEntry) -> dict[str, Any]:
-    """A line of history to publish."""
+    """Return the outbox row of a line of history, whose status event is to be published."""
     return {"topic": topic, "reset_id": entry.reset_id, "sequence": entry.sequence}
 
 
@@ -80,5 +81,5 @@ def _headers(pairs: list[list[str | None]]) -> Headers:
 
 
 def _base64(value: bytes | None) -> str | None:
-    """A header of a record that came in may have no value at all; a dead letter keeps that."""
+    """Encode a header's value. A record that came in may have a header without one, and its dead letter keeps that."""
     return None if value is None else b64encode(value).decode()

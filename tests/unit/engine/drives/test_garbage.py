@@ -21,6 +21,6 @@ def _as_before() -> Iterator[None]:
 @pytest.mark.usefixtures("_as_before")
 def test_what_is_there_at_the_start_is_not_looked_at_again() -> None:
     there: list[object] = [[]]
-    garbage_collector.settle()
+    garbage_collector.configure()
     assert gc.get_freeze_count() > 0
     assert not any(each is there for each in gc.get_objects())

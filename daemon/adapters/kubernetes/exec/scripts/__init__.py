@@ -1,7 +1,4 @@
-"""The shell scripts that run in the pod, as text for `sh -c`.
-
-They are data: values reach them as arguments, never as part of their text.
-"""
+"""The shell scripts that run in the pod, as text for `sh -c`. Values reach them as arguments, never in their text."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-Script = Literal["prepare", "launch", "follow", "look", "give_up", "sweep"]
+Script = Literal["prepare", "launch", "follow", "poll", "give_up", "sweep"]
 
 
 class Refusal(IntEnum):
-    """Exit codes by which the scripts refuse; any other than 0 comes from the shell itself."""
+    """Exit codes by which the scripts refuse. Every other one but 0 comes from the shell itself."""
 
     NO_DIRECTORY = 81
     OTHER_INCARNATION = 82
@@ -24,7 +21,7 @@ class Refusal(IntEnum):
 
 @cache
 def text(name: Script) -> str:
-    """The script with its prelude, without comments and indentation: it travels in the exec's address."""
+    """Return a script with its prelude. It travels in the exec's URL, so comments and indentation are left out."""
     lines = [
         line.strip()
         for part in ("prelude", name)
@@ -34,5 +31,5 @@ def text(name: Script) -> str:
 
 
 def argv(name: Script, *arguments: str) -> list[str]:
-    """The command that runs a script with these arguments."""
+    """Return the command that runs a script with these arguments."""
     return ["sh", "-c", text(name), "resetd", *arguments]

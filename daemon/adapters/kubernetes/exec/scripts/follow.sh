@@ -1,22 +1,22 @@
-# follow DIR INCARNATION OFFSET BOUND LIFE: watch a command, from a byte of its output on, for LIFE seconds at most.
+# follow DIR INCARNATION OFFSET BOUND LIFE: observe a command, from a byte of its output on, for LIFE seconds at most.
 # Prints frames: a line `more OFFSET LENGTH` or `look CLAIM ALIVE EXIT OFFSET LENGTH`, then LENGTH bytes of output.
 trap '' PIPE
 rd_same "$1" "$2"
 rd_dir=$1 rd_offset=$3 rd_bound=$4 rd_life=$5
 
-# A write can block for ever: of some cut streams the pipe stays open and nobody reads it. So somebody else keeps time.
+# A write can block for ever: some streams that are cut leave a pipe open that nobody reads. So a child keeps the time.
 rd_look self
 rd_me=$rd_self rd_mine=$rd_started rd_target=$rd_self
 [ "$rd_group" != "$rd_self" ] || rd_target=-$rd_self
 (
-    # `$!` and KILL leave no instant in which the sleep is there and would not be found.
+    # `$!` and KILL find the sleep at every instant in which it is there.
     trap '[ -z "$!" ] || kill -KILL "$!"; wait; exit 0' TERM
     sleep "$((rd_life + 30))" &
     wait "$!"
     rd_look "$rd_me" && [ "$rd_started" = "$rd_mine" ] && kill -KILL "$rd_target"
 ) </dev/null >/dev/null 2>&1 &
 rd_watch=$!
-# Waited for, since a PID 1 that does not reap would keep it as a zombie.
+# `wait` collects the child: a PID 1 that does not reap would keep it as a zombie.
 trap 'kill "$rd_watch" 2>/dev/null; wait' EXIT
 trap 'exit 0' TERM HUP INT
 
@@ -24,7 +24,7 @@ rd_uptime() {
     IFS=' .' read -r rd_now rd_rest </proc/uptime
 }
 
-# rd_give LENGTH: the next bytes of the log, which are there: it only grows.
+# rd_give LENGTH: print the next bytes of the log. They are there: a log only grows.
 rd_give() {
     [ "$1" -eq 0 ] || head -c "$1" <&3 || exit 0
     rd_offset=$((rd_offset + $1))

@@ -1,9 +1,9 @@
-# Put before each of the other scripts. POSIX shell with cat, ln, readlink and nothing of procps.
-# Every name starts with rd_: a name that the container exports must not be changed under the command.
+# Stands before each of the other scripts. It needs a POSIX shell with cat, ln and readlink, and nothing of procps.
+# Every name starts with rd_, so that no variable is changed that the container exports to the command.
 # Exit codes of the scripts: 81 no control directory, 82 another incarnation, 83 not writable, 84 unsure.
 
-# rd_look PID: the process's rd_state, rd_group, rd_session, rd_started (field 22); fails when it is gone.
-# `read` is a builtin, so `rd_look self` is about this very process, in a subshell as well.
+# rd_look PID: set rd_state, rd_group, rd_session and rd_started (field 22) of a process; fails when it is gone.
+# `read` is a builtin, so that `rd_look self` is about this very process, in a subshell as well.
 rd_look() {
     rd_stat=
     { IFS= read -r rd_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
@@ -17,14 +17,14 @@ rd_look() {
     [ -n "$rd_started" ]
 }
 
-# rd_born: the container's incarnation in rd_incarnation, empty where PID 1 can't be seen.
+# rd_born: set rd_incarnation, the container's incarnation; empty where PID 1 can't be seen.
 rd_born() {
     rd_incarnation= rd_boot=
     { IFS= read -r rd_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
     rd_look 1 && rd_incarnation=$rd_started-$rd_boot
 }
 
-# rd_same DIR INCARNATION: goes on only in the container that the attempt was prepared in.
+# rd_same DIR INCARNATION: go on only in the container that the attempt was prepared in.
 rd_same() {
     if [ -n "$2" ]; then
         rd_born
@@ -33,7 +33,7 @@ rd_same() {
     [ -d "$1" ] || exit 81
 }
 
-# rd_read_claim DIR: who won the one link, in rd_claim (empty: nobody yet) and its parts.
+# rd_read_claim DIR: set rd_claim, who won the one link (empty: nobody yet), and its parts.
 rd_read_claim() {
     rd_claim=
     [ ! -L "$1/claim" ] || rd_claim=$(readlink "$1/claim")
@@ -48,8 +48,8 @@ rd_read_claim() {
     esac
 }
 
-# rd_read_state DIR: whether the process that claimed DIR is there, in rd_alive, and its exit code, `-` if none, in rd_exit.
-# Liveness first, then the exit code, and whoever reads the output reads it after both: so "gone and no code" is
+# rd_read_state DIR: set rd_alive, whether the process that claimed DIR is there, and rd_exit, its exit code or `-`.
+# Liveness is read first, then the exit code, and callers read the output after both. So "gone and no code" is
 # conclusive, and once a code is there all output is.
 rd_read_state() {
     rd_alive=0 rd_exit=-
@@ -58,7 +58,7 @@ rd_read_state() {
     [ ! -L "$1/exit" ] || rd_exit=$(readlink "$1/exit")
 }
 
-# rd_seek OFFSET: descriptor 3 stands there; all readers of it share one place, each takes the bytes after the last one's.
+# rd_seek OFFSET: put descriptor 3 there. Its readers share one position: each reads on where the last one ended.
 rd_seek() {
     [ "$1" -eq 0 ] || dd bs=1 skip="$1" count=0 <&3 >/dev/null 2>&1
 }

@@ -1,5 +1,5 @@
 # prepare NAME: make the control directory in the first base that takes a file and a link.
-# Prints its path and the container's incarnation, a line each. Repeated, it answers the same directory.
+# Prints its path and the container's incarnation, a line each. Repeated, it prints the same directory.
 for rd_base in "$TMPDIR" /tmp /dev/shm; do
     case $rd_base in /*) ;; *) continue ;; esac
     rd_dir=$rd_base/$1

@@ -1,14 +1,15 @@
-# sweep DIR INCARNATION ATTEMPT ACT: what is left of an attempt: its session, its group, and whoever carries its marker.
-# ACT is `gone` (prints `gone` or `left PID...`; exit 84 where a process can't be told) or a signal, TERM or KILL.
+# sweep DIR INCARNATION ATTEMPT ACT: find or signal what is left of an attempt: its session, its group, and every
+# process that carries its marker. ACT is a signal, TERM or KILL, or `gone`, which prints `gone` or `left PID...`, and
+# ends with 84 where nobody can tell whether a process is the attempt's.
 rd_same "$1" "$2"
 rd_attempt=$3 rd_act=$4
 rd_read_claim "$1"
-# Was the group's number given to somebody else? Its leader, the launching shell, is older than the claim.
+# A leader that is younger than the claim is not the launching shell: the group's number was given to somebody else.
 if [ "$rd_own_group" != 0 ] && rd_look "$rd_own_group" && [ "$rd_started" -gt "$rd_since" ]; then
     rd_own_group=0
 fi
 
-# rd_carries PID: 0 it has the attempt's marker, 1 it has not, 2 nobody can tell.
+# rd_carries PID: answer 0 where a process has the attempt's marker, 1 where it has not, 2 where nobody can tell.
 rd_carries() {
     rd_env=$(tr '\0' '\n' 2>/dev/null <"/proc/$1/environ") 2>/dev/null || return 2
     case "
@@ -22,7 +23,7 @@ RESETD_ATTEMPT=$rd_attempt
     esac
 }
 
-# rd_scan: ours in rd_left (of the group) and rd_strays (by session or marker), undecided ones in rd_unsure.
+# rd_scan: set rd_left, the processes of the group, rd_strays, those by session or marker, and rd_unsure, the undecided.
 rd_scan() {
     rd_left= rd_strays= rd_unsure=
     for rd_entry in /proc/[0-9]*; do
@@ -36,7 +37,7 @@ rd_scan() {
                 "$rd_session") rd_strays="$rd_strays $rd_other" && continue ;;
             esac
         fi
-        # What started before the attempt is not of it.
+        # A process that started before the attempt is not the attempt's.
         [ "$rd_started" -ge "$rd_since" ] || continue
         rd_carries "$rd_other"
         case $? in
@@ -48,7 +49,7 @@ rd_scan() {
 
 if [ "$rd_act" = gone ]; then
     rd_scan
-    # Between fork and exec nobody's environment can be read: that passes.
+    # Between fork and exec a process has no readable environment. That passes.
     for rd_again in 1 2 3; do
         [ -n "$rd_unsure" ] && [ -z "$rd_left$rd_strays" ] || break
         sleep 0.1 2>/dev/null || sleep 1
@@ -68,7 +69,7 @@ fi
 [ "$rd_own_group" = 0 ] || kill "-$rd_act" "-$rd_own_group" 2>/dev/null
 rd_scan
 rd_pass=0
-# TERM once each: npm takes a second one for impatience. KILL until nobody is left who could fork.
+# TERM once each: npm takes a second one for impatience. KILL until no process is left that could fork.
 while [ -n "$rd_strays" ] || { [ "$rd_act" = KILL ] && [ -n "$rd_left" ]; }; do
     [ "$rd_act" = TERM ] || rd_strays="$rd_left $rd_strays"
     for rd_other in $rd_strays; do

@@ -1,4 +1,4 @@
-"""What the in-memory store answers to readers, and its outbox."""
+"""The store in memory: what it answers to people, and its outbox."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
-from tests.memory.state import Sent, State
+from tests.memory.state import OutboxMessage, State
 
 
-class MemoryReading:
-    """The methods of the port that read. Each gives others a turn first."""
+class MemoryStoreQueries:
+    """Implements `daemon.ports.store.queries.StoreQueries` and what waits in the outbox.
+
+    Each method lets other tasks run first.
+    """
 
     def __init__(self, topics: StatusTopics) -> None:
         self._state = State(topics)
 
     @property
     def state(self) -> State:
-        """All that it keeps, for who believes no answers."""
+        """Return the whole state, for tests that compare answers with it."""
         return self._state
 
     # -- outbox ---------------------------------------------------------------------------------------------------
@@ -51,7 +54,9 @@ class MemoryReading:
         if not slash:
             entry = self._state.entries.get(ResetId(reference))
             return entry.reset if entry else None
-        there = [one.reset for one in self._state.entries.values() if one.reset.environment == environment]
+        there = [
+            entry.reset for entry in self._state.entries.values() if entry.reset.environment == environment
+        ]
         if which == "@latest":
             return max(there, key=lambda reset: reset.number, default=None)
         return next((reset for reset in there if str(reset.number) == which), None)
@@ -67,10 +72,10 @@ class MemoryReading:
         await asyncio.sleep(0)
         found = [
             entry.reset
-            for each, entry in sorted(self._state.entries.items(), reverse=True)
+            for reset_id, entry in sorted(self._state.entries.items(), reverse=True)
             if environment in (None, entry.reset.environment)
             and (states is None or entry.reset.state in states)
-            and (before is None or each < before[1])
+            and (before is None or reset_id < before[1])
         ]
         return tuple(found[:limit])
 
@@ -138,23 +143,24 @@ class MemoryReading:
                 "partition": letter.partition,
                 "offset": letter.offset,
                 "at": at,
-                "published_at": sent.published_at,
-                "refused": sent.refused,
+                "published_at": message.published_at,
+                "refused": message.refused,
             }
-            for number, (letter, sent, at) in newest
+            for number, (letter, message, at) in newest
         )
 
     async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
         await asyncio.sleep(0)
-        last = {
-            held.key: place
-            for place, held in enumerate(self._state.held)
-            if held.reset_id == reset_id and held.released
+        grants = self._state.grants
+        last_release = {
+            grant.key: index
+            for index, grant in enumerate(grants)
+            if grant.reset_id == reset_id and grant.released
         }
         later = [
-            held.reset_id
-            for place, held in enumerate(self._state.held)
-            if held.reset_id != reset_id and place > last.get(held.key, len(self._state.held))
+            grant.reset_id
+            for index, grant in enumerate(grants)
+            if grant.reset_id != reset_id and index > last_release.get(grant.key, len(grants))
         ]
         return later[-1] if later else None
 
@@ -164,7 +170,7 @@ class MemoryReading:
     async def close(self) -> None:
         await asyncio.sleep(0)
 
-    def _waiting(self) -> list[Sent]:
+    def _waiting(self) -> list[OutboxMessage]:
         return [row for row in self._state.outbox if row.published_at is None and row.refused is None]
 
     def _plan(self, reset_id: ResetId) -> Plan | None:
@@ -175,8 +181,8 @@ class MemoryReading:
         return tuple(sorted(self._state.steps.get(reset_id, {}).values(), key=lambda step: step.index))
 
     def _attempts(self, reset_id: ResetId) -> tuple[Attempt, ...]:
-        ours = [each for each in self._state.attempts.values() if each.reset_id == reset_id]
-        return tuple(sorted(ours, key=lambda each: (each.started_at, each.id)))
+        ours = [attempt for attempt in self._state.attempts.values() if attempt.reset_id == reset_id]
+        return tuple(sorted(ours, key=lambda attempt: (attempt.started_at, attempt.id)))
 
     def _unread(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         return tuple(act for act in self._state.acts if act.reset_id == reset_id and act.id > after)

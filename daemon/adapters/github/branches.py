@@ -1,4 +1,4 @@
-"""Reading a branch: its head, its one root, and what a person should know before it is rewound."""
+"""Branches: the head and the one root of each, and what a person should know before it is rewound."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from urllib.parse import quote
 
 from github.Repository import Repository
 
-from daemon.adapters.github.connection import PAGE
+from daemon.adapters.github.connection import PAGE_SIZE
 from daemon.ports.errors import PermanentError
 from daemon.ports.repositories import Branch
 from schemas.reasons import Reason
 
-BACKUPS = "backup/"
-_MOST_COMMITS = 20_000
-_FORBIDS_REWINDING = {"non_fast_forward", "update", "deletion", "required_linear_history", "pull_request"}
+_BACKUP_PREFIX = "backup/"
+_MAX_COMMITS = 20_000
+_RULES_AGAINST_REWINDING = {
+    "non_fast_forward",
+    "update",
+    "deletion",
+    "required_linear_history",
+    "pull_request",
+}
 
 
 def read_branch(repository: Repository, branch: str | None, roots: dict[str, str]) -> Branch:
-    """The branch as it is. `roots` remembers head -> root, which for a given commit never changes."""
+    """Read a branch as it is. `roots` caches head -> root, which never changes for a commit."""
     name = branch or repository.default_branch
     found = repository.get_branch(name)
     head = found.commit.sha
@@ -34,8 +40,8 @@ def read_branch(repository: Repository, branch: str | None, roots: dict[str, str
     )
 
 
-def rules(repository: Repository, branch: str) -> list[str]:
-    """The kinds of rules in force for a branch; GitHub also names those that the caller may bypass."""
+def rules_in_force(repository: Repository, branch: str) -> list[str]:
+    """Return the kinds of rules in force for a branch. GitHub also names rules that the caller may bypass."""
     _, data = repository.requester.requestJsonAndCheck(
         "GET", f"{repository.url}/rules/branches/{quote(branch)}"
     )
@@ -44,15 +50,19 @@ def rules(repository: Repository, branch: str) -> list[str]:
 
 
 def _one_root(repository: Repository, head: str) -> str:
-    """Walk all commits: the last of the list is a root, but only the walk shows that there is no other."""
+    """Return the one root of a commit. All of its ancestors are read, to see that there is no second root.
+
+    Raises:
+        PermanentError: `repository-unidentified`: there are several roots, or too many commits to read.
+    """
     roots: list[str] = []
     for count, commit in enumerate(repository.get_commits(sha=head), start=1):
         if not commit.parents:
             roots.append(commit.sha)
-        if count >= _MOST_COMMITS:
+        if count >= _MAX_COMMITS:
             raise PermanentError(
                 Reason.REPOSITORY_UNIDENTIFIED,
-                f"{repository.full_name}: more than {_MOST_COMMITS} commits, so its root was not looked for",
+                f"{repository.full_name}: more than {_MAX_COMMITS} commits, so its root was not looked for",
             )
     if len(roots) != 1:
         raise PermanentError(
@@ -64,27 +74,27 @@ def _one_root(repository: Repository, head: str) -> str:
 
 
 def _warnings(repository: Repository, branch: str, *, protected: bool) -> list[str]:
-    found = []
-    forbidding = [rule for rule in rules(repository, branch) if rule in _FORBIDS_REWINDING]
+    warnings = []
+    forbidding = [rule for rule in rules_in_force(repository, branch) if rule in _RULES_AGAINST_REWINDING]
     if forbidding:
-        found.append(f"rules of {branch} may refuse the rewinding: {', '.join(forbidding)}")
+        warnings.append(f"rules of {branch} may refuse the rewinding: {', '.join(forbidding)}")
     elif protected:
-        found.append(f"{branch} is a protected branch: it may refuse the rewinding")
+        warnings.append(f"{branch} is a protected branch: it may refuse the rewinding")
     pulls = repository.get_pulls(state="open", base=branch).get_page(0)
     if pulls:
-        found.append(f"{_count(len(pulls))} open pull requests on {branch} are left alone")
+        warnings.append(f"{_count(len(pulls))} open pull requests on {branch} are left alone")
     others = [
-        one.name
-        for one in repository.get_branches().get_page(0)
-        if one.name != branch and not one.name.startswith(BACKUPS)
+        other.name
+        for other in repository.get_branches().get_page(0)
+        if other.name != branch and not other.name.startswith(_BACKUP_PREFIX)
     ]
     if others:
-        found.append(f"{_count(len(others))} other branches are left alone")
+        warnings.append(f"{_count(len(others))} other branches are left alone")
     tags = repository.get_tags().get_page(0)
     if tags:
-        found.append(f"{_count(len(tags))} tags are left alone")
-    return found
+        warnings.append(f"{_count(len(tags))} tags are left alone")
+    return warnings
 
 
 def _count(number: int) -> str:
-    return f"{number} or more" if number >= PAGE else str(number)
+    return f"{number} or more" if number >= PAGE_SIZE else str(number)

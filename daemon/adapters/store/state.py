@@ -1,4 +1,4 @@
-"""The state database as a whole: its own id, and how far it has come."""
+"""The state database as a whole: its own id, how far it has come, and how it takes a lost state's place."""
 
 from __future__ import annotations
 
@@ -12,50 +12,51 @@ from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils import uuid7
 
 from daemon.adapters.store import auditing
-from daemon.adapters.store.connections.transactions import Order, Tx
+from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.leases import locking
 from daemon.adapters.store.outbox import history
-from daemon.adapters.store.outbox.messages import MESSAGES, message_of
-from daemon.adapters.store.rows import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE, event_key
+from daemon.adapters.store.outbox.messages import MESSAGES, message_from_row
+from daemon.adapters.store.rows import event_key
+from daemon.adapters.store.tables import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.marks import Position
 
 
 async def state_id(tx: Tx) -> str:
-    """The id; drawn where there is none yet."""
-    await tx.in_order(Order.IDS)
-    found: str | None = (await tx.connection.execute(select(STATE.c.id))).scalar_one_or_none()
-    if found is None:
-        found = str(uuid7())
-        await tx.connection.execute(STATE.insert().values(id=found))
-    return found
+    """Return the id of this state database; draw it where there is none yet."""
+    await tx.take_lock(TxLock.IDS)
+    drawn: str | None = (await tx.connection.execute(select(STATE.c.id))).scalar_one_or_none()
+    if drawn is None:
+        drawn = str(uuid7())
+        await tx.connection.execute(STATE.insert().values(id=drawn))
+    return drawn
 
 
-async def newest(tx: Tx) -> Position:
-    """The newest row of the outbox. Rows become visible in the order of their ids (`Order.IDS`)."""
-    last = MESSAGES.order_by(OUTBOX.c.id.desc()).limit(1)
-    row = (await tx.connection.execute(last)).mappings().one_or_none()
+async def newest_position(tx: Tx) -> Position:
+    """Return the newest row of the outbox. Rows become visible in the order of their ids (`TxLock.IDS`)."""
+    newest = MESSAGES.order_by(OUTBOX.c.id.desc()).limit(1)
+    row = (await tx.connection.execute(newest)).mappings().one_or_none()
     return Position(number=0, digest="") if row is None else _position(row)
 
 
 async def contains(tx: Tx, position: Position) -> bool:
-    """Whether that very row is there."""
+    """Tell whether the outbox has that very row."""
     if position.number == 0:
         return True
-    found = MESSAGES.where(OUTBOX.c.id == position.number)
-    row = (await tx.connection.execute(found)).mappings().one_or_none()
+    same_id = MESSAGES.where(OUTBOX.c.id == position.number)
+    row = (await tx.connection.execute(same_id)).mappings().one_or_none()
     return row is not None and _position(row) == position
 
 
 async def adopt(
     tx: Tx, entry: AuditEntry, events: Sequence[tuple[str, str]], lost: Lost, now: datetime
 ) -> None:
-    """A line of the audit, and what a newer state handled, told and touched."""
+    """Record the adoption: a line of the audit, and what the lost state handled, told and touched."""
     known = (await tx.connection.execute(select(ENVIRONMENTS.c.name))).scalars()
-    await history.hold_environments(tx, [*known, *lost.environments])
+    await history.lock_environments(tx, [*known, *lost.environments])
+    # Each reset told at least one status, so `lost.statuses` is also the most resets that may be unknown here.
     raising = update(ENVIRONMENTS).values(
-        # Each reset told something: so many statuses are of no more resets.
         last_number=ENVIRONMENTS.c.last_number + lost.statuses,
         sequence=ENVIRONMENTS.c.sequence + lost.statuses,
     )
@@ -72,9 +73,13 @@ async def adopt(
 
 
 def _position(row: RowMapping) -> Position:
-    """By what was to be published, not by whether it was; not by how a version of ours writes a status."""
+    """Return the position of a row of `MESSAGES`.
+
+    Its digest covers what was to be published, not whether it was; and not how this version writes a status, since
+    another version writes it otherwise.
+    """
     if row["reset_id"] is None:
-        message = message_of(row)
+        message = message_from_row(row)
         content: tuple[Any, ...] = (message.topic, message.key, message.value, message.headers)
     else:
         content = (row["topic"], row["reset_id"], row["sequence"], row["hash"])

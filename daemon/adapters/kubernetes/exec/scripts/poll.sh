@@ -1,5 +1,5 @@
-# look COUNT INCARNATION BOUND: one look at each of COUNT commands of this container, told on the input, a line
-# `OFFSET DIR` each. Prints a frame for each as `follow` does, in this order; ends with 81 at the first without a directory.
+# poll COUNT INCARNATION BOUND: observe each of COUNT commands of this container once. The input has a line `OFFSET DIR`
+# for each. Prints a frame for each, as `follow` does, in this order. Ends with 81 at the first without a directory.
 if [ -n "$2" ]; then
     rd_born
     [ "$rd_incarnation" = "$2" ] || exit 82

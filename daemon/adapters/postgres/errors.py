@@ -1,0 +1,62 @@
+"""What PostgreSQL's messages mean: temporary or permanent, with a reason. For a failed login libpq gives text only."""
+
+from __future__ import annotations
+
+from daemon.adapters.postgres.urls import Address
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from schemas.reasons import Reason
+
+# Of a server that speaks another language only the codes are understood. Failed logins carry none: they count as
+# temporary there, until the retries are used up.
+_REFUSED = (
+    "password authentication failed",
+    "no password supplied",
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "permission denied",
+    "must be member of",
+    "invalid connection option",
+    "does not exist",
+)
+_UNREACHABLE = (
+    "connection to server",
+    "could not connect",
+    "could not translate host name",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",
+    "too many clients",
+    "remaining connection slots",
+    "connection failed",
+    "timeout expired",
+)
+_REFUSED_CODES = ("28", "3D", "42")
+_DISK_FULL = "No space left on device"
+_LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
+
+
+def connection_error(address: Address, message: str, code: str | None = None) -> PortError:
+    """Make the error for a connection or a query that failed; `code` is its SQLSTATE, where it has one."""
+    message = one_line(address.without_secret(message))
+    if (code or "").startswith(_REFUSED_CODES) or any(text in message for text in _REFUSED):
+        return PermanentError(Reason.DATABASE_UNIDENTIFIED, f"{address}: {message}")
+    return TemporaryError(Reason.DATABASE_UNREACHABLE, f"{address}: {message}")
+
+
+def program_error(address: Address, program: str, message: str) -> PortError:
+    """Make the error for pg_dump, pg_restore or psql that ended with another code than 0."""
+    message = one_line(address.without_secret(message))
+    detail = f"{program} of {address}: {message}"
+    if _DISK_FULL in message:
+        return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Free space in the backup store.")
+    if any(text in message for text in _LOCK_TIMEOUTS):
+        return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Somebody else holds locks; try again.")
+    if any(text in message for text in _UNREACHABLE) and not any(text in message for text in _REFUSED):
+        return TemporaryError(Reason.DATABASE_UNREACHABLE, detail)
+    return PermanentError(Reason.BACKUP_FAILED, detail)
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """Return the end of a message, on one line."""
+    return " ".join(text.split())[-limit:]

@@ -1,0 +1,54 @@
+"""The tables of the state database, as SQLAlchemy's Core takes them. Their shapes are in `schemas.tables`."""
+
+from __future__ import annotations
+
+from schemas.tables import (
+    ActRow,
+    AttemptRow,
+    AuditHeadRow,
+    AuditRow,
+    BackupRow,
+    CounterRow,
+    DeadLetterRow,
+    EnvironmentRow,
+    HistoryRow,
+    IdempotencyKeyRow,
+    JoinedRow,
+    LockHistoryRow,
+    LockRow,
+    OutboxRow,
+    PendingActRow,
+    PlanRow,
+    PositionRow,
+    ProtectedRow,
+    PublisherRow,
+    ResetRow,
+    SeenEventRow,
+    StateRow,
+    StepRow,
+    table_of,
+)
+
+RESETS = table_of(ResetRow)
+PLANS = table_of(PlanRow)
+STEPS = table_of(StepRow)
+ATTEMPTS = table_of(AttemptRow)
+BACKUPS = table_of(BackupRow)
+ENVIRONMENTS = table_of(EnvironmentRow)
+POSITIONS = table_of(PositionRow)
+SEEN_EVENTS = table_of(SeenEventRow)
+IDEMPOTENCY_KEYS = table_of(IdempotencyKeyRow)
+JOINED = table_of(JoinedRow)
+ACTS = table_of(ActRow)
+PENDING_ACTS = table_of(PendingActRow)
+DEAD_LETTERS = table_of(DeadLetterRow)
+AUDIT = table_of(AuditRow)
+AUDIT_HEADS = table_of(AuditHeadRow)
+HISTORY = table_of(HistoryRow)
+OUTBOX = table_of(OutboxRow)
+PUBLISHERS = table_of(PublisherRow)
+COUNTERS = table_of(CounterRow)
+LOCKS = table_of(LockRow)
+LOCK_HISTORY = table_of(LockHistoryRow)
+PROTECTED = table_of(ProtectedRow)
+STATE = table_of(StateRow)
