@@ -14,6 +14,9 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+# Written out: a later word comes by a migration of its own, also into a database that is made anew.
+_ACTIONS = "request join approve deny cancel resume skip resolve rollback release adopt".split()
+_VERDICTS = ("applied", "refused")
 _HISTORY = sa.table(
     "history",
     sa.column("reset_id", sa.String()),
@@ -62,8 +65,8 @@ def downgrade() -> None:
 
 
 def _tables() -> tuple[sa.Table, sa.Table]:
-    actions = ", ".join(f"'{action.value}'" for action in AuditAction)
-    verdicts = ", ".join(f"'{verdict.value}'" for verdict in Verdict)
+    actions = ", ".join(f"'{action}'" for action in _ACTIONS)
+    verdicts = ", ".join(f"'{verdict}'" for verdict in _VERDICTS)
     audit = op.create_table(
         "audit",
         sa.Column("chain", sa.String(), nullable=False),
