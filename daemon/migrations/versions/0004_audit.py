@@ -15,7 +15,19 @@ branch_labels = None
 depends_on = None
 
 # Written out: a later word comes by a migration of its own, also into a database that is made anew.
-_ACTIONS = "request join approve deny cancel resume skip resolve rollback release adopt".split()
+_ACTIONS = [
+    "request",
+    "join",
+    "approve",
+    "deny",
+    "cancel",
+    "resume",
+    "skip",
+    "resolve",
+    "rollback",
+    "release",
+    "adopt",
+]
 _VERDICTS = ("applied", "refused")
 _HISTORY = sa.table(
     "history",
