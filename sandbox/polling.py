@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-LOOK_EVERY = 0.05
+POLL_SECONDS = 0.05
 """Seconds between two looks, where the caller has no pace of its own."""
 
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], T], *, within: float, every: float = LOOK_EVERY) -> T:
+async def until(look: Callable[[], T], *, within: float, every: float = POLL_SECONDS) -> T:
     """Wait in the event loop until `look` answers something true."""
     clock = asyncio.get_running_loop().time
     end = clock() + within
@@ -26,7 +26,7 @@ async def until(look: Callable[[], T], *, within: float, every: float = LOOK_EVE
     return seen
 
 
-def wait_until(look: Callable[[], T], *, within: float, every: float = LOOK_EVERY) -> T:
+def wait_until(look: Callable[[], T], *, within: float, every: float = POLL_SECONDS) -> T:
     """Block the thread until `look` answers something true."""
     end = time.monotonic() + within
     while not (seen := look()) and time.monotonic() < end:

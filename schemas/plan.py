@@ -74,7 +74,7 @@ class Repeat(Wire):
     """The text in the output that ends the repetitions."""
     bound: tuple[str, ...]
     """argv of a command that is run at launch. The number of `[X]` lines in its output (what is applied) limits the
-    repetitions, and has to fall with each of them."""
+    repetitions, and has to fall."""
 
 
 class PlannedStep(Wire):

@@ -95,6 +95,7 @@ class Reason(StrEnum):
     VERIFY_FAILED = "verify-failed"
     NO_PROGRESS = "no-progress"
     RETRIES_EXHAUSTED = "retries-exhausted"
+    REPETITION_STUCK = "repetition-stuck"
     STATE_RESTORED = "state-restored"
 
 
@@ -168,7 +169,7 @@ TEXTS: dict[Reason, str] = {
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
-    Reason.CHECK_FAILED: "The step's check did not say whether the step has to run again, so it was not run.",
+    Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
@@ -187,7 +188,8 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SYNCED: "ArgoCD does not say Synced and Healthy.",
     Reason.VERIFY_FAILED: "A check after the reset failed.",
     Reason.NO_PROGRESS: "Three claims in a row made no progress.",
-    Reason.RETRIES_EXHAUSTED: "Trying once more leads nowhere: a repetition succeeded and undid nothing.",
+    Reason.RETRIES_EXHAUSTED: "A temporary failure stayed through every retry.",
+    Reason.REPETITION_STUCK: "A command that undoes one thing at a time succeeds again and again without undoing any.",
     Reason.STATE_RESTORED: (
         "The state database is older than what was launched from it: it was restored from a backup, or is new."
     ),

@@ -60,7 +60,7 @@ def _approve(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
     return ResetEffect(update=ResetUpdate(approvals=(*snapshot.reset.approvals, approval)))
 
 
-def _deny(act: Act, _stand: ResetSnapshot, _now: datetime) -> ResetEffect:
+def _deny(act: Act, _snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
     return ResetEffect(
         trigger=Trigger.DENY,
         update=ResetUpdate(cause=Reason.DENIED, detail=_who_and_why(act), waiting_for=None, wake_at=None),

@@ -18,7 +18,7 @@ from daemon.config.settings import ClientSettings, SettingsError, load_client
 from schemas.reasons import Reason
 
 Json = dict[str, Any]
-PATIENCE = 30.0
+AWAY_LIMIT_SECONDS = 30.0
 """Seconds for which a daemon that was reached may be away, as in a restart or a take-over, before following ends."""
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _WRONG_USE = {
@@ -70,7 +70,7 @@ class Client:
         A lost connection is made anew, and goes on behind the last event that came.
 
         Raises:
-            EndError: the daemon refuses the call, or was away for longer than `PATIENCE`.
+            EndError: the daemon refuses the call, or was away for longer than `AWAY_LIMIT_SECONDS`.
         """
         away_since: float | None = None
         while True:
@@ -84,7 +84,7 @@ class Client:
                         yield entry
             except _GONE as error:
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > PATIENCE:
+                if time.monotonic() - away_since > AWAY_LIMIT_SECONDS:
                     raise self._unreachable(error) from error
             time.sleep(0.5)
 

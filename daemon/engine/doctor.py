@@ -19,7 +19,7 @@ from schemas.catalog.catalog import Catalog, Service
 from schemas.catalog.operations import DoctorCheck
 from schemas.catalog.steps import DoctorCommand
 
-AT_ONCE = 4
+COMMANDS_AT_ONCE = 4
 """Commands that run at the same time: each is a process of node in a service's pod."""
 _KEPT_LINES = 20
 """Last lines of a command's output that a finding shows."""
@@ -36,7 +36,7 @@ class Doctor:
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(COMMANDS_AT_ONCE)
         checks: list[Awaitable[list[Finding]]] = []
         wanted = self._catalog.doctor.checks
         if DoctorCheck.DEPLOYMENTS in wanted:

@@ -24,7 +24,7 @@ from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
 
-AT_ONCE = 8
+READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
 REMEMBERED = 1000
 """Containers whose variables are kept."""
@@ -70,7 +70,7 @@ class FactsReader:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
         findings = _Findings()
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(READS_AT_ONCE)
         try:
             async with asyncio.TaskGroup() as group:
                 for name in names:

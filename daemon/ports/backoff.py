@@ -23,5 +23,5 @@ class Backoff:
     async def wait(self, *, at_least: float = 0.0) -> None:
         """Pause, `at_least` so many seconds where the other side asked for that; the next pause is twice as long."""
         pause = max(self.pause, at_least)
-        self.pause = min(self.pause * 2, self._longest)
+        self.pause = min(pause * 2, self._longest)
         await self._clock.sleep(pause)

@@ -19,11 +19,11 @@ from schemas.reasons import Reason
 
 log = structlog.get_logger()
 
-AT_ONCE = 200
+BATCH_SIZE = 200
 """Messages that are published before they are marked as published."""
 OUTBOX_INTERVAL = 0.2
 """Seconds between two reads of an empty outbox."""
-LEASE = 6.0
+PUBLISHER_LEASE_SECONDS = 6.0
 """Seconds after which another process may publish."""
 LONGEST_PAUSE = 15.0
 """Seconds between two tries while the broker is away."""
@@ -77,14 +77,14 @@ class Outbox:
         Raises:
             TemporaryError: the broker or the database does not answer. What is not marked is published again.
         """
-        rows = await self._store.unpublished(AT_ONCE)
+        rows = await self._store.unpublished(BATCH_SIZE)
         if rows and self._clock.now() >= self._renew_at:
             now = self._clock.now()
-            if not await self._store.may_publish(self._owner, ttl=LEASE):
+            if not await self._store.may_publish(self._owner, ttl=PUBLISHER_LEASE_SECONDS):
                 return 0
-            self._renew_at = now + timedelta(seconds=LEASE / 2)
+            self._renew_at = now + timedelta(seconds=PUBLISHER_LEASE_SECONDS / 2)
             # The former holder of the lease may have published what was read before.
-            rows = await self._store.unpublished(AT_ONCE)
+            rows = await self._store.unpublished(BATCH_SIZE)
         if not rows:
             return 0
         answers = await self._outlet.publish([row.message for row in rows])

@@ -33,7 +33,7 @@ from statemachines.lifecycle import TERMINAL, Trigger, allows
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps import progress
 
-_LEASE = timedelta(minutes=5)
+_ADOPTION_LEASE = timedelta(minutes=5)
 _NOBODY_KNOWS = ResetId("a reset that was lost")
 _AFTER_A_MARK = 10_000
 """Rows of the outbox that a state may have come to since it launched something."""
@@ -72,7 +72,7 @@ class Adoption:
         """
         by_word = await self._check_ended(lack, ended=ended)
         ids = [reset.id for reset in lack.known]
-        ttl = _LEASE.total_seconds()
+        ttl = _ADOPTION_LEASE.total_seconds()
         deadline = LeaseDeadline(ttl, asked_at=asyncio.get_running_loop().time())
         for claimed in await self._store.seize(self._owner, ids, ttl=ttl):
             leased = LeasedReset(claimed, deadline, self._store, self._clock, Metrics())

@@ -18,7 +18,7 @@ from schemas.marks import Launch
 from schemas.reasons import Reason
 from schemas.resets import Control
 
-_AT_ONCE = 8
+_LOOKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ async def find_lost_launches(pods: Pods, launches: Sequence[Launch]) -> tuple[Lo
 
 
 class _Search:
-    """Looks at `_AT_ONCE` launches at one time. A cluster that does not answer is asked once."""
+    """Looks at `_LOOKS_AT_ONCE` launches at one time. A cluster that does not answer is asked once."""
 
     def __init__(self, pods: Pods) -> None:
         self._pods = pods
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._away: str | None = None
 
     async def look(self, launch: Launch, control: Control) -> LostLaunch | None:

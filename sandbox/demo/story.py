@@ -27,7 +27,7 @@ KILLED_IN = "seed.los-core-api.system"
 SEED_SECONDS = 4.0
 """How long the seed takes in which the daemon is killed and started again."""
 WITHIN = 150.0
-_LOOK_EVERY = 0.1
+_STORY_POLL_SECONDS = 0.1
 T = TypeVar("T")
 _STOPPED = {"rejected", "denied", "failed", "needs-operator", "cancelled"}
 
@@ -171,7 +171,7 @@ async def _until_done(
 
 
 async def _until(look: Callable[[], T | None], what: str, daemon: DaemonProcess) -> T:
-    found = await until(look, within=WITHIN, every=_LOOK_EVERY)
+    found = await until(look, within=WITHIN, every=_STORY_POLL_SECONDS)
     if found is None:
         end = daemon.last_lines(5)
         raise StoryError(f"not within {WITHIN:g} s: {what}; the daemon's log ends with {end}")

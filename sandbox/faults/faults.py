@@ -14,7 +14,7 @@ _IN_PLACE_FIRST = {FaultKind.POSTGRES_LOCK_HELD, FaultKind.KAFKA_DUPLICATE_DELIV
 """Kinds that have to be in place before what they wait for comes."""
 _IN_PLACE_WITHIN = 10.0
 _UNDONE_WITHIN = 60.0
-_LOOK_EVERY = 0.02
+_ARMED_POLL_SECONDS = 0.02
 
 
 class NotUndoneError(RuntimeError):
@@ -42,7 +42,7 @@ class Faults:
             return not armoury.is_armed(armed) or any(name.startswith(armed.name) for name in effects)
 
         # Where what the fault needs is down, the wait ends without it; the fault goes on trying.
-        await until(in_place, within=_IN_PLACE_WITHIN, every=_LOOK_EVERY)
+        await until(in_place, within=_IN_PLACE_WITHIN, every=_ARMED_POLL_SECONDS)
 
     async def concern(self, group: Group) -> None:
         """Make Kafka's faults hit this consumer group instead of the daemon's usual one."""
@@ -59,7 +59,7 @@ class Faults:
         """
         armoury = self._armoury
         armoury.clear()
-        if not await until(lambda: not armoury.effects(), within=within, every=_LOOK_EVERY):
+        if not await until(lambda: not armoury.effects(), within=within, every=_ARMED_POLL_SECONDS):
             raise NotUndoneError(f"after {within:g} s: {', '.join(armoury.effects())}")
 
     def armed(self) -> tuple[Fault, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from sandbox.faults.armoury import Armed, Armoury
 from sandbox.faults.kinds import FaultKind
-from sandbox.polling import LOOK_EVERY, wait_until
+from sandbox.polling import POLL_SECONDS, wait_until
 
 _ENDED_WITHIN = 30.0
 
@@ -51,7 +51,7 @@ class Injection:
             thread.join(_ENDED_WITHIN)
 
     def _look(self) -> None:
-        while not self._stopping.wait(LOOK_EVERY):
+        while not self._stopping.wait(POLL_SECONDS):
             served = self._served
             self._served = {name: thread for name, thread in served.items() if thread.is_alive()}
             for armed in self._armoury.armed(self._injectors):
@@ -66,7 +66,7 @@ class Injection:
             while self._armoury.is_armed(armed):
                 with contextlib.suppress(*self._passing):
                     injector(armed)
-                if self._stopping.wait(LOOK_EVERY):
+                if self._stopping.wait(POLL_SECONDS):
                     return
         finally:
             self._armoury.disarm(armed)
@@ -74,4 +74,4 @@ class Injection:
 
 def wait(seconds: float, is_to_end: Callable[[], bool]) -> None:
     """Wait until so many seconds have passed or the fault is cleared; at least until the next look."""
-    wait_until(is_to_end, within=max(seconds, LOOK_EVERY))
+    wait_until(is_to_end, within=max(seconds, POLL_SECONDS))

@@ -20,7 +20,7 @@ import yaml
 from sandbox.kubernetes import launch
 
 _SECONDS = 15.0
-_LOOK_EVERY = 0.2
+_READINESS_POLL_SECONDS = 0.2
 _MERGE = "application/merge-patch+json"
 _SKIP = {"argocd.argoproj.io/skip-reconcile": "true"}
 
@@ -108,7 +108,7 @@ class Cluster:
             async with asyncio.timeout(within):
                 for environment in environments:
                     while not await self._ready(environment):  # noqa: ASYNC110 - it is another process's state
-                        await asyncio.sleep(_LOOK_EVERY)
+                        await asyncio.sleep(_READINESS_POLL_SECONDS)
         except TimeoutError as error:
             text = "; ".join([await self._complaint(environment) for environment in environments])
             raise NotReadyError(f"not ready after {within:g} s: {text}") from error

@@ -12,8 +12,14 @@ from schemas.resets import Outcome, OutcomeKind, Step, StepState
 MOST_REPETITIONS = 1000
 """The most repetitions of a `repeat` step whose bound was not read."""
 
+MOST_WITHOUT_FALL = 3
+"""Repetitions after which no less is left to undo: so many, in one series, end the step. A pod that restarts once and
+migrates by itself leads to one of them."""
+
 _LEFT = "leftToUndo"
 """The fact of a repetition: how much was left to undo right before it was launched."""
+_WITHOUT_FALL = "withoutFall"
+"""The fact of a repetition: how many repetitions before it, in its series, left no less to undo."""
 _HALF_DONE = "halfDone"
 """The fact that marks an attempt which launched nothing, after an earlier attempt that may be half done."""
 
@@ -111,17 +117,36 @@ def remembering(before: Outcome | None, outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"facts": {**outcome.facts, _HALF_DONE: True}})
 
 
-def left_before(last: Outcome | None) -> int | None:
-    """Return how much was left to undo before the last repetition that succeeded, or None without such a one."""
-    left = last.facts.get(_LEFT) if last is not None else None
-    return left if isinstance(left, int) else None
+@dataclass(frozen=True)
+class Repetitions:
+    """How a series of repetitions goes, told by what is left to undo before each of them."""
+
+    left: int
+    """How much is left now."""
+    without_fall: int
+    """How many repetitions of the series that succeeded left no less than there was before."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether another repetition would only be one more that undoes nothing."""
+        return self.without_fall >= MOST_WITHOUT_FALL
 
 
-def with_left(outcome: Outcome, left: int | None) -> Outcome:
-    """Return the outcome of a repetition, with how much was left to undo right before it; None where nobody asked."""
-    if left is None or not outcome.facts.get("repeat"):
+def repetitions(last: Outcome | None, left: int) -> Repetitions:
+    """Return how the series goes whose last repetition came to `last`, now that so much is left to undo."""
+    facts = last.facts if last is not None else {}
+    before, without_fall = facts.get(_LEFT), facts.get(_WITHOUT_FALL)
+    if not isinstance(before, int) or not isinstance(without_fall, int):
+        return Repetitions(left, 0)
+    return Repetitions(left, without_fall + (left >= before))
+
+
+def with_repetitions(outcome: Outcome, series: Repetitions | None) -> Outcome:
+    """Return the outcome of a repetition with how its series stood before it; `series` is None for other steps."""
+    if series is None or not outcome.facts.get("repeat"):
         return outcome
-    return outcome.model_copy(update={"facts": {**outcome.facts, _LEFT: left}})
+    facts = {**outcome.facts, _LEFT: series.left, _WITHOUT_FALL: series.without_fall}
+    return outcome.model_copy(update={"facts": facts})
 
 
 def _repeat(planned: PlannedStep, step: Step, outcome: Outcome, bound: int | None) -> RetryDecision:

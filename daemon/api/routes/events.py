@@ -18,7 +18,7 @@ from schemas.wire import ResetId
 
 router = APIRouter(tags=["resets"])
 EVENT_STREAM = "text/event-stream"
-_LOOK_EVERY = 0.3  # seconds between looks at the store
+_HISTORY_POLL_SECONDS = 0.3  # seconds between looks at the store
 _KEEP_ALIVE = 15.0  # seconds of silence after which proxies hear that somebody is there
 _LARGEST = 2**31 - 1  # of a sequence in the databases' columns
 
@@ -61,8 +61,8 @@ async def _events(context: ApiContext, reset_id: ResetId, seen: int) -> AsyncIte
             event = entry.type.removeprefix("com.fuse.environment.reset.").removesuffix(".v1")
             text = entry.model_dump_json(by_alias=True)
             yield format_sse_event(data_str=text, event=event, id=str(entry.sequence))
-        await context.clock.sleep(_LOOK_EVERY)
-        silence += _LOOK_EVERY
+        await context.clock.sleep(_HISTORY_POLL_SECONDS)
+        silence += _HISTORY_POLL_SECONDS
         if silence >= _KEEP_ALIVE:
             silence = 0.0
             yield KEEPALIVE_COMMENT

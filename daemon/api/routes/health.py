@@ -21,8 +21,8 @@ from statemachines.lifecycle import TERMINAL
 
 router = APIRouter(tags=["health"])
 _NOT_OVER = tuple(state for state in ResetState if state not in TERMINAL)
-_MOST = 1000
-_PATIENCE = 3.0  # seconds: a probe's usual limit is not much more
+_MOST_COUNTED = 1000
+_PROBE_SECONDS = 3.0  # seconds: a probe's usual limit is not much more
 
 
 @router.get("/livez")
@@ -39,7 +39,7 @@ async def ready(context: Context) -> JSONResponse:
     failed: dict[str, str] = {}
     for name, check in checks.items():
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PROBE_SECONDS):
                 await check()
         except Exception as error:  # noqa: BLE001 - whatever it is, this part is not ready
             failed[name] = error.detail if isinstance(error, BehindError) else type(error).__name__
@@ -53,7 +53,7 @@ async def ready(context: Context) -> JSONResponse:
 async def metrics(context: Context) -> Response:
     """Metrics in the text format of Prometheus."""
     with contextlib.suppress(PortError):  # while the database is away, the other metrics are still wanted
-        found = await context.store.resets(states=_NOT_OVER, limit=_MOST)
+        found = await context.store.resets(states=_NOT_OVER, limit=_MOST_COUNTED)
         context.metrics.count_resets((reset.state for reset in found), _NOT_OVER)
         context.metrics.outbox.set(await context.store.count_unpublished())
     return Response(context.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

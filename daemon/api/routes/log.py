@@ -21,7 +21,7 @@ from schemas.wire import AttemptId, Time
 from statemachines.lifecycle import AT_REST
 
 router = APIRouter(tags=["resets"])
-_LOOK_EVERY = 0.3  # seconds between looks at the store
+_LOG_POLL_SECONDS = 0.3  # seconds between looks at the store
 _CHUNK = 64 * 1024
 _LARGEST = 2**31 - 1  # of an attempt's number in the databases' columns, and more than is kept of any output
 
@@ -107,7 +107,7 @@ class _Reader:
                     yield piece
             if ended or self.context.closing.is_set():
                 return
-            await self.context.clock.sleep(_LOOK_EVERY)
+            await self.context.clock.sleep(_LOG_POLL_SECONDS)
 
     async def _ended(self) -> bool:
         if self.step is not None:

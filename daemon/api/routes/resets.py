@@ -23,7 +23,7 @@ from schemas.resets import Channel, Reset, ResetState
 from statemachines.intake.content_hash import content_hash
 
 router = APIRouter(tags=["resets"])
-_MOST = 200
+_LONGEST_PAGE = 200
 _ROUNDS = 20  # at most so many pages are searched for resets that the token may see
 
 
@@ -69,7 +69,7 @@ async def list_resets(
     caller: Caller,
     environment: str | None = None,
     state: Annotated[list[ResetState] | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+    limit: Annotated[int, Query(ge=1, le=_LONGEST_PAGE)] = 50,
     cursor: str | None = None,
 ) -> Page:
     """List resets, newest first."""

@@ -8,7 +8,12 @@ from schemas.resets import Attempt, Control
 
 
 class LaunchGuard(Protocol):
-    """One for each attempt at a command. Its methods are called in this order, each as often as needed."""
+    """One for each attempt at a command.
+
+    - A start calls `record`, then `check_lease` right before the launch.
+    - A launch that is delivered once more calls `may_launch`, then `check_lease`.
+    - An attempt that an earlier process recorded begins with `seen_alive`, or with a launch delivered once more.
+    """
 
     async def record(self, control: Control) -> Attempt:
         """Record the attempt whose command is about to be launched: durable when this returns.
@@ -19,7 +24,7 @@ class LaunchGuard(Protocol):
         ...
 
     async def may_launch(self) -> None:
-        """Show once more that the command may be launched: called before each launch but the very first.
+        """Show once more that the command may be launched.
 
         Raises:
             PermanentError: the command must never be launched any more.
@@ -28,7 +33,7 @@ class LaunchGuard(Protocol):
         ...
 
     def check_lease(self) -> None:
-        """Called right before each launch, with no wait in between.
+        """Show that this process still holds the lease. No wait lies between this and the launch.
 
         Raises:
             LeaseLostError: another process may hold the lease.
@@ -36,5 +41,5 @@ class LaunchGuard(Protocol):
         ...
 
     async def seen_alive(self) -> None:
-        """Called once, when the command was seen running. That is progress of the reset."""
+        """Called once, when the command was seen running."""
         ...

@@ -17,7 +17,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
-from statemachines.steps.retry import left_before, needs_check, with_left
+from statemachines.steps.retry import Repetitions, needs_check, repetitions, with_repetitions
 
 
 class CommandStep:
@@ -50,35 +50,35 @@ class CommandStep:
         pod = await self._pod_choice.choose(step)
         await self._preconditions.check(step, pod)
         self._pod_choice.check_effects(step, pod)
-        left = await self._left_to_undo(step, pod)
-        bound = None if left is None else self._leased.steps[step.name].attempts + left
+        series = await self._repetitions(step, pod)
+        bound = None if series is None else self._leased.steps[step.name].attempts + series.left
         if not await self._has_to_run(step, pod):
             nothing_to_do = Outcome(
                 kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do"
             )
             return AttemptResult(None, nothing_to_do, bound=bound)
         outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
-        attempt = self._leased.open_attempts[step.name]
-        meaning = await self._interpreter.interpret(step, attempt, outcome)
-        return AttemptResult(attempt, with_left(meaning, left), bound=bound)
+        meaning = await self._interpreter.interpret(step, guard.attempt, outcome)
+        return AttemptResult(guard.attempt, with_repetitions(meaning, series), bound=bound)
 
-    async def _left_to_undo(self, step: PlannedStep, pod: Pod) -> int | None:
-        """How much a step that repeats can still undo; None: the step does not repeat.
+    async def _repetitions(self, step: PlannedStep, pod: Pod) -> Repetitions | None:
+        """How the repetitions of the step go; None: the step does not repeat.
 
         Raises:
-            PermanentError: `retries-exhausted`: the last repetition succeeded and undid nothing, as the next would.
+            PermanentError: `repetition-stuck`: repetition after repetition succeeds and leaves no less to undo.
             PortError: that can't be told.
         """
         left = await left_to_undo(self._cluster, pod, step)
-        before = left_before(self._leased.steps[step.name].outcome)
-        if left is not None and before is not None and left >= before:
+        if left is None:
+            return None
+        series = repetitions(self._leased.steps[step.name].outcome, left)
+        if series.stuck:
             raise PermanentError(
-                Reason.RETRIES_EXHAUSTED,
-                f"{step.name} can undo {before} before the last repetition and {left} after it: it undoes nothing, or "
-                "something else puts back what it undoes",
-                hint="Look for a pod of the service that restarted and migrated by itself; then `resetd resume ID`.",
+                Reason.REPETITION_STUCK,
+                f"{step.name}: {series.without_fall} repetitions succeeded and left no less to undo; {left} are left",
+                hint="Look for a pod of the service that restarts and migrates by itself; then `resetd resume ID`.",
             )
-        return left
+        return series
 
     async def _has_to_run(self, step: PlannedStep, pod: Pod) -> bool:
         """Whether the command has to run, again where it may be half done.
@@ -145,14 +145,17 @@ class _Guard:
         self._leased = leased
         self._recorder = recorder
         self._taken_up = taken_up
+        self.attempt = taken_up
+        """The attempt as it was recorded; None before that."""
 
     async def record(self, control: Control) -> Attempt:
         """See the protocol."""
-        return await self._recorder.start(self._step, control)
+        self.attempt = await self._recorder.start(self._step, control)
+        return self.attempt
 
     async def may_launch(self) -> None:
         """See the protocol."""
-        await self._preconditions.check_again(self._step, self._leased.open_attempts.get(self._step.name))
+        await self._preconditions.check_again(self._step, self.attempt)
 
     def check_lease(self) -> None:
         """See the protocol."""

@@ -20,7 +20,7 @@ from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from sandbox.kubernetes.objects.objects import Object, now
 from sandbox.polling import until
 
-_PATIENCE = 5.0
+_READY_WITHIN = 5.0
 _EVICTED_POD_STAYS = 30.0
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _MARKER = "RESETD_ATTEMPT="
@@ -47,7 +47,7 @@ class PodDisruptions:
             return not self._armoury.is_armed(armed) or runs_a_command(container)
 
         try:
-            if not await until(ready, within=_PATIENCE):
+            if not await until(ready, within=_READY_WITHIN):
                 return
             wait = armed.fault.seconds_or(0.0)
             await until(lambda: not runs_a_command(container), within=wait)

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.publishing.outbox import AT_ONCE, Outbox
+from daemon.publishing.outbox import BATCH_SIZE, Outbox
 from schemas.reasons import Reason
 from schemas.records import Message
 from tests.integration.api.stand import SECRET, Stand, running
@@ -46,14 +46,14 @@ async def test_messages_that_wait_are_counted_also_while_the_broker_is_away(tmp_
         bus.down = True
         await stand.asked()
         assert await _waiting(client) == 1
-        for _ in range(AT_ONCE):
+        for _ in range(BATCH_SIZE):
             stand.store.state.append_message(Message("status", b"qa-sandbox", b"{}", ()))
         stand.store.state.append_message(Message("status", b"qa-sandbox", b"x" * 20_000, ()))
         with pytest.raises(TemporaryError):
             await outbox.publish_once()
-        assert await _waiting(client) == AT_ONCE + 2
+        assert await _waiting(client) == BATCH_SIZE + 2
         bus.down = False
-        assert await outbox.publish_once() == AT_ONCE
+        assert await outbox.publish_once() == BATCH_SIZE
         assert await _waiting(client) == 2
         assert await outbox.publish_once() == 2
         assert await _waiting(client) == 0, "what the broker refuses for good does not wait"

@@ -1,1 +1,1 @@
-"""The intake: entries judged and stored, with the offset of the batch that they came in."""
+"""The intake: entries decided and stored, with the offset of the batch that they came in."""

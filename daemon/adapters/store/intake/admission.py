@@ -1,7 +1,7 @@
 """Admission: a batch of entries, or one request, stored with all that follows from it, in one transaction.
 
-What the entries refer to is read in a few statements (`desk_storage.load`). Then the desk judges them one after the
-other in memory, each seeing what those before it did. Then everything is written at once.
+What the entries refer to is read in a few statements (`desk_storage.load`). Then the desk decides about them one after
+the other in memory, each seeing what those before it did. Then everything is written at once.
 """
 
 from __future__ import annotations

@@ -100,9 +100,9 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
         try:
             await adoption.adopt(lack, actor=getpass.getuser(), reason=reason, ended=ended)
         except StillAtWorkError as error:
-            for stray in error.launches:
-                note(f"{stray.launch.attempt} {stray.why}")
-            running = any(not stray.untold for stray in error.launches)
+            for found in error.launches:
+                note(f"{found.launch.attempt} {found.why}")
+            running = any(not found.untold for found in error.launches)
             raise EndError(
                 Exit.FAILED,
                 "nothing was adopted: what is not recorded here may still run, and nothing would wait for it",

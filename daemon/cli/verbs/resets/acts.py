@@ -81,5 +81,5 @@ def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> N
 def taken_down(accepted: Json, kind: str) -> None:
     """Say that the daemon has recorded the act, and which command shows what comes of it."""
     reference = accepted["reset"]["reference"]
-    say(f"{reference}: {kind} taken down")
+    say(f"{reference}: {kind} recorded")
     note(f"next: resetd watch {reference}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import PATIENCE, Client, Json, client
+from daemon.cli.client import AWAY_LIMIT_SECONDS, Client, Json, client
 from daemon.cli.durations import seconds_of
 from daemon.cli.exit_codes import OF_STATE, RESTING, Exit
 from daemon.cli.next_step import last_words
@@ -16,7 +16,7 @@ from daemon.cli.output import Format, Output, answer, say
 from schemas.resets import ResetState
 
 _ATTENTION = {ResetState.AWAITING_APPROVAL.value, ResetState.NEEDS_OPERATOR.value}
-_LOOK_EVERY = 0.5
+_WAIT_POLL_SECONDS = 0.5
 
 
 def wait(
@@ -42,7 +42,7 @@ def wait_for(daemon: Client, reference: str, target: str, timeout: str | None) -
     """
     ends = time.monotonic() + seconds_of(timeout) if timeout else None
     reset = daemon.reset(reference)
-    daemon.patience = PATIENCE
+    daemon.patience = AWAY_LIMIT_SECONDS
     seen = 0
     passed: set[str] = set()
     while True:
@@ -62,4 +62,4 @@ def wait_for(daemon: Client, reference: str, target: str, timeout: str | None) -
                 return reset, OF_STATE[ResetState(state)] or Exit.FAILED
         if ends is not None and time.monotonic() >= ends:
             return reset, Exit.TIME_IS_UP
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_WAIT_POLL_SECONDS)

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.client import PATIENCE, Client, Json, client
+from daemon.cli.client import AWAY_LIMIT_SECONDS, Client, Json, client
 from daemon.cli.exit_codes import OF_STATE, RESTING
 from daemon.cli.next_step import last_words, waits_for
 from daemon.cli.options import Reference
@@ -18,14 +18,14 @@ from daemon.cli.output import clean, note, out, say, styled
 from daemon.cli.reset_output import outcome, took
 from schemas.resets import ResetState
 
-_LOOK_EVERY = 0.5
+_WATCH_POLL_SECONDS = 0.5
 _STEP_EVENTS = ("step-started", "step-finished")
 
 
 def watch(reference: Reference) -> None:
     """Show a reset live until it comes to rest. When piped, print plain lines."""
     with client() as daemon:
-        daemon.patience = PATIENCE
+        daemon.patience = AWAY_LIMIT_SECONDS
         reset = _settled(daemon, daemon.reset(reference))
         reset = _watch_live(daemon, reset) if out.is_terminal else _watch_lines(daemon, reset)
     note(last_words(reset))
@@ -35,7 +35,7 @@ def watch(reference: Reference) -> None:
 def _settled(daemon: Client, reset: Json) -> Json:
     """Wait until the reset's holder has read every act. Until then a resumed reset is still `failed`."""
     while reset["unreadActs"]:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_WATCH_POLL_SECONDS)
         reset = daemon.reset(reset["id"])
     return reset
 

@@ -157,7 +157,7 @@ def test_nothing_is_destroyed_whose_backup_is_gone_by_then() -> None:
 
 
 @pytest.mark.parametrize("stuck_at", [1, 3])
-def test_a_repetition_that_undoes_nothing_ends_the_step_with_a_cause(stuck_at: int) -> None:
+def test_repetitions_that_undo_nothing_end_the_step_with_a_cause(stuck_at: int) -> None:
     async def scenario() -> None:
         tool = Reverting()
 
@@ -170,9 +170,53 @@ def test_a_repetition_that_undoes_nothing_ends_the_step_with_a_cause(stuck_at: i
         engine = tool.engine()
         await engine.ask()
         reset = await engine.drive()
-        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.RETRIES_EXHAUSTED)
-        assert f"{stuck_at} before the last repetition and {stuck_at} after it" in (reset.detail or "")
-        # One launch for each migration that it undid, and the one that undid none.
-        assert engine.launched() == 3 - stuck_at + 1
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.REPETITION_STUCK)
+        assert f"{stuck_at} are left" in (reset.detail or "")
+        # One launch for each migration that it undid, and three that undid none.
+        assert engine.launched() == 3 - stuck_at + 3
+
+    run(scenario())
+
+
+def test_repetitions_go_on_where_a_pod_that_restarted_once_has_migrated_by_itself() -> None:
+    async def scenario() -> None:
+        tool = Reverting()
+        undo = tool.revert
+        calls = 0
+
+        async def revert(process: Process) -> int:
+            nonlocal calls
+            calls += 1
+            code = await undo(process)
+            if calls == 2:
+                tool.applied = 3
+            return code
+
+        tool.revert = revert  # type: ignore[method-assign]
+        engine = tool.engine()
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
+        assert (tool.applied, engine.launched()) == (0, 2 + 3 + 1)
+
+    run(scenario())
+
+
+def test_a_pod_that_migrates_again_and_again_ends_the_repetitions_with_a_cause() -> None:
+    async def scenario() -> None:
+        tool = Reverting()
+        undo = tool.revert
+
+        async def revert(process: Process) -> int:
+            code = await undo(process)
+            if tool.applied == 1:
+                tool.applied = 3
+            return code
+
+        tool.revert = revert  # type: ignore[method-assign]
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.REPETITION_STUCK)
+        assert engine.launched() == 6
 
     run(scenario())
