@@ -14,7 +14,7 @@ def summary(reset: Reset) -> ResetSummary:
 
 
 def body(reset: Reset, steps: tuple[Step, ...], attempts: tuple[Attempt, ...], unread: int) -> ResetBody:
-    """Body of one reset: its steps, its attempts, and how many acts its holder has still to read."""
+    """Body of one reset: its steps, its attempts, and how many acts its lease holder has still to read."""
     return ResetBody.model_validate(
         _shown(reset) | {"steps": steps, "attempts": attempts, "unread_acts": unread}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,22 @@ def settings_in_force() -> Settings:
         return load()
     except SettingsError as error:
         raise EndError(Exit.USAGE, str(error)) from error
+
+
+def make_data_directory(settings: Settings) -> None:
+    """Make RESETD_DATA_DIR, and let only its owner read what this process writes from now on.
+
+    State, dumps and kept output hold clients' data.
+
+    Raises:
+        EndError: the directory can't be made.
+    """
+    os.umask(0o077)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        detail = f"RESETD_DATA_DIR: {settings.data_dir} can't be made: {error.strerror}"
+        raise EndError(Exit.USAGE, detail) from error
 
 
 @contextmanager

@@ -159,9 +159,9 @@ def _kind(state: ResetState) -> str:
     if state in TERMINAL:
         return "Nothing: the reset is over."
     if state in AT_REST:
-        return "Nothing: the reset waits for a person or an event to ask for more."
+        return "Nothing, until somebody asks for more. A reset that was cancelled before it destroyed anything is over."
     if allows(state, Trigger.ROLLED_BACK):
-        return "Reserved for rollbacks. Nothing leads here yet."
+        return "Reserved for rollbacks. Nobody can ask for one yet."
     return "Ends every process of the reset."
 
 

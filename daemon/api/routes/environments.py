@@ -16,11 +16,10 @@ from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
 from schemas.resets import Reset, ResetState
 from schemas.wire import kind_of
-from statemachines.lifecycle import AT_REST, WORKING
+from statemachines.lifecycle import AT_REST, WAITING, WORKING
 
 router = APIRouter(tags=["environments"])
 _RUNNING = (*WORKING, ResetState.CANCELLING, ResetState.ROLLING_BACK)
-_WAITING = tuple(state for state in ResetState if state not in {*_RUNNING, *AT_REST})
 
 
 @router.get("/environments")
@@ -64,7 +63,7 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         return await context.store.resets(environment=name, states=states, limit=limit)
 
     running, last = await some(_RUNNING, 1), await some(tuple(AT_REST), 1)
-    waiting = await some(_WAITING, 50)
+    waiting = await some(tuple(WAITING), 50)
     return EnvironmentBody(
         name=name,
         kind=kind_of(name),

@@ -14,7 +14,7 @@ from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 
 LONGEST_SLEEP = timedelta(minutes=10)
-"""How long a waiting reset is left alone at most. `wake_at` is by its holder's clock, which may be wrong by hours."""
+"""How long a waiting reset is left alone at most. `wake_at` is by its lease holder's clock, which may be hours off."""
 
 
 @dataclass(frozen=True)

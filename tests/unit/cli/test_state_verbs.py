@@ -88,3 +88,19 @@ def test_a_state_that_a_daemon_uses_is_not_adopted(data_dir: Path) -> None:
         ended = resetd("db", "adopt", "--yes", "--reason", "why", RESETD_DATA_DIR=str(data_dir))
     assert ended.returncode == 2
     assert "another resetd" in ended.stderr
+
+
+def test_a_data_directory_that_can_not_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    ended = resetd("db", "check", RESETD_DATA_DIR=str(blocked / "var"))
+    assert ended.returncode == 2
+    assert f"RESETD_DATA_DIR: {blocked / 'var'} can't be made" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_state_that_the_upgrade_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    made = resetd("db", "upgrade", RESETD_DATA_DIR=str(tmp_path / "var"))
+    assert made.returncode == 0
+    assert (tmp_path / "var").stat().st_mode & 0o077 == 0
+    assert state_file(tmp_path / "var").stat().st_mode & 0o077 == 0

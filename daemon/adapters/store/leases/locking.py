@@ -21,7 +21,7 @@ async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
     """Ask for exactly these keys. Locks that the reset asked for before, and whose keys are missing now, are released.
 
     Raises:
-        LeaseLostError: the reset has another holder.
+        LeaseLostError: another process holds the lease.
     """
     environment, ticket = await _read_leased(tx, lease)
     await tx.take_lock(TxLock.LOCKS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.configuration import settings_in_force
+from daemon.cli.configuration import make_data_directory, settings_in_force
 from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.options import Yes, confirm
 from daemon.cli.output import note, say, table
@@ -160,7 +160,7 @@ def _state_database() -> Iterator[tuple[str, ModuleType]]:
     from daemon.ports.errors import PortError, TemporaryError
 
     settings = settings_in_force()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_directory(settings)
     try:
         yield settings.state_url.get_secret_value(), migrations
     except PortError as error:

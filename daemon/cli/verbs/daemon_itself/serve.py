@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 
-from daemon.cli.configuration import catalog_errors, settings_in_force
+from daemon.cli.configuration import catalog_errors, make_data_directory, settings_in_force
 from daemon.cli.exit_codes import EndError, Exit
 from daemon.config.settings import SettingsError
 
@@ -20,13 +19,7 @@ def serve() -> None:
     settings = settings_in_force()
     set_up(settings.log_format, settings.log_level)
     with catalog_errors():
-        # State, dumps and kept output hold clients' data, so only their owner may read them.
-        os.umask(0o077)
-        try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            detail = f"RESETD_DATA_DIR: {settings.data_dir} can't be made: {error.strerror}"
-            raise EndError(Exit.USAGE, detail) from error
+        make_data_directory(settings)
         try:
             from daemon.bootstrap import serve as run
 

@@ -33,7 +33,7 @@ def watch(reference: Reference) -> None:
 
 
 def _settled(daemon: Client, reset: Json) -> Json:
-    """Wait until the reset's holder has read every act. Until then a resumed reset is still `failed`."""
+    """Wait until the reset's lease holder has read every act. Until then a resumed reset is still `failed`."""
     while reset["unreadActs"]:
         time.sleep(_WATCH_POLL_SECONDS)
         reset = daemon.reset(reset["id"])
