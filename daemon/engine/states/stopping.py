@@ -6,9 +6,9 @@ from daemon.engine.leased_reset import LeasedReset
 from schemas.reasons import Reason
 from schemas.resets import Outcome
 from schemas.wire import StepName
+from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
-from statemachines.troubleshooting import hint_for
 
 
 async def stop_failed(leased: LeasedReset, reason: Reason, detail: str, hint: str | None = None) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.reasons import Reason
-from statemachines.troubleshooting import hint_for
+from statemachines.hints import hint_for
 
 
 @pytest.mark.parametrize("cause", list(Reason))
