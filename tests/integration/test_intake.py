@@ -109,7 +109,7 @@ def until_at_rest(harness: Harness, number: int, *, waiting: int) -> None:
         parked = [one for one in moving if (one["waitingFor"] or {}).get("reason") == "not-before"]
         return len(found) >= number and len(moving) == len(parked) <= waiting
 
-    wait_for(look, f"{number} resets, all but {waiting} at rest", within=90, every=0.4)
+    wait_for(look, f"{number} resets, all but {waiting} at rest", within=240, every=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def dead_letters(harness: Harness) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 class TestAThousandEvents:
     def test_a_reset_comes_of_each_event_that_asks_for_one_and_of_no_other(self, told: Told) -> None:
         ends = {
@@ -234,7 +234,7 @@ class TestAThousandEvents:
         assert unsaid <= len(KILLS)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_dead_letter_too_large_for_the_broker_stays_in_the_table_and_blocks_nothing(
     platform: Platform, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ class Api:
         return [json.loads(line) for line in str(answer.body).splitlines()]
 
     async def until(
-        self, path: str, fulfilled: Callable[[Any], bool], seconds: float = 30, **query: str
+        self, path: str, fulfilled: Callable[[Any], bool], seconds: float = 90, **query: str
     ) -> Any:  # noqa: ANN401 - a JSON document
         """The document at `path` once it is as wanted."""
         body: Any = None

@@ -28,7 +28,7 @@ OVERCOME = (
 )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_reset_overcomes_what_goes_wrong_around_it_and_runs_once(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -57,7 +57,7 @@ async def test_a_reset_overcomes_what_goes_wrong_around_it_and_runs_once(
     assert {kind: hits.get(kind, 0) - before.get(kind, 0) for kind in OVERCOME} == dict.fromkeys(OVERCOME, 1)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_launch_that_begins_after_its_attempt_was_given_up_runs_nothing(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -72,7 +72,7 @@ async def test_a_launch_that_begins_after_its_attempt_was_given_up_runs_nothing(
         assert not harness.launches(harness.reset(reset)["id"])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_launch_that_begins_after_it_was_delivered_again_runs_nothing(
     platform: Platform, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def one_reset(platform: Platform, directory: Path, mode: Mode) -> dict[str, obje
     return dict(platform.contents(ENVIRONMENT))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 def test_a_reset_killed_in_every_state_and_every_seed_ends_as_one_that_was_not(
     platform: Platform, tmp_path: Path
 ) -> None:

@@ -107,7 +107,7 @@ def until_done(both: Pair) -> None:
     wait_for(lambda: both.row().state == "done", "the reset is done", within=SOON)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 class TestTwoDaemonsOnOneDatabase:
     def test_when_one_is_killed_the_other_finds_its_command_and_goes_on(
         self, platform: Platform, tmp_path: Path

@@ -19,7 +19,7 @@ SEED = "short"
 ROUNDS = range(16, 24)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_kills_stops_and_cuts_at_seeded_moments_lose_nothing_and_launch_nothing_twice(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -35,7 +35,7 @@ def test_kills_stops_and_cuts_at_seeded_moments_lose_nothing_and_launch_nothing_
     assert len(set(owners)) == len(owners) >= figures.kills
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_daemon_that_dies_before_and_after_each_commit_of_a_reset_does_it_as_one_that_does_not(
     platform: Platform, tmp_path: Path
 ) -> None:

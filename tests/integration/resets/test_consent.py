@@ -116,7 +116,7 @@ def untouched(harness: Harness, reference: str, before: int) -> bool:
     return commands(harness.platform) == before and not reset["attempts"] and not backups
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_reset_asks_for_consent_when_a_production_starts_to_use_its_databases(
     daemon: Harness, los_demo_sandbox: Platform
 ) -> None:
@@ -144,7 +144,7 @@ async def test_a_reset_asks_for_consent_when_a_production_starts_to_use_its_data
     daemon.wait_state(reference, "done")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 class TestProductionAskedForOverHttp:
     def test_it_runs_nothing_until_another_person_agreed_to_this_very_plan(
         self, daemon: Harness, los_demo: Platform
@@ -248,7 +248,7 @@ async def _renew(platform: Platform, environment: str, service: str) -> None:
     await platform.until_ready([environment])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 class TestASandboxThatSharesWithProductionAskedForOverKafka:
     def test_it_runs_nothing_until_two_people_agreed_also_when_the_daemon_is_killed_meanwhile(
         self, daemon: Harness, los_demo: Platform
@@ -354,7 +354,7 @@ class TestASandboxThatSharesWithProductionAskedForOverKafka:
         assert daemon.launches(done["id"])[f"{done['id']}/seed.ui-builder-api.seed/2"] == 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_what_nobody_approves_in_time_is_cancelled_also_when_the_daemon_is_killed_meanwhile(
     los_demo: Platform, tmp_path: Path
 ) -> None:

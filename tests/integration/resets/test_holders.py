@@ -109,7 +109,7 @@ def cancelled(harness: Harness, reference: str) -> None:
     assert not marked(found["id"])
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 def test_models_that_were_synced_in_a_container_are_synced_again_in_the_one_that_replaced_it(
     platform: Platform, tmp_path: Path
 ) -> None:

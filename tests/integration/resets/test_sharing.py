@@ -79,7 +79,7 @@ def story(sharing: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Story(harness, resets, plans, sharing.journal_reader())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 class TestRequestedTogether:
     def test_the_two_share_exactly_their_core_database(self, story: Story) -> None:
         (key,) = story.shared()
@@ -144,7 +144,7 @@ class TestRequestedTogether:
             assert set(story.harness.launches(reset["id"]).values()) == {1}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_those_that_wait_are_served_in_the_order_in_which_they_came_also_after_a_kill(
     sharing: Platform, tmp_path: Path
 ) -> None:
