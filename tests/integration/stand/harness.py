@@ -19,7 +19,7 @@ from tests.integration.stand.starts import forks
 from tests.integration.stand.waiting import wait_for
 
 CRASHING = by_module("-m", "tests.integration.stand.crashing_daemon")
-RESET_WITHIN = 90.0
+RESET_WITHIN = 180.0
 """Seconds for one whole reset on a machine that other tests load, too."""
 
 
