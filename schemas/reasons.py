@@ -76,6 +76,7 @@ class Reason(StrEnum):
     EXEC_REFUSED = "exec-refused"
     COMMAND_FAILED = "command-failed"
     CHECK_FAILED = "check-failed"
+    TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
     OUTCOME_UNKNOWN = "outcome-unknown"
@@ -170,6 +171,7 @@ TEXTS: dict[Reason, str] = {
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
     Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
+    Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
