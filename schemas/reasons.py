@@ -41,6 +41,7 @@ class Reason(StrEnum):
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
+    WITHOUT_EFFECT = "without-effect"
     # Why an act or a call of the API is refused.
     UNKNOWN_RESET = "unknown-reset"
     WRONG_STATE = "wrong-state"
@@ -131,6 +132,7 @@ TEXTS: dict[Reason, str] = {
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",
     Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
