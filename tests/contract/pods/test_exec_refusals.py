@@ -33,7 +33,9 @@ FAILED = {
     "cgroup": RUNC.format("open /sys/fs/cgroup/kubepods.slice/pod1/cgroup.procs: no such file or directory"),
     "console": RUNC.format("open /dev/pts/0: permission denied"),
     "nsenter": RUNC.format("nsexec-1[77]: failed to open /proc/7/ns/ipc: No such file or directory"),
-    "working directory": RUNC.format('chdir to cwd ("/app") set in config.json failed: no such file or directory'),
+    "working directory": RUNC.format(
+        'chdir to cwd ("/app") set in config.json failed: no such file or directory'
+    ),
     "another program": RUNC.format('exec: "show": executable file not found in $PATH'),
     "containerd is away": 'connection error: desc = "transport: error while dialing: dial unix '
     '/run/containerd/s/4f: connect: no such file or directory"',

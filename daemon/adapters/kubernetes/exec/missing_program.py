@@ -17,7 +17,10 @@ from functools import cache
 _QUOTES = r"[\\\"'`]*"
 _ASKED = r"\b(?:exec:?|stat|executable(?: file)?|failed to load)"
 _PLACE = r"(?: in \$?PATH(?: \[[^\]]*\])?| for container process)?"
-_WHY = r"(?:executable file )?(?:not found|no such file or directory|permission denied|exec format error|is a directory)"
+_WHY = (
+    r"(?:executable file )?"
+    r"(?:not found|no such file or directory|permission denied|exec format error|is a directory)"
+)
 
 
 def says_program_is_missing(text: str, program: str) -> bool:

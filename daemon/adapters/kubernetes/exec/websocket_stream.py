@@ -15,8 +15,8 @@ from typing import Any, Self, cast
 
 import aiohttp
 from kubernetes_asyncio.client import CoreV1Api
-from kubernetes_asyncio.stream import WsApiClient
 
+from daemon.adapters.kubernetes.connection.clients import UNAUTHORIZED, WebSocketClient
 from daemon.adapters.kubernetes.errors import translated
 from daemon.adapters.kubernetes.exec.missing_program import says_program_is_missing
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
@@ -78,7 +78,8 @@ class ExecStream:
         while True:
             try:
                 async with asyncio.timeout(silent_seconds):
-                    message = await self._socket.receive()
+                    with translated(f"hear of a command in {self._container}", ""):
+                        message = await self._socket.receive()
             except TimeoutError:
                 return
             data = message.data
@@ -98,8 +99,9 @@ class ExecStream:
 
     async def send(self, stdin: bytes) -> None:
         """Write to the command's input. Version 4 can't end an input, so scripts are told its length."""
-        for start in range(0, len(stdin), 32768):
-            await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
+        with translated(f"write to a command in {self._container}", ""):
+            for start in range(0, len(stdin), 32768):
+                await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
 
 
 def exit_code_of(status: bytes, where: str, program: str = "sh") -> int:
@@ -137,7 +139,7 @@ def not_started(message: str, where: str, program: str) -> PortError:
         return PermanentError(
             Reason.EXEC_REFUSED,
             detail,
-            hint=f"The image has no `{program}` that can be executed: resetd needs `sh` and the usual small programs in it.",
+            hint=f"The image has no `{program}` to execute; resetd needs `sh` and the usual small programs in it.",
         )
     return TemporaryError(
         Reason.EXEC_REFUSED, detail, hint="The node's container runtime failed; look at the node if it stays."
@@ -146,32 +148,44 @@ def not_started(message: str, where: str, program: str) -> PortError:
 
 @asynccontextmanager
 async def open_exec(
-    client: WsApiClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool = False
+    client: WebSocketClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool = False
 ) -> AsyncIterator[ExecStream]:
     """Start `argv` in a container, attached for as long as the block runs.
 
     The block's end closes the stream. The command runs on: Kubernetes signals nothing to it.
     """
-    connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
     doing, right = f"run a command in {container}", f"get, create pods/exec in {container.environment}"
     with translated(doing, right):
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT_SECONDS):
-            context = await connect(
-                container.pod,
-                container.environment,
-                container=container.container,
-                command=list(argv),
-                stdin=stdin,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
-                _headers={"sec-websocket-protocol": _PROTOCOLS},
-            )
-            socket = await context.__aenter__()
+            context, socket = await _upgraded(client, container, argv, stdin=stdin)
     try:
-        with translated(doing, right):
-            yield ExecStream(socket, container, argv[0])
+        yield ExecStream(socket, container, argv[0])
     finally:
         with translated(doing, right):
             await context.__aexit__(None, None, None)
+
+
+async def _upgraded(
+    client: WebSocketClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool
+) -> tuple[Any, aiohttp.ClientWebSocketResponse]:
+    """Open the stream, and return it with its context. After a 401, before which nothing was started, ask once more."""
+    connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
+    while True:
+        used = client.credentials.generation
+        context = await connect(
+            container.pod,
+            container.environment,
+            container=container.container,
+            command=list(argv),
+            stdin=stdin,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+            _headers={"sec-websocket-protocol": _PROTOCOLS},
+        )
+        try:
+            return context, await context.__aenter__()
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status != UNAUTHORIZED or not await client.credentials.renew(used):
+                raise
