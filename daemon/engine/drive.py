@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from daemon.engine.acts import Acts
 from daemon.engine.commands.database_sessions import DatabaseSessions
 from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.facts import FactsReader
@@ -100,13 +101,23 @@ class DriveFactory:
         pod_choice = PodChoice(ports.pods, self._catalog, leased)
         sessions = DatabaseSessions(self._facts, ports, pod_choice, leased)
         termination = Termination(ports.pods, ports.logs, clock, sessions.work_of)
-        unresolved = UnresolvedAttempts(leased, termination)
+        output = RecordedOutput(leased, ports.pods)
+        proofs.push_async_exit(output.close)
+        unresolved = UnresolvedAttempts(leased, termination, output)
         recorder = AttemptRecorder(leased, clock, self._high_water)
         interpreter = ExitInterpreter(ports.logs)
         runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, proofs)
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
-            leased, performer, recorder, unresolved, pod_choice, self._acts, self._catalog.retry, clock
+            leased,
+            performer,
+            recorder,
+            unresolved,
+            pod_choice,
+            self._acts,
+            self._catalog.retry,
+            clock,
+            output,
         )
         states: dict[ResetState, RunState] = {
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
@@ -115,7 +126,7 @@ class DriveFactory:
                 leased, self._planning, self._deployments, self._store, clock, self._limits
             ).run,
             **dict.fromkeys(WORKING, working.run),
-            ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock).run,
+            ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,
         }
         return Drive(leased, states, self._acts, unresolved)
 

@@ -264,6 +264,16 @@ class MemoryPods:
         _, command = self._command(control)
         return not command.alive
 
+    async def discard(self, controls: Sequence[Control]) -> None:
+        """See the port."""
+        self._maybe_fail("discard")
+        for control in controls:
+            service = self._of_pod(control.environment, control.pod)
+            known = service.commands if service and service.incarnation == control.incarnation else {}
+            if (command := known.get(control.directory)) is not None:
+                command.discard()
+        self._maybe_fail("discard", after=True)
+
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""
         self._maybe_fail("fate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -171,6 +172,22 @@ class KubernetesCommands:
         """See the port. What ran in a container that has ended is gone."""
         result = await self._sweep(control, attempt, "gone")
         return result is None or result.stdout.startswith(b"gone")
+
+    async def discard(self, controls: Sequence[Control]) -> None:
+        """See the port. The commands of a container share one exec."""
+        places: dict[tuple[ContainerRef, str], list[Control]] = defaultdict(list)
+        for control in controls:
+            places[ContainerRef.of_control(control), control.incarnation].append(control)
+        for (container, incarnation), there in places.items():
+            argv = scripts.argv("discard", incarnation, *(control.directory for control in there))
+            try:
+                result = await execute(self._kubernetes, container, argv, SCRIPT_TIMEOUT_SECONDS)
+            except PermanentError as error:
+                if error.reason is not Reason.POD_NOT_FOUND:
+                    raise
+                continue
+            if result.exit_code not in {0, Refusal.OTHER_INCARNATION}:
+                raise unexpected_exit("discard", container, result)
 
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""

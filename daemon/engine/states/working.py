@@ -11,6 +11,7 @@ from itertools import groupby
 import structlog
 
 from daemon.engine.acts import Acts
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
@@ -53,6 +54,7 @@ class WorkingState:
         acts: Acts,
         retry: Retry,
         clock: Clock,
+        output: RecordedOutput,
     ) -> None:
         self._leased = leased
         self._performer = performer
@@ -62,6 +64,7 @@ class WorkingState:
         self._acts = acts
         self._retry = retry
         self._clock = clock
+        self._output = output
         # Steps that run side by side may need the same former step again: it runs once.
         self._one_at_a_time: dict[StepName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -72,6 +75,7 @@ class WorkingState:
             LeaseLostError: another process may hold the reset.
         """
         leased = self._leased
+        await self._output.remove_former()
         state = leased.reset.state
         for batch in filter(None, self._batches()):
             finished = False
@@ -176,6 +180,7 @@ class WorkingState:
             bound=result.bound,
         )
         await leased.finished(step, attempt, result.backups)
+        self._output.remove(attempt)
         # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
         log.info(
             "step.attempt-ended",
