@@ -284,7 +284,13 @@ class MemoryPods:
             return ContainerFate(Fate.TERMINATED, service.last_reason, 137)
         return ContainerFate(Fate.RUNNING)
 
-    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+    async def last_log(
+        self,
+        environment: str,
+        selector: str,
+        lines: int,
+        container: str | None = None,  # noqa: ARG002 - the port's
+    ) -> str:
         """See the port."""
         self._maybe_fail("last_log")
         service = self._services.get((environment, selector.rpartition("=")[2]))

@@ -88,16 +88,15 @@ class KubernetesCluster:
         variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
         return {name: variables[name] for name in names if name in variables}
 
-    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+    async def last_log(
+        self, environment: str, selector: str, lines: int, container: str | None = None
+    ) -> str:
         """See the port. It is the log of the newest pod that matches, ready or not."""
         pods = [pod for pod in await self._pods(environment, selector) if pod_selection.replica_set_of(pod)]
         if not pods:
             return ""
         newest = max(pods, key=lambda pod: (str(pod.metadata.creation_timestamp), str(pod.metadata.name)))
-        try:
-            container = pod_selection.container_name(newest, None)
-        except PermanentError:
-            container = str(newest.spec.containers[0].name)
+        container = pod_selection.container_name(newest, container, service=selector.rpartition("=")[2])
         name = str(newest.metadata.name)
         with translated(f"read the log of {environment}/{name}", f"get pods/log in {environment}"):
             try:

@@ -307,6 +307,7 @@ class ClusterStand:
 def lay_out(directory: Path) -> Arguments:
     """Fill a double's directory with one tiny service."""
     make_image(directory / "images", "app", SERVES)
+    make_image(directory / "images", "proxy", SERVES)
     variables = {ENVIRONMENT: {"app": {"GREETING": "good morning"}}}
     (directory / "variables.json").write_text(json.dumps(variables))
     return Arguments(
