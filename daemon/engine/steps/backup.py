@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daemon.engine.facts import FactsReader
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.step_runner import AttemptResult
@@ -11,14 +14,21 @@ from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
+from statemachines.steps.launch_rights import TAKEN_AFTER
 
 
 class BackupStep:
     """Dumps the database that the service's pod reaches; the backup counts once it was read through."""
 
     def __init__(
-        self, backups: Backups, facts: FactsReader, pod_choice: PodChoice, recorder: AttemptRecorder
+        self,
+        backups: Backups,
+        facts: FactsReader,
+        pod_choice: PodChoice,
+        leased: LeasedReset,
+        recorder: AttemptRecorder,
     ) -> None:
+        self._leased = leased
         self._backups = backups
         self._facts = facts
         self._pod_choice = pod_choice
@@ -37,13 +47,22 @@ class BackupStep:
                 f"{step.name} would reach {identity.key}, the plan says {', '.join(step.touches)}",
             )
         attempt = taken_up or await self._recorder.start(step)
-        backup = await self._backups.dump(
+        first = not (self._leased.reset.destroyed and await self._leased.dumped_before(identity.key))
+        stops = self._leased.reset.stops
+        dumped = await self._backups.dump(
             url, environment=pod.environment, resource=identity.key, attempt=attempt.id
         )
+        backup = replace(dumped, stops=stops, first=first)
         if not backup.proven:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} was not read through")
         outcome = Outcome(
             kind=OutcomeKind.SUCCEEDED,
-            facts={"path": backup.path, "sizeBytes": backup.size_bytes, "sha256": backup.sha256},
+            facts={
+                "path": backup.path,
+                "sizeBytes": backup.size_bytes,
+                "sha256": backup.sha256,
+                TAKEN_AFTER: stops,
+                "first": first,
+            },
         )
         return AttemptResult(attempt, outcome, backups=(backup,))
