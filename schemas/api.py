@@ -70,6 +70,8 @@ class ResetSummary(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
+    known_requesters: tuple[str, ...]
+    """Those of them who asked with a token. The other names came over Kafka, and are claims."""
     plan_hash: str | None
     approvals: Approvals
     waiting_for: Waiting | None
@@ -79,6 +81,8 @@ class ResetSummary(Wire):
     stopped_in: ResetState | None
     stopped_at: StepName | None
     destroyed: bool
+    stops: int
+    """How many times it has stopped. Nothing is destroyed on a dump or on a spent approval from before the last stop."""
     cancel_requested: bool
     sequence: int
     version: int

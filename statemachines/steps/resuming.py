@@ -19,16 +19,14 @@ def to_repeat(
 
     - Steps that failed, and steps of the daemon's own (a dump, a branch) that the stop cut short.
     - From `start` on, also steps that succeeded. Skipped steps stay skipped, unless the skipped step is `start` itself.
-    - Backups of what is still to be destroyed, each as a new dump: others may have written to it since the reset stopped.
-      The dumps before stay where they are.
+    - Backups of what is still to be destroyed, each as a new dump: others may have written to it since the reset
+      stopped. The dumps before stay where they are.
     """
     begin = steps[start].index if start is not None else len(plan.steps)
 
     def again(planned: PlannedStep) -> bool:
         step = steps[planned.name]
-        if step.state is StepState.FAILED or (
-            step.state is StepState.RUNNING and not runs_in_pod(planned)
-        ):
+        if step.state is StepState.FAILED or (step.state is StepState.RUNNING and not runs_in_pod(planned)):
             return True
         if planned.phase in _BEFORE:
             return False
@@ -86,7 +84,9 @@ def _left_to_destroy(old: Plan, steps: Mapping[StepName, Step], new: Plan) -> se
 
 def _is_outdated(planned: PlannedStep, step: Step, destroyed: set[ResourceKey]) -> bool:
     """Whether a step before the work was done before a stop, for something that is still to be destroyed."""
-    return planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(destroyed & set(planned.touches))
+    return (
+        planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(destroyed & set(planned.touches))
+    )
 
 
 def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:

@@ -36,9 +36,7 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
         )
 
 
-async def _still_there(
-    backups: Backups, leased: LeasedReset, touched: set[ResourceKey]
-) -> set[ResourceKey]:
+async def _still_there(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
     """Databases of `touched` whose dump since the last stop is still there."""
     found: set[ResourceKey] = set()
     for key, step in dumped(leased.reset, leased.plan, leased.steps).items():
