@@ -70,8 +70,8 @@ class ResetSummary(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
-    known_requesters: tuple[str, ...]
-    """Those of them who asked with a token. The other names came over Kafka, and are claims."""
+    claimed_by: tuple[str, ...]
+    """Those of them who did not ask with a token: names that came over Kafka."""
     plan_hash: str | None
     approvals: Approvals
     waiting_for: Waiting | None
@@ -82,7 +82,7 @@ class ResetSummary(Wire):
     stopped_at: StepName | None
     destroyed: bool
     stops: int
-    """How many times it has stopped. Nothing is destroyed on a dump or on a spent approval from before the last stop."""
+    """How many times it has stopped. Nothing is destroyed on dumps or spent approvals from before the last stop."""
     cancel_requested: bool
     sequence: int
     version: int

@@ -204,8 +204,8 @@ class Reset(Wire):
     channel: Channel
     requested_by: tuple[str, ...]
     """Everybody who asked for the reset, including joined requests, each name once. Over Kafka these are claims."""
-    known_requesters: tuple[str, ...] = ()
-    """Those who asked for the reset with a token, which shows who they are."""
+    claimed_by: tuple[str, ...] = ()
+    """Those of them whom no token showed: names that an event claims."""
     event_source: str | None = None
     event_id: str | None = None
     trace_parent: str | None = None

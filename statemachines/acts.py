@@ -23,7 +23,7 @@ from schemas.resets import (
     StepState,
 )
 from schemas.wire import ResetId, StepName
-from statemachines.consent import consenting, needs_consent, person
+from statemachines.consent import consenting, known_requesters, needs_consent, person
 from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
@@ -89,7 +89,7 @@ def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) 
         return refuse(Reason.APPROVAL_EXPIRED, "the time for approving has passed")
     if act.plan_hash is None or not act.plan_hash == plan.hash == reset.plan_hash:
         return refuse(Reason.WRONG_PLAN, f"the plan is {plan.hash}, the approval is of {act.plan_hash}")
-    if person(act.actor) in {person(name) for name in reset.known_requesters}:
+    if person(act.actor) in known_requesters(reset):
         return refuse(Reason.SELF_APPROVAL, f"{act.actor} asked for this reset")
     if person(act.actor) in {person(name) for name in consenting(reset)}:
         return refuse(Reason.ALREADY_APPROVED, f"{act.actor} has approved this plan")

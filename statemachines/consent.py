@@ -1,9 +1,9 @@
 """Who has to agree to a plan, whose agreement counts, and for how long.
 
-1. A consent is to one plan. It is spent when the first destructive step is launched on it, and looked at no more until
-   the reset stops.
-2. A stop (`failed`, `cancelled`, `needs-operator`) ends what was spent. Before anything more is destroyed people have to
-   agree again.
+1. A consent is to one plan. It is spent when the first destructive step is launched on it, and looked at no more
+   until the reset stops.
+2. A stop (`failed`, `cancelled`, `needs-operator`) ends what was spent. Before anything more is destroyed people have
+   to agree again.
 3. A consent that was never spent outlasts a stop. Its age is looked at when it is used.
 4. A consent includes the way back: one operator, with a reason, may roll back to the reset's own first dumps
    (`statemachines.acts`).
@@ -57,13 +57,18 @@ def needs_consent(plan: Plan | None, reset: Reset) -> bool:
     return plan is not None and any(resource.protected for resource in plan.resources)
 
 
+def known_requesters(reset: Reset) -> frozenset[str]:
+    """Return those who asked for the reset with a token, as `person` writes them."""
+    return frozenset(person(name) for name in reset.requested_by if name not in reset.claimed_by)
+
+
 def person(name: str) -> str:
     """Return a name as it is compared: without case and outer spaces, so that `Ana` cannot approve for `ana`."""
     return name.strip().casefold()
 
 
 def _people(reset: Reset, approvals: Iterable[Approval]) -> tuple[str, ...]:
-    asked = {person(name) for name in reset.known_requesters}
+    asked = known_requesters(reset)
     people: dict[str, str] = {}
     for approval in approvals:
         who = person(approval.actor)

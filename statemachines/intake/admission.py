@@ -131,8 +131,8 @@ def absorbs(candidate: Reset, asked: str, requester: Requester) -> bool:
     """Whether the reset `candidate` absorbs a request of `requester` with the content hash `asked`.
 
     It does where it waits, has started nothing, is not to be cancelled and asks for the very same. Who asks for a reset
-    with a token does not count among those who agreed to it. So a queued reset, which starts on the consent that it has, does not
-    absorb the request of a person without whose approval it would lack consent.
+    with a token does not count among those who agreed to it. So a queued reset, which starts on the consent that it
+    has, does not absorb the request of a person without whose approval it would lack consent.
     """
     started = candidate.destroyed or candidate.stops > 0 or candidate.stopped_in is not None
     if candidate.state not in WAITING or started or candidate.cancel_requested:

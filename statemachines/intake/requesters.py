@@ -24,24 +24,27 @@ class AskedBy(TypedDict):
     """The fields of a reset that say who asked for it."""
 
     requested_by: tuple[str, ...]
-    known_requesters: tuple[str, ...]
+    claimed_by: tuple[str, ...]
 
 
 def asked_by(first: Requester, joined: Sequence[Requester]) -> AskedBy:
     """Return who asked for a reset, each name once, in the order in which they did."""
     everybody = (first, *joined)
-    return AskedBy(
-        requested_by=tuple(dict.fromkeys(each.name for each in everybody)),
-        known_requesters=tuple(dict.fromkeys(each.name for each in everybody if each.is_known)),
-    )
+    names = dict.fromkeys(each.name for each in everybody)
+    known = {each.name for each in everybody if each.is_known}
+    return AskedBy(requested_by=tuple(names), claimed_by=tuple(name for name in names if name not in known))
 
 
 def with_requester(reset: Reset, requester: Requester) -> Reset:
     """Return the reset with one more who asked for it."""
-    known = (*reset.known_requesters, requester.name) if requester.is_known else reset.known_requesters
+    claimed = dict.fromkeys(reset.claimed_by)
+    if requester.is_known:
+        claimed.pop(requester.name, None)
+    elif requester.name not in reset.requested_by:
+        claimed[requester.name] = None
     return reset.model_copy(
         update={
             "requested_by": tuple(dict.fromkeys((*reset.requested_by, requester.name))),
-            "known_requesters": tuple(dict.fromkeys(known)),
+            "claimed_by": tuple(claimed),
         }
     )

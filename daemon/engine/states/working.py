@@ -45,7 +45,7 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 
 
 class WorkingState:
-    """Leads to the next working state, to `failed` or to `needs-operator`; an act or an old consent may lead elsewhere."""
+    """Leads to the next working state, or to `failed` or `needs-operator`; an act or an old consent leads elsewhere."""
 
     def __init__(
         self,

@@ -34,8 +34,8 @@ class AttemptRecorder:
         """Record the step's next attempt: once this returns, the attempt may act.
 
         Raises:
-            PermanentError: `consent-spent`, `approval-expired`, `backup-outdated`, `backup-unproven`: the step destroys,
-                and lacks what that needs. Nothing was recorded.
+            PermanentError: `consent-spent`, `approval-expired`, `backup-outdated`, `backup-unproven`: the step
+                destroys, and lacks what that needs. Nothing was recorded.
             LeaseLostError: another process may hold the reset, or the state is older than the newest mark.
             TemporaryError: the state database or the marks do not answer; the attempt may be recorded.
         """

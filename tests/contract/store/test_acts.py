@@ -103,11 +103,12 @@ async def test_an_act_in_the_batch_of_its_request_is_bound_before_or_after_it(st
 
 
 async def test_an_act_by_idempotency_key_finds_its_reset_sooner_or_later(store: Store) -> None:
-    by_key = NewAct(act(), "qa-sandbox", idempotency_key="k", source="/acts", event_id="1")
+    by_event = act(channel=Channel.KAFKA)
+    by_key = NewAct(by_event, "qa-sandbox", idempotency_key="k", source="/acts", event_id="1")
     await taken(store, by_key, first=0)
     reset = await admitted(store, asked(idempotency_key="k"))
     await taken(
-        store, NewAct(act(), "qa-sandbox", idempotency_key="k", source="/acts", event_id="2"), first=1
+        store, NewAct(by_event, "qa-sandbox", idempotency_key="k", source="/acts", event_id="2"), first=1
     )
     assert len(await store.unread_acts(reset.id, 0)) == 2
 

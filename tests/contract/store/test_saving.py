@@ -13,7 +13,17 @@ from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 from schemas.reasons import Reason
-from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
+from schemas.resets import (
+    Approval,
+    Channel,
+    Control,
+    Outcome,
+    OutcomeKind,
+    ResetState,
+    Step,
+    StepState,
+    Waiting,
+)
 from schemas.wire import ResourceKey, StepName
 from statemachines.history.status import next_status
 from statemachines.lifecycle import WORKING
@@ -82,7 +92,7 @@ async def test_a_plan_may_be_longer_than_one_statement_takes(store: Store) -> No
 
 @pytest.mark.parametrize("state", WORKING)
 async def test_nothing_works_without_the_consent_that_its_plan_needs(store: Store, state: ResetState) -> None:
-    found = await begun(store)
+    found = await begun(store, channel=Channel.HTTP)
     needing = {"state": state, "plan_hash": "sha256:x", "approvals_required": 2}
     for given in (
         (),
@@ -285,7 +295,10 @@ async def test_who_agreed_to_one_that_is_queued_does_not_join_it_and_it_may_star
     }
     agreed = replace(holder, reset=holder.reset.model_copy(update=consent))
     queued = replace(holder, reset=await store.save(moved(agreed, ResetState.QUEUED)))
-    bob, cleo = [await store.admit(asked(by=who), now=NOW, limit_waiting=3) for who in ("bob", " Cleo")]
+    bob, cleo = [
+        await store.admit(asked(by=who, channel=Channel.HTTP), now=NOW, limit_waiting=3)
+        for who in ("bob", " Cleo")
+    ]
     assert (bob.joined, cleo.joined, cleo.created) == (True, False, True)
     started = await store.save(moved(queued, ResetState.QUIESCING))
     assert started.requested_by == ("ann", "bob")
