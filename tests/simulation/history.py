@@ -211,6 +211,8 @@ class History:
             steps = self.store.state.steps[reset.id].values()
             if any(step.state is StepState.UNKNOWN for step in steps):
                 self.resolve(reset, "oli")
+            elif any(step.state is StepState.RUNNING for step in steps):
+                self.act(reset, ActKind.CANCEL, "oli")
             else:
                 self.act(reset, ActKind.RESUME, "oli")
 

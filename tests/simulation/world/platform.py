@@ -177,6 +177,7 @@ class _Backups(MemoryBackups):
         self._platform = platform
 
     async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+        self._platform.witness.dump_begins(attempt)
         await asyncio.sleep(0.3 if self._platform.calm else self._platform.chance.choice(_DURATIONS))
         backup = await super().dump(url, environment=environment, resource=resource, attempt=attempt)
         content = self.files[backup.path]

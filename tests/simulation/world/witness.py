@@ -36,6 +36,10 @@ against the tombstone, in `needs-operator` nobody knew better.
 """
 
 
+STOPPED = frozenset({ResetState.FAILED, ResetState.CANCELLED, ResetState.NEEDS_OPERATOR})
+"""A reset that comes to one of these needs a new dump and a new consent before it destroys anything more."""
+
+
 @dataclass
 class Run:
     """One process that a command was."""
@@ -73,18 +77,27 @@ class Witness:
     runs: list[Run] = field(default_factory=list)
     rewound: list[tuple[ResetId, ResourceKey]] = field(default_factory=list)
     _by_attempt: dict[str, Run] = field(default_factory=dict)
-    _backed_up: set[tuple[str, ResourceKey]] = field(default_factory=set)
+    _dump_began: dict[str, int] = field(default_factory=dict)
+    """Attempt -> how often its reset had stopped when the dump began."""
+    _backed_up: set[tuple[str, ResourceKey, int]] = field(default_factory=set)
+    """Reset, database, and how often the reset had stopped when the dump began."""
+    _destroyed: dict[ResetId, int] = field(default_factory=dict)
+    """Reset -> its last status when it last destroyed something."""
     _dumps: dict[str, bytes] = field(default_factory=dict)
     _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
 
     # -- what the platform reports ------------------------------------------------------------------------------
+    def dump_begins(self, attempt: str) -> None:
+        """A dump begins: what it shows is from now on."""
+        self._dump_began[attempt] = len(self._stops(ResetId(attempt.split("/", 1)[0])))
+
     def backed_up(self, attempt: str, key: ResourceKey, content: bytes) -> None:
         """A dump was written whole and read through; this is what lies under its name."""
         if self._dumps.setdefault(attempt, content) != content:
             self._say(f"the backup {attempt} was replaced")
-        self._backed_up.add((attempt.split("/", 1)[0], key))
+        self._backed_up.add((attempt.split("/", 1)[0], key, self._dump_began[attempt]))
 
     def shown(self, container: str, key: ResourceKey) -> None:
         """The tool in this container saw a lock that the daemon held in this database."""
@@ -107,6 +120,7 @@ class Witness:
         self.rewound.append((reset_id, key))
         self._locked(reset_id, key, f"the branch of {key} was moved")
         self._agreed(reset_id, key, "a branch was moved")
+        self._destroys(reset_id)
         if self.store.state.entries[reset_id].reset.state not in WORKING:
             self._say(f"{key} was moved while its reset was {self.store.state.entries[reset_id].reset.state}")
 
@@ -161,11 +175,18 @@ class Witness:
         self._not_again(run)
         for key in run.keys:
             self._locked(run.reset, key, f"{run.attempt} was started")
-            self._agreed(run.reset, key, f"{run.attempt} was started")
-            if writes and (run.reset, key) not in self._backed_up:
-                self._say(f"{run.attempt} was started without a backup of {key}")
-            if writes and (run.container, key) not in self._shown:
-                self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
+            if writes:
+                self._may_destroy(run, key)
+        if writes:
+            self._destroys(run.reset)
+
+    def _may_destroy(self, run: Run, key: ResourceKey) -> None:
+        self._agreed(run.reset, key, f"{run.attempt} was started")
+        stops = len(self._stops(run.reset))
+        if (run.reset, key, stops) not in self._backed_up:
+            self._say(f"{run.attempt} was started without a backup of {key} since stop {stops}")
+        if (run.container, key) not in self._shown:
+            self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
 
     def _not_again(self, run: Run) -> None:
         before = self.last(run.reset, run.step)
@@ -188,16 +209,35 @@ class Witness:
         if key not in self.protected:
             return
         reset = self.store.state.entries[reset_id].reset
+        # A consent on which something was destroyed ended with the next stop.
+        spent = self._destroyed.get(reset_id)
+        since = 0 if spent is None else next((at for at in self._stops(reset_id) if at > spent), 0)
         people = {
             act.actor
             for act in self.store.state.acts
             if (act.reset_id, act.kind, act.channel) == (reset_id, ActKind.APPROVE, Channel.HTTP)
             and act.plan_hash == reset.plan_hash
-            and act.actor != reset.request.requested_by
+            and not (reset.channel is Channel.HTTP and act.actor == reset.request.requested_by)
+            and (act.last_status or 0) >= since
         }
         needed = 1 if reset.channel is Channel.HTTP else 2
         if len(people) < needed:
-            self._say(f"{what} with {len(people)} of {needed} approvals of {reset.plan_hash} for {key}")
+            self._say(
+                f"{what} with {len(people)} of {needed} approvals of {reset.plan_hash} for {key} since {since}"
+            )
+
+    def _destroys(self, reset_id: ResetId) -> None:
+        self._destroyed[reset_id] = self.store.state.entries[reset_id].reset.sequence
+
+    def _stops(self, reset_id: ResetId) -> list[int]:
+        """The statuses with which the reset came to a stop."""
+        told = [(entry.sequence, entry.data["state"]) for entry in self.store.state.history[reset_id]]
+        states = [None, *(state for _, state in told)]
+        return [
+            sequence
+            for (sequence, state), before in zip(told, states, strict=False)
+            if state in STOPPED and state != before
+        ]
 
     def _no_gap(self, reset: Reset, told: int) -> None:
         if told == self._told[reset.id]:
