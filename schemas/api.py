@@ -55,7 +55,10 @@ class Approvals(Wire):
 
     required: int
     given: tuple[Approval, ...]
+    spent: tuple[Approval, ...] = ()
+    """Approvals on which something was destroyed before the reset stopped. They count no more."""
     expires_at: Time | None
+    """Until when people may approve; once enough of them did, until when their consent may be used."""
 
 
 class ResetSummary(Wire):

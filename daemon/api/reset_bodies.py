@@ -30,6 +30,9 @@ def _shown(reset: Reset) -> dict[str, Any]:
     return values | {
         "reference": f"{reset.environment}/{reset.number}",
         "approvals": Approvals(
-            required=reset.approvals_required, given=reset.approvals, expires_at=reset.approval_expires_at
+            required=reset.approvals_required,
+            given=tuple(approval for approval in reset.approvals if not approval.spent),
+            spent=tuple(approval for approval in reset.approvals if approval.spent),
+            expires_at=reset.approval_expires_at,
         ),
     }
