@@ -82,7 +82,7 @@ class TestConsent:
         await act(stand, reset, "resume")
         again = await stand.until(reset, "awaiting-approval", "done", "failed")
         assert (again["state"], again["approvals"]["given"]) == ("awaiting-approval", [])
-        assert [one["actor"] for one in again["approvals"]["spent"]] == ["ben"]
+        assert [one["actor"] for one in again["spentApprovals"]] == ["ben"]
         assert (stand.pods.launched, await backups(stand, reset)) == (destroyed, dumps)
         await approved(stand, reset)
         done = await stand.until(reset, "done", "failed")
