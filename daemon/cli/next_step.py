@@ -21,7 +21,7 @@ def next_step(reset: Json) -> str | None:
     name = reset["reference"]
     match reset["state"]:
         case "awaiting-approval":
-            known = [who for who in reset["requestedBy"] if who not in reset["claimedBy"]]
+            known = [who for who in reset["requestedBy"] if who not in reset.get("claimedBy", ())]
             return (
                 f"resetd approve {name}   (somebody other than {', '.join(known)})"
                 if known

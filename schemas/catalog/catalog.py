@@ -40,7 +40,7 @@ class Kind(Wire):
     """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
     """How many people must agree to a reset that somebody with a token asked for."""
-    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
+    approvers_unattended: Annotated[int, Field(ge=0, le=11)] = 0
     """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim.
 
     One of those who agree may be the one who asked. So it is at least two, and more than `approvers`.
