@@ -150,3 +150,10 @@ async def test_deprovisioning_cancels_what_waits_for_that_environment_only(store
         acts = await store.unread_acts(ResetId(reset_id), 0)
         assert len(acts) == count
         assert all((stored.kind, stored.channel) == (ActKind.CANCEL, Channel.PROVISIONING) for stored in acts)
+
+
+async def test_d5_an_act_keeps_whether_its_actor_has_the_right_only_as_the_requester(store: Store) -> None:
+    reset = await admitted(store)
+    for right in (True, False):
+        await store.append_act(act(reset.id).model_copy(update={"as_requester": right}))
+    assert [one.as_requester for one in await store.unread_acts(reset.id, 0)] == [True, False]
