@@ -93,6 +93,8 @@ class PlannedStep(Wire):
     """The catalog's name of the database that is backed up, or whose identity the handshake proves."""
     repository: str | None = None
     """Name of the repository that is reset."""
+    repository_id: str | None = None
+    """The hub's own id of that repository: one that is made anew under the same name is another one."""
     argv: tuple[str, ...] = ()
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
