@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -139,6 +141,35 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
     data = _place(directory, name)
     password = secrets.token_urlsafe(18)
     _initialise(data, password)
+    return _on_free_port(directory, name, password, settings or {})
+
+
+def copy(server: Server, directory: Path, name: str, *, standby: bool = False) -> Server:
+    """Make a second server `name` of a server's data, and start it on another port.
+
+    It has the system identifier, databases, roles and passwords of the first one, which is stopped meanwhile, so that
+    its sessions are cut. A `standby` stays in recovery; it needs a first one whose `wal_level` is `replica`.
+
+    Raises:
+        ServerFailedError: the copy was not up within 30 s.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = _place(directory, name)
+    server.stop()
+    try:
+        shutil.copytree(server.data.resolve(), data, dirs_exist_ok=True)
+        owner = account()
+        for path in (data, *data.rglob("*")) if owner else ():
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    finally:
+        server.start_again()
+    if standby:
+        (data / "standby.signal").touch()
+    password = urlsplit(server.superuser_url).password or ""
+    return _on_free_port(directory, name, password, server.settings)
+
+
+def _on_free_port(directory: Path, name: str, password: str, settings: Mapping[str, str]) -> Server:
     failures: list[ServerFailedError] = []
     for _ in range(5):
         port = _free_port()
@@ -148,7 +179,7 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
             port=port,
             superuser_url=f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres",
             log=directory / f"{name}.log",
-            settings=settings or {},
+            settings=settings,
         )
         try:
             server.start_again()
