@@ -179,7 +179,7 @@ TEXTS: dict[Reason, str] = {
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
     Reason.DATABASE_UNREACHABLE: "The database does not answer (Prisma P1001, or a refused connection).",
-    Reason.DATABASE_STANDBY: "The server is a standby (in recovery), which can be neither dumped for a reset nor reset.",
+    Reason.DATABASE_STANDBY: "The server is a standby (in recovery): it can be neither dumped for a reset nor reset.",
     Reason.MIGRATION_LOCKED: "Another migration holds the advisory lock (Prisma P1002).",
     Reason.MIGRATION_FAILED_BEFORE: "An earlier migration failed midway and blocks new ones (Prisma P3009).",
     Reason.MIGRATION_FAILED: "A migration failed (Prisma P3018, TypeORM QueryFailedError).",

@@ -55,7 +55,9 @@ class Witnesses:
                 service = self._pod_choice.service(planned)
                 url, _ = await self._facts.identify(pod, service, planned.database or "")
             if url is None:
-                raise PermanentError(Reason.DATABASE_UNIDENTIFIED, f"the plan does not say what leads to {key}")
+                raise PermanentError(
+                    Reason.DATABASE_UNIDENTIFIED, f"the plan does not say what leads to {key}"
+                )
             opening = self._databases.witness(url, environment=self._leased.reset.environment)
             witness = await self._stack.enter_async_context(opening)
             if witness.identity.key != key:
