@@ -67,14 +67,18 @@ def catalog(
     *,
     before: dict[str, Any] | None = None,
     verify: dict[str, Any] | None = None,
+    database: dict[str, Any] | None = None,
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
-    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check."""
+    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
+
+    `database` says more of the service's database.
+    """
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
         "name": SERVICE,
         "failures": ["known"],
-        "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}}],
+        "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}, **(database or {})}],
         "steps": {mode.value: [*([before] if before else []), work] for mode in Mode},
         "verify": [verify] if verify else [],
     }
