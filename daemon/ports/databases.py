@@ -59,7 +59,19 @@ class Databases(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`.
-            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL.
+            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL;
+                `database-local-to-pod`, `database-several-hosts`: an address that leads the daemon elsewhere than the
+                pod, or not always to one server; `database-tls`: no connection encrypted as the URL asks.
+        """
+        ...
+
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """Check that sessions at `url` stay in one backend of a primary. It sets nothing in any session.
+
+        Raises:
+            PermanentError: `database-pooled`: a pooler changes backends between transactions or statements;
+                `database-standby`; others as `identify`.
+            TemporaryError: as `identify`.
         """
         ...
 

@@ -6,9 +6,11 @@ fleet has on them. `binaries` is the directory with `pg_dump`, `pg_restore` and 
 
 from sandbox.postgres.binaries import binaries
 from sandbox.postgres.databases import ROLE, Fleet, start_fleet, start_servers
-from sandbox.postgres.server import Server, ServerFailedError, start
+from sandbox.postgres.server import ADDRESS, POD_HOST, Server, ServerFailedError, start
 
 __all__ = [
+    "ADDRESS",
+    "POD_HOST",
     "ROLE",
     "Fleet",
     "Server",

@@ -30,6 +30,8 @@ class MemoryDatabase:
     """Numbers of the advisory locks that are held now, which a handshake reads."""
     server_version: int = 160004
     answers: bool = True
+    pooled: bool = False
+    standby: bool = False
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
 
@@ -82,6 +84,14 @@ class MemoryDatabases:
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
         )
+
+    async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        if database.pooled:
+            raise PermanentError(Reason.DATABASE_POOLED, f"{database.key} is behind a pooler")
+        if database.standby:
+            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
 
     @asynccontextmanager
     async def hold_lock(

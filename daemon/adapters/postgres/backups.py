@@ -25,7 +25,7 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.errors import one_line, program_error
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
 from daemon.adapters.postgres.restoring import restore_into
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
+from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, Network, parse_address
 from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
@@ -41,14 +41,23 @@ class DirectoryBackups:
     Args:
         root: The store; made where it is missing. Only their owner can read its files.
         pg_bin: Where pg_dump, pg_restore and psql are; None: PATH, then the embedded PostgreSQL's.
+        network: What the daemon is told about the network between it and the databases.
         timeout: Seconds that one dump, proof or restore may take.
     """
 
-    def __init__(self, root: Path, pg_bin: Path | None = None, *, timeout: float = 3600.0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        pg_bin: Path | None = None,
+        network: Network | None = None,
+        *,
+        timeout: float = 3600.0,
+    ) -> None:
         self._root = root
         self._pg_bin = pg_bin
         self._timeout = timeout
-        self._databases = PostgresDatabases()
+        self._network = network or Network()
+        self._databases = PostgresDatabases(self._network)
 
     async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
         """See the port.
@@ -56,7 +65,7 @@ class DirectoryBackups:
         Raises:
             PermanentError: also `database-mismatch`, where another database answers than `resource` names.
         """
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
         identity = await self._databases.identify(url, environment=environment)
         if identity.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
@@ -95,7 +104,7 @@ class DirectoryBackups:
 
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
         """See the port. The dump is read through once more first. A failure on the way changes nothing."""
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
         identity = await self._databases.identify(url, environment=environment)
         programs = programs_for(identity.server_version, self._pg_bin)
         await self._read_through(backup, programs)

@@ -13,13 +13,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import connection_error
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
+from daemon.adapters.postgres.pooling import check_direct
+from daemon.adapters.postgres.sessions import APPLICATION_NAME, connect
+from daemon.adapters.postgres.urls import Address, Network, parse_address
 from daemon.ports.databases import Identity, Leftover
 from schemas.wire import AttemptId, ResourceKey
 from statemachines.steps.session_names import session_name
 
-_CONNECT_TIMEOUT_SECONDS = 10
-_APPLICATION_NAME = "resetd"
 MAX_CLOCK_SKEW = timedelta(minutes=1)
 """Between the clock of the worker that recorded an attempt and that of the worker that asks about it."""
 # Reads what identifies a database: system identifier and name. A rename swaps the oid, so that is no part of it. A
@@ -65,17 +65,19 @@ class PostgresDatabases:
     """Implements `daemon.ports.databases.Databases`.
 
     Args:
+        network: What the daemon is told about the network between it and the databases.
         timeout_ms: Milliseconds that a statement of ours may take.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+    def __init__(self, network: Network | None = None, *, timeout_ms: int = 15_000) -> None:
+        self._network = network or Network()
         self._timeout_ms = timeout_ms
 
     async def identify(self, url: str, *, environment: str) -> Identity:
         """See the port."""
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
         try:
-            async with await self._connect(where) as connection:
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 row = await (await connection.execute(_IDENTITY)).fetchone()
         except psycopg.Error as error:
@@ -92,16 +94,20 @@ class PostgresDatabases:
             tables=tables,
         )
 
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """See the port."""
+        await check_direct(parse_address(url, environment, self._network))
+
     @asynccontextmanager
     async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[PostgresLock]:
         """See the port.
 
         The lock belongs to a transaction that stays open: behind a pooler an open transaction keeps its backend ours.
         """
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
         number = secrets.randbelow(2**31 - 1) + 1
         try:
-            connection = await self._connect(where)
+            connection = await connect(where)
             try:
                 await self._set_statement_timeout(connection)
                 await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -128,15 +134,15 @@ class PostgresDatabases:
         working_at: datetime | None,
     ) -> Leftover:
         """See the port. The URL's role may end its own sessions."""
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
         try:
-            async with await self._connect(where) as connection:
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 at = await self._server_time(connection)
                 skew = at - datetime.now(UTC)
                 parameters = {
                     "name": session_name(attempt),
-                    "own": _APPLICATION_NAME,
+                    "own": APPLICATION_NAME,
                     "since": since + skew - MAX_CLOCK_SKEW,
                     "working_at": working_at or at,
                 }
@@ -154,18 +160,6 @@ class PostgresDatabases:
         assert row is not None
         at: datetime = row[0]
         return at
-
-    async def _connect(self, where: Address) -> AsyncConnection[TupleRow]:
-        return await AsyncConnection.connect(
-            where.conninfo(
-                connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                application_name=_APPLICATION_NAME,
-                **KEEPALIVE_OPTIONS,
-            ),
-            password=where.password or None,
-            # Prepared statements outlive a transaction, which a pooler does not.
-            prepare_threshold=None,
-        )
 
     async def _set_statement_timeout(self, connection: AsyncConnection[TupleRow]) -> None:
         # For this transaction only: poolers refuse start-up options, and hand a session's settings to others.

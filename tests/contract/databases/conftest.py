@@ -13,8 +13,8 @@ import pytest
 
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Databases
-from sandbox.postgres import Server
-from tests.contract.conftest import PASSWORD
+from sandbox.postgres import POD_HOST, Server
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
@@ -46,19 +46,17 @@ def stand(request: pytest.FixtureRequest) -> Stand:
     running: Server = request.getfixturevalue("server")
 
     async def sees(url: str, number: int) -> bool:
-        connection = await psycopg.AsyncConnection.connect(url.partition("?")[0])
+        connection = await psycopg.AsyncConnection.connect(libpq(url))
         async with connection:
             row = await (await connection.execute(SEEN, (number,))).fetchone()
         return bool(row and row[0])
 
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
-        connection = await psycopg.AsyncConnection.connect(
-            url.partition("?")[0], application_name=name, autocommit=True
-        )
+        connection = await psycopg.AsyncConnection.connect(libpq(url), application_name=name, autocommit=True)
         statement = asyncio.create_task(connection.execute("SELECT pg_sleep(1000)"))
         # A statement that is sent is seen once the server has begun it.
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as watching:
+        async with await psycopg.AsyncConnection.connect(libpq(url), autocommit=True) as watching:
             while (await (await watching.execute(AT_WORK, (name,))).fetchone()) != (True,):  # noqa: ASYNC110 - a server's
                 await asyncio.sleep(0.01)
         try:
@@ -69,11 +67,11 @@ def stand(request: pytest.FixtureRequest) -> Stand:
             await connection.close()
 
     return Stand(
-        databases=PostgresDatabases(),
-        core=running.url("core", "fuse", PASSWORD),
-        again=running.url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
-        other=running.url("other", "fuse", PASSWORD),
-        silent=f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/core",
+        databases=PostgresDatabases(NETWORK),
+        core=running.pod_url("core", "fuse", PASSWORD),
+        again=running.pod_url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
+        other=running.pod_url("other", "fuse", PASSWORD),
+        silent=f"postgresql://fuse:{PASSWORD}@{POD_HOST}:1/core",
         sees=sees,
         working=working,
     )

@@ -13,7 +13,7 @@ from daemon.ports.errors import PermanentError
 from sandbox.postgres import Server
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ENVIRONMENT = "qa-sandbox"
 
@@ -25,26 +25,26 @@ ENVIRONMENT = "qa-sandbox"
 async def test_a_refused_login_is_permanent_and_shows_no_password(
     server: Server, database: str, user: str, password: str
 ) -> None:
-    url = server.url(database, user, password)
+    url = server.pod_url(database, user, password)
     with pytest.raises(PermanentError) as raised:
-        await PostgresDatabases().identify(url, environment=ENVIRONMENT)
+        await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
     assert raised.value.reason is Reason.DATABASE_UNIDENTIFIED
     assert password not in f"{raised.value!r} {raised.value.__cause__!r}"
 
 
 async def test_only_tables_of_the_application_are_counted(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    before = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    before = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         await connection.execute("CREATE TABLE counted (id int)")
-    after = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
+    after = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
     assert after.tables == before.tables + 1
 
 
 async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attempt(server: Server) -> None:
-    databases = PostgresDatabases()
-    url = server.url("core", "fuse", PASSWORD)
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as pooled:
+    databases = PostgresDatabases(NETWORK)
+    url = server.pod_url("core", "fuse", PASSWORD)
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as pooled:
         since = datetime.now(UTC) + MAX_CLOCK_SKEW
         # In a transaction that nobody ends.
         await pooled.execute("SELECT 1")
@@ -55,8 +55,8 @@ async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attemp
 
 
 async def test_the_lock_goes_with_an_error_in_its_block(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    databases = PostgresDatabases()
+    url = server.pod_url("core", "fuse", PASSWORD)
+    databases = PostgresDatabases(NETWORK)
     with pytest.raises(KeyError):
         async with databases.hold_lock(url, environment=ENVIRONMENT):
             raise KeyError
@@ -71,7 +71,7 @@ def test_a_short_host_is_looked_up_in_the_environments_namespace() -> None:
     assert parse_address("postgresql://u:p@db/core", ENVIRONMENT).host == "db.qa-sandbox.svc"
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "db.other.svc", "[::1]"])
+@pytest.mark.parametrize("host", ["10.0.0.7", "db.other.svc", "[fd00::7]"])
 def test_a_host_that_means_the_same_everywhere_is_kept(host: str) -> None:
     assert parse_address(f"postgresql://u:p@{host}/core", ENVIRONMENT).host == host.strip("[]")
 
@@ -96,8 +96,8 @@ def test_a_url_without_one_host_and_a_database_is_refused(url: str) -> None:
 
 
 async def test_a_lock_whose_session_the_server_has_ended_is_held_no_longer(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    async with PostgresDatabases().hold_lock(url, environment=ENVIRONMENT) as lock:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    async with PostgresDatabases(NETWORK).hold_lock(url, environment=ENVIRONMENT) as lock:
         async with await psycopg.AsyncConnection.connect(server.superuser_url) as connection:
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = %s",
