@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from sandbox.postgres.fronts import serving
+
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _TOLD = (
     "server_version",
@@ -49,13 +51,13 @@ class Pooler:
     statement_mode: bool = False
     round_robin: bool = False
     tells_backend: bool = False
-    port: int = 0
-    handed_out: int = 0
-    queries: list[str] = field(default_factory=list)
+    port: int = field(default=0, init=False)
+    handed_out: int = field(default=0, init=False)
+    queries: list[str] = field(default_factory=list, init=False)
     """All simple queries of clients, in order."""
-    _idle: dict[tuple[str, str], list[_Backend]] = field(default_factory=dict)
-    _slots: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict)
-    _all: list[_Backend] = field(default_factory=list)
+    _idle: dict[tuple[str, str], list[_Backend]] = field(default_factory=dict, init=False)
+    _slots: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict, init=False)
+    _all: list[_Backend] = field(default_factory=list, init=False)
 
     def url(self, database: str, role: str, host: str) -> str:
         """Return a client's connection string, with `host` as the name of this machine."""
@@ -63,13 +65,13 @@ class Pooler:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it goes."""
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            said = await _startup(reader, writer)
-            if said is not None:
-                await _Client(self, reader, writer, said).run()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                said = await _startup(reader, writer)
+                if said is not None:
+                    await _Client(self, reader, writer, said).run()
+        finally:
+            writer.close()
 
     async def take(self, key: tuple[str, str]) -> _Backend:
         """Give out an idle backend, or a new one where there is room; wait for one where there is none."""
@@ -233,12 +235,10 @@ class _Client:
 @asynccontextmanager
 async def running(pooler: Pooler) -> AsyncIterator[Pooler]:
     """Run a pooler on a free port of 127.0.0.1 for as long as the block runs."""
-    listening = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
-    pooler.port = listening.sockets[0].getsockname()[1]
     try:
-        yield pooler
+        async with serving(pooler.serve) as pooler.port:
+            yield pooler
     finally:
-        listening.close()
         await pooler.close()
 
 

@@ -93,6 +93,26 @@ class Server:
         self.stop()
         self.start_again()
 
+    def copy(self, name: str, *, standby: bool = False) -> Server:
+        """Start a copy of the cluster on another port, as a restored disk image is: the same identifier and roles.
+
+        A standby stays in recovery; it needs `wal_level=replica` among the settings. Sessions of this server are cut.
+        """
+        self.stop()
+        try:
+            data = _place(self.log.parent, name)
+            shutil.copytree(self.data.resolve(), data, dirs_exist_ok=True)
+        finally:
+            self.start_again()
+        if standby:
+            (data / "standby.signal").touch()
+        owner = account()
+        if owner:
+            for path in (data, *data.rglob("*")):
+                shutil.chown(path, owner.pw_uid, owner.pw_gid)
+        account_of = self.superuser_url.partition("@")[0]
+        return _start(self.log.parent, name, account_of, self.settings)
+
     def discard(self) -> None:
         """Stop and delete the cluster."""
         self.stop()
@@ -147,6 +167,10 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
     data = _place(directory, name)
     password = secrets.token_urlsafe(18)
     _initialise(data, password)
+    return _start(directory, name, f"postgresql://postgres:{password}", settings or {})
+
+
+def _start(directory: Path, name: str, account_of: str, settings: Mapping[str, str]) -> Server:
     failures: list[ServerFailedError] = []
     for _ in range(5):
         port = _free_port()
@@ -154,9 +178,9 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
             name=name,
             data=directory / name,
             port=port,
-            superuser_url=f"postgresql://postgres:{password}@{ADDRESS}:{port}/postgres",
+            superuser_url=f"{account_of}@{ADDRESS}:{port}/postgres",
             log=directory / f"{name}.log",
-            settings=settings or {},
+            settings=settings,
         )
         try:
             server.start_again()

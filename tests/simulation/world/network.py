@@ -34,7 +34,7 @@ POINTS: tuple[tuple[str, str], ...] = (
     ),
     *(("pods", name) for name in ("choose", "read", "variables", "prepare", "launch", "follow")),
     *(("pods", name) for name in ("give_up", "stop", "gone", "fate")),
-    *(("databases", name) for name in ("identify", "hold_lock", "held")),
+    *(("databases", name) for name in ("identify", "check_direct", "hold_lock", "held")),
     ("backups", "dump"),
     *(("repositories", name) for name in ("read", "rewind")),
     ("deployments", "gate"),
