@@ -36,7 +36,7 @@ from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
-from daemon.config.without_effect import warn_of_settings_without_effect
+from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
@@ -108,7 +108,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
                 # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
             garbage_collector.configure()
-            warn_of_settings_without_effect(settings)
+            warn_of_what_has_no_effect(settings, catalog.catalog)
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")
@@ -204,7 +204,7 @@ def _engine(
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
-    planning = Planning(facts, catalog, loaded.id)
+    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
         store=store,

@@ -57,9 +57,11 @@ class RunIn(StrEnum):
 
 
 class Failure(Wire):
-    """A known failure of a command: a pattern in its output, what it means and what to do."""
+    """A known failure of a command: a code or a pattern in its output, what it means and what to do."""
 
-    pattern: str
+    codes: tuple[str, ...] = ()
+    """Codes that the tool prints as an error's (`P3018`). A code counts before every pattern."""
+    pattern: str | None = None
     """A regular expression (Python `re`), searched in the command's last output."""
     reason: str
     """The code of a reason (`schemas.reasons`)."""
@@ -108,6 +110,8 @@ class PlannedStep(Wire):
     repeat: Repeat | None = None
     fail_on: str | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
+    pass_on: str | None = None
+    """A regular expression. Without a line of the output that matches nothing was shown, whatever the exit code is."""
     failures: tuple[Failure, ...] = ()
 
 

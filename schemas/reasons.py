@@ -41,6 +41,7 @@ class Reason(StrEnum):
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
+    WITHOUT_EFFECT = "without-effect"
     # Why an act or a call of the API is refused.
     UNKNOWN_RESET = "unknown-reset"
     WRONG_STATE = "wrong-state"
@@ -76,6 +77,7 @@ class Reason(StrEnum):
     EXEC_REFUSED = "exec-refused"
     COMMAND_FAILED = "command-failed"
     CHECK_FAILED = "check-failed"
+    TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
     OUTCOME_UNKNOWN = "outcome-unknown"
@@ -135,6 +137,7 @@ TEXTS: dict[Reason, str] = {
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",
     Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
@@ -175,6 +178,7 @@ TEXTS: dict[Reason, str] = {
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
     Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
+    Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",

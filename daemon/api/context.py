@@ -31,6 +31,10 @@ class PlansResets(Protocol):
         """Plan a reset for this request from the facts of now, or say which rule refuses it. Nothing is changed."""
         ...
 
+    def refuse_new(self) -> Refusal | None:
+        """Return why no new reset starts, whatever it asks for; None where the configuration allows them."""
+        ...
+
 
 class ExaminesEnvironments(Protocol):
     """`daemon.engine.doctor.Doctor`, as the API uses it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -93,26 +95,6 @@ class Server:
         self.stop()
         self.start_again()
 
-    def copy(self, name: str, *, standby: bool = False) -> Server:
-        """Start a copy of the cluster on another port, as a restored disk image is: the same identifier and roles.
-
-        A standby stays in recovery; it needs `wal_level=replica` among the settings. Sessions of this server are cut.
-        """
-        self.stop()
-        try:
-            data = _place(self.log.parent, name)
-            shutil.copytree(self.data.resolve(), data, dirs_exist_ok=True)
-        finally:
-            self.start_again()
-        if standby:
-            (data / "standby.signal").touch()
-        owner = account()
-        if owner:
-            for path in (data, *data.rglob("*")):
-                shutil.chown(path, owner.pw_uid, owner.pw_gid)
-        account_of = self.superuser_url.partition("@")[0]
-        return _start(self.log.parent, name, account_of, self.settings)
-
     def discard(self) -> None:
         """Stop and delete the cluster."""
         self.stop()
@@ -167,10 +149,35 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
     data = _place(directory, name)
     password = secrets.token_urlsafe(18)
     _initialise(data, password)
-    return _start(directory, name, f"postgresql://postgres:{password}", settings or {})
+    return _on_free_port(directory, name, password, settings or {})
 
 
-def _start(directory: Path, name: str, account_of: str, settings: Mapping[str, str]) -> Server:
+def copy(server: Server, directory: Path, name: str, *, standby: bool = False) -> Server:
+    """Make a second server `name` of a server's data, and start it on another port.
+
+    It has the system identifier, databases, roles and passwords of the first one, which is stopped meanwhile, so that
+    its sessions are cut. A `standby` stays in recovery; it needs a first one whose `wal_level` is `replica`.
+
+    Raises:
+        ServerFailedError: the copy was not up within 30 s.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = _place(directory, name)
+    server.stop()
+    try:
+        shutil.copytree(server.data.resolve(), data, dirs_exist_ok=True)
+        owner = account()
+        for path in (data, *data.rglob("*")) if owner else ():
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    finally:
+        server.start_again()
+    if standby:
+        (data / "standby.signal").touch()
+    password = urlsplit(server.superuser_url).password or ""
+    return _on_free_port(directory, name, password, server.settings)
+
+
+def _on_free_port(directory: Path, name: str, password: str, settings: Mapping[str, str]) -> Server:
     failures: list[ServerFailedError] = []
     for _ in range(5):
         port = _free_port()
@@ -178,7 +185,7 @@ def _start(directory: Path, name: str, account_of: str, settings: Mapping[str, s
             name=name,
             data=directory / name,
             port=port,
-            superuser_url=f"{account_of}@{ADDRESS}:{port}/postgres",
+            superuser_url=f"postgresql://postgres:{password}@{ADDRESS}:{port}/postgres",
             log=directory / f"{name}.log",
             settings=settings,
         )

@@ -16,7 +16,16 @@ from urllib.parse import quote
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
-from schemas.catalog.steps import Argv, DoctorCommand, KnownFailure, Name, StepEntry, VerifyEntry, excludes
+from schemas.catalog.steps import (
+    Argv,
+    DoctorCommand,
+    KnownFailure,
+    Name,
+    StepEntry,
+    StepPhase,
+    VerifyEntry,
+    excludes,
+)
 from schemas.plan import Scope
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
@@ -27,6 +36,10 @@ LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$
 """`LABEL=VALUE`, or several with commas between them. Labels in the templates of Deployments are compared as well."""
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+
+
+_PHASES = list(StepPhase)
+"""In the order in which they run."""
 
 
 class Kind(Wire):
@@ -169,6 +182,12 @@ class Service(Wire):
             if len(places) > 1 and any(step.scope is Scope.CONTAINER for step in steps):
                 raise ValueError(f"steps of {mode.value} beside one of scope container all need one runIn")
             for first, second in combinations(steps, 2):
+                before = _PHASES.index(second.phase) < _PHASES.index(first.phase)
+                if before and not excludes(first.when, second.when):
+                    raise ValueError(
+                        f"{mode.value}: {second.name} of phase {second.phase.value} runs before {first.name} of phase "
+                        f"{first.phase.value}, so it has to stand before it"
+                    )
                 same = self._place(first) == self._place(second)
                 if same and not excludes(first.when, second.when):
                     raise ValueError(f"two steps of {mode.value} may both be {first.name}")
@@ -228,8 +247,8 @@ class Catalog(Wire):
     core: Core | None = None
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     repositories: tuple[Repository, ...] = ()
-    quiesce: tuple[Mode, ...] = (Mode.WIPE,)
-    """Modes in which services are scaled to 0 while their databases are rebuilt."""
+    quiesce: tuple[Mode, ...] = ()
+    """Modes in which services are scaled to 0 while their databases are rebuilt. Nothing acts on it yet."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
     """Sets of known failures. They are tried in the order in which a step names them."""
     doctor: Doctor = Doctor()

@@ -194,6 +194,7 @@ def _verification(case: Case, verification: Verification) -> PlannedStep:
         idempotent=Idempotency.SAFE,
         run_in=_place(case, verification.service.name),
         fail_on=entry.fail_on,
+        pass_on=entry.pass_on,
         failures=failures_of(case.catalog, entry.failures),
     )
 

@@ -18,7 +18,7 @@ from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
 from schemas.plan import Plan
-from schemas.records import Message
+from schemas.records import LogPosition, Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
@@ -74,7 +74,7 @@ class State:
     entries: dict[ResetId, Entry] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    positions: dict[tuple[str, int], LogPosition] = field(default_factory=dict)
     seen: dict[EventId, ResetId | None] = field(default_factory=dict)
     keys: dict[str, KeyUse] = field(default_factory=dict)
     pending: dict[int, NewAct] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
+from schemas.records import LogPosition
 from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
@@ -49,7 +50,7 @@ class MemoryStore(MemoryStoreQueries):
         await self.close()
 
     # -- intake ---------------------------------------------------------------------------------------------------
-    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         await asyncio.sleep(0)
         stored = self._state.positions
         return {partition: stored[partition] for partition in partitions if partition in stored}
@@ -58,14 +59,15 @@ class MemoryStore(MemoryStoreQueries):
         await asyncio.sleep(0)
         partition = (batch.topic, batch.partition)
         expected = batch.first if batch.expected is None else batch.expected
-        if self._state.positions.get(partition, expected) != expected:
+        stored = self._state.positions.get(partition)
+        if stored is not None and stored.next != expected:
             raise LeaseLostError(
                 f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it"
             )
         desk = self._state.load_desk(references(batch.entries), now=now, limit_waiting=limit_waiting)
         admissions = [desk.take(entry) for entry in batch.entries]
         self._state.store_desk(desk)
-        self._state.positions[partition] = batch.next
+        self._state.positions[partition] = LogPosition(batch.next, batch.last)
         return tuple(admission for admission in admissions if admission is not None)
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:

@@ -26,6 +26,7 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.plan import Plan
+from schemas.records import LogPosition
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
 
@@ -58,7 +59,7 @@ class SqlStore:
         await self.close()
 
     # -- intake ---------------------------------------------------------------------------------------------------
-    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         return await self._read(lambda tx: admission.positions(tx, partitions))
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:

@@ -27,9 +27,15 @@ ATTEMPT = "r/backup.core/1"
 
 
 async def dumped(root: Path, url: str, *, attempt: str = ATTEMPT, pg_bin: Path | None = None) -> Backup:
-    identity = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
     backups = DirectoryBackups(root, pg_bin, NETWORK)
-    return await backups.dump(url, environment=ENVIRONMENT, resource=identity.key, attempt=attempt)
+    async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT) as witness:
+        return await backups.dump(
+            url,
+            environment=ENVIRONMENT,
+            resource=witness.identity.key,
+            attempt=attempt,
+            witness=witness,
+        )
 
 
 def files(root: Path) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.errors import PermanentError
-from sandbox.postgres import Server, start
+from sandbox.postgres import Server, copy, start
 from sandbox.postgres.databases import create
 from schemas.reasons import Reason
 from tests.contract.conftest import NETWORK, PASSWORD
@@ -22,7 +22,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Ser
     primary = start(tmp_path_factory.mktemp("pair"), "primary", {"wal_level": "replica"})
     try:
         create(primary, ["core"], PASSWORD)
-        standby = primary.copy("standby", standby=True)
+        standby = copy(primary, primary.log.parent, "standby", standby=True)
         yield primary, standby
         standby.discard()
     finally:

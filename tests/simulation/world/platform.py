@@ -166,7 +166,7 @@ class Platform:
             process.write(NOT_THE_DATABASE.encode())
             return 1
         if what == "show":
-            process.write(b"[X]\n" * len(migrations))
+            process.write(b"[X]\n" * len(migrations) + b"[ ]\n")
             return 0
         return 0 if migrations else _NOTHING_LEFT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -113,6 +113,10 @@ class _ForgetfulPlanning(Planning):
         """Leave these steps out."""
         self._forgotten = which
 
+    def ask_for(self, setting: str) -> None:
+        """Start again with a setting that nothing acts on."""
+        self._without_effect = (*self._without_effect, setting)
+
     async def with_protected(
         self, request: ResetRequested, channel: Channel
     ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
@@ -129,7 +133,14 @@ class Engine:
     A program that is not there succeeds at once and prints nothing.
     """
 
-    def __init__(self, loaded: LoadedCatalog, logs: MemoryLogs | None = None, **programs: Program) -> None:
+    def __init__(
+        self,
+        loaded: LoadedCatalog,
+        logs: MemoryLogs | None = None,
+        *,
+        without_effect: Sequence[str] = (),
+        **programs: Program,
+    ) -> None:
         self.clock = LoopClock()
         self.store = MemoryStore(self.clock)
         self.pods = GuardedPods()
@@ -150,8 +161,9 @@ class Engine:
             marks=MemoryMarks(),
         )
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
-        planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
+        planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
         self.forget = planning.forget
+        self.asks_for = planning.ask_for
         drives = DriveFactory(
             store=self.store,
             ports=ports,
