@@ -1,7 +1,8 @@
 """Real PostgreSQL servers for the sandbox platform, from the wheel, one cluster for each name.
 
 `start` brings up one server, `copy` a second one of its data; `start_servers` brings up some of `sandbox.fleet.SERVERS`
-with all databases that the fleet has on them. `binaries` is the directory with `pg_dump`, `pg_restore` and `psql` of the same version.
+with all databases that the fleet has on them. `binaries` is the directory with `pg_dump`, `pg_restore` and `psql` of
+the same version.
 """
 
 from sandbox.postgres.binaries import binaries

@@ -167,8 +167,9 @@ def copy(server: Server, directory: Path, name: str, *, standby: bool = False) -
     try:
         shutil.copytree(server.data.resolve(), data, dirs_exist_ok=True)
         owner = account()
-        for path in (data, *data.rglob("*")) if owner else ():
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+        if owner:
+            for path in (data, *data.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
     finally:
         server.start_again()
     if standby:

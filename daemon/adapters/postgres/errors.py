@@ -53,6 +53,12 @@ _TLS = (
 )
 _REFUSED_CODES = ("28", "3D", "42")
 _DISK_FULL = "No space left on device"
+ALL_ROWS = (
+    "A dump needs a role that sees every row of every table: their owner without FORCE ROW LEVEL SECURITY, or one "
+    "with BYPASSRLS. `directUrlVariable` of the database in the catalog may name a variable with its URL."
+)
+"""The next step where rows or tables are hidden from the role."""
+_HIDDEN = ("row-level security", "permission denied for")
 _LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
 
 
@@ -76,6 +82,8 @@ def program_error(address: Address, program: str, message: str) -> PortError:
         return TemporaryError(Reason.BACKUP_FAILED, detail, hint="Somebody else holds locks; try again.")
     if any(text in message for text in _TLS):
         return PermanentError(Reason.DATABASE_TLS, detail, hint=tls.HINT)
+    if any(text in message for text in _HIDDEN):
+        return PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS)
     if any(text in message for text in _UNREACHABLE) and not any(text in message for text in _REFUSED):
         return TemporaryError(Reason.DATABASE_UNREACHABLE, detail)
     return PermanentError(Reason.BACKUP_FAILED, detail)

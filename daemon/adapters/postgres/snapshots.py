@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from psycopg import AsyncConnection, IsolationLevel, sql
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.errors import ALL_ROWS, one_line
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import Address
@@ -32,7 +34,8 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2
 """
 
@@ -60,7 +63,7 @@ async def count_rows(where: Address, witness: Witness, snapshot: str) -> dict[st
         `table_name` of each table -> how many rows it has.
 
     Raises:
-        PermanentError: as `exported`; `database-unidentified`: a table or some of its rows are hidden from the role.
+        PermanentError: as `exported`; `backup-failed`: a table, or some of its rows, are hidden from the role.
         TemporaryError: `database-unreachable`.
     """
     async with _transaction(where, witness, snapshot) as connection:
@@ -73,7 +76,11 @@ async def count_rows(where: Address, witness: Witness, snapshot: str) -> dict[st
                     sql.SQL("SELECT {}, count(*) FROM ONLY {}").format(number, sql.Identifier(*table))
                     for number, table in enumerate(some)
                 ]
-                rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
+                try:
+                    rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
+                except InsufficientPrivilege as error:
+                    detail = f"{where}: not all rows can be read: {one_line(str(error))}"
+                    raise PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS) from error
                 codec = connection.info.encoding
                 for number, count in rows:
                     schema, name = (part.encode(codec) for part in some[number])
@@ -98,6 +105,9 @@ async def _transaction(
             await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             await connection.set_read_only(True)
             if snapshot is not None:
+                # Nothing may be asked before a snapshot is taken over, and another server says no more than "invalid".
+                await _check_is_with(connection, where, witness)
+                await connection.rollback()
                 await connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
             await connection.execute(_SETTINGS)
             await _check_is_with(connection, where, witness)
