@@ -216,6 +216,7 @@ def _engine(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+        handshake_max_age=settings.handshake_max_age,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)

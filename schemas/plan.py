@@ -94,6 +94,8 @@ class PlannedStep(Wire):
     repository: str | None = None
     """Name of the repository that is reset."""
     argv: tuple[str, ...] = ()
+    client_argv: tuple[str, ...] = ()
+    """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
     timeout: float = 600.0

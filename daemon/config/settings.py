@@ -143,6 +143,8 @@ class Settings(Environment):
     """How long a process may be silent before another takes over its resets."""
     approval_ttl: Duration = timedelta(hours=24)
     """How long a reset waits for approval."""
+    handshake_max_age: Duration = timedelta(seconds=60)
+    """How old a handshake may be when something destructive is launched on it; an older one is made again first."""
     request_max_age: Duration = timedelta(hours=24)
     """How old an event may be; an older request is refused as `too-old`."""
     log_format: Literal["json", "text"] | None = None

@@ -167,7 +167,7 @@ def copy(server: Server, directory: Path, name: str, *, standby: bool = False) -
     try:
         shutil.copytree(server.data.resolve(), data, dirs_exist_ok=True)
         owner = account()
-        if owner:
+        if owner is not None:
             for path in (data, *data.rglob("*")):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
     finally:

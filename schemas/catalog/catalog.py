@@ -70,7 +70,7 @@ class UrlParts(Wire):
 
 
 class Handshake(Wire):
-    """How the service's own tool runs one SQL statement in a database."""
+    """How the service's own tool runs one SQL statement in a database, and commits it (docs/handshake.md)."""
 
     argv: Argv
     """The argument `{statement}` becomes the statement; without it the statement is written to stdin."""
@@ -92,6 +92,9 @@ class Database(Wire):
     direct_url_variable: Variable | None = None
     """The variable whose URL leads the daemon past a pooler, a sidecar or a list of hosts, where the pod has it."""
     handshake: Handshake
+    """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
+    client_handshake: Handshake | None = None
+    """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
 
     @model_validator(mode="after")
     def _url_or_parts(self) -> Self:
@@ -301,4 +304,5 @@ def _failure_sets(services: tuple[Service, ...]) -> Iterator[str]:
         for verify in service.verify:
             yield from verify.failures
         for database in service.databases:
-            yield from database.handshake.failures
+            for handshake in (database.handshake, database.client_handshake):
+                yield from handshake.failures if handshake else ()

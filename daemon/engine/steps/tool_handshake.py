@@ -10,8 +10,8 @@ from daemon.ports.pods.cluster import Cluster, Pod, Result
 from schemas.catalog.catalog import Handshake
 from schemas.plan import Failure
 from schemas.reasons import Reason
-from statemachines.steps.exit_codes import known_failure
 from statemachines.steps.handshake import NONCE_BYTES, statement
+from statemachines.steps.known_failures import known_failure
 
 _ON_THE_WAY_SECONDS = 2.0
 """How long a nonce may be on its way once the tool has ended: it was sent when its transaction was committed."""

@@ -47,7 +47,7 @@ from tests.memory.deployments import MemoryDeployments
 from tests.memory.logs import MemoryLogs
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
-from tests.memory.processes import Process
+from tests.memory.processes import Process, sent_nonce
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock
@@ -185,6 +185,8 @@ class Engine:
     async def _run(self, process: Process) -> int:
         name = process.argv[0]
         program = self.programs.get(name)
+        if program is None and (nonce := sent_nonce(process)):
+            self.databases.at(process.variables["DATABASE_URL"]).notify(nonce)
         if program is None:
             return 0
         self.running[name] = self.running.get(name, 0) + 1
@@ -197,7 +199,7 @@ class Engine:
 
     def move_database(self) -> None:
         """Another server answers under the service's address; sessions with the former one are over."""
-        self.database.locks.clear()
+        self.database.restart()
         self.database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
 
     async def ask(self) -> None:
