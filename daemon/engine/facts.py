@@ -17,7 +17,7 @@ from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
-from schemas.catalog.catalog import Catalog, Service
+from schemas.catalog.catalog import Catalog, Database, Service
 from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
@@ -100,7 +100,9 @@ class FactsReader:
         return self._variables[key]
 
     async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:
-        """The connection string of a service's database as its pod has it, and who answers there.
+        """The connection string for the daemon's sessions in a service's database, and who answers there.
+
+        It is the service's own, unless the pod has the catalog's `directUrlVariable`.
 
         Raises:
             PortError: it could not be read or reached.
@@ -115,7 +117,29 @@ class FactsReader:
         if url is None:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        return url, await self._databases.identify(url, environment=pod.environment)
+        direct = declared.direct_url(values)
+        if direct is None:
+            return url, await self._databases.identify(url, environment=pod.environment)
+        identity = await self._databases.identify(direct, environment=pod.environment)
+        await self._check_leads_there(url, declared, identity, pod.environment)
+        return direct, identity
+
+    async def _check_leads_there(
+        self, url: str, declared: Database, identity: Identity, environment: str
+    ) -> None:
+        """Compare the service's own URL with the direct one, where the daemon can follow it."""
+        try:
+            reached = await self._databases.identify(url, environment=environment)
+        except PermanentError as error:
+            if error.reason in {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS}:
+                return  # the handshake shows where it leads
+            raise
+        if reached.key != identity.key:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{declared.direct_url_variable} leads to {identity.key}, the service's own URL to {reached.key}",
+                hint="Correct one of the two variables.",
+            )
 
     async def _read_namespace(
         self,
@@ -161,7 +185,9 @@ class FactsReader:
                     )
                 for database in service.databases:
                     subject = f"database {database.name}"
-                    _, identity = await self.identify(pod, service, database.name)
+                    url, identity = await self.identify(pod, service, database.name)
+                    if wanted:  # what is to be reset has to be dumped, too
+                        await self._databases.check_direct(url, environment=environment)
                     findings.users[identity.key].add(environment)
                     if wanted:
                         findings.databases.append(

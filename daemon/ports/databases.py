@@ -106,7 +106,19 @@ class Databases(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`.
-            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL.
+            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL;
+                `database-local-to-pod`, `database-several-hosts`: an address that leads the daemon elsewhere than the
+                pod, or not always to one server; `database-tls`: no connection encrypted as the URL asks.
+        """
+        ...
+
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """Check that sessions at `url` stay in one backend of a primary. It sets nothing in any session.
+
+        Raises:
+            PermanentError: `database-pooled`: a pooler changes backends between transactions or statements;
+                `database-standby`; others as `identify`.
+            TemporaryError: as `identify`.
         """
         ...
 
@@ -176,21 +188,27 @@ class Backup:
 class Backups(Protocol):
     """Keeps dumps of databases."""
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
-        """Dump a database (pg_dump's custom format), checksum the dump, give it its final name, and read it through.
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
+        """Dump the witness' database (pg_dump's custom format), checksum the dump, name it, and read it through.
 
+        - The dump is of one snapshot. The session that holds it, the one that counts the rows of each table in it, and
+          the one that dumps are each shown to be where the witness is.
+        - The dump counts as read once it holds as many rows of each table as were counted.
+        - None of these sessions is left when this returns.
         - A dump that fails leaves nothing that looks whole.
         - Repeated for one attempt, it makes another dump. No stored dump is ever replaced.
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: the disk is full.
             PermanentError: `backup-failed`, `backup-unproven`, or `database-mismatch`: another database than `resource`
-                answers.
+                answers, or `url` does not lead to the witness each time; others as `Databases.identify`.
         """
         ...
 
     async def prove(self, backup: Backup) -> Backup:
-        """Compare a dump's size and checksum, and read it through (`pg_restore -f /dev/null`).
+        """Compare a dump's size and checksum, read it through, and compare the rows that were counted for it.
 
         Raises:
             TemporaryError: the store does not answer.

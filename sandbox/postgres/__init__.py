@@ -7,9 +7,11 @@ the same version.
 
 from sandbox.postgres.binaries import binaries
 from sandbox.postgres.databases import ROLE, Fleet, start_fleet, start_servers
-from sandbox.postgres.server import Server, ServerFailedError, copy, start
+from sandbox.postgres.server import ADDRESS, POD_HOST, Server, ServerFailedError, copy, start
 
 __all__ = [
+    "ADDRESS",
+    "POD_HOST",
     "ROLE",
     "Fleet",
     "Server",

@@ -21,12 +21,16 @@ import psycopg
 from sandbox.postgres import guard
 from sandbox.postgres.binaries import account, binaries
 
+POD_HOST = "databases.sandbox.test"
+"""The host of all servers as pods have it. A pod's `localhost` is its own, so theirs needs another name."""
+ADDRESS = "127.0.0.1"
+"""Where `POD_HOST` is: libpq in the pods reads it from PGHOSTADDR, the daemon from RESETD_DATABASE_HOSTS."""
 _UP_WITHIN = 30.0
 _DOWN_WITHIN = 30.0
 
 # Small and quick: the sandbox is thrown away, so no write waits for a disk.
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
+    "listen_addresses": ADDRESS,
     "unix_socket_directories": "",
     "shared_buffers": "16MB",
     "max_connections": "60",
@@ -63,8 +67,12 @@ class Server:
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str, role: str, password: str) -> str:
-        """A connection string in Prisma's style; libpq's tools need it without `?schema=public`."""
-        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}?schema=public"
+        """A connection string for this machine in Prisma's style; libpq's tools need it without `?schema=public`."""
+        return f"postgresql://{role}:{password}@{ADDRESS}:{self.port}/{database}?schema=public"
+
+    def pod_url(self, database: str, role: str, password: str) -> str:
+        """The same connection string as a pod has it."""
+        return f"postgresql://{role}:{password}@{POD_HOST}:{self.port}/{database}?schema=public"
 
     def stop(self) -> None:
         """Cut all sessions and shut down; nothing happens when the server is down already."""
@@ -178,7 +186,7 @@ def _on_free_port(directory: Path, name: str, password: str, settings: Mapping[s
             name=name,
             data=directory / name,
             port=port,
-            superuser_url=f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres",
+            superuser_url=f"postgresql://postgres:{password}@{ADDRESS}:{port}/postgres",
             log=directory / f"{name}.log",
             settings=settings,
         )
@@ -243,6 +251,6 @@ def _initialise(data: Path, password: str) -> None:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((ADDRESS, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -32,6 +32,7 @@ class MemoryDatabase:
     incarnation: str = field(default_factory=lambda: secrets.token_hex(4))
     server_version: int = 160004
     answers: bool = True
+    pooled: bool = False
     standby: bool = False
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
@@ -123,12 +124,19 @@ class MemoryDatabases:
             tables=len(database.tables),
         )
 
+    async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        if database.pooled:
+            raise PermanentError(Reason.DATABASE_POOLED, f"{database.key} is behind a pooler")
+        if database.standby:
+            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
+
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[MemoryWitness]:
         """See the port."""
+        await self.check_direct(url, environment=environment)
         database = self.at(url)
-        if database.standby:
-            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
         identity = await self.identify(url, environment=environment)
         witness = MemoryWitness(database, identity, database.incarnation, self._now())
         database.witnesses.append(witness)
@@ -168,11 +176,15 @@ class MemoryBackups:
         self._databases = databases
         self.files: dict[str, bytes] = {}
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
         """See the port."""
         database = self._databases.at(url)
-        if database.key != resource:
-            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} answers, not {resource}")
+        if witness.identity.key != resource:
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{witness.identity.key} answers, not {resource}")
+        if not await self._databases.leads_to(witness, url, environment=environment):
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} is not where the witness is")
         content = _dumped(database)
         path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
         self.files[path] = content

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from daemon.adapters.postgres.errors import connection_error
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
+from daemon.adapters.postgres.pooling import check_direct, standby
+from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
+from daemon.adapters.postgres.urls import Network, parse_address
 from daemon.adapters.postgres.witness import (
     IDENTITY,
     PostgresWitness,
@@ -20,13 +20,11 @@ from daemon.adapters.postgres.witness import (
     recognises,
 )
 from daemon.ports.databases import Identity, Leftover, Witness
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
 
-_CONNECT_TIMEOUT_SECONDS = 10
-_APPLICATION_NAME = "resetd"
 MAX_CLOCK_SKEW = timedelta(minutes=1)
 """Between the clock of the worker that recorded an attempt and that of the worker that asks about it."""
 # Lists the sessions that are in a statement. The statement's start tells an orphan, which begins no other one.
@@ -55,41 +53,46 @@ class PostgresDatabases:
     """Implements `daemon.ports.databases.Databases`.
 
     Args:
+        network: What the daemon is told about the network between it and the databases.
         timeout_ms: Milliseconds that a statement of ours may take.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+    def __init__(self, network: Network | None = None, *, timeout_ms: int = 15_000) -> None:
+        self._network = network or Network()
         self._timeout_ms = timeout_ms
 
     async def identify(self, url: str, *, environment: str) -> Identity:
         """See the port."""
-        where = parse_address(url, environment)
-        try:
-            async with await self._connect(where) as connection:
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 row = await (await connection.execute(IDENTITY)).fetchone()
-        except psycopg.Error as error:
-            raise _port_error(where, error) from _cause_without_password(error, where)
         assert row is not None
         return identity_of(row)
+
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """See the port."""
+        await check_direct(parse_address(url, environment, self._network))
 
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[PostgresWitness]:
         """See the port."""
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
+        # A witness sets, locks and listens. Behind a pooler that would stay in a session of somebody else.
+        await check_direct(where)
         try:
-            connection = await self._connect(where, autocommit=True)
-            try:
-                witness = await PostgresWitness.begin(connection)
-            except BaseException:
-                await connection.close()
-                raise
+            with as_port_errors(where):
+                connection = await connect(where, autocommit=True)
+                try:
+                    witness = await PostgresWitness.begin(connection)
+                except BaseException:
+                    await connection.close()
+                    raise
         except StandbyError as error:
-            raise _standby(where) from error
+            raise standby(where) from error
         except TimeoutError as error:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{where} does not answer in time") from error
-        except psycopg.Error as error:
-            raise _port_error(where, error) from _cause_without_password(error, where)
         try:
             yield witness
         finally:
@@ -97,9 +100,9 @@ class PostgresDatabases:
 
     async def leads_to(self, witness: Witness, url: str, *, environment: str) -> bool:
         """See the port."""
-        where = parse_address(url, environment)
-        try:
-            async with await self._connect(where) as connection:
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 return await recognises(
                     connection,
@@ -109,8 +112,6 @@ class PostgresDatabases:
                     key=witness.identity.key,
                     incarnation=witness.incarnation,
                 )
-        except psycopg.Error as error:
-            raise _port_error(where, error) from _cause_without_password(error, where)
 
     async def leftover(
         self,
@@ -122,15 +123,15 @@ class PostgresDatabases:
         working_at: datetime | None,
     ) -> Leftover:
         """See the port. The URL's role may end its own sessions."""
-        where = parse_address(url, environment)
-        try:
-            async with await self._connect(where) as connection:
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 at = await self._server_time(connection)
                 skew = at - datetime.now(UTC)
                 parameters = {
                     "name": session_name(attempt),
-                    "own": _APPLICATION_NAME,
+                    "own": APPLICATION_NAME,
                     "since": since + skew - MAX_CLOCK_SKEW,
                     "working_at": working_at or at,
                 }
@@ -140,8 +141,6 @@ class PostgresDatabases:
                 hidden = await (await connection.execute(_HIDDEN_SESSIONS, parameters)).fetchall()
                 for pid in (pid for pid, _, is_ours, _ in rows if is_ours):
                     await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        except psycopg.Error as error:
-            raise _port_error(where, error) from _cause_without_password(error, where)
         sessions = tuple(f"pid {pid} of {role} since {began:%H:%M:%S}" for pid, role, _, began in rows)
         return Leftover(at, sessions, tuple(f"pid {pid} of {role}" for pid, role in hidden))
 
@@ -151,36 +150,6 @@ class PostgresDatabases:
         at: datetime = row[0]
         return at
 
-    async def _connect(self, where: Address, *, autocommit: bool = False) -> AsyncConnection[TupleRow]:
-        return await AsyncConnection.connect(
-            where.conninfo(
-                connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                application_name=_APPLICATION_NAME,
-                **KEEPALIVE_OPTIONS,
-            ),
-            password=where.password or None,
-            autocommit=autocommit,
-            # Prepared statements outlive a transaction, which a pooler does not.
-            prepare_threshold=None,
-        )
-
     async def _set_statement_timeout(self, connection: AsyncConnection[TupleRow]) -> None:
         # For this transaction only: poolers refuse start-up options, and hand a session's settings to others.
         await connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(self._timeout_ms),))
-
-
-def _port_error(where: Address, error: psycopg.Error) -> PortError:
-    return connection_error(where, str(error), error.sqlstate)
-
-
-def _standby(where: Address) -> PermanentError:
-    return PermanentError(
-        Reason.DATABASE_STANDBY,
-        f"{where}: the server is in recovery, a standby",
-        hint="Give the service the address of the primary.",
-    )
-
-
-def _cause_without_password(error: psycopg.Error, where: Address) -> BaseException | None:
-    """Return the client's own error as the cause, unless it quotes the password."""
-    return None if where.password and where.password in str(error) else error

@@ -47,7 +47,11 @@ class BackupStep:
         witness = await self._witnesses.of(identity.key, url)
         attempt = taken_up or await self._recorder.start(step)
         backup = await self._backups.dump(
-            url, environment=pod.environment, resource=identity.key, attempt=attempt.id
+            url,
+            environment=pod.environment,
+            resource=identity.key,
+            attempt=attempt.id,
+            witness=witness,
         )
         if not backup.proven:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} was not read through")

@@ -13,8 +13,8 @@ import pytest
 
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import CHANNEL, Databases
-from sandbox.postgres import Server, copy
-from tests.contract.conftest import PASSWORD
+from sandbox.postgres import POD_HOST, Server, copy
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
@@ -58,17 +58,15 @@ def stand(request: pytest.FixtureRequest) -> Stand:
     twin: Server = request.getfixturevalue("twin")
 
     async def notify(url: str, nonce: str) -> None:
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+        async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
             await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, nonce))
 
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
-        connection = await psycopg.AsyncConnection.connect(
-            url.partition("?")[0], application_name=name, autocommit=True
-        )
+        connection = await psycopg.AsyncConnection.connect(libpq(url), application_name=name, autocommit=True)
         statement = asyncio.create_task(connection.execute("SELECT pg_sleep(1000)"))
         # A statement that is sent is seen once the server has begun it.
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as watching:
+        async with await psycopg.AsyncConnection.connect(libpq(url), autocommit=True) as watching:
             while (await (await watching.execute(AT_WORK, (name,))).fetchone()) != (True,):  # noqa: ASYNC110 - a server's
                 await asyncio.sleep(0.01)
         try:
@@ -79,12 +77,12 @@ def stand(request: pytest.FixtureRequest) -> Stand:
             await connection.close()
 
     return Stand(
-        databases=PostgresDatabases(),
-        core=running.url("core", "fuse", PASSWORD),
-        again=running.url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
-        other=running.url("other", "fuse", PASSWORD),
-        copy=twin.url("core", "fuse", PASSWORD),
-        silent=f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/core",
+        databases=PostgresDatabases(NETWORK),
+        core=running.pod_url("core", "fuse", PASSWORD),
+        again=running.pod_url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
+        other=running.pod_url("other", "fuse", PASSWORD),
+        copy=twin.pod_url("core", "fuse", PASSWORD),
+        silent=f"postgresql://fuse:{PASSWORD}@{POD_HOST}:1/core",
         notify=notify,
         restart=running.restart,
         working=working,

@@ -18,7 +18,7 @@ from sandbox.postgres import Server, copy, start
 from sandbox.postgres.databases import create
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ENVIRONMENT = "qa-sandbox"
 
@@ -30,26 +30,26 @@ ENVIRONMENT = "qa-sandbox"
 async def test_a_refused_login_is_permanent_and_shows_no_password(
     server: Server, database: str, user: str, password: str
 ) -> None:
-    url = server.url(database, user, password)
+    url = server.pod_url(database, user, password)
     with pytest.raises(PermanentError) as raised:
-        await PostgresDatabases().identify(url, environment=ENVIRONMENT)
+        await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
     assert raised.value.reason is Reason.DATABASE_UNIDENTIFIED
     assert password not in f"{raised.value!r} {raised.value.__cause__!r}"
 
 
 async def test_only_tables_of_the_application_are_counted(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    before = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    before = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         await connection.execute("CREATE TABLE counted (id int)")
-    after = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
+    after = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
     assert after.tables == before.tables + 1
 
 
 async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attempt(server: Server) -> None:
-    databases = PostgresDatabases()
-    url = server.url("core", "fuse", PASSWORD)
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as pooled:
+    databases = PostgresDatabases(NETWORK)
+    url = server.pod_url("core", "fuse", PASSWORD)
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as pooled:
         since = datetime.now(UTC) + MAX_CLOCK_SKEW
         # In a transaction that nobody ends.
         await pooled.execute("SELECT 1")
@@ -60,9 +60,9 @@ async def test_a_statement_is_found_whose_session_a_pooler_had_before_the_attemp
 
 
 async def test_a_witness_goes_with_an_error_in_its_block(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
+    url = server.pod_url("core", "fuse", PASSWORD)
     with pytest.raises(KeyError):
-        async with PostgresDatabases().witness(url, environment=ENVIRONMENT):
+        async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT):
             raise KeyError
     async with await psycopg.AsyncConnection.connect(server.superuser_url) as connection:
         row = await (
@@ -75,7 +75,7 @@ def test_a_short_host_is_looked_up_in_the_environments_namespace() -> None:
     assert parse_address("postgresql://u:p@db/core", ENVIRONMENT).host == "db.qa-sandbox.svc"
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "db.other.svc", "[::1]"])
+@pytest.mark.parametrize("host", ["10.0.0.7", "db.other.svc", "[fd00::7]"])
 def test_a_host_that_means_the_same_everywhere_is_kept(host: str) -> None:
     assert parse_address(f"postgresql://u:p@{host}/core", ENVIRONMENT).host == host.strip("[]")
 
@@ -100,17 +100,17 @@ def test_a_url_without_one_host_and_a_database_is_refused(url: str) -> None:
 
 
 async def test_a_witness_whose_session_the_server_has_ended_is_not_alive(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    async with PostgresDatabases().witness(url, environment=ENVIRONMENT) as witness:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT) as witness:
         async with await psycopg.AsyncConnection.connect(server.superuser_url) as connection:
             await connection.execute("SELECT pg_terminate_backend(%s)", (witness.pid,))
         assert not await witness.is_alive()
 
 
 async def test_a_witness_holds_up_neither_a_dropped_schema_nor_vacuum(server: Server) -> None:
-    url = server.url("core", "fuse", PASSWORD)
-    async with PostgresDatabases().witness(url, environment=ENVIRONMENT) as witness:
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as tool:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT) as witness:
+        async with await psycopg.AsyncConnection.connect(libpq(url), autocommit=True) as tool:
             await tool.execute("SET lock_timeout = '1s'")
             await tool.execute("CREATE SCHEMA dropped CREATE TABLE t (id int)")
             await tool.execute("DROP SCHEMA dropped CASCADE")
@@ -126,7 +126,7 @@ async def test_a_witness_holds_up_neither_a_dropped_schema_nor_vacuum(server: Se
 async def test_b2_a_witness_is_not_alive_once_its_database_was_swapped_for_another_of_its_name(
     server: Server,
 ) -> None:
-    databases, url = PostgresDatabases(), server.url("swapped", "fuse", PASSWORD)
+    databases, url = PostgresDatabases(NETWORK), server.pod_url("swapped", "fuse", PASSWORD)
     async with await psycopg.AsyncConnection.connect(server.superuser_url, autocommit=True) as superuser:
         for name in ("swapped", "fresh"):
             await superuser.execute(f"CREATE DATABASE {name} OWNER fuse")
@@ -150,15 +150,15 @@ async def test_b1_a_standby_is_refused_by_a_reason_of_its_own(tmp_path: Path) ->
     create(primary, ["core"], PASSWORD)
     standby = copy(primary, tmp_path, "standby", standby=True)
     try:
-        url = standby.url("core", "fuse", PASSWORD)
-        identity = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
-        async with PostgresDatabases().witness(
-            primary.url("core", "fuse", PASSWORD), environment=ENVIRONMENT
+        url = standby.pod_url("core", "fuse", PASSWORD)
+        identity = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
+        async with PostgresDatabases(NETWORK).witness(
+            primary.pod_url("core", "fuse", PASSWORD), environment=ENVIRONMENT
         ) as witness:
             assert identity.key == witness.identity.key
-            assert not await PostgresDatabases().leads_to(witness, url, environment=ENVIRONMENT)
+            assert not await PostgresDatabases(NETWORK).leads_to(witness, url, environment=ENVIRONMENT)
         with pytest.raises(PermanentError) as refused:
-            async with PostgresDatabases().witness(url, environment=ENVIRONMENT):
+            async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT):
                 pass
         assert refused.value.reason is Reason.DATABASE_STANDBY
         assert refused.value.hint
@@ -184,14 +184,14 @@ def roles(server: Server, *statements: str) -> Iterator[None]:
 @asynccontextmanager
 async def in_statement(url: str) -> AsyncIterator[None]:
     """A session that is in a transaction which nobody ends."""
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as orphan:
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as orphan:
         await orphan.execute("SELECT 1")
         yield
 
 
 async def leftover(server: Server, role: str) -> Leftover:
-    return await PostgresDatabases().leftover(
-        server.url("core", role, PASSWORD),
+    return await PostgresDatabases(NETWORK).leftover(
+        server.pod_url("core", role, PASSWORD),
         environment=ENVIRONMENT,
         attempt=AttemptId("r/seed/1"),
         since=datetime.now(UTC) - timedelta(minutes=1),
@@ -205,7 +205,7 @@ async def test_c4_an_orphan_of_a_role_that_is_set_to_become_another_one_is_found
         f"CREATE ROLE becomes LOGIN PASSWORD '{PASSWORD}' IN ROLE fuse",
         "ALTER ROLE becomes SET ROLE fuse",
     ):
-        async with in_statement(server.url("core", "becomes", PASSWORD)):
+        async with in_statement(server.pod_url("core", "becomes", PASSWORD)):
             found = await leftover(server, "becomes")
         assert len(found.sessions) == 1
         assert "of becomes since" in found.sessions[0]
@@ -216,13 +216,13 @@ async def test_c4_an_orphan_of_a_role_whose_statements_are_hidden_from_ours_is_t
     server: Server,
 ) -> None:
     with roles(server, f"CREATE ROLE migrator LOGIN PASSWORD '{PASSWORD}'"):
-        async with in_statement(server.url("core", "migrator", PASSWORD)):
+        async with in_statement(server.pod_url("core", "migrator", PASSWORD)):
             found = await leftover(server, "fuse")
             assert found.sessions == ()
             (hidden,) = found.hidden
             assert hidden.endswith("of migrator")
         async with await psycopg.AsyncConnection.connect(
-            server.url("core", "migrator", PASSWORD).partition("?")[0], autocommit=True
+            libpq(server.pod_url("core", "migrator", PASSWORD)), autocommit=True
         ) as idle:
             await idle.execute("SELECT 1")
             assert (await leftover(server, "fuse")).hidden == ()
@@ -234,6 +234,6 @@ async def test_c4_an_orphan_of_another_role_is_found_where_its_statements_are_sh
         f"CREATE ROLE migrator LOGIN PASSWORD '{PASSWORD}'",
         f"CREATE ROLE becomes LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_stats",
     ):
-        async with in_statement(server.url("core", "migrator", PASSWORD)):
+        async with in_statement(server.pod_url("core", "migrator", PASSWORD)):
             found = await leftover(server, "becomes")
         assert [session.split(" since")[0].split("of ")[1] for session in found.sessions] == ["migrator"]

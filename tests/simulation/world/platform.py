@@ -14,6 +14,7 @@ from random import Random
 
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.databases import Backup
+from daemon.ports.databases import Witness as WitnessSession
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
@@ -174,9 +175,13 @@ class _Backups(MemoryBackups):
         super().__init__(platform.databases)
         self._platform = platform
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: WitnessSession
+    ) -> Backup:
         await asyncio.sleep(0.3 if self._platform.calm else self._platform.chance.choice(_DURATIONS))
-        backup = await super().dump(url, environment=environment, resource=resource, attempt=attempt)
+        backup = await super().dump(
+            url, environment=environment, resource=resource, attempt=attempt, witness=witness
+        )
         content = self.files[backup.path]
         self._platform.witness.backed_up(attempt, self._platform.databases.at(url).key, content)
         return backup
