@@ -15,7 +15,6 @@ from tests.memory.processes import Process, sent_nonce
 from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.stand import STEP, Engine, Program, catalog
 
-URL = "postgresql://app:secret@db/app"
 PREPARE: dict[str, Any] = {"name": "prepare", "phase": "seed", "argv": ["prepare"], "idempotent": "safe"}
 
 
@@ -146,7 +145,7 @@ def test_b1_a_client_that_is_heard_beside_the_tool_shows_it() -> None:
 def test_b2_an_address_that_leads_elsewhere_after_the_handshake_stops_the_next_destructive_launch() -> None:
     async def scenario() -> None:
         async def switch(_process: Process) -> int:
-            engine.databases.add(URL, copy_of(engine.database))
+            engine.lead_to(copy_of(engine.database))
             return 0
 
         engine = Engine(catalog(before=PREPARE), prepare=switch)
@@ -179,7 +178,7 @@ def test_b2_a_daemon_that_goes_on_after_a_crash_does_not_believe_a_copy_that_ans
         engine = Engine(catalog(before=PREPARE), prepare=prepare)
         await engine.ask()
         await engine.drive_until(lambda: engine.launched("prepare") == 1)
-        engine.databases.add(URL, copy_of(engine.database))
+        engine.lead_to(copy_of(engine.database))
         reset = await engine.drive()
         assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
         assert (engine.launched("prepare"), engine.launched()) == (1, 0)
@@ -248,13 +247,8 @@ def test_b2_a_tool_that_was_led_elsewhere_within_its_own_container_is_noticed_on
 def test_b2_an_address_that_leads_elsewhere_while_the_launch_is_prepared_stops_that_launch() -> None:
     async def scenario() -> None:
         engine = Engine(catalog(idempotent="never"))
-        prepare = engine.pods.prepare
-
-        async def switch(*args: Any) -> Any:  # noqa: ANN401 - the port's
-            engine.databases.add(URL, copy_of(engine.database))
-            return await prepare(*args)
-
-        engine.pods.prepare = switch  # type: ignore[method-assign]
+        copy = copy_of(engine.database)
+        engine.pods.meanwhile("prepare", lambda: engine.lead_to(copy))
         assert await outcome(engine) == (ResetState.FAILED, Reason.DATABASE_MISMATCH, 0)
         assert len(await engine.attempts()) == 1
 
@@ -263,16 +257,12 @@ def test_b2_an_address_that_leads_elsewhere_while_the_launch_is_prepared_stops_t
 
 def test_b2_a_database_that_is_away_right_before_the_launch_is_waited_for_and_the_command_runs_once() -> None:
     async def scenario() -> None:
-        engine = Engine(catalog(idempotent="never"))
-        prepare = engine.pods.prepare
-        away = iter([False])
-
-        async def cut(*args: Any) -> Any:  # noqa: ANN401 - the port's
-            engine.database.answers = next(away, True)
+        def cut() -> None:
+            engine.database.answers = False
             asyncio.get_running_loop().call_later(0.5, lambda: setattr(engine.database, "answers", True))
-            return await prepare(*args)
 
-        engine.pods.prepare = cut  # type: ignore[method-assign]
+        engine = Engine(catalog(idempotent="never"))
+        engine.pods.meanwhile("prepare", cut)
         assert await outcome(engine) == (ResetState.DONE, None, 1)
 
     run(scenario())
