@@ -25,6 +25,7 @@ from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, op
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.adapters.system import garbage_collector
 from daemon.adapters.system.clock import SystemClock
@@ -191,10 +192,11 @@ def _engine(
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
+    network = Network(settings.addresses_of_databases, settings.database_ca_file)
     ports = Ports(
         pods=pods,
-        databases=PostgresDatabases(),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
+        databases=PostgresDatabases(network),
+        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin, network),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
@@ -214,6 +216,7 @@ def _engine(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+        handshake_max_age=settings.handshake_max_age,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)

@@ -96,6 +96,8 @@ class PlannedStep(Wire):
     repository_id: str | None = None
     """The hub's own id of that repository: one that is made anew under the same name is another one."""
     argv: tuple[str, ...] = ()
+    client_argv: tuple[str, ...] = ()
+    """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
     timeout: float = 600.0

@@ -85,6 +85,11 @@ class Reason(StrEnum):
     COMMAND_INTERRUPTED = "command-interrupted"
     OUTCOME_UNKNOWN = "outcome-unknown"
     DATABASE_UNREACHABLE = "database-unreachable"
+    DATABASE_LOCAL_TO_POD = "database-local-to-pod"
+    DATABASE_SEVERAL_HOSTS = "database-several-hosts"
+    DATABASE_POOLED = "database-pooled"
+    DATABASE_STANDBY = "database-standby"
+    DATABASE_TLS = "database-tls"
     MIGRATION_LOCKED = "migration-locked"
     MIGRATION_FAILED_BEFORE = "migration-failed-before"
     MIGRATION_FAILED = "migration-failed"
@@ -184,6 +189,15 @@ TEXTS: dict[Reason, str] = {
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
     Reason.DATABASE_UNREACHABLE: "The database does not answer (Prisma P1001, or a refused connection).",
+    Reason.DATABASE_LOCAL_TO_POD: (
+        "The pod reaches its database at an address of its own (localhost, a socket), which leads resetd elsewhere."
+    ),
+    Reason.DATABASE_SEVERAL_HOSTS: "The connection string names several hosts: two connections may reach two servers.",
+    Reason.DATABASE_POOLED: (
+        "A pooler hands the daemon's session to another backend between transactions, so nothing stays in it."
+    ),
+    Reason.DATABASE_STANDBY: "The server is a standby (in recovery): it can be neither dumped for a reset nor reset.",
+    Reason.DATABASE_TLS: "The encrypted connection that the connection string asks for could not be made or trusted.",
     Reason.MIGRATION_LOCKED: "Another migration holds the advisory lock (Prisma P1002).",
     Reason.MIGRATION_FAILED_BEFORE: "An earlier migration failed midway and blocks new ones (Prisma P3009).",
     Reason.MIGRATION_FAILED: "A migration failed (Prisma P3018, TypeORM QueryFailedError).",

@@ -70,7 +70,7 @@ class UrlParts(Wire):
 
 
 class Handshake(Wire):
-    """How the service's own tool runs one SQL statement in a database."""
+    """How the service's own tool runs one SQL statement in a database, and commits it (docs/handshake.md)."""
 
     argv: Argv
     """The argument `{statement}` becomes the statement; without it the statement is written to stdin."""
@@ -89,7 +89,12 @@ class Database(Wire):
     url_variable: Variable | None = None
     """The variable that holds the URL in the pod. Unless it or `urlParts` is given, that is `DATABASE_URL`."""
     url_parts: UrlParts | None = None
+    direct_url_variable: Variable | None = None
+    """The variable whose URL leads the daemon past a pooler, a sidecar or a list of hosts, where the pod has it."""
     handshake: Handshake
+    """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
+    client_handshake: Handshake | None = None
+    """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
 
     @model_validator(mode="after")
     def _url_or_parts(self) -> Self:
@@ -99,7 +104,11 @@ class Database(Wire):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the environment variables that the URL is made of."""
+        """Names of the environment variables that the URLs are made of."""
+        return self._of_url + ((self.direct_url_variable,) if self.direct_url_variable else ())
+
+    @property
+    def _of_url(self) -> tuple[str, ...]:
         if self.url_parts is None:
             return (self.url_variable or "DATABASE_URL",)
         parts = self.url_parts
@@ -107,12 +116,16 @@ class Database(Wire):
             name for name in (parts.host, parts.port, parts.user, parts.password, parts.database) if name
         )
 
+    def direct_url(self, values: Mapping[str, str]) -> str | None:
+        """Return the URL for the daemon's own sessions, a secret; None where they use the service's own."""
+        return values.get(self.direct_url_variable or "") or None
+
     def url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL, which is a secret, from the pod's variables; None where one of them is absent or empty."""
         parts = self.url_parts
         if parts is None:
-            return values.get(self.variables[0]) or None
-        if any(not values.get(name) for name in self.variables):
+            return values.get(self._of_url[0]) or None
+        if any(not values.get(name) for name in self._of_url):
             return None
         user, password = quote(values[parts.user], safe=""), quote(values[parts.password], safe="")
         port = f":{values[parts.port]}" if parts.port else ""
@@ -291,4 +304,5 @@ def _failure_sets(services: tuple[Service, ...]) -> Iterator[str]:
         for verify in service.verify:
             yield from verify.failures
         for database in service.databases:
-            yield from database.handshake.failures
+            for handshake in (database.handshake, database.client_handshake):
+                yield from handshake.failures if handshake else ()
