@@ -32,6 +32,12 @@ RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
 
+_NOT_FOLLOWED = frozenset(
+    {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
+)
+"""Why the daemon can't follow a service's own URL, where it was given a direct one."""
+
+
 @dataclass
 class _Findings:
     services: list[ServiceFact] = field(default_factory=list)
@@ -131,7 +137,7 @@ class FactsReader:
         try:
             reached = await self._databases.identify(url, environment=environment)
         except PermanentError as error:
-            if error.reason in {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS}:
+            if error.reason in _NOT_FOLLOWED:
                 return  # the handshake shows where it leads
             raise
         if reached.key != identity.key:
