@@ -31,11 +31,10 @@ REMEMBERED = 1000
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
-
-_NOT_FOLLOWED = frozenset(
+OUT_OF_REACH = frozenset(
     {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
 )
-"""Why the daemon can't follow a service's own URL, where it was given a direct one."""
+"""Why the daemon can't follow a service's own URL: only the service's own tool can show where it leads."""
 
 
 @dataclass
@@ -113,22 +112,27 @@ class FactsReader:
         Raises:
             PortError: it could not be read or reached.
         """
-        declared = next((each for each in service.databases if each.name == database), None)
-        if declared is None:
-            detail = f"the catalog has no database {database} of {service.name} any more"
-            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+        declared = _declared(service, database)
+        url, direct = await self.urls(pod, service, declared)
+        if direct is None:
+            return url, await self._databases.identify(url, environment=pod.environment)
+        identity = await self._databases.identify(direct, environment=pod.environment)
+        await self._check_leads_there(url, declared, identity, pod.environment)
+        return direct, identity
+
+    async def urls(self, pod: Pod, service: Service, declared: Database) -> tuple[str, str | None]:
+        """The service's own connection string, and the one for the daemon's sessions where that is another one.
+
+        Raises:
+            PortError: it could not be read.
+        """
         names = [variable for each in service.databases for variable in each.variables]
         values = await self.variables(pod, names)
         url = declared.url(values)
         if url is None:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        direct = declared.direct_url(values)
-        if direct is None:
-            return url, await self._databases.identify(url, environment=pod.environment)
-        identity = await self._databases.identify(direct, environment=pod.environment)
-        await self._check_leads_there(url, declared, identity, pod.environment)
-        return direct, identity
+        return url, declared.direct_url(values)
 
     async def _check_leads_there(
         self, url: str, declared: Database, identity: Identity, environment: str
@@ -137,7 +141,7 @@ class FactsReader:
         try:
             reached = await self._databases.identify(url, environment=environment)
         except PermanentError as error:
-            if error.reason in _NOT_FOLLOWED:
+            if error.reason in OUT_OF_REACH:
                 return  # the handshake shows where it leads
             raise
         if reached.key != identity.key:
@@ -253,6 +257,14 @@ class FactsReader:
             protected=is_protected_kind(kind_of(environment), self._catalog),
             temporary=isinstance(error, TemporaryError),
         )
+
+
+def _declared(service: Service, database: str) -> Database:
+    declared = service.database(database)
+    if declared is None:
+        detail = f"the catalog has no database {database} of {service.name} any more"
+        raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+    return declared
 
 
 def _first(errors: BaseExceptionGroup[PortError]) -> PortError:

@@ -10,6 +10,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 _SSL_REQUEST = 80877103
 _CHUNK_BYTES = 65536
@@ -27,6 +28,26 @@ async def switch(*ports: int) -> AsyncIterator[int]:
 
     async with serving(serve) as port:
         yield port
+
+
+@dataclass
+class Turned:
+    """A switch that somebody turns: new connections go to `leads_to`, and those that are there stay."""
+
+    leads_to: int
+    port: int = 0
+
+
+@asynccontextmanager
+async def turned(to: int) -> AsyncIterator[Turned]:
+    """Lead each new connection to the port that the switch is turned to, at first `to`."""
+    switch = Turned(to)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _relay(reader, writer, switch.leads_to)
+
+    async with serving(serve) as switch.port:
+        yield switch
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts import OUT_OF_REACH, FactsReader
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.required_backups import backup_facts
 from daemon.engine.steps.tool_handshake import shake_hands
@@ -84,7 +84,7 @@ class DatabaseProofs:
                     self._reached[where] = (url, identity.key)
                 url, key = self._reached[where]
                 if key in touched:
-                    await self._show_one(pod, database, step, where)
+                    await self._show_one(pod, service, database, step, where)
                 missing.discard(key)
         if missing:
             raise PermanentError(
@@ -92,7 +92,9 @@ class DatabaseProofs:
                 f"{service.name} does not reach {', '.join(sorted(missing))} as the plan for {step.name} says",
             )
 
-    async def _show_one(self, pod: Pod, database: Database, step: PlannedStep, where: _Where) -> None:
+    async def _show_one(
+        self, pod: Pod, service: Service, database: Database, step: PlannedStep, where: _Where
+    ) -> None:
         url, key = self._reached[where]
         witness = await self._witnesses.of(key, url)
         if step.destructive:
@@ -100,18 +102,34 @@ class DatabaseProofs:
         proof = self._proofs.get(where)
         if proof is None or proof.witness is not witness or (step.destructive and self._is_old(proof)):
             began = self._clock.now()
-            await self._shake_hands(pod, database, witness, where[0])
+            await self._shake_hands(pod, database, witness, service.name)
             self._proofs[where] = _Proof(witness, began)
-        if not await self._databases.leads_to(witness, url, environment=pod.environment):
+        if not await self._leads_to(witness, pod, service, database, url):
             # Whoever asks next has to find out again where the address leads.
             self._proofs.pop(where, None)
             self._reached.pop(where, None)
             raise PermanentError(
                 Reason.DATABASE_MISMATCH,
-                f"the address of {where[0]} for {database.name} leads to another server than {key}, "
+                f"the address of {service.name} for {database.name} leads to another server than {key}, "
                 "of which the backup is",
                 hint=_NEW_DUMP,
             )
+
+    async def _leads_to(
+        self, witness: Witness, pod: Pod, service: Service, database: Database, url: str
+    ) -> bool:
+        """Whether the daemon's URL leads to the witness now, and the service's own where the daemon can follow it."""
+        if not await self._databases.leads_to(witness, url, environment=pod.environment):
+            return False
+        own, _ = await self._facts.urls(pod, service, database)
+        if own == url:
+            return True
+        try:
+            return await self._databases.leads_to(witness, own, environment=pod.environment)
+        except PermanentError as error:
+            if error.reason in OUT_OF_REACH:
+                return True
+            raise
 
     async def _shake_hands(self, pod: Pod, database: Database, witness: Witness, service: str) -> None:
         """Let the tool, and the client where it has a way of its own, send to the witness, at the same time."""
