@@ -58,6 +58,8 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    TOO_MANY_STREAMS = "too-many-streams"
+    TOO_SLOW = "too-slow"
     PRECONDITION_FAILED = "precondition-failed"
     UNAVAILABLE = "unavailable"
     NOT_YET = "not-yet"
@@ -158,6 +160,8 @@ TEXTS: dict[Reason, str] = {
     Reason.UNAUTHENTICATED: "A valid token is needed.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
+    Reason.TOO_MANY_STREAMS: "So many streams are open that the daemon opens no other one.",
+    Reason.TOO_SLOW: "The body of the request did not come in time.",
     Reason.PRECONDITION_FAILED: "It changed since it was read; read it again.",
     Reason.UNAVAILABLE: "Something that resetd depends on does not answer; try again.",
     Reason.NOT_YET: "This is not available yet.",
