@@ -39,6 +39,7 @@ class Reason(StrEnum):
     SHARING_UNKNOWN = "sharing-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
+    REPOSITORY_MISMATCH = "repository-mismatch"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
     WITHOUT_EFFECT = "without-effect"
@@ -137,6 +138,7 @@ TEXTS: dict[Reason, str] = {
         "A protected environment could not be read, so nobody knows whether it uses these databases."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
+    Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
     Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",

@@ -241,6 +241,8 @@ class FactsReader:
                     head=branch.head,
                     root=branch.root,
                     warnings=branch.warnings,
+                    identity=branch.identity,
+                    refusals=branch.refusals,
                 )
             )
         return tuple(found)

@@ -174,6 +174,7 @@ def _repositories(case: Case) -> list[PlannedStep]:
             kind=StepKind.RESET_REPOSITORY,
             batch=0,
             repository=name,
+            repository_id=fact.identity or None,
             touches=(fact.key,),
             timeout=GIT_TIMEOUT,
             destructive=True,
