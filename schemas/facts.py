@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from schemas.protection import ProtectedUse, RememberedUse, Word
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
@@ -70,6 +71,8 @@ class Unreadable(Wire):
     protected: bool
     """Whether the fact belongs to an environment of a protected kind."""
     temporary: bool = False
+    answered_by: tuple[str, ...] = ()
+    """Ids of the words by which people say what is in use there. The planner fills this in."""
 
 
 class Facts(Wire):
@@ -84,4 +87,10 @@ class Facts(Wire):
     """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()
     """Resources that a protected environment was once seen to use."""
+    remembered: tuple[RememberedUse, ...] = ()
+    """The same, with who was seen to use each, and when."""
+    protected_uses: tuple[ProtectedUse, ...] = ()
+    """What protected environments are seen to use now."""
+    words: tuple[Word, ...] = ()
+    """What people said about protected environments, and has not expired, oldest first."""
     unreadable: tuple[Unreadable, ...] = ()

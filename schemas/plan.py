@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.protection import Word
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Wire
 
@@ -145,6 +146,8 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    assurances: tuple[Word, ...] = ()
+    """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str

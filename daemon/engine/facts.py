@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -19,6 +20,7 @@ from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Service
 from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
+from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
@@ -38,6 +40,8 @@ class _Findings:
     databases: list[DatabaseFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
+    uses: list[ProtectedUse] = field(default_factory=list)
+    """What environments of protected kinds use."""
 
 
 class FactsReader:
@@ -48,12 +52,19 @@ class FactsReader:
     """
 
     def __init__(
-        self, pods: Pods, databases: Databases, repositories: Repositories, store: Store, catalog: Catalog
+        self,
+        pods: Pods,
+        databases: Databases,
+        repositories: Repositories,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
     ) -> None:
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
         self._store = store
+        self._clock = clock
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -79,6 +90,8 @@ class FactsReader:
         except* PortError as errors:
             raise _first(errors) from errors
         repositories = await self._read_repositories(findings, request, names)
+        remembered = await self._store.protected()
+        words = await self._store.words(now=self._clock.now())
         return Facts(
             environment=environment,
             exists=True,
@@ -86,7 +99,10 @@ class FactsReader:
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
-            remembered_protected=tuple(sorted(await self._store.protected())),
+            remembered_protected=tuple(sorted({use.key for use in remembered})),
+            remembered=remembered,
+            protected_uses=tuple(findings.uses),
+            words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
 
@@ -163,6 +179,9 @@ class FactsReader:
                     subject = f"database {database.name}"
                     _, identity = await self.identify(pod, service, database.name)
                     findings.users[identity.key].add(environment)
+                    self._note_protected(
+                        findings, environment, identity.key, ServiceName(service.name), database.name
+                    )
                     if wanted:
                         findings.databases.append(
                             DatabaseFact(
@@ -195,7 +214,9 @@ class FactsReader:
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            findings.users[key].update(each for each in names if client_of(each) == client)
+            for each in (name for name in names if client_of(name) == client):
+                findings.users[key].add(each)
+                self._note_protected(findings, each, key)
             found.append(
                 RepositoryFact(
                     repository=name,
@@ -208,6 +229,19 @@ class FactsReader:
                 )
             )
         return tuple(found)
+
+    def _note_protected(
+        self,
+        findings: _Findings,
+        environment: str,
+        key: ResourceKey,
+        service: ServiceName | None = None,
+        database: str | None = None,
+    ) -> None:
+        if is_protected_kind(kind_of(environment), self._catalog):
+            findings.uses.append(
+                ProtectedUse(environment=environment, service=service, database=database, key=key)
+            )
 
     def _unreadable(
         self, error: PortError, environment: str, service: ServiceName | None, subject: str

@@ -38,7 +38,10 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
         )
     if key in facts.remembered_protected:
-        return Protection("a protected environment was once seen to use it", (ANY_KIND,))
+        seen = sorted({use.environment for use in facts.remembered if use.key == key})
+        return Protection(
+            f"{', '.join(seen) or 'a protected environment'} was once seen to use it", (ANY_KIND,)
+        )
     return Protection(None)
 
 

@@ -175,16 +175,30 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     if not case.facts.exists:
         return
     for gap in case.facts.unreadable:
-        if gap.protected and (gap.service is not None or not gap.subject.startswith("repository")):
+        if gap.answered_by or not gap.protected:
+            continue
+        if gap.service is not None or not gap.subject.startswith("repository"):
             whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
-            detail = f"{whose} could not be read ({gap.reason.value})"
+            scope = "/".join(filter(None, (gap.environment, gap.service)))
+            detail = (
+                f"{whose} could not be read ({gap.reason.value}); "
+                f"an approver may say what it uses: resetd protected confirm {scope}"
+            )
             yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=gap.temporary)
-    touched = {fact.key for pair in written(case.commands) if (fact := case.database(*pair))}
-    if case.selection.git:
-        touched |= {fact.key for _, fact in case.repositories() if fact}
-    for key in sorted(touched):
+    for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
+
+
+def words_are_of_others(case: Case) -> Iterator[Refused]:
+    """A plan must not rely on a word about a protected environment of somebody who asked for it."""
+    if not case.facts.exists:
+        return
+    for word in case.own_words:
+        detail = (
+            f"{word.given_by} asked for this reset and gave the word to {word.kind.value} {word.scope.text}"
+        )
+        yield Refused(Reason.OWN_WORD, detail)
 
 
 REQUEST_RULES: tuple[Rule, ...] = (
@@ -203,6 +217,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     databases_are_identified,
     core_is_one_database,
     repositories_are_identified,
+    words_are_of_others,
     sharing_is_known,
     no_mock_in_shared_databases,
 )

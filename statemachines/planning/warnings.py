@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from schemas.catalog.steps import Condition
+from schemas.protection import WordKind
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
@@ -52,6 +53,19 @@ def shared_resources(case: Case) -> Iterator[str]:
             yield f"The database {name} is also used by {', '.join(others)}."
         elif protection_of(key, case.facts, case.catalog).kinds == (ANY_KIND,):
             yield f"The database {name} was once seen in use by a protected environment."
+
+
+def assurances(case: Case) -> Iterator[str]:
+    """Say on whose word the plan goes, about what, and until when."""
+    for word in case.assurances:
+        until = f"{word.expires_at:%Y-%m-%d %H:%M} UTC"
+        if word.kind is WordKind.FORGET:
+            what = f"what is remembered of {word.scope.text} is true no more"
+        elif word.uses is None:
+            what = f"{word.scope.text} uses what is remembered of it"
+        else:
+            what = f"{word.scope.text} uses {', '.join(word.uses) or 'none of these databases'}"
+        yield f"Nobody looked: {word.given_by} says until {until} that {what} ({word.reason})."
 
 
 def unexpected_database(case: Case) -> Iterator[str]:
@@ -132,6 +146,7 @@ WARNINGS: tuple[Warn, ...] = (
     core_is_shared,
     only_own_schema,
     shared_resources,
+    assurances,
     unexpected_database,
     wiped_tables,
     user_data,

@@ -222,7 +222,7 @@ def _build(
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
     ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
-    facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
+    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog)
     planning = Planning(facts, loaded.catalog, loaded.id)
     ready: dict[str, Callable[[], Awaitable[None]]] = {}
     context = ApiContext(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
+from schemas.protection import ProtectedUse
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import (
     Act,
@@ -38,7 +39,7 @@ from schemas.resets import (
     Step,
     StepState,
 )
-from schemas.wire import ResetId, ResourceKey, StepName
+from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
@@ -114,9 +115,9 @@ class _ForgetfulPlanning(Planning):
         self._forgotten = which
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel
-    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        answer, protected = await super().with_protected(request, channel)
+        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+    ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
+        answer, protected = await super().with_protected(request, channel, requesters)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
@@ -149,7 +150,7 @@ class Engine:
             clock=self.clock,
             marks=MemoryMarks(),
         )
-        facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
+        facts = FactsReader(self.pods, self.databases, repositories, self.store, self.clock, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
         self.forget = planning.forget
         drives = DriveFactory(
