@@ -19,6 +19,7 @@ from daemon.api.routes import (
     locks,
     log,
     plans,
+    protected,
     resets,
     whoami,
 )
@@ -52,6 +53,7 @@ def create_app(context: ApiContext) -> FastAPI:
         acts,
         environments,
         locks,
+        protected,
         audit,
         backups,
         dead_letters,

@@ -79,12 +79,14 @@ def says(word: Word, remembered: Sequence[RememberedUse]) -> tuple[ResourceKey, 
     return keys or None
 
 
+def forgets(word: Word, use: RememberedUse) -> bool:
+    """Tell whether a word takes away what is remembered. What was seen since is remembered again."""
+    since = use.last_seen_at > word.given_at
+    return word.kind is WordKind.FORGET and word.scope.includes(use) and not since
+
+
 def _forgets(words: Iterable[Word], use: RememberedUse) -> Word | None:
-    for word in words:
-        seen_since = use.last_seen_at > word.given_at
-        if word.kind is WordKind.FORGET and word.scope.includes(use) and not seen_since:
-            return word
-    return None
+    return next((word for word in words if forgets(word, use)), None)
 
 
 def _answers(
