@@ -15,7 +15,7 @@ from daemon.api.tokens import Caller
 from schemas.api import ConfirmBody, Pointer, WordBody
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.catalog.catalog import Catalog
-from schemas.protection import DATABASE_KEY, RememberedUse, Scope
+from schemas.protection import DATABASE_KEY, REPOSITORY_KEY, RememberedUse, Scope
 from schemas.reasons import Reason
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
@@ -26,6 +26,7 @@ LIFETIME, LONGEST = timedelta(days=30), timedelta(days=90)
 """How long a word counts unless its expiry is given, and how long it counts at most."""
 LIST_HINT = "`resetd protected list` shows what is remembered, and the words about it."
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_WORD_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_SUBJECT = 500
 
 
@@ -98,6 +99,12 @@ def scope_of(asked: WordAsked) -> Scope:
     Raises:
         ProblemError: `unknown-protected`: the text is no scope.
     """
+    if _WORD_ID.fullmatch(asked.subject):
+        detail = f"no word of the id {asked.subject} is in force"
+        raise ProblemError(Reason.UNKNOWN_PROTECTED, detail, hint=LIST_HINT)
+    if asked.subject.startswith((DATABASE_KEY, REPOSITORY_KEY)):
+        detail = f"whose use of {asked.subject[:_LONGEST_SUBJECT]}? Write ENV/{asked.subject[:_LONGEST_SUBJECT]}"
+        raise ProblemError(Reason.UNKNOWN_PROTECTED, detail, hint=LIST_HINT)
     try:
         scope = Scope.of_text(asked.subject)
     except ValueError as error:
