@@ -126,6 +126,8 @@ class Resource(Wire):
     """The name for people: `los-sandbox`, `qa-workflows`."""
     users: tuple[str, ...]
     """The environments that use it, this one included."""
+    elsewhere: tuple[str, ...] = ()
+    """Environments of other clusters that use it, as the catalog says."""
     protected: bool
     protected_because: str | None = None
 

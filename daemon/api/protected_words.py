@@ -103,7 +103,9 @@ def scope_of(asked: WordAsked) -> Scope:
         detail = f"no word of the id {asked.subject} is in force"
         raise ProblemError(Reason.UNKNOWN_PROTECTED, detail, hint=LIST_HINT)
     if asked.subject.startswith((DATABASE_KEY, REPOSITORY_KEY)):
-        detail = f"whose use of {asked.subject[:_LONGEST_SUBJECT]}? Write ENV/{asked.subject[:_LONGEST_SUBJECT]}"
+        detail = (
+            f"whose use of {asked.subject[:_LONGEST_SUBJECT]}? Write ENV/{asked.subject[:_LONGEST_SUBJECT]}"
+        )
         raise ProblemError(Reason.UNKNOWN_PROTECTED, detail, hint=LIST_HINT)
     try:
         scope = Scope.of_text(asked.subject)

@@ -22,7 +22,7 @@ def show_plan(plan: Json) -> None:
             [
                 resource["kind"],
                 resource["name"],
-                ", ".join(resource["users"]),
+                ", ".join([*resource["users"], *resource["elsewhere"]]),
                 resource["protectedBecause"] or resource["protected"] or "",
             ]
             for resource in plan["resources"]

@@ -241,6 +241,7 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
         kind=kind,
         name=name,
         users=tuple(sorted(case.facts.users[key])),
+        elsewhere=tuple(entry.label for entry in case.catalog.elsewhere if entry.uses(key)),
         protected=because is not None,
         protected_because=because,
     )

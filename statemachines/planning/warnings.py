@@ -55,6 +55,13 @@ def shared_resources(case: Case) -> Iterator[str]:
             yield f"The database {name} was once seen in use by a protected environment."
 
 
+def used_elsewhere(case: Case) -> Iterator[str]:
+    """Name the environments of other clusters that use a resource of the plan. Nobody there can be looked at."""
+    for key in case.touched():
+        if others := [entry.label for entry in case.catalog.elsewhere if entry.uses(key)]:
+            yield f"{key} is also used by {', '.join(others)}, as the catalog says; resetd can't look there."
+
+
 def assurances(case: Case) -> Iterator[str]:
     """Say on whose word the plan goes, about what, and until when."""
     for word in case.assurances:
@@ -146,6 +153,7 @@ WARNINGS: tuple[Warn, ...] = (
     core_is_shared,
     only_own_schema,
     shared_resources,
+    used_elsewhere,
     assurances,
     unexpected_database,
     wiped_tables,
