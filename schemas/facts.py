@@ -75,6 +75,22 @@ class Unreadable(Wire):
     """Ids of the words by which people say what is in use there. The planner fills this in."""
 
 
+class SessionFact(Wire):
+    """A session in a database of the environment that comes from no known pod. For information; not in the hash."""
+
+    key: ResourceKey
+    role: str
+    application: str
+    address: str | None
+    """None for one on the server's own socket, and where it is hidden."""
+    hidden: bool
+    """Whether the server keeps the address from the roles that asked."""
+    of_node: bool
+    """Whether the address is that of a node, behind which a known pod may be."""
+    writes: bool
+    """Whether the role may change a table."""
+
+
 class Facts(Wire):
     """All that the planner has to know of the world to plan a reset of one environment."""
 
@@ -93,4 +109,6 @@ class Facts(Wire):
     """What protected environments are seen to use now."""
     words: tuple[Word, ...] = ()
     """What people said about protected environments, and has not expired, oldest first."""
+    sessions: tuple[SessionFact, ...] = ()
+    """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()

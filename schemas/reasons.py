@@ -38,6 +38,7 @@ class Reason(StrEnum):
     OPTION_CONTRADICTS_MODE = "option-contradicts-mode"
     SHARING_UNKNOWN = "sharing-unknown"
     OWN_WORD = "own-word"
+    SESSIONS_UNKNOWN = "sessions-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     SERVICE_MISSING = "service-missing"
@@ -135,6 +136,10 @@ TEXTS: dict[Reason, str] = {
     Reason.OWN_WORD: (
         "The plan would rely on a word about a protected environment of the person who asked for the reset; "
         "another approver's word is needed, or another requester."
+    ),
+    Reason.SESSIONS_UNKNOWN: (
+        "Somebody who is no known pod is connected to a database whose name others share: it may be theirs. "
+        "End the session, or list it under `toleratedSessions`."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
@@ -19,12 +20,13 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Service
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
+from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, SessionFact, Unreadable
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.sessions import UNREAD
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -42,6 +44,7 @@ class _Findings:
     unreadable: list[Unreadable] = field(default_factory=list)
     uses: list[ProtectedUse] = field(default_factory=list)
     """What environments of protected kinds use."""
+    ways: WaysIn = field(default_factory=WaysIn)
 
 
 class FactsReader:
@@ -65,6 +68,7 @@ class FactsReader:
         self._repositories = repositories
         self._store = store
         self._clock = clock
+        self._sessions = SessionReader(pods, databases)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -90,6 +94,7 @@ class FactsReader:
         except* PortError as errors:
             raise _first(errors) from errors
         repositories = await self._read_repositories(findings, request, names)
+        sessions = await self._read_sessions(findings, slots, environment)
         remembered = await self._store.protected()
         words = await self._store.words(now=self._clock.now())
         return Facts(
@@ -102,6 +107,7 @@ class FactsReader:
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
             protected_uses=tuple(findings.uses),
+            sessions=sessions,
             words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
@@ -177,7 +183,8 @@ class FactsReader:
                     )
                 for database in service.databases:
                     subject = f"database {database.name}"
-                    _, identity = await self.identify(pod, service, database.name)
+                    url, identity = await self.identify(pod, service, database.name)
+                    findings.ways.add(identity.key, url, environment)
                     findings.users[identity.key].add(environment)
                     self._note_protected(
                         findings, environment, identity.key, ServiceName(service.name), database.name
@@ -198,6 +205,16 @@ class FactsReader:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
+
+    async def _read_sessions(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str
+    ) -> tuple[SessionFact, ...]:
+        names = {fact.key: fact.name for fact in findings.databases}
+        found = await self._sessions.read(findings.ways, findings.users, names, slots)
+        for key, error in sorted(found.unread.items()):
+            gap = self._unreadable(error, environment, None, f"{UNREAD}{names[key]}")
+            findings.unreadable.append(gap.model_copy(update={"protected": False}))
+        return tuple(found.sessions)
 
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]

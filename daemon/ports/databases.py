@@ -48,6 +48,25 @@ class Leftover:
     """The sessions that are at work, for people: `pid 4711 since 12:03:11`."""
 
 
+@dataclass(frozen=True)
+class Session:
+    """A client's session in a database."""
+
+    pid: int
+    """The backend's process on the server."""
+    role: str
+    application: str
+    """Its `application_name`; may be empty."""
+    address: str | None
+    """Where it comes from; None for one on the server's own socket, and where it is hidden."""
+    hidden: bool
+    """Whether the server keeps address and start from the role that asked: they are another role's."""
+    writes: bool
+    """Whether its role may change a table of the database, also by becoming another role."""
+    since: datetime | None
+    """When it began, by the server's clock; None where it is hidden."""
+
+
 class Databases(Protocol):
     """Asks databases by connections of the daemon's own, with the URL that a pod shows.
 
@@ -60,6 +79,14 @@ class Databases(Protocol):
         Raises:
             TemporaryError: `database-unreachable`.
             PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL.
+        """
+        ...
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """Return the clients' sessions in the database, but for the daemon's own and those of its attempts.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
         """
         ...
 

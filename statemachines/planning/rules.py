@@ -17,6 +17,13 @@ from statemachines.planning.case import Case
 from statemachines.planning.commands import written
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.sessions import (
+    databases_of,
+    text,
+    unknown_sessions,
+    unread_sessions,
+    why_shared,
+)
 from statemachines.refusals import Refusal, Refused
 
 Rule = Callable[[Case], Iterator[Refused]]
@@ -201,6 +208,21 @@ def words_are_of_others(case: Case) -> Iterator[Refused]:
         yield Refused(Reason.OWN_WORD, detail)
 
 
+def sessions_are_known(case: Case) -> Iterator[Refused]:
+    """Who is connected to a database that others may share must be known: it may be an environment that nobody sees."""
+    for database in databases_of(case):
+        because = why_shared(case, database)
+        if because is None:
+            continue
+        for session in unknown_sessions(case, database):
+            if not session.of_node:
+                detail = f"{database.name} has a session of {text(session)}, and {because}"
+                yield Refused(Reason.SESSIONS_UNKNOWN, detail, by_rule=False)
+        if gap := unread_sessions(case, database):
+            detail = f"the sessions in {database.name} could not be read, and {because}: {gap.detail}"
+            yield Refused(Reason.SESSIONS_UNKNOWN, detail, temporary=gap.temporary, by_rule=False)
+
+
 REQUEST_RULES: tuple[Rule, ...] = (
     known_kind,
     known_services,
@@ -219,6 +241,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     repositories_are_identified,
     words_are_of_others,
     sharing_is_known,
+    sessions_are_known,
     no_mock_in_shared_databases,
 )
 

@@ -12,6 +12,7 @@ from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
 
 Warn = Callable[[Case], Iterator[str]]
 
@@ -60,6 +61,17 @@ def used_elsewhere(case: Case) -> Iterator[str]:
     for key in case.touched():
         if others := [entry.label for entry in case.catalog.elsewhere if entry.uses(key)]:
             yield f"{key} is also used by {', '.join(others)}, as the catalog says; resetd can't look there."
+
+
+def foreign_sessions(case: Case) -> Iterator[str]:
+    """Tell of sessions in the plan's databases that come from no known pod."""
+    for database in databases_of(case):
+        told = [text(session) for session in unknown_sessions(case, database)]
+        yield from (
+            f"{database.name} has a session of {each}; it is of no known pod." for each in dict.fromkeys(told)
+        )
+        if gap := unread_sessions(case, database):
+            yield f"Who else is connected to {database.name} could not be read: {gap.detail}."
 
 
 def assurances(case: Case) -> Iterator[str]:
@@ -155,6 +167,7 @@ WARNINGS: tuple[Warn, ...] = (
     shared_resources,
     used_elsewhere,
     assurances,
+    foreign_sessions,
     unexpected_database,
     wiped_tables,
     user_data,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover
+from daemon.ports.databases import Backup, Identity, Leftover, Session
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
@@ -32,6 +32,8 @@ class MemoryDatabase:
     answers: bool = True
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
+    sessions: list[Session] = field(default_factory=list)
+    """Further sessions of clients."""
 
     @property
     def key(self) -> ResourceKey:
@@ -82,6 +84,16 @@ class MemoryDatabases:
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
         )
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        at_work = [
+            Session(-number, "app", name, None, hidden=False, writes=True, since=began)
+            for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
+            if name != "resetd" and not name.startswith("resetd:")
+        ]
+        return (*database.sessions, *at_work)
 
     @asynccontextmanager
     async def hold_lock(

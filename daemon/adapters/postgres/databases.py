@@ -13,8 +13,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import connection_error
+from daemon.adapters.postgres.sessions import read_sessions
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
-from daemon.ports.databases import Identity, Leftover
+from daemon.ports.databases import Identity, Leftover, Session
 from schemas.wire import AttemptId, ResourceKey
 from statemachines.steps.session_names import session_name
 
@@ -91,6 +92,18 @@ class PostgresDatabases:
             size_bytes=size,
             tables=tables,
         )
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """See the port."""
+        where = parse_address(url, environment)
+        try:
+            async with await self._connect(where) as connection:
+                await self._set_statement_timeout(connection)
+                return await read_sessions(connection, _APPLICATION_NAME)
+        except psycopg.Error as error:
+            raise connection_error(where, str(error), error.sqlstate) from _cause_without_password(
+                error, where
+            )
 
     @asynccontextmanager
     async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[PostgresLock]:
