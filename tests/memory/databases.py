@@ -33,7 +33,7 @@ class MemoryDatabase:
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
-    """Further sessions of clients."""
+    """Further sessions of clients. A URL of another role shows neither their address nor their start."""
 
     @property
     def key(self) -> ResourceKey:
@@ -88,12 +88,17 @@ class MemoryDatabases:
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's
         """See the port."""
         database = self.at(url)
+        asks = urlsplit(url).username or ""
         at_work = [
-            Session(-number, "app", name, None, hidden=False, writes=True, since=began)
+            Session(-number, asks, name, None, hidden=False, writes=True, since=began)
             for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
             if name != "resetd" and not name.startswith("resetd:")
         ]
-        return (*database.sessions, *at_work)
+        shown = [
+            session if session.role == asks else replace(session, address=None, hidden=True, since=None)
+            for session in database.sessions
+        ]
+        return (*shown, *at_work)
 
     @asynccontextmanager
     async def hold_lock(

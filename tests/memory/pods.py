@@ -49,6 +49,7 @@ class MemoryPods:
     ) -> MemoryService:
         """Add a service with one ready pod, whose label is `app.kubernetes.io/name=SERVICE`."""
         made = MemoryService(environment, service, program, dict(variables or {}))
+        made.address = f"10.0.0.{len(self._services) + 1}"
         self._services[environment, service] = made
         return made
 

@@ -8,12 +8,14 @@ from psycopg.rows import TupleRow
 from daemon.ports.databases import Session
 
 # A role sees addresses and starts of its own sessions only, unless it has pg_read_all_stats. Of others it sees role and
-# application. Who may become a role that may write, may write: rights that are not inherited are one SET ROLE away.
+# application, and no backend_type. Who may become a role that may write, may write: rights that are not inherited are
+# one SET ROLE away. Who may make tables may write: in an empty database nothing else tells them.
 _SESSIONS = """
 WITH present AS (
   SELECT pid, usesysid, usename, application_name, host(client_addr) AS address, backend_start
     FROM pg_stat_activity
-   WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+   WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+     AND coalesce(backend_type, 'client backend') = 'client backend'
      AND NOT (application_name = %(own)s OR application_name LIKE %(own)s || ':%%')
      AND NOT (application_name IN ('pg_dump', 'pg_restore') AND client_addr IS NOT DISTINCT FROM inet_client_addr()
               AND backend_start IS NOT NULL)
@@ -22,7 +24,10 @@ WITH present AS (
    WHERE EXISTS (
      SELECT FROM pg_roles r
       WHERE pg_has_role(usesysid, r.oid, 'MEMBER')
-        AND (r.rolsuper OR EXISTS (
+        AND (r.rolsuper OR has_database_privilege(r.oid, current_database(), 'CREATE')
+          OR EXISTS (SELECT FROM pg_namespace n
+                      WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
+          OR EXISTS (
           SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
              AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))))

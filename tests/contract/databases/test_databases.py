@@ -105,3 +105,20 @@ async def test_a_session_that_carries_the_attempts_name_is_ended(stand: Stand) -
         async with asyncio.timeout(10):
             while (await left(stand, since, first.at)).sessions:  # noqa: ASYNC110 - asked of a server
                 await asyncio.sleep(0.05)
+
+
+async def test_the_sessions_of_clients_are_listed_while_they_are_there_and_none_of_ours(stand: Stand) -> None:
+    async def present(url: str) -> list[str]:
+        found = await stand.databases.sessions(url, environment=ENVIRONMENT)
+        return [session.application for session in found]
+
+    async with stand.working(stand.core, "metabase"), stand.working(stand.core, "resetd:attempt"):
+        assert await present(stand.core) == ["metabase"]
+        assert await present(stand.again) == ["metabase"]
+        assert await present(stand.other) == []
+        (session,) = await stand.databases.sessions(stand.core, environment=ENVIRONMENT)
+        assert not session.hidden
+        assert session.writes
+        assert session.since is not None
+    with pytest.raises(TemporaryError):
+        await present(stand.silent)
