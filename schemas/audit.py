@@ -45,8 +45,8 @@ class AuditEntry(Wire):
     """One line of the audit. It never changes once it is stored."""
 
     chain: str
-    """The chain that the line belongs to: a reset's id, or an environment's name where there is no reset (a request
-    that was not allowed), or `resetd` for the daemon's own state."""
+    """The chain that the line belongs to: a reset's id; `environment/NAME` or `subject/NAME` where there is no reset (a
+    request that was not allowed); or `resetd` for the daemon's own state."""
     number: int = 0
     """1, 2, 3, ... in the chain; 0 before the line is stored."""
     at: Time

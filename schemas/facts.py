@@ -57,6 +57,10 @@ class RepositoryFact(Wire):
     """The one commit without parents that the head descends from."""
     warnings: tuple[str, ...] = ()
     """Texts about open pull requests, tags and other branches, which a reset leaves alone."""
+    identity: str = ""
+    """The hub's own id of the repository."""
+    refusals: tuple[str, ...] = ()
+    """Why the hub would refuse to rewind the branch."""
 
 
 class Unreadable(Wire):

@@ -94,7 +94,11 @@ class PlannedStep(Wire):
     """The catalog's name of the database that is backed up, or whose identity the handshake proves."""
     repository: str | None = None
     """Name of the repository that is reset."""
+    repository_id: str | None = None
+    """The hub's own id of that repository: one that is made anew under the same name is another one."""
     argv: tuple[str, ...] = ()
+    client_argv: tuple[str, ...] = ()
+    """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
     timeout: float = 600.0

@@ -41,8 +41,10 @@ class Reason(StrEnum):
     SESSIONS_UNKNOWN = "sessions-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
+    REPOSITORY_MISMATCH = "repository-mismatch"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
+    WITHOUT_EFFECT = "without-effect"
     # Why an act or a call of the API is refused.
     UNKNOWN_RESET = "unknown-reset"
     WRONG_STATE = "wrong-state"
@@ -61,6 +63,8 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    TOO_MANY_STREAMS = "too-many-streams"
+    TOO_SLOW = "too-slow"
     PRECONDITION_FAILED = "precondition-failed"
     UNAVAILABLE = "unavailable"
     NOT_YET = "not-yet"
@@ -85,6 +89,11 @@ class Reason(StrEnum):
     COMMAND_INTERRUPTED = "command-interrupted"
     OUTCOME_UNKNOWN = "outcome-unknown"
     DATABASE_UNREACHABLE = "database-unreachable"
+    DATABASE_LOCAL_TO_POD = "database-local-to-pod"
+    DATABASE_SEVERAL_HOSTS = "database-several-hosts"
+    DATABASE_POOLED = "database-pooled"
+    DATABASE_STANDBY = "database-standby"
+    DATABASE_TLS = "database-tls"
     MIGRATION_LOCKED = "migration-locked"
     MIGRATION_FAILED_BEFORE = "migration-failed-before"
     MIGRATION_FAILED = "migration-failed"
@@ -142,8 +151,10 @@ TEXTS: dict[Reason, str] = {
         "End the session, or list it under `toleratedSessions`."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
+    Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",
     Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
@@ -168,6 +179,8 @@ TEXTS: dict[Reason, str] = {
     Reason.UNAUTHENTICATED: "A valid token is needed.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
+    Reason.TOO_MANY_STREAMS: "So many streams are open that the daemon opens no other one.",
+    Reason.TOO_SLOW: "The body of the request did not come in time.",
     Reason.PRECONDITION_FAILED: "It changed since it was read; read it again.",
     Reason.UNAVAILABLE: "Something that resetd depends on does not answer; try again.",
     Reason.NOT_YET: "This is not available yet.",
@@ -193,6 +206,15 @@ TEXTS: dict[Reason, str] = {
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
     Reason.DATABASE_UNREACHABLE: "The database does not answer (Prisma P1001, or a refused connection).",
+    Reason.DATABASE_LOCAL_TO_POD: (
+        "The pod reaches its database at an address of its own (localhost, a socket), which leads resetd elsewhere."
+    ),
+    Reason.DATABASE_SEVERAL_HOSTS: "The connection string names several hosts: two connections may reach two servers.",
+    Reason.DATABASE_POOLED: (
+        "A pooler hands the daemon's session to another backend between transactions, so nothing stays in it."
+    ),
+    Reason.DATABASE_STANDBY: "The server is a standby (in recovery): it can be neither dumped for a reset nor reset.",
+    Reason.DATABASE_TLS: "The encrypted connection that the connection string asks for could not be made or trusted.",
     Reason.MIGRATION_LOCKED: "Another migration holds the advisory lock (Prisma P1002).",
     Reason.MIGRATION_FAILED_BEFORE: "An earlier migration failed midway and blocks new ones (Prisma P3009).",
     Reason.MIGRATION_FAILED: "A migration failed (Prisma P3018, TypeORM QueryFailedError).",

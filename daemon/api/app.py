@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from daemon.api import problems
+from daemon.api.authentication import TokenBeforeBody
 from daemon.api.body_limits import BodyLimit
 from daemon.api.context import ApiContext
 from daemon.api.problems import MEDIA_TYPE
@@ -44,6 +45,8 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.context = context
     problems.install(app)
     app.add_middleware(BodyLimit)
+    # The middleware that is added last is asked first.
+    app.add_middleware(TokenBeforeBody, context=context)
     app.include_router(health.router)
     for module in (
         resets,

@@ -19,7 +19,6 @@ from schemas.protection import DATABASE_KEY, REPOSITORY_KEY, RememberedUse, Scop
 from schemas.reasons import Reason
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
-from statemachines.history.audit import DAEMON
 from statemachines.planning.protection import is_protected_kind
 
 LIFETIME, LONGEST = timedelta(days=30), timedelta(days=90)
@@ -54,14 +53,14 @@ def audit_entry(
 ) -> AuditEntry:
     """Make the line of the audit for a word that was given.
 
-    A caller who is not for the environment writes into the daemon's own chain.
+    It is in the chain of the environment, or of the caller where the token is not for that environment.
     """
     named = environment is not None and caller.sees(environment)
     facts = {"subject": asked.subject[:_LONGEST_SUBJECT]}
     if isinstance(asked.body, ConfirmBody) and asked.body.uses is not None:
         facts["uses"] = ", ".join(asked.body.uses)[:_LONGEST_SUBJECT]
     entry = AuditEntry(
-        chain=environment if named and environment else DAEMON,
+        chain=f"environment/{environment}" if named else f"subject/{caller.subject}",
         at=at,
         action=asked.action,
         verdict=Verdict.APPLIED,
@@ -80,6 +79,8 @@ async def audit_refused_word(context: ApiContext, caller: Caller, asked: WordAsk
     try:
         yield
     except ProblemError as error:
+        if not context.refusals.may_record(caller.subject, context.clock.now()):
+            raise
         entry = audit_entry(
             asked,
             caller,

@@ -19,7 +19,7 @@ from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
-from schemas.catalog.catalog import Catalog, Service
+from schemas.catalog.catalog import Catalog, Database, Service
 from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, SessionFact, Unreadable
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
@@ -34,6 +34,9 @@ REMEMBERED = 1000
 """Containers whose variables are kept."""
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
+
+OUT_OF_REACH = frozenset({Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS})
+"""Why the daemon can't follow a service's own URL: only the service's own tool can show where it leads."""
 
 
 @dataclass
@@ -122,22 +125,51 @@ class FactsReader:
         return self._variables[key]
 
     async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:
-        """The connection string of a service's database as its pod has it, and who answers there.
+        """The connection string for the daemon's sessions in a service's database, and who answers there.
+
+        It is the service's own, unless the pod has the catalog's `directUrlVariable`.
 
         Raises:
             PortError: it could not be read or reached.
         """
-        declared = next((each for each in service.databases if each.name == database), None)
-        if declared is None:
-            detail = f"the catalog has no database {database} of {service.name} any more"
-            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+        declared = _declared(service, database)
+        url, direct = await self.urls(pod, service, declared)
+        if direct is None:
+            return url, await self._databases.identify(url, environment=pod.environment)
+        identity = await self._databases.identify(direct, environment=pod.environment)
+        await self._check_leads_there(url, declared, identity, pod.environment)
+        return direct, identity
+
+    async def urls(self, pod: Pod, service: Service, declared: Database) -> tuple[str, str | None]:
+        """The service's own connection string, and the one for the daemon's sessions where that is another one.
+
+        Raises:
+            PortError: it could not be read.
+        """
         names = [variable for each in service.databases for variable in each.variables]
         values = await self.variables(pod, names)
         url = declared.url(values)
         if url is None:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        return url, await self._databases.identify(url, environment=pod.environment)
+        return url, declared.direct_url(values)
+
+    async def _check_leads_there(
+        self, url: str, declared: Database, identity: Identity, environment: str
+    ) -> None:
+        """Compare the service's own URL with the direct one, where the daemon can follow it."""
+        try:
+            reached = await self._databases.identify(url, environment=environment)
+        except PermanentError as error:
+            if error.reason in OUT_OF_REACH:
+                return  # the handshake shows where it leads
+            raise
+        if reached.key != identity.key:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{declared.direct_url_variable} leads to {identity.key}, the service's own URL to {reached.key}",
+                hint="Correct one of the two variables.",
+            )
 
     async def _read_namespace(
         self,
@@ -185,6 +217,8 @@ class FactsReader:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
                     findings.ways.add(identity.key, url, environment)
+                    if wanted:  # what is to be reset has to be dumped, too
+                        await self._databases.check_direct(url, environment=environment)
                     findings.users[identity.key].add(environment)
                     self._note_protected(
                         findings, environment, identity.key, ServiceName(service.name), database.name
@@ -243,6 +277,8 @@ class FactsReader:
                     head=branch.head,
                     root=branch.root,
                     warnings=branch.warnings,
+                    identity=branch.identity,
+                    refusals=branch.refusals,
                 )
             )
         return tuple(found)
@@ -272,6 +308,14 @@ class FactsReader:
             protected=is_protected_kind(kind_of(environment), self._catalog),
             temporary=isinstance(error, TemporaryError),
         )
+
+
+def _declared(service: Service, database: str) -> Database:
+    declared = service.database(database)
+    if declared is None:
+        detail = f"the catalog has no database {database} of {service.name} any more"
+        raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+    return declared
 
 
 def _first(errors: BaseExceptionGroup[PortError]) -> PortError:

@@ -11,23 +11,38 @@ from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from statemachines.planning.planner import plan
+from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
 from statemachines.refusals import Refusal
 
 
 class Planning:
-    """Reads the facts and gives them to the pure planner."""
+    """Reads the facts and gives them to the pure planner.
 
-    def __init__(self, facts: FactsReader, catalog: Catalog, catalog_id: str) -> None:
+    Args:
+        without_effect: names of given settings that nothing acts on.
+    """
+
+    def __init__(
+        self, facts: FactsReader, catalog: Catalog, catalog_id: str, without_effect: Sequence[str] = ()
+    ) -> None:
         self._facts = facts
         self._catalog = catalog
         self._catalog_id = catalog_id
+        self._without_effect = (*fields_without_effect(catalog), *without_effect)
+
+    def refuse_new(self) -> Refusal | None:
+        """Refuse a reset that begins, where the configuration says what nothing acts on; those in flight go on."""
+        return refuse_without_effect(self._without_effect)
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
-        """Plan a reset for this request as things are now; nothing is touched.
+        """Plan a new reset for this request as things are now; nothing is touched.
 
         Raises:
             PortError: the cluster itself or the state database can't be asked.
         """
+        refusal = self.refuse_new()
+        if refusal is not None:
+            return refusal
         answer, _ = await self.with_protected(request, channel)
         return answer
 

@@ -83,7 +83,7 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
     """
     pairs = written(case.commands)
     groups: list[list[PlannedStep]] = [
-        # A handshake holds for as long as the daemon keeps its lock session, so it need not wait for the dumps.
+        # The daemon's witness listens before the dumps begin, so a handshake need not wait for them.
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
@@ -128,6 +128,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
     declared = entry.database(database) if entry else None
     assert entry is not None
     assert declared is not None
+    client = declared.client_handshake
     name = f"backup.handshake.{service}" + (f".{database}" if len(entry.databases) > 1 else "")
     return PlannedStep(
         name=StepName(name),
@@ -137,10 +138,13 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
         service=service,
         database=database,
         argv=declared.handshake.argv,
+        client_argv=client.argv if client else (),
         touches=(fact.key,),
         timeout=declared.handshake.timeout,
         run_in=_place(case, service),
-        failures=failures_of(case.catalog, declared.handshake.failures),
+        failures=failures_of(
+            case.catalog, (*declared.handshake.failures, *(client.failures if client else ()))
+        ),
     )
 
 
@@ -177,6 +181,7 @@ def _repositories(case: Case) -> list[PlannedStep]:
             kind=StepKind.RESET_REPOSITORY,
             batch=0,
             repository=name,
+            repository_id=fact.identity or None,
             touches=(fact.key,),
             timeout=GIT_TIMEOUT,
             destructive=True,

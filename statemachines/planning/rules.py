@@ -177,6 +177,16 @@ def repositories_are_identified(case: Case) -> Iterator[Refused]:
             yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, by_rule=False)
 
 
+def repositories_take_the_rewinding(case: Case) -> Iterator[Refused]:
+    """What the hub would refuse at the git step is refused before anything is destroyed, as far as it can be known."""
+    if not case.selection.git:
+        return
+    for name, fact in case.repositories():
+        for refusal in fact.refusals if fact is not None else ():
+            detail = f"{name}: GitHub would refuse to rewind it: {refusal}; or ask for the reset without git"
+            yield Refused(Reason.REPOSITORY_REFUSED, detail, by_rule=False)
+
+
 def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
@@ -239,6 +249,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     databases_are_identified,
     core_is_one_database,
     repositories_are_identified,
+    repositories_take_the_rewinding,
     words_are_of_others,
     sharing_is_known,
     sessions_are_known,

@@ -35,6 +35,10 @@ class PlanningState:
         """Plan. A pause where facts can't be read now."""
         leased = self._leased
         reset = leased.reset
+        refusal = self._planning.refuse_new() if leased.plan is None else None
+        if refusal is not None:
+            await self._refuse(refusal)
+            return None
         try:
             answer, protected = await self._planning.with_protected(
                 reset.request, reset.channel, reset.requested_by

@@ -6,6 +6,9 @@ share, or that somebody tidied up, leaves nothing to go back to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
@@ -36,14 +39,26 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
         )
 
 
+def backup_facts(leased: LeasedReset, key: ResourceKey) -> Mapping[str, Any] | None:
+    """What the reset's backup of a resource told of itself; None: it has no backup that succeeded."""
+    for planned, facts in _succeeded(leased):
+        if key in planned.touches:
+            return facts
+    return None
+
+
+def _succeeded(leased: LeasedReset) -> Iterator[tuple[PlannedStep, Mapping[str, Any]]]:
+    """The backups of the plan that succeeded, with the facts of each."""
+    for planned in leased.plan.steps if leased.plan else ():
+        step = leased.steps[planned.name]
+        if planned.kind is StepKind.BACKUP_DATABASE and step.state is StepState.SUCCEEDED:
+            yield planned, step.outcome.facts if step.outcome else {}
+
+
 async def _backed_up(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
     """Databases of `touched`, and others, whose backup is still there."""
     found: set[ResourceKey] = set()
-    for planned in leased.plan.steps if leased.plan else ():
-        step = leased.steps[planned.name]
-        if planned.kind is not StepKind.BACKUP_DATABASE or step.state is not StepState.SUCCEEDED:
-            continue
-        facts = step.outcome.facts if step.outcome else {}
+    for planned, facts in _succeeded(leased):
         if touched & set(planned.touches) and await backups.holds(facts["path"], facts["sizeBytes"]):
             found.update(planned.touches)
     return found

@@ -117,7 +117,7 @@ async def test_who_is_not_for_an_environment_leaves_no_line_in_its_chain(stand: 
     for number in range(5):
         await say(stand, "vera", f"client{number}-production")
     lines = await stand.store.audit(actor="vera")
-    assert {line.chain for line in lines} == {"resetd"}
+    assert {line.chain for line in lines} == {"subject/vera"}
 
 
 async def test_what_is_forgotten_is_told_and_seen_again_is_remembered_again(stand: Stand) -> None:

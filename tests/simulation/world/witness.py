@@ -87,7 +87,7 @@ class Witness:
         self._backed_up.add((attempt.split("/", 1)[0], key))
 
     def shown(self, container: str, key: ResourceKey) -> None:
-        """The tool in this container saw a lock that the daemon held in this database."""
+        """The tool in this container sent a nonce in this database while a session of a daemon listened there."""
         self._shown.add((container, key))
 
     def started(self, attempt: str, container: str, keys: tuple[ResourceKey, ...], *, writes: bool) -> Run:
