@@ -98,8 +98,10 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
-        repositories = await self._read_repositories(findings, request, names)
-        sessions = await self._read_sessions(findings, slots, environment)
+        repositories, sessions = await asyncio.gather(
+            self._read_repositories(findings, request, names),
+            self._read_sessions(findings, slots, environment),
+        )
         remembered = await self._store.protected()
         words = await self._store.words(now=self._clock.now())
         return Facts(

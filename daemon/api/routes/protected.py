@@ -74,7 +74,10 @@ async def confirm(subject: str, sent: ConfirmBody, context: Context, caller: Cal
         scope = _checked_scope(context, caller, asked)
         uses = uses_of(scope, sent)
         if uses is None:
-            check_remembered(context.catalog, scope, await context.store.protected())
+            words = await context.store.words(now=context.clock.now())
+            remembered = await context.store.protected()
+            counting = [use for use in remembered if not any(forgets(word, use) for word in words)]
+            check_remembered(context.catalog, scope, counting)
         return await _give(context, caller, asked, scope, uses)
 
 

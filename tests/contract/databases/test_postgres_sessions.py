@@ -12,7 +12,7 @@ from psycopg import sql
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Session
 from sandbox.postgres import Server
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ROLES = {
     "reader": (),
@@ -37,7 +37,7 @@ async def database(server: Server) -> AsyncIterator[str]:
             for grant in grants:
                 await admin.execute(grant.encode())
     try:
-        yield server.url("visited", "fuse", PASSWORD)
+        yield server.pod_url("visited", "fuse", PASSWORD)
     finally:
         async with await psycopg.AsyncConnection.connect(server.superuser_url, autocommit=True) as admin:
             await admin.execute("DROP DATABASE visited WITH (FORCE)")
@@ -48,13 +48,13 @@ async def database(server: Server) -> AsyncIterator[str]:
 @asynccontextmanager
 async def visiting(server: Server, role: str, application: str) -> AsyncIterator[None]:
     """A session of that role that does nothing."""
-    url = server.url("visited", role, PASSWORD).partition("?")[0]
+    url = libpq(server.pod_url("visited", role, PASSWORD))
     async with await psycopg.AsyncConnection.connect(url, application_name=application, autocommit=True):
         yield
 
 
 async def sessions(url: str) -> dict[str, Session]:
-    found = await PostgresDatabases().sessions(url, environment="qa-sandbox")
+    found = await PostgresDatabases(NETWORK).sessions(url, environment="qa-sandbox")
     return {session.application: session for session in found}
 
 
@@ -69,7 +69,7 @@ async def test_another_roles_session_is_seen_and_its_address_is_hidden(server: S
         )
         assert (found["console"].hidden, found["console"].address) == (False, "127.0.0.1")
         # Asked as that role, it is the other way round.
-        as_reader = await sessions(server.url("visited", "reader", PASSWORD))
+        as_reader = await sessions(server.pod_url("visited", "reader", PASSWORD))
         assert (as_reader["metabase"].hidden, as_reader["console"].hidden) == (False, True)
 
 

@@ -132,6 +132,11 @@ async def test_what_is_forgotten_is_told_and_seen_again_is_remembered_again(stan
         return next(str(row["what"]) for row in rows if row["key"] == KEY)
 
     assert await what() == "forgotten"
+    leaves_it_to_memory = await say(stand, "ben", SCOPE)
+    assert (leaves_it_to_memory.status_code, leaves_it_to_memory.json()["code"]) == (
+        409,
+        "nothing-remembered",
+    )
     await remembered(stand)
     assert await what() == "remembered"
 
