@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.reasons import Reason
-from schemas.records import Message
+from schemas.records import LastRecord, Message
 from schemas.requests import RequestReference, ResetRequested
 from schemas.resets import Act, Channel, Reset
 from schemas.wire import ResetId, Time
@@ -90,6 +90,8 @@ class Batch:
     expected: int | None = None
     """What the stored position has to be where it is not `first`: offsets were skipped (compaction, transaction
     markers), or the topic was made anew."""
+    last: LastRecord | None = None
+    """The last of the records, ignored ones included."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.protection import Word
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
@@ -57,9 +58,11 @@ class RunIn(StrEnum):
 
 
 class Failure(Wire):
-    """A known failure of a command: a pattern in its output, what it means and what to do."""
+    """A known failure of a command: a code or a pattern in its output, what it means and what to do."""
 
-    pattern: str
+    codes: tuple[str, ...] = ()
+    """Codes that the tool prints as an error's (`P3018`). A code counts before every pattern."""
+    pattern: str | None = None
     """A regular expression (Python `re`), searched in the command's last output."""
     reason: str
     """The code of a reason (`schemas.reasons`)."""
@@ -91,7 +94,11 @@ class PlannedStep(Wire):
     """The catalog's name of the database that is backed up, or whose identity the handshake proves."""
     repository: str | None = None
     """Name of the repository that is reset."""
+    repository_id: str | None = None
+    """The hub's own id of that repository: one that is made anew under the same name is another one."""
     argv: tuple[str, ...] = ()
+    client_argv: tuple[str, ...] = ()
+    """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
     timeout: float = 600.0
@@ -108,6 +115,8 @@ class PlannedStep(Wire):
     repeat: Repeat | None = None
     fail_on: str | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
+    pass_on: str | None = None
+    """A regular expression. Without a line of the output that matches nothing was shown, whatever the exit code is."""
     failures: tuple[Failure, ...] = ()
 
 
@@ -121,6 +130,8 @@ class Resource(Wire):
     """The name for people: `los-sandbox`, `qa-workflows`."""
     users: tuple[str, ...]
     """The environments that use it, this one included."""
+    elsewhere: tuple[str, ...] = ()
+    """Environments of other clusters that use it, as the catalog says."""
     protected: bool
     protected_because: str | None = None
 
@@ -145,6 +156,8 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    assurances: tuple[Word, ...] = ()
+    """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str

@@ -22,6 +22,25 @@ class Record:
 
 
 @dataclass(frozen=True)
+class LastRecord:
+    """The record of a partition that was stored last. It shows whether a log is the one that the offsets belong to."""
+
+    offset: int
+    digest: str
+    """`statemachines.intake.record_digest.record_digest` of the record."""
+
+
+@dataclass(frozen=True)
+class LogPosition:
+    """How far the intake has read a partition."""
+
+    next: int
+    """Offset of the record to read next."""
+    last: LastRecord | None = None
+    """None where nothing is known of it: a state of an older version stored the offset alone."""
+
+
+@dataclass(frozen=True)
 class Message:
     """A record that is to be published."""
 

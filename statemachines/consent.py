@@ -62,6 +62,16 @@ def known_requesters(reset: Reset) -> frozenset[str]:
     return frozenset(person(name) for name in reset.requested_by if name not in reset.claimed_by)
 
 
+def answerable(reset: Reset) -> tuple[str, ...]:
+    """Return who the reset was asked for by: the first name, whoever gave it, and all others that a token showed.
+
+    A name in which an event joins it later is a claim, and speaks for nobody.
+    """
+    return tuple(
+        name for index, name in enumerate(reset.requested_by) if index == 0 or name not in reset.claimed_by
+    )
+
+
 def person(name: str) -> str:
     """Return a name as it is compared: without case and outer spaces, so that `Ana` cannot approve for `ana`."""
     return name.strip().casefold()

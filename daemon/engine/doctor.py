@@ -18,6 +18,8 @@ from schemas.api import DoctorReport, Finding, FindingLevel
 from schemas.catalog.catalog import Catalog, Service
 from schemas.catalog.operations import DoctorCheck
 from schemas.catalog.steps import DoctorCommand
+from statemachines.planning.commands import failures_of
+from statemachines.steps.known_failures import known_failure
 
 COMMANDS_AT_ONCE = 4
 """Commands that run at the same time: each is a process of node in a service's pod."""
@@ -105,14 +107,18 @@ class Doctor:
             async with slots:
                 result = await self._pods.read(pod, command.argv, timeout=command.timeout)
             output = redact((result.stdout + result.stderr).decode(errors="replace"))
-            line = _failing_line(command, output)
+            line = _matching_line(command.fail_on, output)
             failed = result.exit_code != 0 or line is not None
+            shown = command.pass_on is None or _matching_line(command.pass_on, output) is not None
+            level = FindingLevel.OK if shown else FindingLevel.UNKNOWN
             detail = f"exit code {result.exit_code}" + (f"; {line.strip()}" if line else "")
+            if not failed and not shown:
+                detail += f"; can't tell: no line of its output matches {command.pass_on}"
             return [
                 Finding(
                     check=command.name,
                     subject=service.name,
-                    level=FindingLevel.FAILED if failed else FindingLevel.OK,
+                    level=FindingLevel.FAILED if failed else level,
                     detail=detail,
                     output="\n".join(output.splitlines()[-_KEPT_LINES:]),
                     hint=self._hint(service, output) if failed else None,
@@ -140,11 +146,8 @@ class Doctor:
 
     def _hint(self, service: Service, output: str) -> str | None:
         """The hint of the first failure that the catalog knows and the output shows."""
-        for name in service.failures:
-            for failure in self._catalog.failures.get(name, ()):
-                if re.search(failure.pattern, output, re.MULTILINE):
-                    return failure.hint
-        return None
+        known = known_failure(failures_of(self._catalog, service.failures), output)
+        return known.hint if known is not None else None
 
 
 def _deployment(name: str, count: int | None, environment: str) -> Finding:
@@ -160,10 +163,10 @@ def _deployment(name: str, count: int | None, environment: str) -> Finding:
     )
 
 
-def _failing_line(command: DoctorCommand, output: str) -> str | None:
-    if command.fail_on is None:
+def _matching_line(expression: str | None, output: str) -> str | None:
+    if expression is None:
         return None
-    pattern = re.compile(command.fail_on)
+    pattern = re.compile(expression)
     return next((line for line in output.splitlines() if pattern.search(line)), None)
 
 

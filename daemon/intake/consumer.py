@@ -21,9 +21,10 @@ from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
 from daemon.ports.store.store import Store
 from schemas.intake import Admission, Batch, DeadLetter, Deprovision, Entry, NewAct
 from schemas.reasons import Reason
-from schemas.records import Record
+from schemas.records import LastRecord, LogPosition, Record
 from schemas.resets import ResetState
 from schemas.wire import ResetId
+from statemachines.intake.record_digest import record_digest
 
 log = structlog.get_logger()
 
@@ -94,11 +95,13 @@ class Intake:
             else:
                 return
 
-    async def _positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    async def _positions(
+        self, partitions: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], LogPosition]:
         stored = await self._store.positions(partitions)
         for partition in partitions:
             self._expected.pop(partition, None)
-        self._expected.update(stored)
+        self._expected.update({partition: position.next for partition, position in stored.items()})
         return stored
 
     async def _store_records(self, records: Sequence[Record]) -> dict[tuple[str, int], int]:
@@ -159,6 +162,7 @@ class Intake:
             first=records[0].offset,
             expected=self._expected.get(here),
             next=records[-1].offset + 1,
+            last=LastRecord(records[-1].offset, record_digest(records[-1])),
             entries=tuple(entry for entry in entries if entry is not None),
         )
         admissions = await self._store.take_in(

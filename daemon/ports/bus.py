@@ -8,24 +8,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from schemas.records import Message, Record
+from schemas.records import LogPosition, Message, Record
 
-Positions = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
-"""Asked on each assignment: returns (topic, partition) -> the stored next offset; absent where none is stored."""
+Positions = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], LogPosition]]]
+"""Asked on each assignment: returns (topic, partition) -> the stored position; absent where none is stored."""
 
 
 class Inbox(Protocol):
     """A member of the intake's consumer group.
 
-    It reads each partition from the stored position on, never from an offset that the broker keeps.
+    It reads each partition from the stored position on, never from an offset that the broker keeps. Records of aborted
+    transactions, and of open ones, are never returned.
     """
 
     async def start(self, positions: Positions) -> None:
         """Join the group.
 
         - On each assignment a partition is sought to the position that `positions` returns.
-        - A partition without a stored position, or whose topic does not have that position (any more), is read from
-          its beginning.
+        - A partition without a stored position is read from its beginning.
+        - So is one whose log is not shown to be the one that the position belongs to: the log ends before it, or the
+          record before it is another one or is gone. An event that comes again is taken for what it is; an event that
+          is never read is lost.
         - Partitions may come only with a later `poll`.
 
         Raises:

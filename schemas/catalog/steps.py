@@ -154,6 +154,8 @@ class VerifyEntry(Wire):
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
     fail_on: Pattern | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
+    pass_on: Pattern | None = None
+    """A regular expression. Without a line of the output that matches the answer is "can't tell": a failure."""
     failures: tuple[Name, ...] = ()
 
 
@@ -164,13 +166,19 @@ class DoctorCommand(Wire):
     argv: Argv
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
     fail_on: Pattern | None = None
+    pass_on: Pattern | None = None
 
 
 def _known(failure: Failure) -> Failure:
-    _pattern(failure.pattern)
+    if failure.pattern is not None:
+        _pattern(failure.pattern)
+    elif not failure.codes:
+        raise ValueError("a known failure needs codes or a pattern")
+    if not all(re.fullmatch(r"\w+", code) for code in failure.codes):
+        raise ValueError("a code is a word: letters, digits and _")
     Reason(failure.reason)
     return failure
 
 
 KnownFailure = Annotated[Failure, AfterValidator(_known)]
-"""A known failure in the catalog: its pattern compiles, and its reason is one of the closed list."""
+"""A known failure in the catalog: it has codes or a pattern that compiles, and its reason is one of the closed list."""

@@ -32,6 +32,9 @@ class PositionRow(Row, table=True):
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     next: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_offset: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    last_digest: str | None = None
+    """With `last_offset`: the record that was stored last, by which the log is known again."""
 
 
 class SeenEventRow(Row, table=True):

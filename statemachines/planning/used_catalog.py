@@ -13,7 +13,7 @@ from statemachines.canonical_json import digest
 from statemachines.planning.case import Case
 from statemachines.planning.selection import CoreAction
 
-_SHOWN = frozenset({"kinds", "order", "failures", "services"})
+_SHOWN = frozenset({"kinds", "order", "failures", "services", "elsewhere"})
 """Parts whose effect on a plan is in the plan: its steps, its resources, how many have to agree."""
 _NOT_READ = frozenset({"name", "description", "doctor", "queue", "windows", "schedules", "notifications"})
 """Parts that no reset depends on once it is planned."""

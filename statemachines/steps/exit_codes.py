@@ -7,6 +7,7 @@ import re
 from schemas.plan import Failure, Phase, PlannedStep
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Outcome, OutcomeKind
+from statemachines.steps.known_failures import known_failure
 
 KILLED = 137
 """128 + SIGKILL: almost always sent by the kernel because the container used too much memory."""
@@ -22,20 +23,20 @@ def outcome_of_command(
 ) -> Outcome:
     """Return the outcome of a command that ended with this exit code.
 
-    `tail` is its last output, from which secrets were removed. A line that means failure (`failOn`) is looked for in
-    `output`, or in the tail where none is given. Where `output` is not `whole` and has no such line, the command has
-    failed all the same, because the line may be in the part that is missing. A command of a `repeat` step that has to
-    run again succeeded, with the fact `repeat: true`.
+    `tail` is its last output, from which secrets were removed. Lines that mean failure (`failOn`), or without which
+    nothing was shown (`passOn`), are looked for in `output`, or in the tail where none is given. Where `output` is not
+    `whole` and has no line of `failOn`, the command has failed all the same, because the line may be in the part that
+    is missing. A command of a `repeat` step that has to run again succeeded, with the fact `repeat: true`.
     """
-    line = _failing_line(step, tail if output is None else output, whole=whole)
+    printed = tail if output is None else output
+    line = _failing_line(step, printed, whole=whole)
+    if exit_code == 0 and line is None and not _shows_anything(step, printed):
+        return _nothing_shown(step, tail)
     if exit_code == 0 and line is None:
         return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0, facts=_success_facts(step, tail))
     if line is not None and line not in tail:
         tail = f"{line}\n[...]\n{tail}"
-    known = next(
-        (failure for failure in step.failures if re.search(failure.pattern, tail, re.MULTILINE)), None
-    )
-    cause, hint, temporary = _meaning(step, exit_code, known)
+    cause, hint, temporary = _meaning(step, exit_code, known_failure(step.failures, tail))
     return Outcome(
         kind=OutcomeKind.FAILED,
         exit_code=exit_code,
@@ -43,6 +44,25 @@ def outcome_of_command(
         detail=tail or f"exit code {exit_code}, without any output",
         hint=hint,
         temporary=temporary,
+    )
+
+
+def _shows_anything(step: PlannedStep, output: str) -> bool:
+    """Whether the output has a line without which the command says nothing about what it was asked."""
+    if step.pass_on is None:
+        return True
+    pattern = re.compile(step.pass_on)
+    return any(pattern.search(line) for line in output.splitlines())
+
+
+def _nothing_shown(step: PlannedStep, tail: str) -> Outcome:
+    """The outcome of a command that exited 0 and left its question open: silence is never taken for yes."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        exit_code=0,
+        cause=Reason.CHECK_FAILED,
+        detail=f"can't tell: no line of its output matches {step.pass_on}\n{tail}".rstrip(),
+        hint="Does the tool write its answer elsewhere (a logger with a file, another format)? Let it print the list.",
     )
 
 

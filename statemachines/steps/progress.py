@@ -6,6 +6,7 @@ from datetime import datetime
 
 from schemas.catalog.operations import Retry
 from schemas.plan import PlannedStep
+from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind, Step, StepState
 from statemachines.steps.retry import decide_retry
 
@@ -32,13 +33,29 @@ def after_attempt(
     """
     counted = step.model_copy(update={"attempts": number})
     decision = decide_retry(planned, counted, outcome, policy, now=now, jitter=jitter, bound=bound)
-    repeats = decision.state is StepState.PENDING and outcome.kind is OutcomeKind.SUCCEEDED
+    succeeded = outcome.kind is OutcomeKind.SUCCEEDED
+    repeats = decision.state is StepState.PENDING and succeeded
+    if decision.state is StepState.FAILED and succeeded:
+        outcome = _exhausted(planned, outcome, number)
     return counted.model_copy(
         update={
             "state": decision.state,
             "outcome": outcome,
             "not_before": decision.not_before,
             "attempts_before": number if repeats else step.attempts_before,
+        }
+    )
+
+
+def _exhausted(planned: PlannedStep, outcome: Outcome, number: int) -> Outcome:
+    """The outcome of a step that is not done although its last repetition succeeded, and no more can be needed."""
+    return outcome.model_copy(
+        update={
+            "kind": OutcomeKind.FAILED,
+            "cause": Reason.REPETITION_STUCK,
+            "detail": f"{planned.name}: attempt {number} succeeded and did not say that nothing is left, "
+            "and no more can be needed",
+            "hint": "Look into `resetd logs ID STEP`: does the tool print what it did? Then `resetd resume ID`.",
         }
     )
 

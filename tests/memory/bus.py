@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from daemon.ports.bus import Positions
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
-from schemas.records import Message, Record
+from schemas.records import LogPosition, Message, Record
+from statemachines.intake.record_digest import record_digest
 
 _MAX_POLL_RECORDS = 300
 
@@ -163,7 +164,7 @@ class MemoryInbox:
         new = [partition for partition in assigned if partition not in self._next]
         if new:
             stored = await self._positions(new)
-            self._next |= {partition: stored.get(partition, 0) for partition in new}
+            self._next |= {partition: self._start(partition, stored.get(partition)) for partition in new}
         found: list[Record] = []
         for partition in assigned:
             records = self._bus.read(partition, self._next.get(partition, 0), _MAX_POLL_RECORDS - len(found))
@@ -171,6 +172,18 @@ class MemoryInbox:
                 self._next[partition] = records[-1].offset + 1
                 found += records
         return found
+
+    def _start(self, partition: Partition, stored: LogPosition | None) -> int:
+        """The offset to read from: the stored one where the log is shown to be the one that it belongs to."""
+        if stored is None:
+            return 0
+        log = self._bus.read(partition, 0, stored.next)
+        if len(log) < stored.next:
+            return 0
+        if stored.last is None:
+            return stored.next
+        last = log[stored.last.offset]
+        return stored.next if record_digest(last) == stored.last.digest else 0
 
 
 class MemoryOutlet:

@@ -18,7 +18,8 @@ from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
 from schemas.plan import Plan
-from schemas.records import Message
+from schemas.protection import KeptWord, RememberedUse
+from schemas.records import LogPosition, Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
@@ -75,7 +76,7 @@ class State:
     entries: dict[ResetId, Entry] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    positions: dict[tuple[str, int], LogPosition] = field(default_factory=dict)
     seen: dict[EventId, ResetId | None] = field(default_factory=dict)
     keys: dict[ScopedKey, KeyUse] = field(default_factory=dict)
     pending: dict[int, NewAct] = field(default_factory=dict)
@@ -93,7 +94,9 @@ class State:
     tickets: int = 0
     locks: list[LockRow] = field(default_factory=list)
     grants: list[LockGrant] = field(default_factory=list)
-    protected: dict[ResourceKey, str] = field(default_factory=dict)
+    protected: dict[tuple[str, str, str, ResourceKey], RememberedUse] = field(default_factory=dict)
+    """By environment, service, database and key."""
+    words: dict[str, KeptWord] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -21,16 +21,18 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
+from schemas.records import LogPosition
 from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
 from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
 from tests.memory.state import Entry, LockGrant, copied
+from tests.memory.store_protection import MemoryProtectionStore
 from tests.memory.store_queries import MemoryStoreQueries
 
 
-class MemoryStore(MemoryStoreQueries):
+class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
     """Implements `daemon.ports.store.store.Store`.
 
     Each method lets other tasks run first, and then does all of its work without a pause.
@@ -49,7 +51,7 @@ class MemoryStore(MemoryStoreQueries):
         await self.close()
 
     # -- intake ---------------------------------------------------------------------------------------------------
-    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         await asyncio.sleep(0)
         stored = self._state.positions
         return {partition: stored[partition] for partition in partitions if partition in stored}
@@ -58,14 +60,15 @@ class MemoryStore(MemoryStoreQueries):
         await asyncio.sleep(0)
         partition = (batch.topic, batch.partition)
         expected = batch.first if batch.expected is None else batch.expected
-        if self._state.positions.get(partition, expected) != expected:
+        stored = self._state.positions.get(partition)
+        if stored is not None and stored.next != expected:
             raise LeaseLostError(
                 f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it"
             )
         desk = self._state.load_desk(references(batch.entries), now=now, limit_waiting=limit_waiting)
         admissions = [desk.take(entry) for entry in batch.entries]
         self._state.store_desk(desk)
-        self._state.positions[partition] = batch.next
+        self._state.positions[partition] = LogPosition(batch.next, batch.last)
         return tuple(admission for admission in admissions if admission is not None)
 
     async def admit(self, new: NewRequest, *, now: Time, limit_waiting: int) -> Admission:
@@ -247,10 +250,6 @@ class MemoryStore(MemoryStoreQueries):
             raise LeaseLostError(f"reset {lease.reset_id} has another holder")
         return self._state.entries[lease.reset_id]
 
-    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:  # noqa: ARG002
-        await asyncio.sleep(0)
-        self._state.protected = dict(keys) | self._state.protected
-
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:
         await asyncio.sleep(0)
@@ -270,7 +269,7 @@ class MemoryStore(MemoryStoreQueries):
         events: Sequence[tuple[str, str]],
         lost: Lost,
         *,
-        now: Time,  # noqa: ARG002
+        now: Time,
     ) -> None:
         await asyncio.sleep(0)
         for environment in lost.environments | self._state.sequences.keys():
@@ -279,6 +278,8 @@ class MemoryStore(MemoryStoreQueries):
         for event in events:
             self._state.seen.setdefault(event, None)
         self._state.supersede(lost.resets)
+        for word in await self.words(now=now):
+            self._withdraw(word.id, entry.actor, now)
         self._state.append_audit([entry])
 
     def _position(self, number: int) -> Position:

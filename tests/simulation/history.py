@@ -13,7 +13,7 @@ from daemon.adapters.system.identifiers import new_reset_id
 from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.publish import REQUESTS_TOPIC, to_kafka
-from schemas.records import Message
+from schemas.records import LogPosition, Message
 from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName
@@ -231,7 +231,7 @@ class History:
     def _all_read(self) -> bool:
         state = self.store.state
         behind = any(
-            state.positions.get((REQUESTS_TOPIC, number), 0)
+            state.positions.get((REQUESTS_TOPIC, number), LogPosition(0)).next
             < sum(one.partition == number for one in self.world.bus.records(REQUESTS_TOPIC))
             for number in range(2)
         )

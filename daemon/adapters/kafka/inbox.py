@@ -19,7 +19,8 @@ from aiokafka.errors import KafkaError
 from daemon.adapters.kafka import non_utf8_headers
 from daemon.adapters.kafka.connection import Connection, close, unavailable
 from daemon.ports.bus import Positions
-from schemas.records import Record
+from schemas.records import LastRecord, Record
+from statemachines.intake.record_digest import record_digest
 
 _log = structlog.get_logger(__name__)
 
@@ -41,10 +42,16 @@ class _SoughtPositions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         self.epoch = 0
         """Grows whenever the positions become invalid."""
         self.next: dict[TopicPartition, int] = {}
+        self.to_show: dict[TopicPartition, LastRecord] = {}
+        """The record that has to come first, or the log is another one than the position belongs to."""
+        self.beginnings: dict[TopicPartition, int] = {}
+        """Where the logs begin of which something is to be shown."""
 
     def invalidate(self) -> None:
         self.epoch += 1
         self.next.clear()
+        self.to_show.clear()
+        self.beginnings.clear()
 
     def on_partitions_revoked(self, revoked: AbstractSet[TopicPartition]) -> None:
         _log.debug("partitions revoked", partitions=len(revoked))
@@ -122,6 +129,7 @@ class KafkaInbox:
             group_id=self._group_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             session_timeout_ms=int(self._session_timeout * 1000),
             heartbeat_interval_ms=int(self._session_timeout * 1000 / 4),
             max_partition_fetch_bytes=_MAX_PARTITION_FETCH_BYTES,
@@ -177,23 +185,61 @@ class KafkaInbox:
         if not new or self._positions is None:
             return
         stored = await self._positions([(partition.topic, partition.partition) for partition in new])
+        known = [partition for partition in new if (partition.topic, partition.partition) in stored]
+        beginnings = await self._consumer.beginning_offsets(known) if known else {}
+        ends = await self._consumer.end_offsets(known) if known else {}
         if epoch != self._sought.epoch:
             return
         for partition in new:
-            offset = stored.get((partition.topic, partition.partition), 0)
-            # An offset that the topic does not have makes aiokafka go to the beginning, also for 0.
-            self._consumer.seek(partition, offset)
-            self._sought.next[partition] = offset
+            position = stored.get((partition.topic, partition.partition))
+            if position is None:
+                # An offset that the topic does not have makes aiokafka go to the beginning, also for 0.
+                self._seek(partition, 0)
+            elif ends[partition] < position.next:
+                self._begin_anew(partition, beginnings[partition], position.next)
+            elif position.last is None:
+                self._seek(partition, position.next)
+            elif beginnings[partition] > position.last.offset:
+                self._begin_anew(partition, beginnings[partition], position.next)
+            else:
+                self._seek(partition, position.last.offset)
+                self._sought.to_show[partition] = position.last
+                self._sought.beginnings[partition] = beginnings[partition]
+
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        self._consumer.seek(partition, offset)
+        self._sought.next[partition] = offset
+
+    def _begin_anew(self, partition: TopicPartition, beginning: int, stored: int) -> None:
+        """Read a log from its beginning that the stored position is not shown to belong to."""
+        _log.warning(
+            "the topic was made anew, or lost its end: starting at its beginning",
+            topic=partition.topic,
+            partition=partition.partition,
+            stored=stored,
+            found=beginning,
+        )
+        self._seek(partition, beginning)
 
     def _advance(self, partition: TopicPartition, records: list[Record]) -> list[Record]:
         """Move a partition's next offset past these records, and return them; none of a partition not sought.
 
-        A partition that began anew is logged.
+        A partition that begins anew is logged.
         """
         expected = self._sought.next.get(partition)
         if expected is None or not records:
             return []
-        if records[0].offset < expected:
+        last = self._sought.to_show.pop(partition, None)
+        if last is not None:
+            first, *records = records
+            if LastRecord(first.offset, record_digest(first)) != last:
+                self._begin_anew(partition, self._sought.beginnings[partition], last.offset + 1)
+                return []
+            self._sought.next[partition] = last.offset + 1
+            if not records:
+                return []
+        elif records[0].offset < expected:
+            # aiokafka went to the beginning by itself: the log has no such offset any more.
             _log.warning(
                 "the topic was made anew, or lost its end: starting at its beginning",
                 topic=partition.topic,

@@ -4,7 +4,8 @@ Kafka's protocol says that names are UTF-8, and its brokers do not check. Here a
 escapes (PEP 383), so that a dead letter goes out byte for byte as its record came in. Such records are rare.
 
 - Reading: aiokafka raises UnicodeDecodeError for such a record each time it meets it, so that one of them would block
-  its partition for ever. `fetch` decodes the bytes of a fetch with aiokafka's decoder in Python.
+  its partition for ever. `fetch` decodes the bytes of a fetch with aiokafka's decoder in Python. It returns what is
+  committed, as the consumer does.
 - Writing: aiokafka's compiled builder takes names as text only, and its idempotent producer takes no other builder.
   `send` uses a producer of its own with the builder in Python. A record may come twice, as with any other producer
   that delivers at least once.
@@ -12,14 +13,19 @@ escapes (PEP 383), so that a dead letter goes out byte for byte as its record ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex, overload
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import LeaderNotAvailableError, for_code
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy, _DefaultRecordBatchPy
+from aiokafka.record.default_records import (
+    DefaultRecordBatch,
+    _DefaultRecordBatchBuilderPy,
+    _DefaultRecordBatchPy,
+)
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
 from daemon.adapters.kafka.connection import close
@@ -81,17 +87,42 @@ async def fetch(client: AIOKafkaClient, partition: TopicPartition, offset: int) 
     if node is None or node == -1:
         raise LeaderNotAvailableError(partition)
     wanted = [(partition.topic, [(partition.partition, offset, _MAX_BYTES)])]
-    response = await client.send(node, FetchRequest(_MAX_WAIT_MS, 1, _MAX_BYTES, 0, wanted))
+    response = await client.send(node, FetchRequest(_MAX_WAIT_MS, 1, _MAX_BYTES, READ_COMMITTED, wanted))
     records: list[Record] = []
     for _topic, partitions in response.topics:
         for _partition, error_code, _high_watermark, *rest in partitions:
             if error_code:
                 raise for_code(error_code)(partition)
-            records += _decoded(partition, offset, bytes(rest[-1] or b""))
+            # The list of aborted transactions stands at another place in each version of the answer (KIP-98, KIP-392).
+            listed = next((part for part in rest if isinstance(part, list)), None)
+            aborted = Aborted(listed)
+            records += decoded(partition, offset, bytes(rest[-1] or b""), aborted)
     return records
 
 
-def _decoded(partition: TopicPartition, offset: int, data: bytes) -> list[Record]:
+class Aborted:
+    """The aborted transactions of a fetch, whose records the broker sends along (KIP-98).
+
+    Args:
+        transactions: (producer id, offset of the transaction's first record) each, as the broker lists them.
+    """
+
+    def __init__(self, transactions: Iterable[tuple[int, int]] | None) -> None:
+        self._to_come = sorted(transactions or (), key=lambda transaction: transaction[1])
+        self._open: set[int] = set()
+
+    def has(self, batch: DefaultRecordBatch) -> bool:
+        """Whether a batch belongs to an aborted transaction. Ask for each batch once, in the log's order."""
+        while self._to_come and self._to_come[0][1] <= batch.base_offset:
+            self._open.add(self._to_come.pop(0)[0])
+        if batch.is_control_batch:
+            # Either marker ends the producer's transaction.
+            self._open.discard(batch.producer_id)
+            return False
+        return batch.is_transactional and batch.producer_id in self._open
+
+
+def decoded(partition: TopicPartition, offset: int, data: bytes, aborted: Aborted) -> list[Record]:
     """Decode the record batches of a fetch, from `offset` on: a batch may begin before it."""
     records = []
     while len(data) > _MAGIC_AT:
@@ -109,19 +140,19 @@ def _decoded(partition: TopicPartition, offset: int, data: bytes) -> list[Record
                 tuple(item.headers),
                 item.timestamp,
             )
-            for item in _items(batch)
+            for item in _items(batch, aborted)
             if item.offset >= offset
         ]
     return records
 
 
-def _items(data: bytes) -> list[Any]:
-    """Return the records of one batch; none of a control batch, which Kafka keeps for itself."""
+def _items(data: bytes, aborted: Aborted) -> list[Any]:
+    """Return the records of one batch; none of an aborted one, nor of a control batch, which Kafka keeps for itself."""
     if data[_MAGIC_AT] < _MAGIC_WITH_HEADERS:
         legacy: Any = _MemoryRecordsPy(data).next_batch()
         return list(legacy)
     batch: Any = _DefaultRecordBatchPy(data)
-    if batch.is_control_batch:
+    if aborted.has(batch) or batch.is_control_batch:
         return []
     batch._maybe_uncompress()  # noqa: SLF001 - aiokafka has no way to give it another buffer
     batch._buffer = _EscapedBytes(batch._buffer)  # noqa: SLF001

@@ -19,7 +19,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError, violation
 from daemon.api.refusal_audit import audit_refused_act
-from daemon.api.reset_lookup import RESET_PATH, find_unchecked
+from daemon.api.reset_lookup import RESET_PATH, find
 from schemas.api import (
     ActAccepted,
     ActBody,
@@ -148,11 +148,12 @@ async def _append(
     context: ApiContext, caller: Caller, reference: str, asked: _Asked, if_match: str | None
 ) -> ActAccepted:
     """Append the act, or refuse it and record the refusal."""
-    reset = await find_unchecked(context, caller, reference)
+    # Whoever may not see the reset leaves nothing in its history.
+    reset = await find(context, caller, reference)
     act = asked.on(reset, caller, context.clock.now())
     if act.kind is ActKind.CANCEL and not caller.may(Role.OPERATOR, reset.environment):
         act = act.model_copy(update={"as_requester": True})
-    async with audit_refused_act(context, reset, act):
+    async with audit_refused_act(context, caller, reset, act):
         _permit(caller, reset, asked.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
             detail = f"is not the environment's name, {reset.environment}"

@@ -16,7 +16,7 @@ from daemon.ports.store.store import Store
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Waiting
-from statemachines.consent import expired, lacks_consent, never_agreed
+from statemachines.consent import answerable, expired, lacks_consent, never_agreed
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
@@ -100,7 +100,9 @@ class QueueState:
             await leased.commit(_NOTHING_AWAITED, trigger=Trigger.LOCKED)
             return None
         try:
-            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+            answer, protected = await self._planning.with_protected(
+                reset.request, reset.channel, answerable(reset)
+            )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())

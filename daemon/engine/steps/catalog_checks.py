@@ -6,7 +6,7 @@ So only the exit codes that the catalog defines are answers.
 
 from __future__ import annotations
 
-from daemon.ports.errors import TemporaryError
+from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Cluster, Pod, Result
 from daemon.redaction import redact
 from schemas.plan import NOTHING_LEFT, PlannedStep
@@ -36,6 +36,7 @@ async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | N
 
     Raises:
         TemporaryError: `check-failed`: the step's `bound` gives no answer.
+        PermanentError: `check-failed`: the `bound` ends with 0 and lists nothing.
         PortError: the `bound` could not be asked.
     """
     if step.repeat is None:
@@ -43,7 +44,16 @@ async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | N
     result = await cluster.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
     if result.exit_code != 0:
         raise _no_answer("bound", step, result)
-    return sum(b"[X]" in line for line in result.stdout.splitlines())
+    lines = result.stdout.splitlines()
+    applied = sum(b"[X]" in line for line in lines)
+    if not applied and not any(b"[ ]" in line for line in lines):
+        # Nothing listed is silence: the tool may write its list elsewhere. Nothing applied has lines with `[ ]`.
+        raise PermanentError(
+            Reason.CHECK_FAILED,
+            f"the bound of {step.name} lists neither [X] nor [ ]: what is left to undo can't be told",
+            hint="Let the tool print its list (TypeORM: no logger with a file); then `resetd resume ID`.",
+        )
+    return applied
 
 
 def _no_answer(which: str, step: PlannedStep, result: Result) -> TemporaryError:

@@ -122,7 +122,7 @@ class LaunchPreconditions:
         await self._proofs.show(pod, self._pod_choice.service(step), step)
 
     async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:
-        """The same for an attempt that is recorded: time has passed since, and its container may be another one.
+        """The same right before the launch of a recorded attempt: its container may be another one by now.
 
         Raises:
             PermanentError: the command must never be launched any more.

@@ -25,14 +25,15 @@ class ExitInterpreter:
         if attempt is None or outcome.exit_code is None:
             return outcome
         output, whole = None, True
+        reads_whole = step.fail_on is not None or step.pass_on is not None
         try:
             tail = await self._logs.tail(attempt.id, SHOWN_LINES)
-            if step.fail_on is not None:
+            if reads_whole:
                 output, whole = await self._logs.whole(attempt.id)
         except PortError as error:
             # The command ran: lost output must not make it one that never started.
             tail, output, whole = f"its output can't be read: {error.detail}", "", False
-        if step.fail_on is None:
+        if not reads_whole:
             meaning = outcome_of_command(step, outcome.exit_code, tail)
         else:
             meaning = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)

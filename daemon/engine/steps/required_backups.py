@@ -6,6 +6,9 @@ share, or that somebody tidied up, leaves nothing to go back to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
@@ -36,11 +39,17 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
         )
 
 
+def backup_facts(leased: LeasedReset, key: ResourceKey) -> Mapping[str, Any] | None:
+    """What the reset's dump of a resource since its last stop told of itself; None: there is none."""
+    step = dumped(leased.reset, leased.plan, leased.steps).get(key)
+    return step.outcome.facts if step is not None and step.outcome is not None else None
+
+
 async def _still_there(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
     """Databases of `touched` whose dump since the last stop is still there."""
     found: set[ResourceKey] = set()
-    for key, step in dumped(leased.reset, leased.plan, leased.steps).items():
-        facts = step.outcome.facts if step.outcome else {}
-        if key in touched and await backups.holds(facts["path"], facts["sizeBytes"]):
+    for key in touched:
+        facts = backup_facts(leased, key)
+        if facts is not None and await backups.holds(facts["path"], facts["sizeBytes"]):
             found.add(key)
     return found

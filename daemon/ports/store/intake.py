@@ -7,6 +7,7 @@ from typing import Protocol
 
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
+from schemas.records import LogPosition
 from schemas.resets import Act
 from schemas.wire import Time
 
@@ -14,8 +15,8 @@ from schemas.wire import Time
 class IntakeStore(Protocol):
     """Takes requests and acts in. Raises TemporaryError (`unavailable`) when the database does not answer."""
 
-    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-        """Return the stored next offset of each (topic, partition); absent where none is stored."""
+    async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
+        """Return the stored position of each (topic, partition); absent where none is stored."""
         ...
 
     async def take_in(self, batch: Batch, *, now: Time, limit_waiting: int) -> tuple[Admission, ...]:

@@ -15,7 +15,8 @@ from daemon.adapters.kafka.connection import Connection
 from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.ports.bus import Inbox, Outlet
-from schemas.records import Message, Record
+from schemas.records import LastRecord, LogPosition, Message, Record
+from statemachines.intake.record_digest import record_digest
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 
 WITHIN = 60.0
@@ -102,10 +103,15 @@ class Stored:
     """The positions that a state database would hold."""
 
     def __init__(self, positions: Mapping[tuple[str, int], int] | None = None) -> None:
-        self.positions = dict(positions or {})
+        self.positions = {at: LogPosition(offset) for at, offset in (positions or {}).items()}
         self.asked: list[tuple[tuple[str, int], ...]] = []
 
-    async def __call__(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    def after(self, record: Record) -> None:
+        """Store the position after a record, as the intake does."""
+        last = LastRecord(record.offset, record_digest(record))
+        self.positions[record.topic, record.partition] = LogPosition(record.offset + 1, last)
+
+    async def __call__(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         self.asked.append(tuple(partitions))
         return {at: self.positions[at] for at in partitions if at in self.positions}
 

@@ -10,7 +10,7 @@ import pytest
 from daemon.ports.bus import Inbox, Outlet
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
-from schemas.records import Headers, Message, Record
+from schemas.records import Headers, LastRecord, LogPosition, Message, Record
 from tests.contract.bus.stands import Stand, Stored, read
 
 HEADERS = (("ce_id", b"\x00\xff"), ("ce_id", b""), ("", b"nameless"), ("null", None), ("\u00fc", b"x"))
@@ -78,7 +78,7 @@ async def test_rewind_brings_again_what_was_not_stored(stand: Stand, inbox: Inbo
     positions = Stored()
     await inbox.start(positions)
     first = await read(inbox, 3)
-    positions.positions[stand.topic, 2] = 1
+    positions.positions[stand.topic, 2] = LogPosition(1)
     await inbox.rewind()
     again = await read(inbox, 2)
     assert [r.value for r in first] == [b"0", b"1", b"2"]
@@ -94,6 +94,52 @@ async def test_a_stored_position_past_the_end_means_that_the_topic_was_made_anew
     assert (record.offset, record.value) == (0, b"new")
 
 
+async def _put(stand: Stand, values: Sequence[bytes]) -> None:
+    for value in values:
+        await stand.put(Message(stand.topic, b"k", value, ()), partition=0)
+
+
+@pytest.mark.parametrize("refilled", [10, 13, 9])
+async def test_b7_an_offset_belongs_to_a_log_so_a_topic_made_anew_is_read_from_its_beginning(
+    stand: Stand, inbox: Inbox, refilled: int
+) -> None:
+    await _put(stand, [b"new-%d" % n for n in range(refilled)])
+    stored = Stored()
+    # The position after the tenth record of the topic that had this name before.
+    stored.positions[stand.topic, 0] = LogPosition(10, LastRecord(9, "0" * 64))
+    await inbox.start(stored)
+    records = await read(inbox, refilled)
+    assert [record.value for record in records] == [b"new-%d" % n for n in range(refilled)]
+
+
+async def test_b7_the_same_log_goes_on_after_its_last_record_and_brings_none_twice(
+    stand: Stand, inbox: Inbox
+) -> None:
+    await _put(stand, [b"%d" % n for n in range(3)])
+    first = stand.inbox()
+    stored = Stored()
+    await first.start(stored)
+    records = await read(first, 3)
+    await first.stop()
+    stored.after(records[-1])
+    await inbox.start(stored)
+    await _put(stand, [b"3"])
+    assert [record.value for record in await read(inbox, 1)] == [b"3"]
+    assert list(await inbox.poll(timeout=0.3)) == []
+
+
+async def test_b7_a_topic_made_anew_with_the_same_event_published_again_is_read_from_its_beginning(
+    stand: Stand, inbox: Inbox
+) -> None:
+    await _put(stand, [b"lost", b"published again"])
+    stored = Stored()
+    # The same key and value at the same offset, at another time.
+    former = Record(stand.topic, 0, 1, b"k", b"published again", (), timestamp_ms=1)
+    stored.after(former)
+    await inbox.start(stored)
+    assert [record.value for record in await read(inbox, 2)] == [b"lost", b"published again"]
+
+
 async def test_a_store_that_does_not_answer_is_asked_again_and_nothing_is_lost(
     stand: Stand, inbox: Inbox
 ) -> None:
@@ -101,7 +147,7 @@ async def test_a_store_that_does_not_answer_is_asked_again_and_nothing_is_lost(
     positions = Stored({})
     refusals = iter([True, True])
 
-    async def unsteady(partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+    async def unsteady(partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         if next(refusals, False):
             raise TemporaryError(Reason.UNAVAILABLE, "no database")
         return await positions(partitions)

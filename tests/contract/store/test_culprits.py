@@ -117,7 +117,8 @@ async def until_read(store: SqlStore, offset: int) -> None:
     """Wait until the stored position is this one."""
 
     async def look() -> bool:
-        return (await store.positions([("requests", 0)])).get(("requests", 0)) == offset
+        position = (await store.positions([("requests", 0)])).get(("requests", 0))
+        return position is not None and position.next == offset
 
     await eventually(look)
 

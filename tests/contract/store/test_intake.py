@@ -14,6 +14,7 @@ from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 from schemas.intake import Batch, Entry, NewAct
 from schemas.reasons import Reason
+from schemas.records import LastRecord, LogPosition
 from schemas.requests import RequestReference
 from schemas.resets import ActKind, Channel, ResetState
 from tests.contract.store.conftest import Opener
@@ -205,14 +206,14 @@ async def test_a_batch_moves_the_position_with_what_it_stores(store: Store) -> N
     assert await store.positions([("requests", 0)]) == {}
     await taken(store, asked(), first=7)
     await taken(store, first=8)
-    assert await store.positions([("requests", 0), ("requests", 1)]) == {("requests", 0): 8}
+    assert await store.positions([("requests", 0), ("requests", 1)]) == {("requests", 0): LogPosition(8)}
 
 
 async def test_a_batch_from_another_position_is_refused_whole(store: Store) -> None:
     await taken(store, asked(**different(1)), first=0)
     with pytest.raises(LeaseLostError):
         await taken(store, asked(**different(2)), first=0)
-    assert await store.positions([("requests", 0)]) == {("requests", 0): 1}
+    assert await store.positions([("requests", 0)]) == {("requests", 0): LogPosition(1)}
     assert len(await store.resets()) == 1
 
 
@@ -220,7 +221,16 @@ async def test_a_batch_may_say_which_position_it_expects_where_offsets_were_skip
     await taken(store, asked(**different(1)), first=0)
     await store.take_in(Batch("requests", 0, 5, 6, (), expected=1), now=NOW, limit_waiting=3)
     await store.take_in(Batch("requests", 0, 0, 2, (), expected=6), now=NOW, limit_waiting=3)
-    assert await store.positions([("requests", 0)]) == {("requests", 0): 2}
+    assert await store.positions([("requests", 0)]) == {("requests", 0): LogPosition(2)}
+
+
+async def test_b7_a_position_says_which_record_was_stored_last(store: Store) -> None:
+    last = LastRecord(4, "5e" * 32)
+    await store.take_in(Batch("requests", 0, 0, 5, (), last=last), now=NOW, limit_waiting=3)
+    assert await store.positions([("requests", 0)]) == {("requests", 0): LogPosition(5, last)}
+    newer = LastRecord(6, "7a" * 32)
+    await store.take_in(Batch("requests", 0, 5, 8, (), last=newer), now=NOW, limit_waiting=3)
+    assert await store.positions([("requests", 0)]) == {("requests", 0): LogPosition(8, newer)}
 
 
 async def test_of_two_consumers_with_one_partition_one_stores_its_batch(another: Opener) -> None:

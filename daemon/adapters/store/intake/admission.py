@@ -16,13 +16,19 @@ from daemon.adapters.store.intake import desk_storage
 from daemon.adapters.store.tables import POSITIONS
 from daemon.ports.errors import LeaseLostError
 from schemas.intake import Admission, Batch, Entry, NewRequest
+from schemas.records import LastRecord, LogPosition
 
 
-async def positions(tx: Tx, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
-    """Return the stored next offset of each partition that has one."""
+async def positions(tx: Tx, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
+    """Return the stored position of each partition that has one."""
     of_topics = select(POSITIONS).where(POSITIONS.c.topic.in_({topic for topic, _ in partitions}))
     rows = await tx.connection.execute(of_topics)
-    stored = {(row.topic, row.partition): row.next for row in rows}
+    stored = {
+        (row.topic, row.partition): LogPosition(
+            row.next, None if row.last_digest is None else LastRecord(row.last_offset, row.last_digest)
+        )
+        for row in rows
+    }
     return {partition: stored[partition] for partition in partitions if partition in stored}
 
 
@@ -54,12 +60,17 @@ async def _advance(tx: Tx, batch: Batch) -> None:
     """Move the partition's stored offset from where the batch begins to where it ends."""
     partition = (POSITIONS.c.topic == batch.topic) & (POSITIONS.c.partition == batch.partition)
     expected = batch.first if batch.expected is None else batch.expected
-    advancing = update(POSITIONS).where(partition, POSITIONS.c.next == expected).values(next=batch.next)
+    position = {
+        "next": batch.next,
+        "last_offset": batch.last.offset if batch.last else None,
+        "last_digest": batch.last.digest if batch.last else None,
+    }
+    advancing = update(POSITIONS).where(partition, POSITIONS.c.next == expected).values(position)
     if (await tx.connection.execute(advancing)).rowcount:
         return
     if (await tx.connection.execute(POSITIONS.select().where(partition))).first() is not None:
         raise LeaseLostError(f"{batch.topic}/{batch.partition} is not at {expected}: another consumer has it")
-    values = {"topic": batch.topic, "partition": batch.partition, "next": batch.next}
+    values = {"topic": batch.topic, "partition": batch.partition, **position}
     await tx.connection.execute(insert(POSITIONS), [values])
 
 

@@ -55,7 +55,7 @@ def test_a_repetition_that_ended_is_no_success_of_the_step_and_goes_on_after_a_r
             return 0
 
         async def show(process: Process) -> int:
-            process.write(b"[X] one\n" * applied)
+            process.write(b"[X] one\n" * applied + b"[ ] another\n")
             return 0
 
         repeat = {"until": "Nothing to revert!", "bound": ["show"]}

@@ -28,13 +28,19 @@ class Reverting:
     bounds: list[int] = field(default_factory=list)
     """Exit codes of `bound`, then 0."""
     checked: int = 0
+    silent: bool = False
+    """Whether the tool writes its list elsewhere."""
+    mute: bool = False
+    """Whether the tool says nothing of what it reverts."""
 
     async def revert(self, process: Process) -> int:
         if self.breaks:
             self.breaks -= 1
             process.write(UNREACHABLE)
             return 1
-        process.write(b"Reverted one\n" if self.applied else b"Nothing to revert!\n")
+        if not self.silent:
+            undone = b"Reverted one\n" if self.applied else b"Nothing to revert!\n"
+            process.write(b"" if self.mute else undone)
         self.applied = max(self.applied - 1, 0)
         return 0
 
@@ -48,7 +54,8 @@ class Reverting:
     async def show(self, process: Process) -> int:
         if self.bounds:
             return self.bounds.pop(0)
-        process.write(b"[X] one\n" * self.applied)
+        if not self.silent:
+            process.write(b"[X] one\n" * self.applied + b"[ ] another\n")
         return 0
 
     def engine(self) -> Engine:
@@ -218,5 +225,38 @@ def test_a_pod_that_migrates_again_and_again_ends_the_repetitions_with_a_cause()
         reset = await engine.drive()
         assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.REPETITION_STUCK)
         assert engine.launched() == 6
+
+    run(scenario())
+
+
+def test_a2_a_tool_that_lists_nothing_can_not_tell_so_nothing_is_reverted() -> None:
+    async def scenario() -> None:
+        tool = Reverting(silent=True)
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.CHECK_FAILED)
+        assert "can't be told" in (reset.detail or "")
+        assert (engine.launched(), tool.applied) == (0, 3)
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.FAILED
+        assert (engine.launched(), tool.applied) == (0, 3)
+
+    run(scenario())
+
+
+def test_a2_a_step_whose_repetitions_are_exhausted_has_a_cause_and_resume_asks_the_check_first() -> None:
+    async def scenario() -> None:
+        tool = Reverting(mute=True)
+        engine = tool.engine()
+        await engine.ask()
+        reset = await engine.drive()
+        assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.REPETITION_STUCK)
+        assert reset.hint
+        assert tool.applied == 0
+        launched = engine.launched()
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert (engine.launched(), tool.checked) == (launched, 1)
 
     run(scenario())

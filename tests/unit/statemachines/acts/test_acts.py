@@ -23,7 +23,7 @@ from schemas.resets import (
 )
 from schemas.wire import ResetId
 from statemachines.acts import ANSWERS, check_act, sequence_of_stop
-from statemachines.consent import consenting
+from statemachines.consent import answerable, consenting
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.statemachines.planner.world import facts, planned, request
 
@@ -171,6 +171,11 @@ def test_d4_a_name_that_an_event_claims_takes_nobodys_right_to_approve() -> None
     given_by = (Approval(actor="ben", plan_hash=PLAN.hash, at=NOW),)
     assert consenting(claimed.model_copy(update={"approvals": given_by})) == ("ben",)
     assert reason(approve("ana"), claimed) is Reason.SELF_APPROVAL
+
+
+def test_d4_a_name_in_which_an_event_joins_speaks_for_nobody() -> None:
+    joined = reset(requested_by=("ana", "ben", "cleo"), claimed_by=("ana", "cleo"))
+    assert answerable(joined) == ("ana", "ben")
 
 
 def test_rolling_back_needs_a_reason_and_nobodys_consent() -> None:

@@ -110,3 +110,77 @@ def test_a_revert_that_undid_one_migration_has_to_be_repeated() -> None:
         "repeat": True
     }
     assert outcome_of_command(revert, 0, "No migrations were executed. Nothing to revert!").facts == {}
+
+
+LOCKED_TABLE = """\
+Error: P3018
+
+A migration failed to apply. New migrations cannot be applied before the error is recovered from.
+
+Migration name: 20240101_hold
+
+Database error code: 55P03
+
+Database error:
+ERROR: could not obtain the advisory lock that P1002 is about
+"""
+
+
+def test_f1_the_code_of_the_tool_counts_before_the_text_that_it_quotes() -> None:
+    outcome = outcome_of_command(DEPLOY, 1, LOCKED_TABLE)
+    assert (outcome.cause, outcome.temporary) == (Reason.MIGRATION_FAILED, False)
+
+
+@pytest.mark.parametrize(
+    ("tail", "cause"),
+    [
+        (
+            "Error: P3018\nDatabase error:\nERROR: terminating connection due to statement",
+            Reason.MIGRATION_FAILED,
+        ),
+        ("Error: P3009\nThe `20240101_p1001` migration failed: ECONNREFUSED", Reason.MIGRATION_FAILED_BEFORE),
+        ("row P1001 is bad\nError: P3018\nA migration failed to apply", Reason.MIGRATION_FAILED),
+        ("PrismaClientKnownRequestError: ... {\n  code: 'P2021',\n  P1001 }", Reason.MIGRATIONS_PENDING),
+    ],
+)
+def test_f1_another_text_inside_of_a_coded_error_changes_nothing(tail: str, cause: Reason) -> None:
+    assert outcome_of_command(DEPLOY, 1, tail).cause is cause
+
+
+PRISMA_7 = """\
+! unknown or unexpected option: --schema
+
+Execute native commands to your database
+
+Usage
+
+  $ prisma db execute [options]
+"""
+
+
+@pytest.mark.parametrize("tail", [PRISMA_7, "error: unknown option '--schema'", "Unknown argument: d"])
+def test_f8_a_tool_that_prints_its_usage_did_not_understand_and_never_will(tail: str) -> None:
+    for step in (DEPLOY, TYPEORM, SEED):
+        outcome = outcome_of_command(step, 1, tail)
+        assert (outcome.cause, outcome.temporary) == (Reason.TOOL_USAGE, False)
+        assert "version" in (outcome.hint or "")
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "",  # logger: 'file'
+        "2026-11-30 01:02:03 query: SELECT * FROM migrations",
+    ],
+)
+def test_a2_a_check_that_lists_neither_applied_nor_pending_can_not_tell(printed: str) -> None:
+    check = REFRESH["verify.workflow-api"]
+    outcome = outcome_of_command(check, 0, printed)
+    assert (outcome.kind, outcome.cause) == (OutcomeKind.FAILED, Reason.CHECK_FAILED)
+    assert "can't tell" in (outcome.detail or "")
+
+
+def test_a2_a_time_before_each_line_hides_no_pending_migration() -> None:
+    check = REFRESH["verify.workflow-api"]
+    printed = "2026-11-30T01:02:03Z [X] 1 Initial1700000000000\n2026-11-30T01:02:03Z [ ] 2 Later1700000000001"
+    assert outcome_of_command(check, 0, printed).cause is Reason.MIGRATIONS_PENDING
