@@ -72,6 +72,23 @@ def answerable(reset: Reset) -> tuple[str, ...]:
     )
 
 
+TOO_FEW = "Too few people can approve this"
+"""How the warning begins that `too_few` gives."""
+
+
+def too_few(able: Iterable[str], required: int, askers: Iterable[str]) -> str | None:
+    """Warn where fewer people have a token that lets them approve than are needed; None where there are enough.
+
+    `askers` are those who asked with a token: they can't approve.
+    """
+    asked = {person(name) for name in askers}
+    left = sorted({person(name): name for name in able if person(name) not in asked}.values())
+    if len(left) >= required:
+        return None
+    who = f"only {', '.join(left)}" if left else "nobody"
+    return f"{TOO_FEW}: it needs {required}, and {who} has a token for it beside those who asked."
+
+
 def person(name: str) -> str:
     """Return a name as it is compared: without case and outer spaces, so that `Ana` cannot approve for `ana`."""
     return name.strip().casefold()

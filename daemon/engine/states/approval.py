@@ -7,7 +7,7 @@ from daemon.engine.states.waiting import Pause, WaitingLimits
 from daemon.ports.clock import Clock
 from schemas.reasons import Reason
 from schemas.resets import Waiting
-from statemachines.consent import consenting, lacks_consent, usable_until
+from statemachines.consent import TOO_FEW, consenting, lacks_consent, usable_until
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
 
@@ -42,4 +42,6 @@ class ApprovalState:
             return None
         left = (expires - self._clock.now()).total_seconds() if expires else _WITHOUT_EXPIRY
         detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given"
-        return Pause(Waiting(reason="approval", detail=detail, until=expires), left)
+        warnings = self._leased.plan.warnings if self._leased.plan else ()
+        said = (detail, *(warning for warning in warnings if warning.startswith(TOO_FEW)))
+        return Pause(Waiting(reason="approval", detail=". ".join(said), until=expires), left)
