@@ -203,7 +203,7 @@ def _engine(
         marks=FileMarks(backup_directory(settings)),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
     planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.protection import Word
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Wire
 
@@ -129,6 +130,8 @@ class Resource(Wire):
     """The name for people: `los-sandbox`, `qa-workflows`."""
     users: tuple[str, ...]
     """The environments that use it, this one included."""
+    elsewhere: tuple[str, ...] = ()
+    """Environments of other clusters that use it, as the catalog says."""
     protected: bool
     protected_because: str | None = None
 
@@ -149,6 +152,8 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    assurances: tuple[Word, ...] = ()
+    """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     OPTION_WITHOUT_SERVICE = "option-without-service"
     OPTION_CONTRADICTS_MODE = "option-contradicts-mode"
     SHARING_UNKNOWN = "sharing-unknown"
+    OWN_WORD = "own-word"
+    SESSIONS_UNKNOWN = "sessions-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     REPOSITORY_MISMATCH = "repository-mismatch"
@@ -55,6 +57,8 @@ class Reason(StrEnum):
     NOT_SKIPPABLE = "not-skippable"
     UNKNOWN_STEP = "unknown-step"
     REASON_REQUIRED = "reason-required"
+    UNKNOWN_PROTECTED = "unknown-protected"
+    NOTHING_REMEMBERED = "nothing-remembered"
     WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -135,7 +139,16 @@ TEXTS: dict[Reason, str] = {
     Reason.OPTION_WITHOUT_SERVICE: "An option was given without the service that it belongs to.",
     Reason.OPTION_CONTRADICTS_MODE: "An option asks to keep what the mode destroys.",
     Reason.SHARING_UNKNOWN: (
-        "A protected environment could not be read, so nobody knows whether it uses these databases."
+        "A protected environment could not be read, so nobody knows whether it uses these databases; "
+        "an approver of it can say so (`resetd protected confirm`)."
+    ),
+    Reason.OWN_WORD: (
+        "The plan would rely on a word about a protected environment of the person who asked for the reset; "
+        "another approver's word is needed, or another requester."
+    ),
+    Reason.SESSIONS_UNKNOWN: (
+        "Somebody who is no known pod is connected to a database whose name others share: it may be theirs. "
+        "End the session, or list it under `toleratedSessions`."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
@@ -156,6 +169,10 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
     Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
+    Reason.UNKNOWN_PROTECTED: (
+        "This names neither a protected environment, nor a service, a database or a resource of it, nor a word."
+    ),
+    Reason.NOTHING_REMEMBERED: "Nothing is remembered of this; say what it uses.",
     Reason.WOULD_REPEAT: (
         "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
     ),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from schemas.catalog.elsewhere import Elsewhere, ToleratedSession
 from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
 from schemas.catalog.steps import (
     Argv,
@@ -250,6 +251,10 @@ class Catalog(Wire):
     core: Core | None = None
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     repositories: tuple[Repository, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Environments of other clusters, with what they use."""
+    tolerated_sessions: tuple[ToleratedSession, ...] = ()
+    """Sessions that may be in a database although no known pod has them."""
     quiesce: tuple[Mode, ...] = ()
     """Modes in which services are scaled to 0 while their databases are rebuilt. Nothing acts on it yet."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
@@ -271,6 +276,16 @@ class Catalog(Wire):
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
         return tuple(sorted(self.services, key=lambda service: place[service.name]))
+
+    @model_validator(mode="after")
+    def _elsewhere_is_known(self) -> Self:
+        for entry in self.elsewhere:
+            if kind_of(entry.environment) not in self.kinds:
+                raise ValueError(f"elsewhere: {entry.environment} is of no kind of this catalog")
+        places = [(entry.environment, entry.cluster) for entry in self.elsewhere]
+        if len(set(places)) != len(places):
+            raise ValueError("elsewhere: an environment of a cluster is listed twice")
+        return self
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:

@@ -28,13 +28,19 @@ GIT_TIMEOUT = 120.0
 
 
 def plan(
-    request: ResetRequested, channel: Channel, catalog: Catalog, catalog_id: str, facts: Facts
+    request: ResetRequested,
+    channel: Channel,
+    catalog: Catalog,
+    catalog_id: str,
+    facts: Facts,
+    requesters: Iterable[str] = (),
 ) -> Plan | Refusal:
     """Return what a reset of this request will do, or every reason why it must not be done.
 
-    `catalog_id` is the catalog's name and digest. The same arguments always give the same plan.
+    `catalog_id` is the catalog's name and digest. `requesters` are people who joined the request. The same arguments
+    always give the same plan.
     """
-    case = Case.of(request, catalog, facts)
+    case = Case.of(request, catalog, facts, requesters)
     refusal = check_rules(case)
     if refusal is not None:
         return refusal
@@ -43,7 +49,7 @@ def plan(
         return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
     selection = case.selection
     images = {fact.service: fact.image_digest for fact in facts.services}
-    protections = {key: protection_of(key, facts, catalog) for key in _touched(steps)}
+    protections = {key: protection_of(key, case.facts, catalog) for key in _touched(steps)}
     fields: dict[str, Any] = {
         "environment": request.environment,
         "mode": request.mode,
@@ -59,6 +65,7 @@ def plan(
             ServiceName(service.name): images[ServiceName(service.name)] for service in selection.services
         },
         "approvals_required": approvals_required(protections.values(), request.environment, channel, catalog),
+        "assurances": case.assurances,
     }
     unhashed = Plan(**fields, warnings=warnings(case), hash="")
     return unhashed.model_copy(update={"hash": plan_hash(unhashed)})
@@ -239,6 +246,7 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
         kind=kind,
         name=name,
         users=tuple(sorted(case.facts.users[key])),
+        elsewhere=tuple(entry.label for entry in case.catalog.elsewhere if entry.uses(key)),
         protected=because is not None,
         protected_because=because,
     )

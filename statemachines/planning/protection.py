@@ -25,7 +25,7 @@ class Protection:
 
 
 def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
-    """Say whether a resource is protected: by this environment, by another one that uses it, or as it is remembered.
+    """Say whether a resource is protected: by this environment, by another one that uses it, elsewhere, or in memory.
 
     An environment whose kind the catalog does not know protects as well: it could be a production by another name.
     """
@@ -37,8 +37,18 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
         return Protection(
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
         )
+    elsewhere = [entry for entry in catalog.elsewhere if entry.uses(key)]
+    protecting = [entry for entry in elsewhere if is_protected_kind(kind_of(entry.environment), catalog)]
+    if protecting:
+        return Protection(
+            f"{', '.join(entry.label for entry in protecting)} uses it, too",
+            tuple(sorted({kind_of(entry.environment) for entry in protecting})),
+        )
     if key in facts.remembered_protected:
-        return Protection("a protected environment was once seen to use it", (ANY_KIND,))
+        seen = sorted({use.environment for use in facts.remembered if use.key == key})
+        return Protection(
+            f"{', '.join(seen) or 'a protected environment'} was once seen to use it", (ANY_KIND,)
+        )
     return Protection(None)
 
 

@@ -18,6 +18,7 @@ from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
 from schemas.plan import Plan
+from schemas.protection import KeptWord, RememberedUse
 from schemas.records import LogPosition, Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
@@ -92,7 +93,9 @@ class State:
     tickets: int = 0
     locks: list[LockRow] = field(default_factory=list)
     grants: list[LockGrant] = field(default_factory=list)
-    protected: dict[ResourceKey, str] = field(default_factory=dict)
+    protected: dict[tuple[str, str, str, ResourceKey], RememberedUse] = field(default_factory=dict)
+    """By environment, service, database and key."""
+    words: dict[str, KeptWord] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.exec.short_exec import SCRIPT_TIMEOUT_SECONDS, execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.cluster import Addresses, Pod, Result
 from schemas.reasons import Reason
 
 _BAD_REQUEST = 400
@@ -57,6 +57,13 @@ class KubernetesCluster:
             elif pods := await self._pods(environment, selector):
                 consumers[selector] = len(pods)
         return consumers
+
+    async def addresses(self, environment: str) -> Addresses:
+        """See the port."""
+        pods = [pod.status for pod in await self._pods(environment, "") if pod.status]
+        own = {str(each.ip) for status in pods for each in status.pod_ips or ()}
+        own |= {str(status.pod_ip) for status in pods if status.pod_ip}
+        return Addresses(frozenset(own), frozenset(str(status.host_ip) for status in pods if status.host_ip))
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""

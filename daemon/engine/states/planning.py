@@ -40,7 +40,9 @@ class PlanningState:
             await self._refuse(refusal)
             return None
         try:
-            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+            answer, protected = await self._planning.with_protected(
+                reset.request, reset.channel, reset.requested_by
+            )
         except PortError as error:
             if isinstance(error, PermanentError):
                 await stop_failed(leased, error.reason, error.detail, error.hint)

@@ -97,7 +97,9 @@ class QueueState:
             await leased.commit(_NOTHING_AWAITED, trigger=Trigger.LOCKED)
             return None
         try:
-            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+            answer, protected = await self._planning.with_protected(
+                reset.request, reset.channel, reset.requested_by
+            )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)
         await self._store.remember_protected(protected, now=self._clock.now())

@@ -207,3 +207,20 @@ async def test_an_address_that_may_lead_elsewhere_is_refused(stand: Stand, host:
             await asked(url, environment=ENVIRONMENT)
         assert raised.value.reason is reason
         assert PASSWORD not in repr(raised.value)
+
+
+async def test_the_sessions_of_clients_are_listed_while_they_are_there_and_none_of_ours(stand: Stand) -> None:
+    async def present(url: str) -> list[str]:
+        found = await stand.databases.sessions(url, environment=ENVIRONMENT)
+        return [session.application for session in found]
+
+    async with stand.working(stand.core, "metabase"), stand.working(stand.core, "resetd:attempt"):
+        assert await present(stand.core) == ["metabase"]
+        assert await present(stand.again) == ["metabase"]
+        assert await present(stand.other) == []
+        (session,) = await stand.databases.sessions(stand.core, environment=ENVIRONMENT)
+        assert not session.hidden
+        assert session.writes
+        assert session.since is not None
+    with pytest.raises(TemporaryError):
+        await present(stand.silent)

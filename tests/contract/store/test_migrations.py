@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import DateTime, bindparam, create_engine, inspect, text
 
 from daemon.adapters.store import migrations, open_store
 from daemon.adapters.store.connections.addresses import parse, synchronous
@@ -144,3 +144,22 @@ def test_a_server_that_is_not_there_is_temporary_and_keeps_the_password_secret()
     with pytest.raises(TemporaryError) as refused:
         migrations.upgrade("postgresql://resetd:secret@127.0.0.1:1/state")
     assert "secret" not in str(refused.value)
+
+
+async def test_what_was_remembered_of_protected_environments_outlives_0010(empty_url: str) -> None:
+    migrations.upgrade(empty_url)
+    move_to(empty_url, "0008")
+    engine = create_engine(synchronous(parse(empty_url)))
+    with engine.begin() as connection:
+        row = {"key": "database/7001/a", "environment": "los-demo-production", "at": NOW}
+        insert = text(
+            "INSERT INTO protected_resources (key, environment, seen_at) VALUES (:key, :environment, :at)"
+        )
+        connection.execute(insert.bindparams(bindparam("at", type_=DateTime(timezone=True))), row)
+    engine.dispose()
+    migrations.upgrade(empty_url)
+    assert migrations.check(empty_url) == ()
+    async with open_store(empty_url) as store:
+        (kept,) = await store.protected()
+    assert (kept.environment, kept.service, kept.database) == ("los-demo-production", None, None)
+    assert (kept.key, kept.first_seen_at, kept.last_seen_at) == ("database/7001/a", NOW, NOW)

@@ -42,8 +42,9 @@ class Reading:
         changed = service.model_copy(update={"databases": (direct,)})
         self.catalog = loaded.model_copy(update={"services": (changed,)})
         self.pods = pods
+        clock = LoopClock()
         self.reader = FactsReader(
-            pods, self.databases, MemoryRepositories(), MemoryStore(LoopClock()), self.catalog
+            pods, self.databases, MemoryRepositories(), MemoryStore(clock), clock, self.catalog
         )
 
     async def read(self) -> Facts:
