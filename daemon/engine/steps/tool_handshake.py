@@ -21,7 +21,10 @@ _HINT = (
     "Compare the URL variable, directUrl, .env and prisma.config of the service, and where each address leads; the "
     "catalog's `handshake` has to commit its statement (docs/handshake.md)."
 )
-_OTHER_VERSION = "The tool's version does not take the catalog's `handshake`: docs/handshake.md has the commands of each version."
+_OTHER_VERSION = (
+    "The tool's version does not take the catalog's `handshake`: docs/handshake.md has the "
+    "commands of each version."
+)
 
 
 async def shake_hands(
