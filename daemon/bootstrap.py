@@ -56,6 +56,7 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (

@@ -284,6 +284,13 @@ class Catalog(Wire):
         return next((service for service in self.services if service.name == name), None)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Names of the services, of their databases here and on servers, and of the kinds."""
+        databases = [database for service in self.services for database in service.databases]
+        on_servers = [name for database in databases for name in database.names.values()]
+        return frozenset([*self.order, *(database.name for database in databases), *on_servers, *self.kinds])
+
+    @property
     def in_order(self) -> tuple[Service, ...]:
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
