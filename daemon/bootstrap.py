@@ -25,6 +25,7 @@ from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, op
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.adapters.system import garbage_collector
 from daemon.adapters.system.clock import SystemClock
@@ -32,7 +33,7 @@ from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import load_tokens
+from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
@@ -49,11 +50,13 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 
 log = structlog.get_logger()
 
@@ -90,6 +93,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -122,7 +126,9 @@ def _build(
     listening: socket.socket,
 ) -> Daemon:
     clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
-    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner)
+    tokens = load_tokens(settings)
+    approvers = TokenApprovers(tokens, clock)
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner, approvers)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -150,7 +156,7 @@ def _build(
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
-        tokens=load_tokens(settings),
+        tokens=tokens,
         logs=engine.ports.logs,
         pods=engine.ports.pods,
         planning=engine.planning,
@@ -188,21 +194,23 @@ def _engine(
     clock: Clock,
     metrics: Metrics,
     owner: str,
+    approvers: Approvers,
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
+    network = Network(settings.addresses_of_databases, settings.database_ca_file)
     ports = Ports(
         pods=pods,
-        databases=PostgresDatabases(),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
+        databases=PostgresDatabases(network),
+        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin, network),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
-    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
+    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
         store=store,
@@ -214,6 +222,7 @@ def _engine(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+        handshake_max_age=settings.handshake_max_age,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)

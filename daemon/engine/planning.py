@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from daemon.engine.facts import FactsReader
+from daemon.ports.approvers import Approvers
 from schemas.catalog.catalog import Catalog
-from schemas.facts import Facts
 from schemas.plan import Plan
+from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
-from schemas.wire import ResourceKey, kind_of
+from statemachines.consent import too_few
 from statemachines.planning.planner import plan
-from statemachines.planning.protection import is_protected_kind
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
 from statemachines.refusals import Refusal
 
@@ -25,8 +25,15 @@ class Planning:
     """
 
     def __init__(
-        self, facts: FactsReader, catalog: Catalog, catalog_id: str, without_effect: Sequence[str] = ()
+        self,
+        facts: FactsReader,
+        catalog: Catalog,
+        catalog_id: str,
+        without_effect: Sequence[str] = (),
+        approvers: Approvers | None = None,
     ) -> None:
+        """Without `approvers` no plan warns of too few of them."""
+        self._approvers = approvers
         self._facts = facts
         self._catalog = catalog
         self._catalog_id = catalog_id
@@ -49,16 +56,15 @@ class Planning:
         return answer
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel
-    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        """The same, with the resources to remember as protected: resource -> the protected environment that uses it."""
+        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+    ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
+        """The same for people who joined the request, too, with what protected environments are seen to use."""
         facts = await self._facts.read(request)
-        return plan(request, channel, self._catalog, self._catalog_id, facts), self._protected(facts)
-
-    def _protected(self, facts: Facts) -> dict[ResourceKey, str]:
-        seen: dict[ResourceKey, str] = {}
-        for key, users in facts.users.items():
-            for user in users:
-                if is_protected_kind(kind_of(user), self._catalog):
-                    seen.setdefault(key, user)
-        return seen
+        answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
+        if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
+            first = (request.requested_by,) if channel is Channel.HTTP else ()
+            able = self._approvers.of(request.environment)
+            warning = too_few(able, answer.approvals_required, (*first, *requesters[1:]))
+            if warning is not None:  # people read warnings, and the hash leaves them out
+                answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
+        return answer, facts.protected_uses

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import load_tokens
+from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
@@ -41,7 +40,7 @@ from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabase
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
-from tests.memory.processes import Process
+from tests.memory.processes import Process, sent_nonce
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
@@ -79,6 +78,12 @@ class Stand:
     """Text of a command -> it ends only once this is set."""
     codes: dict[str, int] = field(default_factory=dict)
     """Text of a command -> its exit code."""
+    urls: MemoryDatabases = field(default_factory=MemoryDatabases)
+    """Where each URL leads."""
+
+    def lead(self, url: str, database: MemoryDatabase) -> None:
+        """Let a further URL lead to a database."""
+        self.urls.add(url, database)
 
     def client(self, person: str | None) -> httpx.AsyncClient:
         """Make a client of the API with that person's token. It calls the application in this process."""
@@ -116,11 +121,10 @@ class Stand:
     async def run(self, process: Process) -> int:
         """Do what every command in a pod of these tests does. The answer is its exit code."""
         text = " ".join(process.argv)
-        numbers = {
-            int(number) for number in re.findall(r"objid::bigint = (\d+)", f"{text} {process.stdin.decode()}")
-        }
-        if numbers:
-            return 0 if any(numbers & database.locks for database in self.databases) else 1
+        if nonce := sent_nonce(process):
+            for database in self.databases:
+                database.notify(nonce)
+            return 0
         process.write(f"$ {text}\n".encode())
         for part, output in self.failing.items():
             if part in text:
@@ -224,13 +228,15 @@ def _build(
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
     ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
-    facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
-    planning = Planning(facts, loaded.catalog, loaded.id)
+    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog)
+    tokens_known = load_tokens(settings)
+    approvers = TokenApprovers(tokens_known, clock)
+    planning = Planning(facts, loaded.catalog, loaded.id, approvers=approvers)
     ready: dict[str, Callable[[], Awaitable[None]]] = {}
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
-        tokens=load_tokens(settings),
+        tokens=tokens_known,
         logs=ports.logs,
         pods=pods,
         planning=planning,
@@ -240,7 +246,9 @@ def _build(
         new_id=new_reset_id,
         ready=ready,
     )
-    stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks, saved)
+    stand = Stand(
+        create_app(context), context, pods, deployments, [], tokens, store, marks, saved, urls=databases
+    )
     for environment in ENVIRONMENTS:
         repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
         for service in loaded.catalog.services:
