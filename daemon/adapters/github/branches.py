@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from github import Github, GithubException
+from github.Branch import Branch as NamedBranch
 from github.Repository import Repository
+from github.Tag import Tag
 
 from daemon.adapters.github.connection import PAGE_SIZE, RedirectedError
 from daemon.adapters.github.protection import look_at_protection
@@ -117,7 +119,7 @@ def _left_alone(repository: Repository, branch: str) -> Iterator[str]:
             lambda: len(repository.get_pulls(state="open", base=branch).get_page(0)),
         ),
         ("other branches", lambda: len(_others(repository, branch))),
-        ("tags", lambda: len(repository.get_tags().get_page(0))),
+        ("tags", lambda: len(_names(repository.get_tags().get_page(0)))),
     )
     answers = True
     for what, look in looks:
@@ -136,10 +138,18 @@ def _left_alone(repository: Repository, branch: str) -> Iterator[str]:
 
 def _others(repository: Repository, branch: str) -> list[str]:
     return [
-        other.name
-        for other in repository.get_branches().get_page(0)
-        if other.name != branch and not other.name.startswith(BACKUP_PREFIX)
+        name
+        for name in _names(repository.get_branches().get_page(0))
+        if name != branch and not name.startswith(BACKUP_PREFIX)
     ]
+
+
+def _names(page: Sequence[NamedBranch | Tag]) -> list[str]:
+    """The names of a page. TypeError where an answer that is no list of GitHub's was taken for one."""
+    names = [each.name for each in page]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a list of names was asked for")
+    return names
 
 
 def _count(number: int) -> str:

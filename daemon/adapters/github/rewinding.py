@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from github import Github, UnknownObjectException
+from github import Github, GithubException, UnknownObjectException
 from github.Repository import Repository
 
 from daemon.adapters.github.branches import find_repository
@@ -31,6 +31,7 @@ _REPOSITORY_ID = (
     "{ repository(owner: $owner, name: $name) { id databaseId nameWithOwner } }"
 )
 _UPDATE_REFS = "mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
+_FORBIDDEN = 403
 _READ_BACK_TRIES = 4
 _READ_BACK_INTERVAL_SECONDS = 0.5
 """A read right after a write may come from a replica that does not have it yet."""
@@ -134,7 +135,7 @@ class Rewinding:
 
     def _update(self) -> None:
         """Ask for the update. A branch that is at its target already gets its backup branch only."""
-        _, answer = self._github.requester.graphql_query(
+        answer = self._ask(
             _REPOSITORY_ID, {"owner": self._full_name.split("/")[0], "name": self._branch.repository}
         )
         updates: list[dict[str, str | bool]] = [
@@ -149,10 +150,25 @@ class Rewinding:
                     "force": True,
                 }
             )
-        identity = self._identity_of(answer["data"]["repository"])
+        identity = self._identity_of(answer["repository"])
         mutation = {"repositoryId": identity, "refUpdates": updates}
         self._may_update()
-        self._github.requester.graphql_query(_UPDATE_REFS, {"input": mutation})
+        self._ask(_UPDATE_REFS, {"input": mutation})
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the data that GraphQL answers with.
+
+        Raises:
+            GithubException: GitHub refuses it, also by a message in a 200, as it does at secondary limits.
+            TypeError: the answer is none of GraphQL.
+        """
+        headers, answer = self._github.requester.graphql_query(query, variables)
+        if isinstance(answer.get("message"), str) and "data" not in answer:
+            raise GithubException(_FORBIDDEN, answer, headers)
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise TypeError("GraphQL answered without data")
+        return data
 
     def _identity_of(self, answered: Mapping[str, Any]) -> str:
         """Return GraphQL's id of the repository that was read and agreed to. GraphQL follows a rename, too.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,23 +42,14 @@ async def test_a_token_that_is_rotated_during_an_operation_is_read_once_more(
     root = await github.push()
     file = tmp_path / "token"
     file.write_text("ghp_old")
+    github.accept_token("ghp_old")
+    question = github.hold(f"GET /repos/fuse/{github.name}", after=0)
+    reading = asyncio.create_task(in_file(github, file).read(github.name, None))
+    await question()
+    github.accept_token("ghp_old", accepted=False)
     github.accept_token("ghp_new")
-    connection = replace(github.connection, token=None, token_file=file)
-    port = GitHubRepositories(connection)
-    original = type(connection).in_use
-    seen = []
-
-    def rotating(self: object) -> tuple[str, ...]:
-        answer = original(connection)
-        seen.append(answer)
-        file.write_text("ghp_new")
-        return answer
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(connection), "in_use", rotating)
-        file.write_text("ghp_old")
-        assert (await port.read(github.name, None)).root == root
-    assert seen[0] == ("ghp_old",)
+    file.write_text("ghp_new")
+    assert (await reading).root == root
 
 
 async def test_a_token_file_that_is_away_for_a_moment_changes_nothing(
