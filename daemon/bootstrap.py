@@ -56,6 +56,7 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -204,7 +206,7 @@ def _engine(
         marks=FileMarks(backup_directory(settings)),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
     planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     OPTION_WITHOUT_SERVICE = "option-without-service"
     OPTION_CONTRADICTS_MODE = "option-contradicts-mode"
     SHARING_UNKNOWN = "sharing-unknown"
+    OWN_WORD = "own-word"
+    SESSIONS_UNKNOWN = "sessions-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     REPOSITORY_MISMATCH = "repository-mismatch"
@@ -55,6 +57,8 @@ class Reason(StrEnum):
     NOT_SKIPPABLE = "not-skippable"
     UNKNOWN_STEP = "unknown-step"
     REASON_REQUIRED = "reason-required"
+    UNKNOWN_PROTECTED = "unknown-protected"
+    NOTHING_REMEMBERED = "nothing-remembered"
     WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -75,6 +79,8 @@ class Reason(StrEnum):
     DATABASE_MISMATCH = "database-mismatch"
     BACKUP_FAILED = "backup-failed"
     BACKUP_UNPROVEN = "backup-unproven"
+    BACKUP_OUTDATED = "backup-outdated"
+    CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
     POD_NOT_READY = "pod-not-ready"
     EXEC_REFUSED = "exec-refused"
@@ -135,7 +141,16 @@ TEXTS: dict[Reason, str] = {
     Reason.OPTION_WITHOUT_SERVICE: "An option was given without the service that it belongs to.",
     Reason.OPTION_CONTRADICTS_MODE: "An option asks to keep what the mode destroys.",
     Reason.SHARING_UNKNOWN: (
-        "A protected environment could not be read, so nobody knows whether it uses these databases."
+        "A protected environment could not be read, so nobody knows whether it uses these databases; "
+        "an approver of it can say so (`resetd protected confirm`)."
+    ),
+    Reason.OWN_WORD: (
+        "The plan would rely on a word about a protected environment of the person who asked for the reset; "
+        "another approver's word is needed, or another requester."
+    ),
+    Reason.SESSIONS_UNKNOWN: (
+        "Somebody who is no known pod is connected to a database whose name others share: it may be theirs. "
+        "End the session, or list it under `toleratedSessions`."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
@@ -156,6 +171,10 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
     Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
+    Reason.UNKNOWN_PROTECTED: (
+        "This names neither a protected environment, nor a service, a database or a resource of it, nor a word."
+    ),
+    Reason.NOTHING_REMEMBERED: "Nothing is remembered of this; say what it uses.",
     Reason.WOULD_REPEAT: (
         "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
     ),
@@ -169,7 +188,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_YET: "This is not available yet.",
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
-    Reason.APPROVAL_EXPIRED: "Nobody approved within RESETD_APPROVAL_TTL.",
+    Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
@@ -179,6 +198,10 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
+    Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
+    Reason.CONSENT_SPENT: (
+        "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
+    ),
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",

@@ -20,6 +20,7 @@ from daemon.api.routes import (
     locks,
     log,
     plans,
+    protected,
     resets,
     whoami,
 )
@@ -55,6 +56,7 @@ def create_app(context: ApiContext) -> FastAPI:
         acts,
         environments,
         locks,
+        protected,
         audit,
         backups,
         dead_letters,

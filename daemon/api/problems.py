@@ -23,6 +23,7 @@ _STATUS: dict[Reason, int] = {
     Reason.FORBIDDEN: 403,
     Reason.NOT_FOUND: 404,
     Reason.UNKNOWN_RESET: 404,
+    Reason.UNKNOWN_PROTECTED: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.PRECONDITION_FAILED: 412,
     Reason.TOO_LARGE: 413,

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.session_facts import SessionReader, WaysIn
+from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -18,11 +20,13 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
+from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, SessionFact, Unreadable
+from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.sessions import UNREAD
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -31,7 +35,9 @@ REMEMBERED = 1000
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
-OUT_OF_REACH = frozenset({Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS})
+OUT_OF_REACH = frozenset(
+    {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
+)
 """Why the daemon can't follow a service's own URL: only the service's own tool can show where it leads."""
 
 
@@ -41,6 +47,9 @@ class _Findings:
     databases: list[DatabaseFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
+    uses: list[ProtectedUse] = field(default_factory=list)
+    """What environments of protected kinds use."""
+    ways: WaysIn = field(default_factory=WaysIn)
 
 
 class FactsReader:
@@ -51,12 +60,20 @@ class FactsReader:
     """
 
     def __init__(
-        self, pods: Pods, databases: Databases, repositories: Repositories, store: Store, catalog: Catalog
+        self,
+        pods: Pods,
+        databases: Databases,
+        repositories: Repositories,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
     ) -> None:
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
         self._store = store
+        self._clock = clock
+        self._sessions = SessionReader(pods, databases)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -81,7 +98,12 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
-        repositories = await self._read_repositories(findings, request, names)
+        repositories, sessions = await asyncio.gather(
+            self._read_repositories(findings, request, names),
+            self._read_sessions(findings, slots, environment),
+        )
+        remembered = await self._store.protected()
+        words = await self._store.words(now=self._clock.now())
         return Facts(
             environment=environment,
             exists=True,
@@ -89,7 +111,11 @@ class FactsReader:
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
-            remembered_protected=tuple(sorted(await self._store.protected())),
+            remembered_protected=tuple(sorted({use.key for use in remembered})),
+            remembered=remembered,
+            protected_uses=tuple(findings.uses),
+            sessions=sessions,
+            words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
 
@@ -194,9 +220,13 @@ class FactsReader:
                 for database in service.databases:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
+                    findings.ways.add(identity.key, url, environment)
                     if wanted:  # what is to be reset has to be dumped, too
                         await self._databases.check_direct(url, environment=environment)
                     findings.users[identity.key].add(environment)
+                    self._note_protected(
+                        findings, environment, identity.key, ServiceName(service.name), database.name
+                    )
                     if wanted:
                         findings.databases.append(
                             DatabaseFact(
@@ -214,6 +244,16 @@ class FactsReader:
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
 
+    async def _read_sessions(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str
+    ) -> tuple[SessionFact, ...]:
+        names = {fact.key: fact.name for fact in findings.databases}
+        found = await self._sessions.read(findings.ways, findings.users, names, slots)
+        for key, error in sorted(found.unread.items()):
+            gap = self._unreadable(error, environment, None, f"{UNREAD}{names[key]}")
+            findings.unreadable.append(gap.model_copy(update={"protected": False}))
+        return tuple(found.sessions)
+
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]
     ) -> tuple[RepositoryFact, ...]:
@@ -229,7 +269,9 @@ class FactsReader:
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            findings.users[key].update(each for each in names if client_of(each) == client)
+            for each in (name for name in names if client_of(name) == client):
+                findings.users[key].add(each)
+                self._note_protected(findings, each, key)
             found.append(
                 RepositoryFact(
                     repository=name,
@@ -244,6 +286,19 @@ class FactsReader:
                 )
             )
         return tuple(found)
+
+    def _note_protected(
+        self,
+        findings: _Findings,
+        environment: str,
+        key: ResourceKey,
+        service: ServiceName | None = None,
+        database: str | None = None,
+    ) -> None:
+        if is_protected_kind(kind_of(environment), self._catalog):
+            findings.uses.append(
+                ProtectedUse(environment=environment, service=service, database=database, key=key)
+            )
 
     def _unreadable(
         self, error: PortError, environment: str, service: ServiceName | None, subject: str

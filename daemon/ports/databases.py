@@ -95,6 +95,25 @@ class Leftover:
     be shown. For people: `pid 4711 of migrator`."""
 
 
+@dataclass(frozen=True)
+class Session:
+    """A client's session in a database."""
+
+    pid: int
+    """The backend's process on the server."""
+    role: str
+    application: str
+    """Its `application_name`; may be empty."""
+    address: str | None
+    """Where it comes from; None for one on the server's own socket, and where it is hidden."""
+    hidden: bool
+    """Whether the server keeps address and start from the role that asked: they are another role's."""
+    writes: bool
+    """Whether its role may change a table of the database, also by becoming another role."""
+    since: datetime | None
+    """When it began, by the server's clock; None where it is hidden."""
+
+
 class Databases(Protocol):
     """Asks databases by connections of the daemon's own, with the URL that a pod shows.
 
@@ -109,6 +128,14 @@ class Databases(Protocol):
             PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL;
                 `database-local-to-pod`, `database-several-hosts`: an address that leads the daemon elsewhere than the
                 pod, or not always to one server; `database-tls`: no connection encrypted as the URL asks.
+        """
+        ...
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """Return the clients' sessions in the database, but for the daemon's own and those of its attempts.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
         """
         ...
 
@@ -183,6 +210,11 @@ class Backup:
     taken_at: datetime
     proven: bool
     """Whether it was read through after its checksum was compared."""
+    stops: int = 0
+    """How many times its reset had stopped when the dump began."""
+    first: bool = False
+    """Whether it shows the database as it was before its reset destroyed anything: the way back, which retention takes
+    last."""
 
 
 class Backups(Protocol):
@@ -229,6 +261,6 @@ class Backups(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
-            PermanentError: `database-unidentified`, `backup-unproven`, `backup-failed`.
+            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.check_direct`.
         """
         ...

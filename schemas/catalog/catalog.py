@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from schemas.catalog.elsewhere import Elsewhere, ToleratedSession
 from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
 from schemas.catalog.steps import (
     Argv,
@@ -38,6 +39,9 @@ LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
+LEAST_UNATTENDED = 2
+"""The fewest people who agree to a request of somebody who is not known."""
+
 _PHASES = list(StepPhase)
 """In the order in which they run."""
 
@@ -49,13 +53,22 @@ class Kind(Wire):
     """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
     """How many people must agree to a reset that somebody with a token asked for."""
-    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim."""
+    approvers_unattended: Annotated[int, Field(ge=0, le=11)] = 0
+    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim.
+
+    One of those who agree may be the one who asked. So it is at least two, and more than `approvers`.
+    """
 
     @model_validator(mode="after")
     def _protection_needs_consent(self) -> Self:
-        if self.protected and not (self.approvers >= 1 and self.approvers_unattended >= 1):
-            raise ValueError("a protected kind needs at least one of approvers and of approversUnattended")
+        if self.protected and self.approvers < 1:
+            raise ValueError("a protected kind needs approvers: at least 1")
+        least = max(LEAST_UNATTENDED, self.approvers + 1)
+        if (self.protected or self.approvers_unattended) and self.approvers_unattended < least:
+            raise ValueError(
+                f"approversUnattended has to be at least {least}: more than approvers, and two at least, "
+                "because one of them may be who asked"
+            )
         return self
 
 
@@ -118,7 +131,7 @@ class Database(Wire):
 
     def direct_url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL for the daemon's own sessions, a secret; None where they use the service's own."""
-        return values.get(self.direct_url_variable or "") or None
+        return (self.direct_url_variable and values.get(self.direct_url_variable)) or None
 
     def url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL, which is a secret, from the pod's variables; None where one of them is absent or empty."""
@@ -250,6 +263,10 @@ class Catalog(Wire):
     core: Core | None = None
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     repositories: tuple[Repository, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Environments of other clusters, with what they use."""
+    tolerated_sessions: tuple[ToleratedSession, ...] = ()
+    """Sessions that may be in a database although no known pod has them."""
     quiesce: tuple[Mode, ...] = ()
     """Modes in which services are scaled to 0 while their databases are rebuilt. Nothing acts on it yet."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
@@ -267,10 +284,27 @@ class Catalog(Wire):
         return next((service for service in self.services if service.name == name), None)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Names of the services, of their databases here and on servers, and of the kinds."""
+        databases = [database for service in self.services for database in service.databases]
+        on_servers = [name for database in databases for name in database.names.values()]
+        return frozenset([*self.order, *(database.name for database in databases), *on_servers, *self.kinds])
+
+    @property
     def in_order(self) -> tuple[Service, ...]:
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
         return tuple(sorted(self.services, key=lambda service: place[service.name]))
+
+    @model_validator(mode="after")
+    def _elsewhere_is_known(self) -> Self:
+        for entry in self.elsewhere:
+            if kind_of(entry.environment) not in self.kinds:
+                raise ValueError(f"elsewhere: {entry.environment} is of no kind of this catalog")
+        places = [(entry.environment, entry.cluster) for entry in self.elsewhere]
+        if len(set(places)) != len(places):
+            raise ValueError("elsewhere: an environment of a cluster is listed twice")
+        return self
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:

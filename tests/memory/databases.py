@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover, Witness
+from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
@@ -36,6 +36,8 @@ class MemoryDatabase:
     standby: bool = False
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
+    sessions: list[Session] = field(default_factory=list)
+    """Further sessions of clients. A URL of another role shows neither their address nor their start."""
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 
@@ -108,6 +110,10 @@ class MemoryDatabases:
         """Return the database that answers at `url`, with the errors of a connection."""
         if urlsplit(url).scheme not in {"postgres", "postgresql"}:
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, "not a PostgreSQL URL")
+        if urlsplit(url).hostname in {None, "localhost", "127.0.0.1", "::1"}:
+            raise PermanentError(Reason.DATABASE_LOCAL_TO_POD, "the address is the pod's own")
+        if "," in urlsplit(url).netloc.rpartition("@")[2]:
+            raise PermanentError(Reason.DATABASE_SEVERAL_HOSTS, "the URL names several hosts")
         database = self._at.get(url)
         if database is None or not database.answers:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{urlsplit(url).hostname}: connection refused")
@@ -123,6 +129,21 @@ class MemoryDatabases:
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
         )
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        asks = urlsplit(url).username or ""
+        at_work = [
+            Session(-number, asks, name, None, hidden=False, writes=True, since=began)
+            for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
+            if name != "resetd" and not name.startswith("resetd:")
+        ]
+        shown = [
+            session if session.role == asks else replace(session, address=None, hidden=True, since=None)
+            for session in database.sessions
+        ]
+        return (*shown, *at_work)
 
     async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
         """See the port."""

@@ -113,7 +113,7 @@ class Worker:
             marks=world.platform.marks,
         )
         catalog = CATALOG.catalog
-        facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+        facts = FactsReader(pods, ports.databases, ports.repositories, store, self.clock, catalog)
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
         high_water = HighWater(store, ports.marks, self.clock)
         drives = DriveFactory(

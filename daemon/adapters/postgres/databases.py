@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.client_sessions import read_sessions
 from daemon.adapters.postgres.pooling import check_direct, standby
 from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
 from daemon.adapters.postgres.urls import Network, parse_address
@@ -19,7 +20,7 @@ from daemon.adapters.postgres.witness import (
     identity_of,
     recognises,
 )
-from daemon.ports.databases import Identity, Leftover, Witness
+from daemon.ports.databases import Identity, Leftover, Session, Witness
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
@@ -74,6 +75,14 @@ class PostgresDatabases:
     async def check_direct(self, url: str, *, environment: str) -> None:
         """See the port."""
         await check_direct(parse_address(url, environment, self._network))
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
+                await self._set_statement_timeout(connection)
+                return await read_sessions(connection, APPLICATION_NAME)
 
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[PostgresWitness]:

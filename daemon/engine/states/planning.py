@@ -14,6 +14,7 @@ from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.store.store import Store
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, Reset, Waiting
+from statemachines.consent import answerable
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
@@ -40,7 +41,9 @@ class PlanningState:
             await self._refuse(refusal)
             return None
         try:
-            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+            answer, protected = await self._planning.with_protected(
+                reset.request, reset.channel, answerable(reset)
+            )
         except PortError as error:
             if isinstance(error, PermanentError):
                 await stop_failed(leased, error.reason, error.detail, error.hint)

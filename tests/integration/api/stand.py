@@ -78,6 +78,12 @@ class Stand:
     """Text of a command -> it ends only once this is set."""
     codes: dict[str, int] = field(default_factory=dict)
     """Text of a command -> its exit code."""
+    urls: MemoryDatabases = field(default_factory=MemoryDatabases)
+    """Where each URL leads."""
+
+    def lead(self, url: str, database: MemoryDatabase) -> None:
+        """Let a further URL lead to a database."""
+        self.urls.add(url, database)
 
     def client(self, person: str | None) -> httpx.AsyncClient:
         """Make a client of the API with that person's token. It calls the application in this process."""
@@ -222,7 +228,7 @@ def _build(
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
     ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
-    facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
+    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog)
     planning = Planning(facts, loaded.catalog, loaded.id)
     ready: dict[str, Callable[[], Awaitable[None]]] = {}
     context = ApiContext(
@@ -238,7 +244,9 @@ def _build(
         new_id=new_reset_id,
         ready=ready,
     )
-    stand = Stand(create_app(context), context, pods, deployments, [], tokens, store, marks, saved)
+    stand = Stand(
+        create_app(context), context, pods, deployments, [], tokens, store, marks, saved, urls=databases
+    )
     for environment in ENVIRONMENTS:
         repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
         for service in loaded.catalog.services:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
+from schemas.protection import ProtectedUse
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import (
     Act,
@@ -39,7 +40,7 @@ from schemas.resets import (
     Step,
     StepState,
 )
-from schemas.wire import ResetId, ResourceKey, StepName
+from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
@@ -131,9 +132,9 @@ class _ForgetfulPlanning(Planning):
         self._without_effect = (*self._without_effect, setting)
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel
-    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        answer, protected = await super().with_protected(request, channel)
+        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+    ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
+        answer, protected = await super().with_protected(request, channel, requesters)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
@@ -175,7 +176,7 @@ class Engine:
             clock=self.clock,
             marks=MemoryMarks(),
         )
-        facts = FactsReader(self.pods, ports.databases, repositories, self.store, loaded.catalog)
+        facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
         self.forget = planning.forget
         self.asks_for = planning.ask_for
