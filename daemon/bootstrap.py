@@ -35,6 +35,7 @@ from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
+from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
 from daemon.engine.doctor import Doctor
@@ -256,12 +257,16 @@ def _github(settings: Settings) -> GitHubConnection:
     if settings.github_owner is None:
         raise SettingsError(("RESETD_GITHUB_OWNER: is needed; give the organisation of the repositories",))
     token, key = settings.github_token, settings.github_app_private_key
+    # The files are read again for each operation: others rotate them.
+    token_file, key_file = secret_file("github_token"), secret_file("github_app_private_key")
     return GitHubConnection(
         owner=settings.github_owner,
         api_url=settings.github_api_url,
         token=token.get_secret_value() if token else None,
+        token_file=token_file if token else None,
         app_id=settings.github_app_id,
         app_private_key=key.get_secret_value() if key else None,
+        app_private_key_file=key_file if key else None,
         app_installation_id=settings.github_app_installation_id,
     )
 
