@@ -35,7 +35,9 @@ REMEMBERED = 1000
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
-OUT_OF_REACH = frozenset({Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS})
+OUT_OF_REACH = frozenset(
+    {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
+)
 """Why the daemon can't follow a service's own URL: only the service's own tool can show where it leads."""
 
 

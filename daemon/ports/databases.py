@@ -256,6 +256,6 @@ class Backups(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
-            PermanentError: `database-unidentified`, `backup-unproven`, `backup-failed`.
+            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.check_direct`.
         """
         ...

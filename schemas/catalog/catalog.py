@@ -119,7 +119,7 @@ class Database(Wire):
 
     def direct_url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL for the daemon's own sessions, a secret; None where they use the service's own."""
-        return values.get(self.direct_url_variable or "") or None
+        return (self.direct_url_variable and values.get(self.direct_url_variable)) or None
 
     def url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL, which is a secret, from the pod's variables; None where one of them is absent or empty."""

@@ -110,6 +110,10 @@ class MemoryDatabases:
         """Return the database that answers at `url`, with the errors of a connection."""
         if urlsplit(url).scheme not in {"postgres", "postgresql"}:
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, "not a PostgreSQL URL")
+        if urlsplit(url).hostname in {None, "localhost", "127.0.0.1", "::1"}:
+            raise PermanentError(Reason.DATABASE_LOCAL_TO_POD, "the address is the pod's own")
+        if "," in urlsplit(url).netloc.rpartition("@")[2]:
+            raise PermanentError(Reason.DATABASE_SEVERAL_HOSTS, "the URL names several hosts")
         database = self._at.get(url)
         if database is None or not database.answers:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{urlsplit(url).hostname}: connection refused")

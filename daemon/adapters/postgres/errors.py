@@ -58,6 +58,12 @@ ALL_ROWS = (
     "with BYPASSRLS. `directUrlVariable` of the database in the catalog may name a variable with its URL."
 )
 """The next step where rows or tables are hidden from the role."""
+DIRECT = (
+    "Name a variable that leads past the pooler as `directUrlVariable` of the database in the catalog, or give the "
+    "service the database's own address."
+)
+"""The next step where a pooler answers."""
+_STATEMENT_POOLING = "statement pooling mode"  # PgBouncer's refusal of BEGIN
 _HIDDEN = ("row-level security", "permission denied for")
 _LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
 
@@ -65,6 +71,8 @@ _LOCK_TIMEOUTS = ("lock timeout", "deadlock detected")
 def connection_error(address: Address, message: str, code: str | None = None) -> PortError:
     """Make the error for a connection or a query that failed; `code` is its SQLSTATE, where it has one."""
     message = one_line(address.without_secret(message))
+    if _STATEMENT_POOLING in message:
+        return PermanentError(Reason.DATABASE_POOLED, f"{address}: {message}", hint=DIRECT)
     if code is None and any(text in message for text in _TLS):
         return PermanentError(Reason.DATABASE_TLS, f"{address}: {message}", hint=tls.HINT)
     if (code or "").startswith(_REFUSED_CODES) or any(text in message for text in _REFUSED):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.errors import DIRECT
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError, TemporaryError
@@ -25,10 +25,6 @@ _HOLDERS = 1
 _TRANSACTIONS_OF_SUSPECT = 8
 _HOLDERS_OF_SUSPECT = 3
 _PATIENCE_SECONDS = 20.0
-_HINT = (
-    "Name a variable that leads past the pooler as `directUrlVariable` of the database in the catalog, or give the "
-    "service the database's own address."
-)
 
 
 async def check_direct(where: Address) -> None:
@@ -79,12 +75,7 @@ async def _backend(connection: AsyncConnection[TupleRow], where: Address) -> int
     """Ask twice in one transaction, which is left open: a pooler of statements changes backends in between."""
     answers: list[TupleRow] = []
     for _ in range(2):
-        try:
-            cursor = await connection.execute("SELECT pg_backend_pid(), pg_is_in_recovery()")
-        except psycopg.Error as error:
-            if "statement pooling" in str(error):
-                raise _pooled(where) from error
-            raise
+        cursor = await connection.execute("SELECT pg_backend_pid(), pg_is_in_recovery()")
         answers += await cursor.fetchall()
     (backend, in_recovery), again = answers
     if (backend, in_recovery) != tuple(again):
@@ -98,7 +89,7 @@ def _pooled(where: Address) -> PermanentError:
     return PermanentError(
         Reason.DATABASE_POOLED,
         f"{where}: a session changes its backend between transactions, so a pooler answers there",
-        hint=_HINT,
+        hint=DIRECT,
     )
 
 

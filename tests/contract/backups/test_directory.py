@@ -234,7 +234,9 @@ async def test_a_restore_waits_for_no_lock_for_ever(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = await dumped(tmp_path, url)
-    monkeypatch.setattr(restoring, "_DROP_EVERYTHING", restoring._DROP_EVERYTHING.replace("'30s'", "'300ms'"))
+    quick = tmp_path / "quick.sql"
+    quick.write_text(restoring.CLEARING.read_text(encoding="utf-8").replace("'30s'", "'300ms'"))
+    monkeypatch.setattr(restoring, "CLEARING", quick)
     async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         await connection.execute("LOCK TABLE people IN ACCESS SHARE MODE")
         with pytest.raises(TemporaryError):

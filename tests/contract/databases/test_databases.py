@@ -187,6 +187,28 @@ async def test_a_session_that_carries_the_attempts_name_is_ended(stand: Stand) -
                 await asyncio.sleep(0.05)
 
 
+async def test_a_servers_own_address_suits_locks_and_dumps(stand: Stand) -> None:
+    await stand.databases.check_direct(stand.core, environment=ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("localhost", Reason.DATABASE_LOCAL_TO_POD),
+        ("127.0.0.1", Reason.DATABASE_LOCAL_TO_POD),
+        ("[::1]", Reason.DATABASE_LOCAL_TO_POD),
+        ("one.svc,two.svc", Reason.DATABASE_SEVERAL_HOSTS),
+    ],
+)
+async def test_an_address_that_may_lead_elsewhere_is_refused(stand: Stand, host: str, reason: Reason) -> None:
+    url = f"postgresql://fuse:{PASSWORD}@{host}/core"
+    for asked in (stand.databases.identify, stand.databases.check_direct):
+        with pytest.raises(PermanentError) as raised:
+            await asked(url, environment=ENVIRONMENT)
+        assert raised.value.reason is reason
+        assert PASSWORD not in repr(raised.value)
+
+
 async def test_the_sessions_of_clients_are_listed_while_they_are_there_and_none_of_ours(stand: Stand) -> None:
     async def present(url: str) -> list[str]:
         found = await stand.databases.sessions(url, environment=ENVIRONMENT)

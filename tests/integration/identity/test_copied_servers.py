@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,10 +133,12 @@ async def test_b2_a_daemon_that_was_killed_does_not_go_on_in_a_copy_that_answers
 ) -> None:
     async with turned(pair.first.port) as front:
         engine = Services(tmp_path, services(), alpha=pair.url(front.port), beta=pair.url(front.port))
-        front.leads_to = pair.first.port
+        restarted = asyncio.Event()
+        engine.meanwhile["alpha"] = restarted.wait
         await engine.request(Mode.WIPE)
         await engine.drive_until(lambda: "alpha" in engine.emptied)
         front.leads_to = pair.second.port
+        restarted.set()
         reset = await engine.drive()
     assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
     assert (engine.emptied, pair.rows()) == (["alpha"], (0, 3))

@@ -259,7 +259,10 @@ def test_b2_a_database_that_is_away_right_before_the_launch_is_waited_for_and_th
     async def scenario() -> None:
         def cut() -> None:
             engine.database.answers = False
-            asyncio.get_running_loop().call_later(0.5, lambda: setattr(engine.database, "answers", True))
+            engine.pods.meanwhile("give_up", come_back)
+
+        def come_back() -> None:
+            engine.database.answers = True
 
         engine = Engine(catalog(idempotent="never"))
         engine.pods.meanwhile("prepare", cut)
