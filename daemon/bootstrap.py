@@ -33,7 +33,7 @@ from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import load_tokens
+from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
@@ -50,11 +50,13 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 
 log = structlog.get_logger()
 
@@ -91,6 +93,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -123,7 +126,9 @@ def _build(
     listening: socket.socket,
 ) -> Daemon:
     clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
-    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner)
+    tokens = load_tokens(settings)
+    approvers = TokenApprovers(tokens, clock)
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner, approvers)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -151,7 +156,7 @@ def _build(
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
-        tokens=load_tokens(settings),
+        tokens=tokens,
         logs=engine.ports.logs,
         pods=engine.ports.pods,
         planning=engine.planning,
@@ -189,6 +194,7 @@ def _engine(
     clock: Clock,
     metrics: Metrics,
     owner: str,
+    approvers: Approvers,
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
@@ -204,7 +210,7 @@ def _engine(
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
-    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
+    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
         store=store,

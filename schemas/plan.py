@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from schemas.protection import Word
 from schemas.requests import Mode, Option
-from schemas.wire import ResourceKey, ServiceName, StepName, Wire
+from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
 
 class Phase(StrEnum):
@@ -146,8 +146,12 @@ class Plan(Wire):
     integrations: tuple[str, ...] = ()
     core: bool
     git: bool
+    not_before: Time | None = None
+    """When the reset may start, as the request says."""
     catalog: str
-    """Name and digest of the catalog, `fuse-platform@sha256:...`."""
+    """Name and digest of the catalog, `fuse-platform@sha256:...`. For people, and not part of the hash."""
+    catalog_used: str = ""
+    """`sha256:...` over the parts of the catalog on which this plan depends and which its steps do not show."""
     steps: tuple[PlannedStep, ...]
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
@@ -157,4 +161,4 @@ class Plan(Wire):
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str
-    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its warnings and this hash."""
+    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its catalog, its warnings and this hash."""

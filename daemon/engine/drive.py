@@ -110,11 +110,19 @@ class DriveFactory:
         runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, proofs)
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
-            leased, performer, recorder, unresolved, pod_choice, self._acts, self._catalog.retry, clock
+            leased,
+            performer,
+            recorder,
+            unresolved,
+            pod_choice,
+            self._acts,
+            self._catalog.retry,
+            clock,
+            self._limits,
         )
         states: dict[ResetState, RunState] = {
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
-            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock).run,
+            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
                 leased, self._planning, self._deployments, self._store, clock, self._limits
             ).run,
@@ -135,10 +143,10 @@ class DriveFactory:
         ports = self._ports
         witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
-        preconditions = LaunchPreconditions(ports.backups, proofs, pod_choice, leased)
+        preconditions = LaunchPreconditions(ports.backups, proofs, pod_choice, leased, ports.clock)
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
-            StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, recorder),
+            StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
                 follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder

@@ -39,6 +39,9 @@ LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
+LEAST_UNATTENDED = 2
+"""The fewest people who agree to a request of somebody who is not known."""
+
 _PHASES = list(StepPhase)
 """In the order in which they run."""
 
@@ -50,13 +53,22 @@ class Kind(Wire):
     """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
     """How many people must agree to a reset that somebody with a token asked for."""
-    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim."""
+    approvers_unattended: Annotated[int, Field(ge=0, le=11)] = 0
+    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim.
+
+    One of those who agree may be the one who asked. So it is at least two, and more than `approvers`.
+    """
 
     @model_validator(mode="after")
     def _protection_needs_consent(self) -> Self:
-        if self.protected and not (self.approvers >= 1 and self.approvers_unattended >= 1):
-            raise ValueError("a protected kind needs at least one of approvers and of approversUnattended")
+        if self.protected and self.approvers < 1:
+            raise ValueError("a protected kind needs approvers: at least 1")
+        least = max(LEAST_UNATTENDED, self.approvers + 1)
+        if (self.protected or self.approvers_unattended) and self.approvers_unattended < least:
+            raise ValueError(
+                f"approversUnattended has to be at least {least}: more than approvers, and two at least, "
+                "because one of them may be who asked"
+            )
         return self
 
 
@@ -270,6 +282,13 @@ class Catalog(Wire):
     def service(self, name: str) -> Service | None:
         """Find the service with that name."""
         return next((service for service in self.services if service.name == name), None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the services, of their databases here and on servers, and of the kinds."""
+        databases = [database for service in self.services for database in service.databases]
+        on_servers = [name for database in databases for name in database.names.values()]
+        return frozenset([*self.order, *(database.name for database in databases), *on_servers, *self.kinds])
 
     @property
     def in_order(self) -> tuple[Service, ...]:

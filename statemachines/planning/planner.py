@@ -18,6 +18,7 @@ from statemachines.planning.commands import Command, Verification, failures_of, 
 from statemachines.planning.protection import approvals_required, protection_of
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.used_catalog import digest_of_used
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse
 
@@ -58,7 +59,9 @@ def plan(
         "integrations": selection.integrations,
         "core": selection.core is not CoreAction.NONE,
         "git": any(step.phase is Phase.GIT for step in steps),
+        "not_before": request.not_before,
         "catalog": catalog_id,
+        "catalog_used": digest_of_used(case),
         "steps": steps,
         "resources": tuple(_resource(case, key) for key in protections),
         "images": {
@@ -72,8 +75,8 @@ def plan(
 
 
 def plan_hash(of: Plan) -> str:
-    """Return `sha256:...` over the canonical JSON of a plan without its warnings and its hash."""
-    return digest(of.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"}))
+    """Return `sha256:...` over the canonical JSON of a plan without its catalog, its warnings and its hash."""
+    return digest(of.model_dump(mode="json", by_alias=True, exclude={"catalog", "warnings", "hash"}))
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:

@@ -17,6 +17,7 @@ from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Addresses, Pod, Result
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
+from daemon.redaction.known_values import KNOWN, secret_values
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId, ResetId
@@ -186,6 +187,7 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("variables")
         known = self._service(pod.environment, pod.name).variables
+        KNOWN.learn(secret_values(known))
         return {name: known[name] for name in names if name in known}
 
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:

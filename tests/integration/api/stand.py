@@ -22,7 +22,7 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import load_tokens
+from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
@@ -229,12 +229,14 @@ def _build(
     backups.files = saved
     ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
     facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog)
-    planning = Planning(facts, loaded.catalog, loaded.id)
+    tokens_known = load_tokens(settings)
+    approvers = TokenApprovers(tokens_known, clock)
+    planning = Planning(facts, loaded.catalog, loaded.id, approvers=approvers)
     ready: dict[str, Callable[[], Awaitable[None]]] = {}
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
-        tokens=load_tokens(settings),
+        tokens=tokens_known,
         logs=ports.logs,
         pods=pods,
         planning=planning,

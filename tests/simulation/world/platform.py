@@ -178,12 +178,14 @@ class _Backups(MemoryBackups):
     async def dump(
         self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: WitnessSession
     ) -> Backup:
+        stops = self._platform.witness.stops_of(attempt)
         await asyncio.sleep(0.3 if self._platform.calm else self._platform.chance.choice(_DURATIONS))
         backup = await super().dump(
             url, environment=environment, resource=resource, attempt=attempt, witness=witness
         )
         content = self.files[backup.path]
-        self._platform.witness.backed_up(attempt, self._platform.databases.at(url).key, content)
+        key = self._platform.databases.at(url).key
+        self._platform.witness.backed_up(backup.path, attempt, key, content, stops=stops)
         return backup
 
 
