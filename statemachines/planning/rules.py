@@ -14,7 +14,7 @@ from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
-from statemachines.planning.commands import written
+from statemachines.planning.commands import verifications, written
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -136,9 +136,14 @@ def services_run(case: Case) -> Iterator[Refused]:
 
 
 def databases_are_identified(case: Case) -> Iterator[Refused]:
-    """Every database that a command writes to must be identified."""
+    """Every database that a command writes to, or that a verification reads, must be identified."""
     present = {fact.service for fact in case.facts.services}
-    for service, database in written(case.commands):
+    read = tuple(
+        (ServiceName(each.service.name), database)
+        for each in verifications(case.selection)
+        for database in each.databases
+    )
+    for service, database in dict.fromkeys((*written(case.commands), *(read if case.commands else ()))):
         if service in present and case.database(service, database) is None:
             why = case.unreadable(service, f"database {database}") or case.unreadable(service)
             detail = f"the database {database} of {service} could not be identified"
