@@ -24,6 +24,7 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.adapters.system import garbage_collector
@@ -199,6 +200,7 @@ def _engine(
         logs=FileLogs(settings.logs_dir),
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
+        contents=PostgresContents(),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)

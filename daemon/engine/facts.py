@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.image_migrations import image_migrations
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -18,11 +19,12 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Service
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, Unreadable
+from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact, Unreadable
 from schemas.reasons import Reason
-from schemas.requests import ResetRequested
+from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.selection import CoreAction, select
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -36,6 +38,7 @@ RESERVED = "kube-"
 class _Findings:
     services: list[ServiceFact] = field(default_factory=list)
     databases: list[DatabaseFact] = field(default_factory=list)
+    migrations: list[MigrationsFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
 
@@ -78,6 +81,7 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
+        await self._read_migrations(findings, request)
         repositories = await self._read_repositories(findings, request, names)
         return Facts(
             environment=environment,
@@ -85,6 +89,7 @@ class FactsReader:
             services=tuple(sorted(findings.services, key=lambda fact: fact.service)),
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
+            migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
             remembered_protected=tuple(sorted(await self._store.protected())),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
@@ -105,6 +110,15 @@ class FactsReader:
         Raises:
             PortError: it could not be read or reached.
         """
+        url = await self.url(pod, service, database)
+        return url, await self._databases.identify(url, environment=pod.environment)
+
+    async def url(self, pod: Pod, service: Service, database: str) -> str:
+        """The connection string of a service's database as its pod has it: a secret.
+
+        Raises:
+            PortError: it could not be read.
+        """
         declared = next((each for each in service.databases if each.name == database), None)
         if declared is None:
             detail = f"the catalog has no database {database} of {service.name} any more"
@@ -115,7 +129,7 @@ class FactsReader:
         if url is None:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        return url, await self._databases.identify(url, environment=pod.environment)
+        return url
 
     async def _read_namespace(
         self,
@@ -179,6 +193,33 @@ class FactsReader:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
+
+    async def _read_migrations(self, findings: _Findings, request: ResetRequested) -> None:
+        """List what the images of a wipe carry. Other modes leave a database that has its tables."""
+        selection = select(request, self._catalog)
+        if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
+            return
+        slots = asyncio.Semaphore(READS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for service in selection.services:
+                group.create_task(self._read_images_migrations(findings, slots, request.environment, service))
+
+    async def _read_images_migrations(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
+    ) -> None:
+        name = ServiceName(service.name)
+        for database in service.databases:
+            if database.migrations is None:
+                continue
+            try:
+                async with slots:
+                    pod = await self._pods.choose(environment, service.selector_text, service.container)
+                    ids = await image_migrations(self._pods, pod, database.migrations)
+                findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
+            except PortError as error:
+                findings.unreadable.append(
+                    self._unreadable(error, environment, name, f"migrations {database.name}")
+                )
 
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]

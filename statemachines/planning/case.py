@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.catalog.catalog import Catalog
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, Unreadable
 from schemas.requests import ResetRequested
 from statemachines.planning.commands import Command, commands
 from statemachines.planning.selection import Selection, select
@@ -36,6 +36,13 @@ class Case:
         """Find what is known of a database as that service reaches it. `database` is the catalog's name for it."""
         return next(
             (fact for fact in self.facts.databases if (fact.service, fact.database) == (service, database)),
+            None,
+        )
+
+    def migrations(self, service: str, database: str) -> MigrationsFact | None:
+        """Find the migrations that the service's image carries for that database."""
+        return next(
+            (fact for fact in self.facts.migrations if (fact.service, fact.database) == (service, database)),
             None,
         )
 

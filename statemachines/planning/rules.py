@@ -14,10 +14,12 @@ from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
+from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import written
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.refusals import Refusal, Refused
+from statemachines.steps.database_checks import nothing_carried
 
 Rule = Callable[[Case], Iterator[Refused]]
 
@@ -138,6 +140,25 @@ def databases_are_identified(case: Case) -> Iterator[Refused]:
             yield _unread(why, Reason.DATABASE_UNIDENTIFIED, detail)
 
 
+def wiped_images_show_migrations(case: Case) -> Iterator[Refused]:
+    """An image must show migrations for each database that is wiped: without them the wipe would leave nothing."""
+    present = {fact.service for fact in case.facts.services}
+    for command in case.commands:
+        for check in launch_needs(case, command):
+            service, database = command.service_name, check.database
+            if service not in present:
+                continue
+            fact = case.migrations(service, database)
+            if fact is None:
+                detail = f"the migrations of {service} for {database} could not be listed"
+                yield _unread(
+                    case.unreadable(service, f"migrations {database}"), Reason.MIGRATIONS_NOT_SHOWN, detail
+                )
+            elif not fact.ids:
+                detail = f"{service}: {nothing_carried(check).detail}"
+                yield Refused(Reason.MIGRATIONS_NOT_SHOWN, detail, by_rule=False)
+
+
 def core_is_one_database(case: Case) -> Iterator[Refused]:
     """Both services must reach core in the same database, because it is migrated once for both."""
     core = case.catalog.core
@@ -175,6 +196,8 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     if not case.facts.exists:
         return
     for gap in case.facts.unreadable:
+        if gap.subject.startswith("migrations"):
+            continue  # says nothing of who uses which database
         if gap.protected and (gap.service is not None or not gap.subject.startswith("repository")):
             whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
             detail = f"{whose} could not be read ({gap.reason.value})"
@@ -201,6 +224,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     environment_exists,
     services_run,
     databases_are_identified,
+    wiped_images_show_migrations,
     core_is_one_database,
     repositories_are_identified,
     sharing_is_known,

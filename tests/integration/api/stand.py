@@ -37,6 +37,7 @@ from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from schemas.catalog.catalog import Catalog
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
@@ -221,7 +222,7 @@ def _build(
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
-    ports = Ports(pods, databases, backups, repositories, logs, clock, marks)
+    ports = Ports(pods, databases, backups, repositories, logs, clock, marks, MemoryContents(databases))
     facts = FactsReader(pods, databases, repositories, store, loaded.catalog)
     planning = Planning(facts, loaded.catalog, loaded.id)
     ready: dict[str, Callable[[], Awaitable[None]]] = {}

@@ -19,6 +19,7 @@ from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
 from statemachines.steps.handshake import NOT_THE_DATABASE
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
@@ -65,6 +66,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
+        self.contents = MemoryContents(self.databases)
         self.repositories = _Repositories(self)
         core = {"qa-sandbox": "shared", "los-sandbox": "shared", "qa-production": "production"}
         for environment in ENVIRONMENTS:
@@ -165,6 +167,9 @@ class Platform:
                 return 0
             process.write(NOT_THE_DATABASE.encode())
             return 1
+        if what == "carried":
+            process.write("".join(f"{number}\n" for number in range(_MIGRATIONS)).encode())
+            return 0
         if what == "show":
             process.write(b"[X]\n" * len(migrations) + b"[ ]\n")
             return 0

@@ -42,6 +42,7 @@ from schemas.wire import ResetId, ResourceKey, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.logs import MemoryLogs
@@ -148,6 +149,7 @@ class Engine:
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
+            contents=MemoryContents(self.databases),
         )
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
