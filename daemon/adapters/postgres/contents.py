@@ -34,8 +34,7 @@ SELECT set_config('transaction_read_only', 'on', true),
        set_config('lock_timeout', %(timeout)s, true),
        set_config('row_security', 'off', true)
 """
-_ONE_STATEMENT: Mapping[str, Any] = {}
-"""Parameters, even none, make it the extended protocol: it runs one statement, whatever the catalog's SQL says."""
+_NO_VALUES: Mapping[str, Any] = {}
 
 _WHO = "SELECT (SELECT system_identifier FROM pg_control_system()), current_database()"
 
@@ -122,7 +121,7 @@ class _Reader:
                 table,
                 sql.Literal(MOST_LEDGER_ROWS + 1),
             )
-            for text, undone, finished in await self._ask(asked, _ONE_STATEMENT):
+            for text, undone, finished in await self._ask_catalog(asked):
                 record = Record.UNDONE if undone else Record.APPLIED if finished else Record.OPEN
                 found.append(LedgerRow(text or "", record))
         if len(found) > MOST_LEDGER_ROWS:
@@ -144,7 +143,7 @@ class _Reader:
         query = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {}) AS found")
         total = 0
         for source in sources:
-            ((number,),) = await self._ask(query.format(source, sql.Literal(rows.at_least)), _ONE_STATEMENT)
+            ((number,),) = await self._ask_catalog(query.format(source, sql.Literal(rows.at_least)))
             total += number
         return min(total, rows.at_least)
 
@@ -192,7 +191,7 @@ class _Reader:
         )
         total, digest = 0, hashlib.sha256()
         for text in texts:
-            ((number, first, second),) = await self._ask(query.format(text), _ONE_STATEMENT)
+            ((number, first, second),) = await self._ask_catalog(query.format(text))
             total += number
             digest.update(f"{number} {first} {second}\n".encode())
         return Fingerprint(total, digest.hexdigest()[:32])
@@ -205,12 +204,16 @@ class _Reader:
             found |= {(row[0], row[1]): sql.Identifier(row[0], row[1]) for row in rows}
         return list(found.values())
 
+    async def _ask_catalog(self, query: sql.Composed) -> list[TupleRow]:
+        """Ask with the catalog's SQL in it. Binary results need the extended protocol, which runs one statement only."""
+        return await self._ask(query, _NO_VALUES, binary=True)
+
     async def _ask(
-        self, query: str | sql.Composed, values: Mapping[str, Any] | None = None
+        self, query: str | sql.Composed, values: Mapping[str, Any] | None = None, *, binary: bool = False
     ) -> list[TupleRow]:
         text = query.encode() if isinstance(query, str) else query
         try:
-            return await (await self._connection.execute(text, values)).fetchall()
+            return await (await self._connection.execute(text, values, binary=binary)).fetchall()
         except psycopg.Error as error:
             raise _error(self._where, error) from _cause(self._where, error)
 
