@@ -68,14 +68,21 @@ def catalog(
     *,
     before: dict[str, Any] | None = None,
     verify: dict[str, Any] | None = None,
+    migrations: dict[str, Any] | None = None,
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
-    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check."""
+    """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
+
+    `migrations`: how the daemon sees that the database is migrated.
+    """
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
         "name": SERVICE,
         "failures": ["known"],
-        "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}}],
+        "databases": [
+            {"name": "app", "handshake": {"argv": ["handshake"]}}
+            | ({"migrations": migrations} if migrations else {})
+        ],
         "steps": {mode.value: [*([before] if before else []), work] for mode in Mode},
         "verify": [verify] if verify else [],
     }
@@ -138,6 +145,7 @@ class Engine:
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases(self.clock.now)
         self.database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self.contents = MemoryContents(self.databases)
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
@@ -149,7 +157,7 @@ class Engine:
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
-            contents=MemoryContents(self.databases),
+            contents=self.contents,
         )
         facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
@@ -190,9 +198,9 @@ class Engine:
         self.database.locks.clear()
         self.database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
 
-    async def ask(self) -> None:
+    async def ask(self, mode: Mode = Mode.SEED) -> None:
         """Ask for the reset."""
-        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=Mode.SEED)
+        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode)
         new = NewRequest(
             id=self.id,
             request=request,
