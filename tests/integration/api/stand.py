@@ -59,6 +59,19 @@ _CATALOG = load_catalog()
 ENVIRONMENTS = ("qa-sandbox", "los-demo-production")
 
 
+_CARRIED = {
+    "/migration.sql": b"20240101000000_init\n",
+    "find . -name node_modules": b"./src/migrations/1700000000000-Init.js\n",
+}
+"""Text of a command -> the migrations that it lists."""
+
+
+def _contents() -> dict[str, list[Any]]:
+    """What a database has that was migrated and used."""
+    finished = {"migration_name": "20240101000000_init", "finished_at": "now", "rolled_back_at": None}
+    return {"dirt": [1], "_prisma_migrations": [finished], "migrations": [{"name": "Init1700000000000"}]}
+
+
 @dataclass
 class Stand:
     """A daemon in memory, and the parts of its world that a test may look at or change."""
@@ -122,6 +135,10 @@ class Stand:
         }
         if numbers:
             return 0 if any(numbers & database.locks for database in self.databases) else 1
+        listed = next((line for part, line in _CARRIED.items() if part in text), None)
+        if listed is not None:
+            process.write(listed)
+            return 0
         process.write(f"$ {text}\n".encode())
         for part, output in self.failing.items():
             if part in text:
@@ -247,7 +264,7 @@ def _build(
             for database in service.databases:
                 url = f"postgresql://app:{SECRET}@db/{environment}-{database.name}"
                 if not any(f"{environment}-{database.name}" == known.name for known in stand.databases):
-                    made = MemoryDatabase("7001", f"{environment}-{database.name}", {"dirt": [1]})
+                    made = MemoryDatabase("7001", f"{environment}-{database.name}", _contents())
                     stand.databases.append(databases.add(url, made))
                 variables[database.variables[0]] = url
             added = pods.add(environment, service.name, stand.run, variables)
