@@ -15,7 +15,9 @@ MOST_LEDGER_ROWS = 20_000
 
 
 class Reader(Protocol):
-    """One short session. A table is found by its exact name: in the URL's schema, else where it is visible, else anywhere.
+    """One short session.
+
+    A table is found by its exact name: in the schema that the URL names, else where it is visible, else anywhere.
 
     Every method raises TemporaryError or PermanentError with `check-failed` where the database refuses the question or
     takes too long: that is no answer, and never a row less.

@@ -44,7 +44,8 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND n.nspname = coalesce(%(schema)s, n.nspname)
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                    AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2
 """
 _FIND = """
@@ -205,7 +206,7 @@ class _Reader:
         return list(found.values())
 
     async def _ask_catalog(self, query: sql.Composed) -> list[TupleRow]:
-        """Ask with the catalog's SQL in it. Binary results need the extended protocol, which runs one statement only."""
+        """Ask with the catalog's SQL in it. Binary results need the extended protocol: it runs one statement only."""
         return await self._ask(query, _NO_VALUES, binary=True)
 
     async def _ask(

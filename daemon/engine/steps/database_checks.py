@@ -24,7 +24,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
-from statemachines.steps.check_outcomes import earliest_baseline, not_met, no_answer, with_told
+from statemachines.steps.check_outcomes import earliest_baseline, no_answer, not_met, with_told
 from statemachines.steps.database_checks import (
     Verdict,
     judge_migrations,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from sandbox.platform.platform import Platform
 from sandbox.services.images import without_migrations
@@ -26,7 +27,8 @@ def execute(platform: Platform, service: str, statement: str) -> None:
 
 def count(platform: Platform, service: str, table: str) -> int:
     with psycopg.connect(platform.postgres_url(ENVIRONMENT, service).partition("?")[0]) as connection:
-        row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+        asked = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+        row = connection.execute(asked).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -141,7 +141,7 @@ def test_without_a_record_of_before_nobody_can_tell_what_survived() -> None:
     assert "can't tell" in verdict.detail
 
 
-def attempt(baseline: dict[str, object] | None, cause: Reason | None = None) -> Attempt:
+def attempt(baseline: dict[str, dict[str, int]] | None, cause: Reason | None = None) -> Attempt:
     outcome = Outcome(kind=OutcomeKind.FAILED, cause=cause)
     return Attempt.model_validate(
         {

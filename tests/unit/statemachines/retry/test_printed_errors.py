@@ -1,4 +1,4 @@
-"""Lines by which the shipped catalog knows that a command failed although it exited 0, and lines that look like them."""
+"""Lines by which the shipped catalog knows that a command failed although it exited 0, and harmless ones."""
 
 from __future__ import annotations
 
