@@ -52,7 +52,7 @@ def started(directory: Path) -> Iterator[Flight]:
             [Environment("flight-sandbox", {("app", "DATABASE_URL"): "flight/flight"})],
         )
         stack.callback(databases.stop)
-        running = launch.start(_lay_out(directory, databases.url("flight/flight")))
+        running = launch.start(_lay_out(directory, databases.pod_url("flight/flight")))
         stack.callback(running.stop)
         yield Flight(
             {
@@ -60,6 +60,7 @@ def started(directory: Path) -> Iterator[Flight]:
                 "RESETD_KUBECONFIG": running.kubeconfig,
                 "RESETD_ARGOCD_NAMESPACE": "",
                 "RESETD_GITHUB_OWNER": "nobody",
+                "RESETD_DATABASE_HOSTS": f"{postgres.POD_HOST}={postgres.ADDRESS}",
                 "RESETD_PG_BIN": str(postgres.binaries()),
                 "RESETD_CATALOG": str(_catalog(directory)),
             },

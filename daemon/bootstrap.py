@@ -26,6 +26,7 @@ from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, migrations, open_store
 from daemon.adapters.system import garbage_collector
 from daemon.adapters.system.clock import SystemClock
@@ -36,7 +37,7 @@ from daemon.api.server import listen, serve_api
 from daemon.api.tokens import load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.settings import Settings, SettingsError
-from daemon.config.without_effect import warn_of_settings_without_effect
+from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
@@ -55,6 +56,7 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 
 log = structlog.get_logger()
 
@@ -91,6 +93,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -108,7 +111,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
                 # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
             garbage_collector.configure()
-            warn_of_settings_without_effect(settings)
+            warn_of_what_has_no_effect(settings, catalog.catalog)
             log.info("daemon.started", owner=daemon.owner, catalog=catalog.id)
             await run_until(stop, daemon.loops)
             log.info("daemon.stopped")
@@ -192,19 +195,20 @@ def _engine(
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
+    network = Network(settings.addresses_of_databases, settings.database_ca_file)
     ports = Ports(
         pods=pods,
-        databases=PostgresDatabases(),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin),
+        databases=PostgresDatabases(network),
+        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin, network),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
-        contents=PostgresContents(),
+        contents=PostgresContents(network),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
-    planning = Planning(facts, catalog, loaded.id)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
+    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
         store=store,
@@ -216,6 +220,7 @@ def _engine(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
+        handshake_max_age=settings.handshake_max_age,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)

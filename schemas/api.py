@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.resets import Approval, Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
+from schemas.resets import Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
 from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
 
 
@@ -20,7 +21,8 @@ class Role(StrEnum):
     VIEWER = "viewer"  # read
     REQUESTER = "requester"  # ask for plans and resets, and cancel those that the same token asked for
     OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release
-    APPROVER = "approver"  # approve and deny
+    APPROVER = "approver"  # approve and deny; give words about protected environments, and take them back
+    ADMIN = "admin"  # give words about protected environments, and take them back
 
 
 class Pointer(Wire):
@@ -50,12 +52,21 @@ class Problem(Wire):
     """The reset that the problem is about, where there is one."""
 
 
+class GivenApproval(Wire):
+    """One person's consent to one plan."""
+
+    actor: str
+    plan_hash: str
+    at: Time
+
+
 class Approvals(Wire):
     """How many people must agree to the plan, and who did."""
 
     required: int
-    given: tuple[Approval, ...]
+    given: tuple[GivenApproval, ...]
     expires_at: Time | None
+    """Until when people may approve; once enough of them did, until when their consent may be used."""
 
 
 class ResetSummary(Wire):
@@ -70,8 +81,12 @@ class ResetSummary(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
+    claimed_by: tuple[str, ...]
+    """Those of them who did not ask with a token: names that came over Kafka."""
     plan_hash: str | None
     approvals: Approvals
+    spent_approvals: tuple[GivenApproval, ...]
+    """Approvals on which something was destroyed before the reset stopped. They count no more."""
     waiting_for: Waiting | None
     cause: Reason | None
     detail: str | None
@@ -79,6 +94,8 @@ class ResetSummary(Wire):
     stopped_in: ResetState | None
     stopped_at: StepName | None
     destroyed: bool
+    stops: int
+    """How many times it has stopped. Nothing is destroyed on dumps or spent approvals from before the last stop."""
     cancel_requested: bool
     sequence: int
     version: int
@@ -222,6 +239,64 @@ class DoctorReport(Wire):
     healthy: bool
     """Whether nothing failed and nothing was unknown."""
     findings: tuple[Finding, ...]
+
+
+class WordBody(Wire):
+    """Body of a word about a protected environment."""
+
+    reason: Text
+    expires_at: Time | None = None
+    """When the word ends; 30 days from now unless given, and never more than 90."""
+
+
+class ConfirmBody(WordBody):
+    """What a protected environment, or a part of it that can't be read, uses."""
+
+    uses: Annotated[tuple[ResourceKey, ...], Field(max_length=100)] | None = None
+    """Exactly these databases, `database/{system identifier}/{name}`; none where the list is empty. Unless given, what
+    is remembered of it still holds."""
+
+
+class ForgetBody(WordBody):
+    """That what is remembered of a protected environment is true no more, or that a word is taken back."""
+
+
+class ProtectedEntry(StrEnum):
+    """The sort of an entry in the list of what counts as protected."""
+
+    REMEMBERED = "remembered"  # a resource that a protected environment was seen to use
+    FORGOTTEN = "forgotten"  # one that a person's word says is not in use any more
+    CONFIRM = WordKind.CONFIRM.value
+    FORGET = WordKind.FORGET.value
+
+
+class ProtectedBody(Wire):
+    """An entry in the list of what counts as protected: a remembered use, or a person's word."""
+
+    id: str
+    """What `confirm` and `forget` take: `ENV/KEY` of a remembered use, the id of a word."""
+    what: ProtectedEntry
+    environment: str
+    kind: str
+    """What follows the last hyphen of the environment's name."""
+    service: str | None = None
+    database: str | None = None
+    """The catalog's name of the database."""
+    key: ResourceKey | None = None
+    scope: str | None = None
+    """What a word is about: `ENV`, `ENV/SERVICE`, `ENV/SERVICE/DATABASE` or `ENV/KEY`."""
+    uses: tuple[ResourceKey, ...] | None = None
+    """What the word says is in use; None for what is remembered."""
+    first_seen_at: Time | None = None
+    last_seen_at: Time | None = None
+    given_by: str | None = None
+    given_at: Time | None = None
+    expires_at: Time | None = None
+    reason: str | None = None
+    withdrawn_at: Time | None = None
+    withdrawn_by: str | None = None
+    in_force: bool = True
+    """Whether it counts: a word that ended, and a use that is forgotten, do not."""
 
 
 class WhoAmI(Wire):

@@ -16,7 +16,7 @@ Kept = Annotated[str, AfterValidator(without_nul)]
 
 
 class AuditAction(StrEnum):
-    """What somebody asked for: a reset, or an act on a reset."""
+    """What somebody asked for: a reset, an act on a reset, or that a word about a protected environment counts."""
 
     REQUEST = "request"
     JOIN = "join"  # an identical request that a waiting reset absorbed
@@ -29,6 +29,9 @@ class AuditAction(StrEnum):
     ROLLBACK = "rollback"
     RELEASE = "release"
     ADOPT = "adopt"  # a state database that was restored from an older backup
+    CONFIRM = "confirm"  # a word about what a protected environment uses
+    FORGET = "forget"  # a word that what is remembered of a protected environment is true no more
+    WITHDRAW = "withdraw"  # a word that is taken back
 
 
 class Verdict(StrEnum):
@@ -42,8 +45,8 @@ class AuditEntry(Wire):
     """One line of the audit. It never changes once it is stored."""
 
     chain: str
-    """The chain that the line belongs to: a reset's id, or an environment's name where there is no reset (a request
-    that was not allowed), or `resetd` for the daemon's own state."""
+    """The chain that the line belongs to: a reset's id; `environment/NAME` or `subject/NAME` where there is no reset (a
+    request that was not allowed); or `resetd` for the daemon's own state."""
     number: int = 0
     """1, 2, 3, ... in the chain; 0 before the line is stored."""
     at: Time

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from schemas.protection import ProtectedUse, RememberedUse, Word
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
@@ -66,6 +67,10 @@ class RepositoryFact(Wire):
     """The one commit without parents that the head descends from."""
     warnings: tuple[str, ...] = ()
     """Texts about open pull requests, tags and other branches, which a reset leaves alone."""
+    identity: str = ""
+    """The hub's own id of the repository."""
+    refusals: tuple[str, ...] = ()
+    """Why the hub would refuse to rewind the branch."""
 
 
 class Unreadable(Wire):
@@ -80,6 +85,24 @@ class Unreadable(Wire):
     protected: bool
     """Whether the fact belongs to an environment of a protected kind."""
     temporary: bool = False
+    answered_by: tuple[str, ...] = ()
+    """Ids of the words by which people say what is in use there. The planner fills this in."""
+
+
+class SessionFact(Wire):
+    """A session in a database of the environment that comes from no known pod. For information; not in the hash."""
+
+    key: ResourceKey
+    role: str
+    application: str
+    address: str | None
+    """None for one on the server's own socket, and where it is hidden."""
+    hidden: bool
+    """Whether the server keeps the address from the roles that asked."""
+    of_node: bool
+    """Whether the address is that of a node, behind which a known pod may be."""
+    writes: bool
+    """Whether the role may change a table."""
 
 
 class Facts(Wire):
@@ -95,4 +118,12 @@ class Facts(Wire):
     """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()
     """Resources that a protected environment was once seen to use."""
+    remembered: tuple[RememberedUse, ...] = ()
+    """The same, with who was seen to use each, and when."""
+    protected_uses: tuple[ProtectedUse, ...] = ()
+    """What protected environments are seen to use now."""
+    words: tuple[Word, ...] = ()
+    """What people said about protected environments, and has not expired, oldest first."""
+    sessions: tuple[SessionFact, ...] = ()
+    """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()

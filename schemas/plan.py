@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from schemas.checks import PlannedCheck
+from schemas.protection import Word
 from schemas.requests import Mode, Option
-from schemas.wire import ResourceKey, ServiceName, StepName, Wire
+from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
 
 class Phase(StrEnum):
@@ -95,7 +96,11 @@ class PlannedStep(Wire):
     """The catalog's name of the database that is backed up, or whose identity the handshake proves."""
     repository: str | None = None
     """Name of the repository that is reset."""
+    repository_id: str | None = None
+    """The hub's own id of that repository: one that is made anew under the same name is another one."""
     argv: tuple[str, ...] = ()
+    client_argv: tuple[str, ...] = ()
+    """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
     touches: tuple[ResourceKey, ...] = ()
     """The resources that the step reads or changes."""
     timeout: float = 600.0
@@ -131,6 +136,8 @@ class Resource(Wire):
     """The name for people: `los-sandbox`, `qa-workflows`."""
     users: tuple[str, ...]
     """The environments that use it, this one included."""
+    elsewhere: tuple[str, ...] = ()
+    """Environments of other clusters that use it, as the catalog says."""
     protected: bool
     protected_because: str | None = None
 
@@ -145,13 +152,19 @@ class Plan(Wire):
     integrations: tuple[str, ...] = ()
     core: bool
     git: bool
+    not_before: Time | None = None
+    """When the reset may start, as the request says."""
     catalog: str
-    """Name and digest of the catalog, `fuse-platform@sha256:...`."""
+    """Name and digest of the catalog, `fuse-platform@sha256:...`. For people, and not part of the hash."""
+    catalog_used: str = ""
+    """`sha256:...` over the parts of the catalog on which this plan depends and which its steps do not show."""
     steps: tuple[PlannedStep, ...]
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    assurances: tuple[Word, ...] = ()
+    """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str
-    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its warnings and this hash."""
+    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its catalog, its warnings and this hash."""

@@ -37,10 +37,14 @@ class Reason(StrEnum):
     OPTION_WITHOUT_SERVICE = "option-without-service"
     OPTION_CONTRADICTS_MODE = "option-contradicts-mode"
     SHARING_UNKNOWN = "sharing-unknown"
+    OWN_WORD = "own-word"
+    SESSIONS_UNKNOWN = "sessions-unknown"
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
+    REPOSITORY_MISMATCH = "repository-mismatch"
     SERVICE_MISSING = "service-missing"
     NOTHING_TO_DO = "nothing-to-do"
+    WITHOUT_EFFECT = "without-effect"
     # Why an act or a call of the API is refused.
     UNKNOWN_RESET = "unknown-reset"
     WRONG_STATE = "wrong-state"
@@ -53,10 +57,14 @@ class Reason(StrEnum):
     NOT_SKIPPABLE = "not-skippable"
     UNKNOWN_STEP = "unknown-step"
     REASON_REQUIRED = "reason-required"
+    UNKNOWN_PROTECTED = "unknown-protected"
+    NOTHING_REMEMBERED = "nothing-remembered"
     WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    TOO_MANY_STREAMS = "too-many-streams"
+    TOO_SLOW = "too-slow"
     PRECONDITION_FAILED = "precondition-failed"
     UNAVAILABLE = "unavailable"
     NOT_YET = "not-yet"
@@ -71,6 +79,8 @@ class Reason(StrEnum):
     DATABASE_MISMATCH = "database-mismatch"
     BACKUP_FAILED = "backup-failed"
     BACKUP_UNPROVEN = "backup-unproven"
+    BACKUP_OUTDATED = "backup-outdated"
+    CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
     POD_NOT_READY = "pod-not-ready"
     EXEC_REFUSED = "exec-refused"
@@ -83,6 +93,11 @@ class Reason(StrEnum):
     COMMAND_INTERRUPTED = "command-interrupted"
     OUTCOME_UNKNOWN = "outcome-unknown"
     DATABASE_UNREACHABLE = "database-unreachable"
+    DATABASE_LOCAL_TO_POD = "database-local-to-pod"
+    DATABASE_SEVERAL_HOSTS = "database-several-hosts"
+    DATABASE_POOLED = "database-pooled"
+    DATABASE_STANDBY = "database-standby"
+    DATABASE_TLS = "database-tls"
     MIGRATION_LOCKED = "migration-locked"
     MIGRATION_FAILED_BEFORE = "migration-failed-before"
     MIGRATION_FAILED = "migration-failed"
@@ -128,11 +143,22 @@ TEXTS: dict[Reason, str] = {
     Reason.OPTION_WITHOUT_SERVICE: "An option was given without the service that it belongs to.",
     Reason.OPTION_CONTRADICTS_MODE: "An option asks to keep what the mode destroys.",
     Reason.SHARING_UNKNOWN: (
-        "A protected environment could not be read, so nobody knows whether it uses these databases."
+        "A protected environment could not be read, so nobody knows whether it uses these databases; "
+        "an approver of it can say so (`resetd protected confirm`)."
+    ),
+    Reason.OWN_WORD: (
+        "The plan would rely on a word about a protected environment of the person who asked for the reset; "
+        "another approver's word is needed, or another requester."
+    ),
+    Reason.SESSIONS_UNKNOWN: (
+        "Somebody who is no known pod is connected to a database whose name others share: it may be theirs. "
+        "End the session, or list it under `toleratedSessions`."
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
+    Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",
     Reason.WRONG_STATE: "The reset is in a state in which this act makes no sense.",
@@ -147,18 +173,24 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
     Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
+    Reason.UNKNOWN_PROTECTED: (
+        "This names neither a protected environment, nor a service, a database or a resource of it, nor a word."
+    ),
+    Reason.NOTHING_REMEMBERED: "Nothing is remembered of this; say what it uses.",
     Reason.WOULD_REPEAT: (
         "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
     ),
     Reason.UNAUTHENTICATED: "A valid token is needed.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
+    Reason.TOO_MANY_STREAMS: "So many streams are open that the daemon opens no other one.",
+    Reason.TOO_SLOW: "The body of the request did not come in time.",
     Reason.PRECONDITION_FAILED: "It changed since it was read; read it again.",
     Reason.UNAVAILABLE: "Something that resetd depends on does not answer; try again.",
     Reason.NOT_YET: "This is not available yet.",
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
-    Reason.APPROVAL_EXPIRED: "Nobody approved within RESETD_APPROVAL_TTL.",
+    Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
@@ -168,6 +200,10 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
+    Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
+    Reason.CONSENT_SPENT: (
+        "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
+    ),
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
@@ -182,6 +218,15 @@ TEXTS: dict[Reason, str] = {
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",
     Reason.OUTCOME_UNKNOWN: "What became of the command can't be known; a person has to look and say.",
     Reason.DATABASE_UNREACHABLE: "The database does not answer (Prisma P1001, or a refused connection).",
+    Reason.DATABASE_LOCAL_TO_POD: (
+        "The pod reaches its database at an address of its own (localhost, a socket), which leads resetd elsewhere."
+    ),
+    Reason.DATABASE_SEVERAL_HOSTS: "The connection string names several hosts: two connections may reach two servers.",
+    Reason.DATABASE_POOLED: (
+        "A pooler hands the daemon's session to another backend between transactions, so nothing stays in it."
+    ),
+    Reason.DATABASE_STANDBY: "The server is a standby (in recovery): it can be neither dumped for a reset nor reset.",
+    Reason.DATABASE_TLS: "The encrypted connection that the connection string asks for could not be made or trusted.",
     Reason.MIGRATION_LOCKED: "Another migration holds the advisory lock (Prisma P1002).",
     Reason.MIGRATION_FAILED_BEFORE: "An earlier migration failed midway and blocks new ones (Prisma P3009).",
     Reason.MIGRATION_FAILED: "A migration failed (Prisma P3018, TypeORM QueryFailedError).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, NewType
 
@@ -42,6 +43,9 @@ EnvironmentName = Annotated[
     StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[a-z0-9]+$", min_length=3, max_length=63),
 ]
 """`{client}-{kind}`: a Kubernetes namespace (an RFC 1123 label). The kind follows the LAST hyphen."""
+
+TRACE_PARENT = re.compile(r"[!-~]{1,1000}")
+"""A header's value that Kafka carries on and the databases take as text. Any other is ignored (W3C Trace Context)."""
 
 EnvironmentText = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,253}$")]
 """What somebody wrote as an environment's name. The planner says whether there is such an environment."""

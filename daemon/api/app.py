@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from daemon.api import problems
+from daemon.api.authentication import TokenBeforeBody
 from daemon.api.body_limits import BodyLimit
 from daemon.api.context import ApiContext
 from daemon.api.problems import MEDIA_TYPE
@@ -19,6 +20,7 @@ from daemon.api.routes import (
     locks,
     log,
     plans,
+    protected,
     resets,
     whoami,
 )
@@ -43,6 +45,8 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.context = context
     problems.install(app)
     app.add_middleware(BodyLimit)
+    # The middleware that is added last is asked first.
+    app.add_middleware(TokenBeforeBody, context=context)
     app.include_router(health.router)
     for module in (
         resets,
@@ -52,6 +56,7 @@ def create_app(context: ApiContext) -> FastAPI:
         acts,
         environments,
         locks,
+        protected,
         audit,
         backups,
         dead_letters,

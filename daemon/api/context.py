@@ -9,6 +9,8 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from daemon.api.connections import Streams
+from daemon.api.refusal_budget import RefusalBudget
 from daemon.api.tokens import Tokens
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
@@ -29,6 +31,10 @@ class PlansResets(Protocol):
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
         """Plan a reset for this request from the facts of now, or say which rule refuses it. Nothing is changed."""
+        ...
+
+    def refuse_new(self) -> Refusal | None:
+        """Return why no new reset starts, whatever it asks for; None where the configuration allows them."""
         ...
 
 
@@ -57,6 +63,8 @@ class ApiContext:
     """Make the id of a new reset."""
     ready: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """Checks of `/readyz` beside that of the state database, by name. Each raises while its part is not ready."""
+    streams: Streams = field(default_factory=Streams)
+    refusals: RefusalBudget = field(default_factory=RefusalBudget)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the daemon drains. Streams then end, which lets the server stop."""
 

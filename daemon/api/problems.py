@@ -23,9 +23,12 @@ _STATUS: dict[Reason, int] = {
     Reason.FORBIDDEN: 403,
     Reason.NOT_FOUND: 404,
     Reason.UNKNOWN_RESET: 404,
+    Reason.UNKNOWN_PROTECTED: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.PRECONDITION_FAILED: 412,
     Reason.TOO_LARGE: 413,
+    Reason.TOO_SLOW: 408,
+    Reason.TOO_MANY_STREAMS: 429,
     Reason.SCHEMA_VIOLATION: 422,
     Reason.IDEMPOTENCY_CONFLICT: 422,
     Reason.UNKNOWN_ENVIRONMENT: 422,
@@ -79,11 +82,18 @@ class ProblemError(Exception):
 
 
 def violation(
-    pointer: str, detail: str, *, summary: str | None = None, reset: ResetId | None = None
+    pointer: str,
+    detail: str,
+    *,
+    summary: str | None = None,
+    reset: ResetId | None = None,
+    status: int | None = None,
 ) -> ProblemError:
     """Make the problem `schema-violation` for one field. `summary` is its detail for people; None: `detail` again."""
     error = Pointer(pointer=pointer, detail=detail)
-    return ProblemError(Reason.SCHEMA_VIOLATION, summary or detail, errors=(error,), reset=reset)
+    return ProblemError(
+        Reason.SCHEMA_VIOLATION, summary or detail, errors=(error,), reset=reset, status=status
+    )
 
 
 def install(app: FastAPI) -> None:

@@ -1,6 +1,7 @@
 """Records in the audit each request and act that the API refuses before it stores anything.
 
-A line says who asked for what, when and why, and why it was refused.
+A line says who asked for what, when and why, and why it was refused. A chain of hashes loses no line, so what one
+subject can add to it is bounded.
 """
 
 from __future__ import annotations
@@ -23,14 +24,19 @@ async def audit_refused_request(
 ) -> AsyncIterator[None]:
     """Record the request when the block refuses it with a problem.
 
-    No reset exists for it, so the line goes into the chain of the environment that the request names.
+    No reset exists for it, so the line goes into the chain of the environment that the request names, or of the caller
+    where the token is not for that environment: a name that anybody can think of makes no chain.
     """
     try:
         yield
     except ProblemError as error:
+        if not context.refusals.may_record(caller.subject, context.clock.now()):
+            raise
         await context.store.append_audit(
             AuditEntry(
-                chain=environment,
+                chain=f"environment/{environment}"
+                if caller.sees(environment)
+                else f"subject/{caller.subject}",
                 at=context.clock.now(),
                 action=AuditAction.REQUEST,
                 verdict=Verdict.REFUSED,
@@ -46,11 +52,15 @@ async def audit_refused_request(
 
 
 @asynccontextmanager
-async def audit_refused_act(context: ApiContext, reset: Reset, act: Act) -> AsyncIterator[None]:
+async def audit_refused_act(
+    context: ApiContext, caller: Caller, reset: Reset, act: Act
+) -> AsyncIterator[None]:
     """Record the act in the chain of its reset when the block refuses it with a problem."""
     try:
         yield
     except ProblemError as error:
+        if not context.refusals.may_record(caller.subject, context.clock.now()):
+            raise
         refusal = refuse(error.problem.code, error.problem.detail or error.problem.title)
         await context.store.append_audit(act_entry(act, reset, refusal, at=context.clock.now()))
         raise

@@ -33,19 +33,8 @@ async def find(context: ApiContext, caller: Caller, reference: str) -> Reset:
     """Find the reset that `reference` names, and check that the caller may view its environment.
 
     Raises:
-        ProblemError: `unknown-reset`, `forbidden`.
-    """
-    reset = await find_unchecked(context, caller, reference)
-    require(caller, Role.VIEWER, reset.environment)
-    return reset
-
-
-async def find_unchecked(context: ApiContext, caller: Caller, reference: str) -> Reset:
-    """Find the reset that `reference` names, before the caller's rights to it are checked.
-
-    Raises:
-        ProblemError: `unknown-reset`: there is no such reset. `forbidden`: there is none, and the caller may not learn
-            that, because the token is not for the environment.
+        ProblemError: `unknown-reset`: there is no such reset. `forbidden`: the token is not for its environment, or for
+            the one that `reference` names.
     """
     reset = await context.store.find(reference)
     if reset is None:
@@ -54,4 +43,5 @@ async def find_unchecked(context: ApiContext, caller: Caller, reference: str) ->
             require(caller, Role.VIEWER, environment)
         hint = "`resetd list` shows resets; an id is never abbreviated, ENV/NUMBER and ENV/@latest are short forms."
         raise ProblemError(Reason.UNKNOWN_RESET, f"there is no reset {reference}", hint=hint)
+    require(caller, Role.VIEWER, reset.environment)
     return reset

@@ -11,6 +11,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from daemon.api.connections import BoundedConnection
+
 log = structlog.get_logger()
 
 
@@ -41,6 +43,7 @@ async def serve_api(app: FastAPI, listening: socket.socket) -> None:
     """Serve until cancelled. Open requests then have two seconds to end."""
     config = uvicorn.Config(
         app,
+        http=BoundedConnection,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -44,6 +44,7 @@ _IMPLIED = {
     Role.REQUESTER: {Role.VIEWER, Role.REQUESTER},
     Role.OPERATOR: {Role.VIEWER, Role.REQUESTER, Role.OPERATOR},
     Role.APPROVER: {Role.VIEWER, Role.APPROVER},
+    Role.ADMIN: {Role.VIEWER, Role.ADMIN},
 }
 
 

@@ -19,6 +19,7 @@ from daemon.cli.verbs.operations.dead_letters import dead_letters
 from daemon.cli.verbs.operations.doctor import doctor
 from daemon.cli.verbs.operations.environments import environments
 from daemon.cli.verbs.operations.locks import locks
+from daemon.cli.verbs.operations.protected import protected
 from daemon.cli.verbs.resets.acts import cancel, resolve, resume, skip
 from daemon.cli.verbs.resets.approve import approve, deny
 from daemon.cli.verbs.resets.list import list_resets
@@ -71,7 +72,12 @@ for verb in (
 ):
     app.command(rich_help_panel=_RESETS)(verb)
 app.command("list", rich_help_panel=_RESETS)(list_resets)
-for name, group in (("backups", backups), ("dead-letters", dead_letters), ("auth", auth)):
+for name, group in (
+    ("backups", backups),
+    ("dead-letters", dead_letters),
+    ("protected", protected),
+    ("auth", auth),
+):
     app.add_typer(group, name=name, rich_help_panel=_RESETS)
 app.command(rich_help_panel=_DAEMON)(serve)
 app.command(rich_help_panel=_DAEMON)(demo)

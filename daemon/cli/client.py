@@ -27,6 +27,9 @@ _WRONG_USE = {
     Reason.TOO_LARGE.value,
     Reason.UNKNOWN_RESET.value,
     Reason.UNKNOWN_STEP.value,
+    Reason.UNKNOWN_PROTECTED.value,
+    Reason.UNKNOWN_SERVICE.value,
+    Reason.NOTHING_REMEMBERED.value,
 }
 _GONE = (httpx.TransportError, httpx.StreamError)
 

@@ -22,16 +22,44 @@ def show_plan(plan: Json) -> None:
             [
                 resource["kind"],
                 resource["name"],
-                ", ".join(resource["users"]),
+                ", ".join([*resource["users"], *resource["elsewhere"]]),
                 resource["protectedBecause"] or resource["protected"] or "",
             ]
             for resource in plan["resources"]
         ],
     )
+    if plan["assurances"]:
+        say("")
+        table(
+            ["ON THE WORD OF", "ABOUT", "SAYS", "UNTIL", "REASON"],
+            [
+                [
+                    word["givenBy"],
+                    scope_text(word["scope"]),
+                    what_it_says(word),
+                    word["expiresAt"],
+                    word["reason"],
+                ]
+                for word in plan["assurances"]
+            ],
+        )
     if plan["approvalsRequired"]:
         say(f"\nneeds {plan['approvalsRequired']} approval(s), by others than who asks")
     for warning in plan["warnings"]:
         note(f"warning: {warning}")
+
+
+def scope_text(scope: Json) -> str:
+    """What a word is about: `ENV`, `ENV/SERVICE`, `ENV/SERVICE/DATABASE` or `ENV/KEY`."""
+    return "/".join(filter(None, (scope[part] for part in ("environment", "key", "service", "database"))))
+
+
+def what_it_says(word: Json) -> str:
+    """What a word says, in short."""
+    if word.get("what", word.get("kind")) == "forget":
+        return "not in use any more"
+    uses = word["uses"]
+    return "as remembered" if uses is None else f"uses {', '.join(uses) or 'none'}"
 
 
 def _what(step: Json) -> str:

@@ -6,6 +6,8 @@ is wrong, and the next step. It never shows a value, because the value may be a 
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -84,6 +86,11 @@ class Settings(Environment):
     dead_letters_topic: str = "fuse.environment-resets.dead-letters.v1"
     """Topic to which the daemon publishes records that it can't read."""
 
+    database_hosts: str | None = None
+    """Addresses of environments' database hosts, `db.qa-sandbox.svc=10.0.0.7,...`; none: as their names resolve."""
+    database_ca_file: Path | None = None
+    """Certificates of the authorities that environments' databases have theirs from; none: those of the system."""
+
     kubeconfig: Path | None = None
     """Kubeconfig of the cluster; none: the account of the daemon's pod, else the usual rules of KUBECONFIG."""
     kube_context: str | None = None
@@ -136,6 +143,8 @@ class Settings(Environment):
     """How long a process may be silent before another takes over its resets."""
     approval_ttl: Duration = timedelta(hours=24)
     """How long a reset waits for approval."""
+    handshake_max_age: Duration = timedelta(seconds=60)
+    """How old a handshake may be when something destructive is launched on it; an older one is made again first."""
     request_max_age: Duration = timedelta(hours=24)
     """How old an event may be; an older request is refused as `too-old`."""
     log_format: Literal["json", "text"] | None = None
@@ -163,6 +172,18 @@ class Settings(Environment):
     def _known_backup_store(cls, value: str | None) -> str | None:
         if value and urlsplit(value).scheme not in {"file", "s3"}:
             raise ValueError("names no known store; write it like file:///backups or s3://bucket/prefix")
+        return value
+
+    @field_validator("database_hosts")
+    @classmethod
+    def _hosts_of_databases(cls, value: str | None) -> str | None:
+        for name, address in _pairs(value):
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError("is no list like db.qa-sandbox.svc=10.0.0.7,db.other.svc=10.0.0.8") from None
+            if name in {"", "localhost"} or name.endswith(".localhost") or name[0].isdigit():
+                raise ValueError("names no host that is the same for all pods; localhost is each pod's own")
         return value
 
     @model_validator(mode="after")
@@ -202,6 +223,11 @@ class Settings(Environment):
         return SecretStr(f"{driver}://{rest}")
 
     @property
+    def addresses_of_databases(self) -> dict[str, str]:
+        """`database_hosts` as a table: name of a host -> its IP address."""
+        return dict(_pairs(self.database_hosts))
+
+    @property
     def backups(self) -> str:
         """The backup store's URL, the default filled in."""
         return self.backup_url or (self.data_dir.resolve() / "backups").as_uri()
@@ -221,6 +247,12 @@ class Settings(Environment):
         """Address of the API for links: `public_url`, or one made of `api_host` and `api_port`."""
         host = f"[{self.api_host}]" if ":" in self.api_host else self.api_host
         return self.public_url or f"http://{host}:{self.api_port}"
+
+
+def _pairs(text: str | None) -> Iterator[tuple[str, str]]:
+    for pair in filter(None, (text or "").split(",")):
+        name, _, address = pair.partition("=")
+        yield name.strip().removesuffix(".").lower(), address.strip()
 
 
 _GITHUB_APP = ("github_app_id", "github_app_private_key", "github_app_installation_id")

@@ -6,6 +6,8 @@ import structlog
 
 from daemon.config.environment_variables import variable_of
 from daemon.config.settings import Settings
+from schemas.catalog.catalog import Catalog
+from statemachines.planning.without_effect import fields_without_effect
 
 WITHOUT_EFFECT = (
     "backup_keep",
@@ -17,7 +19,7 @@ WITHOUT_EFFECT = (
 )
 """Fields of `Settings` that are read and checked, and that nothing acts on. A test compares them with the code."""
 
-NOTHING_ACTS = "nothing acts on it yet"
+NOTHING_ACTS = "nothing acts on it yet, so no new reset starts"
 _log = structlog.get_logger()
 
 
@@ -26,7 +28,12 @@ def given_without_effect(settings: Settings) -> tuple[str, ...]:
     return tuple(variable_of(name) for name in WITHOUT_EFFECT if name in settings.model_fields_set)
 
 
-def warn_of_settings_without_effect(settings: Settings) -> None:
-    """Log one warning for each given setting that has no effect. The warning names it and never shows its value."""
+def warn_of_what_has_no_effect(settings: Settings, catalog: Catalog) -> None:
+    """Log one warning for each given setting, and each field of the catalog, that has no effect.
+
+    The warning names it and never shows its value.
+    """
     for variable in given_without_effect(settings):
         _log.warning("settings.without-effect", setting=variable, detail=NOTHING_ACTS)
+    for field in fields_without_effect(catalog):
+        _log.warning("catalog.without-effect", field=field, detail=NOTHING_ACTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 from daemon.engine.acts import Acts
 from daemon.engine.commands.database_sessions import DatabaseSessions
@@ -30,13 +31,14 @@ from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.backup import BackupStep
 from daemon.engine.steps.command import CommandStep, LaunchPreconditions
 from daemon.engine.steps.database_checks import DatabaseChecks
-from daemon.engine.steps.database_proofs import DatabaseProofs
+from daemon.engine.steps.database_proofs import HANDSHAKE_MAX_AGE, DatabaseProofs
 from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.repository import RepositoryStep
 from daemon.engine.steps.step_runner import StepRunner
+from daemon.engine.steps.witnesses import Witnesses
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.deployments import Deployments
@@ -80,6 +82,7 @@ class DriveFactory:
         high_water: HighWater,
         metrics: Metrics,
         limits: WaitingLimits,
+        handshake_max_age: timedelta = HANDSHAKE_MAX_AGE,
     ) -> None:
         self._store = store
         self._ports = ports
@@ -90,6 +93,7 @@ class DriveFactory:
         self._high_water = high_water
         self._metrics = metrics
         self._limits = limits
+        self._handshake_max_age = handshake_max_age
         self._acts = Acts(store, ports.clock)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
@@ -97,7 +101,7 @@ class DriveFactory:
         return LeasedReset(claimed, deadline, self._store, self._ports.clock, self._metrics)
 
     def open(self, leased: LeasedReset, proofs: AsyncExitStack) -> Drive:
-        """A drive of the leased reset. `proofs` keeps the sessions of its proofs: closing it ends them."""
+        """A drive of the leased reset. `proofs` keeps the sessions of its witnesses: closing it ends them."""
         ports, clock = self._ports, self._ports.clock
         pod_choice = PodChoice(ports.pods, self._catalog, leased)
         sessions = DatabaseSessions(self._facts, ports, pod_choice, leased)
@@ -109,11 +113,19 @@ class DriveFactory:
         runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, checks, proofs)
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
-            leased, performer, recorder, unresolved, pod_choice, self._acts, self._catalog.retry, clock
+            leased,
+            performer,
+            recorder,
+            unresolved,
+            pod_choice,
+            self._acts,
+            self._catalog.retry,
+            clock,
+            self._limits,
         )
         states: dict[ResetState, RunState] = {
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
-            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock).run,
+            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
                 leased, self._planning, self._deployments, self._store, clock, self._limits
             ).run,
@@ -133,11 +145,12 @@ class DriveFactory:
         stack: AsyncExitStack,
     ) -> Mapping[StepKind, StepRunner]:
         ports = self._ports
-        proofs = DatabaseProofs(stack, self._facts, ports.pods, ports.databases)
-        preconditions = LaunchPreconditions(ports.backups, proofs, checks, pod_choice, leased)
+        witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
+        proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
+        preconditions = LaunchPreconditions(ports.backups, proofs, checks, pod_choice, leased, ports.clock)
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
-            StepKind.BACKUP_DATABASE: BackupStep(ports.backups, self._facts, pod_choice, recorder),
+            StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
                 follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder, checks

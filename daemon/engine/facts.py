@@ -12,19 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
+from daemon.engine.session_facts import SessionReader, WaysIn
+from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
-from schemas.catalog.catalog import Catalog, Service
-from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact, Unreadable
+from schemas.catalog.catalog import Catalog, Database, Service
+from schemas.facts import (
+    DatabaseFact,
+    Facts,
+    MigrationsFact,
+    RepositoryFact,
+    ServiceFact,
+    SessionFact,
+    Unreadable,
+)
+from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
 from statemachines.planning.selection import CoreAction, select
+from statemachines.planning.sessions import UNREAD
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -32,6 +44,11 @@ REMEMBERED = 1000
 """Containers whose variables are kept."""
 RESERVED = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
+
+OUT_OF_REACH = frozenset(
+    {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
+)
+"""Why the daemon can't follow a service's own URL: only the service's own tool can show where it leads."""
 
 
 @dataclass
@@ -41,6 +58,9 @@ class _Findings:
     migrations: list[MigrationsFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
+    uses: list[ProtectedUse] = field(default_factory=list)
+    """What environments of protected kinds use."""
+    ways: WaysIn = field(default_factory=WaysIn)
 
 
 class FactsReader:
@@ -51,12 +71,20 @@ class FactsReader:
     """
 
     def __init__(
-        self, pods: Pods, databases: Databases, repositories: Repositories, store: Store, catalog: Catalog
+        self,
+        pods: Pods,
+        databases: Databases,
+        repositories: Repositories,
+        store: Store,
+        clock: Clock,
+        catalog: Catalog,
     ) -> None:
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
         self._store = store
+        self._clock = clock
+        self._sessions = SessionReader(pods, databases)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -82,7 +110,12 @@ class FactsReader:
         except* PortError as errors:
             raise _first(errors) from errors
         await self._read_migrations(findings, request)
-        repositories = await self._read_repositories(findings, request, names)
+        repositories, sessions = await asyncio.gather(
+            self._read_repositories(findings, request, names),
+            self._read_sessions(findings, slots, environment),
+        )
+        remembered = await self._store.protected()
+        words = await self._store.words(now=self._clock.now())
         return Facts(
             environment=environment,
             exists=True,
@@ -91,7 +124,11 @@ class FactsReader:
             repositories=repositories,
             migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
-            remembered_protected=tuple(sorted(await self._store.protected())),
+            remembered_protected=tuple(sorted({use.key for use in remembered})),
+            remembered=remembered,
+            protected_uses=tuple(findings.uses),
+            sessions=sessions,
+            words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
 
@@ -105,31 +142,51 @@ class FactsReader:
         return self._variables[key]
 
     async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:
-        """The connection string of a service's database as its pod has it, and who answers there.
+        """The connection string for the daemon's sessions in a service's database, and who answers there.
+
+        It is the service's own, unless the pod has the catalog's `directUrlVariable`.
 
         Raises:
             PortError: it could not be read or reached.
         """
-        url = await self.url(pod, service, database)
-        return url, await self._databases.identify(url, environment=pod.environment)
+        declared = _declared(service, database)
+        url, direct = await self.urls(pod, service, declared)
+        if direct is None:
+            return url, await self._databases.identify(url, environment=pod.environment)
+        identity = await self._databases.identify(direct, environment=pod.environment)
+        await self._check_leads_there(url, declared, identity, pod.environment)
+        return direct, identity
 
-    async def url(self, pod: Pod, service: Service, database: str) -> str:
-        """The connection string of a service's database as its pod has it: a secret.
+    async def urls(self, pod: Pod, service: Service, declared: Database) -> tuple[str, str | None]:
+        """The service's own connection string, and the one for the daemon's sessions where that is another one.
 
         Raises:
             PortError: it could not be read.
         """
-        declared = next((each for each in service.databases if each.name == database), None)
-        if declared is None:
-            detail = f"the catalog has no database {database} of {service.name} any more"
-            raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
         names = [variable for each in service.databases for variable in each.variables]
         values = await self.variables(pod, names)
         url = declared.url(values)
         if url is None:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
-        return url
+        return url, declared.direct_url(values)
+
+    async def _check_leads_there(
+        self, url: str, declared: Database, identity: Identity, environment: str
+    ) -> None:
+        """Compare the service's own URL with the direct one, where the daemon can follow it."""
+        try:
+            reached = await self._databases.identify(url, environment=environment)
+        except PermanentError as error:
+            if error.reason in OUT_OF_REACH:
+                return  # the handshake shows where it leads
+            raise
+        if reached.key != identity.key:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{declared.direct_url_variable} leads to {identity.key}, the service's own URL to {reached.key}",
+                hint="Correct one of the two variables.",
+            )
 
     async def _read_namespace(
         self,
@@ -175,8 +232,14 @@ class FactsReader:
                     )
                 for database in service.databases:
                     subject = f"database {database.name}"
-                    _, identity = await self.identify(pod, service, database.name)
+                    url, identity = await self.identify(pod, service, database.name)
+                    findings.ways.add(identity.key, url, environment)
+                    if wanted:  # what is to be reset has to be dumped, too
+                        await self._databases.check_direct(url, environment=environment)
                     findings.users[identity.key].add(environment)
+                    self._note_protected(
+                        findings, environment, identity.key, ServiceName(service.name), database.name
+                    )
                     if wanted:
                         findings.databases.append(
                             DatabaseFact(
@@ -221,6 +284,16 @@ class FactsReader:
                     self._unreadable(error, environment, name, f"migrations {database.name}")
                 )
 
+    async def _read_sessions(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str
+    ) -> tuple[SessionFact, ...]:
+        names = {fact.key: fact.name for fact in findings.databases}
+        found = await self._sessions.read(findings.ways, findings.users, names, slots)
+        for key, error in sorted(found.unread.items()):
+            gap = self._unreadable(error, environment, None, f"{UNREAD}{names[key]}")
+            findings.unreadable.append(gap.model_copy(update={"protected": False}))
+        return tuple(found.sessions)
+
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]
     ) -> tuple[RepositoryFact, ...]:
@@ -236,7 +309,9 @@ class FactsReader:
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            findings.users[key].update(each for each in names if client_of(each) == client)
+            for each in (name for name in names if client_of(name) == client):
+                findings.users[key].add(each)
+                self._note_protected(findings, each, key)
             found.append(
                 RepositoryFact(
                     repository=name,
@@ -246,9 +321,24 @@ class FactsReader:
                     head=branch.head,
                     root=branch.root,
                     warnings=branch.warnings,
+                    identity=branch.identity,
+                    refusals=branch.refusals,
                 )
             )
         return tuple(found)
+
+    def _note_protected(
+        self,
+        findings: _Findings,
+        environment: str,
+        key: ResourceKey,
+        service: ServiceName | None = None,
+        database: str | None = None,
+    ) -> None:
+        if is_protected_kind(kind_of(environment), self._catalog):
+            findings.uses.append(
+                ProtectedUse(environment=environment, service=service, database=database, key=key)
+            )
 
     def _unreadable(
         self, error: PortError, environment: str, service: ServiceName | None, subject: str
@@ -262,6 +352,14 @@ class FactsReader:
             protected=is_protected_kind(kind_of(environment), self._catalog),
             temporary=isinstance(error, TemporaryError),
         )
+
+
+def _declared(service: Service, database: str) -> Database:
+    declared = service.database(database)
+    if declared is None:
+        detail = f"the catalog has no database {database} of {service.name} any more"
+        raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
+    return declared
 
 
 def _first(errors: BaseExceptionGroup[PortError]) -> PortError:

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from daemon.engine.facts import FactsReader
 from schemas.catalog.catalog import Catalog
-from schemas.facts import Facts
 from schemas.plan import Plan
+from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
-from schemas.wire import ResourceKey, kind_of
 from statemachines.planning.planner import plan
-from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
 from statemachines.refusals import Refusal
 
 
 class Planning:
-    """Reads the facts and gives them to the pure planner."""
+    """Reads the facts and gives them to the pure planner.
 
-    def __init__(self, facts: FactsReader, catalog: Catalog, catalog_id: str) -> None:
+    Args:
+        without_effect: names of given settings that nothing acts on.
+    """
+
+    def __init__(
+        self, facts: FactsReader, catalog: Catalog, catalog_id: str, without_effect: Sequence[str] = ()
+    ) -> None:
         self._facts = facts
         self._catalog = catalog
         self._catalog_id = catalog_id
+        self._without_effect = (*fields_without_effect(catalog), *without_effect)
+
+    def refuse_new(self) -> Refusal | None:
+        """Refuse a reset that begins, where the configuration says what nothing acts on; those in flight go on."""
+        return refuse_without_effect(self._without_effect)
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
-        """Plan a reset for this request as things are now; nothing is touched.
+        """Plan a new reset for this request as things are now; nothing is touched.
 
         Raises:
             PortError: the cluster itself or the state database can't be asked.
         """
+        refusal = self.refuse_new()
+        if refusal is not None:
+            return refusal
         answer, _ = await self.with_protected(request, channel)
         return answer
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel
-    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        """The same, with the resources to remember as protected: resource -> the protected environment that uses it."""
+        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+    ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
+        """The same for people who joined the request, too, with what protected environments are seen to use."""
         facts = await self._facts.read(request)
-        return plan(request, channel, self._catalog, self._catalog_id, facts), self._protected(facts)
-
-    def _protected(self, facts: Facts) -> dict[ResourceKey, str]:
-        seen: dict[ResourceKey, str] = {}
-        for key, users in facts.users.items():
-            for user in users:
-                if is_protected_kind(kind_of(user), self._catalog):
-                    seen.setdefault(key, user)
-        return seen
+        answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
+        return answer, facts.protected_uses

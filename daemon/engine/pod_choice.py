@@ -51,12 +51,7 @@ class PodChoice:
             PortError: there is no such pod.
         """
         service = self.service(step)
-        where = (self._leased.reset.environment, service.selector_text, service.container)
-        if step.run_in is RunIn.HOLDER:
-            need = Need(service.name, self._leased.attempt_id(step.name), step.timeout)
-            pod = await self._pods.hold(*where, need)
-        else:
-            pod = await self._pods.choose(*where)
+        pod = await self.find(step)
         agreed = self._leased.plan.images.get(ServiceName(service.name)) if self._leased.plan else None
         if agreed is not None and agreed != pod.image_digest:
             raise PermanentError(
@@ -65,6 +60,19 @@ class PodChoice:
                 hint="`resetd resume ID --replan` makes a new plan for what is left.",
             )
         return pod
+
+    async def find(self, step: PlannedStep) -> Pod:
+        """The pod that the step runs in, whichever image it has: for what reads, and changes nothing.
+
+        Raises:
+            PortError: there is no such pod.
+        """
+        service = self.service(step)
+        where = (self._leased.reset.environment, service.selector_text, service.container)
+        if step.run_in is RunIn.HOLDER:
+            need = Need(service.name, self._leased.attempt_id(step.name), step.timeout)
+            return await self._pods.hold(*where, need)
+        return await self._pods.choose(*where)
 
     async def lacks_effect(self, former: PlannedStep, step: PlannedStep) -> bool:
         """Whether the effect of a former step is missing in the container that this step would run in."""

@@ -6,7 +6,6 @@ Source: CloudEvents 1.0.2 and its Kafka protocol binding. The content type decid
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +17,10 @@ from cloudevents.core.formats.json import JSONFormat
 
 from schemas.reasons import Reason
 from schemas.records import Record
+from schemas.wire import TRACE_PARENT
 
 LONGEST_NAME = 1000
 """Characters that a source or an id may have."""
-_TRACE = re.compile(r"[!-~]{1,1000}")
-"""A header's value: Kafka carries it on, and the databases take it as text."""
 
 
 class UnreadableError(Exception):
@@ -118,7 +116,7 @@ def _event(event: _Parts, record: Record, *, structured: bool) -> Event:
         type=names["type"],
         time=_time(attributes.get("time"), record),
         data=_data(event, record, structured=structured),
-        trace_parent=trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None,
+        trace_parent=trace if isinstance(trace, str) and TRACE_PARENT.fullmatch(trace) else None,
     )
 
 

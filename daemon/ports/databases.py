@@ -1,4 +1,4 @@
-"""Databases of environments: which one a URL reaches, the handshake's lock, what a dead attempt left, and backups."""
+"""Databases of environments: which one a URL reaches, a witness in it, what a dead attempt left, and backups."""
 
 from __future__ import annotations
 
@@ -22,20 +22,64 @@ class Identity:
     tables: int
 
 
-class AdvisoryLock(Protocol):
-    """An advisory lock that a session of the daemon holds."""
+class Witness(Protocol):
+    """A session of the daemon in one database: what it hears was said in that database, and nowhere else.
+
+    - It LISTENs on `CHANNEL`. NOTIFY reaches one database of one running server: no copy, no standby, no other one.
+    - It holds a session-level advisory lock, by which other sessions in the database recognise it.
+    - It stands in no transaction, so that neither DDL nor vacuum waits for it.
+    """
 
     @property
-    def number(self) -> int:
-        """Return the lock's number, which a service's own tool finds as `pg_locks.objid` of `pg_advisory_lock(bigint)`.
+    def identity(self) -> Identity:
+        """The database, as it was read in this very session."""
+        ...
 
-        It is new for each lock, random, positive and under 2**31.
+    @property
+    def incarnation(self) -> str:
+        """The server's running process, and the database in it, as text to compare.
+
+        A server that was started again, a copy, and another database under the same name each have another one.
         """
         ...
 
-    async def is_held(self) -> bool:
-        """Tell whether the session lives, and with it the lock. A server that failed over has forgotten both."""
+    @property
+    def lock(self) -> int:
+        """Number of the advisory lock, `objid` of `pg_advisory_lock(bigint)`: random, positive, under 2**31."""
         ...
+
+    @property
+    def pid(self) -> int:
+        """Process of its backend."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When its backend began (`pg_stat_activity.backend_start`)."""
+        ...
+
+    async def hear(self, nonce: str, *, timeout: float) -> bool:
+        """Tell whether somebody sent `nonce` on `CHANNEL`, since the session began, or in the next `timeout` seconds.
+
+        A session that has ended hears nothing.
+        """
+        ...
+
+    async def is_alive(self) -> bool:
+        """Ask the server whether the session lives, in the same backend and database, listens, and holds its lock."""
+        ...
+
+    async def sees(self, application_name: str) -> bool:
+        """Tell whether another client's session of that name is in this database now.
+
+        Raises:
+            TemporaryError: `database-unreachable`: the session has ended.
+        """
+        ...
+
+
+CHANNEL = "resetd"
+"""The channel on which a handshake's nonce comes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +90,28 @@ class Leftover:
     """When they were read, by the server's clock."""
     sessions: tuple[str, ...]
     """The sessions that are at work, for people: `pid 4711 since 12:03:11`."""
+    hidden: tuple[str, ...] = ()
+    """Sessions in a transaction whose statements the server hides from our role: whether they are the attempt's can't
+    be shown. For people: `pid 4711 of migrator`."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client's session in a database."""
+
+    pid: int
+    """The backend's process on the server."""
+    role: str
+    application: str
+    """Its `application_name`; may be empty."""
+    address: str | None
+    """Where it comes from; None for one on the server's own socket, and where it is hidden."""
+    hidden: bool
+    """Whether the server keeps address and start from the role that asked: they are another role's."""
+    writes: bool
+    """Whether its role may change a table of the database, also by becoming another role."""
+    since: datetime | None
+    """When it began, by the server's clock; None where it is hidden."""
 
 
 class Databases(Protocol):
@@ -59,12 +125,43 @@ class Databases(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`.
-            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL.
+            PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL;
+                `database-local-to-pod`, `database-several-hosts`: an address that leads the daemon elsewhere than the
+                pod, or not always to one server; `database-tls`: no connection encrypted as the URL asks.
         """
         ...
 
-    def hold_lock(self, url: str, *, environment: str) -> AbstractAsyncContextManager[AdvisoryLock]:
-        """Hold an advisory lock for as long as the block runs and its session lives.
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """Return the clients' sessions in the database, but for the daemon's own and those of its attempts.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
+        """
+        ...
+
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """Check that sessions at `url` stay in one backend of a primary. It sets nothing in any session.
+
+        Raises:
+            PermanentError: `database-pooled`: a pooler changes backends between transactions or statements;
+                `database-standby`; others as `identify`.
+            TemporaryError: as `identify`.
+        """
+        ...
+
+    def witness(self, url: str, *, environment: str) -> AbstractAsyncContextManager[Witness]:
+        """Open a witness in the database at `url`. Its session ends with the block.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
+            PermanentError: `database-standby`: a server in recovery, in which nobody can NOTIFY.
+        """
+        ...
+
+    async def leads_to(self, witness: Witness, url: str, *, environment: str) -> bool:
+        """Tell whether a new session at `url` arrives where the witness is: one of the same identity sees its lock.
+
+        It takes milliseconds. What it shows is good for the moment alone: the next connection may be led elsewhere.
 
         Raises:
             TemporaryError, PermanentError: as `identify`.
@@ -82,8 +179,9 @@ class Databases(Protocol):
     ) -> Leftover:
         """Return the sessions that may still do a dead attempt's work.
 
-        - They are sessions of the URL's role in its database, in a statement that began after the attempt did, and no
-          later than `working_at`.
+        - They are sessions in the URL's database, in a statement that began after the attempt did, and no later than
+          `working_at`. A tool may log in as another role than the URL's, and a role may become another one.
+        - Sessions of which the server shows only that they are in a transaction are `hidden`.
         - Sessions that carry the attempt's session name are the attempt's own. They are ended, and a later call does
           not return them.
 
@@ -112,26 +210,37 @@ class Backup:
     taken_at: datetime
     proven: bool
     """Whether it was read through after its checksum was compared."""
+    stops: int = 0
+    """How many times its reset had stopped when the dump began."""
+    first: bool = False
+    """Whether it shows the database as it was before its reset destroyed anything: the way back, which retention takes
+    last."""
 
 
 class Backups(Protocol):
     """Keeps dumps of databases."""
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
-        """Dump a database (pg_dump's custom format), checksum the dump, give it its final name, and read it through.
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
+        """Dump the witness' database (pg_dump's custom format), checksum the dump, name it, and read it through.
 
+        - The dump is of one snapshot. The session that holds it, the one that counts the rows of each table in it, and
+          the one that dumps are each shown to be where the witness is.
+        - The dump counts as read once it holds as many rows of each table as were counted.
+        - None of these sessions is left when this returns.
         - A dump that fails leaves nothing that looks whole.
         - Repeated for one attempt, it makes another dump. No stored dump is ever replaced.
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: the disk is full.
             PermanentError: `backup-failed`, `backup-unproven`, or `database-mismatch`: another database than `resource`
-                answers.
+                answers, or `url` does not lead to the witness each time; others as `Databases.identify`.
         """
         ...
 
     async def prove(self, backup: Backup) -> Backup:
-        """Compare a dump's size and checksum, and read it through (`pg_restore -f /dev/null`).
+        """Compare a dump's size and checksum, read it through, and compare the rows that were counted for it.
 
         Raises:
             TemporaryError: the store does not answer.
@@ -152,6 +261,6 @@ class Backups(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
-            PermanentError: `database-unidentified`, `backup-unproven`, `backup-failed`.
+            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.check_direct`.
         """
         ...

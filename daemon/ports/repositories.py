@@ -18,7 +18,11 @@ class Branch:
     head: str
     root: str
     """The one commit without parents that `head` descends from."""
+    identity: str = ""
+    """The hub's own id of the repository. A repository that is made anew under the same name has another one."""
     warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    """Why the hub would refuse to rewind the branch, as far as that can be known before it is tried."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Repositories(Protocol):
 
         Raises:
             PermanentError: `repository-unidentified`: the branch does not exist, is empty, or has several roots.
+                `repository-mismatch`: the hub answers for a repository of another owner or name (a renamed one).
         """
         ...
 
@@ -55,6 +60,7 @@ class Repositories(Protocol):
           is changed.
 
         Raises:
-            PermanentError: `repository-moved` (somebody pushed), `repository-refused` (a protection rule).
+            PermanentError: `repository-moved` (somebody pushed), `repository-refused` (a protection rule),
+                `repository-mismatch` (another repository has the name by now).
         """
         ...

@@ -44,6 +44,10 @@ async def _faulty(request: web.Request, handler: Handler, fault: Fault) -> web.S
     if fault.action == "delay":
         await asyncio.sleep(fault.seconds)
         return await handler(request)
+    if fault.action == "garbage-after":
+        await request.read()
+        await handler(request)
+        return web.Response(text="<!doctype html><title>Sign in</title>", content_type="text/html")
     if fault.action == "drop-after":
         await request.read()
         await handler(request)

@@ -121,11 +121,13 @@ class Answers:
             **dict.fromkeys(("open_issues", "open_issues_count"), len(of.notes.pulls)),
             "size": 1,
             **dict.fromkeys(("has_issues", "has_projects", "has_wiki", "has_downloads"), True),
-            **dict.fromkeys(("has_pages", "has_discussions", "archived", "disabled"), False),
+            **dict.fromkeys(("has_pages", "has_discussions"), False),
+            "archived": of.notes.archived,
+            "disabled": of.notes.disabled,
             "pushed_at": pushed,
             "created_at": "2025-01-06T09:00:00Z",
             "updated_at": pushed,
-            "permissions": {"admin": False, "maintain": False, "push": True, "triage": True, "pull": True},
+            **_permissions(of),
         }
 
     def ref(self, of: Repository, name: str, sha: str) -> Json:
@@ -143,7 +145,7 @@ class Answers:
         return {
             "name": name,
             "commit": {"sha": sha, "url": f"{self._url(of)}/commits/{sha}"},
-            "protected": bool(of.notes.rules.get(name)),
+            "protected": bool(of.notes.rules.get(name)) or name in of.notes.classic,
         }
 
     def branch(self, of: Repository, name: str, sha: str) -> Json:
@@ -153,7 +155,7 @@ class Answers:
             "name": name,
             "commit": self.commit(of, of.git.read(sha)),
             "_links": {"self": url, "html": f"{self._base}/{of.owner}/{of.name}/tree/{name}"},
-            "protected": bool(of.notes.rules.get(name)),
+            "protected": bool(of.notes.rules.get(name)) or name in of.notes.classic,
             "protection": {"enabled": False},
             "protection_url": f"{url}/protection",
         }
@@ -279,6 +281,13 @@ class Answers:
 
     def _url(self, of: Repository) -> str:
         return f"{self._base}/repos/{of.owner}/{of.name}"
+
+
+def _permissions(of: Repository) -> Json:
+    if of.notes.push is None:
+        return {}
+    others = {"admin": False, "maintain": False, "triage": True, "pull": True}
+    return {"permissions": {**others, "push": of.notes.push}}
 
 
 def _links(url: str, links: tuple[str, ...]) -> Json:

@@ -74,6 +74,29 @@ def _rule(of: Repository, rule: dict[str, Any]) -> dict[str, Any]:
     return {**rule, **source}
 
 
+async def set_traits(request: web.Request) -> web.Response:
+    """PATCH traits: set fields of `hub.Notes`, such as `{"archived": true}`."""
+    of = _repository(request)
+    for name, value in (await request.json()).items():
+        setattr(of.notes, name, value)
+    of.keep()
+    return web.json_response({})
+
+
+async def rename(request: web.Request) -> web.Response:
+    """POST rename: rename the repository `{to}`; its former name leads there."""
+    of = _repository(request)
+    request.app[HUB].rename(of.owner, of.name, (await request.json())["to"])
+    return web.json_response({})
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE: delete the repository."""
+    of = _repository(request)
+    request.app[HUB].delete(of.owner, of.name)
+    return web.json_response({})
+
+
 async def open_pull(request: web.Request) -> web.Response:
     """POST pulls: open a pull request `{title, head, base}`."""
     body, of = await request.json(), _repository(request)
@@ -108,6 +131,9 @@ async def register_app(request: web.Request) -> web.Response:
 
 ROUTES = (
     web.put(_AT, make),
+    web.delete(_AT, delete),
+    web.patch(_AT + "/traits", set_traits),
+    web.post(_AT + "/rename", rename),
     web.post(_AT + "/commits", push),
     web.post(_AT + "/merges", merge),
     web.get(_AT + "/refs", refs),

@@ -37,7 +37,7 @@ async def graphql(request: web.Request) -> web.Response:
 
 def _repository(hub: Hub, variables: dict[str, Any]) -> web.Response:
     owner, name = str(variables.get("owner")), str(variables.get("name"))
-    found = hub.find(owner, name)
+    found = hub.find(owner, name) or hub.leads_to(owner, name)
     if found is None:
         text = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         return _failed("NOT_FOUND", text, "repository")

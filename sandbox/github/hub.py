@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,16 @@ class Notes:
     rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The rules of each branch, by its short name, as `rules/branches/{branch}` answers: `{"type": "deletion"}`."""
     pulls: list[PullRequest] = field(default_factory=list)
+    classic: dict[str, bool] = field(default_factory=dict)
+    """Branches with classic protection, by their short names -> whether it allows force pushes."""
+    bypass: str = "never"
+    """What the rulesets say of whether the caller can bypass them."""
+    archived: bool = False
+    disabled: bool = False
+    push: bool | None = True
+    """Whether the caller may push; None: the answer has no permissions."""
+    hidden: list[str] = field(default_factory=list)
+    """What the caller may not read: `rules`, `pulls`, `branches`, `tags`, `protection`, `rulesets`."""
 
 
 class Repository:
@@ -45,6 +56,7 @@ class Repository:
     def __init__(self, directory: Path, owner: str, name: str, number: int) -> None:
         self.owner = owner
         self.name = name
+        self.directory = directory
         self.git = GitRepository(directory)
         self._notes_at = directory / "sandbox.json"
         if self._notes_at.exists():
@@ -79,6 +91,10 @@ class Repository:
         Raises:
             RefError: git or a rule refuses.
         """
+        if self.notes.archived:
+            raise RefError("Repository was archived so is read-only.")
+        if self.notes.push is False:
+            raise RefError("Resource not accessible by integration")
         for update in updates:
             rules = {rule["type"] for rule in self.notes.rules.get(update.name.removeprefix(_HEADS), [])}
             now = self.git.ref(update.name)
@@ -88,6 +104,10 @@ class Repository:
                 and self.git.has(update.after)
                 and all(commit.sha != now for commit in self.git.history(update.after))
             )
+            if forced and self.notes.classic.get(update.name.removeprefix(_HEADS)) is False:
+                raise RefError("Cannot force-push to this protected branch")
+            if self.notes.bypass == "always":
+                continue
             if forced and "non_fast_forward" in rules:
                 raise RefError(
                     "Repository rule violations found\n\nCannot force-push to this branch"
@@ -103,7 +123,8 @@ class Fault:
     """A fault that requests meet whose `METHOD PATH` matches; `times` counts down.
 
     `action` is one of: `status` answers with `status`; `drop-before` closes the connection before anything is done,
-    `drop-after` when the request was carried out; `delay` answers after `seconds`.
+    `drop-after` when the request was carried out; `garbage-after` answers then with a page that is no answer; `delay`
+    answers after `seconds`.
     """
 
     match: str
@@ -127,6 +148,9 @@ class Hub:
         self.app_keys: dict[str, str] = {}
         """The public keys (PEM) of GitHub Apps, by the app's id."""
         self.tokens = {TOKEN}
+        self.renamed: dict[tuple[str, str], tuple[str, str]] = {}
+        """Former (owner, name) in lower case -> the present one. A new repository takes its name back."""
+        self._numbers = 0
         for path in sorted(directory.glob("*/*.git")):
             self.make(path.parent.name, path.name.removesuffix(".git"))
 
@@ -134,13 +158,33 @@ class Hub:
         """Return the repository, and make an empty one if there is none."""
         key = (owner.lower(), name.lower())
         if key not in self.repositories:
+            self.renamed.pop(key, None)
+            self._numbers += 1
             directory = self._directory / owner / f"{name}.git"
-            self.repositories[key] = Repository(directory, owner, name, len(self.repositories) + 1)
+            self.repositories[key] = Repository(directory, owner, name, self._numbers)
         return self.repositories[key]
 
     def find(self, owner: str, name: str) -> Repository | None:
         """Find a repository without regard to case, as GitHub does; None where there is none."""
         return self.repositories.get((owner.lower(), name.lower()))
+
+    def leads_to(self, owner: str, name: str) -> Repository | None:
+        """Find the repository that a former name leads to; None where it leads nowhere."""
+        present = self.renamed.get((owner.lower(), name.lower()))
+        return self.find(*present) if present is not None else None
+
+    def rename(self, owner: str, name: str, to: str) -> None:
+        """Rename a repository; the former name leads to it. A repository that has that name already takes its place."""
+        moved = self.repositories.pop((owner.lower(), name.lower()))
+        if self.find(owner, to) is None:
+            moved.name = to
+            self.repositories[owner.lower(), to.lower()] = moved
+        self.renamed[owner.lower(), name.lower()] = (owner, to)
+
+    def delete(self, owner: str, name: str) -> None:
+        """Delete a repository with all that it holds."""
+        gone = self.repositories.pop((owner.lower(), name.lower()))
+        shutil.rmtree(gone.directory)
 
     def by_node_id(self, node_id: str) -> Repository | None:
         """Find a repository by its id in GraphQL; None where there is none."""

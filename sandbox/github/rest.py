@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +29,7 @@ def refuse(status: int, message: str) -> web.HTTPException:
     """Make an exception that answers with an error in GitHub's words."""
     answer = problem(status, message)
     error: type[web.HTTPException] = {
+        403: web.HTTPForbidden,
         404: web.HTTPNotFound,
         409: web.HTTPConflict,
         422: web.HTTPUnprocessableEntity,
@@ -41,10 +43,23 @@ def answers(request: web.Request) -> Answers:
 
 
 def _repository(request: web.Request) -> Repository:
-    found = request.app[HUB].find(request.match_info["owner"], request.match_info["repo"])
-    if found is None:
+    owner, name = request.match_info["owner"], request.match_info["repo"]
+    found = request.app[HUB].find(owner, name)
+    if found is not None:
+        return found
+    moved = request.app[HUB].leads_to(owner, name)
+    if moved is None:
         raise refuse(404, "Not Found")
-    return found
+    rest = request.path.removeprefix(f"/repos/{owner}/{name}")
+    location = f"{request.scheme}://{request.host}/repositories/{moved.notes.id}{rest}"
+    moved_text = problem(301, "Moved Permanently").text
+    raise web.HTTPMovedPermanently(location, text=moved_text, content_type="application/json")
+
+
+def _readable(of: Repository, what: str) -> None:
+    """Raise what GitHub answers where the account or the plan may not read it."""
+    if what in of.notes.hidden:
+        raise refuse(403, "Upgrade to GitHub Pro or make this repository public to enable this feature.")
 
 
 def _page(request: web.Request, items: Sequence[Any]) -> web.Response:
@@ -72,9 +87,19 @@ async def get_repository(request: web.Request) -> web.Response:
     return web.json_response(answers(request).repository(_repository(request)))
 
 
+async def get_repository_by_id(request: web.Request) -> web.Response:
+    """GET /repositories/{id}: where a former name leads to."""
+    hub = request.app[HUB]
+    for found in hub.repositories.values():
+        if str(found.notes.id) == request.match_info["id"]:
+            return web.json_response(answers(request).repository(found))
+    return problem(404, "Not Found")
+
+
 async def list_branches(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}/branches."""
     of = _repository(request)
+    _readable(of, "branches")
     heads = {name.removeprefix("refs/heads/"): sha for name, sha in of.git.refs("refs/heads/").items()}
     return _page(request, [answers(request).short_branch(of, name, sha) for name, sha in heads.items()])
 
@@ -164,12 +189,41 @@ async def get_git_commit(request: web.Request) -> web.Response:
 
 async def branch_rules(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}/rules/branches/{branch}: its rules, even for a branch that is not made yet."""
-    return _page(request, _repository(request).notes.rules.get(request.match_info["branch"], []))
+    of, branch = _repository(request), request.match_info["branch"]
+    _readable(of, "rules")
+    matching = (rules for pattern, rules in of.notes.rules.items() if fnmatch(branch, pattern))
+    return _page(request, [rule for rules in matching for rule in rules])
+
+
+async def get_ruleset(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/rulesets/{id}."""
+    of = _repository(request)
+    _readable(of, "rulesets")
+    return web.json_response(
+        {
+            "id": int(request.match_info["id"]),
+            "name": "sandbox",
+            "source_type": "Repository",
+            "source": f"{of.owner}/{of.name}",
+            "enforcement": "active",
+            "current_user_can_bypass": of.notes.bypass,
+        }
+    )
+
+
+async def get_protection(request: web.Request) -> web.Response:
+    """GET /repos/{owner}/{repo}/branches/{branch}/protection: the classic one, which needs administration rights."""
+    of, branch = _repository(request), request.match_info["branch"]
+    _readable(of, "protection")
+    if branch not in of.notes.classic:
+        return problem(404, "Branch not protected")
+    return web.json_response({"allow_force_pushes": {"enabled": of.notes.classic[branch]}})
 
 
 async def list_pulls(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}/pulls?base=: the open pull requests."""
     of, base = _repository(request), request.query.get("base")
+    _readable(of, "pulls")
     pulls = [pull for pull in of.notes.pulls if base in {None, pull.base}]
     return _page(request, [answers(request).pull(of, pull) for pull in pulls])
 
@@ -177,6 +231,7 @@ async def list_pulls(request: web.Request) -> web.Response:
 async def list_tags(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}/tags."""
     of = _repository(request)
+    _readable(of, "tags")
     tags = {name.removeprefix("refs/tags/"): sha for name, sha in of.git.refs("refs/tags/").items()}
     return _page(request, [answers(request).tag(of, name, sha) for name, sha in tags.items()])
 
@@ -202,7 +257,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
 ROUTES = (
     web.get("/repos/{owner}/{repo}", get_repository),
     web.get("/repos/{owner}/{repo}/branches", list_branches),
+    web.get("/repositories/{id}", get_repository_by_id),
+    web.get("/repos/{owner}/{repo}/branches/{branch:.+}/protection", get_protection),
     web.get("/repos/{owner}/{repo}/branches/{branch:.+}", get_branch),
+    web.get("/repos/{owner}/{repo}/rulesets/{id}", get_ruleset),
     web.get("/repos/{owner}/{repo}/git/ref/{ref:.+}", get_ref),
     web.get("/repos/{owner}/{repo}/git/matching-refs/{ref:.*}", matching_refs),
     web.post("/repos/{owner}/{repo}/git/refs", create_ref),

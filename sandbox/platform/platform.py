@@ -2,7 +2,7 @@
 
 Each part is a child process that ends with this one, even by SIGKILL. Everything lies in one directory:
 
-    platform.json     where what is, with the databases' URLs (0600)
+    platform.json     where what is, with the databases' URLs for this machine (0600)
     resetd.env        RESETD_* variables for the daemon, one `NAME=value` a line (0600)
     journal.jsonl     what was launched in the pods, by the independent witness
     controls/         how the stand-ins behave (`sandbox.services.standins.controls`)
@@ -20,7 +20,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +154,7 @@ class Platform:
             "RESETD_GITHUB_OWNER": self.github.owner,
             "RESETD_GITHUB_TOKEN": self.github.token,
             "RESETD_PG_BIN": str(self.directory / "pg-bin"),
+            "RESETD_DATABASE_HOSTS": f"{postgres.POD_HOST}={postgres.ADDRESS}",
         }
 
     def postgres_url(self, environment: str, service: str, variable: str = "DATABASE_URL") -> str:
@@ -207,7 +208,7 @@ class Platform:
         self._write()
 
     def _write(self) -> None:
-        urls = self.databases.urls_of(self.environments)
+        urls, pod_urls = self.databases.urls(), self.databases.pod_urls()
         description: dict[str, Any] = {
             "pid": os.getpid(),
             "kafka": self.kafka.ready,
@@ -219,10 +220,10 @@ class Platform:
             "journal": str(self.witness.file),
             "controls": str(self.directory / "controls"),
             "environments": self.environments,
-            "databases": urls,
+            "databases": {name: urls[name] for name in self.environments},
         }
         lines = [f"{name}={value}\n" for name, value in self.environment().items()]
-        private(self.directory / "environments.json", json.dumps(urls, indent=1))
+        private(self.directory / "environments.json", _of(self.environments, pod_urls))
         private(self.directory / "platform.json", json.dumps(description, indent=1) + "\n")
         private(self.directory / "resetd.env", "".join(lines))
 
@@ -256,7 +257,7 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
             undo.callback(part.result().stop)
         built.result()
         databases = servers.result()
-        private(directory / "environments.json", json.dumps(databases.urls_of(environments), indent=1))
+        private(directory / "environments.json", _of(environments, databases.pod_urls()))
         say("Kubernetes")
         running = _start_kubernetes(directory, witness, environments)
         undo.callback(running.stop)
@@ -273,6 +274,11 @@ def _bring_up(cls: type[Platform], directory: Path, environments: list[str], say
         platform._write()
         undo.pop_all()
     return platform
+
+
+def _of(environments: Iterable[str], variables: Mapping[str, object]) -> str:
+    """The variables of these environments, as JSON."""
+    return json.dumps({name: variables[name] for name in environments}, indent=1)
 
 
 def _start_kubernetes(

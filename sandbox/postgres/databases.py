@@ -25,24 +25,33 @@ class Fleet:
     passwords: dict[str, str]
 
     def url(self, place: str) -> str:
+        """A connection string of `server/database` for this machine."""
+        return self._url(place, Server.url)
+
+    def pod_url(self, place: str) -> str:
         """The connection string that services get for `server/database`."""
-        server, _, database = place.partition("/")
-        return self.servers[server].url(database, ROLE, self.passwords[server])
+        return self._url(place, Server.pod_url)
 
     def urls(self) -> dict[str, dict[str, dict[str, str]]]:
-        """The variables of all pods, as JSON: {environment: {service: {variable: url}}}."""
+        """What leads to the databases of all pods from this machine: {environment: {service: {variable: url}}}."""
+        return self._variables(self.url)
+
+    def pod_urls(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The variables of all pods, as `urls` has them."""
+        return self._variables(self.pod_url)
+
+    def _url(self, place: str, form: Callable[[Server, str, str, str], str]) -> str:
+        server, _, database = place.partition("/")
+        return form(self.servers[server], database, ROLE, self.passwords[server])
+
+    def _variables(self, url: Callable[[str], str]) -> dict[str, dict[str, dict[str, str]]]:
         answer: dict[str, dict[str, dict[str, str]]] = {}
         for member in FLEET:
             for (service, variable), place in member.databases.items():
                 if place.partition("/")[0] in self.servers:
                     of_environment = answer.setdefault(member.name, {})
-                    of_environment.setdefault(service, {})[variable] = self.url(place)
+                    of_environment.setdefault(service, {})[variable] = url(place)
         return answer
-
-    def urls_of(self, environments: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
-        """The variables of these environments' pods, as `urls` has them."""
-        every = self.urls()
-        return {name: every[name] for name in environments}
 
     def places(
         self, environments: Iterable[str], wanted: Callable[[str, str], bool]

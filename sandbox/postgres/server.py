@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import socket
@@ -13,18 +14,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
 from sandbox.postgres import guard
 from sandbox.postgres.binaries import account, binaries
 
+POD_HOST = "databases.sandbox.test"
+"""The host of all servers as pods have it. A pod's `localhost` is its own, so theirs needs another name."""
+ADDRESS = "127.0.0.1"
+"""Where `POD_HOST` is: libpq in the pods reads it from PGHOSTADDR, the daemon from RESETD_DATABASE_HOSTS."""
 _UP_WITHIN = 30.0
 _DOWN_WITHIN = 30.0
 
 # Small and quick: the sandbox is thrown away, so no write waits for a disk.
 _SETTINGS = {
-    "listen_addresses": "127.0.0.1",
+    "listen_addresses": ADDRESS,
     "unix_socket_directories": "",
     "shared_buffers": "16MB",
     "max_connections": "60",
@@ -61,8 +67,12 @@ class Server:
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str, role: str, password: str) -> str:
-        """A connection string in Prisma's style; libpq's tools need it without `?schema=public`."""
-        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}?schema=public"
+        """A connection string for this machine in Prisma's style; libpq's tools need it without `?schema=public`."""
+        return f"postgresql://{role}:{password}@{ADDRESS}:{self.port}/{database}?schema=public"
+
+    def pod_url(self, database: str, role: str, password: str) -> str:
+        """The same connection string as a pod has it."""
+        return f"postgresql://{role}:{password}@{POD_HOST}:{self.port}/{database}?schema=public"
 
     def stop(self) -> None:
         """Cut all sessions and shut down; nothing happens when the server is down already."""
@@ -139,6 +149,36 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
     data = _place(directory, name)
     password = secrets.token_urlsafe(18)
     _initialise(data, password)
+    return _on_free_port(directory, name, password, settings or {})
+
+
+def copy(server: Server, directory: Path, name: str, *, standby: bool = False) -> Server:
+    """Make a second server `name` of a server's data, and start it on another port.
+
+    It has the system identifier, databases, roles and passwords of the first one, which is stopped meanwhile, so that
+    its sessions are cut. A `standby` stays in recovery; it needs a first one whose `wal_level` is `replica`.
+
+    Raises:
+        ServerFailedError: the copy was not up within 30 s.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = _place(directory, name)
+    server.stop()
+    try:
+        shutil.copytree(server.data.resolve(), data, dirs_exist_ok=True)
+        owner = account()
+        if owner is not None:
+            for path in (data, *data.rglob("*")):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+    finally:
+        server.start_again()
+    if standby:
+        (data / "standby.signal").touch()
+    password = urlsplit(server.superuser_url).password or ""
+    return _on_free_port(directory, name, password, server.settings)
+
+
+def _on_free_port(directory: Path, name: str, password: str, settings: Mapping[str, str]) -> Server:
     failures: list[ServerFailedError] = []
     for _ in range(5):
         port = _free_port()
@@ -146,9 +186,9 @@ def start(directory: Path, name: str, settings: Mapping[str, str] | None = None)
             name=name,
             data=directory / name,
             port=port,
-            superuser_url=f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres",
+            superuser_url=f"postgresql://postgres:{password}@{ADDRESS}:{port}/postgres",
             log=directory / f"{name}.log",
-            settings=settings or {},
+            settings=settings,
         )
         try:
             server.start_again()
@@ -211,6 +251,6 @@ def _initialise(data: Path, password: str) -> None:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((ADDRESS, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -15,8 +15,18 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from schemas.catalog.elsewhere import Elsewhere, ToleratedSession
 from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
-from schemas.catalog.steps import Argv, DoctorCommand, KnownFailure, Name, StepEntry, VerifyEntry, excludes
+from schemas.catalog.steps import (
+    Argv,
+    DoctorCommand,
+    KnownFailure,
+    Name,
+    StepEntry,
+    StepPhase,
+    VerifyEntry,
+    excludes,
+)
 from schemas.checks import MigrationsCheck
 from schemas.plan import Scope
 from schemas.requests import Mode, Option
@@ -30,6 +40,13 @@ LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
+LEAST_UNATTENDED = 2
+"""The fewest people who agree to a request of somebody who is not known."""
+
+_PHASES = list(StepPhase)
+"""In the order in which they run."""
+
+
 class Kind(Wire):
     """A kind of environment. An environment's kind is what follows the last hyphen of its name."""
 
@@ -37,13 +54,22 @@ class Kind(Wire):
     """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
     """How many people must agree to a reset that somebody with a token asked for."""
-    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim."""
+    approvers_unattended: Annotated[int, Field(ge=0, le=11)] = 0
+    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim.
+
+    One of those who agree may be the one who asked. So it is at least two, and more than `approvers`.
+    """
 
     @model_validator(mode="after")
     def _protection_needs_consent(self) -> Self:
-        if self.protected and not (self.approvers >= 1 and self.approvers_unattended >= 1):
-            raise ValueError("a protected kind needs at least one of approvers and of approversUnattended")
+        if self.protected and self.approvers < 1:
+            raise ValueError("a protected kind needs approvers: at least 1")
+        least = max(LEAST_UNATTENDED, self.approvers + 1)
+        if (self.protected or self.approvers_unattended) and self.approvers_unattended < least:
+            raise ValueError(
+                f"approversUnattended has to be at least {least}: more than approvers, and two at least, "
+                "because one of them may be who asked"
+            )
         return self
 
 
@@ -58,7 +84,7 @@ class UrlParts(Wire):
 
 
 class Handshake(Wire):
-    """How the service's own tool runs one SQL statement in a database."""
+    """How the service's own tool runs one SQL statement in a database, and commits it (docs/handshake.md)."""
 
     argv: Argv
     """The argument `{statement}` becomes the statement; without it the statement is written to stdin."""
@@ -77,7 +103,12 @@ class Database(Wire):
     url_variable: Variable | None = None
     """The variable that holds the URL in the pod. Unless it or `urlParts` is given, that is `DATABASE_URL`."""
     url_parts: UrlParts | None = None
+    direct_url_variable: Variable | None = None
+    """The variable whose URL leads the daemon past a pooler, a sidecar or a list of hosts, where the pod has it."""
     handshake: Handshake
+    """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
+    client_handshake: Handshake | None = None
+    """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
     migrations: MigrationsCheck | None = None
     """How the daemon sees that the database has every migration of the service's image: after each step that writes to
     it, and at the end."""
@@ -90,7 +121,11 @@ class Database(Wire):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the environment variables that the URL is made of."""
+        """Names of the environment variables that the URLs are made of."""
+        return self._of_url + ((self.direct_url_variable,) if self.direct_url_variable else ())
+
+    @property
+    def _of_url(self) -> tuple[str, ...]:
         if self.url_parts is None:
             return (self.url_variable or "DATABASE_URL",)
         parts = self.url_parts
@@ -98,12 +133,16 @@ class Database(Wire):
             name for name in (parts.host, parts.port, parts.user, parts.password, parts.database) if name
         )
 
+    def direct_url(self, values: Mapping[str, str]) -> str | None:
+        """Return the URL for the daemon's own sessions, a secret; None where they use the service's own."""
+        return (self.direct_url_variable and values.get(self.direct_url_variable)) or None
+
     def url(self, values: Mapping[str, str]) -> str | None:
         """Return the URL, which is a secret, from the pod's variables; None where one of them is absent or empty."""
         parts = self.url_parts
         if parts is None:
-            return values.get(self.variables[0]) or None
-        if any(not values.get(name) for name in self.variables):
+            return values.get(self._of_url[0]) or None
+        if any(not values.get(name) for name in self._of_url):
             return None
         user, password = quote(values[parts.user], safe=""), quote(values[parts.password], safe="")
         port = f":{values[parts.port]}" if parts.port else ""
@@ -163,6 +202,12 @@ class Service(Wire):
             if len(places) > 1 and any(step.scope is Scope.CONTAINER for step in steps):
                 raise ValueError(f"steps of {mode.value} beside one of scope container all need one runIn")
             for first, second in combinations(steps, 2):
+                before = _PHASES.index(second.phase) < _PHASES.index(first.phase)
+                if before and not excludes(first.when, second.when):
+                    raise ValueError(
+                        f"{mode.value}: {second.name} of phase {second.phase.value} runs before {first.name} of phase "
+                        f"{first.phase.value}, so it has to stand before it"
+                    )
                 same = self._place(first) == self._place(second)
                 if same and not excludes(first.when, second.when):
                     raise ValueError(f"two steps of {mode.value} may both be {first.name}")
@@ -237,8 +282,12 @@ class Catalog(Wire):
     core: Core | None = None
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
     repositories: tuple[Repository, ...] = ()
-    quiesce: tuple[Mode, ...] = (Mode.WIPE,)
-    """Modes in which services are scaled to 0 while their databases are rebuilt."""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Environments of other clusters, with what they use."""
+    tolerated_sessions: tuple[ToleratedSession, ...] = ()
+    """Sessions that may be in a database although no known pod has them."""
+    quiesce: tuple[Mode, ...] = ()
+    """Modes in which services are scaled to 0 while their databases are rebuilt. Nothing acts on it yet."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
     """Sets of known failures. They are tried in the order in which a step names them."""
     doctor: Doctor = Doctor()
@@ -254,10 +303,27 @@ class Catalog(Wire):
         return next((service for service in self.services if service.name == name), None)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Names of the services, of their databases here and on servers, and of the kinds."""
+        databases = [database for service in self.services for database in service.databases]
+        on_servers = [name for database in databases for name in database.names.values()]
+        return frozenset([*self.order, *(database.name for database in databases), *on_servers, *self.kinds])
+
+    @property
     def in_order(self) -> tuple[Service, ...]:
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
         return tuple(sorted(self.services, key=lambda service: place[service.name]))
+
+    @model_validator(mode="after")
+    def _elsewhere_is_known(self) -> Self:
+        for entry in self.elsewhere:
+            if kind_of(entry.environment) not in self.kinds:
+                raise ValueError(f"elsewhere: {entry.environment} is of no kind of this catalog")
+        places = [(entry.environment, entry.cluster) for entry in self.elsewhere]
+        if len(set(places)) != len(places):
+            raise ValueError("elsewhere: an environment of a cluster is listed twice")
+        return self
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
@@ -291,4 +357,5 @@ def _failure_sets(services: tuple[Service, ...]) -> Iterator[str]:
         for verify in service.verify:
             yield from verify.failures
         for database in service.databases:
-            yield from database.handshake.failures
+            for handshake in (database.handshake, database.client_handshake):
+                yield from handshake.failures if handshake else ()

@@ -14,7 +14,14 @@ from schemas.tables.intake import (
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
 from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
-from schemas.tables.resources import CounterRow, LockHistoryRow, LockRow, ProtectedRow, StateRow
+from schemas.tables.resources import (
+    CounterRow,
+    LockHistoryRow,
+    LockRow,
+    ProtectedUseRow,
+    ProtectedWordRow,
+    StateRow,
+)
 
 __all__ = [
     "ActRow",
@@ -34,7 +41,8 @@ __all__ = [
     "PendingActRow",
     "PlanRow",
     "PositionRow",
-    "ProtectedRow",
+    "ProtectedUseRow",
+    "ProtectedWordRow",
     "PublisherRow",
     "ResetRow",
     "Row",

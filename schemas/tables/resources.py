@@ -1,4 +1,4 @@
-"""Resources: the locks on them, the history of these locks, and which resources were seen to be protected."""
+"""Resources: the locks on them with their history, what protected environments use, and what people say about that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Index, text
 from sqlmodel import Field
 
-from schemas.tables.base import Row, serial
+from schemas.protection import WordKind
+from schemas.tables.base import Json, Row, Words, one_of, serial
 
 
 class CounterRow(Row, table=True):
@@ -70,12 +71,38 @@ class LockHistoryRow(Row, table=True):
     released_at: datetime | None = None
 
 
-class ProtectedRow(Row, table=True):
+class ProtectedUseRow(Row, table=True):
     """A resource that an environment of a protected kind was seen to use. It is remembered for good."""
 
-    __tablename__ = "protected_resources"
+    __tablename__ = "protected_uses"
+    __table_args__ = (Index("ix_protected_uses_key", "key"),)
 
+    environment: str = Field(primary_key=True)
+    service: str = Field(primary_key=True)
+    """Empty for a repository, and where it was not kept."""
+    database: str = Field(primary_key=True)
+    """The catalog's name; empty for a repository, and where it was not kept."""
     key: str = Field(primary_key=True)
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class ProtectedWordRow(Row, table=True):
+    """A person's word about a protected environment. It stays after it ended."""
+
+    __tablename__ = "protected_words"
+    __table_args__ = (one_of("kind", WordKind), Index("ix_protected_words_expires_at", "expires_at"))
+
+    id: str = Field(primary_key=True)
+    kind: str
     environment: str
-    """The environment that was seen first."""
-    seen_at: datetime
+    service: str | None = None
+    database: str | None = None
+    key: str | None = None
+    uses: list[str] | None = Field(default=None, sa_type=Json)
+    reason: str = Field(sa_type=Words)
+    given_by: str = Field(sa_type=Words)
+    given_at: datetime
+    expires_at: datetime
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str | None = Field(default=None, sa_type=Words)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, Unreadable
+from schemas.protection import Word
 from schemas.requests import ResetRequested
-from statemachines.planning.commands import Command, commands
+from schemas.wire import ResourceKey
+from statemachines.planning.commands import Command, commands, written
 from statemachines.planning.selection import Selection, select
+from statemachines.planning.words import consult
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,20 @@ class Case:
     facts: Facts
     selection: Selection
     commands: tuple[Command, ...]
+    assurances: tuple[Word, ...] = ()
+    """Words of people that complete the facts."""
+    own_words: tuple[Word, ...] = ()
+    """Words that would complete the facts, were they not of people who asked for the plan."""
 
     @classmethod
-    def of(cls, request: ResetRequested, catalog: Catalog, facts: Facts) -> Case:
-        """Make the case of one request."""
+    def of(
+        cls, request: ResetRequested, catalog: Catalog, facts: Facts, requesters: Iterable[str] = ()
+    ) -> Case:
+        """Make the case of one request, its facts completed by what people said. `requesters` joined the request."""
         selection = select(request, catalog)
-        return cls(request, catalog, facts, selection, commands(selection))
+        read = cls(request, catalog, facts, selection, commands(selection))
+        consulted = consult(facts, catalog, read.touched(), (request.requested_by, *requesters))
+        return replace(read, facts=consulted.facts, assurances=consulted.used, own_words=consulted.own)
 
     @property
     def environment(self) -> str:
@@ -51,6 +63,13 @@ class Case:
         known = {fact.repository: fact for fact in self.facts.repositories}
         names = (repository.name_for(self.environment) for repository in self.catalog.repositories)
         return tuple((name, known.get(name)) for name in dict.fromkeys(names))
+
+    def touched(self) -> tuple[ResourceKey, ...]:
+        """List the resources that the plan would change, sorted, as far as they are known."""
+        keys = {fact.key for pair in written(self.commands) if (fact := self.database(*pair))}
+        if self.selection.git:
+            keys |= {fact.key for _, fact in self.repositories() if fact}
+        return tuple(sorted(keys))
 
     def unreadable(self, service: str | None, subject: str | None = None) -> Unreadable | None:
         """Find why something of this environment could not be read, where the reader of the facts said why.

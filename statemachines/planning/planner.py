@@ -19,6 +19,7 @@ from statemachines.planning.commands import Command, Verification, failures_of, 
 from statemachines.planning.protection import approvals_required, protection_of
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.used_catalog import digest_of_used
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse
 
@@ -29,13 +30,19 @@ GIT_TIMEOUT = 120.0
 
 
 def plan(
-    request: ResetRequested, channel: Channel, catalog: Catalog, catalog_id: str, facts: Facts
+    request: ResetRequested,
+    channel: Channel,
+    catalog: Catalog,
+    catalog_id: str,
+    facts: Facts,
+    requesters: Iterable[str] = (),
 ) -> Plan | Refusal:
     """Return what a reset of this request will do, or every reason why it must not be done.
 
-    `catalog_id` is the catalog's name and digest. The same arguments always give the same plan.
+    `catalog_id` is the catalog's name and digest. `requesters` are people who joined the request. The same arguments
+    always give the same plan.
     """
-    case = Case.of(request, catalog, facts)
+    case = Case.of(request, catalog, facts, requesters)
     refusal = check_rules(case)
     if refusal is not None:
         return refusal
@@ -44,7 +51,7 @@ def plan(
         return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
     selection = case.selection
     images = {fact.service: fact.image_digest for fact in facts.services}
-    protections = {key: protection_of(key, facts, catalog) for key in _touched(steps)}
+    protections = {key: protection_of(key, case.facts, catalog) for key in _touched(steps)}
     fields: dict[str, Any] = {
         "environment": request.environment,
         "mode": request.mode,
@@ -53,21 +60,24 @@ def plan(
         "integrations": selection.integrations,
         "core": selection.core is not CoreAction.NONE,
         "git": any(step.phase is Phase.GIT for step in steps),
+        "not_before": request.not_before,
         "catalog": catalog_id,
+        "catalog_used": digest_of_used(case),
         "steps": steps,
         "resources": tuple(_resource(case, key) for key in protections),
         "images": {
             ServiceName(service.name): images[ServiceName(service.name)] for service in selection.services
         },
         "approvals_required": approvals_required(protections.values(), request.environment, channel, catalog),
+        "assurances": case.assurances,
     }
     unhashed = Plan(**fields, warnings=warnings(case), hash="")
     return unhashed.model_copy(update={"hash": plan_hash(unhashed)})
 
 
 def plan_hash(of: Plan) -> str:
-    """Return `sha256:...` over the canonical JSON of a plan without its warnings and its hash."""
-    return digest(of.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"}))
+    """Return `sha256:...` over the canonical JSON of a plan without its catalog, its warnings and its hash."""
+    return digest(of.model_dump(mode="json", by_alias=True, exclude={"catalog", "warnings", "hash"}))
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
@@ -77,7 +87,7 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
     """
     pairs = written(case.commands)
     groups: list[list[PlannedStep]] = [
-        # A handshake holds for as long as the daemon keeps its lock session, so it need not wait for the dumps.
+        # The daemon's witness listens before the dumps begin, so a handshake need not wait for them.
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
@@ -125,6 +135,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
     declared = entry.database(database) if entry else None
     assert entry is not None
     assert declared is not None
+    client = declared.client_handshake
     name = f"backup.handshake.{service}" + (f".{database}" if len(entry.databases) > 1 else "")
     return PlannedStep(
         name=StepName(name),
@@ -134,10 +145,13 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
         service=service,
         database=database,
         argv=declared.handshake.argv,
+        client_argv=client.argv if client else (),
         touches=(fact.key,),
         timeout=declared.handshake.timeout,
         run_in=_place(case, service),
-        failures=failures_of(case.catalog, declared.handshake.failures),
+        failures=failures_of(
+            case.catalog, (*declared.handshake.failures, *(client.failures if client else ()))
+        ),
     )
 
 
@@ -177,6 +191,7 @@ def _repositories(case: Case) -> list[PlannedStep]:
             kind=StepKind.RESET_REPOSITORY,
             batch=0,
             repository=name,
+            repository_id=fact.identity or None,
             touches=(fact.key,),
             timeout=GIT_TIMEOUT,
             destructive=True,
@@ -241,6 +256,7 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
         kind=kind,
         name=name,
         users=tuple(sorted(case.facts.users[key])),
+        elsewhere=tuple(entry.label for entry in case.catalog.elsewhere if entry.uses(key)),
         protected=because is not None,
         protected_because=because,
     )

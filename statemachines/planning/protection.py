@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.catalog.catalog import Catalog, Kind
+from schemas.catalog.catalog import LEAST_UNATTENDED, Catalog, Kind
 from schemas.facts import Facts
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
@@ -25,7 +25,7 @@ class Protection:
 
 
 def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
-    """Say whether a resource is protected: by this environment, by another one that uses it, or as it is remembered.
+    """Say whether a resource is protected: by this environment, by another one that uses it, elsewhere, or in memory.
 
     An environment whose kind the catalog does not know protects as well: it could be a production by another name.
     """
@@ -37,8 +37,18 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
         return Protection(
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
         )
+    elsewhere = [entry for entry in catalog.elsewhere if entry.uses(key)]
+    protecting = [entry for entry in elsewhere if is_protected_kind(kind_of(entry.environment), catalog)]
+    if protecting:
+        return Protection(
+            f"{', '.join(entry.label for entry in protecting)} uses it, too",
+            tuple(sorted({kind_of(entry.environment) for entry in protecting})),
+        )
     if key in facts.remembered_protected:
-        return Protection("a protected environment was once seen to use it", (ANY_KIND,))
+        seen = sorted({use.environment for use in facts.remembered if use.key == key})
+        return Protection(
+            f"{', '.join(seen) or 'a protected environment'} was once seen to use it", (ANY_KIND,)
+        )
     return Protection(None)
 
 
@@ -47,7 +57,8 @@ def approvals_required(
 ) -> int:
     """Return how many people must agree to a plan: the most that any kind concerned asks for.
 
-    Over Kafka and for provisioning who asks is only a claim, so the number for unattended requests counts as well.
+    Over Kafka and for provisioning who asks is only a claim, so the number for unattended requests counts as well. At
+    least two people agree to those, and more than to a request of somebody who is known: one of them may have asked.
     Where a kind is not known (`ANY_KIND`, or none of the catalog's) all protected kinds are concerned.
     """
     kinds = {kind_of(environment)}
@@ -59,11 +70,14 @@ def approvals_required(
         concerned += protected
     required = max((_approvers(kind, channel) for kind in concerned), default=0)
     touches_protected = any(protection.because for protection in protections)
-    return max(required, 1) if touches_protected else required
+    least = 1 if channel is Channel.HTTP else LEAST_UNATTENDED
+    return max(required, least) if touches_protected else required
 
 
 def _approvers(kind: Kind, channel: Channel) -> int:
-    return kind.approvers if channel is Channel.HTTP else max(kind.approvers, kind.approvers_unattended)
+    if channel is Channel.HTTP or not (kind.approvers or kind.approvers_unattended):
+        return kind.approvers
+    return max(kind.approvers + 1, kind.approvers_unattended, LEAST_UNATTENDED)
 
 
 def is_protected_kind(kind: str, catalog: Catalog) -> bool:

@@ -18,6 +18,13 @@ from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import written
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.sessions import (
+    databases_of,
+    text,
+    unknown_sessions,
+    unread_sessions,
+    why_shared,
+)
 from statemachines.refusals import Refusal, Refused
 from statemachines.steps.database_checks import nothing_carried
 
@@ -191,23 +198,62 @@ def repositories_are_identified(case: Case) -> Iterator[Refused]:
             yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, by_rule=False)
 
 
+def repositories_take_the_rewinding(case: Case) -> Iterator[Refused]:
+    """What the hub would refuse at the git step is refused before anything is destroyed, as far as it can be known."""
+    if not case.selection.git:
+        return
+    for name, fact in case.repositories():
+        for refusal in fact.refusals if fact is not None else ():
+            detail = f"{name}: GitHub would refuse to rewind it: {refusal}; or ask for the reset without git"
+            yield Refused(Reason.REPOSITORY_REFUSED, detail, by_rule=False)
+
+
 def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
     for gap in case.facts.unreadable:
+        if gap.answered_by or not gap.protected:
+            continue
         if gap.subject.startswith("migrations"):
             continue  # says nothing of who uses which database
-        if gap.protected and (gap.service is not None or not gap.subject.startswith("repository")):
+        if gap.service is not None or not gap.subject.startswith("repository"):
             whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
-            detail = f"{whose} could not be read ({gap.reason.value})"
+            scope = "/".join(filter(None, (gap.environment, gap.service)))
+            detail = (
+                f"{whose} could not be read ({gap.reason.value}); "
+                f"an approver may say what it uses: resetd protected confirm {scope}"
+            )
             yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=gap.temporary)
-    touched = {fact.key for pair in written(case.commands) if (fact := case.database(*pair))}
-    if case.selection.git:
-        touched |= {fact.key for _, fact in case.repositories() if fact}
-    for key in sorted(touched):
+    for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
+
+
+def words_are_of_others(case: Case) -> Iterator[Refused]:
+    """A plan must not rely on a word about a protected environment of somebody who asked for it."""
+    if not case.facts.exists:
+        return
+    for word in case.own_words:
+        detail = (
+            f"{word.given_by} asked for this reset and gave the word to {word.kind.value} {word.scope.text}"
+        )
+        yield Refused(Reason.OWN_WORD, detail)
+
+
+def sessions_are_known(case: Case) -> Iterator[Refused]:
+    """Who is connected to a database that others may share must be known: it may be an environment that nobody sees."""
+    for database in databases_of(case):
+        because = why_shared(case, database)
+        if because is None:
+            continue
+        for session in unknown_sessions(case, database):
+            if not session.of_node:
+                detail = f"{database.name} has a session of {text(session)}, and {because}"
+                yield Refused(Reason.SESSIONS_UNKNOWN, detail, by_rule=False)
+        if gap := unread_sessions(case, database):
+            detail = f"the sessions in {database.name} could not be read, and {because}: {gap.detail}"
+            yield Refused(Reason.SESSIONS_UNKNOWN, detail, temporary=gap.temporary, by_rule=False)
 
 
 REQUEST_RULES: tuple[Rule, ...] = (
@@ -227,7 +273,10 @@ WORLD_RULES: tuple[Rule, ...] = (
     wiped_images_show_migrations,
     core_is_one_database,
     repositories_are_identified,
+    repositories_take_the_rewinding,
+    words_are_of_others,
     sharing_is_known,
+    sessions_are_known,
     no_mock_in_shared_databases,
 )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from schemas.catalog.steps import Condition
+from schemas.protection import WordKind
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
 
 Warn = Callable[[Case], Iterator[str]]
 
@@ -52,6 +54,37 @@ def shared_resources(case: Case) -> Iterator[str]:
             yield f"The database {name} is also used by {', '.join(others)}."
         elif protection_of(key, case.facts, case.catalog).kinds == (ANY_KIND,):
             yield f"The database {name} was once seen in use by a protected environment."
+
+
+def used_elsewhere(case: Case) -> Iterator[str]:
+    """Name the environments of other clusters that use a resource of the plan. Nobody there can be looked at."""
+    for key in case.touched():
+        if others := [entry.label for entry in case.catalog.elsewhere if entry.uses(key)]:
+            yield f"{key} is also used by {', '.join(others)}, as the catalog says; resetd can't look there."
+
+
+def foreign_sessions(case: Case) -> Iterator[str]:
+    """Tell of sessions in the plan's databases that come from no known pod."""
+    for database in databases_of(case):
+        told = [text(session) for session in unknown_sessions(case, database)]
+        yield from (
+            f"{database.name} has a session of {each}; it is of no known pod." for each in dict.fromkeys(told)
+        )
+        if gap := unread_sessions(case, database):
+            yield f"Who else is connected to {database.name} could not be read: {gap.detail}."
+
+
+def assurances(case: Case) -> Iterator[str]:
+    """Say on whose word the plan goes, about what, and until when."""
+    for word in case.assurances:
+        until = f"{word.expires_at:%Y-%m-%d %H:%M} UTC"
+        if word.kind is WordKind.FORGET:
+            what = f"what is remembered of {word.scope.text} is true no more"
+        elif word.uses is None:
+            what = f"{word.scope.text} uses what is remembered of it"
+        else:
+            what = f"{word.scope.text} uses {', '.join(word.uses) or 'none of these databases'}"
+        yield f"Nobody looked: {word.given_by} says until {until} that {what} ({word.reason})."
 
 
 def unexpected_database(case: Case) -> Iterator[str]:
@@ -132,6 +165,9 @@ WARNINGS: tuple[Warn, ...] = (
     core_is_shared,
     only_own_schema,
     shared_resources,
+    used_elsewhere,
+    assurances,
+    foreign_sessions,
     unexpected_database,
     wiped_tables,
     user_data,

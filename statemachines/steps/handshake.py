@@ -1,39 +1,29 @@
-"""The handshake: one SQL statement that succeeds only in the database in which the daemon holds an advisory lock."""
+"""The handshake: the one SQL statement by which a service's own tool tells the daemon which database it reaches."""
 
 from __future__ import annotations
+
+import re
 
 from schemas.catalog.catalog import Handshake
 from schemas.catalog.steps import STATEMENT
 
-NOT_THE_DATABASE = "resetd: this is not the database that was backed up"
-"""The error of the statement in a database where it does not see the lock."""
-
-LARGEST_LOCK_NUMBER = 2**31 - 1
-"""Up to this number `pg_advisory_lock(bigint)` shows the number as `pg_locks.objid`, with a `classid` of 0."""
+NONCE_BYTES = 16
+"""Random bytes of a nonce, which is written in hexadecimal digits."""
+_NONCE = re.compile(rf"[0-9a-f]{{{2 * NONCE_BYTES}}}")
 
 
-# One line, because some tools read line by line. Any role may read pg_locks. `objsubid` is 1 for a lock by one bigint.
-_SQL = (
-    "DO $resetd$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks "
-    "WHERE locktype = 'advisory' AND granted AND classid = 0 AND objsubid = 1 "
-    "AND objid::bigint = :number AND database = (SELECT oid FROM pg_catalog.pg_database "
-    "WHERE datname = pg_catalog.current_database())) THEN "
-    "RAISE EXCEPTION ':refusal (%)', pg_catalog.current_database(); END IF; END $resetd$;"
-).replace(":refusal", NOT_THE_DATABASE)
-
-
-def statement(handshake: Handshake, number: int) -> tuple[tuple[str, ...], bytes | None]:
-    """Return argv and stdin with which the service's own tool shows that it reaches the database of lock `number`.
+def statement(handshake: Handshake, nonce: str) -> tuple[tuple[str, ...], bytes | None]:
+    """Return argv and stdin with which the service's own tool sends `nonce` in the database that it reaches.
 
     The argument `{statement}` becomes the SQL. Where the handshake has no such argument, the tool reads the SQL from
-    stdin.
+    stdin: one line that ends with a semicolon, because some tools read line by line.
 
     Raises:
-        ValueError: `number` is no lock number that `hold_lock` gives.
+        ValueError: `nonce` is none of `NONCE_BYTES` bytes.
     """
-    if not 0 < number <= LARGEST_LOCK_NUMBER:
-        raise ValueError(f"{number} is no advisory lock number of a handshake")
-    sql = _SQL.replace(":number", str(number))
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError("a nonce has 32 hexadecimal digits")
+    sql = f"SELECT pg_notify('resetd','{nonce}')"
     if STATEMENT not in handshake.argv:
-        return handshake.argv, f"{sql}\n".encode()
+        return handshake.argv, f"{sql};\n".encode()
     return tuple(sql if argument == STATEMENT else argument for argument in handshake.argv), None

@@ -12,12 +12,15 @@ def exited(code: int) -> Outcome:
     return Outcome(kind=kind, exit_code=code)
 
 
-def never_started(detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True) -> Outcome:
+def never_started(
+    detail: str, reason: Reason = Reason.EXEC_REFUSED, *, temporary: bool = True, hint: str | None = None
+) -> Outcome:
     """Return the outcome of a command that never ran and never will, so that a new attempt is the first launch."""
     return Outcome(
         kind=OutcomeKind.FAILED,
         cause=reason,
         detail=detail,
+        hint=hint,
         temporary=temporary,
         facts={"launched": False},
     )

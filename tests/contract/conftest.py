@@ -10,14 +10,22 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from daemon.adapters.postgres.urls import Network
 from sandbox.kubernetes.launch import Running, start
-from sandbox.postgres import Server
+from sandbox.postgres import ADDRESS, POD_HOST, Server
 from sandbox.postgres import start as start_postgres
 from sandbox.postgres.databases import create
 from tests.contract.kubernetes_double.stand import Connector, lay_out
 
+NETWORK = Network({POD_HOST: ADDRESS})
+"""Where the daemon finds the sandbox's databases."""
 PASSWORD = "s3cret-Pa55"
 """Of the role `fuse` on the server."""
+
+
+def libpq(url: str) -> str:
+    """A pod's connection string for a session of the test's own: on this machine, without Prisma's parameters."""
+    return url.partition("?")[0].replace(POD_HOST, ADDRESS)
 
 
 @pytest.fixture(scope="session")

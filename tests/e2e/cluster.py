@@ -20,6 +20,7 @@ import yaml
 
 from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
+from sandbox.postgres import ADDRESS, POD_HOST
 from tests.integration.stand.waiting import wait_for
 
 # The official client's annotations are partly missing and partly wrong.
@@ -91,7 +92,7 @@ class RealCluster:
         """The six services in pods, ready, and ArgoCD's word that all is well."""
         self.remove_namespace(environment)
         self.apply(namespace(environment), namespace("argocd"), _application(environment))
-        for service, variables in platform.databases.urls()[environment].items():
+        for service, variables in platform.databases.pod_urls()[environment].items():
             self.apply(_deployment(platform, environment, service, variables))
         core = self.core()
 
@@ -175,6 +176,7 @@ def _deployment(
     fixed = {
         "PATH": "/app/bin:/usr/bin:/bin",
         "HOME": "/app",
+        "PGHOSTADDR": ADDRESS,
         "SANDBOX_NAMESPACE": environment,
         "SANDBOX_SERVICE": service,
         "SANDBOX_JOURNAL": str(platform.witness.socket),
@@ -194,6 +196,7 @@ def _deployment(
                 "metadata": {"labels": labels},
                 "spec": {
                     "hostNetwork": True,
+                    "hostAliases": [{"ip": ADDRESS, "hostnames": [POD_HOST]}],
                     "automountServiceAccountToken": False,
                     "terminationGracePeriodSeconds": 2,
                     "volumes": [

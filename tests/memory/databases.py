@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover
+from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
@@ -26,12 +27,31 @@ class MemoryDatabase:
     server: str
     name: str
     tables: dict[str, list[Any]] = field(default_factory=dict)
-    locks: set[int] = field(default_factory=set)
-    """Numbers of the advisory locks that are held now, which a handshake reads."""
+    witnesses: list[MemoryWitness] = field(default_factory=list)
+    """Sessions that listen here now. A copy of the server is another object with the same server and name."""
+    incarnation: str = field(default_factory=lambda: secrets.token_hex(4))
     server_version: int = 160004
     answers: bool = True
+    pooled: bool = False
+    standby: bool = False
     at_work: dict[str, datetime] = field(default_factory=dict)
     """`application_name` of each session in a statement -> when the statement began."""
+    sessions: list[Session] = field(default_factory=list)
+    """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+    hidden: list[str] = field(default_factory=list)
+    """Sessions of other roles that are in a transaction."""
+
+    def notify(self, text: str) -> None:
+        """Do what `NOTIFY resetd` does: whoever listens here hears it."""
+        for witness in self.witnesses:
+            witness.heard.add(text)
+            witness.news.set()
+
+    def restart(self) -> None:
+        """End every session, as a server does that is started again."""
+        self.witnesses.clear()
+        self.at_work.clear()
+        self.incarnation = secrets.token_hex(4)
 
     @property
     def key(self) -> ResourceKey:
@@ -39,16 +59,39 @@ class MemoryDatabase:
         return ResourceKey(f"database/{self.server}/{self.name}")
 
 
-@dataclass(frozen=True)
-class MemoryLock:
-    """Implements `daemon.ports.databases.AdvisoryLock`."""
+@dataclass(eq=False)
+class MemoryWitness:
+    """Implements `daemon.ports.databases.Witness`."""
 
-    number: int
     database: MemoryDatabase
+    identity: Identity
+    incarnation: str
+    started_at: datetime
+    lock: int = field(default_factory=lambda: secrets.randbelow(2**31 - 1) + 1)
+    pid: int = field(default_factory=lambda: secrets.randbelow(2**15) + 1)
+    heard: set[str] = field(default_factory=set)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def is_held(self) -> bool:
+    async def hear(self, nonce: str, *, timeout: float) -> bool:
         """See the port."""
-        return self.database.answers and self.number in self.database.locks
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while nonce not in self.heard:
+                    self.news.clear()
+                    await self.news.wait()
+        return nonce in self.heard
+
+    async def is_alive(self) -> bool:
+        """See the port."""
+        return self.database.answers and self in self.database.witnesses
+
+    async def sees(self, application_name: str) -> bool:
+        """See the port."""
+        if not await self.is_alive():
+            raise TemporaryError(
+                Reason.DATABASE_UNREACHABLE, f"the session in {self.identity.name} has ended"
+            )
+        return application_name in self.database.at_work
 
 
 class MemoryDatabases:
@@ -67,6 +110,10 @@ class MemoryDatabases:
         """Return the database that answers at `url`, with the errors of a connection."""
         if urlsplit(url).scheme not in {"postgres", "postgresql"}:
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, "not a PostgreSQL URL")
+        if urlsplit(url).hostname in {None, "localhost", "127.0.0.1", "::1"}:
+            raise PermanentError(Reason.DATABASE_LOCAL_TO_POD, "the address is the pod's own")
+        if "," in urlsplit(url).netloc.rpartition("@")[2]:
+            raise PermanentError(Reason.DATABASE_SEVERAL_HOSTS, "the URL names several hosts")
         database = self._at.get(url)
         if database is None or not database.answers:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{urlsplit(url).hostname}: connection refused")
@@ -83,21 +130,46 @@ class MemoryDatabases:
             tables=len(database.tables),
         )
 
-    @asynccontextmanager
-    async def hold_lock(
-        self,
-        url: str,
-        *,
-        environment: str,  # noqa: ARG002 - the port's
-    ) -> AsyncIterator[MemoryLock]:
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's
         """See the port."""
         database = self.at(url)
-        number = secrets.randbelow(2**31 - 1) + 1
-        database.locks.add(number)
+        asks = urlsplit(url).username or ""
+        at_work = [
+            Session(-number, asks, name, None, hidden=False, writes=True, since=began)
+            for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
+            if name != "resetd" and not name.startswith("resetd:")
+        ]
+        shown = [
+            session if session.role == asks else replace(session, address=None, hidden=True, since=None)
+            for session in database.sessions
+        ]
+        return (*shown, *at_work)
+
+    async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
+        """See the port."""
+        database = self.at(url)
+        if database.pooled:
+            raise PermanentError(Reason.DATABASE_POOLED, f"{database.key} is behind a pooler")
+        if database.standby:
+            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
+
+    @asynccontextmanager
+    async def witness(self, url: str, *, environment: str) -> AsyncIterator[MemoryWitness]:
+        """See the port."""
+        await self.check_direct(url, environment=environment)
+        database = self.at(url)
+        identity = await self.identify(url, environment=environment)
+        witness = MemoryWitness(database, identity, database.incarnation, self._now())
+        database.witnesses.append(witness)
         try:
-            yield MemoryLock(number, database)
+            yield witness
         finally:
-            database.locks.discard(number)
+            if witness in database.witnesses:
+                database.witnesses.remove(witness)
+
+    async def leads_to(self, witness: Witness, url: str, *, environment: str) -> bool:  # noqa: ARG002 - the port's
+        """See the port."""
+        return witness.lock in {one.lock for one in self.at(url).witnesses}
 
     async def leftover(
         self,
@@ -114,7 +186,8 @@ class MemoryDatabases:
             name: began for name, began in database.at_work.items() if since <= began <= (working_at or at)
         }
         database.at_work.pop(session_name(attempt), None)
-        return Leftover(at, tuple(f"{name} since {began:%H:%M:%S}" for name, began in found.items()))
+        sessions = tuple(f"{name} since {began:%H:%M:%S}" for name, began in found.items())
+        return Leftover(at, sessions, tuple(database.hidden))
 
 
 class MemoryBackups:
@@ -124,11 +197,15 @@ class MemoryBackups:
         self._databases = databases
         self.files: dict[str, bytes] = {}
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
         """See the port."""
         database = self._databases.at(url)
-        if database.key != resource:
-            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} answers, not {resource}")
+        if witness.identity.key != resource:
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{witness.identity.key} answers, not {resource}")
+        if not await self._databases.leads_to(witness, url, environment=environment):
+            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} is not where the witness is")
         content = _dumped(database)
         path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
         self.files[path] = content

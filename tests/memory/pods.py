@@ -14,9 +14,10 @@ from dataclasses import replace
 from itertools import count
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.cluster import Addresses, Pod, Result
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
+from daemon.redaction.known_values import KNOWN, secret_values
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId, ResetId
@@ -49,6 +50,7 @@ class MemoryPods:
     ) -> MemoryService:
         """Add a service with one ready pod, whose label is `app.kubernetes.io/name=SERVICE`."""
         made = MemoryService(environment, service, program, dict(variables or {}))
+        made.address = f"10.0.0.{len(self._services) + 1}"
         self._services[environment, service] = made
         return made
 
@@ -94,6 +96,12 @@ class MemoryPods:
             selector: self._services.get((environment, selector.rpartition("=")[2])) for selector in selectors
         }
         return {selector: service.replicas for selector, service in found.items() if service is not None}
+
+    async def addresses(self, environment: str) -> Addresses:
+        """See the port."""
+        self._maybe_fail("addresses")
+        own = (each.address for each in self._containers() if each.environment == environment)
+        return Addresses(frozenset(filter(None, own)), frozenset({"node"}))
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
@@ -179,6 +187,7 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("variables")
         known = self._service(pod.environment, pod.name).variables
+        KNOWN.learn(secret_values(known))
         return {name: known[name] for name in names if name in known}
 
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,13 @@ class Process:
         """Write to the process's output."""
         self.output += data
         self.wrote.set()
+
+
+def sent_nonce(process: Process) -> str | None:
+    """Return what the process is asked to send in its database; None: it is no handshake."""
+    text = f"{' '.join(process.argv)} {process.stdin.decode()}"
+    found = re.search(r"pg_notify\('resetd','([0-9a-f]+)'\)", text)
+    return found[1] if found else None
 
 
 @dataclass

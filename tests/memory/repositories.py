@@ -23,6 +23,15 @@ class MemoryRepository:
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     warnings: tuple[str, ...] = ()
+    life: int = 1
+    """Grows each time the repository is deleted and made anew."""
+    answers_as: str | None = None
+    """The name of the repository that this name leads to since it was renamed."""
+
+    @property
+    def identity(self) -> str:
+        """The hub's own id."""
+        return f"R_{self.name}_{self.life}"
 
     def push(self, branch: str, *, merging: str | None = None) -> str:
         """Commit on a branch. A new branch starts without a parent; `merging` names the branch of a second parent."""
@@ -71,13 +80,18 @@ class MemoryRepositories:
                 Reason.REPOSITORY_UNIDENTIFIED,
                 f"{repository}: {head} descends from {len(roots)} root commits",
             )
-        return Branch(repository, self.owner, name, head, roots.pop(), found.warnings)
+        refusals = (f"rules of {name} forbid it: non_fast_forward",) if name in found.protected else ()
+        return Branch(
+            repository, self.owner, name, head, roots.pop(), found.identity, found.warnings, refusals
+        )
 
     async def rewind(
         self, branch: Branch, *, to: str, backup_branch: str, still_ours: Callable[[], None]
     ) -> Rewound:
         """See the port."""
         found = self._find(branch.repository)
+        if branch.identity != found.identity:
+            raise PermanentError(Reason.REPOSITORY_MISMATCH, f"{branch.repository} is another repository")
         head, backup = found.refs.get(branch.branch), found.refs.get(backup_branch)
         if backup is not None and head == to:
             return Rewound(before=backup, after=to, backup_branch=backup_branch, already=backup == to)
@@ -97,4 +111,7 @@ class MemoryRepositories:
             raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, "the hub is down")
         if repository not in self._repositories:
             raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"there is no {repository}")
-        return self._repositories[repository]
+        found = self._repositories[repository]
+        if found.answers_as is not None:
+            raise PermanentError(Reason.REPOSITORY_MISMATCH, f"{repository} is {found.answers_as} by now")
+        return found

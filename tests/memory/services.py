@@ -34,6 +34,8 @@ class MemoryService:
     replaced: int = 0
     """How many pods there were before the present one."""
     image_digest: str = "sha256:0"
+    address: str | None = None
+    """Where its pod's connections come from."""
     log: str = ""
     last_reason: str | None = None
     """Why the former container ended."""

@@ -28,10 +28,11 @@ from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
 from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
 from tests.memory.state import Entry, LockGrant, copied
+from tests.memory.store_protection import MemoryProtectionStore
 from tests.memory.store_queries import MemoryStoreQueries
 
 
-class MemoryStore(MemoryStoreQueries):
+class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
     """Implements `daemon.ports.store.store.Store`.
 
     Each method lets other tasks run first, and then does all of its work without a pause.
@@ -249,10 +250,6 @@ class MemoryStore(MemoryStoreQueries):
             raise LeaseLostError(f"reset {lease.reset_id} has another holder")
         return self._state.entries[lease.reset_id]
 
-    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:  # noqa: ARG002
-        await asyncio.sleep(0)
-        self._state.protected = dict(keys) | self._state.protected
-
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:
         await asyncio.sleep(0)
@@ -272,7 +269,7 @@ class MemoryStore(MemoryStoreQueries):
         events: Sequence[tuple[str, str]],
         lost: Lost,
         *,
-        now: Time,  # noqa: ARG002
+        now: Time,
     ) -> None:
         await asyncio.sleep(0)
         for environment in lost.environments | self._state.sequences.keys():
@@ -281,6 +278,8 @@ class MemoryStore(MemoryStoreQueries):
         for event in events:
             self._state.seen.setdefault(event, None)
         self._state.supersede(lost.resets)
+        for word in await self.words(now=now):
+            self._withdraw(word.id, entry.actor, now)
         self._state.append_audit([entry])
 
     def _position(self, number: int) -> Position:

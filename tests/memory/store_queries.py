@@ -12,7 +12,7 @@ from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
-from schemas.wire import ResetId, ResourceKey, Time
+from schemas.wire import ResetId, Time
 from tests.memory.state import OutboxMessage, State
 
 
@@ -94,10 +94,6 @@ class MemoryStoreQueries:
     async def history(self, reset_id: ResetId, *, after: int = 0) -> tuple[HistoryEntry, ...]:
         await asyncio.sleep(0)
         return tuple(self._state.history.get(reset_id, [])[after:])
-
-    async def protected(self) -> Mapping[ResourceKey, str]:
-        await asyncio.sleep(0)
-        return dict(self._state.protected)
 
     async def audit(
         self,

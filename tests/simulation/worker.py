@@ -114,7 +114,7 @@ class Worker:
             contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
         )
         catalog = CATALOG.catalog
-        facts = FactsReader(pods, ports.databases, ports.repositories, store, catalog)
+        facts = FactsReader(pods, ports.databases, ports.repositories, store, self.clock, catalog)
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
         high_water = HighWater(store, ports.marks, self.clock)
         drives = DriveFactory(

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterator
 
+from github import Github
 from github.Repository import Repository
 
 from daemon.adapters.github.connection import PAGE_SIZE
+from daemon.adapters.github.protection import look_at_protection, readable
 from daemon.ports.errors import PermanentError
 from daemon.ports.repositories import Branch
 from schemas.reasons import Reason
 
-_BACKUP_PREFIX = "backup/"
+BACKUP_PREFIX = "backup/"
 _MAX_COMMITS = 20_000
-_RULES_AGAINST_REWINDING = {
-    "non_fast_forward",
-    "update",
-    "deletion",
-    "required_linear_history",
-    "pull_request",
-}
+
+
+def find_repository(github: Github, full_name: str, identity: str = "") -> Repository:
+    """Return the repository of exactly that owner and name, and of that id where one is given.
+
+    GitHub answers for a renamed repository under its former name as well, and for one that took a name over.
+
+    Raises:
+        PermanentError: `repository-mismatch`.
+    """
+    repository = github.get_repo(full_name)
+    answered, answered_id = repository.full_name, repository.raw_data["node_id"]
+    if answered.lower() != full_name.lower():
+        raise PermanentError(
+            Reason.REPOSITORY_MISMATCH,
+            f"{full_name} is {answered} by now: GitHub leads there",
+            hint="Somebody renamed it, or another client has it. Name the right one in the catalog's `repositories`.",
+        )
+    if identity and identity != answered_id:
+        raise PermanentError(
+            Reason.REPOSITORY_MISMATCH,
+            f"{full_name} is another repository than it was: it was deleted and made anew, or renamed",
+            hint="`resetd resume ID --replan` plans with the one that has the name now.",
+        )
+    return repository
 
 
 def read_branch(repository: Repository, branch: str | None, roots: dict[str, str]) -> Branch:
@@ -30,23 +49,17 @@ def read_branch(repository: Repository, branch: str | None, roots: dict[str, str
     head = found.commit.sha
     if head not in roots:
         roots[head] = _one_root(repository, head)
+    refusals, warnings = look_at_protection(repository, name, protected=found.protected)
     return Branch(
         repository=repository.name,
         owner=repository.owner.login,
         branch=name,
         head=head,
         root=roots[head],
-        warnings=tuple(_warnings(repository, name, protected=found.protected)),
+        identity=repository.raw_data["node_id"],
+        warnings=(*warnings, *_left_alone(repository, name)),
+        refusals=tuple(refusals),
     )
-
-
-def rules_in_force(repository: Repository, branch: str) -> list[str]:
-    """Return the kinds of rules in force for a branch. GitHub also names rules that the caller may bypass."""
-    _, data = repository.requester.requestJsonAndCheck(
-        "GET", f"{repository.url}/rules/branches/{quote(branch)}"
-    )
-    found: Any = data
-    return sorted({str(rule["type"]) for rule in found})
 
 
 def _one_root(repository: Repository, head: str) -> str:
@@ -73,27 +86,30 @@ def _one_root(repository: Repository, head: str) -> str:
     return roots[0]
 
 
-def _warnings(repository: Repository, branch: str, *, protected: bool) -> list[str]:
-    warnings = []
-    forbidding = [rule for rule in rules_in_force(repository, branch) if rule in _RULES_AGAINST_REWINDING]
-    if forbidding:
-        warnings.append(f"rules of {branch} may refuse the rewinding: {', '.join(forbidding)}")
-    elif protected:
-        warnings.append(f"{branch} is a protected branch: it may refuse the rewinding")
-    pulls = repository.get_pulls(state="open", base=branch).get_page(0)
-    if pulls:
-        warnings.append(f"{_count(len(pulls))} open pull requests on {branch} are left alone")
-    others = [
+def _left_alone(repository: Repository, branch: str) -> Iterator[str]:
+    """Texts about what a rewinding leaves alone. What can't be read is said, and refuses nothing."""
+    looks: tuple[tuple[str, Callable[[], int]], ...] = (
+        (
+            f"open pull requests on {branch}",
+            lambda: len(repository.get_pulls(state="open", base=branch).get_page(0)),
+        ),
+        ("other branches", lambda: len(_others(repository, branch))),
+        ("tags", lambda: len(repository.get_tags().get_page(0))),
+    )
+    for what, look in looks:
+        number = readable(look)
+        if number is None:
+            yield f"whether there are {what} can't be read: GitHub does not let the account"
+        elif number:
+            yield f"{_count(number)} {what} are left alone"
+
+
+def _others(repository: Repository, branch: str) -> list[str]:
+    return [
         other.name
         for other in repository.get_branches().get_page(0)
-        if other.name != branch and not other.name.startswith(_BACKUP_PREFIX)
+        if other.name != branch and not other.name.startswith(BACKUP_PREFIX)
     ]
-    if others:
-        warnings.append(f"{_count(len(others))} other branches are left alone")
-    tags = repository.get_tags().get_page(0)
-    if tags:
-        warnings.append(f"{_count(len(tags))} tags are left alone")
-    return warnings
 
 
 def _count(number: int) -> str:

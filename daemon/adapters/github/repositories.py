@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-import requests
-from github import Github, GithubException
+from github import Github
 
-from daemon.adapters.github.branches import read_branch
+from daemon.adapters.github.branches import find_repository, read_branch
 from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import translate
 from daemon.adapters.github.rewinding import Rewinding
-from daemon.ports.errors import PortError, TemporaryError
+from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
 from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
 
@@ -36,10 +35,11 @@ class GitHubRepositories:
         self._roots: dict[str, str] = {}
 
     async def read(self, repository: str, branch: str | None) -> Branch:
-        """See the port. It takes some eight requests, and more where the history is long."""
+        """See the port. It takes some ten requests, and more where the history is long."""
 
         def reading(github: Github) -> Branch:
-            return read_branch(github.get_repo(self._full_name(repository)), branch, self._roots)
+            found = find_repository(github, self._full_name(repository))
+            return read_branch(found, branch, self._roots)
 
         return await self._operation(repository, reading)
 
@@ -96,7 +96,9 @@ class GitHubRepositories:
                 Reason.REPOSITORY_UNREACHABLE,
                 f"{subject}: no end after {self._connection.operation_timeout:g} s",
             ) from error
-        except (GithubException, requests.RequestException, OSError) as error:
+        except LeaseLostError:
+            raise
+        except Exception as error:
             raise translate(error, subject, secrets=self._connection.secrets) from error
 
 

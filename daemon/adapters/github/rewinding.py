@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import requests
 import structlog
-from github import Github, GithubException, UnknownObjectException
+from github import Github, UnknownObjectException
 from github.Repository import Repository
 
-from daemon.adapters.github.branches import rules_in_force
+from daemon.adapters.github.branches import find_repository
 from daemon.adapters.github.errors import error_text, translate
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.adapters.github.protection import kinds_of_rules
+from daemon.ports.errors import LeaseLostError, PermanentError, PortError, TemporaryError
 from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
 
@@ -59,20 +59,23 @@ class Rewinding:
         self._to = to
         self._backup = backup_branch
         self._may_update = may_update
-        self._repository: Repository = github.get_repo(full_name)
+        self._repository: Repository = find_repository(github, full_name, branch.identity)
 
     def run(self, secrets: tuple[str, ...]) -> Rewound:
         """Rewind as the port promises; `secrets` are left out of errors.
 
         Raises:
-            GithubException, requests.RequestException, OSError: before anything was asked for.
+            PortError, LeaseLostError: what may_update raised, or why the update did not happen.
+            Exception: of the client, before anything was asked for.
         """
         rewound = self._rewound() or self._check_unmoved()
         if rewound is not None:
             return rewound
         try:
             self._update()
-        except (GithubException, requests.RequestException, OSError) as error:
+        except (PortError, LeaseLostError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, the update may have happened
             return self._after_error(error, secrets)
         for _ in range(_READ_BACK_TRIES):
             rewound = self._rewound()
@@ -142,7 +145,14 @@ class Rewinding:
                     "force": True,
                 }
             )
-        mutation = {"repositoryId": answer["data"]["repository"]["id"], "refUpdates": updates}
+        # GraphQL follows a rename, too. The id is that of the repository that was read and agreed to.
+        identity = answer["data"]["repository"]["id"]
+        if identity != self._branch.identity:
+            raise PermanentError(
+                Reason.REPOSITORY_MISMATCH,
+                f"{self._full_name} is another repository than the one that was read",
+            )
+        mutation = {"repositoryId": identity, "refUpdates": updates}
         self._may_update()
         self._github.requester.graphql_query(_UPDATE_REFS, {"input": mutation})
 
@@ -159,7 +169,7 @@ class Rewinding:
         translated = translate(error, self._full_name, secrets=secrets)
         if translated.reason is not Reason.REPOSITORY_REFUSED or isinstance(translated, TemporaryError):
             raise translated from error
-        in_force = rules_in_force(self._repository, self._branch.branch)
+        in_force = kinds_of_rules(self._repository, self._branch.branch)
         rules = ", ".join(in_force) or "none that GitHub names"
         raise PermanentError(
             Reason.REPOSITORY_REFUSED,

@@ -11,11 +11,12 @@ from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Depl
 
 from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
+from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.errors import is_missing, translated
-from daemon.adapters.kubernetes.exec.short_exec import SCRIPT_TIMEOUT_SECONDS, execute
+from daemon.adapters.kubernetes.exec.short_exec import execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Pod, Result
+from daemon.ports.pods.cluster import Addresses, Pod, Result
 from schemas.reasons import Reason
 
 _BAD_REQUEST = 400
@@ -58,6 +59,13 @@ class KubernetesCluster:
                 consumers[selector] = len(pods)
         return consumers
 
+    async def addresses(self, environment: str) -> Addresses:
+        """See the port."""
+        pods = [pod.status for pod in await self._pods(environment, "") if pod.status]
+        own = {str(each.ip) for status in pods for each in status.pod_ips or ()}
+        own |= {str(status.pod_ip) for status in pods if status.pod_ip}
+        return Addresses(frozenset(own), frozenset(str(status.host_ip) for status in pods if status.host_ip))
+
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
         listed = await self._pods(environment, selector)
@@ -80,12 +88,8 @@ class KubernetesCluster:
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """See the port. The environment of an exec is that of every command of ours."""
-        result = await self.read(pod, ["cat", "/proc/self/environ"], timeout=SCRIPT_TIMEOUT_SECONDS)
-        if result.exit_code != 0:
-            where = ContainerRef.of_pod(pod)
-            raise TemporaryError(Reason.EXEC_REFUSED, f"could not read the environment of {where}")
-        entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
-        variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+        container = ContainerRef.of_pod(pod)
+        variables = await ContainerVariables(self._kubernetes).read(container, pod.uid, pod.container_id)
         return {name: variables[name] for name in names if name in variables}
 
     async def last_log(self, environment: str, selector: str, lines: int) -> str:

@@ -13,6 +13,7 @@ from kubernetes_asyncio.client import CoreV1Api
 from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import read_pod
+from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.exec import polling, scripts
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.exec.polling import ContainerPoller
@@ -58,6 +59,7 @@ class KubernetesCommands:
     ) -> None:
         self._kubernetes = kubernetes
         self._core = CoreV1Api(kubernetes.rest)
+        self._variables = ContainerVariables(kubernetes)
         self._stream_seconds = stream_seconds
         self._silent_seconds = silent_seconds
         self._poller = ContainerPoller(
@@ -101,7 +103,8 @@ class KubernetesCommands:
         await self._run_script(control, "launch", marked, stdin or None)
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
-        """See the port."""
+        """See the port. Nothing that the command prints is read before redaction knows its container's secrets."""
+        await self._variables.learn(control)
         pause = _MIN_COMMAND_POLL_SECONDS
         while True:
             if not self._kubernetes.streams.has_free_slot(control.environment, control.pod):

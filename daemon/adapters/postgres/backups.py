@@ -1,7 +1,7 @@
 """Backups in a directory: a dump under its final name is whole, and its manifest says what shows it.
 
 {environment}/{database}/{attempt}.{8 hex digits}.dump        pg_dump's custom format
-{environment}/{database}/{attempt}.{8 hex digits}.dump.json   size, checksum, when, of what, whether it was read through
+{environment}/{database}/{attempt}.{8 hex digits}.dump.json   size, checksum, rows, when, of what, whether read through
 
 No dump takes the name of another. A worker that was paused in the middle of an attempt may wake up when the database
 is destroyed already, and must not replace what was saved by what is left.
@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -22,11 +23,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from daemon.adapters.postgres.databases import PostgresDatabases
-from daemon.adapters.postgres.errors import one_line, program_error
-from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for, run
+from daemon.adapters.postgres.dumping import dump_into
+from daemon.adapters.postgres.errors import one_line
+from daemon.adapters.postgres.pooling import check_direct
+from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for
+from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import restore_into
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
-from daemon.ports.databases import Backup
+from daemon.adapters.postgres.urls import Network, parse_address
+from daemon.ports.databases import Backup, Witness
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
@@ -41,23 +45,30 @@ class DirectoryBackups:
     Args:
         root: The store; made where it is missing. Only their owner can read its files.
         pg_bin: Where pg_dump, pg_restore and psql are; None: PATH, then the embedded PostgreSQL's.
+        network: What the daemon is told about the network between it and the databases.
         timeout: Seconds that one dump, proof or restore may take.
     """
 
-    def __init__(self, root: Path, pg_bin: Path | None = None, *, timeout: float = 3600.0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        pg_bin: Path | None = None,
+        network: Network | None = None,
+        *,
+        timeout: float = 3600.0,
+    ) -> None:
         self._root = root
         self._pg_bin = pg_bin
         self._timeout = timeout
-        self._databases = PostgresDatabases()
+        self._network = network or Network()
+        self._databases = PostgresDatabases(self._network)
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
-        """See the port.
-
-        Raises:
-            PermanentError: also `database-mismatch`, where another database answers than `resource` names.
-        """
-        where = parse_address(url, environment)
-        identity = await self._databases.identify(url, environment=environment)
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        identity = witness.identity
         if identity.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
         programs = programs_for(identity.server_version, self._pg_bin)
@@ -66,10 +77,10 @@ class DirectoryBackups:
         try:
             partial = await asyncio.to_thread(self._new_partial_file, folder, attempt)
             try:
-                await self._pg_dump(programs, where, partial)
+                rows = await dump_into(partial, programs, where, witness, timeout=self._timeout)
                 size, sha256 = await asyncio.to_thread(_checksum, partial)
                 backup = Backup(resource, str(path), size, sha256, datetime.now(UTC), proven=False)
-                await asyncio.to_thread(self._finish, partial, backup)
+                await asyncio.to_thread(self._finish, partial, backup, rows)
             finally:
                 partial.unlink(missing_ok=True)
         except OSError as error:
@@ -95,7 +106,8 @@ class DirectoryBackups:
 
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
         """See the port. The dump is read through once more first. A failure on the way changes nothing."""
-        where = parse_address(url, environment)
+        where = parse_address(url, environment, self._network)
+        await check_direct(where)  # a restore sets what a pooler would leave to others
         identity = await self._databases.identify(url, environment=environment)
         programs = programs_for(identity.server_version, self._pg_bin)
         await self._read_through(backup, programs)
@@ -106,24 +118,6 @@ class DirectoryBackups:
             raise TemporaryError(
                 Reason.BACKUP_FAILED, f"restoring {where} took more than {self._timeout:g} s"
             ) from error
-
-    async def _pg_dump(self, programs: Programs, where: Address, partial: Path) -> None:
-        argv = [
-            programs["pg_dump"],
-            "--format=custom",
-            "--no-password",
-            "--lock-wait-timeout=60s",
-            f"--file={partial}",
-            f"--dbname={where.conninfo(**KEEPALIVE_OPTIONS)}",
-        ]
-        try:
-            code, _, errors = await run(argv, where, timeout=self._timeout)
-        except TimeoutError as error:
-            raise TemporaryError(
-                Reason.BACKUP_FAILED, f"pg_dump of {where} took more than {self._timeout:g} s"
-            ) from error
-        if code != 0:
-            raise program_error(where, "pg_dump", errors)
 
     async def _read_through(self, backup: Backup, programs: Programs) -> Backup:
         path = self._root / backup.path
@@ -141,16 +135,17 @@ class DirectoryBackups:
             )
         # Listing proves nothing: a dump that was cut still lists.
         try:
-            code, _, errors = await run(
-                [programs["pg_restore"], "--file=/dev/null", str(path)], timeout=self._timeout
-            )
+            async with asyncio.timeout(self._timeout):
+                code, found, errors = await read_through(programs, path)
         except TimeoutError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"reading {backup.path} took too long") from error
         if code != 0:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {one_line(errors)}")
-        proven = replace(backup, proven=True)
         try:
-            await asyncio.to_thread(self._write_manifest, proven)
+            rows = await asyncio.to_thread(self._counted_rows, backup)
+            _check_rows(backup, rows or {}, found)
+            proven = replace(backup, proven=True)
+            await asyncio.to_thread(self._write_manifest, proven, rows)
         except OSError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"backup store: {error.strerror}") from error
         return proven
@@ -173,22 +168,31 @@ class DirectoryBackups:
         partial.touch(mode=0o600, exist_ok=False)
         return partial
 
-    def _finish(self, partial: Path, backup: Backup) -> None:
+    def _finish(self, partial: Path, backup: Backup, rows: Mapping[str, int]) -> None:
         """Give a dump its final name and its manifest, durably."""
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         final = self._root / backup.path
         partial.rename(final)
         try:
-            self._write_manifest(backup)
+            self._write_manifest(backup, rows)
         except OSError:
             self._discard(backup)
             raise
 
-    def _write_manifest(self, backup: Backup) -> None:
+    def _counted_rows(self, backup: Backup) -> dict[str, int] | None:
+        """Read the rows that were counted when the dump was made; None where no manifest says so."""
+        try:
+            manifest = json.loads((self._root / f"{backup.path}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        rows: dict[str, int] | None = manifest.get("rows")
+        return rows
+
+    def _write_manifest(self, backup: Backup, rows: Mapping[str, int] | None) -> None:
         final = self._root / f"{backup.path}.json"
         fresh = final.with_name(f".manifest.{secrets.token_hex(8)}{_PARTIAL}")
-        manifest = asdict(backup) | {"taken_at": backup.taken_at.isoformat()}
+        manifest = asdict(backup) | {"taken_at": backup.taken_at.isoformat(), "rows": rows}
         try:
             with fresh.open("x", encoding="utf-8") as file:
                 json.dump(manifest, file, indent=2)
@@ -206,6 +210,21 @@ class DirectoryBackups:
     def _discard(self, backup: Backup) -> None:
         for path in (backup.path, f"{backup.path}.json"):
             (self._root / path).unlink(missing_ok=True)
+
+
+def _check_rows(backup: Backup, counted: Mapping[str, int], found: Mapping[str, int]) -> None:
+    """Compare the rows that a dump holds with those that were counted.
+
+    Raises:
+        PermanentError: `backup-unproven`; it names the first table that differs.
+    """
+    for table, rows in counted.items():
+        if found.get(table, 0) != rows:
+            raise PermanentError(
+                Reason.BACKUP_UNPROVEN,
+                f"{backup.path} holds {found.get(table, 0)} rows of {table}, the database had {rows}",
+                hint="Rows are missing from the dump: see that nothing empties or rewrites the table meanwhile.",
+            )
 
 
 def _path_segment(name: str) -> str:

@@ -13,7 +13,9 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import connection_error, one_line
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
+from daemon.adapters.postgres.pooling import standby
+from daemon.adapters.postgres.sessions import as_port_errors, connect
+from daemon.adapters.postgres.urls import Address, Network, parse_address
 from daemon.ports.contents import MOST_LEDGER_ROWS
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.checks import Ledger, RowsCheck, TableName, UnchangedCheck
@@ -21,7 +23,6 @@ from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 from statemachines.steps.database_checks import Fingerprint, LedgerRow, Record
 
-_CONNECT_TIMEOUT_SECONDS = 10
 _TABLES_AT_ONCE = 200
 """Tables that one statement asks for a row."""
 _CANCELLED = "57014"
@@ -36,7 +37,7 @@ SELECT set_config('transaction_read_only', 'on', true),
 """
 _NO_VALUES: Mapping[str, Any] = {}
 
-_WHO = "SELECT (SELECT system_identifier FROM pg_control_system()), current_database()"
+_WHO = "SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), pg_is_in_recovery()"
 
 # The tables of the database beside those of the server and of extensions; a partition counts with its table.
 _TABLES = """
@@ -61,26 +62,20 @@ class PostgresContents:
     """Implements `daemon.ports.contents.Contents`.
 
     Args:
+        network: What the daemon is told about the network between it and the databases.
         timeout_ms: Milliseconds that one question may take.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+    def __init__(self, network: Network | None = None, *, timeout_ms: int = 15_000) -> None:
+        self._network = network or Network()
         self._timeout_ms = timeout_ms
 
     @asynccontextmanager
     async def open(self, url: str, *, environment: str, resource: ResourceKey) -> AsyncIterator[_Reader]:
         """See the port."""
-        where = parse_address(url, environment)
-        try:
-            connection = await AsyncConnection.connect(
-                where.conninfo(
-                    connect_timeout=_CONNECT_TIMEOUT_SECONDS, application_name="resetd", **KEEPALIVE_OPTIONS
-                ),
-                password=where.password or None,
-                prepare_threshold=None,
-            )
-        except psycopg.Error as error:
-            raise _error(where, error) from _cause(where, error)
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            connection = await connect(where)
         try:
             reader = _Reader(connection, where, _schema(url))
             await reader.begin(self._timeout_ms, resource)
@@ -100,7 +95,9 @@ class _Reader:
     async def begin(self, timeout_ms: int, resource: ResourceKey) -> None:
         """Bind the transaction to reading, and compare the database with what was agreed to."""
         await self._ask(_BEGIN, {"timeout": str(timeout_ms)})
-        ((identifier, name),) = await self._ask(_WHO)
+        ((identifier, name, in_recovery),) = await self._ask(_WHO)
+        if in_recovery:
+            raise standby(self._where)  # it may be behind, and tells of what was there before
         found = f"database/{identifier}/{name}"
         if found != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{self._where} is {found}, not {resource}")

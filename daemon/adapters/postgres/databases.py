@@ -1,122 +1,126 @@
-"""The databases port by psycopg: who answers at a URL, the lock of the handshake, and sessions that an attempt left."""
+"""The databases port by psycopg: who answers at a URL, a witness there, and sessions that an attempt left."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from daemon.adapters.postgres.errors import connection_error
-from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address, parse_address
-from daemon.ports.databases import Identity, Leftover
-from schemas.wire import AttemptId, ResourceKey
+from daemon.adapters.postgres.client_sessions import read_sessions
+from daemon.adapters.postgres.pooling import check_direct, standby
+from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
+from daemon.adapters.postgres.urls import Network, parse_address
+from daemon.adapters.postgres.witness import (
+    IDENTITY,
+    PostgresWitness,
+    StandbyError,
+    identity_of,
+    recognises,
+)
+from daemon.ports.databases import Identity, Leftover, Session, Witness
+from daemon.ports.errors import TemporaryError
+from schemas.reasons import Reason
+from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
 
-_CONNECT_TIMEOUT_SECONDS = 10
-_APPLICATION_NAME = "resetd"
 MAX_CLOCK_SKEW = timedelta(minutes=1)
 """Between the clock of the worker that recorded an attempt and that of the worker that asks about it."""
-# Reads what identifies a database: system identifier and name. A rename swaps the oid, so that is no part of it. A
-# copied cluster keeps its system identifier: hence the handshake right before anything is destroyed.
-_IDENTITY = """
-SELECT (SELECT system_identifier FROM pg_control_system()),
-       current_database(),
-       current_setting('server_version_num')::int,
-       pg_database_size(current_database()),
-       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-"""
-
-# Lists the role's sessions that are in a statement. The statement's start tells an orphan, which begins no other one.
+# Lists the sessions that are in a statement. The statement's start tells an orphan, which begins no other one.
 # The session's start does not: behind a pooler a session may be older than the attempt that uses it.
 _ACTIVE_SESSIONS = """
-SELECT pid, application_name = %(name)s, query_start
+SELECT pid, usename, application_name = %(name)s, query_start
   FROM pg_stat_activity
- WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend'
+ WHERE datname = current_database() AND backend_type = 'client backend'
    AND pid <> pg_backend_pid() AND application_name <> %(own)s
    AND state IS DISTINCT FROM 'idle' AND query_start BETWEEN %(since)s AND %(working_at)s
  ORDER BY pid
 """
-
-
-@dataclass(frozen=True)
-class PostgresLock:
-    """Implements `daemon.ports.databases.AdvisoryLock`."""
-
-    number: int
-    connection: AsyncConnection[TupleRow]
-
-    async def is_held(self) -> bool:
-        """See the port. It asks the server: a dead peer's socket looks open for a long time."""
-        try:
-            await self.connection.execute("SELECT 1")
-        except psycopg.Error:
-            return False
-        return True
+# Of another role's sessions a plain role sees that they are there, and in pg_locks whether they are in a transaction:
+# each one locks its own virtual id.
+_HIDDEN_SESSIONS = """
+SELECT pid, usename
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type IS NULL AND pid <> pg_backend_pid()
+   AND application_name <> %(own)s
+   AND EXISTS (SELECT FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND locktype = 'virtualxid' AND granted)
+ ORDER BY pid
+"""
 
 
 class PostgresDatabases:
     """Implements `daemon.ports.databases.Databases`.
 
     Args:
+        network: What the daemon is told about the network between it and the databases.
         timeout_ms: Milliseconds that a statement of ours may take.
     """
 
-    def __init__(self, *, timeout_ms: int = 15_000) -> None:
+    def __init__(self, network: Network | None = None, *, timeout_ms: int = 15_000) -> None:
+        self._network = network or Network()
         self._timeout_ms = timeout_ms
 
     async def identify(self, url: str, *, environment: str) -> Identity:
         """See the port."""
-        where = parse_address(url, environment)
-        try:
-            async with await self._connect(where) as connection:
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
-                row = await (await connection.execute(_IDENTITY)).fetchone()
-        except psycopg.Error as error:
-            raise connection_error(where, str(error), error.sqlstate) from _cause_without_password(
-                error, where
-            )
+                row = await (await connection.execute(IDENTITY)).fetchone()
         assert row is not None
-        identifier, name, version, size, tables = row
-        return Identity(
-            key=ResourceKey(f"database/{identifier}/{name}"),
-            name=name,
-            server_version=version,
-            size_bytes=size,
-            tables=tables,
-        )
+        return identity_of(row)
+
+    async def check_direct(self, url: str, *, environment: str) -> None:
+        """See the port."""
+        await check_direct(parse_address(url, environment, self._network))
+
+    async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
+                await self._set_statement_timeout(connection)
+                return await read_sessions(connection, APPLICATION_NAME)
 
     @asynccontextmanager
-    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[PostgresLock]:
-        """See the port.
-
-        The lock belongs to a transaction that stays open: behind a pooler an open transaction keeps its backend ours.
-        """
-        where = parse_address(url, environment)
-        number = secrets.randbelow(2**31 - 1) + 1
+    async def witness(self, url: str, *, environment: str) -> AsyncIterator[PostgresWitness]:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        # A witness sets, locks and listens. Behind a pooler that would stay in a session of somebody else.
+        await check_direct(where)
         try:
-            connection = await self._connect(where)
-            try:
-                await self._set_statement_timeout(connection)
-                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                await connection.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (number,))
-            except BaseException:
-                await connection.close()
-                raise
-        except psycopg.Error as error:
-            raise connection_error(where, str(error), error.sqlstate) from _cause_without_password(
-                error, where
-            )
+            with as_port_errors(where):
+                connection = await connect(where, autocommit=True)
+                try:
+                    witness = await PostgresWitness.begin(connection)
+                except BaseException:
+                    await connection.close()
+                    raise
+        except StandbyError as error:
+            raise standby(where) from error
+        except TimeoutError as error:
+            raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{where} does not answer in time") from error
         try:
-            yield PostgresLock(number, connection)
+            yield witness
         finally:
-            await connection.close()  # ends the transaction, and with it the lock
+            await connection.close()  # ends the session, and with it the lock
+
+    async def leads_to(self, witness: Witness, url: str, *, environment: str) -> bool:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
+                await self._set_statement_timeout(connection)
+                return await recognises(
+                    connection,
+                    lock=witness.lock,
+                    pid=witness.pid,
+                    started_at=witness.started_at,
+                    key=witness.identity.key,
+                    incarnation=witness.incarnation,
+                )
 
     async def leftover(
         self,
@@ -128,26 +132,26 @@ class PostgresDatabases:
         working_at: datetime | None,
     ) -> Leftover:
         """See the port. The URL's role may end its own sessions."""
-        where = parse_address(url, environment)
-        try:
-            async with await self._connect(where) as connection:
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 at = await self._server_time(connection)
                 skew = at - datetime.now(UTC)
                 parameters = {
                     "name": session_name(attempt),
-                    "own": _APPLICATION_NAME,
+                    "own": APPLICATION_NAME,
                     "since": since + skew - MAX_CLOCK_SKEW,
                     "working_at": working_at or at,
                 }
+                # A role may be set to become another one, and what it sees and may end is then another's.
+                await connection.execute("SET LOCAL ROLE NONE")
                 rows = await (await connection.execute(_ACTIVE_SESSIONS, parameters)).fetchall()
-                for pid in (pid for pid, is_ours, _ in rows if is_ours):
+                hidden = await (await connection.execute(_HIDDEN_SESSIONS, parameters)).fetchall()
+                for pid in (pid for pid, _, is_ours, _ in rows if is_ours):
                     await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        except psycopg.Error as error:
-            raise connection_error(where, str(error), error.sqlstate) from _cause_without_password(
-                error, where
-            )
-        return Leftover(at, tuple(f"pid {pid} since {began:%H:%M:%S}" for pid, _, began in rows))
+        sessions = tuple(f"pid {pid} of {role} since {began:%H:%M:%S}" for pid, role, _, began in rows)
+        return Leftover(at, sessions, tuple(f"pid {pid} of {role}" for pid, role in hidden))
 
     async def _server_time(self, connection: AsyncConnection[TupleRow]) -> datetime:
         row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
@@ -155,23 +159,6 @@ class PostgresDatabases:
         at: datetime = row[0]
         return at
 
-    async def _connect(self, where: Address) -> AsyncConnection[TupleRow]:
-        return await AsyncConnection.connect(
-            where.conninfo(
-                connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                application_name=_APPLICATION_NAME,
-                **KEEPALIVE_OPTIONS,
-            ),
-            password=where.password or None,
-            # Prepared statements outlive a transaction, which a pooler does not.
-            prepare_threshold=None,
-        )
-
     async def _set_statement_timeout(self, connection: AsyncConnection[TupleRow]) -> None:
         # For this transaction only: poolers refuse start-up options, and hand a session's settings to others.
         await connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(self._timeout_ms),))
-
-
-def _cause_without_password(error: psycopg.Error, where: Address) -> BaseException | None:
-    """Return the client's own error as the cause, unless it quotes the password."""
-    return None if where.password and where.password in str(error) else error

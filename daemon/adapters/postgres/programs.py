@@ -113,6 +113,7 @@ async def running(
     *,
     stdin: int | None = None,
     stdout: int | None = None,
+    stderr: int = PIPE,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program for as long as the block runs: when the block ends before it, the program is killed.
 
@@ -127,7 +128,7 @@ async def running(
         *argv,
         stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
         stdout=asyncio.subprocess.DEVNULL if stdout is None else stdout,
-        stderr=PIPE,
+        stderr=stderr,
         env=environment,
     )
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from asyncio.subprocess import PIPE
+from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -23,55 +24,34 @@ _CHUNK_BYTES = 65536
 _HEAD_BYTES = 2048
 # Programs from version 17 on begin every script with it. Older servers do not know it, and 0 is the default.
 _TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;\n"
+_ENTRY = re.compile(r"^\d+; \d+ \d+ ")
 _TABLE_ENTRY = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", re.MULTILINE)
 # Entries that a plain owner may not restore, and that are in every database anyway.
 _SUPERUSER_ENTRY = re.compile(r" COMMENT - (EXTENSION|SCHEMA public) ")
 
-# Drops everything but extensions and what belongs to them, which a plain owner may not make again.
-_DROP_EVERYTHING = r"""
-SET lock_timeout = '30s';
-SET client_min_messages = warning;
-DO $resetd$
-DECLARE doomed record;
-BEGIN
-    FOR doomed IN
-        SELECT nspname FROM pg_namespace n
-         WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
-                            AND d.objid = n.oid AND d.deptype = 'e')
-    LOOP
-        EXECUTE format('DROP SCHEMA %I CASCADE', doomed.nspname);
-    END LOOP;
-    FOR doomed IN
-        SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
-                          WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind
-          FROM pg_class c
-         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                            AND d.objid = c.oid AND d.deptype = 'e')
-    LOOP
-        EXECUTE format('DROP %s IF EXISTS public.%I CASCADE', doomed.kind, doomed.relname);
-    END LOOP;
-    FOR doomed IN
-        SELECT p.oid::regprocedure AS signature FROM pg_proc p
-         WHERE p.pronamespace = 'public'::regnamespace
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
-                            AND d.objid = p.oid AND d.deptype = 'e')
-    LOOP
-        EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', doomed.signature);
-    END LOOP;
-    FOR doomed IN
-        SELECT t.typname FROM pg_type t
-         WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'r', 'c')
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
-                            AND d.objid = t.oid AND d.deptype = 'e')
-    LOOP
-        EXECUTE format('DROP TYPE IF EXISTS public.%I CASCADE', doomed.typname);
-    END LOOP;
-    PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
-END
-$resetd$;
+CLEARING = files("daemon.adapters.postgres").joinpath("clear_database.sql")
+"""Drops everything but extensions. `docs/operations.md` has people run the same script."""
+
+# What the script leaves in place, so that the dump must not make it again: schemas that extensions live in, and what
+# belongs to others, which a plain owner may neither drop nor make.
+_KEPT = """
+SELECT 'SCHEMA - ' || nspname FROM pg_namespace n
+ WHERE EXISTS (SELECT FROM pg_extension x WHERE x.extnamespace = n.oid)
+    OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid
+                AND d.deptype = 'e')
+UNION ALL
+SELECT 'PUBLICATION - ' || pubname FROM pg_publication
+ WHERE NOT (pg_has_role(pubowner, 'USAGE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+UNION ALL
+SELECT 'EVENT TRIGGER - ' || evtname FROM pg_event_trigger
+ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+UNION ALL
+SELECT 'FUNCTION ' || n.nspname || ' ' || p.proname || '()' FROM pg_event_trigger e
+  JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
+# The owners that this role may make things for. What others owned comes back as this role's own.
+_OWNERS = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')"
 
 # Compares the number of tables with the dump's, and commits.
 _COMPARE_AND_COMMIT = """
@@ -101,14 +81,18 @@ async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
     code, listing, errors = await run([programs["pg_restore"], "--list", str(dump)], timeout=60)
     if code != 0:
         raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {one_line(errors)}")
+    kept = await _ask(programs, where, _KEPT)
+    owners = set(await _ask(programs, where, _OWNERS))
+    entries = [line for line in listing.splitlines() if _ENTRY.match(line)]
+    of_others = any(line.rpartition(" ")[2] not in owners for line in entries)
     compare = _COMPARE_AND_COMMIT.format(tables=len(_TABLE_ENTRY.findall(listing)))
     psql = [programs["psql"], "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
     with NamedTemporaryFile("w", encoding="utf-8", prefix="resetd-", suffix=".list") as chosen:
-        chosen.write(
-            "\n".join(line for line in listing.splitlines() if not _SUPERUSER_ENTRY.search(line)) + "\n"
-        )
+        chosen.write("".join(f"{line}\n" for line in listing.splitlines() if not _is_left_out(line, kept)))
         chosen.flush()
         reader = [programs["pg_restore"], "--file=-", f"--use-list={chosen.name}", str(dump)]
+        if of_others:
+            reader.insert(1, "--no-owner")
         async with (
             running([*psql, f"--dbname={where.conninfo()}"], where, stdin=PIPE) as session,
             running(reader, stdout=PIPE) as statements,
@@ -125,6 +109,21 @@ async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
         raise program_error(where, "restore", session_errors)
 
 
+async def _ask(programs: Programs, where: Address, query: str) -> tuple[str, ...]:
+    """The one column of a query's answer, for `_KEPT` as `pg_restore --list` writes it: kind, schema and name."""
+    argv = [programs["psql"], "--no-psqlrc", "--quiet", "--no-password", "--tuples-only", "--no-align"]
+    asked = [*argv, "--set=ON_ERROR_STOP=1", f"--command={query}", f"--dbname={where.conninfo()}"]
+    code, answer, errors = await run(asked, where, timeout=60)
+    if code != 0:
+        raise program_error(where, "restore", errors)
+    return tuple(line for line in answer.splitlines() if line)
+
+
+def _is_left_out(line: str, kept: tuple[str, ...]) -> bool:
+    """Whether an entry of the dump's list is not restored: it is there, or a plain owner may not make it."""
+    return bool(_SUPERUSER_ENTRY.search(line)) or any(f" {entry} " in line for entry in kept)
+
+
 async def _pipe(
     statements: asyncio.subprocess.Process, session: asyncio.subprocess.Process, compare: str
 ) -> bool:
@@ -132,7 +131,7 @@ async def _pipe(
     assert statements.stdout is not None
     read = True
     try:
-        await _send(session, "BEGIN;\n" + _DROP_EVERYTHING)
+        await _send(session, "BEGIN;\n" + CLEARING.read_text(encoding="utf-8"))
         _stdin(session).write((await _head(statements.stdout)).replace(_TRANSACTION_TIMEOUT, b""))
         while chunk := await statements.stdout.read(_CHUNK_BYTES):
             _stdin(session).write(chunk)

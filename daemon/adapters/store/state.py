@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from uuid_utils import uuid7
 
-from daemon.adapters.store import auditing
+from daemon.adapters.store import auditing, protection
 from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.leases import locking
 from daemon.adapters.store.outbox import history
@@ -69,6 +69,7 @@ async def adopt(
     if rows:
         dialect = postgresql if tx.postgres else sqlite
         await tx.connection.execute(dialect.insert(SEEN_EVENTS).on_conflict_do_nothing(), rows)
+    await protection.void_words(tx, entry.actor, now)
     await auditing.append(tx, [entry])
 
 

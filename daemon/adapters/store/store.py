@@ -10,12 +10,12 @@ from typing import Any, Self
 
 from sqlalchemy import text
 
-from daemon.adapters.store import auditing, queries, state
+from daemon.adapters.store import auditing, protection, queries, state
 from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
 from daemon.adapters.store.intake import admission
-from daemon.adapters.store.leases import acts, claiming, locking, protected_resources
+from daemon.adapters.store.leases import acts, claiming, locking
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import publishing
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
@@ -26,6 +26,7 @@ from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.marks import Position
 from schemas.plan import Plan
+from schemas.protection import KeptWord, ProtectedUse, RememberedUse, Word
 from schemas.records import LogPosition
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, ResourceKey, Time
@@ -103,12 +104,22 @@ class SqlStore:
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         return await self._write(lambda tx: locking.lock(tx, lease, keys))
 
-    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:
-        if keys:
-            await self._write(lambda tx: protected_resources.remember(tx, keys, now))
+    # -- protected environments -----------------------------------------------------------------------------------
+    async def remember_protected(self, uses: Sequence[ProtectedUse], *, now: Time) -> None:
+        if uses:
+            await self._write(lambda tx: protection.remember(tx, uses, now))
 
-    async def protected(self) -> Mapping[ResourceKey, str]:
-        return await self._read(protected_resources.remembered)
+    async def protected(self) -> tuple[RememberedUse, ...]:
+        return await self._read(protection.remembered)
+
+    async def give_word(self, word: Word, entry: AuditEntry) -> None:
+        await self._write(lambda tx: protection.give(tx, word, entry))
+
+    async def withdraw_word(self, word_id: str, by: str, entry: AuditEntry, *, now: Time) -> bool:
+        return await self._write(lambda tx: protection.withdraw(tx, word_id, by, entry, now))
+
+    async def words(self, *, now: Time, ended: bool = False) -> tuple[KeptWord, ...]:
+        return await self._read(lambda tx: protection.words(tx, now, ended=ended))
 
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:

@@ -20,7 +20,8 @@ from schemas.tables import (
     PendingActRow,
     PlanRow,
     PositionRow,
-    ProtectedRow,
+    ProtectedUseRow,
+    ProtectedWordRow,
     PublisherRow,
     ResetRow,
     SeenEventRow,
@@ -50,5 +51,6 @@ PUBLISHERS = table_of(PublisherRow)
 COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
-PROTECTED = table_of(ProtectedRow)
+PROTECTED_USES = table_of(ProtectedUseRow)
+PROTECTED_WORDS = table_of(ProtectedWordRow)
 STATE = table_of(StateRow)

@@ -41,7 +41,8 @@ async def read_events(
     seen = _sequence(last_event_id) if last_event_id else after
     if EVENT_STREAM in http.headers.get("accept", ""):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(context, reset.id, seen), media_type=EVENT_STREAM, headers=headers)
+        pieces = context.streams.stream(caller.subject, _events(context, reset.id, seen))
+        return StreamingResponse(pieces, media_type=EVENT_STREAM, headers=headers)
     return await context.store.history(reset.id, after=seen)
 
 

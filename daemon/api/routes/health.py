@@ -34,7 +34,10 @@ async def live() -> dict[str, str]:
 
 @router.get("/readyz")
 async def ready(context: Context) -> JSONResponse:
-    """Answer 200 when all that resets need answers. Else answer 503 and say which part does not."""
+    """Answer 200 when all that resets need answers. Else answer 503 and say which part does not.
+
+    `degraded` is 200 as well: what is in flight goes on and acts are taken, but no new reset starts.
+    """
     checks = {"state": context.store.ping, **context.ready}
     failed: dict[str, str] = {}
     for name, check in checks.items():
@@ -46,7 +49,11 @@ async def ready(context: Context) -> JSONResponse:
     if context.closing.is_set():
         failed["daemon"] = "draining"
     parts = {name: failed.get(name, "ok") for name in [*checks, *(set(failed) - set(checks))]}
-    return JSONResponse({"status": "failed" if failed else "ok", "checks": parts}, 503 if failed else 200)
+    refused = context.planning.refuse_new()
+    if refused is not None:
+        parts["configuration"] = refused.detail
+    status = "failed" if failed else "degraded" if refused is not None else "ok"
+    return JSONResponse({"status": status, "checks": parts}, 503 if failed else 200)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -53,9 +53,10 @@ async def read_log(
     if step is not None and not await reader.chosen() and step not in await _names(context, reset):
         raise ProblemError(Reason.UNKNOWN_STEP, f"the plan has no step {step}", reset=reset.id, status=404)
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(
-        reader.pieces(follow=follow), media_type="text/plain; charset=utf-8", headers=headers
-    )
+    pieces = reader.pieces(follow=follow)
+    if follow:
+        pieces = context.streams.stream(caller.subject, pieces)
+    return StreamingResponse(pieces, media_type="text/plain; charset=utf-8", headers=headers)
 
 
 async def _names(context: ApiContext, reset: Reset) -> set[str]:

@@ -20,6 +20,7 @@ from schemas.intake import NewRequest
 from schemas.reasons import Reason
 from schemas.requests import ResetWanted
 from schemas.resets import Channel, Reset, ResetState
+from schemas.wire import TRACE_PARENT
 from statemachines.intake.content_hash import content_hash
 
 router = APIRouter(tags=["resets"])
@@ -33,8 +34,8 @@ async def request_reset(
     context: Context,
     caller: Caller,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=257)] = None,
-    traceparent: Annotated[str | None, Header(max_length=128)] = None,
+    idempotency_key: Annotated[str | None, Header()] = None,
+    traceparent: Annotated[str | None, Header()] = None,
 ) -> ResetBody:
     """Ask for a reset, in the name of the token's subject."""
     async with audit_refused_request(context, caller, wanted.environment, wanted.reason):
@@ -49,7 +50,7 @@ async def request_reset(
             source=None,
             event_id=None,
             content_hash=content_hash(request),
-            trace_parent=traceparent,
+            trace_parent=traceparent if traceparent and TRACE_PARENT.fullmatch(traceparent) else None,
         ),
         now=context.clock.now(),
         limit_waiting=context.catalog.queue.waiting,

@@ -5,8 +5,10 @@ its client. Some tools name their sessions after the attempt; Prisma's engine na
 client begins no new statement. So:
 
 1. Sessions that carry the attempt's name are ended.
-2. Of all other sessions of the same role, those count that were in a statement when the last process was gone.
-3. The databases are done with the attempt once each of those statements has ended.
+2. Of all other sessions, of whatever role, those count that were in a statement when the last process was gone.
+3. Of some roles' sessions the server shows only that they are in a transaction: whether that is the attempt's can't be
+   told, so they count where it has to be known.
+4. The databases are done with the attempt once each of those statements has ended.
 """
 
 from __future__ import annotations
@@ -46,14 +48,13 @@ class DatabaseSessions:
         """Describe database work that the dead attempt may still be doing, or None.
 
         Looks at the databases that the attempt's step writes to, until no such work is left, for at most
-        `SESSIONS_LIMIT`. `must_know`: a database that can't be asked counts as work that may go on; otherwise it
-        counts as none.
+        `SESSIONS_LIMIT`. `must_know`: what can't be told counts as work that may go on; otherwise it counts as none.
         """
         began = self._clock.now()
         first_seen_at: dict[str, datetime] = {}
         while True:
             try:
-                work = await self._look(attempt, first_seen_at)
+                work = await self._look(attempt, first_seen_at, must_know=must_know)
             except PortError as error:
                 if not must_know:
                     return None
@@ -62,7 +63,9 @@ class DatabaseSessions:
                 return work
             await self._clock.sleep(SESSIONS_INTERVAL)
 
-    async def _look(self, attempt: Attempt, first_seen_at: dict[str, datetime]) -> str | None:
+    async def _look(
+        self, attempt: Attempt, first_seen_at: dict[str, datetime], *, must_know: bool
+    ) -> str | None:
         """Look once at each database. `first_seen_at`: database -> the time of the first look by its server's clock."""
         control, steps = attempt.control, self._leased.plan.steps if self._leased.plan else ()
         planned = next((step for step in steps if step.name == attempt.step), None)
@@ -84,6 +87,12 @@ class DatabaseSessions:
                 working_at=first_seen_at.get(identity.key),
             )
             first_seen_at.setdefault(identity.key, leftover.at)
+            if leftover.hidden and must_know:
+                whose = ", ".join(leftover.hidden)
+                return (
+                    f"whether statements of {whose} in {identity.name} are its own can't be shown: the server hides "
+                    "them from the URL's role until somebody GRANTs it pg_read_all_stats"
+                )
             if leftover.sessions:
                 return f"in {identity.name} statements that may be its own still run: {', '.join(leftover.sessions)}"
         return None

@@ -79,8 +79,6 @@ class CommandFollower:
     async def start(self, pod: Pod, attempt: AttemptId, step: PlannedStep, guard: LaunchGuard) -> Outcome:
         """Prepare, let `guard` record the attempt, launch, and follow the command to its end.
 
-        The caller has shown right before that the command may be launched.
-
         Raises:
             PortError: the attempt was not recorded, and nothing was launched.
         """
@@ -137,7 +135,7 @@ class CommandFollower:
                 why = "its time was over before it was launched" if late else "its launch never took effect"
                 return never_started(why)
             return None
-        refused = None if fresh else await self._refused(command)
+        refused = await self._refused(command, fresh=fresh)
         if refused is None:
             progress.launches += 1
             command.guard.check_lease()
@@ -145,17 +143,22 @@ class CommandFollower:
             progress.launched_now = True
         return refused
 
-    async def _refused(self, command: _Command) -> Outcome | None:
+    async def _refused(self, command: _Command, *, fresh: bool) -> Outcome | None:
         """The outcome of a command that must not be launched any more, behind a tombstone; None: it may be launched.
+
+        A `fresh` one, which can't have started yet, is given up also where that can't be told now.
 
         Raises:
             TemporaryError: that can't be told now, or the command started meanwhile: look again.
         """
         try:
             await command.guard.may_launch()
-        except PermanentError as error:
+        except PortError as error:
+            temporary = isinstance(error, TemporaryError)
+            if temporary and not fresh:
+                raise
             if await self._pods.give_up(command.control) is Tombstone.PLACED:
-                return never_started(error.detail, error.reason, temporary=False)
+                return never_started(error.detail, error.reason, temporary=temporary, hint=error.hint)
             raise TemporaryError(error.reason, "it was started after all") from error
         return None
 

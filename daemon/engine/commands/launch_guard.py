@@ -10,8 +10,8 @@ from schemas.resets import Attempt, Control
 class LaunchGuard(Protocol):
     """One for each attempt at a command.
 
-    - A start calls `record`, then `check_lease` right before the launch.
-    - A launch that is delivered once more calls `may_launch`, then `check_lease`.
+    - A start calls `record` first.
+    - Each launch, the first one and one that is delivered once more, calls `may_launch`, then `check_lease`.
     - An attempt that an earlier process recorded begins with `seen_alive`, or with a launch delivered once more.
     """
 
@@ -24,7 +24,7 @@ class LaunchGuard(Protocol):
         ...
 
     async def may_launch(self) -> None:
-        """Show once more that the command may be launched.
+        """Show that the command may be launched now: what was shown a moment ago may not hold any more.
 
         Raises:
             PermanentError: the command must never be launched any more.

@@ -14,6 +14,7 @@ from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.store.store import Store
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, Reset, Waiting
+from statemachines.consent import answerable
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
@@ -35,8 +36,14 @@ class PlanningState:
         """Plan. A pause where facts can't be read now."""
         leased = self._leased
         reset = leased.reset
+        refusal = self._planning.refuse_new() if leased.plan is None else None
+        if refusal is not None:
+            await self._refuse(refusal)
+            return None
         try:
-            answer, protected = await self._planning.with_protected(reset.request, reset.channel)
+            answer, protected = await self._planning.with_protected(
+                reset.request, reset.channel, answerable(reset)
+            )
         except PortError as error:
             if isinstance(error, PermanentError):
                 await stop_failed(leased, error.reason, error.detail, error.hint)

@@ -14,14 +14,18 @@ from daemon.engine.acts import Acts
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.states.asking import ask_again
 from daemon.engine.states.stopping import stop_at_step
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.performer import Performer
 from daemon.ports.clock import Clock
 from schemas.catalog.operations import Retry
 from schemas.plan import Phase, PlannedStep
+from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
+from statemachines.consent import expired
 from statemachines.lifecycle import PHASE_OF, Trigger
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.container_scope import needed_before
@@ -41,7 +45,7 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 
 
 class WorkingState:
-    """Leads to the next working state, to `failed` or to `needs-operator`; an act may lead elsewhere."""
+    """Leads to the next working state, or to `failed` or `needs-operator`; an act or an old consent leads elsewhere."""
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class WorkingState:
         acts: Acts,
         retry: Retry,
         clock: Clock,
+        limits: WaitingLimits,
     ) -> None:
+        self._limits = limits
         self._leased = leased
         self._performer = performer
         self._recorder = recorder
@@ -74,6 +80,8 @@ class WorkingState:
         leased = self._leased
         state = leased.reset.state
         for batch in filter(None, self._batches()):
+            if await self._asked_again(batch):
+                return
             finished = False
             while not finished:
                 try:
@@ -87,6 +95,15 @@ class WorkingState:
                 if leased.reset.state is not state:
                     return
         await leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.NEXT)
+
+    async def _asked_again(self, batch: list[PlannedStep]) -> bool:
+        """Ask for consent again, where it got too old before this batch would be the first to destroy something."""
+        leased, now = self._leased, self._clock.now()
+        destroys = any(step.destructive and not self._is_finished(step) for step in batch)
+        if not destroys or not expired(leased.reset, now):
+            return False
+        await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
+        return True
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
         """The phase's batches, each behind the steps of earlier phases that are open again.

@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.launch_rights import check_rights
 from daemon.ports.clock import Clock
 from schemas.marks import Launch
 from schemas.plan import PlannedStep
@@ -43,9 +44,12 @@ class AttemptRecorder:
         """Record the step's next attempt: once this returns, the attempt may act.
 
         Raises:
+            PermanentError: `consent-spent`, `approval-expired`, `backup-outdated`, `backup-unproven`: the step
+                destroys, and lacks what that needs. Nothing was recorded.
             LeaseLostError: another process may hold the reset, or the state is older than the newest mark.
             TemporaryError: the state database or the marks do not answer; the attempt may be recorded.
         """
+        check_rights(self._leased, step, now=self._clock.now())
         attempt = self.next_attempt(step, control, baseline)
         await self._leased.started(attempt)
         await self.mark(attempt)

@@ -12,8 +12,10 @@ from daemon.engine.steps.catalog_checks import has_to_run, left_to_undo
 from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import DatabaseProofs
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
+from daemon.engine.steps.launch_rights import check_rights
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.clock import Clock
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
@@ -111,27 +113,30 @@ class LaunchPreconditions:
         checks: DatabaseChecks,
         pod_choice: PodChoice,
         leased: LeasedReset,
+        clock: Clock,
     ) -> None:
         self._checks = checks
+        self._clock = clock
         self._backups = backups
         self._proofs = proofs
         self._pod_choice = pod_choice
         self._leased = leased
 
     async def check(self, step: PlannedStep, pod: Pod) -> None:
-        """Each database that the step destroys has its backup, and the service's tool reaches those databases.
+        """The step may destroy what it destroys, the dumps are there, and the service's tool reaches those databases.
 
         Before a step of a wipe the image also shows the migrations that make the tables anew.
 
         Raises:
             PortError: that does not hold, or can't be shown; nothing was launched.
         """
+        check_rights(self._leased, step, now=self._clock.now())
         await check_backups(self._backups, self._leased, step)
         await self._checks.check_image(step, pod)
         await self._proofs.show(pod, self._pod_choice.service(step), step)
 
     async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:
-        """The same for an attempt that is recorded: time has passed since, and its container may be another one.
+        """The same right before the launch of a recorded attempt: its container may be another one by now.
 
         Raises:
             PermanentError: the command must never be launched any more.

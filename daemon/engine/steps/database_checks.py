@@ -93,7 +93,7 @@ class DatabaseChecks:
             return known
         found: dict[str, Any] = {}
         for database, checks in _by_database(asked).items():
-            url = await self._facts.url(pod, self._pod_choice.service(step), database)
+            url, _ = await self._facts.identify(pod, self._pod_choice.service(step), database)
             async with self._contents.open(
                 url, environment=pod.environment, resource=checks[0].resource
             ) as reader:
@@ -151,10 +151,10 @@ class DatabaseChecks:
                 if check.migrations is not None
             }
             try:
-                url = await self._facts.url(pod, service, database)
+                url, _ = await self._facts.identify(pod, service, database)
             except PortError:
                 # The command's container is gone; the service's present one shows where the database is.
-                url = await self._facts.url(await self._pod_choice.choose(step), service, database)
+                url, _ = await self._facts.identify(await self._pod_choice.choose(step), service, database)
             async with self._contents.open(
                 url, environment=pod.environment, resource=some[0].resource
             ) as reader:

@@ -1,42 +1,69 @@
-"""The handshake: proof that a service's own tool reaches the database that the daemon reaches and backed up.
+"""Proof that a service's own tool reaches the database that was backed up, right before something is launched there.
 
-Variables lie: a tool may read another variable or a file, or resolve a host name elsewhere. So:
+Variables lie: a tool may read another variable or a file, resolve a host name elsewhere, or be led to a copy. So:
 
-1. The daemon takes an advisory lock in the database, on a number that is new and random.
-2. The service's own tool looks, in the database that it reaches, for that lock.
-3. Only the same database of the same server has it.
+1. One session of the daemon, the witness, listens in the database of the backup, opened with the URL of the backup.
+2. Each service's own tool sends a nonce where it arrives. The witness hears it, or nothing was shown.
+3. Before each launch the daemon looks itself whether the service's URL still leads to its witness, and whether the
+   witness is in the very server whose dump it has. The tool shows it again where its word is not from a moment ago.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from daemon.engine.facts import FactsReader
-from daemon.ports.databases import AdvisoryLock, Databases, Identity
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.engine.facts import OUT_OF_REACH, FactsReader
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.required_backups import backup_facts
+from daemon.engine.steps.tool_handshake import shake_hands
+from daemon.engine.steps.witnesses import Witnesses
+from daemon.ports import Ports
+from daemon.ports.databases import Witness
+from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Pod
-from daemon.ports.pods.pods import Pods
 from schemas.catalog.catalog import Database, Service
-from schemas.plan import PlannedStep
+from schemas.plan import Failure, PlannedStep, StepKind
 from schemas.reasons import Reason
-from statemachines.steps.handshake import NOT_THE_DATABASE, statement
+from schemas.wire import ResourceKey
+
+HANDSHAKE_MAX_AGE = timedelta(seconds=60)
+"""How old a handshake may be when something destructive is launched on it."""
+_NEW_DUMP = "Find out which server is right (a failover, a copy, a restart); `resetd resume ID` makes a new dump first."
 
 _Where = tuple[str, str, str]
 """(service, database, containerID)"""
 
 
-class DatabaseProofs:
-    """What was shown in one drive of a reset. Proofs and the sessions of their locks end with `stack`."""
+@dataclass(frozen=True)
+class _Proof:
+    witness: Witness
+    shown_at: datetime
+    """When the handshake began."""
 
-    def __init__(self, stack: AsyncExitStack, facts: FactsReader, pods: Pods, databases: Databases) -> None:
-        self._stack = stack
+
+class DatabaseProofs:
+    """What was shown in one drive of a reset."""
+
+    def __init__(
+        self,
+        witnesses: Witnesses,
+        facts: FactsReader,
+        ports: Ports,
+        leased: LeasedReset,
+        max_age: timedelta = HANDSHAKE_MAX_AGE,
+    ) -> None:
+        self._witnesses = witnesses
         self._facts = facts
-        self._pods = pods
-        self._databases = databases
-        self._reached: dict[_Where, tuple[str, Identity]] = {}
-        self._shown: dict[_Where, AdvisoryLock] = {}
+        self._pods = ports.pods
+        self._databases = ports.databases
+        self._clock = ports.clock
+        self._leased = leased
+        self._max_age = max_age
+        self._reached: dict[_Where, tuple[str, ResourceKey]] = {}
+        self._proofs: dict[_Where, _Proof] = {}
         # Steps that run side by side show the same thing once.
         self._one_at_a_time: dict[_Where, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -44,7 +71,7 @@ class DatabaseProofs:
         """Show that the service's tool in this container reaches every database that the step touches.
 
         Raises:
-            PermanentError: `database-mismatch`.
+            PermanentError: `database-mismatch`, `database-standby`.
             TemporaryError: it could not be tried.
         """
         touched = {key for key in step.touches if key.startswith("database/")}
@@ -52,37 +79,86 @@ class DatabaseProofs:
         for database in service.databases:
             where = (service.name, database.name, pod.container_id)
             async with self._one_at_a_time[where]:
-                if where in self._shown and not await self._shown[where].is_held():
-                    # The server was restarted or replaced: the tool may reach another one by now.
-                    del self._shown[where], self._reached[where]
                 if where not in self._reached:
-                    self._reached[where] = await self._facts.identify(pod, service, database.name)
-                url, identity = self._reached[where]
-                if identity.key in touched and where not in self._shown:
-                    self._shown[where] = await self._shake_hands(pod, database, url, identity)
-                missing.discard(identity.key)
+                    url, identity = await self._facts.identify(pod, service, database.name)
+                    self._reached[where] = (url, identity.key)
+                url, key = self._reached[where]
+                if key in touched:
+                    await self._show_one(pod, service, database, step, where)
+                missing.discard(key)
         if missing:
             raise PermanentError(
                 Reason.DATABASE_MISMATCH,
                 f"{service.name} does not reach {', '.join(sorted(missing))} as the plan for {step.name} says",
             )
 
-    async def _shake_hands(self, pod: Pod, database: Database, url: str, identity: Identity) -> AdvisoryLock:
-        holding = self._databases.hold_lock(url, environment=pod.environment)
-        lock = await self._stack.enter_async_context(holding)
-        argv, stdin = statement(database.handshake, lock.number)
-        result = await self._pods.read(pod, argv, timeout=database.handshake.timeout, stdin=stdin)
-        if result.exit_code == 0:
-            return lock
-        said = (result.stdout + result.stderr).decode(errors="replace")
-        if NOT_THE_DATABASE in said:
+    async def _show_one(
+        self, pod: Pod, service: Service, database: Database, step: PlannedStep, where: _Where
+    ) -> None:
+        url, key = self._reached[where]
+        witness = await self._witnesses.of(key, url)
+        if step.destructive:
+            self._check_incarnation(witness, key, step)
+        proof = self._proofs.get(where)
+        if proof is None or proof.witness is not witness or (step.destructive and self._is_old(proof)):
+            began = self._clock.now()
+            await self._shake_hands(pod, database, witness, service.name)
+            self._proofs[where] = _Proof(witness, began)
+        if not await self._leads_to(witness, pod, service, database, url):
+            # Whoever asks next has to find out again where the address leads.
+            self._proofs.pop(where, None)
+            self._reached.pop(where, None)
             raise PermanentError(
                 Reason.DATABASE_MISMATCH,
-                f"its own tool in {pod.name} does not see the lock held in {identity.name}: {said[-500:]}",
-                hint="Compare the URL variable, directUrl, .env and prisma.config of the service.",
+                f"the address of {service.name} for {database.name} leads to another server than {key}, "
+                "of which the backup is",
+                hint=_NEW_DUMP,
             )
-        raise TemporaryError(
-            Reason.DATABASE_UNIDENTIFIED,
-            f"its own tool in {pod.name} could not ask {identity.name} "
-            f"(exit code {result.exit_code}): {said[-500:]}",
-        )
+
+    async def _leads_to(
+        self, witness: Witness, pod: Pod, service: Service, database: Database, url: str
+    ) -> bool:
+        """Whether the daemon's URL leads to the witness now, and the service's own where the daemon can follow it."""
+        if not await self._databases.leads_to(witness, url, environment=pod.environment):
+            return False
+        own, _ = await self._facts.urls(pod, service, database)
+        if own == url:
+            return True
+        try:
+            return await self._databases.leads_to(witness, own, environment=pod.environment)
+        except PermanentError as error:
+            if error.reason in OUT_OF_REACH:
+                return True
+            raise
+
+    async def _shake_hands(self, pod: Pod, database: Database, witness: Witness, service: str) -> None:
+        """Let the tool, and the client where it has a way of its own, send to the witness, at the same time."""
+        failures = self._known_failures(service, database.name)
+        ways = [way for way in (database.handshake, database.client_handshake) if way is not None]
+        shaking = [shake_hands(self._pods, pod, way, witness, failures) for way in ways]
+        for error in await asyncio.gather(*shaking, return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
+
+    def _is_old(self, proof: _Proof) -> bool:
+        age = self._clock.now() - proof.shown_at
+        return not timedelta(0) <= age <= self._max_age  # a clock may be set back
+
+    def _check_incarnation(self, witness: Witness, key: ResourceKey, step: PlannedStep) -> None:
+        """Refuse a server that is not the one that was dumped, whatever its identity says.
+
+        A witness that was opened after the dump, because the daemon or the server was started again, may be in a copy.
+        """
+        facts = backup_facts(self._leased, key)
+        if facts is not None and facts.get("incarnation") != witness.incarnation:
+            raise PermanentError(
+                Reason.DATABASE_MISMATCH,
+                f"{step.name}: the server of {key} is not the one that was dumped, or was started again since",
+                hint=_NEW_DUMP,
+            )
+
+    def _known_failures(self, service: str, database: str) -> tuple[Failure, ...]:
+        for step in self._leased.plan.steps if self._leased.plan else ():
+            if step.kind is StepKind.HANDSHAKE and (step.service, step.database) == (service, database):
+                return step.failures
+        return ()

@@ -26,6 +26,12 @@ class RepositoryStep:
         found = await self._repositories.read(name, branch)
         if found.owner != owner:
             raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{name} is {found.owner}'s, not {owner}'s")
+        if step.repository_id and found.identity != step.repository_id:
+            raise PermanentError(
+                Reason.REPOSITORY_MISMATCH,
+                f"{name} is another repository than the plan was made with",
+                hint="`resetd resume ID --replan` plans with the one that has the name now.",
+            )
         attempt = taken_up or await self._recorder.start(step)
         rewound = await self._repositories.rewind(
             found,

@@ -32,6 +32,16 @@ class Result:
     stderr: bytes
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Addresses from which the pods of an environment may reach a database."""
+
+    pods: frozenset[str]
+    """The pods' own."""
+    nodes: frozenset[str]
+    """Those of the nodes that they run on: a cluster may hide pods behind their nodes."""
+
+
 class Cluster(Protocol):
     """Reads a cluster, and changes nothing in it. Every method raises TemporaryError or PermanentError."""
 
@@ -46,6 +56,10 @@ class Cluster(Protocol):
         - Labels of pods decide, and those of Deployments' templates. Nobody promises any other label.
         - A selector that matches neither a template nor a pod is left out.
         """
+        ...
+
+    async def addresses(self, environment: str) -> Addresses:
+        """Return the addresses of all pods of an environment that have one."""
         ...
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:

@@ -1,8 +1,8 @@
-"""The store, as the engine asks it: leases, the commits of their holders, acts, locks and protected resources."""
+"""The store, as the engine asks it: leases, the commits of their holders, acts and locks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -11,7 +11,7 @@ from daemon.ports.databases import Backup
 from schemas.audit import AuditEntry
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
-from schemas.wire import ResetId, ResourceKey, Time
+from schemas.wire import ResetId, ResourceKey
 
 LONGEST_SLEEP = timedelta(minutes=10)
 """How long a waiting reset is left alone at most. `wake_at` is by its lease holder's clock, which may be hours off."""
@@ -135,12 +135,4 @@ class LeaseStore(Protocol):
         Raises:
             LeaseLostError: owner or fence is another one.
         """
-        ...
-
-    async def remember_protected(self, keys: Mapping[ResourceKey, str], *, now: Time) -> None:
-        """Remember for good that a protected environment, the value, was seen to use each resource."""
-        ...
-
-    async def protected(self) -> Mapping[ResourceKey, str]:
-        """Return all remembered resources, each with the environment that was seen first."""
         ...

@@ -50,6 +50,7 @@ class StateStore(Protocol):
         - `entry` is appended to the audit.
         - These events, (source, id), count as handled, though not here.
         - Sequences of environments, and numbers of their resets, go on above those that were told.
+        - Every word about a protected environment is taken back: whether that was done before is lost.
         - A reset that had begun is superseded by each of `lost.resets` but itself.
         """
         ...

@@ -7,11 +7,12 @@ from typing import Protocol
 from daemon.ports.store.intake import IntakeStore
 from daemon.ports.store.leases import LeaseStore
 from daemon.ports.store.outbox import OutboxStore
+from daemon.ports.store.protection import ProtectionStore
 from daemon.ports.store.queries import StoreQueries
 from daemon.ports.store.state import StateStore
 
 
-class Store(IntakeStore, LeaseStore, OutboxStore, StateStore, StoreQueries, Protocol):
+class Store(IntakeStore, LeaseStore, OutboxStore, ProtectionStore, StateStore, StoreQueries, Protocol):
     """The whole of the state database.
 
     Every store obliges itself:

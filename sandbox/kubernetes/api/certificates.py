@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY, CERTIFICATE, KEY = "ca.crt", "server.crt", "server.key"
 
 
-def ensure(directory: Path) -> ssl.SSLContext:
-    """The server's TLS context. Its files in `directory` are made once; clients trust `ca.crt`."""
+def ensure(directory: Path, *hosts: str) -> ssl.SSLContext:
+    """A server's TLS context, also for `hosts`. Its files in `directory` are made once; clients trust `ca.crt`."""
     if not (directory / CERTIFICATE).exists():
-        _make(directory)
+        _make(directory, hosts)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / CERTIFICATE, directory / KEY)
     return context
@@ -55,7 +56,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _make(directory: Path) -> None:
+def _make(directory: Path, hosts: Iterable[str]) -> None:
     root, leaf = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = (
         _builder("sandbox-ca", "sandbox-ca", root)
@@ -67,6 +68,7 @@ def _make(directory: Path) -> None:
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.DNSName("localhost"),
         x509.DNSName("kubernetes.default.svc"),
+        *map(x509.DNSName, hosts),
     ]
     certificate = (
         _builder("kube-apiserver", "sandbox-ca", leaf)

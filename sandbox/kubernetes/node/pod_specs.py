@@ -113,6 +113,7 @@ def environment(
         "HOME": str(made.app),
         "HOSTNAME": meta["name"],
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "PGHOSTADDR": "127.0.0.1",  # the sandbox's name service for libpq: whichever host, it is on this machine
         "SANDBOX_NAMESPACE": meta["namespace"],
         "SANDBOX_POD": meta["name"],
         "SANDBOX_SERVICE": service(pod, container["image"]),

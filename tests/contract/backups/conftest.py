@@ -13,7 +13,7 @@ from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.databases import Backups, Databases
 from sandbox.postgres import Server
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 
 ENVIRONMENT = "qa-sandbox"
@@ -55,8 +55,8 @@ class Stand:
 @pytest.fixture
 def url(server: Server) -> str:
     """Make a stand with a database of fresh contents."""
-    url = server.url("core", "fuse", PASSWORD)
-    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+    url = server.pod_url("core", "fuse", PASSWORD)
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
         connection.execute(FILL)
     return url
 
@@ -69,7 +69,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     root = tmp_path / "backups"
 
     async def change() -> None:
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+        async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
             await connection.execute(CHANGE)
 
     async def contents() -> object:
@@ -80,8 +80,8 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         (root / path).write_bytes(whole[: len(whole) // 3])
 
     return Stand(
-        backups=DirectoryBackups(root),
-        databases=PostgresDatabases(),
+        backups=DirectoryBackups(root, network=NETWORK),
+        databases=PostgresDatabases(NETWORK),
         url=url,
         change=change,
         contents=contents,
@@ -92,7 +92,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
 
 async def contents_of(url: str) -> object:
     """Return the tables with their comments, and all rows of `people`."""
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         tables = await connection.execute(
             "SELECT n.nspname, c.relname, obj_description(c.oid) FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"

@@ -16,10 +16,14 @@ ATTEMPT = "0199-reset/backup.core/1"
 
 
 async def dumped(stand: Stand, attempt: str = ATTEMPT) -> Backup:
-    identity = await stand.databases.identify(stand.url, environment=ENVIRONMENT)
-    return await stand.backups.dump(
-        stand.url, environment=ENVIRONMENT, resource=identity.key, attempt=attempt
-    )
+    async with stand.databases.witness(stand.url, environment=ENVIRONMENT) as witness:
+        return await stand.backups.dump(
+            stand.url,
+            environment=ENVIRONMENT,
+            resource=witness.identity.key,
+            attempt=attempt,
+            witness=witness,
+        )
 
 
 async def test_a_dump_is_proven_and_lies_under_its_environment_database_and_attempt(stand: Stand) -> None:
@@ -48,10 +52,15 @@ async def test_a_dump_that_is_gone_or_was_cut_is_held_no_more(stand: Stand) -> N
 
 
 async def test_another_database_than_was_planned_is_not_dumped(stand: Stand) -> None:
-    with pytest.raises(PermanentError) as raised:
-        await stand.backups.dump(
-            stand.url, environment=ENVIRONMENT, resource=ResourceKey("database/1/core"), attempt=ATTEMPT
-        )
+    async with stand.databases.witness(stand.url, environment=ENVIRONMENT) as witness:
+        with pytest.raises(PermanentError) as raised:
+            await stand.backups.dump(
+                stand.url,
+                environment=ENVIRONMENT,
+                resource=ResourceKey("database/1/core"),
+                attempt=ATTEMPT,
+                witness=witness,
+            )
     assert raised.value.reason is Reason.DATABASE_MISMATCH
     assert stand.stored() == set()
 

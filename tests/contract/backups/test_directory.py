@@ -21,15 +21,21 @@ from daemon.ports.databases import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from tests.contract.backups.conftest import CHANGE, ENVIRONMENT, contents_of
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ATTEMPT = "r/backup.core/1"
 
 
 async def dumped(root: Path, url: str, *, attempt: str = ATTEMPT, pg_bin: Path | None = None) -> Backup:
-    identity = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
-    backups = DirectoryBackups(root, pg_bin)
-    return await backups.dump(url, environment=ENVIRONMENT, resource=identity.key, attempt=attempt)
+    backups = DirectoryBackups(root, pg_bin, NETWORK)
+    async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT) as witness:
+        return await backups.dump(
+            url,
+            environment=ENVIRONMENT,
+            resource=witness.identity.key,
+            attempt=attempt,
+            witness=witness,
+        )
 
 
 def files(root: Path) -> set[str]:
@@ -68,7 +74,7 @@ async def test_reading_through_finds_a_cut_that_the_checksum_agrees_with(tmp_pat
     path.write_bytes(third)
     claimed = replace(backup, size_bytes=len(third), sha256=sha256(third).hexdigest())
     with pytest.raises(PermanentError) as raised:
-        await DirectoryBackups(tmp_path).prove(claimed)
+        await DirectoryBackups(tmp_path, network=NETWORK).prove(claimed)
     assert raised.value.reason is Reason.BACKUP_UNPROVEN
 
 
@@ -107,7 +113,7 @@ async def test_a_store_that_takes_no_manifest_is_temporary_and_leaves_nothing_ha
     manifest.unlink()
     (manifest / "in the way").mkdir(parents=True)
     with pytest.raises(TemporaryError) as refused:
-        await DirectoryBackups(tmp_path).prove(backup)
+        await DirectoryBackups(tmp_path, network=NETWORK).prove(backup)
     assert refused.value.reason is Reason.BACKUP_UNPROVEN
     assert files(tmp_path) == {backup.path}
 
@@ -180,7 +186,9 @@ async def test_a_restore_whose_reader_breaks_off_changes_nothing(tmp_path: Path,
     breaking = 'case "$*" in *--file=-*) "$real" "$@" | head -c 3000; exit 1;; esac; exec "$real" "$@"'
     program(tmp_path / "bin", "pg_restore", breaking)
     with pytest.raises(PermanentError) as raised:
-        await DirectoryBackups(tmp_path, tmp_path / "bin").restore(backup, url, environment=ENVIRONMENT)
+        await DirectoryBackups(tmp_path, tmp_path / "bin", NETWORK).restore(
+            backup, url, environment=ENVIRONMENT
+        )
     assert raised.value.reason is Reason.BACKUP_UNPROVEN
     assert await contents_of(url) == before
 
@@ -191,7 +199,9 @@ async def test_a_restore_that_the_server_refuses_changes_nothing(tmp_path: Path,
     refusing = 'case "$*" in *--file=-*) "$real" "$@"; echo "SELECT 1/0;"; exit 0;; esac; exec "$real" "$@"'
     program(tmp_path / "bin", "pg_restore", refusing)
     with pytest.raises(PortError) as raised:
-        await DirectoryBackups(tmp_path, tmp_path / "bin").restore(backup, url, environment=ENVIRONMENT)
+        await DirectoryBackups(tmp_path, tmp_path / "bin", NETWORK).restore(
+            backup, url, environment=ENVIRONMENT
+        )
     assert "division by zero" in raised.value.detail
     assert PASSWORD not in str(raised.value)
     assert await contents_of(url) == before
@@ -202,9 +212,9 @@ async def test_programs_newer_than_the_server_dump_and_restore_it(tmp_path: Path
     assert newest.major > 16
     before = await contents_of(url)
     backup = await dumped(tmp_path, url, pg_bin=newest.directory)
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         await connection.execute(CHANGE)
-    await DirectoryBackups(tmp_path, newest.directory).restore(backup, url, environment=ENVIRONMENT)
+    await DirectoryBackups(tmp_path, newest.directory, NETWORK).restore(backup, url, environment=ENVIRONMENT)
     assert await contents_of(url) == before
 
 
@@ -213,7 +223,9 @@ async def test_a_restore_that_brought_too_little_is_taken_back(tmp_path: Path, u
     before = await contents_of(url)
     program(tmp_path / "bin", "pg_restore", 'case "$*" in *--file=-*) exit 0;; esac; exec "$real" "$@"')
     with pytest.raises(PermanentError) as raised:
-        await DirectoryBackups(tmp_path, tmp_path / "bin").restore(backup, url, environment=ENVIRONMENT)
+        await DirectoryBackups(tmp_path, tmp_path / "bin", NETWORK).restore(
+            backup, url, environment=ENVIRONMENT
+        )
     assert "tables" in raised.value.detail
     assert await contents_of(url) == before
 
@@ -222,11 +234,13 @@ async def test_a_restore_waits_for_no_lock_for_ever(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = await dumped(tmp_path, url)
-    monkeypatch.setattr(restoring, "_DROP_EVERYTHING", restoring._DROP_EVERYTHING.replace("'30s'", "'300ms'"))
-    async with await psycopg.AsyncConnection.connect(url.partition("?")[0]) as connection:
+    quick = tmp_path / "quick.sql"
+    quick.write_text(restoring.CLEARING.read_text(encoding="utf-8").replace("'30s'", "'300ms'"))
+    monkeypatch.setattr(restoring, "CLEARING", quick)
+    async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
         await connection.execute("LOCK TABLE people IN ACCESS SHARE MODE")
         with pytest.raises(TemporaryError):
-            await DirectoryBackups(tmp_path).restore(backup, url, environment=ENVIRONMENT)
+            await DirectoryBackups(tmp_path, network=NETWORK).restore(backup, url, environment=ENVIRONMENT)
 
 
 def test_programs_are_never_older_than_the_server_and_as_near_as_can_be(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.contents import Contents
 from daemon.ports.databases import Databases
-from sandbox.postgres import Server
-from tests.contract.conftest import PASSWORD
+from sandbox.postgres import POD_HOST, Server
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
@@ -42,8 +42,8 @@ def stand(request: pytest.FixtureRequest) -> Stand:
     if request.param == "memory":
         return _memory()
     running: Server = request.getfixturevalue("server")
-    url = running.url("other", "fuse", PASSWORD)
-    plain = url.partition("?")[0]
+    url = running.pod_url("other", "fuse", PASSWORD)
+    plain = libpq(url)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
         connection.execute("CREATE SCHEMA public")
@@ -63,10 +63,10 @@ def stand(request: pytest.FixtureRequest) -> Stand:
                 )
 
     return Stand(
-        PostgresContents(),
-        PostgresDatabases(),
+        PostgresContents(NETWORK),
+        PostgresDatabases(NETWORK),
         url,
-        f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/other",
+        f"postgresql://fuse:{PASSWORD}@{POD_HOST}:1/other",
         put,
     )
 

@@ -15,14 +15,14 @@ from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres import Server
 from schemas.checks import Ledger, RowsCheck, UnchangedCheck
 from schemas.reasons import Reason
-from tests.contract.conftest import PASSWORD
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ENVIRONMENT = "qa-sandbox"
 
 
 @pytest.fixture
 def url(server: Server) -> Iterator[str]:
-    found = server.url("other", "fuse", PASSWORD)
+    found = server.pod_url("other", "fuse", PASSWORD)
     execute(
         found,
         "DROP SCHEMA IF EXISTS elsewhere CASCADE; DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public",
@@ -32,15 +32,17 @@ def url(server: Server) -> Iterator[str]:
 
 
 def execute(url: str, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
 
 @asynccontextmanager
 async def reading(url: str, *, timeout_ms: int = 15_000) -> AsyncIterator[Reader]:
-    identity = await PostgresDatabases().identify(url, environment=ENVIRONMENT)
-    opened = PostgresContents(timeout_ms=timeout_ms).open(url, environment=ENVIRONMENT, resource=identity.key)
+    identity = await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT)
+    opened = PostgresContents(NETWORK, timeout_ms=timeout_ms).open(
+        url, environment=ENVIRONMENT, resource=identity.key
+    )
     async with opened as reader:
         yield reader
 

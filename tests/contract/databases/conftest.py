@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,31 +12,41 @@ import psycopg
 import pytest
 
 from daemon.adapters.postgres.databases import PostgresDatabases
-from daemon.ports.databases import Databases
-from sandbox.postgres import Server
-from tests.contract.conftest import PASSWORD
+from daemon.ports.databases import CHANNEL, Databases
+from sandbox.postgres import POD_HOST, Server, copy
+from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
-SEEN = """
-SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s
-  AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
 
 
 @dataclass
 class Stand:
-    """`core` and `again` lead to one database, `other` to a second one on the same server; `silent` to nobody."""
+    """`core` and `again` lead to one database, `other` to a second one on the same server; `silent` to nobody.
+
+    `copy` leads to a copy of `core`: another server with the same data, and so of the same identity.
+    """
 
     databases: Databases
     core: str
     again: str
     other: str
+    copy: str
     silent: str
-    sees: Callable[[str, int], Awaitable[bool]]
-    """Tells whether a plain role that is connected to a URL's database sees the lock of that number."""
+    notify: Callable[[str, str], Awaitable[None]]
+    """Sends a nonce on the channel, as a service's own tool does at a URL."""
+    restart: Callable[[], None]
+    """Restarts the server of `core`."""
     working: Callable[[str, str], AbstractAsyncContextManager[None]]
     """Holds a session of that name at a URL, in a statement that ends with the block."""
+
+
+@pytest.fixture(scope="session")
+def twin(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A copy of the server, which answers at another port."""
+    copied = copy(server, tmp_path_factory.mktemp("postgres"), "twin")
+    yield copied
+    copied.discard()
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -45,20 +55,18 @@ def stand(request: pytest.FixtureRequest) -> Stand:
         return _memory()
     running: Server = request.getfixturevalue("server")
 
-    async def sees(url: str, number: int) -> bool:
-        connection = await psycopg.AsyncConnection.connect(url.partition("?")[0])
-        async with connection:
-            row = await (await connection.execute(SEEN, (number,))).fetchone()
-        return bool(row and row[0])
+    twin: Server = request.getfixturevalue("twin")
+
+    async def notify(url: str, nonce: str) -> None:
+        async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
+            await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, nonce))
 
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
-        connection = await psycopg.AsyncConnection.connect(
-            url.partition("?")[0], application_name=name, autocommit=True
-        )
+        connection = await psycopg.AsyncConnection.connect(libpq(url), application_name=name, autocommit=True)
         statement = asyncio.create_task(connection.execute("SELECT pg_sleep(1000)"))
         # A statement that is sent is seen once the server has begun it.
-        async with await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True) as watching:
+        async with await psycopg.AsyncConnection.connect(libpq(url), autocommit=True) as watching:
             while (await (await watching.execute(AT_WORK, (name,))).fetchone()) != (True,):  # noqa: ASYNC110 - a server's
                 await asyncio.sleep(0.01)
         try:
@@ -69,12 +77,14 @@ def stand(request: pytest.FixtureRequest) -> Stand:
             await connection.close()
 
     return Stand(
-        databases=PostgresDatabases(),
-        core=running.url("core", "fuse", PASSWORD),
-        again=running.url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
-        other=running.url("other", "fuse", PASSWORD),
-        silent=f"postgresql://fuse:{PASSWORD}@127.0.0.1:1/core",
-        sees=sees,
+        databases=PostgresDatabases(NETWORK),
+        core=running.pod_url("core", "fuse", PASSWORD),
+        again=running.pod_url("core", "fuse", PASSWORD) + "&connection_limit=5&pool_timeout=2&sslmode=prefer",
+        other=running.pod_url("other", "fuse", PASSWORD),
+        copy=twin.pod_url("core", "fuse", PASSWORD),
+        silent=f"postgresql://fuse:{PASSWORD}@{POD_HOST}:1/core",
+        notify=notify,
+        restart=running.restart,
         working=working,
     )
 
@@ -84,9 +94,10 @@ def _memory() -> Stand:
     core = databases.add("postgresql://fuse:pw@db/core", MemoryDatabase("7001", "core"))
     databases.add("postgresql://fuse:pw@db/core?connection_limit=5", core)
     databases.add("postgresql://fuse:pw@db/other", MemoryDatabase("7001", "other"))
+    databases.add("postgresql://fuse:pw@twin/core", MemoryDatabase("7001", "core"))
 
-    async def sees(url: str, number: int) -> bool:
-        return number in databases.at(url).locks
+    async def notify(url: str, nonce: str) -> None:
+        databases.at(url).notify(nonce)
 
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
@@ -100,7 +111,9 @@ def _memory() -> Stand:
         core="postgresql://fuse:pw@db/core",
         again="postgresql://fuse:pw@db/core?connection_limit=5",
         other="postgresql://fuse:pw@db/other",
+        copy="postgresql://fuse:pw@twin/core",
         silent=f"postgresql://fuse:{PASSWORD}@nobody/core",
-        sees=sees,
+        notify=notify,
+        restart=core.restart,
         working=working,
     )

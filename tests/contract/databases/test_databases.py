@@ -37,22 +37,102 @@ async def test_two_databases_of_one_server_have_two_keys(stand: Stand) -> None:
     assert core.key.split("/")[1] == other.key.split("/")[1]
 
 
-async def test_a_held_lock_is_seen_in_its_own_database_only_and_only_while_it_is_held(stand: Stand) -> None:
-    async with stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as lock:
-        assert 0 < lock.number < 2**31
-        assert await lock.is_held()
-        assert await stand.sees(stand.again, lock.number)
-        assert not await stand.sees(stand.other, lock.number)
-    assert not await stand.sees(stand.core, lock.number)
-    assert not await lock.is_held()
+SOON = 5.0
+"""Seconds in which what was sent arrives."""
+NEVER = 0.3
+"""Seconds after which what did not arrive is not going to."""
 
 
-async def test_each_lock_has_a_number_of_its_own(stand: Stand) -> None:
+async def test_a_witness_hears_a_nonce_that_is_sent_in_its_database_before_it_listens_for_it_or_after(
+    stand: Stand,
+) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        await stand.notify(stand.again, "before")
+        assert await witness.hear("before", timeout=SOON)
+        hearing = asyncio.create_task(witness.hear("after", timeout=SOON))
+        await asyncio.sleep(0)
+        await stand.notify(stand.core, "after")
+        assert await hearing
+
+
+async def test_a4_a_witness_hears_nothing_that_nobody_sent_or_that_was_sent_elsewhere(stand: Stand) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        await stand.notify(stand.core, "another")
+        await stand.notify(stand.other, "nonce")
+        assert not await witness.hear("nonce", timeout=NEVER)
+
+
+async def test_b1_a_copied_server_has_the_same_key_and_is_not_heard(stand: Stand) -> None:
+    copied = await stand.databases.identify(stand.copy, environment=ENVIRONMENT)
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        assert copied.key == witness.identity.key
+        await stand.notify(stand.copy, "nonce")
+        assert not await witness.hear("nonce", timeout=NEVER)
+
+
+async def test_several_who_wait_at_one_witness_each_hear_their_own_nonce(stand: Stand) -> None:
+    nonces = [f"nonce-{number}" for number in range(8)]
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        hearing = [asyncio.create_task(witness.hear(nonce, timeout=SOON)) for nonce in (*nonces, "nobody's")]
+        for nonce in reversed(nonces):
+            await stand.notify(stand.core, nonce)
+        assert await witness.is_alive()
+        assert await asyncio.gather(*hearing) == [*[True] * 8, False]
+
+
+async def test_a_witness_is_alive_until_its_block_ends(stand: Stand) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        assert 0 < witness.lock < 2**31
+        assert await witness.is_alive()
+    assert not await witness.is_alive()
+    assert not await witness.hear("nonce", timeout=NEVER)
+    assert not await stand.databases.leads_to(witness, stand.core, environment=ENVIRONMENT)
+
+
+async def test_b2_a_new_session_recognises_a_witness_in_its_own_database_of_its_own_server_only(
+    stand: Stand,
+) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        led = [
+            await stand.databases.leads_to(witness, url, environment=ENVIRONMENT)
+            for url in (stand.core, stand.again, stand.other, stand.copy)
+        ]
+        assert led == [True, True, False, False]
+
+
+async def test_b2_a_witness_in_a_copy_is_not_recognised_in_the_first_server(stand: Stand) -> None:
     async with (
-        stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as one,
-        stand.databases.hold_lock(stand.core, environment=ENVIRONMENT) as two,
+        stand.databases.witness(stand.core, environment=ENVIRONMENT) as first,
+        stand.databases.witness(stand.copy, environment=ENVIRONMENT) as second,
     ):
-        assert one.number != two.number
+        assert first.identity.key == second.identity.key
+        assert first.incarnation != second.incarnation
+        assert first.lock != second.lock
+        assert not await stand.databases.leads_to(second, stand.core, environment=ENVIRONMENT)
+
+
+async def test_b2_a_server_that_was_started_again_has_another_incarnation_and_no_witness(
+    stand: Stand,
+) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as before:
+        stand.restart()
+        assert not await before.is_alive()
+        assert not await before.hear("nonce", timeout=NEVER)
+        with pytest.raises(TemporaryError):
+            await before.sees("anybody")
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as after:
+        assert after.identity.key == before.identity.key
+        assert after.incarnation != before.incarnation
+
+
+async def test_a_witness_sees_sessions_of_its_database_by_their_name(stand: Stand) -> None:
+    async with stand.databases.witness(stand.core, environment=ENVIRONMENT) as witness:
+        async with stand.working(stand.core, "dump-1"), stand.working(stand.copy, "dump-2"):
+            assert await witness.sees("dump-1")
+            assert not await witness.sees("dump-2")
+        async with asyncio.timeout(SOON):
+            while await witness.sees("dump-1"):  # noqa: ASYNC110 - asked of a server
+                await asyncio.sleep(0.05)
 
 
 async def test_a_server_that_does_not_answer_is_temporary_and_its_error_holds_no_password(
@@ -105,3 +185,42 @@ async def test_a_session_that_carries_the_attempts_name_is_ended(stand: Stand) -
         async with asyncio.timeout(10):
             while (await left(stand, since, first.at)).sessions:  # noqa: ASYNC110 - asked of a server
                 await asyncio.sleep(0.05)
+
+
+async def test_a_servers_own_address_suits_locks_and_dumps(stand: Stand) -> None:
+    await stand.databases.check_direct(stand.core, environment=ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("localhost", Reason.DATABASE_LOCAL_TO_POD),
+        ("127.0.0.1", Reason.DATABASE_LOCAL_TO_POD),
+        ("[::1]", Reason.DATABASE_LOCAL_TO_POD),
+        ("one.svc,two.svc", Reason.DATABASE_SEVERAL_HOSTS),
+    ],
+)
+async def test_an_address_that_may_lead_elsewhere_is_refused(stand: Stand, host: str, reason: Reason) -> None:
+    url = f"postgresql://fuse:{PASSWORD}@{host}/core"
+    for asked in (stand.databases.identify, stand.databases.check_direct):
+        with pytest.raises(PermanentError) as raised:
+            await asked(url, environment=ENVIRONMENT)
+        assert raised.value.reason is reason
+        assert PASSWORD not in repr(raised.value)
+
+
+async def test_the_sessions_of_clients_are_listed_while_they_are_there_and_none_of_ours(stand: Stand) -> None:
+    async def present(url: str) -> list[str]:
+        found = await stand.databases.sessions(url, environment=ENVIRONMENT)
+        return [session.application for session in found]
+
+    async with stand.working(stand.core, "metabase"), stand.working(stand.core, "resetd:attempt"):
+        assert await present(stand.core) == ["metabase"]
+        assert await present(stand.again) == ["metabase"]
+        assert await present(stand.other) == []
+        (session,) = await stand.databases.sessions(stand.core, environment=ENVIRONMENT)
+        assert not session.hidden
+        assert session.writes
+        assert session.since is not None
+    with pytest.raises(TemporaryError):
+        await present(stand.silent)

@@ -66,6 +66,15 @@ async def test_the_environment_its_service_and_its_pod_are_found(stand: Stand) -
     assert pod == await stand.pod()
 
 
+async def test_the_addresses_of_its_pods_and_of_their_nodes_are_found(stand: Stand) -> None:
+    await stand.pod()
+    found = await stand.pods.addresses(stand.environment)
+    assert found.pods
+    assert found.nodes
+    nowhere = await stand.pods.addresses("nowhere-sandbox")
+    assert not nowhere.pods
+
+
 async def test_a_selector_that_matches_nothing_is_permanent(stand: Stand) -> None:
     with pytest.raises(PermanentError) as raised:
         await stand.pods.choose(stand.environment, NOTHING, None)

@@ -166,8 +166,9 @@ async def test_warnings_name_what_is_left_alone_and_what_may_refuse(github: GitH
     github.control("POST", "/pulls", {"title": "A change", "head": "feature"})
     github.control("PUT", "/refs/tags/v1", {"sha": sha})
     await github.protect("main")
-    assert (await github.port.read(github.name, None)).warnings == (
-        "rules of main may refuse the rewinding: non_fast_forward",
+    found = await github.port.read(github.name, None)
+    assert found.refusals == ("rules of main forbid it: non_fast_forward",)
+    assert found.warnings == (
         "1 open pull requests on main are left alone",
         "1 other branches are left alone",
         "1 tags are left alone",

@@ -1,4 +1,4 @@
-"""A lock held in a database is seen by each service's own tool in that database, and in no other."""
+"""What each service's own tool sends is heard in the database that it reaches, and in no other."""
 
 from __future__ import annotations
 
@@ -8,40 +8,46 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from daemon.config.catalog_file import load_catalog
+from statemachines.steps.handshake import statement
+
 if TYPE_CHECKING:
     from tests.contract.services.conftest import Pods
 
-_NUMBER = 7_204_118_265_531
-_STATEMENT = f"""DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
-AND (l.classid::bigint << 32) | l.objid::bigint = {_NUMBER})
-THEN RAISE EXCEPTION 'this is another database'; END IF; END $$"""
+CATALOG = load_catalog(None).catalog
+NONCE = "0123456789abcdef" * 2
 
 
 @pytest.mark.parametrize(
-    ("service", "variable", "command"),
+    ("service", "database", "variable"),
     [
-        ("los-core-api", "DATABASE_URL", "npx prisma db execute --stdin --schema=prisma/schema.prisma"),
-        (
-            "data-builder-api",
-            "CORE_DATABASE_URL",
-            "npx prisma db execute --stdin --schema=prisma-core/schema.prisma",
-        ),
-        ("workflow-api", "DATABASE_URL", "npx typeorm query {statement} -d data-source.js"),
+        ("los-core-api", "core", "DATABASE_URL"),
+        ("data-builder-api", "core", "CORE_DATABASE_URL"),
+        ("data-builder-api", "data-builder", "DATABASE_URL"),
+        ("workflow-api", "workflow-builder", "DATABASE_URL"),
     ],
 )
-def test_only_the_database_that_holds_the_lock_passes(
-    pods: Pods, service: str, variable: str, command: str
+def test_a4_a_tool_is_heard_in_the_database_that_it_reaches_alone(
+    pods: Pods, service: str, database: str, variable: str
 ) -> None:
     pod, other = pods.container(service), pods.container("ui-builder-api")
-    statement = shlex.quote(_STATEMENT)
-    line = command.format(statement=statement)
-    if "--stdin" in line:
-        line = f"printf %s {statement} | {line}"
-    for url, passes in ((pod.urls[variable], True), (other.urls["DATABASE_URL"], False)):
-        with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [_NUMBER])
-            code, out, err = pod.sh(line)
-            assert (code == 0) == passes, f"{out}\n{err}"
-            if not passes:
-                assert "this is another database" in err
+    entry = CATALOG.service(service)
+    declared = entry.database(database) if entry else None
+    assert declared is not None
+    argv, stdin = statement(declared.handshake, NONCE)
+    line = shlex.join(argv)
+    if stdin is not None:
+        line = f"printf %s {shlex.quote(stdin.decode())} | {line}"
+    with (
+        psycopg.connect(pod.urls[variable].partition("?")[0], autocommit=True) as here,
+        psycopg.connect(other.urls["DATABASE_URL"].partition("?")[0], autocommit=True) as elsewhere,
+    ):
+        for connection in (here, elsewhere):
+            connection.execute("LISTEN resetd")
+        code, out, err = pod.sh(line)
+        assert code == 0, f"{out}\n{err}"
+        heard = [
+            [notice.payload for notice in connection.notifies(timeout=0.2)]
+            for connection in (here, elsewhere)
+        ]
+    assert heard == [[NONCE], []]

@@ -13,7 +13,7 @@ from daemon.ports.store.store import Store
 from schemas.resets import ResetState
 from schemas.wire import ResourceKey
 from tests.contract.store.conftest import Opener
-from tests.contract.store.making import NOW, begun, different, moved
+from tests.contract.store.making import begun, different, moved
 
 A, B, C = (ResourceKey(f"database/7/{name}") for name in "abc")
 
@@ -188,14 +188,3 @@ async def test_that_somebody_was_there_meanwhile_is_still_seen_when_the_lock_is_
     await let_go(store, one)
     assert await store.superseded_by(one.reset.id) is None
     assert await store.superseded_by(two.reset.id) == one.reset.id
-
-
-async def test_protected_resources_are_remembered_with_who_was_seen_first(store: Store) -> None:
-    await store.remember_protected({A: "los-demo-production", B: "los-demo-production"}, now=NOW)
-    await store.remember_protected({A: "other-production", C: "other-production"}, now=NOW)
-    await store.remember_protected({}, now=NOW)
-    assert await store.protected() == {
-        A: "los-demo-production",
-        B: "los-demo-production",
-        C: "other-production",
-    }

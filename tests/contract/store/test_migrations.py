@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import DateTime, bindparam, create_engine, inspect, text
 
 from daemon.adapters.store import migrations, open_store
 from daemon.adapters.store.connections.addresses import parse, synchronous
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres.server import Server
-from schemas.resets import ResetState
+from schemas.resets import Approval, ResetState
 from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
 
 
@@ -119,6 +120,47 @@ class TestAnOutboxThatHoldsCopies:
         engine.dispose()
 
 
+class TestResetsFromBeforeStopsWereCounted:
+    """0009: what had stopped after it destroyed something needs a new dump and a new consent, as if it stopped now."""
+
+    async def test_d1_their_consents_are_spent_and_their_dumps_old_where_they_had_stopped(
+        self, empty_url: str
+    ) -> None:
+        migrations.upgrade(empty_url)
+        cases = {
+            ResetState.FAILED: (True, 1, False, True),
+            ResetState.CANCELLED: (False, 1, False, False),
+            ResetState.QUEUED: (True, 1, False, True),
+            ResetState.AWAITING_APPROVAL: (False, 0, False, False),
+            ResetState.SEEDING: (True, 0, True, False),
+            ResetState.VERIFYING: (False, 0, False, False),
+        }
+        ids = {}
+        approvals = (Approval(actor="ben", plan_hash="h", at=NOW),)
+        async with open_store(empty_url) as store:
+            for state, (destroyed, *_) in cases.items():
+                found = await begun(store, f"{state.value}-sandbox", idempotency_key="k", **different(1))
+                ids[state] = found.reset.id
+                agreed = {"approvals": approvals, "plan_hash": "h", "approvals_required": 1}
+                reset = found.reset.model_copy(update=agreed | {"destroyed": destroyed})
+                await store.save(moved(replace(found, reset=reset), state))
+        move_to(empty_url, "0007")
+        migrations.upgrade(empty_url)
+        assert migrations.check(empty_url) == ()
+        async with open_store(empty_url) as store:
+            for state, (_, stops, used, spent) in cases.items():
+                kept = await store.find(ids[state])
+                assert kept is not None
+                assert (kept.stops, kept.consent_spent, kept.approvals[0].spent) == (stops, used, spent), (
+                    state
+                )
+            # The key of the first of them is the one that an older version keeps: it is that of its environment.
+            again = await store.admit(
+                asked("failed-sandbox", idempotency_key="k", **different(1)), now=NOW, limit_waiting=9
+            )
+            assert again.reset.id == ids[ResetState.FAILED]
+
+
 async def test_replicas_that_upgrade_at_once_do_not_disturb_each_other(empty_postgres_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(migrations.upgrade, empty_postgres_url) for _ in range(3)))
     assert await asyncio.to_thread(migrations.check, empty_postgres_url) == ()
@@ -144,3 +186,22 @@ def test_a_server_that_is_not_there_is_temporary_and_keeps_the_password_secret()
     with pytest.raises(TemporaryError) as refused:
         migrations.upgrade("postgresql://resetd:secret@127.0.0.1:1/state")
     assert "secret" not in str(refused.value)
+
+
+async def test_what_was_remembered_of_protected_environments_outlives_0010(empty_url: str) -> None:
+    migrations.upgrade(empty_url)
+    move_to(empty_url, "0008")
+    engine = create_engine(synchronous(parse(empty_url)))
+    with engine.begin() as connection:
+        row = {"key": "database/7001/a", "environment": "los-demo-production", "at": NOW}
+        insert = text(
+            "INSERT INTO protected_resources (key, environment, seen_at) VALUES (:key, :environment, :at)"
+        )
+        connection.execute(insert.bindparams(bindparam("at", type_=DateTime(timezone=True))), row)
+    engine.dispose()
+    migrations.upgrade(empty_url)
+    assert migrations.check(empty_url) == ()
+    async with open_store(empty_url) as store:
+        (kept,) = await store.protected()
+    assert (kept.environment, kept.service, kept.database) == ("los-demo-production", None, None)
+    assert (kept.key, kept.first_seen_at, kept.last_seen_at) == ("database/7001/a", NOW, NOW)

@@ -37,7 +37,7 @@ async def test_a_request_that_is_not_allowed_is_written_down_under_its_environme
         asked = {"environment": "qa-sandbox", "reason": "let me"}
         assert (await vera.post("/resets", json=asked)).status_code == 403
         [line] = (await oli.get("/audit", params={"actor": "vera"})).json()
-    assert (line["chain"], line["code"], line["reason"]) == ("qa-sandbox", "forbidden", "let me")
+    assert (line["chain"], line["code"], line["reason"]) == ("environment/qa-sandbox", "forbidden", "let me")
 
 
 async def test_it_is_shown_from_a_moment_on_and_only_for_the_tokens_environments(stand: Stand) -> None:

@@ -6,10 +6,12 @@ import httpx
 import pytest
 
 from daemon.adapters.system.clock import SystemClock
+from daemon.config.catalog_file import load_catalog
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.publishing.outbox import BATCH_SIZE, Outbox
 from schemas.reasons import Reason
 from schemas.records import Message
+from schemas.requests import Mode
 from tests.integration.api.stand import SECRET, Stand, running
 from tests.memory.bus import MemoryBus, MemoryOutlet
 
@@ -73,6 +75,18 @@ async def test_a_part_that_does_not_answer_makes_the_daemon_unready(stand: Stand
         assert answer.status_code == 503
         assert answer.json()["checks"] == {"state": "ok", "mark": "ok", "daemon": "draining"}
         assert (await client.get("http://resetd/livez")).status_code == 200
+
+
+async def test_a_configuration_that_asks_for_what_nothing_does_makes_it_degraded_and_not_unready(
+    tmp_path: Path,
+) -> None:
+    catalog = load_catalog().catalog.model_copy(update={"quiesce": (Mode.WIPE,)})
+    async with running(tmp_path, catalog=catalog) as stand, stand.client("ana") as client:
+        answer = await client.get("http://resetd/readyz")
+        planned = await client.post("/plans", json={"environment": "qa-sandbox"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert "quiesce" in answer.json()["checks"]["configuration"]
+    assert planned.json()["code"] == "without-effect"
 
 
 async def test_the_doctor_finds_nothing_wrong_where_all_is_well(stand: Stand) -> None:

@@ -37,7 +37,7 @@ _SEEDS = {
 # What the daemon asks a pod beside the plan's steps: nothing that changes anything.
 _QUESTIONS = (
     "npx prisma db execute --stdin --schema=",
-    "npx typeorm query DO ",
+    "npx typeorm query SELECT pg_notify(",
     "npx typeorm migration:show ",
 )
 

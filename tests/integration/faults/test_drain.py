@@ -21,6 +21,7 @@ from psycopg import sql
 from sandbox.daemon_process import DaemonProcess
 from sandbox.events import read_until
 from sandbox.platform.platform import Platform
+from sandbox.postgres import ADDRESS, POD_HOST
 from sandbox.services.standins.controls import Control
 from tests.integration.people.asking import (
     ENVIRONMENT,
@@ -128,7 +129,7 @@ def peculiar_password(platform: Platform, service: str) -> Iterator[str]:
     """The service's pods log in with that password; its URL as they have it. At the end all is as it was."""
     server = platform.databases.servers["qa"]
     role = f"odd_{uuid.uuid4().hex[:8]}"
-    url = platform.postgres_url(ENVIRONMENT, service)
+    url = platform.postgres_url(ENVIRONMENT, service).replace(f"@{ADDRESS}:", f"@{POD_HOST}:")
     odd = url.replace(url.partition("://")[2].partition("@")[0], f"{role}:{quote(PECULIAR, safe='')}")
     with psycopg.connect(server.superuser_url, autocommit=True) as connection:
         connection.execute(
@@ -180,7 +181,8 @@ def test_no_password_shows_anywhere_whatever_is_printed_refused_or_away(
             wait_for(lambda: "supervisor.paused" in harness.daemon.log.read_text(), "it notices", within=SOON)
             assert harness.daemon.pid is not None
         until_attempted(harness, reference, SEEDED[SEQUENCE], 2)
-        harness.wait_state(reference, "done")
+        # The environment's database is on that server, too, which is not the one that was dumped any more.
+        assert harness.wait_state(reference, "failed")["cause"] == "database-mismatch"
         outputs = everything_said(harness, reference)
         assert harness.daemon.stop() == 0
     secrets = {

@@ -34,7 +34,10 @@ POINTS: tuple[tuple[str, str], ...] = (
     ),
     *(("pods", name) for name in ("choose", "read", "variables", "prepare", "launch", "follow")),
     *(("pods", name) for name in ("give_up", "stop", "gone", "fate")),
-    *(("databases", name) for name in ("identify", "hold_lock", "held")),
+    *(
+        ("databases", name)
+        for name in ("identify", "check_direct", "witness", "hear", "is_alive", "leads_to")
+    ),
     ("backups", "dump"),
     *(("repositories", name) for name in ("read", "rewind")),
     ("deployments", "gate"),

@@ -7,7 +7,6 @@ decides how long it takes, whether it fails, and whether it listens to TERM.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +14,16 @@ from random import Random
 
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.databases import Backup
+from daemon.ports.databases import Witness as WitnessSession
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
-from statemachines.steps.handshake import NOT_THE_DATABASE
 from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
-from tests.memory.processes import Process
+from tests.memory.processes import Process, sent_nonce
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.services import MemoryService
 from tests.simulation.world.witness import Witness
@@ -161,12 +160,12 @@ class Platform:
         migrations = self._hit(service, "DATABASE_URL").tables.get("migrations", [])
         if what == "handshake":
             database = self._hit(service, names[0])
-            asked = re.search(r"objid::bigint = (\d+)", f"{process.argv} {process.stdin.decode()}")
-            if asked and int(asked[1]) in database.locks:
+            nonce = sent_nonce(process)
+            assert nonce is not None
+            if database.witnesses:
                 self.witness.shown(service.pod().container_id, database.key)
-                return 0
-            process.write(NOT_THE_DATABASE.encode())
-            return 1
+            database.notify(nonce)
+            return 0
         if what == "carried":
             process.write("".join(f"{number}\n" for number in range(_MIGRATIONS)).encode())
             return 0
@@ -181,11 +180,17 @@ class _Backups(MemoryBackups):
         super().__init__(platform.databases)
         self._platform = platform
 
-    async def dump(self, url: str, *, environment: str, resource: ResourceKey, attempt: str) -> Backup:
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: WitnessSession
+    ) -> Backup:
+        stops = self._platform.witness.stops_of(attempt)
         await asyncio.sleep(0.3 if self._platform.calm else self._platform.chance.choice(_DURATIONS))
-        backup = await super().dump(url, environment=environment, resource=resource, attempt=attempt)
+        backup = await super().dump(
+            url, environment=environment, resource=resource, attempt=attempt, witness=witness
+        )
         content = self.files[backup.path]
-        self._platform.witness.backed_up(attempt, self._platform.databases.at(url).key, content)
+        key = self._platform.databases.at(url).key
+        self._platform.witness.backed_up(backup.path, attempt, key, content, stops=stops)
         return backup
 
 

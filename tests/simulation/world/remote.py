@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from daemon.ports.errors import TemporaryError
@@ -12,7 +11,7 @@ from daemon.ports.pods.commands import Observation
 from schemas.resets import Control
 from schemas.wire import ResourceKey
 from tests.memory.contents import MemoryContents
-from tests.memory.databases import MemoryDatabases, MemoryLock
+from tests.memory.databases import MemoryDatabases, MemoryWitness
 from tests.memory.pods import MemoryPods
 from tests.simulation.world.network import AWAY, Network
 
@@ -77,50 +76,67 @@ class RemoteDatabases(Remote):
 
     def __init__(self, network: Network, there: MemoryDatabases) -> None:
         super().__init__(network, "databases", there)
-        self._sessions: dict[int, tuple[MemoryLock, object]] = {}
-        """Number -> its lock, and what would let it go if it were forgotten."""
+        self._sessions: dict[int, tuple[MemoryWitness, object]] = {}
+        """Number of its lock -> the witness, and what would end its session if it were forgotten."""
 
     @asynccontextmanager
-    async def hold_lock(self, url: str, *, environment: str) -> AsyncIterator[RemoteLock]:
+    async def witness(self, url: str, *, environment: str) -> AsyncIterator[RemoteWitness]:
         """See the port."""
-        lock = await self._network.call("databases", "hold_lock", self._open, url, environment)
+        there = await self._network.call("databases", "witness", self._open, url, environment)
         try:
-            yield RemoteLock(self._network, lock)
+            yield RemoteWitness(self._network, there)
         finally:
-            self._close(lock)
+            self._close(there)
 
     def drop(self) -> None:
         """The process has ended, and its connections with it."""
-        for lock, _ in tuple(self._sessions.values()):
-            self._close(lock)
+        for witness, _ in tuple(self._sessions.values()):
+            self._close(witness)
 
-    async def _open(self, url: str, environment: str) -> MemoryLock:
-        session = self._there.hold_lock(url, environment=environment)
-        lock = await session.__aenter__()
-        self._sessions[lock.number] = (lock, session)
-        return lock
+    async def _open(self, url: str, environment: str) -> MemoryWitness:
+        session = self._there.witness(url, environment=environment)
+        witness = await session.__aenter__()
+        self._sessions[witness.lock] = (witness, session)
+        return witness
 
-    def _close(self, lock: MemoryLock) -> None:
-        self._sessions.pop(lock.number, None)
-        lock.database.locks.discard(lock.number)
+    def _close(self, witness: MemoryWitness) -> None:
+        self._sessions.pop(witness.lock, None)
+        if witness in witness.database.witnesses:
+            witness.database.witnesses.remove(witness)
 
 
-@dataclass(frozen=True)
-class RemoteLock:
-    """`AdvisoryLock` over the network."""
+class RemoteWitness:
+    """`Witness` over the network."""
 
-    network: Network
-    lock: MemoryLock
+    def __init__(self, network: Network, there: MemoryWitness) -> None:
+        self._network = network
+        self._there = there
+        self.identity = there.identity
+        self.incarnation = there.incarnation
+        self.lock = there.lock
+        self.pid = there.pid
+        self.started_at = there.started_at
 
-    @property
-    def number(self) -> int:
+    async def hear(self, nonce: str, *, timeout: float) -> bool:
+        """See the port. A session whose answers are lost hears nothing."""
+        with suppress(TemporaryError):
+            heard: bool = await self._network.call(
+                "databases", "hear", self._there.hear, nonce, timeout=timeout
+            )
+            return heard
+        return False
+
+    async def is_alive(self) -> bool:
+        """See the port. A session whose answers are lost has ended."""
+        with suppress(TemporaryError):
+            is_alive: bool = await self._network.call("databases", "is_alive", self._there.is_alive)
+            return is_alive
+        return False
+
+    async def sees(self, application_name: str) -> bool:
         """See the port."""
-        return self.lock.number
-
-    async def is_held(self) -> bool:
-        """See the port."""
-        is_held: bool = await self.network.call("databases", "is_held", self.lock.is_held)
-        return is_held
+        sees: bool = await self._network.call("databases", "sees", self._there.sees, application_name)
+        return sees
 
 
 async def _nothing() -> None:

@@ -40,7 +40,7 @@ def test_config_shows_what_is_in_force_without_secrets_and_what_is_misspelt() ->
 
 
 def test_config_marks_what_is_given_and_has_no_effect() -> None:
-    marked = "RESETD_OIDC_AUDIENCE: nothing acts on it yet"
+    marked = "RESETD_OIDC_AUDIENCE: nothing acts on it yet, so no new reset starts"
     given, silent = resetd("config", RESETD_OIDC_AUDIENCE="resetd-of-example"), resetd("config")
     assert (given.returncode, silent.returncode) == (0, 0)
     assert given.stderr == f"{marked}\n"

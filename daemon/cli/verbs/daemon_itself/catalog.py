@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from daemon.cli.configuration import catalog_errors, settings_in_force
+from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.output import Format, say
 
 catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
@@ -19,11 +20,20 @@ catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
 def check_catalog(
     file: Annotated[Path | None, typer.Argument(help="the file; unless given, the catalog in force")] = None,
 ) -> None:
-    """Validate a catalog. Each error names file, line and field."""
+    """Validate a catalog. Each error names file, line and field. What nothing acts on is an error, too."""
     from daemon.config.catalog_file import load_catalog
+    from daemon.config.without_effect import NOTHING_ACTS, given_without_effect
+    from statemachines.planning.without_effect import fields_without_effect
 
+    settings = settings_in_force()
     with catalog_errors():
-        loaded = load_catalog(file or settings_in_force().catalog)
+        loaded = load_catalog(file or settings.catalog)
+    flaws = [f"{loaded.file}: {field}: {NOTHING_ACTS}" for field in fields_without_effect(loaded.catalog)]
+    flaws += [f"{variable}: {NOTHING_ACTS}" for variable in given_without_effect(settings)]
+    if flaws:
+        raise EndError(
+            Exit.USAGE, "\n".join(flaws), "Take it out; the CHANGELOG says when something acts on it."
+        )
     say(
         f"{loaded.file}: {loaded.id}: {len(loaded.catalog.services)} services, {len(loaded.catalog.kinds)} kinds"
     )

@@ -33,6 +33,15 @@ def test_a_url_made_of_parts_keeps_odd_passwords_whole() -> None:
     assert database(urlParts=PARTS).variables == tuple(PARTS.values())
 
 
+def test_the_daemons_own_url_is_the_direct_one_where_the_pod_has_it() -> None:
+    declared = database(urlParts=PARTS, directUrlVariable="DIRECT")
+    assert declared.variables == (*PARTS.values(), "DIRECT")
+    assert declared.direct_url({"DIRECT": "postgresql://db/a"}) == "postgresql://db/a"
+    assert declared.direct_url({"DIRECT": ""}) is None
+    assert database().direct_url({"": "postgresql://db/a"}) is None
+    assert database(directUrlVariable="DIRECT").url({"DATABASE_URL": "postgresql://pooler/a"}) is not None
+
+
 def test_a_url_comes_from_one_place() -> None:
     with pytest.raises(ValidationError, match="not both"):
         database(urlVariable="A", urlParts=PARTS)

@@ -16,6 +16,7 @@ STEPS = [
     for mode, entries in service.steps.items()
     for step in entries
 ]
+NONCE = "0123456789abcdef" * 2
 NEVER = ("reset", "mock", "populate-core-entities")
 
 
@@ -180,15 +181,14 @@ def test_every_database_has_a_handshake_in_the_services_own_tool(service: str) -
     entry = CATALOG.service(service)
     assert entry is not None
     for database in entry.databases:
-        argv, stdin = statement(database.handshake, 12345)
+        argv, stdin = statement(database.handshake, NONCE)
         sql = stdin.decode() if stdin is not None else argv[-1]
-        assert "= 12345 " in sql
-        assert "current_database()" in sql
+        assert f"SELECT pg_notify('resetd','{NONCE}')" in sql
         assert "{" not in "".join(argv)
         assert ("npx prisma db execute --stdin" in argv[2]) == (stdin is not None)
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**31])
-def test_a_number_that_no_lock_has_is_refused(number: int) -> None:
-    with pytest.raises(ValueError, match="no advisory lock number"):
-        statement(CATALOG.services[0].databases[0].handshake, number)
+@pytest.mark.parametrize("nonce", ["", "1234", NONCE.upper(), f"{NONCE}'", f"{NONCE}\n"])
+def test_what_is_no_nonce_never_becomes_part_of_a_statement(nonce: str) -> None:
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        statement(CATALOG.services[0].databases[0].handshake, nonce)

@@ -14,14 +14,16 @@ from daemon.config.settings import Settings, SettingsError, load, load_client
 
 PASSWORD = "correct-horse"
 PUBLIC = {
-    "DATA_DIR", "DATABASE_URL", "CATALOG", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL",
+    "DATA_DIR", "DATABASE_URL", "DATABASE_HOSTS", "DATABASE_CA_FILE", "CATALOG",
+    "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL",
     "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE",
     "KAFKA_SSL_KEYFILE", "KAFKA_GROUP_ID", "REQUESTS_TOPIC", "ENVIRONMENTS_TOPIC", "STATUS_TOPIC",
     "DEAD_LETTERS_TOPIC", "KUBECONFIG", "KUBE_CONTEXT", "ARGOCD_NAMESPACE", "GITHUB_API_URL", "GITHUB_OWNER",
     "GITHUB_TOKEN", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_APP_INSTALLATION_ID", "BACKUP_URL",
     "BACKUP_KEEP", "BACKUP_KEEP_DAYS", "PG_BIN", "PG_ADMIN_URLS_FILE", "API_HOST", "API_PORT", "PUBLIC_URL",
     "API_TOKENS", "OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_ROLES_CLAIM", "MAX_CONCURRENT_RESETS",
-    "KAFKA_SESSION_TIMEOUT", "LEASE_TTL", "APPROVAL_TTL", "REQUEST_MAX_AGE", "LOG_FORMAT", "LOG_LEVEL",
+    "KAFKA_SESSION_TIMEOUT", "LEASE_TTL", "APPROVAL_TTL", "HANDSHAKE_MAX_AGE", "REQUEST_MAX_AGE",
+    "LOG_FORMAT", "LOG_LEVEL",
 }  # fmt: skip
 
 
@@ -157,3 +159,13 @@ def test_a_duration_means_the_same_in_every_unit(seconds: int) -> None:
     read = TypeAdapter(Duration).validate_python
     assert read(f"{seconds}s") == timedelta(seconds=seconds) == read(f"{seconds * 1000}ms")
     assert read(f"{seconds}m") == timedelta(minutes=seconds)
+
+
+def test_addresses_of_databases_are_named_by_host() -> None:
+    settings = load(database_hosts="db.qa-sandbox.svc=10.0.0.7, DB.other.svc.=fd00::7")
+    assert settings.addresses_of_databases == {"db.qa-sandbox.svc": "10.0.0.7", "db.other.svc": "fd00::7"}
+
+
+@pytest.mark.parametrize("given", ["localhost=10.0.0.7", "127.0.0.1=10.0.0.7", "db=db2", "db", "=10.0.0.7"])
+def test_what_is_each_pods_own_gets_no_address(given: str) -> None:
+    assert "RESETD_DATABASE_HOSTS" in refused(database_hosts=given)

@@ -10,8 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 import daemon
+from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
-from daemon.config.without_effect import WITHOUT_EFFECT, given_without_effect, warn_of_settings_without_effect
+from daemon.config.without_effect import WITHOUT_EFFECT, given_without_effect, warn_of_what_has_no_effect
 
 ROOM = Path(daemon.__file__).parent
 SETTINGS = ROOM / "config/settings.py"
@@ -71,13 +72,13 @@ def test_each_that_is_given_is_warned_of_by_name_and_never_by_value(monkeypatch:
     for name, value in VALUES.items():
         monkeypatch.setenv(f"RESETD_{name.upper()}", value)
     with capture_logs() as logs:
-        warn_of_settings_without_effect(load())
+        warn_of_what_has_no_effect(load(), load_catalog().catalog)
     assert logs == [
         {
             "event": "settings.without-effect",
             "log_level": "warning",
             "setting": f"RESETD_{name.upper()}",
-            "detail": "nothing acts on it yet",
+            "detail": "nothing acts on it yet, so no new reset starts",
         }
         for name in WITHOUT_EFFECT
     ]
@@ -94,5 +95,5 @@ def test_one_that_is_given_its_default_is_given_and_an_empty_one_is_not(
 def test_what_is_acted_on_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESETD_LEASE_TTL", "9s")
     with capture_logs() as logs:
-        warn_of_settings_without_effect(load())
+        warn_of_what_has_no_effect(load(), load_catalog().catalog)
     assert logs == []

@@ -13,9 +13,8 @@ from schemas.requests import Mode, Option, ResetRequested
 from schemas.resets import Channel
 from schemas.wire import StepName
 from statemachines.intake.content_hash import content_hash
-from statemachines.steps.handshake import NOT_THE_DATABASE
 from tests.memory.databases import MemoryDatabase
-from tests.memory.processes import Process
+from tests.memory.processes import Process, sent_nonce
 from tests.unit.docs.extending.page import block
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine
 
@@ -164,12 +163,9 @@ class Bazaar(Engine):
     async def _run(self, process: Process) -> int:
         text = " ".join(process.argv)
         database = self._reached(process)
-        asked = re.search(r"objid::bigint = (\d+)", text + process.stdin.decode())
-        if asked:
-            if int(asked[1]) in database.locks:
-                return 0
-            process.write(NOT_THE_DATABASE.encode())
-            return 1
+        if nonce := sent_nonce(process):
+            database.notify(nonce)
+            return 0
         return next(tool for part, tool in self.tools.items() if part in text)(database, process)
 
     def _reached(self, process: Process) -> MemoryDatabase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -21,10 +21,12 @@ from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.databases import Backups, Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
+from schemas.protection import ProtectedUse
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import (
     Act,
@@ -38,7 +40,7 @@ from schemas.resets import (
     Step,
     StepState,
 )
-from schemas.wire import ResetId, ResourceKey, StepName
+from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
@@ -48,7 +50,7 @@ from tests.memory.deployments import MemoryDeployments
 from tests.memory.logs import MemoryLogs
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
-from tests.memory.processes import Process
+from tests.memory.processes import Process, sent_nonce
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock
@@ -68,21 +70,18 @@ def catalog(
     *,
     before: dict[str, Any] | None = None,
     verify: dict[str, Any] | None = None,
-    migrations: dict[str, Any] | None = None,
+    database: dict[str, Any] | None = None,
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
     """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
 
-    `migrations`: how the daemon sees that the database is migrated.
+    `database` says more of the service's database.
     """
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
         "name": SERVICE,
         "failures": ["known"],
-        "databases": [
-            {"name": "app", "handshake": {"argv": ["handshake"]}}
-            | ({"migrations": migrations} if migrations else {})
-        ],
+        "databases": [{"name": "app", "handshake": {"argv": ["handshake"]}, **(database or {})}],
         "steps": {mode.value: [*([before] if before else []), work] for mode in Mode},
         "verify": [verify] if verify else [],
     }
@@ -101,12 +100,20 @@ class GuardedPods(MemoryPods):
     """Pods of a cluster that may come to refuse the daemon whatever it asks of a command that runs."""
 
     refusal: PortError | None = None
+    _meanwhile: tuple[str, Callable[[], None]] | None = None
+
+    def meanwhile(self, method: str, happens: Callable[[], None]) -> None:
+        """Let something happen in the world when the daemon next calls the method."""
+        self._meanwhile = (method, happens)
 
     def admit(self) -> None:
         """Refuse nothing any more."""
         self.refusal = None
 
     def _maybe_fail(self, method: str, *, after: bool = False) -> None:
+        if self._meanwhile is not None and self._meanwhile[0] == method:
+            happens, self._meanwhile = self._meanwhile[1], None
+            happens()
         if self.refusal is not None and method in {"follow", "give_up", "stop", "gone", "fate"}:
             raise self.refusal
         super()._maybe_fail(method, after=after)
@@ -121,10 +128,14 @@ class _ForgetfulPlanning(Planning):
         """Leave these steps out."""
         self._forgotten = which
 
+    def ask_for(self, setting: str) -> None:
+        """Start again with a setting that nothing acts on."""
+        self._without_effect = (*self._without_effect, setting)
+
     async def with_protected(
-        self, request: ResetRequested, channel: Channel
-    ) -> tuple[Plan | Refusal, Mapping[ResourceKey, str]]:
-        answer, protected = await super().with_protected(request, channel)
+        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+    ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
+        answer, protected = await super().with_protected(request, channel, requesters)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
@@ -134,10 +145,19 @@ class _ForgetfulPlanning(Planning):
 class Engine:
     """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
 
-    A program that is not there succeeds at once and prints nothing.
+    A program that is not there succeeds at once and prints nothing. Databases and backups are in memory unless given.
     """
 
-    def __init__(self, loaded: LoadedCatalog, logs: MemoryLogs | None = None, **programs: Program) -> None:
+    def __init__(
+        self,
+        loaded: LoadedCatalog,
+        logs: MemoryLogs | None = None,
+        *,
+        without_effect: Sequence[str] = (),
+        databases: Databases | None = None,
+        backups: Backups | None = None,
+        **programs: Program,
+    ) -> None:
         self.clock = LoopClock()
         self.store = MemoryStore(self.clock)
         self.pods = GuardedPods()
@@ -151,17 +171,18 @@ class Engine:
         repositories = MemoryRepositories()
         ports = Ports(
             pods=self.pods,
-            databases=self.databases,
-            backups=self.backups,
+            databases=databases or self.databases,
+            backups=backups or self.backups,
             repositories=repositories,
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
             contents=self.contents,
         )
-        facts = FactsReader(self.pods, self.databases, repositories, self.store, loaded.catalog)
-        planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id)
+        facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
+        planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
         self.forget = planning.forget
+        self.asks_for = planning.ask_for
         drives = DriveFactory(
             store=self.store,
             ports=ports,
@@ -183,6 +204,8 @@ class Engine:
     async def _run(self, process: Process) -> int:
         name = process.argv[0]
         program = self.programs.get(name)
+        if program is None and (nonce := sent_nonce(process)):
+            self.databases.at(process.variables["DATABASE_URL"]).notify(nonce)
         if program is None:
             return 0
         self.running[name] = self.running.get(name, 0) + 1
@@ -195,8 +218,12 @@ class Engine:
 
     def move_database(self) -> None:
         """Another server answers under the service's address; sessions with the former one are over."""
-        self.database.locks.clear()
+        self.database.restart()
         self.database = self.databases.add(_URL, MemoryDatabase("7002", "app"))
+
+    def lead_to(self, database: MemoryDatabase) -> None:
+        """Another server answers under the service's address; sessions with the former one live on."""
+        self.databases.add(_URL, database)
 
     async def ask(self, mode: Mode = Mode.SEED) -> None:
         """Ask for the reset."""

@@ -223,7 +223,7 @@ def test_each_migration_of_the_image_is_looked_for_in_the_ledger(
     ledger: list[str], cause: Reason | None
 ) -> None:
     async def scenario() -> None:
-        engine = Engine(catalog(migrations=LISTED))
+        engine = Engine(catalog(database={"migrations": LISTED}))
         carrying(engine, "one", "two")
         engine.database.tables["ledger"] = ledger
         await engine.ask()
@@ -236,7 +236,7 @@ def test_each_migration_of_the_image_is_looked_for_in_the_ledger(
 
 def test_a3_an_image_that_shows_no_migration_is_refused_before_a_wipe() -> None:
     async def scenario() -> None:
-        engine = Engine(catalog(migrations=LISTED))
+        engine = Engine(catalog(database={"migrations": LISTED}))
         await engine.ask(Mode.WIPE)
         refused = await engine.drive()
         assert (refused.state, refused.cause) == (ResetState.FAILED, Reason.MIGRATIONS_NOT_SHOWN)
@@ -251,7 +251,9 @@ def test_a3_an_image_that_shows_no_migration_is_refused_before_a_wipe() -> None:
 
 def test_a3_migrations_that_vanish_between_plan_and_launch_stop_the_wipe() -> None:
     async def scenario() -> None:
-        engine = Engine(catalog(migrations=LISTED, before={"name": "first", **_STEP, "argv": ["empty"]}))
+        engine = Engine(
+            catalog(database={"migrations": LISTED}, before={"name": "first", **_STEP, "argv": ["empty"]})
+        )
         carrying(engine, "one")
         engine.database.tables["ledger"] = ["one"]
 

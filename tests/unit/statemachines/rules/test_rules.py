@@ -142,6 +142,18 @@ def test_core_has_to_be_one_database_for_both_services() -> None:
     assert isinstance(answer(request(mode=Mode.SEED), split), Plan)
 
 
+def test_f5_what_the_hub_would_refuse_is_refused_before_anything_is_destroyed() -> None:
+    known = facts()
+    archived = tuple(
+        fact.model_copy(update={"refusals": ("the repository is archived",)}) for fact in known.repositories
+    )
+    world = known.model_copy(update={"repositories": archived})
+    refusal = refused(request(), world)
+    assert refusal.reason is Reason.REPOSITORY_REFUSED
+    assert "archived" in refusal.detail
+    assert isinstance(answer(request(git=False), world), Plan)
+
+
 def test_a_repository_that_could_not_be_read_is_not_rewound() -> None:
     blind = facts().model_copy(update={"repositories": ()})
     assert refused(known=blind).reason is Reason.REPOSITORY_UNIDENTIFIED

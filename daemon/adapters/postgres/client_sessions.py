@@ -1,0 +1,55 @@
+"""Reads who is connected to a database, as far as the server shows it to a plain role."""
+
+from __future__ import annotations
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from daemon.ports.databases import Session
+
+# A role sees addresses and starts of its own sessions only, unless it has pg_read_all_stats. Of others it sees role and
+# application, and no backend_type. Who may become a role that may write, may write: rights that are not inherited are
+# one SET ROLE away. Who may make tables may write: in an empty database nothing else tells them.
+_SESSIONS = """
+WITH present AS (
+  SELECT pid, usesysid, usename, application_name, host(client_addr) AS address, backend_start
+    FROM pg_stat_activity
+   WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+     AND coalesce(backend_type, 'client backend') = 'client backend'
+     AND NOT (application_name = %(own)s OR application_name LIKE %(own)s || ':%%'
+              OR application_name ~ '^resetd-dump-[0-9a-f]{16}$')
+     AND NOT (application_name IN ('pg_dump', 'pg_restore') AND client_addr IS NOT DISTINCT FROM inet_client_addr()
+              AND backend_start IS NOT NULL)
+), writers AS (
+  SELECT usesysid FROM (SELECT DISTINCT usesysid FROM present) AS roles
+   WHERE EXISTS (
+     SELECT FROM pg_roles r
+      WHERE pg_has_role(usesysid, r.oid, 'MEMBER')
+        AND (r.rolsuper OR has_database_privilege(r.oid, current_database(), 'CREATE')
+          OR EXISTS (SELECT FROM pg_namespace n
+                      WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE'))
+          OR EXISTS (
+          SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+             AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))))
+)
+SELECT pid, usename, application_name, address, backend_start, usesysid IN (SELECT usesysid FROM writers)
+  FROM present ORDER BY pid
+"""
+
+
+async def read_sessions(connection: AsyncConnection[TupleRow], own: str) -> tuple[Session, ...]:
+    """Return the sessions of others in the connection's database. `own` is the daemon's `application_name`."""
+    rows = await (await connection.execute(_SESSIONS, {"own": own})).fetchall()
+    return tuple(
+        Session(
+            pid=pid,
+            role=str(role),
+            application=str(application or ""),
+            address=address,
+            hidden=since is None,
+            writes=bool(writes),
+            since=since,
+        )
+        for pid, role, application, address, since, writes in rows
+    )

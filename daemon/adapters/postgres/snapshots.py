@@ -1,0 +1,139 @@
+"""A snapshot of the database that a witness is in, and the rows of each table in it.
+
+The id of a snapshot proves nothing: a copied server takes it, too. So every session that uses it is shown to be where
+the witness is. All of them end with the block: a session that counted rows makes `DROP SCHEMA` wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg import AsyncConnection, IsolationLevel, sql
+from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import TupleRow
+
+from daemon.adapters.postgres.errors import ALL_ROWS, one_line
+from daemon.adapters.postgres.pooling import standby
+from daemon.adapters.postgres.sessions import as_port_errors, connect
+from daemon.adapters.postgres.urls import Address
+from daemon.adapters.postgres.witness import recognises
+from daemon.ports.databases import Witness
+from daemon.ports.errors import PermanentError
+from schemas.reasons import Reason
+
+_AT_ONCE = 50
+# What a role or a database may have set for its sessions. A table that hides rows from the role is an error then.
+_SETTINGS = """
+SET LOCAL row_security = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = 0;
+"""
+# The tables whose rows a dump holds: no extension's, no partitioned table, which has none of its own.
+_TABLES = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 1, 2
+"""
+
+
+@asynccontextmanager
+async def exported(where: Address, witness: Witness) -> AsyncIterator[str]:
+    """Export a snapshot from a session that is where the witness is, for as long as the block runs.
+
+    Raises:
+        PermanentError: `database-mismatch`: the session is not where the witness is; `database-standby`; others as a
+            connection's.
+        TemporaryError: `database-unreachable`.
+    """
+    async with _transaction(where, witness) as connection:
+        with as_port_errors(where):
+            row = await (await connection.execute("SELECT pg_export_snapshot()")).fetchone()
+        assert row is not None
+        yield str(row[0])
+
+
+async def count_rows(where: Address, witness: Witness, snapshot: str) -> dict[str, int]:
+    """Count the rows of each table in the snapshot, in a session that ends before the answer.
+
+    Returns:
+        `table_name` of each table -> how many rows it has.
+
+    Raises:
+        PermanentError: as `exported`; `backup-failed`: a table, or some of its rows, are hidden from the role.
+        TemporaryError: `database-unreachable`.
+    """
+    async with _transaction(where, witness, snapshot) as connection:
+        with as_port_errors(where):
+            tables = await (await connection.execute(_TABLES.encode())).fetchall()
+            found: dict[str, int] = {}
+            for first in range(0, len(tables), _AT_ONCE):
+                some = tables[first : first + _AT_ONCE]
+                counts = [
+                    sql.SQL("SELECT {}, count(*) FROM ONLY {}").format(number, sql.Identifier(*table))
+                    for number, table in enumerate(some)
+                ]
+                try:
+                    rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
+                except InsufficientPrivilege as error:
+                    detail = f"{where}: not all rows can be read: {one_line(str(error))}"
+                    raise PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS) from error
+                codec = connection.info.encoding
+                for number, count in rows:
+                    schema, name = (part.encode(codec) for part in some[number])
+                    found[table_name(schema, name)] = count
+    return found
+
+
+def table_name(schema: bytes, name: bytes) -> str:
+    """Write the name of a table as text, whatever the database's encoding is."""
+    return f"{schema.decode('utf-8', 'backslashreplace')}.{name.decode('utf-8', 'backslashreplace')}"
+
+
+@asynccontextmanager
+async def _transaction(
+    where: Address, witness: Witness, snapshot: str | None = None
+) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """Open a transaction that reads only, in a session that is where the witness is; in that snapshot or a new one."""
+    with as_port_errors(where):
+        connection = await connect(where)
+    try:
+        with as_port_errors(where):
+            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+            await connection.set_read_only(True)
+            if snapshot is not None:
+                # Nothing may be asked before a snapshot is taken over, and another server says no more than "invalid".
+                await _check_is_with(connection, where, witness)
+                await connection.rollback()
+                await connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+            await connection.execute(_SETTINGS)
+            await _check_is_with(connection, where, witness)
+        yield connection
+        with as_port_errors(where):
+            # Waits until the server has let go of everything. A connection that is only closed may linger.
+            await connection.rollback()
+    finally:
+        await connection.close()
+
+
+async def _check_is_with(connection: AsyncConnection[TupleRow], where: Address, witness: Witness) -> None:
+    row = await (await connection.execute("SELECT pg_is_in_recovery()")).fetchone()
+    if row != (False,):
+        raise standby(where)
+    is_there = await recognises(
+        connection,
+        lock=witness.lock,
+        pid=witness.pid,
+        started_at=witness.started_at,
+        key=witness.identity.key,
+        incarnation=witness.incarnation,
+    )
+    if not is_there:
+        raise PermanentError(
+            Reason.DATABASE_MISMATCH,
+            f"{where} led a second session elsewhere than the one that the handshake was shown to",
+            hint="An address has to lead to one server: look at its Service, its DNS name, a failover under way.",
+        )

@@ -1,0 +1,121 @@
+"""Bounds what clients can hold open: connections, half-sent requests, and streams of one token.
+
+Uvicorn limits neither the number of connections nor the time in which a request has to come. Each of them is a file
+descriptor, and a daemon without any left can neither reach a pod nor keep its lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import h11
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from daemon.api.problems import ProblemError
+from schemas.reasons import Reason
+
+MOST_CONNECTIONS = 256
+"""Connections of the API at one time; less where the process may open few files."""
+HEAD_SECONDS = 10.0
+"""Seconds in which the head of a request has to come."""
+STREAMS_OF_ONE = 20
+"""Streams that one subject may have open: events, and logs that are followed."""
+STREAMS = 100
+"""Streams of all subjects together."""
+
+_log = structlog.get_logger()
+
+
+def most_connections() -> int:
+    """The most connections of this process: a quarter of the files that it may open, and no more than the limit."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 4)
+
+
+class BoundedConnection(H11Protocol):
+    """One connection. Its request's head has to come in time, and it gives way to others where there are too many.
+
+    The connection that has waited longest for a request's head is closed for a new one. So half-sent requests, however
+    many, keep nobody out.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _since: float = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._watch_head()
+        if len(self.connections) > most_connections():
+            waiting = [
+                each for each in self.connections if isinstance(each, BoundedConnection) and each.waits
+            ]
+            oldest = min(waiting, key=lambda each: each._since, default=self)  # noqa: SLF001 - of its own class
+            _log.debug("api.connection-refused", open=len(self.connections))
+            oldest.transport.abort()
+            self.connections.discard(oldest)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        super().data_received(data)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the connection waits for a request's head, whole or in part."""
+        return bool(self.conn.their_state is h11.IDLE)
+
+    def _watch_head(self) -> None:
+        if not self.waits:
+            self._forget_timer()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self.waits and not self.transport.is_closing():
+            self.transport.abort()
+
+
+class Streams:
+    """Counts open streams for each subject."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def stream(self, subject: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Return the pieces of a stream that counts until it ends, or its client goes away.
+
+        Raises:
+            ProblemError: `too-many-streams`.
+        """
+        if self._open[subject] >= STREAMS_OF_ONE or self._open.total() >= STREAMS:
+            raise ProblemError(
+                Reason.TOO_MANY_STREAMS,
+                f"{self._open[subject]} of {subject} are open, and {self._open.total()} of all",
+                hint=f"Close some: {STREAMS_OF_ONE} of one subject and {STREAMS} of all can be open at one time.",
+            )
+        return self._counted(subject, pieces)
+
+    async def _counted(self, subject: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._open[subject] += 1
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            self._open[subject] -= 1

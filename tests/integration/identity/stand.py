@@ -1,0 +1,165 @@
+"""The engine with two services, whose tools are the real psql, beside a real PostgreSQL server and a copy of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+
+from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.urls import Network
+from daemon.config.catalog_file import LoadedCatalog, parse_catalog
+from sandbox.postgres import ADDRESS, POD_HOST, Server, binaries, copy, start
+from sandbox.postgres.databases import create
+from schemas.intake import NewRequest
+from schemas.requests import Mode, ResetRequested
+from schemas.resets import Channel, Reset
+from statemachines.intake.content_hash import content_hash
+from tests.memory.processes import Process
+from tests.unit.engine.drives.stand import ENVIRONMENT, Engine
+
+_NETWORK = Network({POD_HOST: ADDRESS})
+PASSWORD = "s3cret-Pa55"
+PSQL = ["psql", "--no-psqlrc", "--quiet"]
+"""It reads statements from stdin, and exits with 0 although one of them failed: ON_ERROR_STOP is not set."""
+
+
+def services(**handshakes: list[str]) -> LoadedCatalog:
+    """A catalog of `alpha` and `beta`, which share a database; each destroys it, in this order, in every mode."""
+    document = {
+        "name": "identity",
+        "kinds": {"sandbox": {}},
+        "order": ["alpha", "beta"],
+        "services": [_service(name, handshakes.get(name, PSQL)) for name in ("alpha", "beta")],
+        "retry": {"attempts": 1, "initialDelay": 1, "maximumDelay": 1},
+    }
+    return parse_catalog(yaml.safe_dump(document), "identity.yaml")
+
+
+def _service(name: str, handshake: list[str]) -> dict[str, Any]:
+    step = {"name": "empty", "argv": ["empty", name], "idempotent": "never", "phase": "migrate"}
+    return {
+        "name": name,
+        "databases": [{"name": "core", "handshake": {"argv": handshake}}],
+        "steps": {
+            Mode.WIPE.value: [step],
+            Mode.REFRESH.value: [step],
+            Mode.SEED.value: [{**step, "phase": "seed"}],
+        },
+    }
+
+
+class Pair:
+    """A server and its copy, each with the database `core`, in which a table has three rows."""
+
+    def __init__(self, first: Server, second: Server) -> None:
+        self.first = first
+        self.second = second
+
+    def url(self, port: int) -> str:
+        """The connection string of a service, by the server's port or that of what is in front of it."""
+        return f"postgresql://fuse:{PASSWORD}@{POD_HOST}:{port}/core"
+
+    def rows(self) -> tuple[int, int]:
+        """How many rows are left on the first server and on the copy."""
+        return self._rows(self.first), self._rows(self.second)
+
+    def _rows(self, server: Server) -> int:
+        with psycopg.connect(self.url(server.port), hostaddr=ADDRESS) as connection:
+            row = connection.execute("SELECT count(*) FROM kept").fetchone()
+        return int(row[0]) if row else -1
+
+    def fill(self) -> None:
+        """Let both be as they were."""
+        for server in (self.first, self.second):
+            with psycopg.connect(self.url(server.port), hostaddr=ADDRESS) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS kept (id int)")
+                connection.execute("TRUNCATE kept")
+                connection.execute("INSERT INTO kept VALUES (1), (2), (3)")
+
+
+@contextmanager
+def two_servers(directory: Path) -> Iterator[Pair]:
+    """Both run for as long as the block."""
+    first = start(directory, "first")
+    try:
+        create(first, ["core"], PASSWORD)
+        second = copy(first, directory, "second")
+        try:
+            yield Pair(first, second)
+        finally:
+            second.discard()
+    finally:
+        first.discard()
+
+
+class Services(Engine):
+    """The engine. `alpha` and `beta` are the connection strings of the two services."""
+
+    def __init__(self, store: Path, loaded: LoadedCatalog, *, alpha: str, beta: str) -> None:
+        super().__init__(
+            loaded,
+            databases=PostgresDatabases(_NETWORK),
+            backups=DirectoryBackups(store, network=_NETWORK),
+            psql=_psql,
+            empty=self._empty,
+        )
+        for name, url in (("alpha", alpha), ("beta", beta)):
+            self.pods.add(ENVIRONMENT, name, self._run, {"DATABASE_URL": url})
+        self.emptied: list[str] = []
+        self.meanwhile: dict[str, Any] = {}
+        """Service -> what happens in the world while it empties its database."""
+
+    async def reset_in(self, mode: Mode) -> Reset:
+        """Ask for a reset in this mode and drive it."""
+        await self.request(mode)
+        return await self.drive()
+
+    async def request(self, mode: Mode) -> None:
+        """Ask for a reset in this mode."""
+        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode, git=False)
+        new = NewRequest(
+            id=self.id,
+            request=request,
+            channel=Channel.HTTP,
+            source="/tests",
+            event_id="one",
+            content_hash=content_hash(request),
+            trace_parent=None,
+        )
+        await self.store.admit(new, now=self.clock.now(), limit_waiting=3)
+
+    async def _empty(self, process: Process) -> int:
+        name = process.argv[1]
+        self.emptied.append(name)
+        async with await psycopg.AsyncConnection.connect(
+            process.variables["DATABASE_URL"].partition("?")[0], hostaddr=ADDRESS
+        ) as connection:
+            await connection.execute("DELETE FROM kept")
+        if name in self.meanwhile:
+            await self.meanwhile[name]()
+        return 0
+
+
+async def _psql(process: Process) -> int:
+    program, *options = process.argv
+    running = await asyncio.create_subprocess_exec(
+        str(binaries() / program),
+        *options,
+        process.variables["DATABASE_URL"].partition("?")[0],
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=STDOUT,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "PGHOSTADDR": ADDRESS},
+    )
+    output, _ = await running.communicate(process.stdin)
+    process.write(output)
+    return running.returncode or 0
