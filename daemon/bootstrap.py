@@ -24,6 +24,7 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, migrations, open_store
@@ -208,6 +209,7 @@ def _engine(
         logs=FileLogs(settings.logs_dir),
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
+        contents=PostgresContents(network),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)

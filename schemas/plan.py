@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.checks import PlannedCheck
 from schemas.protection import Word
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
@@ -28,6 +29,7 @@ class StepKind(StrEnum):
     HANDSHAKE = "handshake"  # proof that the service's tool reaches the database that was backed up
     COMMAND = "command"  # argv in a service's pod
     RESET_REPOSITORY = "reset-repository"
+    CHECK_DATABASE = "check-database"  # the daemon looks into the databases itself
 
 
 NOTHING_LEFT = 99
@@ -118,6 +120,10 @@ class PlannedStep(Wire):
     pass_on: str | None = None
     """A regular expression. Without a line of the output that matches nothing was shown, whatever the exit code is."""
     failures: tuple[Failure, ...] = ()
+    checks: tuple[PlannedCheck, ...] = ()
+    """What the daemon itself has to see in the databases once the step is done. Exit code 0 is a claim."""
+    launch_needs: tuple[PlannedCheck, ...] = ()
+    """Migrations that the image has to show before the step is launched: it belongs to a wipe."""
 
 
 class Resource(Wire):

@@ -86,6 +86,8 @@ class Reason(StrEnum):
     EXEC_REFUSED = "exec-refused"
     COMMAND_FAILED = "command-failed"
     CHECK_FAILED = "check-failed"
+    CHECK_NOT_MET = "check-not-met"
+    MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
     TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
@@ -207,6 +209,10 @@ TEXTS: dict[Reason, str] = {
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
     Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
+    Reason.CHECK_NOT_MET: (
+        "The command ended well, and the daemon does not find in the database what the catalog says must be there."
+    ),
+    Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",

@@ -108,6 +108,8 @@ class Attempt(Wire):
     started_at: Time
     control: Control | None = None
     """None for attempts that launch nothing in a pod."""
+    baseline: dict[str, Any] | None = None
+    """What `unchanged` checks measured right before the launch: the check's name -> `{rows, digest}`."""
     finished_at: Time | None = None
     outcome: Outcome | None = None
     log_offset: int = 0

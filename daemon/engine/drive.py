@@ -31,7 +31,9 @@ from daemon.engine.states.working import WorkingState
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.backup import BackupStep
 from daemon.engine.steps.command import CommandStep, LaunchPreconditions
+from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import HANDSHAKE_MAX_AGE, DatabaseProofs
+from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
@@ -109,8 +111,9 @@ class DriveFactory:
         proofs.push_async_exit(output.close)
         unresolved = UnresolvedAttempts(leased, termination, output)
         recorder = AttemptRecorder(leased, clock, self._high_water)
-        interpreter = ExitInterpreter(ports.logs)
-        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, proofs)
+        checks = DatabaseChecks(self._facts, ports.contents, ports.pods, pod_choice, leased, clock)
+        interpreter = ExitInterpreter(ports.logs, checks.confirm)
+        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, checks, proofs)
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
             leased,
@@ -142,18 +145,20 @@ class DriveFactory:
         termination: Termination,
         recorder: AttemptRecorder,
         interpreter: ExitInterpreter,
+        checks: DatabaseChecks,
         stack: AsyncExitStack,
     ) -> Mapping[StepKind, StepRunner]:
         ports = self._ports
         witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
-        preconditions = LaunchPreconditions(ports.backups, proofs, pod_choice, leased, ports.clock)
+        preconditions = LaunchPreconditions(ports.backups, proofs, checks, pod_choice, leased, ports.clock)
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
             StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
-                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder
+                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder, checks
             ),
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
+            StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
         }

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.image_migrations import image_migrations
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
@@ -20,12 +21,21 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact, SessionFact, Unreadable
+from schemas.facts import (
+    DatabaseFact,
+    Facts,
+    MigrationsFact,
+    RepositoryFact,
+    ServiceFact,
+    SessionFact,
+    Unreadable,
+)
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
-from schemas.requests import ResetRequested
+from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.selection import CoreAction, select
 from statemachines.planning.sessions import UNREAD
 
 READS_AT_ONCE = 8
@@ -45,6 +55,7 @@ OUT_OF_REACH = frozenset(
 class _Findings:
     services: list[ServiceFact] = field(default_factory=list)
     databases: list[DatabaseFact] = field(default_factory=list)
+    migrations: list[MigrationsFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
     uses: list[ProtectedUse] = field(default_factory=list)
@@ -98,6 +109,7 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
+        await self._read_migrations(findings, request)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -110,6 +122,7 @@ class FactsReader:
             services=tuple(sorted(findings.services, key=lambda fact: fact.service)),
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
+            migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
@@ -243,6 +256,33 @@ class FactsReader:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
+
+    async def _read_migrations(self, findings: _Findings, request: ResetRequested) -> None:
+        """List what the images of a wipe carry. Other modes leave a database that has its tables."""
+        selection = select(request, self._catalog)
+        if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
+            return
+        slots = asyncio.Semaphore(READS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for service in selection.services:
+                group.create_task(self._read_images_migrations(findings, slots, request.environment, service))
+
+    async def _read_images_migrations(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
+    ) -> None:
+        name = ServiceName(service.name)
+        for database in service.databases:
+            if database.migrations is None:
+                continue
+            try:
+                async with slots:
+                    pod = await self._pods.choose(environment, service.selector_text, service.container)
+                    ids = await image_migrations(self._pods, pod, database.migrations)
+                findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
+            except PortError as error:
+                findings.unreadable.append(
+                    self._unreadable(error, environment, name, f"migrations {database.name}")
+                )
 
     async def _read_sessions(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str

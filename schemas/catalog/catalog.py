@@ -27,6 +27,7 @@ from schemas.catalog.steps import (
     VerifyEntry,
     excludes,
 )
+from schemas.checks import MigrationsCheck
 from schemas.plan import Scope
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
@@ -108,6 +109,9 @@ class Database(Wire):
     """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
     client_handshake: Handshake | None = None
     """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
+    migrations: MigrationsCheck | None = None
+    """How the daemon sees that the database has every migration of the service's image: after each step that writes to
+    it, and at the end."""
 
     @model_validator(mode="after")
     def _url_or_parts(self) -> Self:
@@ -207,6 +211,21 @@ class Service(Wire):
                 same = self._place(first) == self._place(second)
                 if same and not excludes(first.when, second.when):
                     raise ValueError(f"two steps of {mode.value} may both be {first.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_name_what_their_step_writes_to(self) -> Self:
+        for step in (step for steps in self.steps.values() for step in steps):
+            written = (
+                {database.name for database in self.databases}
+                if step.databases is None
+                else set(step.databases)
+            )
+            for check in step.checks:
+                if check.database not in written and (check.database is not None or len(written) != 1):
+                    raise ValueError(
+                        f"a check of {step.name} has to name one of its databases: {sorted(written)}"
+                    )
         return self
 
 

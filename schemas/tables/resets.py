@@ -105,6 +105,7 @@ class AttemptRow(Row, table=True):
     number: int
     started_at: datetime
     control: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    baseline: dict[str, Any] | None = Field(default=None, sa_type=Json)
     finished_at: datetime | None = None
     outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
     log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))

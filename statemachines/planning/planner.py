@@ -14,6 +14,7 @@ from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
 from statemachines.planning.case import Case
+from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of
 from statemachines.planning.rules import check_rules
@@ -90,7 +91,10 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
-        [_verification(case, verification) for verification in verifications(case.selection)]
+        [
+            *verifications_by_daemon(case),
+            *(_verification(case, verification) for verification in verifications(case.selection)),
+        ]
         if case.commands
         else [],
     ]
@@ -170,6 +174,9 @@ def _command(case: Case, command: Command) -> PlannedStep:
         destructive=command.destructive,
         skippable=entry.skippable,
         repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
+        fail_on=entry.fail_on,
+        checks=checks_after(case, command),
+        launch_needs=launch_needs(case, command),
         failures=failures_of(case.catalog, (*entry.failures, *command.service.failures)),
     )
 

@@ -132,6 +132,7 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "number": attempt.number,
         "started_at": attempt.started_at,
         "control": as_document(attempt.control) if attempt.control else None,
+        "baseline": attempt.baseline,
         "finished_at": attempt.finished_at,
         "outcome": as_document(attempt.outcome) if attempt.outcome else None,
         "log_offset": attempt.log_offset,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.launch_rights import check_rights
@@ -19,8 +21,13 @@ class AttemptRecorder:
         self._clock = clock
         self._high_water = high_water
 
-    def next_attempt(self, step: PlannedStep, control: Control | None = None) -> Attempt:
-        """The step's next attempt, begun now and recorded nowhere. `control`: where its command lives."""
+    def next_attempt(
+        self, step: PlannedStep, control: Control | None = None, baseline: dict[str, Any] | None = None
+    ) -> Attempt:
+        """The step's next attempt, begun now and recorded nowhere.
+
+        `control`: where its command lives. `baseline`: what has to survive the command.
+        """
         return Attempt(
             id=self._leased.attempt_id(step.name),
             reset_id=self._leased.reset.id,
@@ -28,9 +35,12 @@ class AttemptRecorder:
             number=self._leased.steps[step.name].attempts + 1,
             started_at=self._clock.now(),
             control=control,
+            baseline=baseline,
         )
 
-    async def start(self, step: PlannedStep, control: Control | None = None) -> Attempt:
+    async def start(
+        self, step: PlannedStep, control: Control | None = None, baseline: dict[str, Any] | None = None
+    ) -> Attempt:
         """Record the step's next attempt: once this returns, the attempt may act.
 
         Raises:
@@ -40,7 +50,7 @@ class AttemptRecorder:
             TemporaryError: the state database or the marks do not answer; the attempt may be recorded.
         """
         check_rights(self._leased, step, now=self._clock.now())
-        attempt = self.next_attempt(step, control)
+        attempt = self.next_attempt(step, control, baseline)
         await self._leased.started(attempt)
         await self.mark(attempt)
         return attempt

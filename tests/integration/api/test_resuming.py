@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+from daemon.config.catalog_file import load_catalog
 from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.catalog.catalog import Catalog
+from schemas.catalog.steps import VerifyEntry
 from schemas.reasons import Reason
-from tests.integration.api.stand import Stand
+from tests.integration.api.stand import Stand, running
 
 PRODUCTION = "los-demo-production"
 SYSTEM = "seed.los-core-api.system"
+
+
+def verified_by_command() -> Catalog:
+    """The shipped catalog, with a tool's own command as the verification of each service."""
+    catalog = load_catalog().catalog
+    verify = (VerifyEntry(argv=("sh", "-c", "npx prisma migrate status")),)
+    services = tuple(service.model_copy(update={"verify": verify}) for service in catalog.services)
+    return catalog.model_copy(update={"services": services})
 
 
 async def act(stand: Stand, reset: dict[str, Any], kind: str, person: str = "oli", **body: object) -> None:
@@ -189,25 +201,26 @@ class TestReplan:
 
 class TestSeveralUnknownOutcomes:
     async def test_each_has_to_be_resolved_before_locks_are_let_go_or_anything_runs_again(
-        self, stand: Stand
+        self, tmp_path: Path
     ) -> None:
-        stand.held["prisma migrate status"] = asyncio.Event()
-        services = ["sequence-builder-api", "ui-builder-api"]
-        reset = await stand.asked(services=services)
-        checks = [f"verify.{service}" for service in services]
-        await stand.until(reset, "verifying")
-        async with asyncio.timeout(20):
-            while sum("/verify." in one for one, _ in stand.pods.launched) < len(checks):  # noqa: ASYNC110 - pods tell nobody
-                await asyncio.sleep(0.02)
-        for service in services:
-            await stand.pods.remove(stand.services["qa-sandbox", service])
-        await stand.until(reset, "needs-operator")
-        await act(stand, reset, "resolve", step=checks[0], outcome="failed")
-        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "needs-operator"
-        assert await stand.context.store.locks() != ()
-        await act(stand, reset, "resolve", step=checks[1], outcome="failed")
-        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "failed"
-        assert await stand.context.store.locks() == ()
+        async with running(tmp_path, catalog=verified_by_command()) as stand:
+            stand.held["prisma migrate status"] = asyncio.Event()
+            services = ["sequence-builder-api", "ui-builder-api"]
+            reset = await stand.asked(services=services)
+            checks = [f"verify.{service}" for service in services]
+            await stand.until(reset, "verifying")
+            async with asyncio.timeout(20):
+                while sum("/verify." in one for one, _ in stand.pods.launched) < len(checks):  # noqa: ASYNC110 - pods tell nobody
+                    await asyncio.sleep(0.02)
+            for service in services:
+                await stand.pods.remove(stand.services["qa-sandbox", service])
+            await stand.until(reset, "needs-operator")
+            await act(stand, reset, "resolve", step=checks[0], outcome="failed")
+            assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "needs-operator"
+            assert await stand.context.store.locks() != ()
+            await act(stand, reset, "resolve", step=checks[1], outcome="failed")
+            assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "failed"
+            assert await stand.context.store.locks() == ()
 
 
 class TestFacts:
