@@ -121,20 +121,21 @@ class TestConsent:
         assert (done["state"], [one["actor"] for one in done["approvals"]["given"]]) == ("done", ["ben"])
 
     async def test_d1_where_nothing_is_left_to_destroy_nobody_is_asked_and_nothing_is_dumped(
-        self, stand: Stand
+        self, tmp_path: Path
     ) -> None:
-        stand.failing["migrate status"] = b"Following migration have not yet been applied\n"
-        reset = await stand.asked(
-            "pat", environment=PRODUCTION, mode="seed", services=["ui-builder-api"], git=False
-        )
-        await approved(stand, reset)
-        failed = await stand.until(reset, "failed", "done")
-        assert failed["stoppedAt"] == "verify.ui-builder-api"
-        dumps = await backups(stand, reset)
-        stand.failing.clear()
-        await act(stand, reset, "resume")
-        assert (await stand.until(reset, "done", "failed", "awaiting-approval"))["state"] == "done"
-        assert await backups(stand, reset) == dumps
+        async with running(tmp_path, catalog=verified_by_command()) as stand:
+            stand.failing["migrate status"] = b"Following migration have not yet been applied\n"
+            reset = await stand.asked(
+                "pat", environment=PRODUCTION, mode="seed", services=["ui-builder-api"], git=False
+            )
+            await approved(stand, reset)
+            failed = await stand.until(reset, "failed", "done")
+            assert failed["stoppedAt"] == "verify.ui-builder-api"
+            dumps = await backups(stand, reset)
+            stand.failing.clear()
+            await act(stand, reset, "resume")
+            assert (await stand.until(reset, "done", "failed", "awaiting-approval"))["state"] == "done"
+            assert await backups(stand, reset) == dumps
 
     async def test_d1_who_denies_to_destroy_again_leaves_the_way_on_and_back_open(self, stand: Stand) -> None:
         reset = await failed_after_consent(stand)
