@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import jwt
-
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 
@@ -84,7 +82,7 @@ def readable_key() -> Iterator[None]:
     """
     try:
         yield
-    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # whatever the library that signs raises, of the key alone
         raise TemporaryError(
             Reason.REPOSITORY_UNREACHABLE,
             f"the private key of the GitHub App can't be used ({type(error).__name__})",
