@@ -3,6 +3,8 @@
 It is one YAML document. `daemon/config/catalogs/fuse-platform.yaml` is the default, and `resetd catalog check FILE`
 validates another one. Commands are argv lists, and conditions and placeholders are closed vocabularies, so that
 nothing from an event becomes text of a command.
+
+Over 300 lines: the whole catalog, whose parts are validated against each other.
 """
 
 from __future__ import annotations

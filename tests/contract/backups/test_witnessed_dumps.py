@@ -1,4 +1,7 @@
-"""B3, B4: a dump is of the witness' database, whole, and leaves no session behind. Shown by real, copied servers."""
+"""B3, B4: a dump is of the witness' database, whole, and leaves no session behind. Shown by real, copied servers.
+
+Over 300 lines: its stands of real servers are shared by all of its tests.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every pods port has to do."""
+"""What every pods port has to do.
+
+Over 300 lines: one contract, played on each stand.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Requests in: one reset for each, a number, a first status, and never twice."""
+"""Requests in: one reset for each, a number, a first status, and never twice.
+
+Over 300 lines: one contract, played on each store.
+"""
 
 from __future__ import annotations
 

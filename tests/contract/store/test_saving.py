@@ -1,4 +1,7 @@
-"""Compare and set: all of a change by the holder of the lease, or nothing of it."""
+"""Compare and set: all of a change by the holder of the lease, or nothing of it.
+
+Over 300 lines: one contract, played on each store.
+"""
 
 from __future__ import annotations
 

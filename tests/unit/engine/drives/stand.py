@@ -1,4 +1,7 @@
-"""The engine over ports in memory: one environment with one service, whose programs the test gives."""
+"""The engine over ports in memory: one environment with one service, whose programs the test gives.
+
+Over 300 lines: one engine with all parts of its world in memory.
+"""
 
 from __future__ import annotations
 

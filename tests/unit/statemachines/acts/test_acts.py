@@ -1,3 +1,8 @@
+"""Which acts a reset takes.
+
+Over 300 lines: one table of acts and states.
+"""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
