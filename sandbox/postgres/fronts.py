@@ -107,5 +107,5 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         while chunk := await source.read(_CHUNK_BYTES):
             sink.write(chunk)
             await sink.drain()
-    with suppress(ConnectionError, NotImplementedError):
+    with suppress(ConnectionError, NotImplementedError):  # the other side may be gone already
         sink.close()

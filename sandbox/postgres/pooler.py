@@ -81,7 +81,7 @@ class Pooler:
             return idle.pop(0 if self.round_robin else -1)
         try:
             return await self._open(*key)
-        except BaseException:
+        except BaseException:  # a client that goes away meanwhile gives its slot back, too
             self._slots[key].release()
             raise
 

@@ -19,10 +19,8 @@ from daemon.adapters.postgres.urls import Network
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
 from sandbox.postgres import ADDRESS, POD_HOST, Server, binaries, copy, start
 from sandbox.postgres.databases import create
-from schemas.intake import NewRequest
-from schemas.requests import Mode, ResetRequested
-from schemas.resets import Channel, Reset
-from statemachines.intake.content_hash import content_hash
+from schemas.requests import Mode
+from schemas.resets import Reset
 from tests.memory.processes import Process
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine
 
@@ -125,17 +123,7 @@ class Services(Engine):
 
     async def request(self, mode: Mode) -> None:
         """Ask for a reset in this mode."""
-        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode, git=False)
-        new = NewRequest(
-            id=self.id,
-            request=request,
-            channel=Channel.HTTP,
-            source="/tests",
-            event_id="one",
-            content_hash=content_hash(request),
-            trace_parent=None,
-        )
-        await self.store.admit(new, now=self.clock.now(), limit_waiting=3)
+        await self.ask(mode, git=False)
 
     async def _empty(self, process: Process) -> int:
         name = process.argv[1]

@@ -8,11 +8,8 @@ from urllib.parse import urlsplit
 
 from daemon.config.catalog_file import parse_catalog
 from schemas.catalog.catalog import Service
-from schemas.intake import NewRequest
-from schemas.requests import Mode, Option, ResetRequested
-from schemas.resets import Channel
+from schemas.requests import Mode, Option
 from schemas.wire import StepName
-from statemachines.intake.content_hash import content_hash
 from tests.memory.databases import MemoryDatabase
 from tests.memory.processes import Process, sent_nonce
 from tests.unit.docs.extending.page import block
@@ -144,17 +141,7 @@ class Bazaar(Engine):
 
     async def ask_for(self, mode: Mode, *options: Option) -> None:
         """Ask for the reset in this mode."""
-        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode, options=options)
-        new = NewRequest(
-            id=self.id,
-            request=request,
-            channel=Channel.HTTP,
-            source="/tests",
-            event_id="one",
-            content_hash=content_hash(request),
-            trace_parent=None,
-        )
-        await self.store.admit(new, now=self.clock.now(), limit_waiting=3)
+        await self.ask(mode, options=options)
 
     def ran(self) -> list[StepName]:
         """The step of each command that really started, in order."""

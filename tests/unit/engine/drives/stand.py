@@ -228,9 +228,9 @@ class Engine:
         """Another server answers under the service's address; sessions with the former one live on."""
         self.databases.add(_URL, database)
 
-    async def ask(self, mode: Mode = Mode.SEED) -> None:
+    async def ask(self, mode: Mode = Mode.SEED, **wanted: Any) -> None:  # noqa: ANN401 - of the request
         """Ask for the reset."""
-        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode)
+        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode, **wanted)
         new = NewRequest(
             id=self.id,
             request=request,

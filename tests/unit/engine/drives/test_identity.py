@@ -298,17 +298,24 @@ def test_b2_a_database_that_is_away_right_before_the_launch_is_waited_for_and_th
     run(scenario())
 
 
+async def cancelled_beside_a_hidden_statement() -> Engine:
+    """An engine that is to cancel a command while another role's transaction is hidden from it."""
+
+    async def work(_process: Process) -> int:
+        engine.database.hidden.append("pid 4711 of migrator")
+        await asyncio.sleep(10_000)
+        return 0
+
+    engine = Engine(catalog(timeout=30), work=work)
+    await engine.ask()
+    await engine.drive_until(lambda: engine.launched() == 1)
+    await engine.act(ActKind.CANCEL)
+    return engine
+
+
 def test_c4_a_killed_command_whose_statements_may_be_hidden_is_unknown_and_never_called_gone() -> None:
     async def scenario() -> None:
-        async def work(_process: Process) -> int:
-            engine.database.hidden.append("pid 4711 of migrator")
-            await asyncio.sleep(10_000)
-            return 0
-
-        engine = Engine(catalog(timeout=30), work=work)
-        await engine.ask()
-        await engine.drive_until(lambda: engine.launched() == 1)
-        await engine.act(ActKind.CANCEL)
+        engine = await cancelled_beside_a_hidden_statement()
         reset = await engine.drive()
         assert reset.state is ResetState.NEEDS_OPERATOR
         detail = (await engine.step(STEP)).outcome
@@ -322,15 +329,7 @@ def test_c4_a_killed_command_whose_statements_may_be_hidden_is_unknown_and_never
 
 def test_c4_a_transaction_of_another_role_that_ends_in_time_holds_nothing_up() -> None:
     async def scenario() -> None:
-        async def work(_process: Process) -> int:
-            engine.database.hidden.append("pid 4711 of migrator")
-            await asyncio.sleep(10_000)
-            return 0
-
-        engine = Engine(catalog(timeout=30), work=work)
-        await engine.ask()
-        await engine.drive_until(lambda: engine.launched() == 1)
-        await engine.act(ActKind.CANCEL)
+        engine = await cancelled_beside_a_hidden_statement()
         asyncio.get_running_loop().call_later(20, engine.database.hidden.clear)
         assert (await engine.drive()).state is ResetState.CANCELLED
 
