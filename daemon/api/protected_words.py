@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
+from daemon.api.refusal_audit import audit_refused, chain_of
 from daemon.api.tokens import Caller
-from schemas.api import ConfirmBody, Pointer, WordBody
+from schemas.api import ConfirmBody, Pointer, Problem, WordBody
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.catalog.catalog import Catalog
 from schemas.protection import DATABASE_KEY, REPOSITORY_KEY, RememberedUse, Scope
@@ -55,12 +56,11 @@ def audit_entry(
 
     It is in the chain of the environment, or of the caller where the token is not for that environment.
     """
-    named = environment is not None and caller.sees(environment)
     facts = {"subject": asked.subject[:_LONGEST_SUBJECT]}
     if isinstance(asked.body, ConfirmBody) and asked.body.uses is not None:
         facts["uses"] = ", ".join(asked.body.uses)[:_LONGEST_SUBJECT]
     entry = AuditEntry(
-        chain=f"environment/{environment}" if named else f"subject/{caller.subject}",
+        chain=chain_of(caller, environment),
         at=at,
         action=asked.action,
         verdict=Verdict.APPLIED,
@@ -73,25 +73,16 @@ def audit_entry(
     return entry.model_copy(update={**changes, "facts": facts | changes.get("facts", {})})
 
 
-@asynccontextmanager
-async def audit_refused_word(context: ApiContext, caller: Caller, asked: WordAsked) -> AsyncIterator[None]:
+def audit_refused_word(
+    context: ApiContext, caller: Caller, asked: WordAsked
+) -> AbstractAsyncContextManager[None]:
     """Record the word in the audit when the block refuses it with a problem."""
-    try:
-        yield
-    except ProblemError as error:
-        if not context.refusals.may_record(caller.subject, context.clock.now()):
-            raise
-        entry = audit_entry(
-            asked,
-            caller,
-            asked.environment,
-            context.clock.now(),
-            verdict=Verdict.REFUSED,
-            code=error.problem.code,
-            detail=error.problem.detail,
-        )
-        await context.store.append_audit(entry)
-        raise
+
+    def line(problem: Problem, now: datetime) -> AuditEntry:
+        refused = {"verdict": Verdict.REFUSED, "code": problem.code, "detail": problem.detail}
+        return audit_entry(asked, caller, asked.environment, now, **refused)
+
+    return audit_refused(context, caller, line)
 
 
 def scope_of(asked: WordAsked) -> Scope:

@@ -6,61 +6,71 @@ subject can add to it is bounded.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 
 from daemon.api.context import ApiContext
 from daemon.api.problems import ProblemError
 from daemon.api.tokens import Caller
+from schemas.api import Problem
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.resets import Act, Channel, Reset
 from statemachines.history.audit import act_entry
 from statemachines.refusals import refuse
 
 
-@asynccontextmanager
-async def audit_refused_request(
-    context: ApiContext, caller: Caller, environment: str, reason: str | None
-) -> AsyncIterator[None]:
-    """Record the request when the block refuses it with a problem.
+def chain_of(caller: Caller, environment: str | None) -> str:
+    """Name the chain of what concerns no reset: the environment's, or the caller's where the token is not for it.
 
-    No reset exists for it, so the line goes into the chain of the environment that the request names, or of the caller
-    where the token is not for that environment: a name that anybody can think of makes no chain.
+    So a name that anybody can think of makes no chain.
     """
-    try:
-        yield
-    except ProblemError as error:
-        if not context.refusals.may_record(caller.subject, context.clock.now()):
-            raise
-        await context.store.append_audit(
-            AuditEntry(
-                chain=f"environment/{environment}"
-                if caller.sees(environment)
-                else f"subject/{caller.subject}",
-                at=context.clock.now(),
-                action=AuditAction.REQUEST,
-                verdict=Verdict.REFUSED,
-                actor=caller.subject,
-                channel=Channel.HTTP.value,
-                environment=environment,
-                code=error.problem.code,
-                reason=reason,
-                detail=error.problem.detail,
-            )
-        )
-        raise
+    named = environment is not None and caller.sees(environment)
+    return f"environment/{environment}" if named else f"subject/{caller.subject}"
 
 
 @asynccontextmanager
-async def audit_refused_act(
-    context: ApiContext, caller: Caller, reset: Reset, act: Act
+async def audit_refused(
+    context: ApiContext, caller: Caller, line: Callable[[Problem, datetime], AuditEntry]
 ) -> AsyncIterator[None]:
-    """Record the act in the chain of its reset when the block refuses it with a problem."""
+    """Record `line` when the block refuses what was asked with a problem, and the caller's budget allows it."""
     try:
         yield
     except ProblemError as error:
-        if not context.refusals.may_record(caller.subject, context.clock.now()):
-            raise
-        refusal = refuse(error.problem.code, error.problem.detail or error.problem.title)
-        await context.store.append_audit(act_entry(act, reset, refusal, at=context.clock.now()))
+        now = context.clock.now()
+        if context.refusals.may_record(caller.subject, now):
+            await context.store.append_audit(line(error.problem, now))
         raise
+
+
+def audit_refused_request(
+    context: ApiContext, caller: Caller, environment: str, reason: str | None
+) -> AbstractAsyncContextManager[None]:
+    """Record the request when the block refuses it with a problem. No reset exists for it."""
+
+    def line(problem: Problem, now: datetime) -> AuditEntry:
+        return AuditEntry(
+            chain=chain_of(caller, environment),
+            at=now,
+            action=AuditAction.REQUEST,
+            verdict=Verdict.REFUSED,
+            actor=caller.subject,
+            channel=Channel.HTTP.value,
+            environment=environment,
+            code=problem.code,
+            reason=reason,
+            detail=problem.detail,
+        )
+
+    return audit_refused(context, caller, line)
+
+
+def audit_refused_act(
+    context: ApiContext, caller: Caller, reset: Reset, act: Act
+) -> AbstractAsyncContextManager[None]:
+    """Record the act in the chain of its reset when the block refuses it with a problem."""
+
+    def line(problem: Problem, now: datetime) -> AuditEntry:
+        return act_entry(act, reset, refuse(problem.code, problem.detail or problem.title), at=now)
+
+    return audit_refused(context, caller, line)

@@ -212,13 +212,7 @@ class KafkaInbox:
 
     def _begin_anew(self, partition: TopicPartition, beginning: int, stored: int) -> None:
         """Read a log from its beginning that the stored position is not shown to belong to."""
-        _log.warning(
-            "the topic was made anew, or lost its end: starting at its beginning",
-            topic=partition.topic,
-            partition=partition.partition,
-            stored=stored,
-            found=beginning,
-        )
+        _tell_anew(partition, stored=stored, found=beginning)
         self._seek(partition, beginning)
 
     def _advance(self, partition: TopicPartition, records: list[Record]) -> list[Record]:
@@ -240,13 +234,7 @@ class KafkaInbox:
                 return []
         elif records[0].offset < expected:
             # aiokafka went to the beginning by itself: the log has no such offset any more.
-            _log.warning(
-                "the topic was made anew, or lost its end: starting at its beginning",
-                topic=partition.topic,
-                partition=partition.partition,
-                stored=expected,
-                found=records[0].offset,
-            )
+            _tell_anew(partition, stored=expected, found=records[0].offset)
         self._sought.next[partition] = records[-1].offset + 1
         return records
 
@@ -270,6 +258,16 @@ class KafkaInbox:
             raise unavailable(error) from error
         self._sought.invalidate()
         return []
+
+
+def _tell_anew(partition: TopicPartition, *, stored: int, found: int) -> None:
+    _log.warning(
+        "the topic was made anew, or lost its end: starting at its beginning",
+        topic=partition.topic,
+        partition=partition.partition,
+        stored=stored,
+        found=found,
+    )
 
 
 def _record(item: ConsumerRecord) -> Record:

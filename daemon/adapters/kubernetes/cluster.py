@@ -27,6 +27,7 @@ class KubernetesCluster:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
+        self._variables = ContainerVariables(kubernetes)
         self._core = CoreV1Api(kubernetes.rest)
         self._apps = AppsV1Api(kubernetes.rest)
 
@@ -89,7 +90,7 @@ class KubernetesCluster:
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """See the port. The environment of an exec is that of every command of ours."""
         container = ContainerRef.of_pod(pod)
-        variables = await ContainerVariables(self._kubernetes).read(container, pod.uid, pod.container_id)
+        variables = await self._variables.read(container, pod.uid, pod.container_id)
         return {name: variables[name] for name in names if name in variables}
 
     async def last_log(

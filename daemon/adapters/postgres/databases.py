@@ -95,7 +95,7 @@ class PostgresDatabases:
                 connection = await connect(where, autocommit=True)
                 try:
                     witness = await PostgresWitness.begin(connection)
-                except BaseException:
+                except BaseException:  # a caller that is cancelled leaves no session behind, either
                     await connection.close()
                     raise
         except StandbyError as error:
