@@ -70,6 +70,7 @@ class KubernetesCommands:
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
         """See the port."""
         container = ContainerRef.of_pod(pod)
+        await self._variables.learn(container, pod.uid, pod.container_id)
         argv = scripts.argv("prepare", "resetd." + _UNSAFE_IN_A_NAME.sub(".", attempt))
         result = await execute(self._kubernetes, container, argv, SCRIPT_TIMEOUT_SECONDS)
         if result.exit_code == Refusal.NOT_WRITABLE:
@@ -105,7 +106,8 @@ class KubernetesCommands:
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port. Nothing that the command prints is read before redaction knows its container's secrets."""
-        await self._variables.learn(control)
+        container = ContainerRef.of_control(control)
+        await self._variables.learn(container, control.pod_uid, control.container_id)
         pause = _MIN_COMMAND_POLL_SECONDS
         while True:
             if not self._kubernetes.streams.has_free_slot(control.environment, control.pod):

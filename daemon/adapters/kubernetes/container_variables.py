@@ -16,7 +16,6 @@ from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.ports.errors import TemporaryError
 from daemon.redaction.known_values import KNOWN, secret_values
 from schemas.reasons import Reason
-from schemas.resets import Control
 
 _MOST_CONTAINERS = 10_000
 
@@ -50,14 +49,14 @@ class ContainerVariables:
         self._learned.add((uid, container_id))
         return variables
 
-    async def learn(self, control: Control) -> None:
+    async def learn(self, container: ContainerRef, uid: str, container_id: str) -> None:
         """Let redaction learn the secret values of the container that a command runs in, before its output is read.
 
         Raises:
             PortError: as `read`.
         """
-        if (control.pod_uid, control.container_id) not in self._learned:
-            await self.read(ContainerRef.of_control(control), control.pod_uid, control.container_id)
+        if (uid, container_id) not in self._learned:
+            await self.read(container, uid, container_id)
 
     async def _from_secrets(self, container: ContainerRef) -> frozenset[str]:
         """Names of the variables that the pod's specification takes from a key of a Secret."""

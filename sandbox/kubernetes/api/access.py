@@ -32,7 +32,10 @@ class Access:
     _url: str = ""
 
     def write(self, directory: Path, url: str) -> None:
-        """Write the kubeconfig files for `url`; tokens are made at the first start and kept."""
+        """Write the kubeconfig files for `url`; tokens are made at the first start and kept.
+
+        An account with a file `{user}.refused` keeps its kubeconfig, and is nobody to this server.
+        """
         self._directory, self._url = directory, url
         authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
         self.users.clear()
@@ -42,7 +45,8 @@ class Access:
                 kept.touch(mode=0o600)
                 kept.write_text(secrets.token_urlsafe(32))
             token = kept.read_text()
-            self.users[token] = user
+            if not (directory / f"{user}.refused").exists():
+                self.users[token] = user
             (directory / file).touch(mode=0o600)
             (directory / file).write_text(_kubeconfig(url, authority, user, token))
 

@@ -50,9 +50,11 @@ async def test_h1_the_secrets_of_a_container_are_known_before_its_output_is_read
     monkeypatch.setattr(container_variables, "KNOWN", known)
     async with cluster_stand(double.kubeconfig, double) as stand:
         control = await stand.pods.prepare(await stand.pod(), ATTEMPT)
+        assert known.forms_in(f"the key is {API_KEY}")
         # A daemon that was started again meanwhile knows nothing of the container.
-        assert not known.forms_in(API_KEY)
-        async with asyncio.timeout(20), aclosing(stand.pods.follow(control, offset=0)) as observations:
+        monkeypatch.setattr(container_variables, "KNOWN", known := KnownValues())
+        again = KubernetesPods(stand.kubernetes)
+        async with asyncio.timeout(20), aclosing(again.follow(control, offset=0)) as observations:
             async for _ in observations:
                 break
         assert known.forms_in(f"the key is {API_KEY}")

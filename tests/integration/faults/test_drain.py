@@ -175,11 +175,20 @@ def test_no_password_shows_anywhere_whatever_is_printed_refused_or_away(
         assert "can't connect to postgresql://" in failed["detail"]
         platform.control(ENVIRONMENT, SEQUENCE, seed=Control(seconds=3.0))
         act(harness, reference, "resume")
-        until_running(harness, reference, SEEDED[SEQUENCE])
+        seed = until_running(harness, reference, SEEDED[SEQUENCE]).attempt
         with without_database(platform, "qa"):
             # The daemon's own state is on that server as well: it waits, and does not end.
             wait_for(lambda: "supervisor.paused" in harness.daemon.log.read_text(), "it notices", within=SOON)
             assert harness.daemon.pid is not None
+            wait_for(
+                lambda: (
+                    not any(
+                        each.running for each in platform.journal_reader().launches if each.attempt == seed
+                    )
+                ),
+                "the seed ends while its database is away",
+                within=SOON,
+            )
         until_attempted(harness, reference, SEEDED[SEQUENCE], 2)
         # The environment's database is on that server, too, which is not the one that was dumped any more.
         assert harness.wait_state(reference, "failed")["cause"] == "database-mismatch"

@@ -245,7 +245,8 @@ def test_a_pod_that_vanishes_under_a_command_calls_an_operator_and_is_resolved(h
 def test_cancelling_keeps_the_locks_while_a_command_of_unknown_outcome_may_still_run(
     harness: Harness,
 ) -> None:
-    behave(harness, SEQUENCE, seconds=60.0)
+    # It outlasts the minute for which refused credentials are waited for.
+    behave(harness, SEQUENCE, seconds=300.0)
     reference = ask(harness, SEQUENCE)
     until_running(harness, reference, SEEDED[SEQUENCE])
     with without_credentials(harness.platform):

@@ -27,16 +27,15 @@ def without_kubernetes(platform: Platform) -> Iterator[None]:
 
 @contextmanager
 def without_credentials(platform: Platform) -> Iterator[None]:
-    """The API server comes back with other credentials, so that the daemon is nobody to it, until the end."""
-    token = platform.directory / "kubernetes" / "resetd.token"
-    real = token.read_text()
+    """The API server comes back and refuses the daemon's credentials: the daemon is nobody to it, until the end."""
+    refused = platform.directory / "kubernetes" / "resetd.refused"
     try:
         with without_kubernetes(platform):
-            token.write_text("of-another-account")
+            refused.touch()
         yield
     finally:
         with without_kubernetes(platform):
-            token.write_text(real)
+            refused.unlink()
 
 
 @contextmanager
