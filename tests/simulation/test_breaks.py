@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
 
 from daemon.ports.pods.commands import Tombstone
 from daemon.ports.store.leases import Change, Lease, LockAnswer
@@ -14,7 +16,7 @@ from schemas.wire import ResourceKey
 from tests.memory.pods import MemoryPods
 from tests.memory.store import MemoryStore
 from tests.simulation.history import History
-from tests.simulation.machine import Simulation
+from tests.simulation.machine import INDEX, Simulation
 from tests.simulation.running import simulate
 
 WITHIN = 300
@@ -67,8 +69,12 @@ class NotLocking(Simulation):
 
 
 class NotSpending(Simulation):
-    def begin(self, seed: int, workers: int) -> History:
-        return History(seed, workers=workers, store_of=StoreWithEverlastingConsents)
+    """Each history begins with a consent that may come to be spent."""
+
+    @initialize(seed=st.integers(0, 2**32 - 1), workers=st.integers(2, 3), mode=INDEX)
+    def begins(self, seed: int, workers: int, mode: int) -> None:
+        self.history = History(seed, workers=workers, store_of=StoreWithEverlastingConsents)
+        self.a_production_is_asked_for_and_agreed_to(mode=mode, seconds=30.0)
 
 
 class WithoutTombstones(Simulation):
