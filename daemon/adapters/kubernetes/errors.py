@@ -15,7 +15,8 @@ from schemas.reasons import Reason
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
-_BUSY = frozenset({408, 429})
+_BUSY = frozenset({408, 410, 429})
+"""408 and 429 pass; after a 410 a list is begun anew."""
 _SERVER_ERRORS = 500
 
 
