@@ -2,8 +2,8 @@
 
 `kubeconfig` belongs to the admin, who may do everything. `resetd.kubeconfig` belongs to the daemon, which may do
 everything too; faults meet this account alone, so tests and people are spared. `viewer.kubeconfig` may get, list and
-watch, and read logs: it has what ClusterRole `view` has, which is neither exec nor any write. `account.kubeconfig`
-belongs to the service account `resetd` in the namespace `resetd`, which may do what RBAC gives it, and nothing at first.
+watch, and read logs: it has what ClusterRole `view` has, which is neither exec nor any write. `account.kubeconfig` is
+the service account's `resetd` in the namespace `resetd`, which may do what RBAC gives it, and nothing at first.
 """
 
 from __future__ import annotations

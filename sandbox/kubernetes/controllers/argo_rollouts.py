@@ -21,7 +21,8 @@ def reconcile(objects: Objects, rollout: Object) -> None:
     template = _template(objects, rollout)
     if template is None:
         return
-    code = template_hash(template)
+    # A hash of its own: a Deployment of the same name and template has other ReplicaSets.
+    code = template_hash({"rollout": template})
     sets = owned(objects, REPLICA_SETS, rollout)
     new = next((each for each in sets if each["metadata"]["labels"].get(HASH) == code), None)
     if new is None:

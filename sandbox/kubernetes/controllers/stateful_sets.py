@@ -6,15 +6,15 @@ import copy
 
 from sandbox.kubernetes.controllers.deployments import template_hash
 from sandbox.kubernetes.objects import admission, deletion
-from sandbox.kubernetes.objects.kinds import PODS
+from sandbox.kubernetes.objects.kinds import PODS, STATEFUL_SETS
 from sandbox.kubernetes.objects.objects import Object, Objects
-from sandbox.kubernetes.objects.ownership import owned, owner_reference
+from sandbox.kubernetes.objects.ownership import owned, owner_reference, ready
 
 REVISION = "controller-revision-hash"
 
 
 def reconcile(objects: Objects, stateful_set: Object) -> None:
-    """Create the pods that are missing, and delete those beyond the replicas."""
+    """Create the pods that are missing, delete those beyond the replicas, and write the status."""
     meta, spec = stateful_set["metadata"], stateful_set["spec"]
     names = [f"{meta['name']}-{number}" for number in range(spec.get("replicas", 1))]
     for pod in owned(objects, PODS, stateful_set):
@@ -23,6 +23,12 @@ def reconcile(objects: Objects, stateful_set: Object) -> None:
     for name in names:
         if objects.find(PODS, meta["namespace"], name) is None:
             objects.create(PODS, admission.admitted(_pod(stateful_set, name)))
+    pods = owned(objects, PODS, stateful_set)
+
+    def change(stored: Object) -> None:
+        stored["status"] = {"replicas": len(pods), "readyReplicas": sum(map(ready, pods))}
+
+    objects.update(STATEFUL_SETS, meta["namespace"], meta["name"], change)
 
 
 def _pod(stateful_set: Object, name: str) -> Object:

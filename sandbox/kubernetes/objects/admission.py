@@ -96,7 +96,7 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
         new["status"] = {}
     elif kind is STATEFUL_SETS:
         new["spec"].setdefault("replicas", 1)
-        new["status"] = {}
+        new["status"] = {"replicas": 0}
     elif kind is NAMESPACES:
         new["spec"] = {"finalizers": ["kubernetes"]}
         new["status"] = {"phase": "Active"}
