@@ -1,4 +1,4 @@
-"""Roles alone suffice, and each right of the shipped manifests is needed; the error names what is missing, and where."""
+"""Roles suffice, and each right of the shipped manifests is needed; the error names what is missing, and where."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ NEEDS: dict[tuple[str, str], Asks] = {
     ("list", "pods"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("get", "pods/log"): lambda ports: ports.pods.last_log(ENVIRONMENT, SELECTOR, 5),
     ("get", "pods/exec"): lambda ports: ports.pods.read(ports.pod, ["true"], timeout=20),
-    ("list", "deployments"): lambda ports: listed(ports),
-    ("list", "statefulsets"): lambda ports: listed(ports),
-    ("list", "rollouts"): lambda ports: listed(ports),
+    ("list", "deployments"): listed,
+    ("list", "statefulsets"): listed,
+    ("list", "rollouts"): listed,
     ("list", "replicasets"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("create", "pods"): lambda ports: ports.hold(str(uuid4())),
     ("patch", "pods"): lambda ports: ports.hold(str(uuid4())),

@@ -91,26 +91,25 @@ class Cluster:
         name: str = "app",
         replicas: int | None = 0,
         label: str | None = None,
-        **changes: object,
+        image: str = "app",
+        workload_ref: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a workload whose pods have the service's label, or another one."""
+        """Make a workload whose pods have the service's label, or another one; `replicas` None leaves them out."""
         group = "argoproj.io/v1alpha1" if kind == "rollouts" else "apps/v1"
         labels = {LABEL: label or name}
         container = {
             "name": "app",
-            "image": "fuse/app:1.0.0",
+            "image": f"fuse/{image}:1.0.0",
             "command": ["npm", "run", "prod"],
             "env": [{"name": "DATABASE_URL", "value": URL}],
         }
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
         spec = {
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            **({"workloadRef": dict(workload_ref)} if workload_ref else {"template": template}),
             **({} if replicas is None else {"replicas": replicas}),
-            **changes,
         }
-        body = {"metadata": {"name": name}, "spec": {key: value for key, value in spec.items() if value}}
-        if replicas == 0:
-            body["spec"]["replicas"] = 0
+        body = {"metadata": {"name": name}, "spec": spec}
         await self.create(f"/apis/{group}/namespaces/{namespace}/{kind}", body)
 
     async def create(self, path: str, body: Mapping[str, Any]) -> None:

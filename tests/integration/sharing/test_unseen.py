@@ -9,7 +9,7 @@ import pytest
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal
-from tests.integration.sharing.stand import LABEL, PRODUCTION, URL, Cluster, catalog, planned
+from tests.integration.sharing.stand import LABEL, PRODUCTION, Cluster, catalog, planned
 
 
 def refused(answer: Plan | Refusal) -> str:
@@ -32,12 +32,8 @@ async def test_c1_a_production_of_rollouts_at_0_is_unknown_and_no_sandbox_with_i
     """Scaled to 0 by KEDA; or, where nothing is said of replicas, with a pod whose image does not start."""
     await cluster.rollouts_are_served()
     await cluster.namespace(PRODUCTION)
-    broken = (
-        {"template": {"metadata": {"labels": {LABEL: "app"}}, "spec": _crashing()}}
-        if replicas is None
-        else {}
-    )
-    await cluster.workload(PRODUCTION, "rollouts", replicas=replicas, **broken)
+    image = "app" if replicas == 0 else "gone"
+    await cluster.workload(PRODUCTION, "rollouts", replicas=replicas, image=image)
     detail = refused(await planned(admin))
     assert f"{PRODUCTION}: app pods could not be read" in detail
     assert f"resetd protected confirm {PRODUCTION}/app" in detail
@@ -63,7 +59,7 @@ async def test_c1_a_rollout_that_refers_to_a_deployment_at_0_is_seen_by_its_pods
     await cluster.namespace(PRODUCTION)
     await cluster.workload(PRODUCTION, replicas=0)
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
-    await cluster.workload(PRODUCTION, "rollouts", replicas=1, template=None, workloadRef=reference)
+    await cluster.workload(PRODUCTION, "rollouts", replicas=1, workload_ref=reference)
     await cluster.api.pods(namespace=PRODUCTION)
     answer = await planned(admin)
     assert isinstance(answer, Plan), answer
@@ -135,8 +131,3 @@ async def test_what_is_seen_counts_although_the_catalog_says_that_it_is_absent(
     answer = await planned(admin, catalog("production"))
     assert isinstance(answer, Plan), answer
     assert answer.approvals_required == 1
-
-
-def _crashing() -> dict[str, object]:
-    container = {"name": "app", "image": "fuse/gone:1.0.0", "env": [{"name": "DATABASE_URL", "value": URL}]}
-    return {"containers": [container]}
