@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.holder_pod import RESET_LABEL
+from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal
 from tests.integration.sharing.stand import PRODUCTION, SANDBOX, Cluster, catalog, planned, rights
+
+SPEC = {"containers": [{"name": "app", "image": "fuse/app:1.0.0", "command": ["sleep", "1000"]}]}
 
 
 async def test_c5_rights_by_roles_are_enough_and_default_and_teams_namespaces_need_none(
@@ -93,6 +98,25 @@ async def test_c5_where_the_sandbox_itself_may_not_be_read_the_missing_right_is_
     assert isinstance(answer, Refusal), answer
     assert answer.reason is Reason.KUBERNETES_FORBIDDEN
     assert f"list pods in {SANDBOX}" in answer.detail
+
+
+async def test_c5_holders_are_found_with_rights_in_their_environments_alone(
+    cluster: Cluster, account: Path
+) -> None:
+    await cluster.namespace("monitoring")
+    await cluster.grant(SANDBOX)
+    labels = {RESET_LABEL: "0198-reset"}
+    pod = {"metadata": {"name": "resetd-0198", "labels": labels}, "spec": SPEC}
+    await cluster.create(f"/api/v1/namespaces/{SANDBOX}/pods", pod)
+    try:
+        async with open_kubernetes(KubernetesSettings(kubeconfig=str(account))) as kubernetes:
+            pods = KubernetesPods(kubernetes)
+            for _ in range(2):
+                (holder,) = await pods.holders()
+                assert (holder.environment, holder.name) == (SANDBOX, "resetd-0198")
+    finally:
+        path = f"/api/v1/namespaces/{SANDBOX}/pods/resetd-0198"
+        await cluster.api.call("DELETE", path, gracePeriodSeconds="0")
 
 
 async def test_c5_without_the_right_to_list_namespaces_nothing_is_planned(
