@@ -24,6 +24,7 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, migrations, open_store
@@ -33,8 +34,9 @@ from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import load_tokens
+from daemon.api.tokens import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
+from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
 from daemon.engine.doctor import Doctor
@@ -51,11 +53,13 @@ from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
+from daemon.redaction.known_values import KNOWN
 from schemas.api import Finding
 from schemas.catalog.catalog import Catalog
 
@@ -94,6 +98,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
     if settings.kafka_bootstrap_servers is None:
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
+    KNOWN.never = catalog.catalog.names
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -126,7 +131,9 @@ def _build(
     listening: socket.socket,
 ) -> Daemon:
     clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
-    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner)
+    tokens = load_tokens(settings)
+    approvers = TokenApprovers(tokens, clock)
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner, approvers)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -154,7 +161,7 @@ def _build(
     context = ApiContext(
         store=store,
         catalog=loaded.catalog,
-        tokens=load_tokens(settings),
+        tokens=tokens,
         logs=engine.ports.logs,
         pods=engine.ports.pods,
         planning=engine.planning,
@@ -192,6 +199,7 @@ def _engine(
     clock: Clock,
     metrics: Metrics,
     owner: str,
+    approvers: Approvers,
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
@@ -204,10 +212,11 @@ def _engine(
         logs=FileLogs(settings.logs_dir),
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
+        contents=PostgresContents(network),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
     facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
-    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings))
+    planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
         store=store,
@@ -253,12 +262,16 @@ def _github(settings: Settings) -> GitHubConnection:
     if settings.github_owner is None:
         raise SettingsError(("RESETD_GITHUB_OWNER: is needed; give the organisation of the repositories",))
     token, key = settings.github_token, settings.github_app_private_key
+    # The files are read again for each operation: others rotate them.
+    token_file, key_file = secret_file("github_token"), secret_file("github_app_private_key")
     return GitHubConnection(
         owner=settings.github_owner,
         api_url=settings.github_api_url,
         token=token.get_secret_value() if token else None,
+        token_file=token_file if token else None,
         app_id=settings.github_app_id,
         app_private_key=key.get_secret_value() if key else None,
+        app_private_key_file=key_file if key else None,
         app_installation_id=settings.github_app_installation_id,
     )
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.resets import Approval, Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
+from schemas.resets import Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
 from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
 
 
@@ -52,12 +52,21 @@ class Problem(Wire):
     """The reset that the problem is about, where there is one."""
 
 
+class GivenApproval(Wire):
+    """One person's consent to one plan."""
+
+    actor: str
+    plan_hash: str
+    at: Time
+
+
 class Approvals(Wire):
     """How many people must agree to the plan, and who did."""
 
     required: int
-    given: tuple[Approval, ...]
+    given: tuple[GivenApproval, ...]
     expires_at: Time | None
+    """Until when people may approve; once enough of them did, until when their consent may be used."""
 
 
 class ResetSummary(Wire):
@@ -72,8 +81,12 @@ class ResetSummary(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
+    claimed_by: tuple[str, ...]
+    """Those of them who did not ask with a token: names that came over Kafka."""
     plan_hash: str | None
     approvals: Approvals
+    spent_approvals: tuple[GivenApproval, ...]
+    """Approvals on which something was destroyed before the reset stopped. They count no more."""
     waiting_for: Waiting | None
     cause: Reason | None
     detail: str | None
@@ -81,6 +94,8 @@ class ResetSummary(Wire):
     stopped_in: ResetState | None
     stopped_at: StepName | None
     destroyed: bool
+    stops: int
+    """How many times it has stopped. Nothing is destroyed on dumps or spent approvals from before the last stop."""
     cancel_requested: bool
     sequence: int
     version: int

@@ -30,6 +30,16 @@ class DatabaseFact(Wire):
     """As `SHOW server_version_num` gives it, such as 160004."""
 
 
+class MigrationsFact(Wire):
+    """The migrations that a service's image carries for one of its databases. Read where the database is wiped."""
+
+    service: ServiceName
+    database: str
+    """The catalog's name for it."""
+    ids: tuple[str, ...]
+    """For information: the image's digest is part of the plan's hash."""
+
+
 class ServiceFact(Wire):
     """A service of the environment, as its pods show it."""
 
@@ -110,6 +120,7 @@ class Facts(Wire):
     services: tuple[ServiceFact, ...] = ()
     databases: tuple[DatabaseFact, ...] = ()
     repositories: tuple[RepositoryFact, ...] = ()
+    migrations: tuple[MigrationsFact, ...] = ()
     users: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
     """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.checks import PlannedCheck
 from schemas.protection import Word
 from schemas.requests import Mode, Option
-from schemas.wire import ResourceKey, ServiceName, StepName, Wire
+from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
 
 class Phase(StrEnum):
@@ -28,6 +29,7 @@ class StepKind(StrEnum):
     HANDSHAKE = "handshake"  # proof that the service's tool reaches the database that was backed up
     COMMAND = "command"  # argv in a service's pod
     RESET_REPOSITORY = "reset-repository"
+    CHECK_DATABASE = "check-database"  # the daemon looks into the databases itself
 
 
 NOTHING_LEFT = 99
@@ -118,6 +120,10 @@ class PlannedStep(Wire):
     pass_on: str | None = None
     """A regular expression. Without a line of the output that matches nothing was shown, whatever the exit code is."""
     failures: tuple[Failure, ...] = ()
+    checks: tuple[PlannedCheck, ...] = ()
+    """What the daemon itself has to see in the databases once the step is done. Exit code 0 is a claim."""
+    launch_needs: tuple[PlannedCheck, ...] = ()
+    """Migrations that the image has to show before the step is launched: it belongs to a wipe."""
 
 
 class Resource(Wire):
@@ -146,8 +152,12 @@ class Plan(Wire):
     integrations: tuple[str, ...] = ()
     core: bool
     git: bool
+    not_before: Time | None = None
+    """When the reset may start, as the request says."""
     catalog: str
-    """Name and digest of the catalog, `fuse-platform@sha256:...`."""
+    """Name and digest of the catalog, `fuse-platform@sha256:...`. For people, and not part of the hash."""
+    catalog_used: str = ""
+    """`sha256:...` over the parts of the catalog on which this plan depends and which its steps do not show."""
     steps: tuple[PlannedStep, ...]
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
@@ -157,4 +167,4 @@ class Plan(Wire):
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str
-    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its warnings and this hash."""
+    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its catalog, its warnings and this hash."""

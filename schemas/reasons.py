@@ -80,11 +80,15 @@ class Reason(StrEnum):
     DATABASE_MISMATCH = "database-mismatch"
     BACKUP_FAILED = "backup-failed"
     BACKUP_UNPROVEN = "backup-unproven"
+    BACKUP_OUTDATED = "backup-outdated"
+    CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
     POD_NOT_READY = "pod-not-ready"
     EXEC_REFUSED = "exec-refused"
     COMMAND_FAILED = "command-failed"
     CHECK_FAILED = "check-failed"
+    CHECK_NOT_MET = "check-not-met"
+    MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
     TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
@@ -191,7 +195,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NOT_YET: "This is not available yet.",
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
-    Reason.APPROVAL_EXPIRED: "Nobody approved within RESETD_APPROVAL_TTL.",
+    Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
@@ -201,11 +205,19 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
+    Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
+    Reason.CONSENT_SPENT: (
+        "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
+    ),
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",
     Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
+    Reason.CHECK_NOT_MET: (
+        "The command ended well, and the daemon does not find in the database what the catalog says must be there."
+    ),
+    Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",

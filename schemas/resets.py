@@ -108,6 +108,8 @@ class Attempt(Wire):
     started_at: Time
     control: Control | None = None
     """None for attempts that launch nothing in a pod."""
+    baseline: dict[str, Any] | None = None
+    """What `unchanged` checks measured right before the launch: the check's name -> `{rows, digest}`."""
     finished_at: Time | None = None
     outcome: Outcome | None = None
     log_offset: int = 0
@@ -175,6 +177,8 @@ class Act(Wire):
     outcome: OutcomeKind | None = None
     replan: bool = False
     force: bool = False
+    as_requester: bool = False
+    """Whether the actor may do it only as the one who asked for the reset: until its work begins."""
     sequence: int | None = None
     """The last status that the sender saw, where the sender said so."""
     last_status: int | None = None
@@ -188,6 +192,8 @@ class Approval(Wire):
     actor: str
     plan_hash: str
     at: Time
+    spent: bool = False
+    """Whether something was destroyed on it before the reset stopped. It counts no more."""
 
 
 class Reset(Wire):
@@ -199,7 +205,9 @@ class Reset(Wire):
     request: ResetRequested
     channel: Channel
     requested_by: tuple[str, ...]
-    """Everybody who asked for the reset, including joined requests. Over Kafka these are claims."""
+    """Everybody who asked for the reset, including joined requests, each name once. Over Kafka these are claims."""
+    claimed_by: tuple[str, ...] = ()
+    """Those of them whom no token showed: names that an event claims."""
     event_source: str | None = None
     event_id: str | None = None
     trace_parent: str | None = None
@@ -218,6 +226,10 @@ class Reset(Wire):
     """The step at which it stopped."""
     destroyed: bool = False
     """Whether a destructive step was started."""
+    stops: int = 0
+    """How many times the reset has stopped. Dumps from before the last stop are too old to destroy anything."""
+    consent_spent: bool = False
+    """Whether a destructive step was started since the last stop: the approvals that count were used for it."""
     cancel_requested: bool = False
     ticket: int | None = None
     """The reset's place in the queue for locks, drawn from the database."""

@@ -16,6 +16,7 @@ from schemas.wire import StepName
 from statemachines.acts import plans_anew
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import UNCHANGED, ResetUpdate
+from statemachines.steps.outcomes import interrupted
 from statemachines.steps.progress import ended, resolved, skipped, to_run_again
 from statemachines.steps.resuming import to_repeat
 
@@ -60,10 +61,17 @@ def _approve(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
     return ResetEffect(update=ResetUpdate(approvals=(*snapshot.reset.approvals, approval)))
 
 
-def _deny(act: Act, _snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+def _deny(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    """The end of the reset; where it has destroyed something it stops, so that it can go on or back later."""
     return ResetEffect(
-        trigger=Trigger.DENY,
-        update=ResetUpdate(cause=Reason.DENIED, detail=_who_and_why(act), waiting_for=None, wake_at=None),
+        trigger=Trigger.FAIL if snapshot.reset.destroyed else Trigger.DENY,
+        update=ResetUpdate(
+            cause=Reason.DENIED,
+            detail=_who_and_why(act),
+            stopped_in=snapshot.reset.state if snapshot.reset.destroyed else None,
+            waiting_for=None,
+            wake_at=None,
+        ),
     )
 
 
@@ -81,12 +89,17 @@ def _cancel(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
     )
 
 
-def _resume(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+def _resume(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
     replan = plans_anew(act, snapshot.reset, snapshot.plan, tuple(snapshot.steps.values()))
     names = to_repeat(snapshot.plan, snapshot.steps, act.step) if snapshot.plan else ()
     return ResetEffect(
         trigger=Trigger.REPLAN if replan else Trigger.RESUME,
         steps=tuple(to_run_again(snapshot.steps[name]) for name in names),
+        attempts=tuple(
+            ended(attempt, interrupted("the reset stopped meanwhile"), at=now)
+            for attempt in snapshot.open_attempts.values()
+            if attempt.control is None
+        ),
         update=ResetUpdate(
             cause=None,
             detail=None,
@@ -118,13 +131,21 @@ def _resolve(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
     running = snapshot.open_attempts.get(step.name)
     attempt = ended(running, outcome, at=now) if running is not None else None
     trigger, update = _after_resolving(step, snapshot)
+    again = _outdated(step, snapshot) if trigger is Trigger.RESUME else ()
     return ResetEffect(
         trigger=trigger,
         update=update,
-        steps=(step,),
+        steps=(step, *again),
         attempts=(attempt,) if attempt else (),
         step_event=(step, attempt),
     )
+
+
+def _outdated(step: Step, snapshot: ResetSnapshot) -> tuple[Step, ...]:
+    """The steps that run again because the reset goes on: what was dumped before the stop is dumped once more."""
+    steps = {**snapshot.steps, step.name: step}
+    names = to_repeat(snapshot.plan, steps) if snapshot.plan else ()
+    return tuple(to_run_again(steps[name]) for name in names)
 
 
 def _after_resolving(step: Step, snapshot: ResetSnapshot) -> tuple[Trigger | None, ResetUpdate]:

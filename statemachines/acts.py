@@ -22,11 +22,11 @@ from schemas.resets import (
     Step,
     StepState,
 )
-from schemas.wire import ResetId
-from statemachines.consent import needs_consent, person
-from statemachines.lifecycle import STOPPED, TERMINAL, WORKING, Trigger, allows
+from schemas.wire import ResetId, StepName
+from statemachines.consent import consenting, known_requesters, needs_consent, person
+from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
-from statemachines.steps.resuming import to_repeat, unrepeatable
+from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 """Acts that an event may ask for. Over Kafka who asks is a claim, so an event gives no consent."""
@@ -89,10 +89,9 @@ def _approve(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) 
         return refuse(Reason.APPROVAL_EXPIRED, "the time for approving has passed")
     if act.plan_hash is None or not act.plan_hash == plan.hash == reset.plan_hash:
         return refuse(Reason.WRONG_PLAN, f"the plan is {plan.hash}, the approval is of {act.plan_hash}")
-    if person(act.actor) in {person(name) for name in reset.requested_by}:
+    if person(act.actor) in known_requesters(reset):
         return refuse(Reason.SELF_APPROVAL, f"{act.actor} asked for this reset")
-    given = {person(approval.actor) for approval in reset.approvals if approval.plan_hash == plan.hash}
-    if person(act.actor) in given:
+    if person(act.actor) in {person(name) for name in consenting(reset)}:
         return refuse(Reason.ALREADY_APPROVED, f"{act.actor} has approved this plan")
     return None
 
@@ -101,8 +100,14 @@ def _deny(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) ->
     return None if allows(reset.state, Trigger.DENY) else _wrong_state(act, reset)
 
 
-def _cancel(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
-    return None if allows(reset.state, Trigger.CANCEL) else _wrong_state(act, reset)
+def _cancel(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    if not allows(reset.state, Trigger.CANCEL):
+        return _wrong_state(act, reset)
+    if act.channel is Channel.KAFKA and needs_consent(plan, reset):
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
+    if act.as_requester and has_begun(reset):
+        return refuse(Reason.FORBIDDEN, "its work has begun: an operator may cancel it")
+    return None
 
 
 def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
@@ -116,12 +121,11 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
         return refuse(
             Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
         )
-    running = [step.name for step in steps if step.state is StepState.RUNNING]
-    if running and (act.step is not None or plans_anew(act, reset, plan, steps)):
-        return refuse(
-            Reason.OUTCOME_UNKNOWN,
-            f"{', '.join(running)} may still run: resume without another plan or step, or cancel",
-        )
+    running = _running(plan, steps)
+    if running:
+        # Nothing is dumped and nobody asked beside a command that writes.
+        detail = f"{', '.join(running)} may still run: cancel the reset, which ends it, then resume"
+        return refuse(Reason.OUTCOME_UNKNOWN, detail)
     # A newer state, which was lost, launched steps: no step that is known here can be resolved for them.
     if reset.cause is Reason.STATE_RESTORED and not act.force:
         return refuse(Reason.WOULD_REPEAT, reset.detail or "a newer state launched steps of it")
@@ -196,6 +200,9 @@ def _resolve(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -
 
 
 def _roll_back(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+    """The consent to a plan includes the way back to the reset's own first dumps: one operator says why."""
+    if not act.reason:
+        return _unreasoned(act)
     if plan is None or not reset.destroyed or not allows(reset.state, Trigger.ROLL_BACK):
         return _wrong_state(act, reset)
     return None
@@ -215,6 +222,17 @@ _CHECKS: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Re
     ActKind.ROLLBACK: _roll_back,
     ActKind.RELEASE: _release,
 }
+
+
+def has_begun(reset: Reset) -> bool:
+    """Whether the reset's work has begun. From then on only an operator may end it."""
+    return reset.state not in WAITING or reset.destroyed or reset.stops > 0
+
+
+def _running(plan: Plan | None, steps: Sequence[Step]) -> list[StepName]:
+    """List the steps whose command may run in a pod."""
+    in_pods = {step.name for step in (plan.steps if plan else ()) if runs_in_pod(step)}
+    return [step.name for step in steps if step.state is StepState.RUNNING and step.name in in_pods]
 
 
 def _cancelled_for_good(reset: Reset) -> bool:

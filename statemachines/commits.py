@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from schemas.plan import Plan
 from schemas.resets import HistoryEntry, Reset
-from statemachines.consent import lacks_consent
+from statemachines.consent import lacks_consent, never_agreed
 from statemachines.lifecycle import WORKING
 
 LEASE_HOLDER_FIELDS = (
@@ -22,6 +22,8 @@ LEASE_HOLDER_FIELDS = (
     "stopped_in",
     "stopped_at",
     "destroyed",
+    "stops",
+    "consent_spent",
     "cancel_requested",
     "sequence",
     "acts_seen",
@@ -36,7 +38,8 @@ def check_commit(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry
 
     Raises:
         ValueError: the history does not lead to the reset's sequence in steps of one or belongs to another reset; or
-            the reset names another plan; or it would enter a working state without the consent that it needs.
+            the reset names another plan; or it would enter a working state without anybody's consent to its plan, or
+            destroy something without a consent that still counts.
     """
     for sequence, entry in enumerate(history, reset.sequence - len(history) + 1):
         if entry.sequence != sequence:
@@ -45,7 +48,8 @@ def check_commit(reset: Reset, plan: Plan | None, history: Sequence[HistoryEntry
             raise ValueError(f"history of another reset than {reset.id}")
     if plan is not None and plan.hash != reset.plan_hash:
         raise ValueError(f"reset {reset.id} names another plan than the one that is stored with it")
-    if reset.state in WORKING and lacks_consent(reset):
+    destroys = reset.consent_spent and lacks_consent(reset)
+    if destroys or (reset.state in WORKING and never_agreed(reset)):
         raise ValueError(
             f"reset {reset.id} would be {reset.state.value} without consent to {reset.plan_hash}"
         )

@@ -81,7 +81,8 @@ _TABLE: tuple[tuple[Trigger, Collection[ResetState], ResetState], ...] = (
     (Trigger.DRY_RUN, (_S.PLANNING,), _S.PLANNED),
     (Trigger.REJECT, (_S.PLANNING,), _S.REJECTED),
     (Trigger.PLANNED, (_S.PLANNING,), _S.QUEUED),
-    (Trigger.NEEDS_APPROVAL, (_S.PLANNING, _S.QUEUED), _S.AWAITING_APPROVAL),
+    # From work it leads back where the consent got too old before anything was destroyed on it.
+    (Trigger.NEEDS_APPROVAL, (_S.PLANNING, _S.QUEUED, *WORKING), _S.AWAITING_APPROVAL),
     (Trigger.APPROVED, (_S.AWAITING_APPROVAL,), _S.QUEUED),
     (Trigger.DENY, (_S.AWAITING_APPROVAL,), _S.DENIED),
     (Trigger.EXPIRED, (_S.AWAITING_APPROVAL,), _S.CANCELLED),

@@ -10,6 +10,7 @@ from typing import Final
 from schemas.reasons import Reason
 from schemas.resets import Approval, Reset, ResetState, Waiting
 from schemas.wire import StepName
+from statemachines.lifecycle import STOPPED
 
 
 class Keep(Enum):
@@ -36,6 +37,7 @@ class ResetUpdate:
     stopped_in: ResetState | Keep | None = KEEP
     stopped_at: StepName | Keep | None = KEEP
     destroyed: bool | Keep = KEEP
+    consent_spent: bool | Keep = KEEP
     cancel_requested: bool | Keep = KEEP
     acts_seen: int | Keep = KEEP
     wake_at: datetime | Keep | None = KEEP
@@ -48,11 +50,23 @@ UPDATED_FIELDS: Final = tuple(field.name for field in fields(ResetUpdate))
 
 
 def updated(reset: Reset, update: ResetUpdate, *, state: ResetState, at: datetime) -> Reset:
-    """The reset in `state`, with the fields of `update`, changed at `at`."""
+    """The reset in `state`, with the fields of `update`, changed at `at`.
+
+    A reset that stops counts the stop. Approvals on which something was destroyed are spent with it: whoever looks at
+    the world before they let the reset go on may see another one than those who approved.
+    """
     values: dict[str, object] = {"state": state, "updated_at": at}
     if update is not UNCHANGED:
         for name in UPDATED_FIELDS:
             value = getattr(update, name)
             if value is not KEEP:
                 values[name] = value
+    after = reset.model_copy(update=values)
+    return _stopped(after) if state in STOPPED and state is not reset.state else after
+
+
+def _stopped(reset: Reset) -> Reset:
+    values: dict[str, object] = {"stops": reset.stops + 1, "consent_spent": False}
+    if reset.consent_spent:
+        values["approvals"] = tuple(each.model_copy(update={"spent": True}) for each in reset.approvals)
     return reset.model_copy(update=values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from schemas.catalog.catalog import Catalog
+from schemas.checks import PlannedCheck
 from schemas.plan import Plan, PlannedStep, StepKind
 
 _HEADER = """\
@@ -69,6 +70,16 @@ def _lines(step: PlannedStep, plan: Plan, catalog: Catalog) -> str:
             return f"# make sure that {step.service} reaches the database that was dumped\n"
         case StepKind.RESET_REPOSITORY:
             return _repository(step, plan)
+        case StepKind.CHECK_DATABASE:
+            return "".join(f"# look yourself: {_checked(check)}\n" for check in step.checks)
+
+
+def _checked(check: PlannedCheck) -> str:
+    """What a person has to see in the database, on one line."""
+    if check.migrations is not None:
+        return f"{check.database} has every migration of the image"
+    least = check.rows.at_least if check.rows else 0
+    return " ".join(f"{check.name} (at least {least})".split())
 
 
 def _command(step: PlannedStep, plan: Plan, catalog: Catalog) -> str:

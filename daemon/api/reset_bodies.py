@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.api import Approvals, ResetBody, ResetSummary
-from schemas.resets import Attempt, Reset, Step
+from schemas.api import Approvals, GivenApproval, ResetBody, ResetSummary
+from schemas.resets import Approval, Attempt, Reset, Step
 
 
 def summary(reset: Reset) -> ResetSummary:
@@ -29,7 +29,14 @@ def _shown(reset: Reset) -> dict[str, Any]:
     values = {name: getattr(reset, name) for name in ResetSummary.model_fields if name in Reset.model_fields}
     return values | {
         "reference": f"{reset.environment}/{reset.number}",
+        "spent_approvals": tuple(_given(approval) for approval in reset.approvals if approval.spent),
         "approvals": Approvals(
-            required=reset.approvals_required, given=reset.approvals, expires_at=reset.approval_expires_at
+            required=reset.approvals_required,
+            given=tuple(_given(approval) for approval in reset.approvals if not approval.spent),
+            expires_at=reset.approval_expires_at,
         ),
     }
+
+
+def _given(approval: Approval) -> GivenApproval:
+    return GivenApproval(actor=approval.actor, plan_hash=approval.plan_hash, at=approval.at)

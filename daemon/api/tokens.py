@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 
 from daemon.config.settings import Settings
 from daemon.config.yaml_documents import DocumentError, Flaw, read_document
+from daemon.ports.clock import Clock
 from schemas.api import Role
 from schemas.wire import Text, Time, Wire
 
@@ -84,9 +85,30 @@ class Tokens:
         """Find the caller of a token; None where the token is unknown or has expired."""
         # The look-up is by digest, so that its duration tells nothing about the token's text.
         token = self._by_digest.get(digest(secret))
-        if token is None or (token.expires_at is not None and token.expires_at <= now):
+        if token is None or _is_over(token, now):
             return None
         return Caller(token)
+
+    def approvers(self, environment: str, *, now: datetime) -> frozenset[str]:
+        """Return the subjects whose tokens let them approve in that environment now."""
+        valid = (token for token in self._by_digest.values() if not _is_over(token, now))
+        return frozenset(token.subject for token in valid if Caller(token).may(Role.APPROVER, environment))
+
+
+class TokenApprovers:
+    """Implements `daemon.ports.approvers.Approvers` by the file of tokens."""
+
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    def of(self, environment: str) -> frozenset[str]:
+        """See the port."""
+        return self._tokens.approvers(environment, now=self._clock.now())
+
+
+def _is_over(token: Token, now: datetime) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
 
 
 def digest(secret: str) -> str:

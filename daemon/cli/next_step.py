@@ -21,7 +21,12 @@ def next_step(reset: Json) -> str | None:
     name = reset["reference"]
     match reset["state"]:
         case "awaiting-approval":
-            return f"resetd approve {name}   (somebody other than {', '.join(reset['requestedBy'])})"
+            known = [who for who in reset["requestedBy"] if who not in reset.get("claimedBy", ())]
+            return (
+                f"resetd approve {name}   (somebody other than {', '.join(known)})"
+                if known
+                else f"resetd approve {name}"
+            )
         case "failed":
             return f"resetd logs {name} {reset['stoppedAt'] or ''}; then resetd resume {name}".replace(
                 "  ", " "

@@ -65,6 +65,22 @@ def what_it_says(word: Json) -> str:
 def _what(step: Json) -> str:
     argv = step["argv"]
     what = " ".join(argv) or step["kind"].replace("-", " ")
+    checks = step.get("checks") or ()
+    if not argv and checks:
+        what = "; ".join(_check(check) for check in checks)
     if argv[:2] == ["sh", "-c"]:
         what = str(argv[2]) if len(argv) == 3 else f"{argv[2]}  with {' '.join(argv[4:])}"  # noqa: PLR2004
+    if argv and checks:
+        what = f"{what}  then look for {'; '.join(_check(check) for check in checks)}"
     return f"{what}  (destructive)" if step["destructive"] else what
+
+
+def _check(check: Json) -> str:
+    """What the daemon looks for: `migrations of core`, `rows in roles of core`."""
+    database = check["database"]
+    if check["migrations"]:
+        return f"migrations of {database}"
+    rows = check["rows"]
+    asked = rows or check["unchanged"]
+    where = "any table" if asked.get("anyTable") else "/".join(asked["table"] or ()) or asked["query"]
+    return f"{'rows in' if rows else 'unchanged'} {where} of {database}"

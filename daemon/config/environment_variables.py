@@ -125,6 +125,12 @@ class Environment(BaseSettings):
         return {name: value for name, value in values.items() if value != "" or name == "argocd_namespace"}
 
 
+def secret_file(name: str) -> Path | None:
+    """Return the file that a secret setting was read from; None where it was not read from one."""
+    path = os.environ.get(f"{variable_of(name)}_FILE")
+    return Path(path) if path and not os.environ.get(variable_of(name)) else None
+
+
 def is_secret(field: FieldInfo) -> bool:
     """Whether a field holds a secret. Then `RESETD_X_FILE` is read, too, and the value is never shown."""
     return "SecretStr" in str(field.annotation)

@@ -139,7 +139,8 @@ class Doctor:
     async def _last_log(self, environment: str, service: Service) -> list[Finding]:
         async def examine() -> list[Finding]:
             lines = self._catalog.doctor.log_lines
-            text = redact(await self._pods.last_log(environment, service.selector_text, lines))
+            log = await self._pods.last_log(environment, service.selector_text, lines, service.container)
+            text = redact(log)
             count = len(text.splitlines())
             return [
                 Finding(

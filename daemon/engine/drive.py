@@ -14,6 +14,7 @@ from datetime import timedelta
 from daemon.engine.acts import Acts
 from daemon.engine.commands.database_sessions import DatabaseSessions
 from daemon.engine.commands.follow import CommandFollower
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.facts import FactsReader
@@ -30,7 +31,9 @@ from daemon.engine.states.working import WorkingState
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.backup import BackupStep
 from daemon.engine.steps.command import CommandStep, LaunchPreconditions
+from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import HANDSHAKE_MAX_AGE, DatabaseProofs
+from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
@@ -104,22 +107,34 @@ class DriveFactory:
         pod_choice = PodChoice(ports.pods, self._catalog, leased)
         sessions = DatabaseSessions(self._facts, ports, pod_choice, leased)
         termination = Termination(ports.pods, ports.logs, clock, sessions.work_of)
-        unresolved = UnresolvedAttempts(leased, termination)
+        output = RecordedOutput(leased, ports.pods)
+        proofs.push_async_exit(output.close)
+        unresolved = UnresolvedAttempts(leased, termination, output)
         recorder = AttemptRecorder(leased, clock, self._high_water)
-        interpreter = ExitInterpreter(ports.logs)
-        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, proofs)
+        checks = DatabaseChecks(self._facts, ports.contents, ports.pods, pod_choice, leased, clock)
+        interpreter = ExitInterpreter(ports.logs, checks.confirm)
+        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, checks, proofs)
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
-            leased, performer, recorder, unresolved, pod_choice, self._acts, self._catalog.retry, clock
+            leased,
+            performer,
+            recorder,
+            unresolved,
+            pod_choice,
+            self._acts,
+            self._catalog.retry,
+            clock,
+            output,
+            self._limits,
         )
         states: dict[ResetState, RunState] = {
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
-            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock).run,
+            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
                 leased, self._planning, self._deployments, self._store, clock, self._limits
             ).run,
             **dict.fromkeys(WORKING, working.run),
-            ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock).run,
+            ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,
         }
         return Drive(leased, states, self._acts, unresolved)
 
@@ -130,18 +145,20 @@ class DriveFactory:
         termination: Termination,
         recorder: AttemptRecorder,
         interpreter: ExitInterpreter,
+        checks: DatabaseChecks,
         stack: AsyncExitStack,
     ) -> Mapping[StepKind, StepRunner]:
         ports = self._ports
         witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
-        preconditions = LaunchPreconditions(ports.backups, proofs, pod_choice, leased)
+        preconditions = LaunchPreconditions(ports.backups, proofs, checks, pod_choice, leased, ports.clock)
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
-            StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, recorder),
+            StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
-                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder
+                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder, checks
             ),
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
+            StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
         }

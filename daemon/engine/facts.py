@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.image_migrations import image_migrations
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock
@@ -25,6 +26,7 @@ from schemas.facts import (
     AbsentService,
     DatabaseFact,
     Facts,
+    MigrationsFact,
     RepositoryFact,
     ServiceFact,
     SessionFact,
@@ -32,10 +34,11 @@ from schemas.facts import (
 )
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
-from schemas.requests import ResetRequested
+from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
+from statemachines.planning.selection import CoreAction, select
 from statemachines.planning.sessions import UNREAD
 
 READS_AT_ONCE = 8
@@ -53,6 +56,7 @@ OUT_OF_REACH = frozenset(
 class _Findings:
     services: list[ServiceFact] = field(default_factory=list)
     databases: list[DatabaseFact] = field(default_factory=list)
+    migrations: list[MigrationsFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
     workloads: dict[str, Workloads] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
+        await self._read_migrations(findings, request)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -121,6 +126,7 @@ class FactsReader:
             services=tuple(sorted(findings.services, key=lambda fact: fact.service)),
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
+            migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
@@ -273,6 +279,33 @@ class FactsReader:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
+
+    async def _read_migrations(self, findings: _Findings, request: ResetRequested) -> None:
+        """List what the images of a wipe carry. Other modes leave a database that has its tables."""
+        selection = select(request, self._catalog)
+        if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
+            return
+        slots = asyncio.Semaphore(READS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for service in selection.services:
+                group.create_task(self._read_images_migrations(findings, slots, request.environment, service))
+
+    async def _read_images_migrations(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
+    ) -> None:
+        name = ServiceName(service.name)
+        for database in service.databases:
+            if database.migrations is None:
+                continue
+            try:
+                async with slots:
+                    pod = await self._pods.choose(environment, service.selector_text, service.container)
+                    ids = await image_migrations(self._pods, pod, database.migrations)
+                findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
+            except PortError as error:
+                findings.unreadable.append(
+                    self._unreadable(error, environment, name, f"migrations {database.name}")
+                )
 
     async def _read_sessions(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str

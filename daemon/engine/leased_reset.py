@@ -19,7 +19,7 @@ from daemon.ports.store.store import Store
 from schemas.audit import AuditEntry
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
-from schemas.wire import AttemptId, StepName
+from schemas.wire import AttemptId, ResourceKey, StepName
 from statemachines.act_effects import ResetSnapshot
 from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
@@ -98,10 +98,9 @@ class LeasedReset:
     async def started(self, attempt: Attempt) -> None:
         """Record that an attempt is about to act: durable when this returns."""
         step = begun(self.steps[attempt.step], attempt.number)
-        destroyed = self.reset.destroyed or self.planned(attempt.step).destructive
-        await self.commit(
-            ResetUpdate(destroyed=destroyed), steps=[step], attempts=[attempt], step_event=(step, attempt)
-        )
+        destroys = self.planned(attempt.step).destructive
+        update = ResetUpdate(destroyed=True, consent_spent=True) if destroys else UNCHANGED
+        await self.commit(update, steps=[step], attempts=[attempt], step_event=(step, attempt))
 
     async def finished(self, step: Step, attempt: Attempt | None, backups: Sequence[Backup] = ()) -> None:
         """Record an attempt's outcome and what it makes of its step."""
@@ -176,6 +175,10 @@ class LeasedReset:
     async def attempts(self) -> tuple[Attempt, ...]:
         """All of the reset's attempts, in the order of their start."""
         return await self._store.attempts(self.reset.id)
+
+    async def dumped_before(self, resource: ResourceKey) -> bool:
+        """Whether this reset has dumped the database before."""
+        return any(row["resource"] == resource for row in await self._store.backups(reset_id=self.reset.id))
 
     async def read_acts(self) -> tuple[Act, ...]:
         """Acts that await an answer, in order. The first call answers those that the claim has read."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.engine.facts import FactsReader
+from daemon.ports.approvers import Approvers
 from schemas.catalog.catalog import Catalog
 from schemas.plan import Plan
 from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
+from statemachines.consent import too_few
 from statemachines.planning.planner import plan
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
 from statemachines.refusals import Refusal
@@ -23,8 +25,15 @@ class Planning:
     """
 
     def __init__(
-        self, facts: FactsReader, catalog: Catalog, catalog_id: str, without_effect: Sequence[str] = ()
+        self,
+        facts: FactsReader,
+        catalog: Catalog,
+        catalog_id: str,
+        without_effect: Sequence[str] = (),
+        approvers: Approvers | None = None,
     ) -> None:
+        """Without `approvers` no plan warns of too few of them."""
+        self._approvers = approvers
         self._facts = facts
         self._catalog = catalog
         self._catalog_id = catalog_id
@@ -52,4 +61,10 @@ class Planning:
         """The same for people who joined the request, too, with what protected environments are seen to use."""
         facts = await self._facts.read(request)
         answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
+        if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
+            first = (request.requested_by,) if channel is Channel.HTTP else ()
+            able = self._approvers.of(request.environment)
+            warning = too_few(able, answer.approvals_required, (*first, *requesters[1:]))
+            if warning is not None:  # people read warnings, and the hash leaves them out
+                answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
         return answer, facts.protected_uses

@@ -6,6 +6,7 @@ Each port has one contract test (`tests/contract/`), which its real adapters and
 from dataclasses import dataclass
 
 from daemon.ports.clock import Clock
+from daemon.ports.contents import Contents
 from daemon.ports.databases import Backups, Databases
 from daemon.ports.logs import Logs
 from daemon.ports.marks import Marks
@@ -24,3 +25,4 @@ class Ports:
     logs: Logs
     clock: Clock
     marks: Marks
+    contents: Contents

@@ -210,6 +210,11 @@ class Backup:
     taken_at: datetime
     proven: bool
     """Whether it was read through after its checksum was compared."""
+    stops: int = 0
+    """How many times its reset had stopped when the dump began."""
+    first: bool = False
+    """Whether it shows the database as it was before its reset destroyed anything: the way back, which retention takes
+    last."""
 
 
 class Backups(Protocol):

@@ -23,6 +23,7 @@ PATH = "docs/reference/lifecycle.md"
 
 GROUPS: dict[str, tuple[ResetState, ...]] = {
     "under way": tuple(state for state in ResetState if state in WAITING or state in WORKING),
+    "at work": WORKING,
     "stopped": tuple(state for state in ResetState if state in AT_REST and state not in TERMINAL),
 }
 """Name in a picture -> the states that it stands for, where a trigger leads out of all of them to the same state."""

@@ -156,7 +156,7 @@ class Answers:
             "commit": self.commit(of, of.git.read(sha)),
             "_links": {"self": url, "html": f"{self._base}/{of.owner}/{of.name}/tree/{name}"},
             "protected": bool(of.notes.rules.get(name)) or name in of.notes.classic,
-            "protection": {"enabled": False},
+            "protection": {"enabled": name in of.notes.classic},
             "protection_url": f"{url}/protection",
         }
 

@@ -123,6 +123,18 @@ async def requests(request: web.Request) -> web.Response:
     return web.json_response(request.app[HUB].requests)
 
 
+async def put_token(request: web.Request) -> web.Response:
+    """PUT tokens/{token}: take this token from now on."""
+    request.app[HUB].tokens.add(request.match_info["token"])
+    return web.json_response({})
+
+
+async def delete_token(request: web.Request) -> web.Response:
+    """DELETE tokens/{token}: refuse this token from now on."""
+    request.app[HUB].tokens.discard(request.match_info["token"])
+    return web.json_response({})
+
+
 async def register_app(request: web.Request) -> web.Response:
     """PUT apps/{id}: register a GitHub App with its `{publicKey}` (PEM)."""
     request.app[HUB].app_keys[request.match_info["id"]] = (await request.json())["publicKey"]
@@ -144,4 +156,6 @@ ROUTES = (
     web.delete(CONTROL + "/faults", clear_faults),
     web.get(CONTROL + "/requests", requests),
     web.put(CONTROL + "/apps/{id}", register_app),
+    web.put(CONTROL + "/tokens/{token}", put_token),
+    web.delete(CONTROL + "/tokens/{token}", delete_token),
 )

@@ -23,6 +23,12 @@ def _failed(kind: str, message: str, field: str) -> web.Response:
     return web.json_response({"data": {field: None}, "errors": [error]})
 
 
+def _wrong(message: str) -> web.Response:
+    """A question that is wrong: GitHub gives no type then, but `extensions`."""
+    error = {"message": message, "locations": [{"line": 1, "column": 1}], "extensions": {"problems": []}}
+    return web.json_response({"errors": [error]})
+
+
 async def graphql(request: web.Request) -> web.Response:
     """Answer POST /graphql."""
     body = await request.json()
@@ -32,7 +38,7 @@ async def graphql(request: web.Request) -> web.Response:
         return _update_refs(hub, variables.get("input"))
     if re.search(r"\brepository\s*\(", query):
         return _repository(hub, variables)
-    return web.json_response({"errors": [{"message": "The sandbox knows repository and updateRefs only."}]})
+    return _wrong("The sandbox knows repository and updateRefs only.")
 
 
 def _repository(hub: Hub, variables: dict[str, Any]) -> web.Response:
@@ -41,15 +47,18 @@ def _repository(hub: Hub, variables: dict[str, Any]) -> web.Response:
     if found is None:
         text = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         return _failed("NOT_FOUND", text, "repository")
-    return web.json_response({"data": {"repository": {"id": found.node_id}}})
+    answer = {
+        "id": found.node_id,
+        "databaseId": found.notes.id,
+        "nameWithOwner": f"{found.owner}/{found.name}",
+    }
+    return web.json_response({"data": {"repository": answer}})
 
 
 def _update_refs(hub: Hub, wanted: object) -> web.Response:
     field = "updateRefs"
     if not isinstance(wanted, dict) or not isinstance(wanted.get("refUpdates"), list):
-        return web.json_response(
-            {"errors": [{"message": "Variable $input of type UpdateRefsInput! is invalid"}]}
-        )
+        return _wrong("Variable $input of type UpdateRefsInput! is invalid")
     found = hub.by_node_id(str(wanted.get("repositoryId")))
     if found is None:
         text = f"Could not resolve to a node with the global id of '{wanted.get('repositoryId')}'"
@@ -57,7 +66,7 @@ def _update_refs(hub: Hub, wanted: object) -> web.Response:
     try:
         updates = [_update(raw) for raw in wanted["refUpdates"]]
     except (KeyError, ValueError) as error:
-        return web.json_response({"errors": [{"message": f"Variable $input is invalid: {error}"}]})
+        return _wrong(f"Variable $input is invalid: {error}")
     try:
         found.update(updates)
     except RefError as error:

@@ -40,6 +40,8 @@ class Notes:
     pulls: list[PullRequest] = field(default_factory=list)
     classic: dict[str, bool] = field(default_factory=dict)
     """Branches with classic protection, by their short names -> whether it allows force pushes."""
+    protection: dict[str, Any] = field(default_factory=dict)
+    """What else the answer about classic protection says, such as `{"lock_branch": {"enabled": true}}`."""
     bypass: str = "never"
     """What the rulesets say of whether the caller can bypass them."""
     archived: bool = False

@@ -84,7 +84,23 @@ def _page(request: web.Request, items: Sequence[Any]) -> web.Response:
 
 async def get_repository(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}."""
-    return web.json_response(answers(request).repository(_repository(request)))
+    answer = answers(request).repository(_repository(request))
+    if _is_installation(request) and "permissions" in answer:
+        # GitHub says so to every App, whatever the App may do.
+        answer["permissions"] = dict.fromkeys(answer["permissions"], False)
+    return web.json_response(answer)
+
+
+async def list_installation_repositories(request: web.Request) -> web.Response:
+    """GET /installation/repositories: what an App's installation may reach; 403 for other tokens."""
+    if not _is_installation(request):
+        return problem(403, "You must authenticate with an installation access token.")
+    found = [answers(request).repository(each) for each in request.app[HUB].repositories.values()]
+    return web.json_response({"total_count": len(found), "repositories": found[:1]})
+
+
+def _is_installation(request: web.Request) -> bool:
+    return request.headers.get("Authorization", "").partition(" ")[2].startswith("ghs_")
 
 
 async def get_repository_by_id(request: web.Request) -> web.Response:
@@ -217,7 +233,8 @@ async def get_protection(request: web.Request) -> web.Response:
     _readable(of, "protection")
     if branch not in of.notes.classic:
         return problem(404, "Branch not protected")
-    return web.json_response({"allow_force_pushes": {"enabled": of.notes.classic[branch]}})
+    forced = {"allow_force_pushes": {"enabled": of.notes.classic[branch]}}
+    return web.json_response({**forced, **of.notes.protection})
 
 
 async def list_pulls(request: web.Request) -> web.Response:
@@ -258,6 +275,7 @@ ROUTES = (
     web.get("/repos/{owner}/{repo}", get_repository),
     web.get("/repos/{owner}/{repo}/branches", list_branches),
     web.get("/repositories/{id}", get_repository_by_id),
+    web.get("/installation/repositories", list_installation_repositories),
     web.get("/repos/{owner}/{repo}/branches/{branch:.+}/protection", get_protection),
     web.get("/repos/{owner}/{repo}/branches/{branch:.+}", get_branch),
     web.get("/repos/{owner}/{repo}/rulesets/{id}", get_ruleset),

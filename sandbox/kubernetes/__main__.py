@@ -79,14 +79,14 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     context = certificates.ensure(directory)
-    access = Access({})
+    access = Access()
     armoury = Armoury((options.faults or directory / "faults").resolve())
     faults = DaemonRequestFaults(armoury, kubelet, DAEMON)
     server = Server(objects, access, Streams(node), environments.provision, faults)
     runner, port = await listen(server.application(), options.host, _port(options), context)
     (directory / "port").write_text(str(port))
     url = f"https://{options.host}:{port}"
-    access.users.update(Access.ensure(directory, url).users)
+    access.write(directory, url)
     await faults.recover()
     working = [
         asyncio.create_task(kubelet.run(), name="kubelet"),

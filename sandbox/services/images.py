@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.fleet import SERVICES
@@ -59,6 +61,19 @@ def build(directory: Path) -> dict[str, Path]:
             client.mkdir(parents=True)
             (client / "index.js").write_text("// @prisma/client, generated\n")
     return images
+
+
+@contextmanager
+def without_migrations(image: Path) -> Iterator[None]:
+    """Take every directory of migrations out of an image, for the containers that are started in the block."""
+    found = [one for one in image.rglob("migrations") if "node_modules" not in one.parts]
+    for directory in found:
+        directory.rename(directory.with_name("taken-out"))
+    try:
+        yield
+    finally:
+        for directory in found:
+            directory.with_name("taken-out").rename(directory)
 
 
 def _share_core(image: Path) -> None:

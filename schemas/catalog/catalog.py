@@ -28,6 +28,7 @@ from schemas.catalog.steps import (
     VerifyEntry,
     excludes,
 )
+from schemas.checks import MigrationsCheck
 from schemas.plan import Scope
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
@@ -45,6 +46,9 @@ AbsentFrom = Annotated[
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
+LEAST_UNATTENDED = 2
+"""The fewest people who agree to a request of somebody who is not known."""
+
 _PHASES = list(StepPhase)
 """In the order in which they run."""
 
@@ -56,13 +60,22 @@ class Kind(Wire):
     """Whether resets of databases and repositories that such an environment uses need consent."""
     approvers: Annotated[int, Field(ge=0, le=10)] = 0
     """How many people must agree to a reset that somebody with a token asked for."""
-    approvers_unattended: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim."""
+    approvers_unattended: Annotated[int, Field(ge=0, le=11)] = 0
+    """How many people must agree to a reset over Kafka or by provisioning, where who asks is only a claim.
+
+    One of those who agree may be the one who asked. So it is at least two, and more than `approvers`.
+    """
 
     @model_validator(mode="after")
     def _protection_needs_consent(self) -> Self:
-        if self.protected and not (self.approvers >= 1 and self.approvers_unattended >= 1):
-            raise ValueError("a protected kind needs at least one of approvers and of approversUnattended")
+        if self.protected and self.approvers < 1:
+            raise ValueError("a protected kind needs approvers: at least 1")
+        least = max(LEAST_UNATTENDED, self.approvers + 1)
+        if (self.protected or self.approvers_unattended) and self.approvers_unattended < least:
+            raise ValueError(
+                f"approversUnattended has to be at least {least}: more than approvers, and two at least, "
+                "because one of them may be who asked"
+            )
         return self
 
 
@@ -102,6 +115,9 @@ class Database(Wire):
     """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
     client_handshake: Handshake | None = None
     """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
+    migrations: MigrationsCheck | None = None
+    """How the daemon sees that the database has every migration of the service's image: after each step that writes to
+    it, and at the end."""
 
     @model_validator(mode="after")
     def _url_or_parts(self) -> Self:
@@ -215,6 +231,21 @@ class Service(Wire):
                     raise ValueError(f"two steps of {mode.value} may both be {first.name}")
         return self
 
+    @model_validator(mode="after")
+    def _checks_name_what_their_step_writes_to(self) -> Self:
+        for step in (step for steps in self.steps.values() for step in steps):
+            written = (
+                {database.name for database in self.databases}
+                if step.databases is None
+                else set(step.databases)
+            )
+            for check in step.checks:
+                if check.database not in written and (check.database is not None or len(written) != 1):
+                    raise ValueError(
+                        f"a check of {step.name} has to name one of its databases: {sorted(written)}"
+                    )
+        return self
+
 
 class Core(Wire):
     """The schema that two services share. One of them migrates it for both."""
@@ -288,6 +319,13 @@ class Catalog(Wire):
     def service(self, name: str) -> Service | None:
         """Find the service with that name."""
         return next((service for service in self.services if service.name == name), None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the services, of their databases here and on servers, and of the kinds."""
+        databases = [database for service in self.services for database in service.databases]
+        on_servers = [name for database in databases for name in database.names.values()]
+        return frozenset([*self.order, *(database.name for database in databases), *on_servers, *self.kinds])
 
     @property
     def in_order(self) -> tuple[Service, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from schemas.checks import CheckEntry
 from schemas.plan import Failure, Idempotency, Phase, RunIn, Scope
 from schemas.reasons import Reason
 from schemas.wire import Wire
@@ -125,6 +126,13 @@ class StepEntry(Wire):
     skippable: bool = False
     """Whether a person may go on without the step."""
     repeat_until: RepeatUntil | None = None
+    checks: tuple[CheckEntry, ...] = ()
+    """What the daemon itself has to see in a database once the command ended well."""
+    migrated: bool | None = None
+    """Whether the databases that the command writes to have all migrations once it ended. Unless given, they do, except
+    after a command that repeats: that one undoes migrations."""
+    fail_on: Pattern | None = None
+    """A regular expression. A line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Name, ...] = ()
     """Names of sets of known failures, besides those of the service."""
 
@@ -140,6 +148,8 @@ class StepEntry(Wire):
             raise ValueError("scope: container is run again in another container: idempotent has to be safe")
         if self.databases == () and self.destructive:
             raise ValueError("a step that writes to no database is not destructive")
+        if self.checks and self.repeat_until is not None:
+            raise ValueError("a step that repeats has no checks: give them to the step after it")
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, text
+from sqlalchemy import BigInteger, Column, Index, false, text
 from sqlmodel import Field
 
 from schemas.resets import ActKind, Channel, OutcomeKind
@@ -51,10 +51,13 @@ class SeenEventRow(Row, table=True):
 
 
 class IdempotencyKeyRow(Row, table=True):
-    """The first use of an idempotency key."""
+    """The first use of an idempotency key, which belongs to the channel and the environment that it was used for."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (one_of("channel", Channel),)
 
+    channel: str = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     content_hash: str
     reset_id: str = Field(foreign_key="resets.id")
@@ -64,11 +67,17 @@ class JoinedRow(Row, table=True):
     """A person whose identical request a waiting reset absorbed."""
 
     __tablename__ = "joined_requesters"
-    __table_args__ = (Index("ix_joined_requesters_reset_id", "reset_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        one_of("channel", Channel),
+        Index("ix_joined_requesters_reset_id", "reset_id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=serial())
     reset_id: str = Field(foreign_key="resets.id")
     actor: str = Field(sa_type=Words)
+    channel: str = Field(default=Channel.HTTP.value, sa_column_kwargs={"server_default": Channel.HTTP.value})
+    """How the request came. Rows of an older version count as if a token had shown who it was."""
     joined_at: datetime
 
 
@@ -96,6 +105,7 @@ class ActRow(Row, table=True):
     outcome: str | None = None
     replan: bool
     force: bool
+    as_requester: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     sequence: int | None = None
     last_status: int | None = None
     at: datetime

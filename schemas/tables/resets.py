@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, false, text
 from sqlmodel import Field
 
 from schemas.resets import Channel, ResetState, StepState
@@ -49,6 +49,8 @@ class ResetRow(Row, table=True):
     stopped_in: str | None = None
     stopped_at: str | None = None
     destroyed: bool
+    stops: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    consent_spent: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     cancel_requested: bool
     ticket: int | None = Field(default=None, sa_column=Column(BigInteger))
     sequence: int
@@ -103,6 +105,7 @@ class AttemptRow(Row, table=True):
     number: int
     started_at: datetime
     control: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    baseline: dict[str, Any] | None = Field(default=None, sa_type=Json)
     finished_at: datetime | None = None
     outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
     log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -123,3 +126,7 @@ class BackupRow(Row, table=True):
     sha256: str
     taken_at: datetime
     proven: bool
+    stops: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many times the reset had stopped before."""
+    first: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether it shows the database as it was before the reset destroyed anything. Retention takes it last."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.audit import AuditAction, AuditEntry, Verdict
-from schemas.resets import Act, Reset, ResetState
+from schemas.resets import Act, Channel, Reset, ResetState
 from schemas.wire import StepName
 from statemachines.history.chain import BEGINNING, Line, link
 from statemachines.refusals import Refusal
@@ -50,7 +50,9 @@ def act_entry(
     )
 
 
-def request_entry(reset: Reset, *, at: datetime, joined_by: str | None = None) -> AuditEntry:
+def request_entry(
+    reset: Reset, *, at: datetime, joined_by: str | None = None, joined_over: Channel | None = None
+) -> AuditEntry:
     """Make the line for the request that became `reset`, or for the request of `joined_by` that `reset` absorbed."""
     rejected = joined_by is None and reset.state is ResetState.REJECTED
     facts = {"mode": reset.request.mode.value, "event": reset.event_id, "source": reset.event_source}
@@ -60,7 +62,7 @@ def request_entry(reset: Reset, *, at: datetime, joined_by: str | None = None) -
         action=AuditAction.JOIN if joined_by else AuditAction.REQUEST,
         verdict=Verdict.REFUSED if rejected else Verdict.APPLIED,
         actor=joined_by or reset.request.requested_by,
-        channel=reset.channel.value,
+        channel=(joined_over or reset.channel).value,
         environment=reset.environment,
         reset_id=reset.id,
         state=reset.state,

@@ -12,6 +12,7 @@ from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.wire import ResetId
 from statemachines.consent import lacks_consent
 from statemachines.intake.content_hash import content_hash
+from statemachines.intake.requesters import Requester, asked_by, with_requester
 from statemachines.lifecycle import WAITING
 
 ENDING = frozenset({ActKind.CANCEL, ActKind.DENY})
@@ -58,7 +59,7 @@ class AdmissionDecision:
 def decide_admission(
     *,
     asked: str,
-    asked_by: str,
+    asked_by: Requester,
     refused: Reason | None,
     refused_detail: str | None,
     seen: ResetId | None,
@@ -114,7 +115,7 @@ def new_reset(
         environment=request.environment,
         request=request,
         channel=channel,
-        requested_by=(request.requested_by,),
+        **asked_by(Requester(request.requested_by, channel), ()),
         event_source=source,
         event_id=event_id,
         trace_parent=trace_parent,
@@ -126,18 +127,17 @@ def new_reset(
     )
 
 
-def absorbs(candidate: Reset, asked: str, asked_by: str) -> bool:
-    """Whether the reset `candidate` absorbs a request of `asked_by` with the content hash `asked`.
+def absorbs(candidate: Reset, asked: str, requester: Requester) -> bool:
+    """Whether the reset `candidate` absorbs a request of `requester` with the content hash `asked`.
 
     It does where it waits, has started nothing, is not to be cancelled and asks for the very same. Who asks for a reset
-    does not count among those who agreed to it. So a queued reset, which starts on the consent that it has, does not
-    absorb the request of a person without whose approval it would lack consent.
+    with a token does not count among those who agreed to it. So a queued reset, which starts on the consent that it
+    has, does not absorb the request of a person without whose approval it would lack consent.
     """
-    started = candidate.destroyed or candidate.stopped_in is not None
+    started = candidate.destroyed or candidate.stops > 0 or candidate.stopped_in is not None
     if candidate.state not in WAITING or started or candidate.cancel_requested:
         return False
-    if candidate.state is ResetState.QUEUED and not lacks_consent(candidate):
-        joined = candidate.model_copy(update={"requested_by": (*candidate.requested_by, asked_by)})
-        if lacks_consent(joined):
-            return False
+    agreed = candidate.state is ResetState.QUEUED and not lacks_consent(candidate)
+    if agreed and lacks_consent(with_requester(candidate, requester)):
+        return False
     return content_hash(candidate.request) == asked

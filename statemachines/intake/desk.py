@@ -16,7 +16,8 @@ from schemas.wire import ResetId
 from statemachines.history.audit import request_entry
 from statemachines.history.status import next_status
 from statemachines.intake.admission import ENDING, KeyUse, decide_admission, new_reset
-from statemachines.intake.references import EventId
+from statemachines.intake.references import EventId, ScopedKey, key_of
+from statemachines.intake.requesters import Requester, with_requester
 from statemachines.lifecycle import WAITING
 
 _NOT_SEEN = ResetId("")
@@ -42,7 +43,7 @@ class Desk:
     """Environment -> number of its newest reset; grows with each new one."""
     seen_events: dict[EventId, ResetId | None]
     """Event -> the reset that it led to; None where it led to none that is known here."""
-    key_uses: dict[str, KeyUse]
+    key_uses: dict[ScopedKey, KeyUse]
     """Idempotency key -> its first use."""
     resets: dict[ResetId, Reset]
     """All resets that wait for these environments, and all that the entries refer to."""
@@ -53,9 +54,9 @@ class Desk:
     new_resets: list[tuple[Reset, NewRequest]] = field(default_factory=list)
     new_events: dict[EventId, ResetId | None] = field(default_factory=dict)
     """As `seen_events`."""
-    new_keys: dict[str, KeyUse] = field(default_factory=dict)
+    new_keys: dict[ScopedKey, KeyUse] = field(default_factory=dict)
     """As `key_uses`."""
-    new_requesters: list[tuple[ResetId, str]] = field(default_factory=list)
+    new_requesters: list[tuple[ResetId, Requester]] = field(default_factory=list)
     """People whose request a waiting reset absorbed."""
     new_acts: list[Act] = field(default_factory=list)
     """Acts to append to their resets."""
@@ -95,11 +96,12 @@ class Desk:
             seen = self.seen_events.get((new.source, new.event_id), _NOT_SEEN)
         if seen is None:
             return None  # an act had this source and id, or a state that was lost has handled the event
-        key = new.request.idempotency_key
+        key = key_of(new)
+        requester = Requester(new.request.requested_by, new.channel)
         environment = new.request.environment
         decision = decide_admission(
             asked=new.content_hash,
-            asked_by=new.request.requested_by,
+            asked_by=requester,
             refused=new.refused,
             refused_detail=new.refused_detail,
             seen=seen if seen != _NOT_SEEN else None,
@@ -111,7 +113,7 @@ class Desk:
         if decision.existing is not None:
             reset = self.resets[decision.existing]
             if decision.joined:
-                reset = self._join(reset, new.request.requested_by)
+                reset = self._join(reset, requester)
         else:
             self.last_numbers[environment] += 1
             reset = new_reset(
@@ -141,13 +143,14 @@ class Desk:
             conflict=decision.conflict,
         )
 
-    def _join(self, reset: Reset, actor: str) -> Reset:
-        if actor in reset.requested_by:
+    def _join(self, reset: Reset, requester: Requester) -> Reset:
+        joined = with_requester(reset, requester)
+        if joined == reset:
             return reset
-        self.new_requesters.append((reset.id, actor))
-        joined = reset.model_copy(update={"requested_by": (*reset.requested_by, actor)})
+        self.new_requesters.append((reset.id, requester))
         self.resets[reset.id] = joined
-        self.new_audit_entries.append(request_entry(joined, at=self.now, joined_by=actor))
+        entry = request_entry(joined, at=self.now, joined_by=requester.name, joined_over=requester.channel)
+        self.new_audit_entries.append(entry)
         return joined
 
     def _waiting(self, environment: str) -> list[Reset]:
@@ -180,8 +183,8 @@ class Desk:
         reset_id: ResetId | None = new.act.reset_id or None
         if new.request is not None:
             reset_id = self.seen_events.get((new.request.source, new.request.id))
-        elif new.idempotency_key is not None:
-            use = self.key_uses.get(new.idempotency_key)
+        elif (key := key_of(new)) is not None:
+            use = self.key_uses.get(key)
             reset_id = use.reset_id if use else None
         reset = self.resets.get(reset_id) if reset_id else None
         return reset if reset is not None and reset.environment == new.environment else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from schemas.catalog.catalog import Catalog
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, Unreadable
+from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, Unreadable
 from schemas.protection import Word
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey
@@ -48,6 +48,13 @@ class Case:
         """Find what is known of a database as that service reaches it. `database` is the catalog's name for it."""
         return next(
             (fact for fact in self.facts.databases if (fact.service, fact.database) == (service, database)),
+            None,
+        )
+
+    def migrations(self, service: str, database: str) -> MigrationsFact | None:
+        """Find the migrations that the service's image carries for that database."""
+        return next(
+            (fact for fact in self.facts.migrations if (fact.service, fact.database) == (service, database)),
             None,
         )
 

@@ -14,10 +14,12 @@ from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
 from statemachines.planning.case import Case
+from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
+from statemachines.planning.used_catalog import digest_of_used
 from statemachines.planning.warnings import warnings
 from statemachines.refusals import Refusal, refuse
 
@@ -58,7 +60,9 @@ def plan(
         "integrations": selection.integrations,
         "core": selection.core is not CoreAction.NONE,
         "git": any(step.phase is Phase.GIT for step in steps),
+        "not_before": request.not_before,
         "catalog": catalog_id,
+        "catalog_used": digest_of_used(case),
         "steps": steps,
         "resources": tuple(_resource(case, key) for key in protections),
         "images": {
@@ -72,8 +76,8 @@ def plan(
 
 
 def plan_hash(of: Plan) -> str:
-    """Return `sha256:...` over the canonical JSON of a plan without its warnings and its hash."""
-    return digest(of.model_dump(mode="json", by_alias=True, exclude={"warnings", "hash"}))
+    """Return `sha256:...` over the canonical JSON of a plan without its catalog, its warnings and its hash."""
+    return digest(of.model_dump(mode="json", by_alias=True, exclude={"catalog", "warnings", "hash"}))
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
@@ -87,7 +91,10 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
         [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
-        [_verification(case, verification) for verification in verifications(case.selection)]
+        [
+            *verifications_by_daemon(case),
+            *(_verification(case, verification) for verification in verifications(case.selection)),
+        ]
         if case.commands
         else [],
     ]
@@ -167,6 +174,9 @@ def _command(case: Case, command: Command) -> PlannedStep:
         destructive=command.destructive,
         skippable=entry.skippable,
         repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
+        fail_on=entry.fail_on,
+        checks=checks_after(case, command),
+        launch_needs=launch_needs(case, command),
         failures=failures_of(case.catalog, (*entry.failures, *command.service.failures)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.catalog.catalog import Catalog, Kind
+from schemas.catalog.catalog import LEAST_UNATTENDED, Catalog, Kind
 from schemas.facts import Facts
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
@@ -57,7 +57,8 @@ def approvals_required(
 ) -> int:
     """Return how many people must agree to a plan: the most that any kind concerned asks for.
 
-    Over Kafka and for provisioning who asks is only a claim, so the number for unattended requests counts as well.
+    Over Kafka and for provisioning who asks is only a claim, so the number for unattended requests counts as well. At
+    least two people agree to those, and more than to a request of somebody who is known: one of them may have asked.
     Where a kind is not known (`ANY_KIND`, or none of the catalog's) all protected kinds are concerned.
     """
     kinds = {kind_of(environment)}
@@ -69,11 +70,14 @@ def approvals_required(
         concerned += protected
     required = max((_approvers(kind, channel) for kind in concerned), default=0)
     touches_protected = any(protection.because for protection in protections)
-    return max(required, 1) if touches_protected else required
+    least = 1 if channel is Channel.HTTP else LEAST_UNATTENDED
+    return max(required, least) if touches_protected else required
 
 
 def _approvers(kind: Kind, channel: Channel) -> int:
-    return kind.approvers if channel is Channel.HTTP else max(kind.approvers, kind.approvers_unattended)
+    if channel is Channel.HTTP or not (kind.approvers or kind.approvers_unattended):
+        return kind.approvers
+    return max(kind.approvers + 1, kind.approvers_unattended, LEAST_UNATTENDED)
 
 
 def is_protected_kind(kind: str, catalog: Catalog) -> bool:

@@ -14,7 +14,8 @@ from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
-from statemachines.planning.commands import written
+from statemachines.planning.checks import launch_needs
+from statemachines.planning.commands import verifications, written
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -25,6 +26,7 @@ from statemachines.planning.sessions import (
     why_shared,
 )
 from statemachines.refusals import Refusal, Refused
+from statemachines.steps.database_checks import nothing_carried
 
 Rule = Callable[[Case], Iterator[Refused]]
 
@@ -136,13 +138,37 @@ def services_run(case: Case) -> Iterator[Refused]:
 
 
 def databases_are_identified(case: Case) -> Iterator[Refused]:
-    """Every database that a command writes to must be identified."""
+    """Every database that a command writes to, or that a verification reads, must be identified."""
     present = {fact.service for fact in case.facts.services}
-    for service, database in written(case.commands):
+    read = tuple(
+        (ServiceName(each.service.name), database)
+        for each in verifications(case.selection)
+        for database in each.databases
+    )
+    for service, database in dict.fromkeys((*written(case.commands), *(read if case.commands else ()))):
         if service in present and case.database(service, database) is None:
             why = case.unreadable(service, f"database {database}") or case.unreadable(service)
             detail = f"the database {database} of {service} could not be identified"
             yield _unread(why, Reason.DATABASE_UNIDENTIFIED, detail)
+
+
+def wiped_images_show_migrations(case: Case) -> Iterator[Refused]:
+    """An image must show migrations for each database that is wiped: without them the wipe would leave nothing."""
+    present = {fact.service for fact in case.facts.services}
+    for command in case.commands:
+        for check in launch_needs(case, command):
+            service, database = command.service_name, check.database
+            if service not in present:
+                continue
+            fact = case.migrations(service, database)
+            if fact is None:
+                detail = f"the migrations of {service} for {database} could not be listed"
+                yield _unread(
+                    case.unreadable(service, f"migrations {database}"), Reason.MIGRATIONS_NOT_SHOWN, detail
+                )
+            elif not fact.ids:
+                detail = f"{service}: {nothing_carried(check).detail}"
+                yield Refused(Reason.MIGRATIONS_NOT_SHOWN, detail, by_rule=False)
 
 
 def core_is_one_database(case: Case) -> Iterator[Refused]:
@@ -195,6 +221,8 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     for gap in case.facts.unreadable:
         if gap.answered_by or not gap.protected:
             continue
+        if gap.subject.startswith("migrations"):
+            continue  # says nothing of who uses which database
         if gap.reason is Reason.SERVICE_UNSEEN:
             unseen.setdefault(gap.environment, []).append(gap)
         elif gap.service is not None or not gap.subject.startswith("repository"):
@@ -267,6 +295,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     environment_exists,
     services_run,
     databases_are_identified,
+    wiped_images_show_migrations,
     core_is_one_database,
     repositories_are_identified,
     repositories_take_the_rewinding,

@@ -12,6 +12,9 @@ from statemachines.steps.known_failures import known_failure
 KILLED = 137
 """128 + SIGKILL: almost always sent by the kernel because the container used too much memory."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""Terminal colours, which some loggers print into pipes as well."""
+
 NOT_EXECUTABLE = 126
 """The shell's exit code for a program that it may not execute."""
 NOT_FOUND = 127
@@ -75,8 +78,10 @@ def _failing_line(step: PlannedStep, output: str, *, whole: bool) -> str | None:
     if step.fail_on is None:
         return None
     pattern = re.compile(step.fail_on)
-    found = next((line for line in output.splitlines() if pattern.search(line)), None)
-    if found is None and not whole:
+    lines = (_COLOURS.sub("", line) for line in output.splitlines())
+    found = next((line for line in lines if pattern.search(line)), None)
+    # What the daemon sees in the database itself says more than a line that may have been lost.
+    if found is None and not whole and not step.checks:
         return "Not all of its output was kept: whether a line of it means failure can't be told."
     return found
 

@@ -15,6 +15,16 @@ _INTRODUCED = r"(?i:\berror(?:\s+code)?\b|\bcode\b)\W{1,4}"
 """What stands before a code that a tool prints as its own: `Error: P3018`, `Error code: P1001`, `code: 'P2002'`."""
 
 
+_USAGE = re.compile(
+    r"unknown or unexpected option|[Uu]nknown (option|argument|command)|^\s*[Uu]sage:?(\s|$)", re.MULTILINE
+)
+
+
+def printed_usage(output: str) -> bool:
+    """Whether a tool printed its usage: it did not understand the command, and never will."""
+    return _USAGE.search(output) is not None
+
+
 def known_failure(failures: Sequence[Failure], output: str) -> Failure | None:
     """Return the failure that the output shows, or None.
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
 from schemas.resets import Step, StepState
-from schemas.wire import StepName
+from schemas.wire import ResourceKey, StepName
 from statemachines.lifecycle import STEP_DONE
-from statemachines.steps.retry import may_be_half_done, was_launched
 
 _BEFORE = frozenset({Phase.QUIESCE, Phase.BACKUP})
-_CHANGING = frozenset({Phase.MIGRATE, Phase.SEED, Phase.GIT})
 
 
 def to_repeat(
@@ -19,21 +17,38 @@ def to_repeat(
 ) -> tuple[StepName, ...]:
     """List the steps that a resume with the same plan runs again, in the plan's order.
 
-    - Steps that failed.
+    - Steps that failed, and steps of the daemon's own (a dump, a branch) that the stop cut short.
     - From `start` on, also steps that succeeded. Skipped steps stay skipped, unless the skipped step is `start` itself.
-    - Backups of resources that the reset has not touched. It let its locks go, so others may have written to them.
-      Backups of touched resources stay: they alone show how the resource was before.
+    - Backups of what is still to be destroyed, each as a new dump: others may have written to it since the reset
+      stopped. The dumps before stay where they are.
     """
-    touched = _touched(plan, steps)
     begin = steps[start].index if start is not None else len(plan.steps)
+
+    def again(planned: PlannedStep) -> bool:
+        step = steps[planned.name]
+        if step.state is StepState.FAILED or (step.state is StepState.RUNNING and not runs_in_pod(planned)):
+            return True
+        if planned.phase in _BEFORE:
+            return False
+        named = step.state is StepState.SKIPPED and step.index == begin
+        return named or (step.state is StepState.SUCCEEDED and step.index >= begin)
+
+    destroyed = {
+        key
+        for planned in plan.steps
+        if planned.destructive and (steps[planned.name].state not in STEP_DONE or again(planned))
+        for key in planned.touches
+    }
     return tuple(
         planned.name
         for planned in plan.steps
-        if (step := steps[planned.name]).state is StepState.FAILED
-        or (planned.phase is Phase.BACKUP and step.state in STEP_DONE and not set(planned.touches) & touched)
-        or (step.index >= begin and step.state is StepState.SUCCEEDED and planned.phase not in _BEFORE)
-        or (step.index == begin and step.state is StepState.SKIPPED and planned.phase not in _BEFORE)
+        if again(planned) or _is_outdated(planned, steps[planned.name], destroyed)
     )
+
+
+def runs_in_pod(step: PlannedStep) -> bool:
+    """Whether the step's command goes on in a pod when the daemon stops."""
+    return step.kind is StepKind.COMMAND
 
 
 def carried_over(
@@ -52,9 +67,26 @@ def carried_over(
         return fresh
     if step.state not in STEP_DONE or not _is_same_step(old, before, new, planned):
         return fresh.model_copy(update={"outcome": step.outcome})
-    if planned.phase is Phase.BACKUP and not set(planned.touches) & _touched(old, steps):
+    if planned.phase is Phase.BACKUP and _is_outdated(planned, step, _left_to_destroy(old, steps, new)):
         return fresh.model_copy(update={"outcome": step.outcome})
     return step.model_copy(update={"index": index})
+
+
+def _left_to_destroy(old: Plan, steps: Mapping[StepName, Step], new: Plan) -> set[ResourceKey]:
+    """Collect what the destructive steps of the new plan touch, but for those that are done already."""
+    return {
+        key
+        for index, planned in enumerate(new.steps)
+        if planned.destructive and carried_over(old, steps, new, index, 0).state not in STEP_DONE
+        for key in planned.touches
+    }
+
+
+def _is_outdated(planned: PlannedStep, step: Step, destroyed: set[ResourceKey]) -> bool:
+    """Whether a step before the work was done before a stop, for something that is still to be destroyed."""
+    return (
+        planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(destroyed & set(planned.touches))
+    )
 
 
 def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:
@@ -73,21 +105,3 @@ def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedSte
 def unrepeatable(step: PlannedStep) -> bool:
     """Whether the step, once it succeeded, runs again only where a person says so."""
     return step.idempotent is not Idempotency.SAFE or step.kind is StepKind.RESET_REPOSITORY
-
-
-def _may_have_been_launched(step: Step) -> bool:
-    """Whether the command of the step may have been launched, by any of its attempts."""
-    if step.state is StepState.SUCCEEDED:
-        return True
-    launched = step.outcome is None or was_launched(step.outcome) or may_be_half_done(step.outcome)
-    return step.attempts > 0 and launched
-
-
-def _touched(plan: Plan, steps: Mapping[StepName, Step]) -> set[str]:
-    """Collect the resources that a step of this reset may have changed."""
-    return {
-        key
-        for planned in plan.steps
-        if planned.phase in _CHANGING and _may_have_been_launched(steps[planned.name])
-        for key in planned.touches
-    }

@@ -17,6 +17,7 @@ from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Addresses, Pod, Result, Workload, Workloads
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
+from daemon.redaction.known_values import KNOWN, secret_values
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId, ResetId
@@ -209,6 +210,7 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("variables")
         known = self._service(pod.environment, pod.name).variables
+        KNOWN.learn(secret_values(known))
         return {name: known[name] for name in names if name in known}
 
     async def prepare(self, pod: Pod, attempt: AttemptId) -> Control:
@@ -294,6 +296,16 @@ class MemoryPods:
         _, command = self._command(control)
         return not command.alive
 
+    async def discard(self, controls: Sequence[Control]) -> None:
+        """See the port."""
+        self._maybe_fail("discard")
+        for control in controls:
+            service = self._of_pod(control.environment, control.pod)
+            known = service.commands if service and service.incarnation == control.incarnation else {}
+            if (command := known.get(control.directory)) is not None:
+                command.discard()
+        self._maybe_fail("discard", after=True)
+
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""
         self._maybe_fail("fate")
@@ -304,7 +316,13 @@ class MemoryPods:
             return ContainerFate(Fate.TERMINATED, service.last_reason, 137)
         return ContainerFate(Fate.RUNNING)
 
-    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+    async def last_log(
+        self,
+        environment: str,
+        selector: str,
+        lines: int,
+        container: str | None = None,  # noqa: ARG002 - the port's
+    ) -> str:
         """See the port."""
         self._maybe_fail("last_log")
         service = self._services.get((environment, selector.rpartition("=")[2]))

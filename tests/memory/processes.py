@@ -77,6 +77,11 @@ class Command:
         """Put up the tombstone unless the command started."""
         self.given_up = self.given_up or not self.started
 
+    def discard(self) -> None:
+        """Forget the output, unless the command runs."""
+        if self._process is not None and not self.alive:
+            self._process.output.clear()
+
     async def stop(self, *, force: bool) -> None:
         """Send TERM, which a program may ignore, or KILL with `force`, which leaves no exit code."""
         if self._task is None or self._process is None or (self._process.ignores_term and not force):

@@ -26,7 +26,8 @@ from statemachines.history.audit import chained
 from statemachines.history.status_record import Subject, committed, status_record
 from statemachines.intake.admission import ENDING, KeyUse
 from statemachines.intake.desk import Desk, PendingAct
-from statemachines.intake.references import EventId, References
+from statemachines.intake.references import EventId, References, ScopedKey
+from statemachines.intake.requesters import with_requester
 from statemachines.lifecycle import AT_REST, WAITING
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -77,7 +78,7 @@ class State:
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     positions: dict[tuple[str, int], LogPosition] = field(default_factory=dict)
     seen: dict[EventId, ResetId | None] = field(default_factory=dict)
-    keys: dict[str, KeyUse] = field(default_factory=dict)
+    keys: dict[ScopedKey, KeyUse] = field(default_factory=dict)
     pending: dict[int, NewAct] = field(default_factory=dict)
     pending_count: int = 0
     plans: dict[tuple[ResetId, str], Plan] = field(default_factory=dict)
@@ -129,10 +130,9 @@ class State:
         for reset, _ in desk.new_resets:
             self.entries[reset.id] = Entry(copied(reset))
             self.numbers[reset.environment] = reset.number
-        for reset_id, actor in desk.new_requesters:
+        for reset_id, requester in desk.new_requesters:
             entry = self.entries[reset_id]
-            joined = (*entry.reset.requested_by, actor)
-            entry.reset = entry.reset.model_copy(update={"requested_by": joined})
+            entry.reset = with_requester(entry.reset, requester)
         self.seen |= desk.new_events
         self.keys |= desk.new_keys
         for number in desk.bound_acts:

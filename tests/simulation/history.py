@@ -180,12 +180,15 @@ class History:
         self.do(self.platform.lead_right())
         for service in self.platform.services:
             service.ready = True
-        self.server_clock.ahead = timedelta()
+        # Leases and pauses that a clock gave out while it was ahead last that much longer.
+        clocks = [self.server_clock, *(worker.clock for worker in self.workers)]
+        ahead = max(clock.ahead.total_seconds() for clock in clocks)
+        for clock in clocks:
+            clock.ahead = timedelta()
         for worker in self.workers:
-            worker.clock.ahead = timedelta()
             worker.go_on()
             worker.boot()
-        last = self.loop.time() + _PATIENCE
+        last = self.loop.time() + _PATIENCE + max(ahead, 0.0)
         while not self._at_rest():
             assert self.loop.time() < last, "never comes to rest: " + ", ".join(
                 f"{one.id} {one.state} {one.waiting_for}" for one in self.resets() if not self._rests(one)
@@ -211,6 +214,8 @@ class History:
             steps = self.store.state.steps[reset.id].values()
             if any(step.state is StepState.UNKNOWN for step in steps):
                 self.resolve(reset, "oli")
+            elif any(step.state is StepState.RUNNING for step in steps):
+                self.act(reset, ActKind.CANCEL, "oli")
             else:
                 self.act(reset, ActKind.RESUME, "oli")
 

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from schemas.requests import Mode, ResetRequested
-from schemas.resets import ActKind, Reset
+from schemas.resets import ActKind, Reset, ResetState
 from schemas.wire import StepName
 from tests.simulation.history import History
 from tests.simulation.world.network import AWAY, POINTS
 from tests.simulation.world.platform import ENVIRONMENTS
+from tests.simulation.world.witness import STOPPED
 
 REQUESTERS = ("ana", "bob")
 APPROVERS = ("ben", "pat", "ana")
@@ -139,6 +140,24 @@ class Simulation(RuleBasedStateMachine):
     def asked_by_a_person(self, environment: int, mode: int, who: int, *, git: bool, turns: int) -> None:
         self.history.ask(_request(environment, mode, who, git=git))
         self._then(turns)
+
+    @happens(mode=INDEX, seconds=SECONDS)
+    def a_production_is_asked_for_and_agreed_to(self, mode: int, seconds: float) -> None:
+        self.history.ask(_request(ENVIRONMENTS.index("qa-production"), mode, 0, git=True))
+        self.history.pass_time(10.0)
+        for one in self.history.resets():
+            if one.state is ResetState.AWAITING_APPROVAL:
+                for person in APPROVERS:
+                    self.history.act(one, ActKind.APPROVE, person, plan_hash=one.plan_hash)
+        self.history.pass_time(seconds)
+
+    @happens(seconds=SECONDS)
+    def all_that_stopped_are_resumed(self, seconds: float) -> None:
+        for one in self.history.resets():
+            if one.state in STOPPED:
+                self.history.resolve(one, "oli")
+                self.history.act(one, ActKind.RESUME, "oli")
+        self.history.pass_time(seconds)
 
     @happens(event=INDEX, turns=TURNS)
     def an_event_comes_again(self, event: int, turns: int) -> None:

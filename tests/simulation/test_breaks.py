@@ -40,6 +40,14 @@ class StoreWithoutLocks(MemoryStore):
         return replace(await super().lock(lease, keys), granted=True)
 
 
+class StoreWithEverlastingConsents(MemoryStore):
+    """An approval that was spent counts again."""
+
+    async def save(self, change: Change) -> Reset:
+        kept = tuple(each.model_copy(update={"spent": False}) for each in change.reset.approvals)
+        return await super().save(replace(change, reset=change.reset.model_copy(update={"approvals": kept})))
+
+
 class PodsWithoutTombstones(MemoryPods):
     """What was given up may start all the same."""
 
@@ -58,6 +66,11 @@ class NotLocking(Simulation):
         return History(seed, workers=workers, store_of=StoreWithoutLocks)
 
 
+class NotSpending(Simulation):
+    def begin(self, seed: int, workers: int) -> History:
+        return History(seed, workers=workers, store_of=StoreWithEverlastingConsents)
+
+
 class WithoutTombstones(Simulation):
     def begin(self, seed: int, workers: int) -> History:
         return History(seed, workers=workers, pods_of=lambda: PodsWithoutTombstones(idle=2.0))
@@ -69,6 +82,7 @@ class WithoutTombstones(Simulation):
     [
         (NotComparing, "told|called|started|held"),
         (NotLocking, "while .* held"),
+        (NotSpending, "of [12] approvals of"),
         (WithoutTombstones, "was started"),
     ],
 )

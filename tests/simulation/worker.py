@@ -29,7 +29,7 @@ from tests.memory.logs import MemoryLogs
 from tests.simulation.world.loop import Process, VirtualLoop
 from tests.simulation.world.network import Network
 from tests.simulation.world.platform import CATALOG, Platform
-from tests.simulation.world.remote import Remote, RemoteDatabases, RemotePods
+from tests.simulation.world.remote import Remote, RemoteContents, RemoteDatabases, RemotePods
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = 10.0
@@ -111,6 +111,7 @@ class Worker:
             logs=self.logs,
             clock=self.clock,
             marks=world.platform.marks,
+            contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
         )
         catalog = CATALOG.catalog
         facts = FactsReader(pods, ports.databases, ports.repositories, store, self.clock, catalog)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from github import Github
+from github import Github, GithubException
+from github.Branch import Branch as NamedBranch
 from github.Repository import Repository
+from github.Tag import Tag
 
-from daemon.adapters.github.connection import PAGE_SIZE
-from daemon.adapters.github.protection import look_at_protection, readable
+from daemon.adapters.github.connection import PAGE_SIZE, RedirectedError
+from daemon.adapters.github.protection import look_at_protection
 from daemon.ports.errors import PermanentError
 from daemon.ports.repositories import Branch
 from schemas.reasons import Reason
@@ -25,14 +27,15 @@ def find_repository(github: Github, full_name: str, identity: str = "") -> Repos
     Raises:
         PermanentError: `repository-mismatch`.
     """
-    repository = github.get_repo(full_name)
-    answered, answered_id = repository.full_name, repository.raw_data["node_id"]
+    try:
+        repository = github.get_repo(full_name)
+    except RedirectedError as error:
+        if not error.leads_to_a_repository:
+            raise
+        raise _renamed(full_name, _name_at(github, error.location)) from error
+    answered, answered_id = repository.full_name, str(repository.raw_data["node_id"])
     if answered.lower() != full_name.lower():
-        raise PermanentError(
-            Reason.REPOSITORY_MISMATCH,
-            f"{full_name} is {answered} by now: GitHub leads there",
-            hint="Somebody renamed it, or another client has it. Name the right one in the catalog's `repositories`.",
-        )
+        raise _renamed(full_name, answered)
     if identity and identity != answered_id:
         raise PermanentError(
             Reason.REPOSITORY_MISMATCH,
@@ -42,14 +45,36 @@ def find_repository(github: Github, full_name: str, identity: str = "") -> Repos
     return repository
 
 
+def _renamed(full_name: str, to: str) -> PermanentError:
+    return PermanentError(
+        Reason.REPOSITORY_MISMATCH,
+        f"{full_name} is {to} by now: GitHub leads there",
+        hint="Somebody renamed it, or another client has it. Name the right one in the catalog's `repositories`.",
+    )
+
+
+def _name_at(github: Github, location: str) -> str:
+    """The name of the repository at an address, for people only; the address itself where it can't be read."""
+    try:
+        return str(github.requester.requestJsonAndCheck("GET", location)[1]["full_name"])
+    except Exception:  # noqa: BLE001 - the refusal stands without the name
+        return location
+
+
 def read_branch(repository: Repository, branch: str | None, roots: dict[str, str]) -> Branch:
     """Read a branch as it is. `roots` caches head -> root, which never changes for a commit."""
     name = branch or repository.default_branch
     found = repository.get_branch(name)
+    if found.name != name:
+        raise PermanentError(
+            Reason.REPOSITORY_MISMATCH,
+            f"{repository.full_name}: GitHub answers for the branch {found.name} in place of {name}",
+            hint="Somebody renamed the branch. Name the right one in the catalog's `repositories`.",
+        )
     head = found.commit.sha
     if head not in roots:
         roots[head] = _one_root(repository, head)
-    refusals, warnings = look_at_protection(repository, name, protected=found.protected)
+    refusals, warnings = look_at_protection(repository, name, found.raw_data)
     return Branch(
         repository=repository.name,
         owner=repository.owner.login,
@@ -94,22 +119,37 @@ def _left_alone(repository: Repository, branch: str) -> Iterator[str]:
             lambda: len(repository.get_pulls(state="open", base=branch).get_page(0)),
         ),
         ("other branches", lambda: len(_others(repository, branch))),
-        ("tags", lambda: len(repository.get_tags().get_page(0))),
+        ("tags", lambda: len(_names(repository.get_tags().get_page(0)))),
     )
+    answers = True
     for what, look in looks:
-        number = readable(look)
+        number = None
+        try:
+            number = look() if answers else None
+        except GithubException:
+            pass
+        except Exception:  # noqa: BLE001 - what only warns refuses nothing, and what hangs is asked once
+            answers = False
         if number is None:
-            yield f"whether there are {what} can't be read: GitHub does not let the account"
+            yield f"whether there are {what} can't be read: GitHub does not say"
         elif number:
             yield f"{_count(number)} {what} are left alone"
 
 
 def _others(repository: Repository, branch: str) -> list[str]:
     return [
-        other.name
-        for other in repository.get_branches().get_page(0)
-        if other.name != branch and not other.name.startswith(BACKUP_PREFIX)
+        name
+        for name in _names(repository.get_branches().get_page(0))
+        if name != branch and not name.startswith(BACKUP_PREFIX)
     ]
+
+
+def _names(page: Sequence[NamedBranch | Tag]) -> list[str]:
+    """The names of a page. TypeError where an answer that is no list of GitHub's was taken for one."""
+    names = [each.name for each in page]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a list of names was asked for")
+    return names
 
 
 def _count(number: int) -> str:

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from github import Auth, Github, RateLimitExceededException
+from github import Auth, Github, GithubException, RateLimitExceededException
 from github.GithubRetry import GithubRetry
 from urllib3 import Retry
 from urllib3.connectionpool import ConnectionPool
+
+from daemon.adapters.github.credentials import Credentials, SecretSource, readable_key
 
 PAGE_SIZE = 100
 _MAX_RETRY_AFTER_SECONDS = 5.0
 """A longer wait is the engine's to plan. It is told by the delay of a TemporaryError."""
 _RETRIES = 2
+_ACCEPTED = 202
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class RedirectedError(GithubException):
+    """GitHub, or what answers in its place, leads elsewhere. Nothing is asked for there."""
+
+    @property
+    def location(self) -> str:
+        """Return where it leads, as the answer says."""
+        headers = {name.lower(): value for name, value in (self.headers or {}).items()}
+        return str(headers.get("location", ""))
+
+    @property
+    def leads_to_a_repository(self) -> bool:
+        """Whether GitHub leads to a repository by its id, as it does for a renamed or transferred one."""
+        return re.search(r"/repositories/\d+", self.location) is not None
 
 
 class _ShortRetry(GithubRetry):
-    """PyGithub's retry with a bound on Retry-After; `max_rate_limit_wait` bounds only PyGithub's other waits."""
+    """PyGithub's retry with a bound on Retry-After; `max_rate_limit_wait` bounds only PyGithub's other waits.
+
+    PyGithub follows a 301 to another repository, and waits for the end of a 202 without any bound. Here both come by
+    as statuses to retry, and become errors.
+    """
 
     def increment(  # type: ignore[override]
         self,
@@ -35,7 +61,15 @@ class _ShortRetry(GithubRetry):
 
         Raises:
             RateLimitExceededException: GitHub asks to wait longer than a call of ours may take.
+            RedirectedError: the answer is a redirect.
+            GithubException: GitHub still computes the answer.
         """
+        if response is not None and response.status in _REDIRECTS:
+            raise RedirectedError(response.status, {"message": "leads elsewhere"}, dict(response.headers))
+        if response is not None and response.status == _ACCEPTED:
+            raise GithubException(
+                503, {"message": "GitHub still computes the answer"}, dict(response.headers)
+            )
         wait = self.get_retry_after(response) if response is not None else None
         if wait is not None and wait > _MAX_RETRY_AFTER_SECONDS:
             raise RateLimitExceededException(
@@ -51,8 +85,11 @@ class Connection:
     owner: str
     api_url: str = "https://api.github.com"
     token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    """Instead of `token`: read for each operation."""
     app_id: int | None = None
     app_private_key: str | None = field(default=None, repr=False)
+    app_private_key_file: Path | None = None
     app_installation_id: int | None = None
     request_timeout: float = 10.0
     operation_timeout: float = 60.0
@@ -66,7 +103,10 @@ class Connection:
             timeout=max(int(self.request_timeout), 1),
             per_page=PAGE_SIZE,
             retry=_ShortRetry(
-                total=_RETRIES, backoff_factor=0.2, max_rate_limit_wait=_MAX_RETRY_AFTER_SECONDS
+                total=_RETRIES,
+                backoff_factor=0.2,
+                max_rate_limit_wait=_MAX_RETRY_AFTER_SECONDS,
+                status_forcelist=[_ACCEPTED, *_REDIRECTS, *range(500, 600)],
             ),
             seconds_between_requests=None,
             seconds_between_writes=None,
@@ -79,10 +119,33 @@ class Connection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return what must not be in any text."""
-        return tuple(secret for secret in (self.token, self.app_private_key) if secret)
+        return (*self._token.values, *self._key.values)
+
+    def rotated(self, before: tuple[str, ...]) -> bool:
+        """Read the secrets again, and say whether they are others than `before`, an answer of `in_use`."""
+        return self.in_use() != before
+
+    def in_use(self) -> tuple[str, ...]:
+        """Return the secrets as they are now.
+
+        Raises:
+            TemporaryError: one of them can't be read.
+        """
+        return tuple(secret.read() for secret in (self._token, self._key) if secret.given)
+
+    @cached_property
+    def _token(self) -> Credentials:
+        return Credentials(SecretSource(self.token, self.token_file), "RESETD_GITHUB_TOKEN")
+
+    @cached_property
+    def _key(self) -> Credentials:
+        source = SecretSource(self.app_private_key, self.app_private_key_file)
+        return Credentials(source, "RESETD_GITHUB_APP_PRIVATE_KEY")
 
     def _auth(self) -> Auth.Auth | None:
-        if self.app_id is not None and self.app_private_key and self.app_installation_id is not None:
-            app = Auth.AppAuth(self.app_id, self.app_private_key)
+        if self.app_id is not None and self._key.given and self.app_installation_id is not None:
+            app = Auth.AppAuth(self.app_id, self._key.read())
+            with readable_key():
+                app.create_jwt()
             return Auth.AppInstallationAuth(app, self.app_installation_id)
-        return Auth.Token(self.token) if self.token else None
+        return Auth.Token(self._token.read()) if self._token.given else None

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from github import Github
+from github import Github, GithubException
 
 from daemon.adapters.github.branches import find_repository, read_branch
 from daemon.adapters.github.connection import Connection
@@ -21,6 +21,8 @@ from schemas.reasons import Reason
 
 _MAX_OPERATIONS = 8
 """Operations at a time; the others wait."""
+
+_UNAUTHORIZED = 401
 
 _Answer = TypeVar("_Answer")
 
@@ -68,25 +70,27 @@ class GitHubRepositories:
     async def _operation(
         self, repository: str, act: Callable[[Github], _Answer], abandoned: threading.Event | None = None
     ) -> _Answer:
-        """Run `act` in a thread, with a client of its own.
+        """Run `act` in a thread, with a client of its own. Whatever a client raises becomes an error of the port.
 
         A thread can't be cancelled. One that heeds `abandoned` is waited for, which takes no longer than the request
         that it is in; another one is left running.
         """
+        subject = self._full_name(repository)
 
         def call() -> _Answer:
-            with self._connection.client() as github:
-                return act(github)
+            try:
+                return self._with_client(act)
+            except (PortError, LeaseLostError):
+                raise
+            except Exception as error:
+                raise translate(error, subject, secrets=self._connection.secrets) from error
 
-        subject = self._full_name(repository)
         running = asyncio.get_running_loop().run_in_executor(self._threads, call)
         try:
             async with asyncio.timeout(self._connection.operation_timeout):
                 return await asyncio.shield(running)
         except asyncio.CancelledError:
             await _abandon(running, abandoned)
-            raise
-        except PortError:
             raise
         except TimeoutError as error:
             await _abandon(running, abandoned)
@@ -95,11 +99,20 @@ class GitHubRepositories:
             raise TemporaryError(
                 Reason.REPOSITORY_UNREACHABLE,
                 f"{subject}: no end after {self._connection.operation_timeout:g} s",
+                hint="Look whether GitHub, or the proxy on the way to it, is slow; it is tried again.",
             ) from error
-        except LeaseLostError:
-            raise
-        except Exception as error:
-            raise translate(error, subject, secrets=self._connection.secrets) from error
+
+    def _with_client(self, act: Callable[[Github], _Answer]) -> _Answer:
+        """Run `act` with a client, and once more where the secret was rotated before GitHub refused it."""
+        in_use = self._connection.in_use()
+        try:
+            with self._connection.client() as github:
+                return act(github)
+        except GithubException as error:
+            if error.status != _UNAUTHORIZED or not self._connection.rotated(in_use):
+                raise
+        with self._connection.client() as github:
+            return act(github)
 
 
 async def _abandon(running: asyncio.Future[_Answer], abandoned: threading.Event | None) -> None:

@@ -8,10 +8,11 @@ makes it: a repeated call that finds it knows that it was here before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
-from github import Github, UnknownObjectException
+from github import Github, GithubException, UnknownObjectException
 from github.Repository import Repository
 
 from daemon.adapters.github.branches import find_repository
@@ -25,8 +26,12 @@ _log = structlog.get_logger(__name__)
 
 _NO_COMMIT = "0" * 40
 """As the `beforeOid` of a ref: the ref must not be there yet."""
-_REPOSITORY_ID = "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }"
+_REPOSITORY_ID = (
+    "query($owner: String!, $name: String!) "
+    "{ repository(owner: $owner, name: $name) { id databaseId nameWithOwner } }"
+)
 _UPDATE_REFS = "mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
+_FORBIDDEN = 403
 _READ_BACK_TRIES = 4
 _READ_BACK_INTERVAL_SECONDS = 0.5
 """A read right after a write may come from a replica that does not have it yet."""
@@ -130,7 +135,7 @@ class Rewinding:
 
     def _update(self) -> None:
         """Ask for the update. A branch that is at its target already gets its backup branch only."""
-        _, answer = self._github.requester.graphql_query(
+        answer = self._ask(
             _REPOSITORY_ID, {"owner": self._full_name.split("/")[0], "name": self._branch.repository}
         )
         updates: list[dict[str, str | bool]] = [
@@ -145,16 +150,43 @@ class Rewinding:
                     "force": True,
                 }
             )
-        # GraphQL follows a rename, too. The id is that of the repository that was read and agreed to.
-        identity = answer["data"]["repository"]["id"]
-        if identity != self._branch.identity:
-            raise PermanentError(
-                Reason.REPOSITORY_MISMATCH,
-                f"{self._full_name} is another repository than the one that was read",
-            )
+        identity = self._identity_of(answer["repository"])
         mutation = {"repositoryId": identity, "refUpdates": updates}
         self._may_update()
-        self._github.requester.graphql_query(_UPDATE_REFS, {"input": mutation})
+        self._ask(_UPDATE_REFS, {"input": mutation})
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the data that GraphQL answers with.
+
+        Raises:
+            GithubException: GitHub refuses it, also by a message in a 200, as it does at secondary limits.
+            TypeError: the answer is none of GraphQL.
+        """
+        headers, answer = self._github.requester.graphql_query(query, variables)
+        if isinstance(answer.get("message"), str) and "data" not in answer:
+            raise GithubException(_FORBIDDEN, answer, headers)
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise TypeError("GraphQL answered without data")
+        return data
+
+    def _identity_of(self, answered: Mapping[str, Any]) -> str:
+        """Return GraphQL's id of the repository that was read and agreed to. GraphQL follows a rename, too.
+
+        Raises:
+            PermanentError: `repository-mismatch`: the answer is about another repository.
+        """
+        read = self._repository.raw_data
+        name = str(answered.get("nameWithOwner", self._full_name))
+        # REST and GraphQL write the ids of old repositories in two forms. The number is the same in both.
+        same_id = answered["id"] == read["node_id"] or answered.get("databaseId", "") == read["id"]
+        if not same_id or name.lower() != self._full_name.lower():
+            raise PermanentError(
+                Reason.REPOSITORY_MISMATCH,
+                f"{self._full_name} is another repository than the one that was read: {name}",
+                hint="Somebody renamed it, or made it anew. Look who uses it, then `resetd resume ID --replan`.",
+            )
+        return str(answered["id"])
 
     def _after_error(self, error: Exception, secrets: tuple[str, ...]) -> Rewound:
         """Return the result where the refs show that the update happened in spite of the error.
@@ -179,6 +211,9 @@ class Rewinding:
 
     def _ref(self, branch: str) -> str | None:
         try:
-            return self._repository.get_git_ref(f"heads/{branch}").object.sha
+            found = self._repository.get_git_ref(f"heads/{branch}")
+            sha = found.object.sha
         except UnknownObjectException:
             return None
+        # An older server answers with another ref that begins so.
+        return sha if found.ref == f"refs/heads/{branch}" else None

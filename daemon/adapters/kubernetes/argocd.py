@@ -8,6 +8,7 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiException, CustomObjectsApi
 
+from daemon.adapters.kubernetes.argocd_source import compares_something_else
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.ports.deployments import Gate
@@ -62,7 +63,11 @@ class ArgoGate:
                 if not is_missing(error):
                     raise
                 return Gate(open=False, reason=f"ArgoCD has no Application {environment}")
-        reason = closed_because(application, self._now(), self._fresh_within)
+        try:
+            reason = closed_because(application, self._now(), self._fresh_within)
+        except (AttributeError, TypeError, KeyError):
+            # No version of ArgoCD writes that. A person may have.
+            reason = f"the Application {environment} is in a shape that can't be read"
         return Gate(open=not reason, reason=reason)
 
 
@@ -96,14 +101,15 @@ def _stale_because(application: Mapping[str, Any], now: datetime, fresh_within: 
     A stale one describes a source of before, or was left by a controller that does not run.
     """
     status = application["status"]
-    if (application.get("metadata") or {}).get("annotations", {}).get(_REFRESH_ANNOTATION):
+    annotations = (application.get("metadata") or {}).get("annotations") or {}
+    if annotations.get(_REFRESH_ANNOTATION):
         return "ArgoCD was asked to look again and has not yet"
-    compared = ((status.get("sync") or {}).get("comparedTo") or {}).get("source")
-    wanted = (application.get("spec") or {}).get("source")
-    if compared and wanted and compared != wanted:
+    compared = (status.get("sync") or {}).get("comparedTo") or {}
+    if compares_something_else(application.get("spec") or {}, compared):
         return "ArgoCD has not looked at the Application's present source yet"
-    reconciled = status.get("reconciledAt")
-    if not reconciled:
+    try:
+        reconciled = datetime.fromisoformat(status.get("reconciledAt") or "")
+        age = (now - reconciled).total_seconds()
+    except (TypeError, ValueError):
         return "ArgoCD has not looked at the Application yet"
-    age = (now - datetime.fromisoformat(reconciled)).total_seconds()
     return f"ArgoCD's status is {age:.0f} s old" if age > fresh_within else ""

@@ -8,12 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-import yaml
-from kubernetes_asyncio import client, config
-from kubernetes_asyncio.stream import WsApiClient
+from daemon.adapters.kubernetes.connection.clients import RestClient, WebSocketClient
+from daemon.adapters.kubernetes.connection.configuration import KubernetesSettings, load, unusable
+from daemon.adapters.kubernetes.connection.credentials import Credentials
 
-from daemon.ports.errors import PermanentError
-from schemas.reasons import Reason
+__all__ = ["ExecLimiter", "Kubernetes", "KubernetesSettings", "open_kubernetes"]
 
 REQUEST_TIMEOUT_SECONDS = 15.0
 """For one request to the API server. The client has no time limit of its own."""
@@ -26,16 +25,6 @@ MAX_EXECS = 32
 MAX_STREAMS_PER_POD = 8
 MAX_STREAMS = 32
 """Each TLS stream takes 0.3 MB and more. Commands beyond these are polled by short execs."""
-_HEARTBEAT_SECONDS = 20.0
-"""Load balancers cut a connection that is silent for a minute."""
-
-
-@dataclass(frozen=True)
-class KubernetesSettings:
-    """Which cluster: an explicit kubeconfig; else the pod's own account; else the usual kubeconfig rules."""
-
-    kubeconfig: str | None = None
-    context: str | None = None
 
 
 class ExecLimiter:
@@ -65,8 +54,8 @@ class ExecLimiter:
 class Kubernetes:
     """Clients and limits for one cluster."""
 
-    rest: client.ApiClient
-    websocket: WsApiClient
+    rest: RestClient
+    websocket: WebSocketClient
     execs: ExecLimiter = field(default_factory=lambda: ExecLimiter(MAX_EXECS, MAX_EXECS_PER_POD))
     """For short execs."""
     streams: ExecLimiter = field(default_factory=lambda: ExecLimiter(MAX_STREAMS, MAX_STREAMS_PER_POD))
@@ -80,39 +69,11 @@ async def open_kubernetes(settings: KubernetesSettings) -> AsyncIterator[Kuberne
     Raises:
         PermanentError: `kubernetes-unreachable`: no usable configuration was found.
     """
-    configuration = await _configuration(settings)
+    credentials = Credentials(settings, await load(settings))
     async with AsyncExitStack() as stack:
-        rest = await stack.enter_async_context(client.ApiClient(configuration))
-        websocket = WsApiClient(configuration, heartbeat=_HEARTBEAT_SECONDS)
-        yield Kubernetes(rest, await stack.enter_async_context(websocket))
-
-
-async def _configuration(settings: KubernetesSettings) -> client.Configuration:
-    configuration = client.Configuration()
-    # No limit here: the client's pool counts streams as well, and a hundred of them would stop every other call.
-    configuration.connection_pool_maxsize = 0
-    try:
-        if not settings.kubeconfig and not settings.context:
-            try:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            except config.ConfigException:
-                pass
-            else:
-                return configuration
-        await config.load_kube_config(
-            config_file=settings.kubeconfig, context=settings.context, client_configuration=configuration
-        )
-    except (config.ConfigException, OSError) as error:
-        raise _unusable(str(error)) from error
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
-        # Messages of these errors may quote the file, which holds tokens.
-        raise _unusable(f"{settings.kubeconfig or 'kubeconfig'} can't be read as one") from error
-    return configuration
-
-
-def _unusable(because: str) -> PermanentError:
-    return PermanentError(
-        Reason.KUBERNETES_UNREACHABLE,
-        f"no usable Kubernetes configuration: {because}",
-        hint="Set RESETD_KUBECONFIG, or run the daemon in a pod with a service account.",
-    )
+        try:
+            rest = await stack.enter_async_context(RestClient(credentials))
+            websocket = await stack.enter_async_context(WebSocketClient(credentials))
+        except (OSError, ValueError) as error:
+            raise unusable(f"its certificates can't be read: {type(error).__name__}") from error
+        yield Kubernetes(rest, websocket)

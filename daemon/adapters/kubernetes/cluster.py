@@ -11,8 +11,9 @@ from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Pod
 
 from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
+from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.errors import is_missing, translated
-from daemon.adapters.kubernetes.exec.short_exec import SCRIPT_TIMEOUT_SECONDS, execute
+from daemon.adapters.kubernetes.exec.short_exec import execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.adapters.kubernetes.workloads import WorkloadLists
 from daemon.ports.errors import PermanentError, TemporaryError
@@ -82,24 +83,19 @@ class KubernetesCluster:
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """See the port. The environment of an exec is that of every command of ours."""
-        result = await self.read(pod, ["cat", "/proc/self/environ"], timeout=SCRIPT_TIMEOUT_SECONDS)
-        if result.exit_code != 0:
-            where = ContainerRef.of_pod(pod)
-            raise TemporaryError(Reason.EXEC_REFUSED, f"could not read the environment of {where}")
-        entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
-        variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+        container = ContainerRef.of_pod(pod)
+        variables = await ContainerVariables(self._kubernetes).read(container, pod.uid, pod.container_id)
         return {name: variables[name] for name in names if name in variables}
 
-    async def last_log(self, environment: str, selector: str, lines: int) -> str:
+    async def last_log(
+        self, environment: str, selector: str, lines: int, container: str | None = None
+    ) -> str:
         """See the port. It is the log of the newest pod that matches, ready or not."""
         pods = [pod for pod in await self._pods(environment, selector) if pod_selection.generation_of(pod)]
         if not pods:
             return ""
         newest = max(pods, key=lambda pod: (str(pod.metadata.creation_timestamp), str(pod.metadata.name)))
-        try:
-            container = pod_selection.container_name(newest, None)
-        except PermanentError:
-            container = str(newest.spec.containers[0].name)
+        container = pod_selection.container_name(newest, container, service=selector.rpartition("=")[2])
         name = str(newest.metadata.name)
         with translated(f"read the log of {environment}/{name}", f"get pods/log in {environment}"):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from kubernetes_asyncio.client import CoreV1Api
 from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.cluster import read_pod
+from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.exec import polling, scripts
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.exec.polling import ContainerPoller
@@ -58,6 +60,7 @@ class KubernetesCommands:
     ) -> None:
         self._kubernetes = kubernetes
         self._core = CoreV1Api(kubernetes.rest)
+        self._variables = ContainerVariables(kubernetes)
         self._stream_seconds = stream_seconds
         self._silent_seconds = silent_seconds
         self._poller = ContainerPoller(
@@ -101,7 +104,8 @@ class KubernetesCommands:
         await self._run_script(control, "launch", marked, stdin or None)
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
-        """See the port."""
+        """See the port. Nothing that the command prints is read before redaction knows its container's secrets."""
+        await self._variables.learn(control)
         pause = _MIN_COMMAND_POLL_SECONDS
         while True:
             if not self._kubernetes.streams.has_free_slot(control.environment, control.pod):
@@ -171,6 +175,22 @@ class KubernetesCommands:
         """See the port. What ran in a container that has ended is gone."""
         result = await self._sweep(control, attempt, "gone")
         return result is None or result.stdout.startswith(b"gone")
+
+    async def discard(self, controls: Sequence[Control]) -> None:
+        """See the port. The commands of a container share one exec."""
+        places: dict[tuple[ContainerRef, str], list[Control]] = defaultdict(list)
+        for control in controls:
+            places[ContainerRef.of_control(control), control.incarnation].append(control)
+        for (container, incarnation), there in places.items():
+            argv = scripts.argv("discard", incarnation, *(control.directory for control in there))
+            try:
+                result = await execute(self._kubernetes, container, argv, SCRIPT_TIMEOUT_SECONDS)
+            except PermanentError as error:
+                if error.reason is not Reason.POD_NOT_FOUND:
+                    raise
+                continue
+            if result.exit_code not in {0, Refusal.OTHER_INCARNATION}:
+                raise unexpected_exit("discard", container, result)
 
     async def fate(self, control: Control) -> ContainerFate:
         """See the port."""

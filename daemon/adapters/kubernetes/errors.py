@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiohttp
-from kubernetes_asyncio.client import ApiException
+from kubernetes_asyncio.client import ApiException, OpenApiException
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 
 _FORBIDDEN = 403
-_UNAUTHORIZED = 401
+_NOT_KNOWN = frozenset({401, 407})
+"""Nobody knows who asks: the API server, or the proxy before it."""
+_ANONYMOUS = "system:anonymous"
+"""Who asks where no credentials came, which some servers answer with 403."""
 _NOT_FOUND = 404
 _BUSY = frozenset({408, 410, 429})
 """408 and 429 pass; after a 410 a list is begun anew."""
@@ -22,7 +25,9 @@ _SERVER_ERRORS = 500
 
 @contextmanager
 def translated(what: str, right: str) -> Iterator[None]:
-    """Raise the clients' errors as those of the ports.
+    """Raise the clients' errors, all of them, as those of the ports.
+
+    Only calls of the client stand in such a block: an error of ours would be taken for one of theirs.
 
     Args:
         what: What was tried, for people: `list pods of qa-sandbox`.
@@ -38,6 +43,13 @@ def translated(what: str, right: str) -> Iterator[None]:
         raise from_status(error.status, what, right, delay=_retry_after(error.headers)) from error
     except (aiohttp.ClientError, OSError) as error:
         raise unreachable(what, f"{type(error).__name__}: {error}") from error
+    except (OpenApiException, ValueError, TypeError, AttributeError, LookupError, RuntimeError) as error:
+        # The client reads an answer only as far as it is what it expects: a page of a proxy's is not.
+        raise unreachable(
+            what,
+            f"what answered can't be read ({type(error).__name__})",
+            hint="Is it the API server that answers at the configured address, or a proxy or portal before it?",
+        ) from error
 
 
 def from_status(
@@ -45,13 +57,19 @@ def from_status(
 ) -> PortError:
     """Make the error for an HTTP status. A 404 is taken for a pod's: callers that read other things catch it before."""
     because = f"could not {what}: HTTP {status}" + (f", {message}" if message else "")
-    if status in {_FORBIDDEN, _UNAUTHORIZED}:
+    if status in _NOT_KNOWN or (status == _FORBIDDEN and _ANONYMOUS in message):
+        # It says nothing of what was asked for. Who rotates credentials may be late, so that it may pass.
+        return TemporaryError(
+            Reason.KUBERNETES_UNREACHABLE,
+            f"{because}: the daemon's credentials are refused",
+            hint="Renew what the kubeconfig's user refers to, or the pod's service account: it is read again.",
+            delay=delay,
+        )
+    if status == _FORBIDDEN:
         return PermanentError(
             Reason.KUBERNETES_FORBIDDEN,
-            f"{because}; missing right: {right}"
-            if status == _FORBIDDEN
-            else f"{because}: credentials refused",
-            hint=f"Grant `{right}` to the daemon's account." if status == _FORBIDDEN else None,
+            f"{because}; missing right: {right}",
+            hint=f"Grant `{right}` to the daemon's account.",
         )
     if status == _NOT_FOUND:
         return PermanentError(Reason.POD_NOT_FOUND, because)
@@ -60,9 +78,9 @@ def from_status(
     return PermanentError(Reason.EXEC_REFUSED, because)
 
 
-def unreachable(what: str, because: str) -> TemporaryError:
+def unreachable(what: str, because: str, *, hint: str | None = None) -> TemporaryError:
     """Make the error for an API server that does not answer, or stops in the middle of its answer."""
-    return TemporaryError(Reason.KUBERNETES_UNREACHABLE, f"could not {what}: {because}")
+    return TemporaryError(Reason.KUBERNETES_UNREACHABLE, f"could not {what}: {because}", hint=hint)
 
 
 def is_missing(error: ApiException) -> bool:

@@ -21,6 +21,10 @@ ATTEMPT_ANNOTATION = "resetd.fuse.io/attempt"
 """Its value is the last attempt that asked for the pod, written before anything is launched for that attempt."""
 USE_ANNOTATION = "resetd.fuse.io/use"
 """Its value is new each time that the pod is asked for: a write that changes nothing leaves the pod's version alone."""
+CONTAINER_ANNOTATION = "resetd.fuse.io/container"
+"""Its value is the name of the container that commands run in. Others may be injected before and behind it."""
+IMAGE_ANNOTATION = "resetd.fuse.io/image"
+"""Its value is the image that this container was asked for with."""
 LIFETIME_SECONDS = 2 * 86_400
 """After this time Kubernetes ends a holder that nobody removed."""
 
@@ -108,6 +112,8 @@ def holder_pod(
                     if not key.startswith(_FOREIGN_ANNOTATIONS)
                 },
                 ATTEMPT_ANNOTATION: attempt,
+                CONTAINER_ANNOTATION: chosen,
+                IMAGE_ANNOTATION: original["image"],
             },
         },
         "spec": {

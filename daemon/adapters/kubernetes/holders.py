@@ -22,7 +22,7 @@ from kubernetes_asyncio.client import (
     V1Preconditions,
 )
 
-from daemon.adapters.kubernetes import pod_selection
+from daemon.adapters.kubernetes import holder_container, pod_selection
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.holder_pod import (
@@ -45,7 +45,6 @@ _PHASE_POLL_SECONDS = 0.2
 _START_TIMEOUT_SECONDS = 60.0
 _NAMESPACES_AT_ONCE = 8
 _CONFLICT = 409
-_ENDED_PHASES = frozenset({"Succeeded", "Failed"})
 _MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
 
 
@@ -69,16 +68,16 @@ class KubernetesHolders:
                     pod = await self._record_use(environment, name, need)
                     if pod is None:
                         await self._create(environment, selector, container, need)
-                    elif pod.status.phase in _ENDED_PHASES:
+                    elif holder_container.has_ended(pod):
                         # Everything that ran in it is dead, as its container is: its name may be used again.
                         await self._delete(environment, name, uid=pod.metadata.uid)
                     elif pod.metadata.deletion_timestamp:
                         state = "a former one is going away"
-                    elif (running := _running_pod(environment, pod)) is not None:
+                    elif (running := _running_pod(environment, pod, container)) is not None:
                         _check_lifetime(pod, need.seconds)
                         return running
                     else:
-                        state = _why_not_running(pod)
+                        state = holder_container.why_not_running(pod, container)
                     if pod is not None:
                         await asyncio.sleep(_PHASE_POLL_SECONDS)
         except TimeoutError as error:
@@ -215,28 +214,16 @@ def _holder(pod: V1Pod) -> Holder:
         uid=str(metadata.uid),
         version=str(metadata.resource_version),
         reset_id=ResetId(metadata.labels[RESET_LABEL]),
-        ended=pod.status.phase in _ENDED_PHASES,
+        ended=holder_container.has_ended(pod),
     )
 
 
-def _running_pod(environment: str, pod: V1Pod) -> Pod | None:
+def _running_pod(environment: str, pod: V1Pod, configured: str | None) -> Pod | None:
     """Return the pod as the port names it, once its container runs."""
-    status = pod_selection.container_status(pod, pod.spec.containers[0].name)
+    status = pod_selection.container_status(pod, holder_container.name_of(pod, configured))
     if status is None or not status.state or not status.state.running:
         return None
     return pod_selection.port_pod(environment, pod, status)
-
-
-def _why_not_running(pod: V1Pod) -> str:
-    """Say why a pod does not run yet, for people."""
-    status = pod_selection.container_status(pod, pod.spec.containers[0].name)
-    waiting = status.state.waiting if status and status.state else None
-    if waiting:
-        return f"{waiting.reason}: {waiting.message or ''}"[:300].rstrip(": ")
-    for condition in pod.status.conditions or ():
-        if condition.status == "False" and condition.message:
-            return str(condition.message)[:300]
-    return f"its phase is {pod.status.phase}"
 
 
 def _check_lifetime(pod: V1Pod, seconds: float) -> None:

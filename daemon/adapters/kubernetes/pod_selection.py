@@ -150,14 +150,21 @@ def port_pod(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
     )
 
 
-def container_name(pod: V1Pod, configured: str | None) -> str:
+def container_name(pod: V1Pod, configured: str | None, *, service: str | None = None) -> str:
     """Name the container to use: configured, else annotated as the default, else the only one.
+
+    Args:
+        pod: The pod; what was injected into it may stand before the service's own containers.
+        configured: The container that the catalog names, if any.
+        service: The name to take, where a container has it, before an only one is asked for.
 
     Raises:
         PermanentError: as `named_container`.
     """
     wanted = configured or (pod.metadata.annotations or {}).get(DEFAULT_CONTAINER)
     names = [str(container.name) for container in pod.spec.containers]
+    if wanted is None and service in names:
+        wanted = service
     return named_container(names, wanted, f"pod {pod.metadata.name}")
 
 

@@ -31,15 +31,16 @@ from daemon.adapters.store.tables import (
     STEPS,
 )
 from schemas.plan import Plan
-from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
+from schemas.resets import Act, Attempt, Channel, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId
+from statemachines.intake.requesters import Requester
 
 
 @bulk_statement(JOINED, ["reset_id"])
 def _read_joined(given: FromClause) -> ClauseElement:
     """Read who joined each reset, in their order."""
     return (
-        select(JOINED.c.reset_id, JOINED.c.actor)
+        select(JOINED.c.reset_id, JOINED.c.actor, JOINED.c.channel)
         .where(JOINED.c.reset_id.in_(select(given.c.reset_id)))
         .order_by(JOINED.c.id)
     )
@@ -57,12 +58,12 @@ def read_joined(tx: Tx, ids: Sequence[str]) -> BoundStatements:
     return _read_joined.bind(tx, [{"reset_id": reset_id} for reset_id in ids])
 
 
-def joined_from(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+def joined_from(rows: Sequence[Row]) -> Mapping[str, Sequence[Requester]]:
     """Return who joined each reset, in their order; empty where nobody did."""
-    actors: dict[str, list[str]] = defaultdict(list)
+    requesters: dict[str, list[Requester]] = defaultdict(list)
     for row in rows:
-        actors[row["reset_id"]].append(row["actor"])
-    return actors
+        requesters[row["reset_id"]].append(Requester(row["actor"], Channel(row["channel"])))
+    return requesters
 
 
 async def resets_where(

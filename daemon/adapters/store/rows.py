@@ -17,9 +17,10 @@ from sqlalchemy import RowMapping
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct, NewRequest
 from schemas.requests import RequestReference
-from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
+from schemas.resets import Act, Attempt, Channel, HistoryEntry, Reset, Step
 from schemas.tables import storable
 from statemachines.commits import LEASE_HOLDER_FIELDS
+from statemachines.intake.requesters import Requester, asked_by
 from statemachines.lifecycle import AT_REST
 
 _JSON_COLUMNS = ("approvals", "waiting_for")
@@ -84,7 +85,7 @@ def reset_row(reset: Reset, new: NewRequest) -> dict[str, Any]:
     }
 
 
-def reset_from_row(row: RowMapping, joined: Sequence[str]) -> Reset:
+def reset_from_row(row: RowMapping, joined: Sequence[Requester]) -> Reset:
     """Return the reset of a row; `joined` are those who joined it, in their order."""
     values = {name: row[name] for name in (*_STORE_COLUMNS, *LEASE_HOLDER_FIELDS)}
     request = row["request"]
@@ -92,7 +93,7 @@ def reset_from_row(row: RowMapping, joined: Sequence[str]) -> Reset:
         values
         | {
             "request": request,
-            "requested_by": (request["requestedBy"], *joined),
+            **asked_by(Requester(request["requestedBy"], Channel(row["channel"])), joined),
         }
     )
 
@@ -131,6 +132,7 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
         "number": attempt.number,
         "started_at": attempt.started_at,
         "control": as_document(attempt.control) if attempt.control else None,
+        "baseline": attempt.baseline,
         "finished_at": attempt.finished_at,
         "outcome": as_document(attempt.outcome) if attempt.outcome else None,
         "log_offset": attempt.log_offset,

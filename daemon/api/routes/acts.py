@@ -32,7 +32,7 @@ from schemas.api import (
 )
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, Reset
-from statemachines.acts import check_act
+from statemachines.acts import check_act, has_begun
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["acts"])
@@ -70,7 +70,10 @@ async def deny(
 async def cancel(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Stop a reset. Needs the role `operator`, or `requester` for a reset that the caller asked for over HTTP."""
+    """Stop a reset. Needs the role `operator`, or `requester` for a reset of the caller's own, until its work begins.
+
+    A reset is that of the caller who asked for it first, over HTTP. Who joined it has no right to end it.
+    """
     return await _append(context, caller, reference, _Asked(ActKind.CANCEL, sent), if_match)
 
 
@@ -148,6 +151,8 @@ async def _append(
     # Whoever may not see the reset leaves nothing in its history.
     reset = await find(context, caller, reference)
     act = asked.on(reset, caller, context.clock.now())
+    if act.kind is ActKind.CANCEL and not caller.may(Role.OPERATOR, reset.environment):
+        act = act.model_copy(update={"as_requester": True})
     async with audit_refused_act(context, caller, reset, act):
         _permit(caller, reset, asked.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
@@ -172,8 +177,9 @@ def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
     Raises:
         ProblemError: `forbidden`.
     """
-    own = reset.channel is Channel.HTTP and caller.subject in reset.requested_by
-    role = Role.REQUESTER if kind is ActKind.CANCEL and own else _ROLES[kind]
+    own = reset.channel is Channel.HTTP and caller.subject == reset.request.requested_by
+    mine = kind is ActKind.CANCEL and own and not has_begun(reset)
+    role = Role.REQUESTER if mine else _ROLES[kind]
     require(caller, role, reset.environment)
 
 

@@ -103,7 +103,7 @@ class DatabaseSessions:
         """The service's databases as the attempt reached them."""
         for database in service.databases:
             try:
-                yield await self._facts.identify(_pod(control), service, database.name)
+                yield await self._facts.identify(pod_of(control), service, database.name)
             except PortError:
                 # The attempt's container is gone; the service's present container tells where the database is.
                 present = await self._present(service, control)
@@ -125,7 +125,8 @@ class DatabaseSessions:
         return await self._pods.choose(control.environment, service.selector_text, service.container)
 
 
-def _pod(control: Control) -> Pod:
+def pod_of(control: Control) -> Pod:
+    """The pod of an attempt, as it was recorded."""
     return Pod(
         environment=control.environment,
         name=control.pod,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PortError
@@ -31,8 +32,9 @@ class UnresolvedAttempts:
     that stays unknown.
     """
 
-    def __init__(self, leased: LeasedReset, termination: Termination) -> None:
+    def __init__(self, leased: LeasedReset, termination: Termination, output: RecordedOutput) -> None:
         self._leased = leased
+        self._output = output
         self._termination = termination
         self._one_at_a_time = asyncio.Lock()
         self._all_proven = False
@@ -83,7 +85,9 @@ class UnresolvedAttempts:
         if outcome.exit_code is not None:
             # Who resolved the step has said what its output means.
             outcome = interrupted(f"it had ended by itself, with exit code {outcome.exit_code}")
-        await self._leased.commit(attempts=[reassessed(attempt, outcome)])
+        proven = reassessed(attempt, outcome)
+        await self._leased.commit(attempts=[proven])
+        self._output.remove(proven)
         return None
 
     async def _left_no_trace(self, attempt: Attempt) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from daemon.engine.leased_reset import LeasedReset
-from daemon.engine.states.waiting import Pause
+from daemon.engine.states.waiting import Pause, WaitingLimits
 from daemon.ports.clock import Clock
 from schemas.reasons import Reason
 from schemas.resets import Waiting
-from statemachines.consent import consenting, lacks_consent
+from statemachines.consent import TOO_FEW, consenting, lacks_consent, usable_until
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
 
@@ -18,7 +18,8 @@ _WITHOUT_EXPIRY = 3600.0
 class ApprovalState:
     """Leads to `queued`, or to `cancelled` once the approval has expired."""
 
-    def __init__(self, leased: LeasedReset, clock: Clock) -> None:
+    def __init__(self, leased: LeasedReset, clock: Clock, limits: WaitingLimits) -> None:
+        self._limits = limits
         self._leased = leased
         self._clock = clock
 
@@ -26,7 +27,11 @@ class ApprovalState:
         """Count who agreed. A pause while more people have to agree and there is time."""
         reset = self._leased.reset
         if not lacks_consent(reset):
-            await self._leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.APPROVED)
+            until = usable_until(reset, self._limits.approval_ttl)
+            await self._leased.commit(
+                ResetUpdate(approval_expires_at=until, cause=None, detail=None, hint=None, waiting_for=None),
+                trigger=Trigger.APPROVED,
+            )
             return None
         expires = reset.approval_expires_at
         if expires is not None and self._clock.now() >= expires:
@@ -37,4 +42,6 @@ class ApprovalState:
             return None
         left = (expires - self._clock.now()).total_seconds() if expires else _WITHOUT_EXPIRY
         detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given"
-        return Pause(Waiting(reason="approval", detail=detail, until=expires), left)
+        warnings = self._leased.plan.warnings if self._leased.plan else ()
+        said = (detail, *(warning for warning in warnings if warning.startswith(TOO_FEW)))
+        return Pause(Waiting(reason="approval", detail=". ".join(said), until=expires), left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.performer import Performer
@@ -19,16 +20,23 @@ class CancellingState:
     """Leads to `cancelled`, or to `needs-operator` where a command may still run."""
 
     def __init__(
-        self, leased: LeasedReset, performer: Performer, unresolved: UnresolvedAttempts, clock: Clock
+        self,
+        leased: LeasedReset,
+        performer: Performer,
+        unresolved: UnresolvedAttempts,
+        clock: Clock,
+        output: RecordedOutput,
     ) -> None:
         self._leased = leased
         self._performer = performer
         self._unresolved = unresolved
         self._clock = clock
+        self._output = output
 
     async def run(self) -> None:
         """End what is open, step by step. Cancelling never pauses."""
         leased = self._leased
+        await self._output.remove_former()
         unknown = {name for name, step in leased.steps.items() if step.state is StepState.UNKNOWN}
         # Such attempts were closed without an answer; perhaps more can be shown of them now.
         unresolved = {
@@ -42,6 +50,7 @@ class CancellingState:
                 await leased.finished(resolved(leased.steps[name], state, outcome), over)
             else:  # of a former plan
                 await leased.commit(attempts=[over])
+            self._output.remove(over)
             if outcome.kind is OutcomeKind.UNKNOWN:
                 await self._stop_unknown(outcome, name)
                 return

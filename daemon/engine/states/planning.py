@@ -14,6 +14,7 @@ from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.store.store import Store
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Channel, Reset, Waiting
+from statemachines.consent import answerable
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
@@ -41,7 +42,7 @@ class PlanningState:
             return None
         try:
             answer, protected = await self._planning.with_protected(
-                reset.request, reset.channel, reset.requested_by
+                reset.request, reset.channel, answerable(reset)
             )
         except PortError as error:
             if isinstance(error, PermanentError):

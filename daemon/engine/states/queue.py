@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
+from daemon.engine.states.asking import ask_again
 from daemon.engine.states.plan_adoption import adopt_plan
 from daemon.engine.states.planning import facts_patience, facts_unread
 from daemon.engine.states.stopping import stop_failed
@@ -15,10 +16,11 @@ from daemon.ports.store.store import Store
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Waiting
-from statemachines.consent import lacks_consent
+from statemachines.consent import answerable, expired, lacks_consent, never_agreed
 from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
+from statemachines.steps.launch_rights import left_to_destroy
 
 _NOTHING_AWAITED = ResetUpdate(waiting_for=None)
 
@@ -59,12 +61,10 @@ class QueueState:
             return Pause(waiting, (not_before - now).total_seconds())
         if leased.plan is None:
             raise RuntimeError("a queued reset has a plan")
-        if lacks_consent(reset):
-            # The reset was resumed from a stop in which nobody had agreed to this plan yet.
-            expires = now + self._limits.approval_ttl
-            await leased.commit(
-                ResetUpdate(approval_expires_at=expires, waiting_for=None), trigger=Trigger.NEEDS_APPROVAL
-            )
+        destroys = bool(left_to_destroy(leased.plan, leased.steps))
+        if never_agreed(reset) or (destroys and lacks_consent(reset)):
+            # The reset was resumed from a stop: nobody had agreed to this plan yet, or their consent was spent.
+            await ask_again(leased, now, self._limits)
             return None
         if not leased.in_progress:
             gate = await self._deployments.gate(reset.environment)
@@ -87,6 +87,9 @@ class QueueState:
         if leased.in_progress and (later := await self._store.superseded_by(reset.id)) is not None:
             await stop_failed(leased, Reason.SUPERSEDED, f"{later} has touched one of its resources since")
             return None
+        if destroys and expired(reset, now):
+            await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
+            return None
         return await self._check_facts_again(leased.plan)
 
     async def _check_facts_again(self, agreed: Plan) -> Pause | None:
@@ -98,7 +101,7 @@ class QueueState:
             return None
         try:
             answer, protected = await self._planning.with_protected(
-                reset.request, reset.channel, reset.requested_by
+                reset.request, reset.channel, answerable(reset)
             )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)

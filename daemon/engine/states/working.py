@@ -11,17 +11,22 @@ from itertools import groupby
 import structlog
 
 from daemon.engine.acts import Acts
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.states.asking import ask_again
 from daemon.engine.states.stopping import stop_at_step
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.performer import Performer
 from daemon.ports.clock import Clock
 from schemas.catalog.operations import Retry
 from schemas.plan import Phase, PlannedStep
+from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
+from statemachines.consent import expired
 from statemachines.lifecycle import PHASE_OF, Trigger
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.container_scope import needed_before
@@ -41,7 +46,7 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
 
 
 class WorkingState:
-    """Leads to the next working state, to `failed` or to `needs-operator`; an act may lead elsewhere."""
+    """Leads to the next working state, or to `failed` or `needs-operator`; an act or an old consent leads elsewhere."""
 
     def __init__(
         self,
@@ -53,7 +58,10 @@ class WorkingState:
         acts: Acts,
         retry: Retry,
         clock: Clock,
+        output: RecordedOutput,
+        limits: WaitingLimits,
     ) -> None:
+        self._limits = limits
         self._leased = leased
         self._performer = performer
         self._recorder = recorder
@@ -62,6 +70,7 @@ class WorkingState:
         self._acts = acts
         self._retry = retry
         self._clock = clock
+        self._output = output
         # Steps that run side by side may need the same former step again: it runs once.
         self._one_at_a_time: dict[StepName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -72,8 +81,11 @@ class WorkingState:
             LeaseLostError: another process may hold the reset.
         """
         leased = self._leased
+        await self._output.remove_former()
         state = leased.reset.state
         for batch in filter(None, self._batches()):
+            if await self._asked_again(batch):
+                return
             finished = False
             while not finished:
                 try:
@@ -87,6 +99,15 @@ class WorkingState:
                 if leased.reset.state is not state:
                     return
         await leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.NEXT)
+
+    async def _asked_again(self, batch: list[PlannedStep]) -> bool:
+        """Ask for consent again, where it got too old before this batch would be the first to destroy something."""
+        leased, now = self._leased, self._clock.now()
+        destroys = any(step.destructive and not self._is_finished(step) for step in batch)
+        if not destroys or not expired(leased.reset, now):
+            return False
+        await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
+        return True
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
         """The phase's batches, each behind the steps of earlier phases that are open again.
@@ -176,6 +197,7 @@ class WorkingState:
             bound=result.bound,
         )
         await leased.finished(step, attempt, result.backups)
+        self._output.remove(attempt)
         # Told once it is recorded: a worker that lost its lease has nothing to say of the attempt.
         log.info(
             "step.attempt-ended",

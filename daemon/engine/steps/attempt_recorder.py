@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.launch_rights import check_rights
 from daemon.ports.clock import Clock
 from schemas.marks import Launch
 from schemas.plan import PlannedStep
@@ -18,8 +21,13 @@ class AttemptRecorder:
         self._clock = clock
         self._high_water = high_water
 
-    def next_attempt(self, step: PlannedStep, control: Control | None = None) -> Attempt:
-        """The step's next attempt, begun now and recorded nowhere. `control`: where its command lives."""
+    def next_attempt(
+        self, step: PlannedStep, control: Control | None = None, baseline: dict[str, Any] | None = None
+    ) -> Attempt:
+        """The step's next attempt, begun now and recorded nowhere.
+
+        `control`: where its command lives. `baseline`: what has to survive the command.
+        """
         return Attempt(
             id=self._leased.attempt_id(step.name),
             reset_id=self._leased.reset.id,
@@ -27,16 +35,22 @@ class AttemptRecorder:
             number=self._leased.steps[step.name].attempts + 1,
             started_at=self._clock.now(),
             control=control,
+            baseline=baseline,
         )
 
-    async def start(self, step: PlannedStep, control: Control | None = None) -> Attempt:
+    async def start(
+        self, step: PlannedStep, control: Control | None = None, baseline: dict[str, Any] | None = None
+    ) -> Attempt:
         """Record the step's next attempt: once this returns, the attempt may act.
 
         Raises:
+            PermanentError: `consent-spent`, `approval-expired`, `backup-outdated`, `backup-unproven`: the step
+                destroys, and lacks what that needs. Nothing was recorded.
             LeaseLostError: another process may hold the reset, or the state is older than the newest mark.
             TemporaryError: the state database or the marks do not answer; the attempt may be recorded.
         """
-        attempt = self.next_attempt(step, control)
+        check_rights(self._leased, step, now=self._clock.now())
+        attempt = self.next_attempt(step, control, baseline)
         await self._leased.started(attempt)
         await self.mark(attempt)
         return attempt

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daemon.engine.facts import FactsReader
+from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.step_runner import AttemptResult
@@ -12,6 +15,7 @@ from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
+from statemachines.steps.launch_rights import TAKEN_AFTER
 
 
 class BackupStep:
@@ -23,8 +27,10 @@ class BackupStep:
         facts: FactsReader,
         witnesses: Witnesses,
         pod_choice: PodChoice,
+        leased: LeasedReset,
         recorder: AttemptRecorder,
     ) -> None:
+        self._leased = leased
         self._backups = ports.backups
         self._databases = ports.databases
         self._witnesses = witnesses
@@ -46,13 +52,16 @@ class BackupStep:
             )
         witness = await self._witnesses.of(identity.key, url)
         attempt = taken_up or await self._recorder.start(step)
-        backup = await self._backups.dump(
+        first = not (self._leased.reset.destroyed and await self._leased.dumped_before(identity.key))
+        stops = self._leased.reset.stops
+        dumped = await self._backups.dump(
             url,
             environment=pod.environment,
             resource=identity.key,
             attempt=attempt.id,
             witness=witness,
         )
+        backup = replace(dumped, stops=stops, first=first)
         if not backup.proven:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} was not read through")
         if not (
@@ -68,6 +77,8 @@ class BackupStep:
             "sizeBytes": backup.size_bytes,
             "sha256": backup.sha256,
             "incarnation": witness.incarnation,
+            TAKEN_AFTER: stops,
+            "first": first,
         }
         outcome = Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts)
         return AttemptResult(attempt, outcome, backups=(backup,))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from daemon.engine.commands.follow import CommandFollower
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.catalog_checks import has_to_run, left_to_undo
+from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import DatabaseProofs
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
+from daemon.engine.steps.launch_rights import check_rights
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.clock import Clock
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
@@ -32,7 +37,9 @@ class CommandStep:
         cluster: Cluster,
         leased: LeasedReset,
         recorder: AttemptRecorder,
+        checks: DatabaseChecks,
     ) -> None:
+        self._checks = checks
         self._follower = follower
         self._interpreter = interpreter
         self._preconditions = preconditions
@@ -56,7 +63,11 @@ class CommandStep:
             nothing_to_do = Outcome(
                 kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do"
             )
-            return AttemptResult(None, nothing_to_do, bound=bound)
+            unstarted = self._recorder.next_attempt(step)
+            return AttemptResult(
+                None, await self._checks.confirm(step, unstarted, nothing_to_do), bound=bound
+            )
+        guard.baseline = await self._checks.baseline(step, pod)
         outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
         meaning = await self._interpreter.interpret(step, guard.attempt, outcome)
         return AttemptResult(guard.attempt, with_repetitions(meaning, series), bound=bound)
@@ -96,20 +107,32 @@ class LaunchPreconditions:
     """What has to hold right before a command is launched, whatever the order of the plan promises."""
 
     def __init__(
-        self, backups: Backups, proofs: DatabaseProofs, pod_choice: PodChoice, leased: LeasedReset
+        self,
+        backups: Backups,
+        proofs: DatabaseProofs,
+        checks: DatabaseChecks,
+        pod_choice: PodChoice,
+        leased: LeasedReset,
+        clock: Clock,
     ) -> None:
+        self._checks = checks
+        self._clock = clock
         self._backups = backups
         self._proofs = proofs
         self._pod_choice = pod_choice
         self._leased = leased
 
     async def check(self, step: PlannedStep, pod: Pod) -> None:
-        """Each database that the step destroys has its backup, and the service's tool reaches those databases.
+        """The step may destroy what it destroys, the dumps are there, and the service's tool reaches those databases.
+
+        Before a step of a wipe the image also shows the migrations that make the tables anew.
 
         Raises:
             PortError: that does not hold, or can't be shown; nothing was launched.
         """
+        check_rights(self._leased, step, now=self._clock.now())
         await check_backups(self._backups, self._leased, step)
+        await self._checks.check_image(step, pod)
         await self._proofs.show(pod, self._pod_choice.service(step), step)
 
     async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:
@@ -147,10 +170,12 @@ class _Guard:
         self._taken_up = taken_up
         self.attempt = taken_up
         """The attempt as it was recorded; None before that."""
+        self.baseline: dict[str, Any] | None = None
+        """What has to survive the command; recorded with the attempt."""
 
     async def record(self, control: Control) -> Attempt:
         """See the protocol."""
-        self.attempt = await self._recorder.start(self._step, control)
+        self.attempt = await self._recorder.start(self._step, control, self.baseline)
         return self.attempt
 
     async def may_launch(self) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from daemon.engine.pod_choice import container_name
 from daemon.ports.errors import PortError
 from daemon.ports.logs import Logs
 from schemas.plan import PlannedStep
-from schemas.resets import Attempt, Outcome
+from schemas.resets import Attempt, Outcome, OutcomeKind
 from statemachines.steps.container_scope import with_container
 from statemachines.steps.exit_codes import outcome_of_command
+
+Confirm = Callable[[PlannedStep, Attempt, Outcome], Awaitable[Outcome]]
+"""Looks at what a command that ended well has left, and answers its outcome."""
 
 SHOWN_LINES = 20
 """Last lines of output that an outcome shows."""
 
 
 class ExitInterpreter:
-    """Reads the kept output and lets the core decide."""
+    """Reads the kept output, lets the core decide, and looks into the databases before it calls a command done."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: Logs, confirm: Confirm) -> None:
         self._logs = logs
+        self._confirm = confirm
 
     async def interpret(self, step: PlannedStep, attempt: Attempt | None, outcome: Outcome) -> Outcome:
         """The outcome with its meaning; one without an exit code stays as it is."""
@@ -37,6 +43,8 @@ class ExitInterpreter:
             meaning = outcome_of_command(step, outcome.exit_code, tail)
         else:
             meaning = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)
+        if meaning.kind is OutcomeKind.SUCCEEDED and not meaning.facts.get("repeat"):
+            meaning = await self._confirm(step, attempt, meaning)
         if attempt.control is None:
             return meaning
         return with_container(step, meaning, container_name(attempt.control))

@@ -24,8 +24,12 @@ class RepositoryStep:
         """Rewind. Repeating it after a lost answer is harmless: the head is compared with what was read."""
         _, owner, name, branch = step.touches[0].split("/", 3)
         found = await self._repositories.read(name, branch)
-        if found.owner != owner:
-            raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{name} is {found.owner}'s, not {owner}'s")
+        if (found.owner, found.repository) != (owner, name):
+            raise PermanentError(
+                Reason.REPOSITORY_MISMATCH,
+                f"{owner}/{name} is {found.owner}/{found.repository} by now",
+                hint="`resetd resume ID --replan` plans with the one that has the name now.",
+            )
         if step.repository_id and found.identity != step.repository_id:
             raise PermanentError(
                 Reason.REPOSITORY_MISMATCH,

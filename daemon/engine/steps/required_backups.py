@@ -1,4 +1,4 @@
-"""What a destructive step needs, whatever the order of the plan promises: a backup that succeeded and is still there.
+"""What a destructive step needs beside its rights: dumps that are still there.
 
 Days may lie between the backup and the step, and another machine may run the step. A directory that the machines do not
 share, or that somebody tidied up, leaves nothing to go back to.
@@ -6,20 +6,20 @@ share, or that somebody tidied up, leaves nothing to go back to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
-from schemas.plan import PlannedStep, StepKind
+from schemas.plan import PlannedStep
 from schemas.reasons import Reason
-from schemas.resets import StepState
 from schemas.wire import ResourceKey
+from statemachines.steps.launch_rights import dumped
 
 
 async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep) -> None:
-    """Call right before the step is launched.
+    """Call right before the step is launched. That the dumps are from after the last stop is `launch_rights`' to say.
 
     Raises:
         PermanentError: `backup-unproven`: a database that the step touches has no backup of this reset, or that backup
@@ -29,7 +29,7 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
     if not step.destructive:
         return
     touched = {key for key in step.touches if key.startswith("database/")}
-    missing = touched - await _backed_up(backups, leased, touched)
+    missing = touched - await _still_there(backups, leased, touched)
     if missing or not touched:
         raise PermanentError(
             Reason.BACKUP_UNPROVEN,
@@ -40,25 +40,16 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
 
 
 def backup_facts(leased: LeasedReset, key: ResourceKey) -> Mapping[str, Any] | None:
-    """What the reset's backup of a resource told of itself; None: it has no backup that succeeded."""
-    for planned, facts in _succeeded(leased):
-        if key in planned.touches:
-            return facts
-    return None
+    """What the reset's dump of a resource since its last stop told of itself; None: there is none."""
+    step = dumped(leased.reset, leased.plan, leased.steps).get(key)
+    return step.outcome.facts if step is not None and step.outcome is not None else None
 
 
-def _succeeded(leased: LeasedReset) -> Iterator[tuple[PlannedStep, Mapping[str, Any]]]:
-    """The backups of the plan that succeeded, with the facts of each."""
-    for planned in leased.plan.steps if leased.plan else ():
-        step = leased.steps[planned.name]
-        if planned.kind is StepKind.BACKUP_DATABASE and step.state is StepState.SUCCEEDED:
-            yield planned, step.outcome.facts if step.outcome else {}
-
-
-async def _backed_up(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
-    """Databases of `touched`, and others, whose backup is still there."""
+async def _still_there(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
+    """Databases of `touched` whose dump since the last stop is still there."""
     found: set[ResourceKey] = set()
-    for planned, facts in _succeeded(leased):
-        if touched & set(planned.touches) and await backups.holds(facts["path"], facts["sizeBytes"]):
-            found.update(planned.touches)
+    for key in touched:
+        facts = backup_facts(leased, key)
+        if facts is not None and await backups.holds(facts["path"], facts["sizeBytes"]):
+            found.add(key)
     return found

@@ -11,7 +11,7 @@ from schemas.catalog.catalog import Handshake
 from schemas.plan import Failure
 from schemas.reasons import Reason
 from statemachines.steps.handshake import NONCE_BYTES, statement
-from statemachines.steps.known_failures import known_failure
+from statemachines.steps.known_failures import known_failure, printed_usage
 
 _ON_THE_WAY_SECONDS = 2.0
 """How long a nonce may be on its way once the tool has ended: it was sent when its transaction was committed."""
@@ -20,6 +20,10 @@ _SHOWN = 500
 _HINT = (
     "Compare the URL variable, directUrl, .env and prisma.config of the service, and where each address leads; the "
     "catalog's `handshake` has to commit its statement (docs/handshake.md)."
+)
+_OTHER_VERSION = (
+    "The tool's version does not take the catalog's `handshake`: docs/handshake.md has the "
+    "commands of each version."
 )
 
 
@@ -67,6 +71,8 @@ def _not_heard(pod: Pod, name: str, result: Result, failures: tuple[Failure, ...
         return PermanentError(Reason.DATABASE_MISMATCH, detail, hint=_HINT)
     known = known_failure(failures, said)
     detail = f"the tool of {pod.name} could not send to {name}{told}"
+    if known is None and printed_usage(said):
+        return PermanentError(Reason.TOOL_USAGE, detail, hint=_OTHER_VERSION)
     if known is None:
         return TemporaryError(Reason.DATABASE_UNIDENTIFIED, detail, hint=_HINT)
     kind = TemporaryError if known.temporary else PermanentError

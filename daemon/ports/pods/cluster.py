@@ -135,6 +135,15 @@ class Cluster(Protocol):
         """Return the values of environment variables as the container's processes see them, without absent ones."""
         ...
 
-    async def last_log(self, environment: str, selector: str, lines: int) -> str:
-        """Return the last lines of the service's own log; empty where there is none."""
+    async def last_log(
+        self, environment: str, selector: str, lines: int, container: str | None = None
+    ) -> str:
+        """Return the last lines of the service's own log; empty where there is none.
+
+        Its container is the configured one, else the annotated default, else the one with the service's name, else the
+        only one.
+
+        Raises:
+            PermanentError: `pod-not-found`: the container is ambiguous.
+        """
         ...

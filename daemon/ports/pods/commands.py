@@ -7,6 +7,7 @@ The protocol of a command:
 3. `follow` observes it from any byte of its output on, as often as needed.
 4. `give_up` is the tombstone: it makes "it never started" true for ever.
 5. `stop` ends what an attempt started, and `gone` tells when nothing of it is left.
+6. Once the outcome is durable, `discard` removes the output from the pod. What decides between launches stays.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class PodCommands(Protocol):
         """Return observations as they come, each with the output since the last one.
 
         - A first observation comes at once.
+        - Of more than 16 MiB of output its beginning and its end come, and between them a marker (`daemon.ports.logs`).
         - The generator ends after the final observation.
         - It also ends where the stream was cut, without a word. Then nothing is known, and the caller follows again
           from its offset.
@@ -119,6 +121,14 @@ class PodCommands(Protocol):
 
         Raises:
             TemporaryError: a process whose environment can't be read might belong to the attempt.
+        """
+        ...
+
+    async def discard(self, controls: Sequence[Control]) -> None:
+        """Remove output and input of commands that are over. Their claims, tombstones and exit codes stay.
+
+        - A command that runs, or one whose container or directory is gone, is left as it is.
+        - Repeating it is harmless.
         """
         ...
 

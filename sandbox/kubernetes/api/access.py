@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -32,17 +32,19 @@ _FILES = {
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Access:
-    """The accounts by their tokens."""
+    """The accounts by their tokens. A token that was rotated is refused at once."""
 
-    users: dict[str, str]
+    users: dict[str, str] = field(default_factory=dict)
+    _directory: Path = Path()
+    _url: str = ""
 
-    @classmethod
-    def ensure(cls, directory: Path, url: str) -> Access:
+    def write(self, directory: Path, url: str) -> None:
         """Write the kubeconfig files for `url`; tokens are made at the first start and kept."""
-        users = {}
+        self._directory, self._url = directory, url
         authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
+        self.users.clear()
         for user, file in _FILES.items():
             kept = (
                 directory / file.replace("kubeconfig", "token")
@@ -53,10 +55,16 @@ class Access:
                 kept.touch(mode=0o600)
                 kept.write_text(secrets.token_urlsafe(32))
             token = kept.read_text()
-            users[token] = user
+            self.users[token] = user
             (directory / file).touch(mode=0o600)
             (directory / file).write_text(_kubeconfig(url, authority, user, token))
-        return cls(users)
+
+    def rotate(self, user: str) -> None:
+        """Give an account another token, in `{user}.token` and in its kubeconfig; the former one is refused."""
+        if user not in _FILES:
+            raise statuses.Refusal(404, "NotFound", f"there is no account {user}")
+        (self._directory / f"{user}.token").write_text(secrets.token_urlsafe(32))
+        self.write(self._directory, self._url)
 
     def user(self, authorization: str) -> str:
         """The account that sends this Authorization header; Refusal 401 for an unknown token."""

@@ -98,7 +98,9 @@ class Server:
     def _control(self, request: web.Request, user: str) -> web.Response:
         """Answer a control call.
 
-        POST environments/NAME provisions an environment, POST streams/cut resets all execs, GET streams counts them.
+        - POST environments/NAME provisions an environment.
+        - POST streams/cut resets all execs, GET streams counts them.
+        - POST tokens/ACCOUNT/rotate gives an account another token.
         """
         if user != ADMIN:
             raise statuses.Refusal(403, "Forbidden", "control calls are the admin's")
@@ -108,6 +110,9 @@ class Server:
                 return web.json_response({"environment": name}, status=201)
             case "POST", "streams", "cut":
                 return web.json_response({"cut": self.streams.cut_all()})
+            case "POST", "tokens", account, "rotate":
+                self.access.rotate(account)
+                return web.json_response({"rotated": account})
             case "GET", "streams":
                 return web.json_response({"open": self.streams.open})
         raise statuses.Refusal(404, "NotFound", "the sandbox has no such control")

@@ -118,10 +118,7 @@ class ArgoCD:
             "sync": {
                 "status": "OutOfSync" if drift else "Synced",
                 "revision": revision,
-                "comparedTo": {
-                    "source": application["spec"].get("source"),
-                    "destination": application["spec"].get("destination"),
-                },
+                "comparedTo": compared_to(application["spec"]),
             },
             "health": {"status": health},
             "resources": resources,
@@ -164,6 +161,33 @@ class ArgoCD:
             "status": "OutOfSync" if name in drift else "Synced",
             "health": {"status": status} | ({"message": message} if message else {}),
         }
+
+
+def compared_to(spec: Object) -> Object:
+    """What `status.sync.comparedTo` says of a spec: as the real controller's Go structures write it.
+
+    Several sources push the single one aside; a hydrated Application is compared by the branch that it deploys.
+    """
+    compared: Object = {"destination": _as_go_writes(spec.get("destination") or {})}
+    if hydrator := spec.get("sourceHydrator"):
+        dry, sync = hydrator["drySource"], hydrator["syncSource"]
+        source = {"repoURL": dry["repoURL"], "path": sync["path"], "targetRevision": sync["targetBranch"]}
+        return compared | {"source": source}
+    if sources := spec.get("sources"):
+        return compared | {"sources": [_as_go_writes(source) for source in sources]}
+    return compared | {"source": _as_go_writes(spec.get("source") or {})}
+
+
+def _as_go_writes(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Leave out empty fields, and write a structure that is not a pointer even where it is empty."""
+    if isinstance(value, list):
+        return [_as_go_writes(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    written = {key: _as_go_writes(field) for key, field in value.items() if field}
+    if isinstance(written.get("directory"), dict):
+        written["directory"].setdefault("jsonnet", {})
+    return written
 
 
 def health_of(deployment: Object | None) -> tuple[str, str]:

@@ -49,4 +49,4 @@ def _create_pod(objects: Objects, replica_set: Object) -> Object:
         },
         "spec": template["spec"],
     }
-    return objects.create(PODS, admission.admitted(pod))
+    return objects.create(PODS, admission.admitted(objects, pod))

@@ -22,7 +22,7 @@ def reconcile(objects: Objects, stateful_set: Object) -> None:
             deletion.delete(objects, PODS, pod)
     for name in names:
         if objects.find(PODS, meta["namespace"], name) is None:
-            objects.create(PODS, admission.admitted(_pod(stateful_set, name)))
+            objects.create(PODS, admission.admitted(objects, _pod(stateful_set, name)))
     pods = owned(objects, PODS, stateful_set)
 
     def change(stored: Object) -> None:

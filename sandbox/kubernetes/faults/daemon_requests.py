@@ -101,5 +101,6 @@ class DaemonRequestFaults:
         return web.json_response(body, status=code, headers=retry)
 
     def _meant_for(self, pod: Object, of: frozenset[FaultKind]) -> list[Armed]:
-        image = pod["spec"]["containers"][0]["image"]
+        # What was injected stands before the service's own container.
+        image = pod["spec"]["containers"][-1]["image"]
         return self._armoury.meeting(of, pod["metadata"]["namespace"], pod_specs.service(pod, image))

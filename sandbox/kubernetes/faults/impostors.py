@@ -61,7 +61,9 @@ class Impostors:
             container.pop(probe, None)
         template["spec"]["containers"] = [container]
         if armed.fault.kind is FaultKind.LABEL_SELECTS_JOB:
-            self.objects.create(PODS, admission.admitted(_of_a_job(meta, labels, template["spec"])))
+            self.objects.create(
+                PODS, admission.admitted(self.objects, _of_a_job(meta, labels, template["spec"]))
+            )
             return
         own = {
             "metadata": {

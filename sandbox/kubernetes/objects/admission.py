@@ -6,6 +6,7 @@ The double checks the fields that it acts on, and keeps all others as they came.
 from __future__ import annotations
 
 import copy
+import json
 import re
 
 from sandbox.kubernetes.objects import statuses
@@ -20,6 +21,10 @@ from sandbox.kubernetes.objects.kinds import (
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.selectors import matches_labels
 
+INJECT = "sandbox.fuse.io/inject"
+"""An annotation of a namespace: a container, as JSON, that is put in front of those of each new pod, as meshes do."""
+IMAGE = "sandbox.fuse.io/inject-image"
+"""An annotation of a namespace: an image that takes the place of the pods' own, as a policy may do."""
 NODE = "sandbox-node"
 """The name of the only node: every pod is bound to it."""
 REQUIRED = "FieldValueRequired"
@@ -41,14 +46,26 @@ IMMUTABLE = "field is immutable"
 Cause = tuple[str, str, str]
 
 
-def admitted(pod: Object) -> Object:
-    """Return a copy of a pod with its defaults, Pending, and bound to the only node."""
+def admitted(objects: Objects, pod: Object) -> Object:
+    """Return a copy of a pod, mutated as its namespace says, with its defaults, Pending, and bound to the only node."""
     pod = copy.deepcopy(pod)
     spec = pod["spec"]
+    _mutate(objects, pod["metadata"].get("namespace", ""), spec)
     _default_pod_spec(spec)
     spec.setdefault("nodeName", NODE)
     pod["status"] = {"phase": "Pending", "qosClass": "BestEffort", "conditions": []}
     return pod
+
+
+def _mutate(objects: Objects, namespace: str, spec: Object) -> None:
+    """Change a new pod as mutating webhooks do: whoever made it gets another one back than it asked for."""
+    there = objects.find(NAMESPACES, "", namespace) or {"metadata": {}}
+    annotations = there["metadata"].get("annotations") or {}
+    if IMAGE in annotations:
+        for container in spec["containers"]:
+            container["image"] = annotations[IMAGE]
+    if INJECT in annotations:
+        spec["containers"] = [json.loads(annotations[INJECT]), *spec["containers"]]
 
 
 def _default_pod_spec(spec: Object) -> None:
@@ -83,7 +100,7 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
     if causes:
         raise statuses.invalid(kind.kind, kind.group, name, causes)
     if kind is PODS:
-        new = admitted(new)
+        new = admitted(objects, new)
         _check_account(objects, new)
     elif kind is DEPLOYMENTS:
         spec = new["spec"]

@@ -22,6 +22,8 @@ _WIRE = {
     "seconds": "seconds",
     "fail": "fail",
     "fail_after_rows": "failAfterRows",
+    "exits_zero": "exitsZero",
+    "hides_error": "hidesError",
     "ignore_term": "ignoreTerm",
     "output_bytes": "output_bytes",
     "start_script": "startScript",
@@ -38,6 +40,8 @@ class Control:
             command's usual time (a seed takes 0.3 s).
         fail: The text that it fails with; None: it succeeds.
         fail_after_rows: How many rows a seed writes before it fails; None: all of them.
+        exits_zero: Whether a seed that fails prints its error and exits 0, as nest-commander comes.
+        hides_error: Whether a seed that fails says nothing of it.
         ignore_term: Whether SIGTERM does nothing to it.
         output_bytes: How many bytes it prints before it does anything else.
         start_script: Whether the start script's run of the command obeys, too.
@@ -46,6 +50,8 @@ class Control:
     seconds: float | None = None
     fail: str | None = None
     fail_after_rows: int | None = None
+    exits_zero: bool = False
+    hides_error: bool = False
     ignore_term: bool = False
     output_bytes: int = 0
     start_script: bool = False

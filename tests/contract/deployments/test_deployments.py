@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -93,6 +94,42 @@ async def test_a_settled_environment_is_open_until_it_is_unsettled(stand: Stand)
     assert gate.reason
 
 
+async def test_f6_a_directory_that_argocd_normalises_opens_the_gate_and_changed_sources_close_it(
+    double: Running,
+) -> None:
+    merge: Any = {"_content_type": "application/merge-patch+json"}
+    async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
+        objects = CustomObjectsApi(kubernetes.rest)
+        gate = ArgoGate(kubernetes, "argocd")
+        application = ("argoproj.io", "v1alpha1", "argocd", "applications", ENVIRONMENT)
+        before = await objects.get_namespaced_custom_object(*application)
+        held = copy.deepcopy(before["spec"]["source"])
+
+        async def change(spec: dict[str, Any], **annotations: str | None) -> None:
+            body = {"spec": spec, "metadata": {"annotations": annotations}}
+            await objects.patch_namespaced_custom_object(*application, body, **merge)
+
+        async def until_open() -> None:
+            async with asyncio.timeout(30):
+                while not (await gate.gate(ENVIRONMENT)).open:  # noqa: ASYNC110 - asked of a cluster
+                    await asyncio.sleep(0.05)
+
+        skip = {"argocd.argoproj.io/skip-reconcile": "true"}
+        go_on = dict.fromkeys(skip)
+        try:
+            await change({"source": {"directory": {"recurse": True, "include": ""}}}, **go_on)
+            await until_open()
+            # ArgoCD has not looked at what was changed last.
+            await change({"sources": [held, held | {"path": "more"}]}, **skip)
+            assert "present source" in (await gate.gate(ENVIRONMENT)).reason
+            await change({}, **go_on)
+            await until_open()
+            await change({"sources": [held, held | {"path": "other"}]}, **skip)
+            assert "present source" in (await gate.gate(ENVIRONMENT)).reason
+        finally:
+            await change({"sources": None, "source": held | {"directory": None}}, **go_on)
+
+
 async def test_a_missing_application_is_closed_with_a_reason(double: Running) -> None:
     async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
         gate = await ArgoGate(kubernetes, "argocd").gate("other-sandbox")
@@ -175,3 +212,77 @@ def test_an_application_that_is_about_to_change_is_closed(part: dict[str, Any], 
 def test_a_warning_condition_is_no_error() -> None:
     found = application(conditions=[{"type": "OrphanedResourceWarning", "message": "one"}])
     assert closed_because(found, NOW, timedelta(minutes=10).total_seconds()) == ""
+
+
+def compared(
+    wanted: dict[str, Any],
+    compared_to: dict[str, Any],
+    **spec: Any,  # noqa: ANN401 - parts of a document
+) -> str:
+    """Return why the gate is closed for an Application that asks for one thing and was compared with another."""
+    found = application(sync={"status": "Synced", "comparedTo": compared_to})
+    return closed_because(found | {"spec": wanted | spec}, NOW, 600)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"directory": {"recurse": True}}, {"directory": {"recurse": True, "jsonnet": {}}}),
+        ({"directory": {"recurse": False}}, {}),
+        ({"helm": {"valueFiles": [], "skipCrds": False, "releaseName": ""}}, {"helm": {}}),
+        ({"kustomize": None, "chart": ""}, {}),
+        ({"helm": {"parameters": [{"name": "a", "value": "1"}]}},
+         {"helm": {"parameters": [{"name": "a", "value": "1", "forceString": False}]}}),
+    ],
+)  # fmt: skip
+def test_f6_empty_values_say_nothing_on_either_side(given: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert compared({"source": SOURCE | given}, {"source": SOURCE | stored}) == ""
+    assert compared({"source": SOURCE | stored}, {"source": SOURCE | given}) == ""
+    assert compared({"sources": [SOURCE, SOURCE | given]}, {"sources": [SOURCE, SOURCE | stored]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored"),
+    [
+        ({"sources": [SOURCE, SOURCE | {"path": "new"}]}, {"sources": [SOURCE, SOURCE | {"path": "old"}]}),
+        ({"sources": [SOURCE]}, {"sources": [SOURCE, SOURCE]}),
+        ({"sources": [SOURCE, {"path": "new"}]}, {"source": SOURCE}),
+        ({"source": SOURCE, "sources": [SOURCE | {"path": "new"}]}, {"source": SOURCE}),
+        ({"source": SOURCE | {"targetRevision": "next"}}, {"source": SOURCE}),
+        ({"source": SOURCE | {"directory": {"recurse": True}}}, {"source": SOURCE}),
+        ({"source": SOURCE | {"helm": {"valueFiles": ["b"]}}}, {"source": SOURCE | {"helm": {"valueFiles": ["a"]}}}),
+        ({"source": SOURCE}, {}),
+    ],
+)  # fmt: skip
+def test_f6_a_source_that_changed_is_noticed(wanted: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert "present source" in compared(wanted, stored)
+
+
+def test_f6_a_hydrated_application_is_compared_by_the_branch_that_is_deployed() -> None:
+    hydrator = {
+        "drySource": {"repoURL": "git@example:infra.git", "path": "charts", "targetRevision": "main"},
+        "syncSource": {"targetBranch": "env/demo-sandbox", "path": "demo"},
+    }
+    deployed = {"repoURL": "git@example:infra.git", "path": "demo", "targetRevision": "env/demo-sandbox"}
+    assert compared({"sourceHydrator": hydrator}, {"source": deployed}) == ""
+    other = deployed | {"targetRevision": "env/other"}
+    assert "present source" in compared({"sourceHydrator": hydrator}, {"source": other})
+
+
+def test_f6_another_destination_is_noticed_and_an_address_that_argocd_filled_in_is_not() -> None:
+    there = {
+        "source": SOURCE,
+        "destination": {"name": "c", "server": "https://c", "namespace": "demo-sandbox"},
+    }
+    same, moved = {"name": "c", "namespace": "demo-sandbox"}, {"name": "c", "namespace": "demo-production"}
+    assert compared({"source": SOURCE}, there, destination=same) == ""
+    assert "present source" in compared({"source": SOURCE}, there, destination=moved)
+
+
+@pytest.mark.parametrize("reconciled", ["yesterday", 7, "2026-05-04T11:58:00"])
+def test_a_time_that_can_not_be_read_is_none(reconciled: object) -> None:
+    assert "not looked" in closed_because(application(reconciledAt=reconciled), NOW, 600)
+
+
+def test_annotations_may_be_null() -> None:
+    assert closed_because(application() | {"metadata": {"annotations": None}}, NOW, 600) == ""

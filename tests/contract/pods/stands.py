@@ -37,6 +37,8 @@ from tests.memory.services import MemoryService
 ENVIRONMENT = "demo-sandbox"
 LABEL = "app.kubernetes.io/name"
 SELECTOR = f"{LABEL}=app"
+API_KEY = "a-key-without-any-shape"
+"""A secret value that the containers have."""
 SERVES = '#!/bin/sh\necho serving\ntouch "$SANDBOX_READY_FILE"\nexec sleep 1000000\n'
 STARTED = 'echo run >>"/tmp/runs.$0"; '
 
@@ -307,7 +309,8 @@ class ClusterStand:
 def lay_out(directory: Path) -> Arguments:
     """Fill a double's directory with one tiny service."""
     make_image(directory / "images", "app", SERVES)
-    variables = {ENVIRONMENT: {"app": {"GREETING": "good morning"}}}
+    make_image(directory / "images", "proxy", SERVES)
+    variables = {ENVIRONMENT: {"app": {"GREETING": "good morning", "STRIPE_API_KEY": API_KEY}}}
     (directory / "variables.json").write_text(json.dumps(variables))
     return Arguments(
         directory / "cluster", directory / "images", directory / "variables.json", environments=(ENVIRONMENT,)

@@ -202,6 +202,8 @@ def test_a_holders_pod_is_the_template_without_what_would_make_it_the_service() 
         "vault.hashicorp.com/role": "app",
         "kubectl.kubernetes.io/default-container": "app",
         "resetd.fuse.io/attempt": "0199-r/seed.app.system/1",
+        "resetd.fuse.io/container": "app",
+        "resetd.fuse.io/image": "app:1",
     }
     (container,) = spec.pop("containers")
     original = DEPLOYMENT["spec"]["template"]["spec"]["containers"][1]

@@ -16,6 +16,7 @@ from kubernetes_asyncio.client import AppsV1Api
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from daemon.adapters.kubernetes import container_variables
 from daemon.adapters.kubernetes.client import MAX_EXECS_PER_POD
 from daemon.adapters.kubernetes.errors import from_status, translated
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
@@ -23,10 +24,11 @@ from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
+from daemon.redaction.known_values import KnownValues
 from sandbox.kubernetes.launch import Running
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-from tests.contract.pods.stands import ENVIRONMENT, SELECTOR, ClusterStand, cluster_stand
+from tests.contract.pods.stands import API_KEY, ENVIRONMENT, SELECTOR, ClusterStand, cluster_stand
 
 ATTEMPT = AttemptId("r/seed.app/1")
 
@@ -39,6 +41,21 @@ async def test_a_missing_right_is_permanent_and_named(double: Running) -> None:
             await stand.pods.prepare(pod, ATTEMPT)
     assert raised.value.reason is Reason.KUBERNETES_FORBIDDEN
     assert "pods/exec" in raised.value.detail
+
+
+async def test_h1_the_secrets_of_a_container_are_known_before_its_output_is_read(
+    double: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = KnownValues()
+    monkeypatch.setattr(container_variables, "KNOWN", known)
+    async with cluster_stand(double.kubeconfig, double) as stand:
+        control = await stand.pods.prepare(await stand.pod(), ATTEMPT)
+        # A daemon that was started again meanwhile knows nothing of the container.
+        assert not known.forms_in(API_KEY)
+        async with asyncio.timeout(20), aclosing(stand.pods.follow(control, offset=0)) as observations:
+            async for _ in observations:
+                break
+        assert known.forms_in(f"the key is {API_KEY}")
 
 
 async def test_a_read_whose_stream_is_cut_is_temporary_not_a_result(double: Running) -> None:

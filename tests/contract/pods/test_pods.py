@@ -270,6 +270,29 @@ async def test_a_command_that_ignores_term_is_killed_and_leaves_no_exit_code(sta
     await gone(stand, control)
 
 
+async def test_h4_the_output_of_a_command_that_is_over_is_removed_and_its_end_stays(stand: Stand) -> None:
+    control = await launched(stand, stand.prints(b"secret", 3))
+    assert (await seen(stand, control))[0].exit_code == 3
+    await stand.pods.discard([control])
+    last, output = await seen(stand, control)
+    assert (last.started, last.exit_code, output) == (True, 3, b"")
+    # A launch that was on its way for long finds the claim taken.
+    await stand.pods.launch(control, attempt_of(stand), stand.prints(b"again", 0))
+    assert (await seen(stand, control))[0].exit_code == 3
+    assert await stand.pods.give_up(control) is Tombstone.TOO_LATE
+    await stand.pods.discard([control, control])
+
+
+async def test_h4_the_output_of_a_command_that_runs_is_left(stand: Stand) -> None:
+    control = await launched(stand, stand.waits())
+    await seen(stand, control, lambda _, output: b"waiting" in output)
+    await stand.pods.discard([control])
+    await stand.release()
+    assert b"waiting" in (await seen(stand, control))[1]
+    await stand.remove()
+    await stand.pods.discard([control])
+
+
 async def test_the_container_of_a_running_command_is_running(stand: Stand) -> None:
     assert (await stand.pods.fate(await prepared(stand))).fate is Fate.RUNNING
 

@@ -120,13 +120,21 @@ class Box:
         return [int(part) for part in str(Path(place[0], "claim").readlink()).split(".")]
 
     def living(self) -> set[str]:
-        """Return the numbers of its processes, without the first one, zombies, and those that list them."""
+        """Return the numbers of its processes, without the first one, zombies, keepers, and those that list them."""
         look = self.program("sh", "-c", "cat /proc/self/stat /proc/[0-9]*/stat 2>/dev/null").stdout.decode()
         told = [(line.split()[0], line.rpartition(") ")[2].split()) for line in look.splitlines()]
         mine = told[0][1][3]
-        return {
-            number for number, fields in told if number != "1" and fields[0] not in "ZX" and fields[3] != mine
+        living = {
+            number: fields[1]
+            for number, fields in told
+            if number != "1" and fields[0] not in "ZX" and fields[3] != mine
         }
+        keepers = {number for number, parent in living.items() if parent in living and self._forked(number)}
+        return {number for number in living if not {number, living[number]} & keepers}
+
+    def _forked(self, number: str) -> bool:
+        """Tell whether a process runs the launch script without being the one that launched."""
+        return b"rd_keep" in self.program("cat", f"/proc/{number}/cmdline").stdout
 
 
 @pytest.fixture(scope="session")
@@ -373,3 +381,101 @@ def test_sessions_are_named_after_the_attempt_unless_the_container_names_them(bo
         place = box.prepare(f"resetd.{len(variables)}")
         box.launch(place, "sh", "-c", "echo $PGAPPNAME", **variables)  # type: ignore[arg-type]
         assert output_of(box.follow(place)).decode() == f"{name}\n"
+
+
+HEAD, MOST = 239 * 65536, 16 * 1024 * 1024
+LINES = "i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/zero | tr '\\0' x; echo; i=$((i + 1)); done"
+FLOOD = f"{LINES}; echo end; exit 3"
+
+
+def test_h4_a_flood_is_bounded_and_its_beginning_and_its_end_are_kept(box: Box) -> None:
+    place = box.prepare()
+    box.launch(place, "sh", "-c", FLOOD)
+    until(lambda: Path(place[0], "exit").is_symlink(), 60)
+    assert Path(place[0], "log").stat().st_size <= MOST
+    assert sum(path.stat().st_size for path in Path(place[0]).iterdir() if path.is_file()) < MOST + 200_000
+    observations = box.follow(place, bound=1_000_000)
+    output = output_of(observations)
+    assert observations[-1].exit_code == 3
+    assert output.startswith(b"x" * 1_000_000 + b"\n")
+    assert b"\n[resetd: about 4" in output
+    assert b" MB of output were left out here]\n" in output
+    # The line before the last is longer than what is kept of the end, so that its rest is left out as well.
+    assert output.endswith(b"here]\nend\n")
+    assert box.gone(place).stdout == b"gone\n"
+
+
+def test_h4_a_command_that_floods_on_and_on_is_bounded_while_it_runs(box: Box) -> None:
+    place = box.prepare()
+    quiet = box.base / "quiet"
+    flood = "until [ -e $0 ]; do head -c 9000000 /dev/zero; sleep 0.2; done; sleep 1000"
+    box.launch(place, "sh", "-c", flood, str(quiet))
+    log = Path(place[0], "log")
+    until(lambda: log.exists() and log.stat().st_size > MOST)
+    until(lambda: log.stat().st_size < MOST)
+    quiet.touch()
+    until(lambda: b"left out here" in log.read_bytes()[HEAD:] and log.stat().st_size < MOST)
+    # What is told while it runs stands for good.
+    seen = box.follow(place, bound=10_000_000, life=0)
+    assert seen[-1].alive
+    assert len(output_of(seen)) == HEAD
+    told = f"{HEAD - 10} {place[0]}\n".encode()
+    (polled,) = FrameDecoder().feed(box.run("poll", "1", place[1], "4096", stdin=told).stdout)
+    assert (len(polled.log), polled.alive) == (10, True)
+    box.stop(place, "KILL")
+    until(lambda: box.gone(place).stdout == b"gone\n")
+    last = box.follow(place, HEAD - 10, bound=1_000_000)
+    assert (last[-1].alive, last[-1].exit_code) == (False, None)
+    assert b" MB of output were left out here]\n" in output_of(last)
+
+
+def test_h4_the_keepers_death_changes_neither_the_command_nor_its_exit_code(box: Box) -> None:
+    place = box.prepare()
+    box.launch(
+        place, "sh", "-c", "until [ -e $0 ]; do sleep 0.05; done; echo done; exit 5", str(box.base / "go")
+    )
+    until(lambda: output_of(box.follow(place, life=0)) == b"" and box.claim(place))
+    wrapper = str(box.claim(place)[0])
+    look = f"cat /proc/[0-9]*/stat | while read -r n c s p r; do [ $p = {wrapper} ] && echo $n; done"
+    children = box.program("sh", "-c", look).stdout.decode().split()
+    (keeper,) = [child for child in children if box._forked(child)]
+    box.program("kill", "-9", keeper)
+    (box.base / "go").touch()
+    observations = box.follow(place)
+    assert (observations[-1].exit_code, output_of(observations)) == (5, b"done\n")
+
+
+def test_h4_no_part_of_a_line_is_left_where_something_was_cut(box: Box) -> None:
+    place = box.prepare()
+    line = "password-" + "s" * 90
+    box.launch(
+        place,
+        "sh",
+        "-c",
+        f"i=0; while [ $i -lt 4 ]; do yes {line} | head -c 9000000; i=$((i + 1)); done; echo",
+    )
+    until(lambda: Path(place[0], "exit").is_symlink(), 60)
+    output = output_of(box.follow(place, bound=1_000_000))
+    before, _, after = output.partition(b"\n[resetd: ")
+    assert before.splitlines()[-1] == line.encode()
+    assert after.splitlines()[1] == line.encode()
+
+
+def test_h4_a_recorded_commands_output_is_removed_and_it_can_not_start_again(box: Box) -> None:
+    ended, running, given_up = (box.prepare(f"resetd.{name}") for name in ("ended", "running", "given-up"))
+    box.launch(ended, "cat", stdin=b"told")
+    box.launch(running, "sh", "-c", "echo here; sleep 1000")
+    box.run("give_up", *given_up)
+    until(lambda: Path(ended[0], "exit").is_symlink() and Path(running[0], "log").stat().st_size)
+    missing = ended[0] + ".missing"
+    done = box.run("discard", ended[1], ended[0], running[0], missing, given_up[0])
+    assert done.returncode == 0, done
+    assert {path.name for path in Path(ended[0]).iterdir()} == {"claim", "exit"}
+    assert Path(running[0], "log").read_text() == "here\n"
+    box.launch(ended, "echo", "again")
+    last = box.follow(ended)[-1]
+    assert (last.exit_code, last.log) == (0, b"")
+    box.launch(given_up, "echo", "again")
+    assert box.follow(given_up)[-1].given_up
+    assert box.run("discard", "1-other", ended[0]).returncode == Refusal.OTHER_INCARNATION
+    box.stop(running, "KILL")

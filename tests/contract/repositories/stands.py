@@ -83,6 +83,9 @@ class GitHubStand:
     def fault(self, **fault: object) -> None:
         httpx.post(f"{self.hub['url']}/_sandbox/faults", json=fault).raise_for_status()
 
+    def mend(self) -> None:
+        httpx.delete(f"{self.hub['url']}/_sandbox/faults").raise_for_status()
+
     def hold(self, call: str, *, after: int) -> Callable[[], Awaitable[None]]:
         """Hold up a call for a second, but not the first `after` ones; the returned wait ends once it has come."""
         for _ in range(after):
@@ -98,8 +101,17 @@ class GitHubStand:
         return came
 
     def _calls(self, call: str) -> int:
+        return self.calls().count(call)
+
+    def accept_token(self, token: str, *, accepted: bool = True) -> None:
+        """Have the hub take a token, or refuse it from now on."""
+        method = "PUT" if accepted else "DELETE"
+        httpx.request(method, f"{self.hub['url']}/_sandbox/tokens/{token}").raise_for_status()
+
+    def calls(self) -> list[str]:
+        """All calls to the API so far, each as `METHOD PATH`."""
         made: list[str] = httpx.get(f"{self.hub['url']}/_sandbox/requests").raise_for_status().json()
-        return made.count(call)
+        return made
 
     def register_app(self, number: int, public_key: str) -> None:
         url = f"{self.hub['url']}/_sandbox/apps/{number}"

@@ -16,12 +16,13 @@ from schemas.reasons import Reason
 from tests.contract.repositories.stands import GitHubStand, ours
 
 
-async def test_a_wrong_token_is_refused_for_good_and_never_shown(github: GitHubStand) -> None:
+async def test_a_wrong_token_is_out_of_sight_and_never_shown(github: GitHubStand) -> None:
     await github.push()
     port = GitHubRepositories(replace(github.connection, token="ghp_very-secret"))
-    with pytest.raises(PermanentError) as refused:
+    with pytest.raises(TemporaryError) as refused:
         await port.read(github.name, None)
-    assert refused.value.reason is Reason.REPOSITORY_REFUSED
+    assert refused.value.reason is Reason.REPOSITORY_UNREACHABLE
+    assert "RESETD_GITHUB_TOKEN" in str(refused.value.hint)
     assert "very-secret" not in f"{refused.value!s} {refused.value.hint} {port._connection!r}"
 
 
@@ -197,7 +198,10 @@ async def test_a_github_app_reads_with_its_installation_token(github: GitHubStan
     connection = replace(
         github.connection, token=None, app_id=7, app_private_key=private, app_installation_id=1
     )
-    assert (await GitHubRepositories(connection).read(github.name, None)).root == root
+    found = await GitHubRepositories(connection).read(github.name, None)
+    # GitHub says to every App that it may not push.
+    assert (found.root, found.refusals) == (root, ())
+    assert any("contents: write" in warning for warning in found.warnings)
 
 
 async def test_a_hub_that_hangs_keeps_no_thread_from_anything_else(github: GitHubStand) -> None:

@@ -87,6 +87,50 @@ async def test_b6_a_rename_right_before_the_update_moves_no_other_repository(
     assert await other.refs() == {"main": head}
 
 
+async def test_b6_nothing_but_the_name_is_asked_for_where_a_redirect_leads(
+    hub: dict[str, str], github: GitHubStand
+) -> None:
+    other = GitHubStand(hub, f"{github.name}-of-another-client")
+    await other.push()
+    await github.push()
+    found = await github.port.read(github.name, None)
+    github.control("POST", "/rename", {"to": other.name})
+    before = len(github.calls())
+    for act in (
+        github.port.read(github.name, None),
+        github.port.rewind(found, to=found.root, backup_branch=BACKUP, still_ours=ours),
+    ):
+        with pytest.raises(PermanentError) as refused:
+            await act
+        assert refused.value.reason is Reason.REPOSITORY_MISMATCH
+    made = [call for call in github.calls()[before:] if f"/repos/fuse/{github.name}" not in call]
+    assert all(call.startswith("GET /repositories/") and call.count("/") == 2 for call in made), made
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("what", ["branches/main", "commits", "rules/branches/main"])
+async def test_b6_a_redirect_in_the_middle_of_reading_is_not_followed(
+    github: GitHubStand, status: int, what: str
+) -> None:
+    await github.push()
+    location = f"{github.hub['url']}/repositories/1/{what}"
+    github.fault(
+        match=f"GET /repos/fuse/{github.name}/{what}",
+        action="status",
+        status=status,
+        headers={"Location": location},
+    )
+    with pytest.raises(PermanentError) as refused:
+        await github.port.read(github.name, None)
+    assert refused.value.reason is Reason.REPOSITORY_MISMATCH
+    assert refused.value.hint
+
+
+async def test_b6_case_is_no_other_name(github: GitHubStand) -> None:
+    root = await github.push()
+    assert (await github.port.read(github.name.upper(), None)).root == root
+
+
 @contextmanager
 def answering(status: int, body: str, **headers: str) -> Iterator[str]:
     """A server that is no GitHub: it answers every call with the same. The answer is its address."""
@@ -127,6 +171,11 @@ def answering(status: int, body: str, **headers: str) -> Iterator[str]:
         (200, json.dumps({"full_name": "fuse/x"}), {}),
         (404, "no JSON", {}),
         (418, "[1, 2]", {}),
+        (302, "", {"Location": "https://login.example.com/"}),
+        (308, "", {"Location": "http://elsewhere.example.com/"}),
+        (301, "", {}),
+        (200, '{"full_name": "fuse/x", "node_id": null, "permis', {}),
+        (200, json.dumps({"full_name": "fuse/x", "node_id": "R_1", "permissions": {"push": True}}), {}),
     ],
 )
 async def test_f7_whatever_answers_in_place_of_github_is_an_error_of_the_port_with_a_hint(
@@ -140,6 +189,29 @@ async def test_f7_whatever_answers_in_place_of_github_is_an_error_of_the_port_wi
     assert refused.value.hint
     assert github.connection.token is not None
     assert github.connection.token not in refused.value.detail
+
+
+async def test_f7_an_answer_that_github_still_computes_is_temporary(github: GitHubStand) -> None:
+    with answering(202, "") as url:
+        port = GitHubRepositories(replace(github.connection, api_url=url))
+        with pytest.raises(TemporaryError) as refused:
+            await port.read("x", None)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "raised", [StopIteration(), RecursionError(), KeyError("node_id"), AssertionError(), AttributeError("x")]
+)
+async def test_f7_whatever_is_raised_in_the_thread_is_an_error_of_the_port(
+    github: GitHubStand, raised: Exception
+) -> None:
+    def act(_: object) -> None:
+        raise raised
+
+    with pytest.raises(PermanentError) as refused:
+        await github.port._operation("x", act)
+    assert refused.value.hint
+    assert refused.value.__cause__ is raised
 
 
 async def test_f7_an_answer_that_is_not_understood_after_the_update_is_found_out_by_the_refs(

@@ -56,12 +56,11 @@ async def test_f5_what_refuses_every_push_is_known_when_it_is_read(
     assert said in refusal
 
 
-async def test_f5_a_hub_that_does_not_say_who_may_push_is_a_warning(github: GitHubStand) -> None:
+async def test_f5_a_hub_that_does_not_say_who_may_push_is_refused(github: GitHubStand) -> None:
     await github.push()
     github.control("PATCH", "/traits", {"push": None})
-    found = await github.port.read(github.name, None)
-    assert found.refusals == ()
-    assert any("may push can't be read" in warning for warning in found.warnings)
+    (refusal,) = (await github.port.read(github.name, None)).refusals
+    assert "does not say that the account may push" in refusal
 
 
 @pytest.mark.parametrize("hidden", [[], ["protection"], ["rules", "protection"]])
@@ -82,6 +81,70 @@ async def test_f9_classic_protection_that_allows_force_pushes_refuses_nothing(gi
     assert found.refusals == ()
     rewound = await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
     assert rewound.before == head
+
+
+async def test_f9_classic_protection_beside_a_harmless_ruleset_is_known(github: GitHubStand) -> None:
+    await github.push()
+    github.control("PUT", "/rules/main", [{"type": "deletion"}])
+    assert (await github.port.read(github.name, None)).refusals == ()
+    github.control("PATCH", "/traits", {"classic": {"main": False}})
+    (refusal,) = (await github.port.read(github.name, None)).refusals
+    assert "no force pushes" in refusal
+
+
+_NOBODY: dict[str, list[object]] = {"users": [], "teams": [], "apps": []}
+
+
+@pytest.mark.parametrize(
+    ("protection", "refused"),
+    [
+        ({"lock_branch": {"enabled": True}}, "locked"),
+        ({"required_status_checks": {"strict": False, "contexts": ["ci"], "checks": []}}, "status checks"),
+        ({"required_pull_request_reviews": {"required_approving_review_count": 1}}, "pull requests"),
+        ({"restrictions": _NOBODY}, "who may push"),
+        ({"restrictions": {**_NOBODY, "apps": [{"slug": "resetd"}]}}, None),
+        ({"lock_branch": {"enabled": False}, "required_signatures": {"enabled": False}}, None),
+    ],
+)
+async def test_f9_classic_protection_that_allows_force_pushes_may_forbid_it_by_something_else(
+    github: GitHubStand, protection: dict[str, Any], refused: str | None
+) -> None:
+    await github.push()
+    github.control("PATCH", "/traits", {"classic": {"main": True}, "protection": protection})
+    refusals = (await github.port.read(github.name, None)).refusals
+    assert [refused in text for text in refusals if refused] == ([True] if refused else [])
+    assert len(refusals) == (1 if refused else 0)
+
+
+async def test_f9_a_rule_of_an_unknown_kind_is_a_warning(github: GitHubStand) -> None:
+    await github.push()
+    github.control("PUT", "/rules/main", [{"type": "max_file_size"}])
+    found = await github.port.read(github.name, None)
+    assert found.refusals == ()
+    assert "rules of main may refuse the rewinding: max_file_size" in found.warnings
+
+
+@pytest.mark.parametrize("what", ["pulls", "tags", "branches"])
+@pytest.mark.parametrize("action", ["drop-before", "status", "garbage-after"])
+async def test_f4_what_only_warns_may_fail_in_any_way(github: GitHubStand, what: str, action: str) -> None:
+    root = await github.push()
+    github.fault(match=f"GET /repos/fuse/{github.name}/{what}$", action=action, times=3)
+    try:
+        found = await github.port.read(github.name, None)
+    finally:
+        github.mend()
+    assert (found.root, found.refusals) == (root, ())
+    assert any("can't be read" in warning for warning in found.warnings)
+
+
+async def test_f4_rules_that_are_no_list_are_not_taken_for_none(github: GitHubStand) -> None:
+    await github.push()
+    github.fault(
+        match=f"GET /repos/fuse/{github.name}/rules", action="status", status=200, body={"rules": "none"}
+    )
+    with pytest.raises(PermanentError) as refused:
+        await github.port.read(github.name, None)
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize("rule", ["update", "pull_request", "required_status_checks", "non_fast_forward"])
@@ -114,6 +177,15 @@ async def test_f9_a_rule_that_forbids_the_backup_branch_is_known(github: GitHubS
             3,
         ),
         ({"data": None, "errors": [{"type": "RATE_LIMITED"}]}, {"X-RateLimit-Remaining": "0"}, 77),
+        ({"errors": [{"type": "rate_limited"}]}, {}, 77),
+        ({"message": "You have exceeded a secondary rate limit."}, {"Retry-After": "4"}, 4),
+        ({"errors": [{"type": "FORBIDDEN", "message": "abuse detection"}]}, {"Retry-After": "5"}, 5),
+        (
+            {"errors": [{"type": "RATE_LIMITED"}]},
+            {"Retry-After": "Wed, 01 Jan 2200 00:00:00 GMT"},
+            3600,
+        ),
+        ({"errors": [{"type": "RATE_LIMITED"}, {"type": "UNPROCESSABLE"}]}, {"Retry-After": "nan"}, 77),
         ({"errors": [{"message": "Something went wrong while executing your query."}]}, {}, None),
         ({"errors": [{"type": "SERVICE_UNAVAILABLE", "message": "try again"}]}, {}, None),
     ],
@@ -130,6 +202,27 @@ async def test_f2_a_limit_that_comes_in_a_200_is_temporary_with_the_servers_dela
         await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
     assert refused.value.delay == (None if delay is None else pytest.approx(delay, abs=3))
     assert await github.refs() == {"main": head}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"type": "UNPROCESSABLE", "message": "API rate limit exceeded, says a rule"}, "repository-refused"),
+        ({"type": "NOT_FOUND", "message": "secondary rate limit"}, "repository-unidentified"),
+        ({"message": "Field is unknown", "extensions": {"code": "undefinedField"}}, "repository-refused"),
+    ],
+)
+async def test_f2_the_type_of_an_error_counts_before_its_text(
+    github: GitHubStand, error: dict[str, Any], reason: str
+) -> None:
+    root = await github.push()
+    await github.push()
+    found = await github.port.read(github.name, None)
+    github.fault(match="POST /graphql", action="status", status=200, body={"errors": [error, error]}, times=1)
+    with pytest.raises(PermanentError) as refused:
+        await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
+    assert refused.value.reason.value == reason
+    assert refused.value.hint
 
 
 @pytest.mark.parametrize("kind", ["FORBIDDEN", "INSUFFICIENT_SCOPES"])

@@ -32,6 +32,7 @@ def asked(
     by: str = "ann",
     event: str | None = None,
     refused: Reason | None = None,
+    channel: Channel = Channel.KAFKA,
     **fields: Any,  # noqa: ANN401 - of the request
 ) -> NewRequest:
     """Make a request, by an event of its own or by the one that is named."""
@@ -40,7 +41,7 @@ def asked(
     return NewRequest(
         id=reset_id,
         request=request,
-        channel=Channel.KAFKA,
+        channel=channel,
         source="/tests",
         event_id=event or f"event-{reset_id}",
         content_hash=content_hash(request),
@@ -87,9 +88,14 @@ def moved(found: Claimed, state: ResetState | None = None, **fields: Any) -> Cha
     return Change(reset=reset, lease=found.lease, history=(entry,), **fields)
 
 
-def act(reset_id: str = "", kind: ActKind = ActKind.CANCEL, actor: str = "olga") -> Act:
+def act(
+    reset_id: str = "",
+    kind: ActKind = ActKind.CANCEL,
+    actor: str = "olga",
+    channel: Channel = Channel.HTTP,
+) -> Act:
     """Make an act."""
-    return Act(reset_id=ResetId(reset_id), kind=kind, actor=actor, channel=Channel.HTTP, at=NOW)
+    return Act(reset_id=ResetId(reset_id), kind=kind, actor=actor, channel=channel, at=NOW)
 
 
 def act_by_event(event: str, *, environment: str = ENVIRONMENT, own: str | None = None) -> NewAct:

@@ -103,11 +103,12 @@ async def test_an_act_in_the_batch_of_its_request_is_bound_before_or_after_it(st
 
 
 async def test_an_act_by_idempotency_key_finds_its_reset_sooner_or_later(store: Store) -> None:
-    by_key = NewAct(act(), "qa-sandbox", idempotency_key="k", source="/acts", event_id="1")
+    by_event = act(channel=Channel.KAFKA)
+    by_key = NewAct(by_event, "qa-sandbox", idempotency_key="k", source="/acts", event_id="1")
     await taken(store, by_key, first=0)
     reset = await admitted(store, asked(idempotency_key="k"))
     await taken(
-        store, NewAct(act(), "qa-sandbox", idempotency_key="k", source="/acts", event_id="2"), first=1
+        store, NewAct(by_event, "qa-sandbox", idempotency_key="k", source="/acts", event_id="2"), first=1
     )
     assert len(await store.unread_acts(reset.id, 0)) == 2
 
@@ -149,3 +150,10 @@ async def test_deprovisioning_cancels_what_waits_for_that_environment_only(store
         acts = await store.unread_acts(ResetId(reset_id), 0)
         assert len(acts) == count
         assert all((stored.kind, stored.channel) == (ActKind.CANCEL, Channel.PROVISIONING) for stored in acts)
+
+
+async def test_d5_an_act_keeps_whether_its_actor_has_the_right_only_as_the_requester(store: Store) -> None:
+    reset = await admitted(store)
+    for right in (True, False):
+        await store.append_act(act(reset.id).model_copy(update={"as_requester": right}))
+    assert [one.as_requester for one in await store.unread_acts(reset.id, 0)] == [True, False]

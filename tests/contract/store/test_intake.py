@@ -16,9 +16,10 @@ from schemas.intake import Batch, Entry, NewAct
 from schemas.reasons import Reason
 from schemas.records import LastRecord, LogPosition
 from schemas.requests import RequestReference
-from schemas.resets import ResetState
+from schemas.resets import ActKind, Channel, ResetState
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import (
+    ENVIRONMENT,
     NOW,
     act,
     act_by_event,
@@ -307,3 +308,62 @@ async def test_names_as_long_as_they_may_be_are_looked_up_and_stored(store: Stor
     assert joined.joined
     assert (again.created, again.reset.id) == (False, first.reset.id)
     assert len(await store.unread_acts(first.reset.id, 0)) == 1
+
+
+class TestNamesAndKeysOfAChannel:
+    """D4: what came by Kafka is a claim, and a key belongs to the channel and the environment that it came for."""
+
+    async def test_d4_a_reset_knows_which_of_its_requesters_are_only_claimed(self, store: Store) -> None:
+        first = await admitted(store, asked(by="ann"))
+        assert (first.requested_by, first.claimed_by) == (("ann",), ("ann",))
+        bob = await store.admit(asked(by="bob", channel=Channel.HTTP), now=NOW, limit_waiting=3)
+        cleo = await store.admit(asked(by="cleo"), now=NOW, limit_waiting=3)
+        assert bob.joined
+        assert (cleo.reset.requested_by, cleo.reset.claimed_by) == (("ann", "bob", "cleo"), ("ann", "cleo"))
+        ann = await store.admit(asked(by="ann", channel=Channel.HTTP), now=NOW, limit_waiting=3)
+        again = await store.admit(asked(by="bob"), now=NOW, limit_waiting=3)
+        assert (ann.joined, ann.reset.claimed_by) == (True, ("cleo",))
+        assert (again.reset.requested_by, again.reset.claimed_by) == (("ann", "bob", "cleo"), ("cleo",))
+        found = await store.find(first.id)
+        assert found is not None
+        assert (found.requested_by, found.claimed_by) == (("ann", "bob", "cleo"), ("cleo",))
+        holder = await claimed(store, first.id)
+        assert holder.reset.claimed_by == ("cleo",)
+        assert (await store.save(moved(holder, ResetState.QUEUED))).claimed_by == ("cleo",)
+
+    async def test_d4_one_key_of_two_channels_or_environments_is_several_keys(self, store: Store) -> None:
+        by_kafka = await admitted(store, asked(idempotency_key="k", **different(1)))
+        by_http = await store.admit(
+            asked(idempotency_key="k", channel=Channel.HTTP, **different(2)), now=NOW, limit_waiting=3
+        )
+        elsewhere = await store.admit(
+            asked("other-sandbox", idempotency_key="k", **different(3)), now=NOW, limit_waiting=3
+        )
+        assert [one.conflict for one in (by_http, elsewhere)] == [False, False]
+        assert len({by_kafka.id, by_http.reset.id, elsewhere.reset.id}) == 3
+        for channel, environment, number, reset_id in (
+            (Channel.KAFKA, ENVIRONMENT, 1, by_kafka.id),
+            (Channel.HTTP, ENVIRONMENT, 2, by_http.reset.id),
+            (Channel.KAFKA, "other-sandbox", 3, elsewhere.reset.id),
+        ):
+            again = await store.admit(
+                asked(environment, idempotency_key="k", channel=channel, **different(number)),
+                now=NOW,
+                limit_waiting=9,
+            )
+            assert (again.reset.id, again.created) == (reset_id, False)
+        conflict = await store.admit(
+            asked(idempotency_key="k", channel=Channel.HTTP, **different(1)), now=NOW, limit_waiting=9
+        )
+        assert conflict.conflict
+
+    async def test_d4_an_event_does_not_name_a_reset_by_the_key_of_an_http_request(
+        self, store: Store
+    ) -> None:
+        by_http = await admitted(store, asked(idempotency_key="k", channel=Channel.HTTP, **different(1)))
+        cancel = act(channel=Channel.KAFKA)
+        await taken(store, NewAct(cancel, ENVIRONMENT, idempotency_key="k", source="/acts", event_id="1"))
+        assert await store.unread_acts(by_http.id, 0) == ()
+        by_kafka = await admitted(store, asked(idempotency_key="k", **different(2)))
+        assert [one.kind for one in await store.unread_acts(by_kafka.id, 0)] == [ActKind.CANCEL]
+        assert await store.unread_acts(by_http.id, 0) == ()

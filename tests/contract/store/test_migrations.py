@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,7 @@ from daemon.adapters.store import migrations, open_store
 from daemon.adapters.store.connections.addresses import parse, synchronous
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres.server import Server
-from schemas.resets import ResetState
+from schemas.resets import Approval, ResetState
 from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
 
 
@@ -117,6 +118,47 @@ class TestAnOutboxThatHoldsCopies:
                 made = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'outbox'"))
                 assert "AUTOINCREMENT" in made.scalar_one()
         engine.dispose()
+
+
+class TestResetsFromBeforeStopsWereCounted:
+    """0009: what had stopped after it destroyed something needs a new dump and a new consent, as if it stopped now."""
+
+    async def test_d1_their_consents_are_spent_and_their_dumps_old_where_they_had_stopped(
+        self, empty_url: str
+    ) -> None:
+        migrations.upgrade(empty_url)
+        cases = {
+            ResetState.FAILED: (True, 1, False, True),
+            ResetState.CANCELLED: (False, 1, False, False),
+            ResetState.QUEUED: (True, 1, False, True),
+            ResetState.AWAITING_APPROVAL: (False, 0, False, False),
+            ResetState.SEEDING: (True, 0, True, False),
+            ResetState.VERIFYING: (False, 0, False, False),
+        }
+        ids = {}
+        approvals = (Approval(actor="ben", plan_hash="h", at=NOW),)
+        async with open_store(empty_url) as store:
+            for state, (destroyed, *_) in cases.items():
+                found = await begun(store, f"{state.value}-sandbox", idempotency_key="k", **different(1))
+                ids[state] = found.reset.id
+                agreed = {"approvals": approvals, "plan_hash": "h", "approvals_required": 1}
+                reset = found.reset.model_copy(update=agreed | {"destroyed": destroyed})
+                await store.save(moved(replace(found, reset=reset), state))
+        move_to(empty_url, "0007")
+        migrations.upgrade(empty_url)
+        assert migrations.check(empty_url) == ()
+        async with open_store(empty_url) as store:
+            for state, (_, stops, used, spent) in cases.items():
+                kept = await store.find(ids[state])
+                assert kept is not None
+                assert (kept.stops, kept.consent_spent, kept.approvals[0].spent) == (stops, used, spent), (
+                    state
+                )
+            # The key of the first of them is the one that an older version keeps: it is that of its environment.
+            again = await store.admit(
+                asked("failed-sandbox", idempotency_key="k", **different(1)), now=NOW, limit_waiting=9
+            )
+            assert again.reset.id == ids[ResetState.FAILED]
 
 
 async def test_replicas_that_upgrade_at_once_do_not_disturb_each_other(empty_postgres_url: str) -> None:

@@ -13,7 +13,17 @@ from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 from schemas.reasons import Reason
-from schemas.resets import Approval, Control, Outcome, OutcomeKind, ResetState, Step, StepState, Waiting
+from schemas.resets import (
+    Approval,
+    Channel,
+    Control,
+    Outcome,
+    OutcomeKind,
+    ResetState,
+    Step,
+    StepState,
+    Waiting,
+)
 from schemas.wire import ResourceKey, StepName
 from statemachines.history.status import next_status
 from statemachines.lifecycle import WORKING
@@ -82,7 +92,7 @@ async def test_a_plan_may_be_longer_than_one_statement_takes(store: Store) -> No
 
 @pytest.mark.parametrize("state", WORKING)
 async def test_nothing_works_without_the_consent_that_its_plan_needs(store: Store, state: ResetState) -> None:
-    found = await begun(store)
+    found = await begun(store, channel=Channel.HTTP)
     needing = {"state": state, "plan_hash": "sha256:x", "approvals_required": 2}
     for given in (
         (),
@@ -241,6 +251,48 @@ async def test_backups_are_recorded_once_and_proven_later(store: Store) -> None:
     assert await store.backups() == rows
 
 
+async def test_d1_stops_spent_approvals_and_which_dump_is_the_first_are_kept(store: Store) -> None:
+    found = await begun(store, channel=Channel.HTTP)
+    given = (
+        Approval(actor="ben", plan_hash="h", at=NOW, spent=True),
+        Approval(actor="cleo", plan_hash="h", at=NOW),
+    )
+    fields = {
+        "plan_hash": "h",
+        "approvals": given,
+        "stops": 2,
+        "consent_spent": True,
+        "approvals_required": 1,
+    }
+    dump = Backup(ResourceKey("database/7/a"), "a.dump", 1, "ab", NOW, proven=True, stops=2, first=True)
+    saved = await store.save(
+        Change(reset=found.reset.model_copy(update=fields), lease=found.lease, backups=(dump,))
+    )
+    for reset in (saved, await store.find(saved.id)):
+        assert reset is not None
+        assert (reset.stops, reset.consent_spent, reset.approvals) == (2, True, given)
+    [row] = await store.backups(reset_id=saved.id)
+    assert (row["stops"], row["first"]) == (2, True)
+
+
+async def test_d1_nothing_is_destroyed_by_a_commit_on_a_spent_consent(store: Store) -> None:
+    found = await begun(store, channel=Channel.HTTP)
+    spent = (Approval(actor="ben", plan_hash="h", at=NOW, spent=True),)
+    fields = {
+        "state": ResetState.SEEDING,
+        "plan_hash": "h",
+        "approvals": spent,
+        "approvals_required": 1,
+        "stops": 1,
+    }
+    reset = found.reset.model_copy(update=fields)
+    saved = await store.save(Change(reset=reset, lease=found.lease))
+    destroys = saved.model_copy(update={"consent_spent": True})
+    with pytest.raises(ValueError, match="without consent"):
+        await store.save(Change(reset=destroys, lease=found.lease))
+    assert await store.find(saved.id) == saved
+
+
 async def test_sequences_have_no_gaps_when_many_resets_are_saved_at_once(another: Opener) -> None:
     stores = [another(), another()]
     found = [await begun(stores[0], reason=f"number {number}") for number in range(6)]
@@ -285,7 +337,10 @@ async def test_who_agreed_to_one_that_is_queued_does_not_join_it_and_it_may_star
     }
     agreed = replace(holder, reset=holder.reset.model_copy(update=consent))
     queued = replace(holder, reset=await store.save(moved(agreed, ResetState.QUEUED)))
-    bob, cleo = [await store.admit(asked(by=who), now=NOW, limit_waiting=3) for who in ("bob", " Cleo")]
+    bob, cleo = [
+        await store.admit(asked(by=who, channel=Channel.HTTP), now=NOW, limit_waiting=3)
+        for who in ("bob", " Cleo")
+    ]
     assert (bob.joined, cleo.joined, cleo.created) == (True, False, True)
     started = await store.save(moved(queued, ResetState.QUIESCING))
     assert started.requested_by == ("ann", "bob")

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
-from tests.integration.api.stand import Stand
+from daemon.config.catalog_file import load_catalog
+from schemas.catalog.catalog import Kind
+from schemas.plan import Plan
+from schemas.requests import ResetRequested
+from schemas.resets import Channel
+from tests.integration.api.stand import Stand, running
 
 
 async def test_nothing_protected_is_touched_before_somebody_else_agreed_to_its_plan(stand: Stand) -> None:
@@ -142,3 +148,32 @@ async def test_a_running_reset_is_cancelled(stand: Stand) -> None:
         assert (await client.post(f"/resets/{reset['id']}/cancel", json={})).status_code == 202
     cancelled = await stand.until(reset, "cancelled", "needs-operator", "failed", "done")
     assert cancelled["state"] == "cancelled"
+
+
+async def test_d3_whether_enough_people_can_approve_at_all_is_said_when_the_plan_is_made(
+    tmp_path: Path,
+) -> None:
+    """Only `ben` and `pat` may approve there. Who asks with a token is left out, and who a topic claims is not."""
+    kinds = load_catalog().catalog.kinds | {
+        "production": Kind(protected=True, approvers=2, approvers_unattended=3)
+    }
+    strict = load_catalog().catalog.model_copy(update={"kinds": kinds})
+    async with running(tmp_path, catalog=strict) as stand:
+
+        async def warned(person: str, channel: Channel) -> list[str]:
+            request = ResetRequested(environment="los-demo-production", requested_by=person)
+            plan = await stand.context.planning.plan(request, channel)
+            assert isinstance(plan, Plan)
+            return [one for one in plan.warnings if "Too few" in one]
+
+        assert await warned("ana", Channel.HTTP) == []
+        [few] = await warned("pat", Channel.HTTP)
+        assert "it needs 2, and only ben has a token" in few
+        [fewer] = await warned("pat", Channel.KAFKA)
+        assert "it needs 3, and only ben, pat has a token" in fewer
+        reset = await stand.asked("pat", environment="los-demo-production")
+        await stand.until(reset, "awaiting-approval")
+        async with asyncio.timeout(20), stand.client("oli") as client:
+            while not (found := (await client.get(f"/resets/{reset['id']}")).json())["waitingFor"]:  # noqa: ASYNC110 - the API sends no event
+                await asyncio.sleep(0.02)
+        assert few in found["waitingFor"]["detail"]

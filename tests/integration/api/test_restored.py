@@ -41,6 +41,9 @@ async def restored(older: MemoryStore, former: Stand, directory: Path) -> AsyncI
     async with running(directory, store=older, marks=former.marks, saved=former.saved) as stand:
         for service in stand.services.values():
             await stand.pods.restart(service)
+        # The environments' databases are on the servers on which they were.
+        for before, now in zip(former.databases, stand.databases, strict=True):
+            now.incarnation = before.incarnation
         yield stand
 
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from daemon.ports.errors import TemporaryError
+from daemon.config.catalog_file import load_catalog
+from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.catalog.catalog import Catalog
+from schemas.catalog.steps import VerifyEntry
 from schemas.reasons import Reason
-from tests.integration.api.stand import Stand
+from tests.integration.api.stand import Stand, running
 
 PRODUCTION = "los-demo-production"
 SYSTEM = "seed.los-core-api.system"
+
+
+def verified_by_command() -> Catalog:
+    """The shipped catalog, with a tool's own command as the verification of each service."""
+    catalog = load_catalog().catalog
+    verify = (VerifyEntry(argv=("sh", "-c", "npx prisma migrate status")),)
+    services = tuple(service.model_copy(update={"verify": verify}) for service in catalog.services)
+    return catalog.model_copy(update={"services": services})
 
 
 async def act(stand: Stand, reset: dict[str, Any], kind: str, person: str = "oli", **body: object) -> None:
@@ -33,6 +45,13 @@ async def approved(stand: Stand, reset: dict[str, Any]) -> dict[str, Any]:
     body = {"planHash": waiting["planHash"], "confirm": waiting["environment"]}
     await act(stand, reset, "approve", "ben", **body)
     return waiting
+
+
+async def backups(stand: Stand, reset: dict[str, Any]) -> list[dict[str, Any]]:
+    """The reset's dumps as the API lists them."""
+    async with stand.client("oli") as client:
+        found: list[dict[str, Any]] = (await client.get("/backups", params={"reset": reset["id"]})).json()
+    return found
 
 
 async def failed_after_consent(stand: Stand) -> dict[str, Any]:
@@ -66,14 +85,74 @@ class TestConsent:
         await approved(stand, reset)
         assert (await stand.until(reset, "done", "failed"))["state"] == "done"
 
-    async def test_a_plan_that_was_approved_needs_nobody_again_when_it_is_resumed(self, stand: Stand) -> None:
+    async def test_d1_nothing_more_is_destroyed_after_a_stop_on_the_consent_and_the_dump_from_before(
+        self, stand: Stand
+    ) -> None:
+        reset = await failed_after_consent(stand)
+        destroyed = list(stand.pods.launched)
+        dumps = await backups(stand, reset)
+        await act(stand, reset, "resume")
+        again = await stand.until(reset, "awaiting-approval", "done", "failed")
+        assert (again["state"], again["approvals"]["given"]) == ("awaiting-approval", [])
+        assert [one["actor"] for one in again["spentApprovals"]] == ["ben"]
+        assert (stand.pods.launched, await backups(stand, reset)) == (destroyed, dumps)
+        await approved(stand, reset)
+        done = await stand.until(reset, "done", "failed")
+        assert done["state"] == "done"
+        later = [one for one in await backups(stand, reset) if one not in dumps]
+        left = {f"{PRODUCTION}-core", f"{PRODUCTION}-integrations"}
+        assert {one["resource"].rpartition("/")[2] for one in later} == left
+        assert {(one["stops"], one["first"]) for one in dumps} == {(0, True)}
+        assert {(one["stops"], one["first"]) for one in later} == {(1, False)}
+        assert {one["path"] for one in (*dumps, *later)} <= stand.saved.keys()
+
+    async def test_d1_a_stop_before_anything_was_destroyed_takes_no_consent_away(self, stand: Stand) -> None:
+        """Another input of the kind: the dump itself failed."""
+        url = f"{PRODUCTION}-ui-builder"
+        database = next(one for one in stand.databases if one.name == url)
+        reset = await stand.asked("pat", environment=PRODUCTION, mode="seed", services=["ui-builder-api"])
+        await stand.until(reset, "awaiting-approval")
+        stand.pods.fail("choose", PermanentError(Reason.POD_NOT_FOUND, "it is gone"))
+        await approved(stand, reset)
+        assert (await stand.until(reset, "failed", "done"))["state"] == "failed"
+        assert database.tables
+        await act(stand, reset, "resume")
+        done = await stand.until(reset, "done", "failed", "awaiting-approval")
+        assert (done["state"], [one["actor"] for one in done["approvals"]["given"]]) == ("done", ["ben"])
+
+    async def test_d1_where_nothing_is_left_to_destroy_nobody_is_asked_and_nothing_is_dumped(
+        self, tmp_path: Path
+    ) -> None:
+        async with running(tmp_path, catalog=verified_by_command()) as stand:
+            stand.failing["migrate status"] = b"Following migration have not yet been applied\n"
+            reset = await stand.asked(
+                "pat", environment=PRODUCTION, mode="seed", services=["ui-builder-api"], git=False
+            )
+            await approved(stand, reset)
+            failed = await stand.until(reset, "failed", "done")
+            assert failed["stoppedAt"] == "verify.ui-builder-api"
+            dumps = await backups(stand, reset)
+            stand.failing.clear()
+            await act(stand, reset, "resume")
+            assert (await stand.until(reset, "done", "failed", "awaiting-approval"))["state"] == "done"
+            assert await backups(stand, reset) == dumps
+
+    async def test_d1_who_denies_to_destroy_again_leaves_the_way_on_and_back_open(self, stand: Stand) -> None:
         reset = await failed_after_consent(stand)
         await act(stand, reset, "resume")
-        assert (await stand.until(reset, "done", "failed", "awaiting-approval"))["state"] == "done"
+        await stand.until(reset, "awaiting-approval")
+        await act(stand, reset, "deny", "ben")
+        denied = await stand.until(reset, "failed", "denied")
+        assert (denied["state"], denied["cause"]) == ("failed", "denied")
+        await act(stand, reset, "resume")
+        await approved(stand, reset)
+        assert (await stand.until(reset, "done", "failed"))["state"] == "done"
 
 
 class TestBackups:
-    async def test_a_database_that_nothing_touched_yet_is_backed_up_again(self, stand: Stand) -> None:
+    async def test_a_database_is_backed_up_again_after_a_stop_and_the_first_dump_stays(
+        self, stand: Stand
+    ) -> None:
         stand.failing["db:deploy"] = b"Error: P3018\n"
         reset = await stand.asked()
         failed = await stand.until(reset, "failed", "done")
@@ -84,11 +163,10 @@ class TestBackups:
         made = {
             step["name"]: step["attempts"] for step in done["steps"] if step["name"].startswith("backup.")
         }
-        touched = {"backup.qa-sandbox-core", "backup.qa-sandbox-data-builder"}
-        assert {name for name, attempts in made.items() if attempts == 1} >= touched
-        untouched = {name for name in made if "handshake" not in name} - touched
-        assert len(untouched) == 4
-        assert {made[name] for name in untouched} == {2}
+        assert set(made.values()) == {2}
+        dumps = await backups(stand, reset)
+        assert len({one["path"] for one in dumps}) == len(dumps) == 12
+        assert {(one["stops"], one["first"]) for one in dumps} == {(0, True), (1, False)}
 
 
 class TestReplan:
@@ -124,25 +202,26 @@ class TestReplan:
 
 class TestSeveralUnknownOutcomes:
     async def test_each_has_to_be_resolved_before_locks_are_let_go_or_anything_runs_again(
-        self, stand: Stand
+        self, tmp_path: Path
     ) -> None:
-        stand.held["prisma migrate status"] = asyncio.Event()
-        services = ["sequence-builder-api", "ui-builder-api"]
-        reset = await stand.asked(services=services)
-        checks = [f"verify.{service}" for service in services]
-        await stand.until(reset, "verifying")
-        async with asyncio.timeout(20):
-            while sum("/verify." in one for one, _ in stand.pods.launched) < len(checks):  # noqa: ASYNC110 - pods tell nobody
-                await asyncio.sleep(0.02)
-        for service in services:
-            await stand.pods.remove(stand.services["qa-sandbox", service])
-        await stand.until(reset, "needs-operator")
-        await act(stand, reset, "resolve", step=checks[0], outcome="failed")
-        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "needs-operator"
-        assert await stand.context.store.locks() != ()
-        await act(stand, reset, "resolve", step=checks[1], outcome="failed")
-        assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "failed"
-        assert await stand.context.store.locks() == ()
+        async with running(tmp_path, catalog=verified_by_command()) as stand:
+            stand.held["prisma migrate status"] = asyncio.Event()
+            services = ["sequence-builder-api", "ui-builder-api"]
+            reset = await stand.asked(services=services)
+            checks = [f"verify.{service}" for service in services]
+            await stand.until(reset, "verifying")
+            async with asyncio.timeout(20):
+                while sum("/verify." in one for one, _ in stand.pods.launched) < len(checks):  # noqa: ASYNC110 - pods tell nobody
+                    await asyncio.sleep(0.02)
+            for service in services:
+                await stand.pods.remove(stand.services["qa-sandbox", service])
+            await stand.until(reset, "needs-operator")
+            await act(stand, reset, "resolve", step=checks[0], outcome="failed")
+            assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "needs-operator"
+            assert await stand.context.store.locks() != ()
+            await act(stand, reset, "resolve", step=checks[1], outcome="failed")
+            assert (await stand.until(reset, "needs-operator", "failed"))["state"] == "failed"
+            assert await stand.context.store.locks() == ()
 
 
 class TestFacts:

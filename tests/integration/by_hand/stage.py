@@ -98,6 +98,7 @@ class Stage:
             self.harness.publisher.publish(wanted)
         self._asked += 1
         reset = self.harness.wait_state(f"{ENVIRONMENT}/{self._asked}", "done")
+        self._assert_verified(case, reset)
         self._assert_journal(case, reset["id"], self.platform.journal_reader().outermost()[before:])
         self._assert_repository(case, reset["id"], head)
         found = self.databases()
@@ -124,22 +125,29 @@ class Stage:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def _assert_verified(self, case: Case, reset: dict[str, Any]) -> None:
+        """The daemon looked itself for the migrations of each service of the plan."""
+        steps = self.harness.reset(reset["reference"])["steps"]
+        checked = {
+            name.split(".")[1]
+            for name in (step["name"] for step in steps if step["state"] == "succeeded")
+            if name.startswith("verify.") and name.endswith(".migrations")
+        }
+        planned = {service for service, _ in case.typed}
+        assert checked == planned, f"verified: {checked}, planned: {planned}"
+
     def _assert_journal(self, case: Case, reset_id: str, launched: tuple[Launch, ...]) -> None:
         """Exactly the expected commands, one after another, once each; else questions only."""
         mine = [one for one in launched if one.attempt and one.attempt.startswith(f"{reset_id}/")]
         asked = [one for one in launched if one not in mine]
-        verified = [one for one in mine if "/verify." in str(one.attempt)]
-        steps = [one for one in mine if one not in verified]
-        ran = tuple((one.service, one.command) for one in steps)
+        ran = tuple((one.service, one.command) for one in mine)
         assert ran == case.typed, f"launched: {ran}\nexpected: {case.typed}"
         assert len({one.attempt for one in mine}) == len(mine), f"an attempt was launched twice: {mine}"
         failed = [(one.command, one.exit_code) for one in mine if one.exit_code != 0]
         assert not failed, f"exit codes: {failed}"
-        for former, latter in pairwise(steps):
+        for former, latter in pairwise(mine):
             assert former.ended is not None, f"no end of {former.command}"
             assert former.ended <= latter.started, f"{former.command} and {latter.command} overlap"
-        checked, planned = ({one.service for one in verified}, {service for service, _ in case.typed})
-        assert checked == planned, f"verified: {checked}, planned: {planned}"
         strange = [one.command for one in asked if not one.command.startswith(_QUESTIONS)]
         assert not strange, f"launched without an attempt: {strange}"
 

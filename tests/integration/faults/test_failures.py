@@ -143,14 +143,34 @@ def test_a_database_that_is_away_for_a_while_is_waited_for_and_needs_a_new_dump_
     assert not harness.twice()
 
 
+def test_f9_a_protected_repository_is_refused_while_nothing_is_destroyed(harness: Harness) -> None:
+    github = harness.platform.github
+    repository = "qa-workflows"
+    asyncio.run(github.push(repository, {"flows/planned.json": "{}"}, message="Left by somebody"))
+    pushed = asyncio.run(github.head(repository))
+    asyncio.run(github.protect(repository, "main", "non_fast_forward"))
+    try:
+        reference = ask(harness, SEQUENCE, git=True)
+        failed = harness.wait_state(reference, "failed")
+    finally:
+        asyncio.run(github.protect(repository, "main"))
+    assert failed["cause"] == "repository-refused"
+    assert "non_fast_forward" in failed["detail"]
+    assert not launched(harness, reference, SEEDED[SEQUENCE])
+    assert asyncio.run(github.head(repository)) == pushed
+
+
 def test_a_protected_repository_stops_the_reset_with_the_rules_text(harness: Harness) -> None:
     github = harness.platform.github
     repository = "qa-workflows"
     asyncio.run(github.push(repository, {"flows/left.json": "{}"}, message="Left by somebody"))
     pushed = asyncio.run(github.head(repository))
+    behave(harness, SEQUENCE, seconds=4.0)
+    reference = ask(harness, SEQUENCE, git=True)
+    # Known at planning, it would be refused there: somebody protects the branch while the reset runs.
+    until_running(harness, reference, SEEDED[SEQUENCE])
     asyncio.run(github.protect(repository, "main", "non_fast_forward"))
     try:
-        reference = ask(harness, SEQUENCE, git=True)
         failed = harness.wait_state(reference, "failed")
     finally:
         asyncio.run(github.protect(repository, "main"))

@@ -56,7 +56,7 @@ def test_cancelling_ends_every_process_of_the_seed_also_of_one_that_is_deaf_to_b
     act(harness, polite, "resume")
     harness.wait_state(polite, "done")
     assert launched(harness, polite, SEEDED[SEQUENCE]) == [1, 1]
-    assert step(harness, polite, "backup.sequence-builder")["attempts"] == 1
+    assert step(harness, polite, "backup.sequence-builder")["attempts"] == 2
     assert not harness.twice()
 
 

@@ -14,43 +14,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
 from schemas.publish import Mode, ResetRequested, ResumeRequested
+from tests.integration.people.consenting import (
+    ANA,
+    BEN,
+    CLEO,
+    DAN,
+    EVE,
+    FAY,
+    PEOPLE,
+    PRODUCTION,
+    QUICK,
+    SANDBOX,
+    SOON,
+    ask,
+    commands,
+    publish,
+    until_asked,
+    until_given,
+    untouched,
+)
 from tests.integration.people.people import Person, act, call, refusal, settings
 from tests.integration.stand.harness import Harness, running
 from tests.integration.stand.waiting import wait_for
-
-SANDBOX, PRODUCTION = "los-demo-sandbox", "los-demo-production"
-ANA = Person("ana", ("operator", "approver"), ("los-demo-*",))
-"""Asks for resets; that she may approve others' does not help her with her own."""
-BEN = Person("ben", ("approver",), ("los-demo-*",))
-CLEO = Person("cleo", ("approver",), ("*-sandbox", "*-production"))
-DAN = Person("dan", ("operator",), ("los-demo-*",))
-"""No approver."""
-EVE = Person("eve", ("approver",), ("qa-*", "los-demo-sandbox"))
-"""Approves elsewhere: not in production."""
-PEOPLE = (ANA, BEN, CLEO, DAN, EVE)
-QUICK = {"mode": "seed", "services": ["ui-builder-api"], "git": False}
-SOON = 30.0
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def los_demo_sandbox(platform: Platform) -> Platform:
-    """The platform with a sandbox whose production is not there yet."""
-    await platform.provision(SANDBOX)
-    return platform
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def los_demo(los_demo_sandbox: Platform) -> Platform:
-    """The sandbox and its production, which share all but the core database."""
-    if PRODUCTION not in los_demo_sandbox.environments:
-        await los_demo_sandbox.provision(PRODUCTION)
-    return los_demo_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -69,51 +59,6 @@ def paced(los_demo_sandbox: Platform) -> Iterator[None]:
             los_demo_sandbox.control(environment, service, **dict.fromkeys(seeds, Control(seconds=0.05)))
     yield
     los_demo_sandbox.clear_controls()
-
-
-def ask(harness: Harness, person: Person, environment: str, **wanted: Any) -> str:  # noqa: ANN401 - JSON
-    """Ask over HTTP; the reset's reference."""
-    answer = call(harness, person, "/api/v1/resets", environment=environment, **wanted)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["reference"])
-
-
-def publish(harness: Harness, environment: str, by: str, **wanted: Any) -> str:  # noqa: ANN401 - fields
-    """Ask over Kafka; the reference of the reset that came of it."""
-    known = {one["id"] for one in harness.resets(environment)}
-    harness.publisher.publish(ResetRequested(environment=environment, requested_by=by, **wanted))
-
-    def look() -> str | None:
-        return next((one["reference"] for one in harness.resets(environment) if one["id"] not in known), None)
-
-    return wait_for(look, f"a reset of {environment}", within=SOON)
-
-
-def until_asked(harness: Harness, reference: str) -> dict[str, Any]:
-    """The reset once it waits for people."""
-    return harness.wait_state(reference, "awaiting-approval", within=SOON)
-
-
-def until_given(harness: Harness, reference: str, *people: Person) -> None:
-    """Until the reset has exactly these approvals."""
-
-    def look() -> bool:
-        given = harness.reset(reference)["approvals"]["given"]
-        return [one["actor"] for one in given] == [one.subject for one in people]
-
-    wait_for(look, f"{reference} approved by {[one.subject for one in people]}", within=SOON)
-
-
-def commands(platform: Platform) -> int:
-    """How many programs ran in pods until now, but for start scripts: the daemon's, whatever it calls them."""
-    return sum(not one.start_script for one in platform.journal_reader().launches)
-
-
-def untouched(harness: Harness, reference: str, before: int) -> bool:
-    """Whether nothing at all was done: no program in any pod, no attempt, no backup."""
-    reset = harness.reset(reference)
-    backups = harness.daemon.get(f"/api/v1/backups?reset={reset['id']}")
-    return commands(harness.platform) == before and not reset["attempts"] and not backups
 
 
 @pytest.mark.timeout(480)
@@ -277,24 +222,45 @@ class TestASandboxThatSharesWithProductionAskedForOverKafka:
         assert set(daemon.launches(done["id"]).values()) == {1}
         assert not daemon.twice()
 
-    def test_who_joined_the_request_can_not_approve_it_and_an_approval_of_theirs_counts_no_longer(
+    def test_d4_names_that_events_claim_take_nobodys_right_to_approve_and_who_joins_with_a_token_has_none(
         self, daemon: Harness, los_demo: Platform
     ) -> None:
         before = commands(los_demo)
         wanted = QUICK | {"reason": "joined"}
         reference = publish(daemon, SANDBOX, " Ben", **wanted)
-        asked = until_asked(daemon, reference)
-        the_plan = asked["planHash"]
+        the_plan = until_asked(daemon, reference)["planHash"]
         assert ask(daemon, ANA, SANDBOX, **wanted) == reference
-        for person in (ANA, BEN):
-            answer = act(daemon, person, reference, "approve", planHash=the_plan)
-            assert refusal(answer) == (409, "self-approval")
+        assert daemon.reset(reference)["claimedBy"] == [" Ben"]
+        assert refusal(act(daemon, ANA, reference, "approve", planHash=the_plan)) == (409, "self-approval")
         assert act(daemon, CLEO, reference, "approve", planHash=the_plan).status_code == 202
         until_given(daemon, reference, CLEO)
         daemon.publisher.publish(ResetRequested(environment=SANDBOX, requested_by="cleo", **wanted))
-        wait_for(lambda: "cleo" in daemon.reset(reference)["requestedBy"], "cleo joined", within=SOON)
+        wait_for(
+            lambda: "cleo" in daemon.reset(reference)["requestedBy"], "cleo is said to join", within=SOON
+        )
+
+        def still_waits() -> bool:
+            waiting = daemon.reset(reference)["waitingFor"]
+            return waiting is not None and waiting["detail"] == "1 of 2 approvals given"
+
+        wait_for(still_waits, "hers still counts", within=SOON)
+        assert untouched(daemon, reference, before)
+        assert act(daemon, BEN, reference, "approve", planHash=the_plan).status_code == 202
+        done = daemon.wait_state(reference, "done")
+        assert [one["actor"] for one in done["approvals"]["given"]] == ["cleo", "ben"]
+
+    def test_an_approval_of_a_person_who_then_asks_for_the_same_with_a_token_counts_no_longer(
+        self, daemon: Harness, los_demo: Platform
+    ) -> None:
+        before = commands(los_demo)
+        wanted = QUICK | {"reason": "joined by hand"}
+        reference = publish(daemon, SANDBOX, "a pipeline", **wanted)
+        the_plan = until_asked(daemon, reference)["planHash"]
+        assert act(daemon, FAY, reference, "approve", planHash=the_plan).status_code == 202
+        until_given(daemon, reference, FAY)
+        assert ask(daemon, FAY, SANDBOX, **wanted) == reference
         assert act(daemon, EVE, reference, "approve", planHash=the_plan).status_code == 202
-        until_given(daemon, reference, CLEO, EVE)
+        until_given(daemon, reference, FAY, EVE)
 
         def still_waits() -> bool:
             waiting = daemon.reset(reference)["waitingFor"]
@@ -350,6 +316,9 @@ class TestASandboxThatSharesWithProductionAskedForOverKafka:
         assert refusal(act(daemon, BEN, reference, "resume")) == (403, "forbidden")
         assert act(daemon, DAN, reference, "resume", reason="mended").status_code == 202
         wait_for(lambda: daemon.reset(reference)["state"] != "failed", "it goes on", within=SOON)
+        again = until_asked(daemon, reference)
+        assert commands(los_demo) == before
+        assert act(daemon, BEN, reference, "approve", planHash=again["planHash"]).status_code == 202
         done = daemon.wait_state(reference, "done")
         assert daemon.launches(done["id"])[f"{done['id']}/seed.ui-builder-api.seed/2"] == 1
 

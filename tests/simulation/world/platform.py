@@ -18,6 +18,7 @@ from daemon.ports.databases import Witness as WitnessSession
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
@@ -64,6 +65,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
+        self.contents = MemoryContents(self.databases)
         self.repositories = _Repositories(self)
         core = {"qa-sandbox": "shared", "los-sandbox": "shared", "qa-production": "production"}
         for environment in ENVIRONMENTS:
@@ -164,6 +166,9 @@ class Platform:
                 self.witness.shown(service.pod().container_id, database.key)
             database.notify(nonce)
             return 0
+        if what == "carried":
+            process.write("".join(f"{number}\n" for number in range(_MIGRATIONS)).encode())
+            return 0
         if what == "show":
             process.write(b"[X]\n" * len(migrations) + b"[ ]\n")
             return 0
@@ -178,12 +183,14 @@ class _Backups(MemoryBackups):
     async def dump(
         self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: WitnessSession
     ) -> Backup:
+        stops = self._platform.witness.stops_of(attempt)
         await asyncio.sleep(0.3 if self._platform.calm else self._platform.chance.choice(_DURATIONS))
         backup = await super().dump(
             url, environment=environment, resource=resource, attempt=attempt, witness=witness
         )
         content = self.files[backup.path]
-        self._platform.witness.backed_up(attempt, self._platform.databases.at(url).key, content)
+        key = self._platform.databases.at(url).key
+        self._platform.witness.backed_up(backup.path, attempt, key, content, stops=stops)
         return backup
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.commands import Observation
 from schemas.resets import Control
+from schemas.wire import ResourceKey
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryDatabases, MemoryWitness
 from tests.memory.pods import MemoryPods
 from tests.simulation.world.network import AWAY, Network
@@ -53,6 +55,18 @@ class RemotePods(Remote):
                     return
         finally:
             await stream.aclose()
+
+
+class RemoteContents(Remote):
+    """`Contents` over the network: a session is one long call, and each question another one."""
+
+    _there: MemoryContents
+
+    @asynccontextmanager
+    async def open(self, url: str, *, environment: str, resource: ResourceKey) -> AsyncIterator[Any]:
+        """See the port."""
+        async with self._there.open(url, environment=environment, resource=resource) as reader:
+            yield Remote(self._network, "databases", reader)
 
 
 class RemoteDatabases(Remote):

@@ -36,6 +36,10 @@ against the tombstone, in `needs-operator` nobody knew better.
 """
 
 
+STOPPED = frozenset({ResetState.FAILED, ResetState.CANCELLED, ResetState.NEEDS_OPERATOR})
+"""A reset that comes to one of these needs a new dump and a new consent before it destroys anything more."""
+
+
 @dataclass
 class Run:
     """One process that a command was."""
@@ -73,18 +77,29 @@ class Witness:
     runs: list[Run] = field(default_factory=list)
     rewound: list[tuple[ResetId, ResourceKey]] = field(default_factory=list)
     _by_attempt: dict[str, Run] = field(default_factory=dict)
-    _backed_up: set[tuple[str, ResourceKey]] = field(default_factory=set)
+    _backed_up: set[tuple[str, ResourceKey, int]] = field(default_factory=set)
+    """Reset, database, and how often the reset had stopped when the dump began."""
+    _destroyed: dict[ResetId, int] = field(default_factory=dict)
+    """Reset -> its last status when it last destroyed something."""
     _dumps: dict[str, bytes] = field(default_factory=dict)
     _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
 
     # -- what the platform reports ------------------------------------------------------------------------------
-    def backed_up(self, attempt: str, key: ResourceKey, content: bytes) -> None:
-        """A dump was written whole and read through; this is what lies under its name."""
-        if self._dumps.setdefault(attempt, content) != content:
-            self._say(f"the backup {attempt} was replaced")
-        self._backed_up.add((attempt.split("/", 1)[0], key))
+    def stops_of(self, attempt: str) -> int:
+        """How often the attempt's reset has stopped until now."""
+        return len(self._stops(ResetId(attempt.split("/", 1)[0])))
+
+    def backed_up(self, path: str, attempt: str, key: ResourceKey, content: bytes, *, stops: int) -> None:
+        """A dump was written whole and read through; this is what lies under its name.
+
+        `stops` is how often its reset had stopped when it began. A worker that stood still may dump once more for an
+        attempt that another one has finished: under another name.
+        """
+        if self._dumps.setdefault(path, content) != content:
+            self._say(f"the backup {path} was replaced")
+        self._backed_up.add((attempt.split("/", 1)[0], key, stops))
 
     def shown(self, container: str, key: ResourceKey) -> None:
         """The tool in this container sent a nonce in this database while a session of a daemon listened there."""
@@ -106,7 +121,8 @@ class Witness:
         """A branch was moved for this reset."""
         self.rewound.append((reset_id, key))
         self._locked(reset_id, key, f"the branch of {key} was moved")
-        self._agreed(reset_id, key, "a branch was moved")
+        self._agreed(reset_id, key, "a branch was moved", self._stops(reset_id))
+        self._destroys(reset_id)
         if self.store.state.entries[reset_id].reset.state not in WORKING:
             self._say(f"{key} was moved while its reset was {self.store.state.entries[reset_id].reset.state}")
 
@@ -161,11 +177,18 @@ class Witness:
         self._not_again(run)
         for key in run.keys:
             self._locked(run.reset, key, f"{run.attempt} was started")
-            self._agreed(run.reset, key, f"{run.attempt} was started")
-            if writes and (run.reset, key) not in self._backed_up:
-                self._say(f"{run.attempt} was started without a backup of {key}")
-            if writes and (run.container, key) not in self._shown:
-                self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
+            if writes:
+                self._may_destroy(run, key)
+        if writes:
+            self._destroys(run.reset)
+
+    def _may_destroy(self, run: Run, key: ResourceKey) -> None:
+        stops = self._stops_before(run)
+        self._agreed(run.reset, key, f"{run.attempt} was started", stops)
+        if (run.reset, key, len(stops)) not in self._backed_up:
+            self._say(f"{run.attempt} was started without a backup of {key} since stop {len(stops)}")
+        if (run.container, key) not in self._shown:
+            self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
 
     def _not_again(self, run: Run) -> None:
         before = self.last(run.reset, run.step)
@@ -184,20 +207,56 @@ class Witness:
             holders = ", ".join(row.reset_id for row in rows) or "nobody"
             self._say(f"{what} while {holders} held {key}")
 
-    def _agreed(self, reset_id: ResetId, key: ResourceKey, what: str) -> None:
+    def _agreed(self, reset_id: ResetId, key: ResourceKey, what: str, stops: list[int]) -> None:
         if key not in self.protected:
             return
         reset = self.store.state.entries[reset_id].reset
+        # A consent on which something was destroyed ended with the next stop.
+        spent = self._destroyed.get(reset_id)
+        since = 0 if spent is None else next((at for at in stops if at > spent), 0)
         people = {
             act.actor
             for act in self.store.state.acts
             if (act.reset_id, act.kind, act.channel) == (reset_id, ActKind.APPROVE, Channel.HTTP)
             and act.plan_hash == reset.plan_hash
-            and act.actor != reset.request.requested_by
+            and not (reset.channel is Channel.HTTP and act.actor == reset.request.requested_by)
+            and (act.last_status or 0) >= since
         }
         needed = 1 if reset.channel is Channel.HTTP else 2
         if len(people) < needed:
-            self._say(f"{what} with {len(people)} of {needed} approvals of {reset.plan_hash} for {key}")
+            self._say(
+                f"{what} with {len(people)} of {needed} approvals of {reset.plan_hash} for {key} since {since}"
+            )
+
+    def _destroys(self, reset_id: ResetId) -> None:
+        self._destroyed[reset_id] = self.store.state.entries[reset_id].reset.sequence
+
+    def _stops(self, reset_id: ResetId) -> list[int]:
+        """The statuses with which the reset came to a stop."""
+        told = [(entry.sequence, entry.data["state"]) for entry in self.store.state.history[reset_id]]
+        states = [None, *(state for _, state in told)]
+        return [
+            sequence
+            for (sequence, state), before in zip(told, states, strict=False)
+            if state in STOPPED and state != before
+        ]
+
+    def _stops_before(self, run: Run) -> list[int]:
+        """The stops of its reset before it was launched.
+
+        A launch that was under way when its reset stopped may still arrive, while nobody knows what became of it.
+        """
+        stops, reset = self._stops(run.reset), self.store.state.entries[run.reset].reset
+        if reset.state not in {ResetState.CANCELLING, ResetState.NEEDS_OPERATOR}:
+            return stops
+        began = max(
+            entry.sequence
+            for entry in self.store.state.history[run.reset]
+            if (entry.data.get("step"), entry.data.get("attempt"))
+            == (run.step, int(run.attempt.rpartition("/")[2]))
+            and entry.type.endswith("step-started.v1")
+        )
+        return [at for at in stops if at < began]
 
     def _no_gap(self, reset: Reset, told: int) -> None:
         if told == self._told[reset.id]:

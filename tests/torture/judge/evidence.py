@@ -29,13 +29,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Acted:
-    """An act that the API accepted (202) or the broker acknowledged; `at` is in seconds since 1970."""
+    """An act that the API accepted (202) or the broker acknowledged; `at` is in seconds since 1970.
+
+    `actor` is the subject of the token that it came with.
+    """
 
     at: float
     reset_id: str
     kind: str
     step: str | None = None
     outcome: str | None = None
+    actor: str = ""
 
 
 @dataclass(frozen=True)

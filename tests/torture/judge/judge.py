@@ -1,7 +1,8 @@
 """The judge: it finds in the evidence what is not as it has to be. Pure, and without a line of the daemon's code.
 
-It knows four things of the product: what a command's idempotency class means, which the published plan names; which
-state may follow which (`state_order`); that a resource has one user at a time; and what each outcome claims:
+It knows five things of the product: what a command's idempotency class means, which the published plan names; which
+state may follow which (`state_order`); that a resource has one user at a time, and that a stop ends consents and dumps
+(`stops`); and what each outcome claims:
 
 - `succeeded`: the journal saw the command end with exit code 0, or its check said that nothing was left to do.
 - `failed` with an exit code: the journal saw that code. With `launched: false`: the journal saw nothing of the command.
@@ -18,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.torture.judge import launches, outcomes, resources, status_events
+from tests.torture.judge import launches, outcomes, resources, status_events, stops
 from tests.torture.judge.evidence import Asked, Evidence
 from tests.torture.judge.finding import Finding
 from tests.torture.judge.state_order import AT_REST
@@ -47,6 +48,8 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     launches.not_alone,
     launches.outlived,
     launches.destroyed_without_backup,
+    stops.destroyed_on_old_dump,
+    stops.destroyed_on_old_consent,
     resources.wrong_database,
     resources.repositories,
     status_events.gaps,

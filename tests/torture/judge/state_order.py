@@ -26,10 +26,12 @@ AT_REST = frozenset(
 """The states in which nothing goes on by itself."""
 OVER = frozenset({"done", "planned", "rejected", "denied", "rolled-back"})
 """The states in which nothing ever goes on."""
-WITHOUT_LOCKS = OVER | {"failed", "cancelled"}
-"""The states at rest in which a reset has let its resources go; in `needs-operator` it keeps them."""
+WITHOUT_LOCKS = OVER | {"failed", "cancelled", "planning", "awaiting-approval"}
+"""The states in which a reset has let its resources go; in `needs-operator` it keeps them."""
 _STOPPED = frozenset({"failed", "needs-operator", "cancelled"})
 _ANYTIME = frozenset({"failed", "needs-operator", "cancelling"})
+_AT_WORK = _ANYTIME | {"awaiting-approval"}
+"""From work a reset goes back to ask where its consent got too old before it destroyed anything."""
 
 _NEXT: Mapping[str, frozenset[str]] = {
     "planning": frozenset({"planned", "rejected", "awaiting-approval", "queued"}) | _ANYTIME,
@@ -41,7 +43,7 @@ _NEXT: Mapping[str, frozenset[str]] = {
     "failed": frozenset({"queued", "planning", "cancelling", "rolling-back"}),
     "needs-operator": frozenset({"queued", "planning", "failed", "cancelling", "rolling-back"}),
     "cancelled": frozenset({"queued", "planning", "rolling-back"}),
-    **{now: frozenset({then}) | _ANYTIME for now, then in zip(WORKING, (*WORKING[1:], "done"), strict=True)},
+    **{now: frozenset({then}) | _AT_WORK for now, then in zip(WORKING, (*WORKING[1:], "done"), strict=True)},
     **dict.fromkeys(OVER, frozenset[str]()),
 }
 

@@ -46,6 +46,9 @@ class Operator:
         if state == "needs-operator" and unknown:
             return self._resolve(reset, unknown[0], journal)
         self._tries[identifier] += 1
+        if state == "needs-operator" and any(step["state"] == "running" for step in reset["steps"]):
+            # What runs has to end before the reset goes on with new dumps.
+            return self.act(identifier, "cancel", reason="torture: end what runs")
         return self.act(identifier, "resume", reason="torture: go on")
 
     def act(self, identifier: str, kind: str, **body: Any) -> bool:  # noqa: ANN401 - JSON

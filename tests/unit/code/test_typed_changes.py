@@ -16,8 +16,8 @@ from statemachines.commits import LEASE_HOLDER_FIELDS
 from statemachines.reset_update import UPDATED_FIELDS
 
 ROOT = Path(schemas.__file__).parents[1]
-OF_THE_COMMIT = {"state", "sequence", "updated_at"}
-"""Fields that follow from a commit itself: its trigger, its statuses, its time."""
+OF_THE_COMMIT = {"state", "sequence", "updated_at", "stops"}
+"""Fields that follow from a commit itself: its trigger, its statuses, its time, whether it stops the reset."""
 
 
 def models() -> list[type[BaseModel]]:

@@ -8,14 +8,23 @@ from contextlib import aclosing
 
 from daemon.adapters.kubernetes.client import Kubernetes
 from daemon.adapters.kubernetes.errors import unreachable
-from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, STDOUT, ContainerRef, open_exec
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.adapters.kubernetes.exec.missing_program import says_program_is_missing
+from daemon.adapters.kubernetes.exec.websocket_stream import (
+    STDERR,
+    STDOUT,
+    ContainerRef,
+    not_started,
+    open_exec,
+)
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Result
 from schemas.reasons import Reason
 
 SCRIPT_TIMEOUT_SECONDS = 30.0
 """For one of our scripts."""
 _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+_NOT_RUN = frozenset({126, 127})
+"""Codes by which shells, and some runtimes, say that a program was not run."""
 
 
 async def execute(
@@ -55,9 +64,14 @@ async def execute(
     return Result(stream.exit_code, bytes(output[STDOUT]), bytes(output[STDERR]))
 
 
-def unexpected_exit(script: str, container: ContainerRef, result: Result) -> TemporaryError:
-    """Make the error for an exit code that the script itself never gives."""
-    errors = result.stderr.decode("utf-8", "replace").strip()[-300:]
+def unexpected_exit(script: str, container: ContainerRef, result: Result) -> PortError:
+    """Make the error for an exit code that the script itself never gives.
+
+    Some runtimes (CRI-O, Docker) give 126 or 127 for a command that they could not start, and say why as its output.
+    """
+    errors = (result.stderr or result.stdout).decode("utf-8", "replace").strip()[-300:]
+    if result.exit_code in _NOT_RUN and says_program_is_missing(errors, "sh"):
+        return not_started(errors, str(container), "sh")
     return TemporaryError(
         Reason.EXEC_REFUSED, f"{container}: {script} ended with {result.exit_code}: {errors}"
     )

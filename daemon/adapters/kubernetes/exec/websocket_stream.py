@@ -15,9 +15,10 @@ from typing import Any, Self, cast
 
 import aiohttp
 from kubernetes_asyncio.client import CoreV1Api
-from kubernetes_asyncio.stream import WsApiClient
 
+from daemon.adapters.kubernetes.connection.clients import UNAUTHORIZED, WebSocketClient
 from daemon.adapters.kubernetes.errors import translated
+from daemon.adapters.kubernetes.exec.missing_program import says_program_is_missing
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
 from schemas.reasons import Reason
@@ -56,9 +57,12 @@ class ContainerRef:
 class ExecStream:
     """One running exec. Iterate over `messages()`; `exit_code` is None until a Status comes."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, container: ContainerRef) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, container: ContainerRef, program: str
+    ) -> None:
         self._socket = socket
         self._container = container
+        self._program = program
         self._status = b""
         self.exit_code: int | None = None
         """The command's; None as long as nothing is known of it, also after the stream has ended."""
@@ -74,7 +78,8 @@ class ExecStream:
         while True:
             try:
                 async with asyncio.timeout(silent_seconds):
-                    message = await self._socket.receive()
+                    with translated(f"hear of a command in {self._container}", ""):
+                        message = await self._socket.receive()
             except TimeoutError:
                 return
             data = message.data
@@ -90,73 +95,97 @@ class ExecStream:
             elif channel in {STDOUT, STDERR} and payload:
                 yield channel, payload
         if self._status:
-            self.exit_code = exit_code_of(self._status, str(self._container))
+            self.exit_code = exit_code_of(self._status, str(self._container), self._program)
 
     async def send(self, stdin: bytes) -> None:
         """Write to the command's input. Version 4 can't end an input, so scripts are told its length."""
-        for start in range(0, len(stdin), 32768):
-            await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
+        with translated(f"write to a command in {self._container}", ""):
+            for start in range(0, len(stdin), 32768):
+                await self._socket.send_bytes(_STDIN + stdin[start : start + 32768])
 
 
-def exit_code_of(status: bytes, where: str) -> int:
+def exit_code_of(status: bytes, where: str, program: str = "sh") -> int:
     """Read the exit code from a v1.Status.
 
+    Args:
+        status: As it came, JSON.
+        where: The container, for people.
+        program: The first word of the command.
+
     Raises:
-        PermanentError: `exec-refused`: the program could not be started.
+        PermanentError: `exec-refused`: the container has no such program, or may not execute it.
         TemporaryError: the Status can't be read, or says that something else than the command failed.
     """
     try:
         parsed: dict[str, Any] = json.loads(status)
-    except ValueError as error:
+        if parsed.get("status") == "Success":
+            return 0
+        if parsed.get("reason") == "NonZeroExitCode":
+            for cause in (parsed.get("details") or {}).get("causes") or []:
+                if cause.get("reason") == "ExitCode":
+                    return int(cause["message"])
+        message = str(parsed.get("message", ""))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise TemporaryError(
             Reason.KUBERNETES_UNREACHABLE, f"unreadable status of an exec in {where}"
         ) from error
-    if parsed.get("status") == "Success":
-        return 0
-    if parsed.get("reason") == "NonZeroExitCode":
-        for cause in (parsed.get("details") or {}).get("causes") or []:
-            if cause.get("reason") == "ExitCode":
-                return int(cause["message"])
-    raise _refusal(str(parsed.get("message", "")), where)
+    raise not_started(message, where, program)
 
 
-def _refusal(message: str, where: str) -> PortError:
+def not_started(message: str, where: str, program: str) -> PortError:
+    """Make the error for a command that the container runtime did not run, in the runtime's words."""
     detail = f"exec in {where}: {message[:500]}"
-    if any(text in message for text in ("executable file not found", "no such file", "permission denied")):
+    if says_program_is_missing(message, program):
         return PermanentError(
-            Reason.EXEC_REFUSED, detail, hint="The image needs `sh` and the usual small programs."
+            Reason.EXEC_REFUSED,
+            detail,
+            hint=f"The image has no `{program}` to execute; resetd needs `sh` and the usual small programs in it.",
         )
-    return TemporaryError(Reason.EXEC_REFUSED, detail)
+    return TemporaryError(
+        Reason.EXEC_REFUSED, detail, hint="The node's container runtime failed; look at the node if it stays."
+    )
 
 
 @asynccontextmanager
 async def open_exec(
-    client: WsApiClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool = False
+    client: WebSocketClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool = False
 ) -> AsyncIterator[ExecStream]:
     """Start `argv` in a container, attached for as long as the block runs.
 
     The block's end closes the stream. The command runs on: Kubernetes signals nothing to it.
     """
-    connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
     doing, right = f"run a command in {container}", f"get, create pods/exec in {container.environment}"
     with translated(doing, right):
         async with asyncio.timeout(_HANDSHAKE_TIMEOUT_SECONDS):
-            context = await connect(
-                container.pod,
-                container.environment,
-                container=container.container,
-                command=list(argv),
-                stdin=stdin,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
-                _headers={"sec-websocket-protocol": _PROTOCOLS},
-            )
-            socket = await context.__aenter__()
+            context, socket = await _upgraded(client, container, argv, stdin=stdin)
     try:
-        with translated(doing, right):
-            yield ExecStream(socket, container)
+        yield ExecStream(socket, container, argv[0])
     finally:
         with translated(doing, right):
             await context.__aexit__(None, None, None)
+
+
+async def _upgraded(
+    client: WebSocketClient, container: ContainerRef, argv: Sequence[str], *, stdin: bool
+) -> tuple[Any, aiohttp.ClientWebSocketResponse]:
+    """Open the stream, and return it with its context. After a 401, before which nothing was started, ask once more."""
+    connect = cast("Any", CoreV1Api(client).connect_get_namespaced_pod_exec)  # its stubs lack `_headers`
+    while True:
+        used = client.credentials.generation
+        context = await connect(
+            container.pod,
+            container.environment,
+            container=container.container,
+            command=list(argv),
+            stdin=stdin,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+            _headers={"sec-websocket-protocol": _PROTOCOLS},
+        )
+        try:
+            return context, await context.__aenter__()
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status != UNAUTHORIZED or not await client.credentials.renew(used):
+                raise

@@ -30,11 +30,11 @@ from daemon.adapters.store.tables import (
     SEEN_EVENTS,
 )
 from schemas.intake import Entry
-from schemas.resets import Reset
+from schemas.resets import Channel, Reset
 from schemas.wire import ResetId
 from statemachines.intake.admission import ENDING, KeyUse
 from statemachines.intake.desk import Desk, PendingAct
-from statemachines.intake.references import EventId, References, references
+from statemachines.intake.references import EventId, References, ScopedKey, references
 from statemachines.lifecycle import WAITING
 
 
@@ -64,12 +64,16 @@ async def _seen_events(tx: Tx, refer: References) -> dict[EventId, ResetId | Non
     return {(row.source, row.event_id): row.reset_id for row in await tx.connection.execute(seen)}
 
 
-async def _idempotency_keys(tx: Tx, refer: References) -> dict[str, KeyUse]:
+async def _idempotency_keys(tx: Tx, refer: References) -> dict[ScopedKey, KeyUse]:
     if not refer.keys:
         return {}
-    used = select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key.in_(refer.keys))
+    used = select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key.in_(_key_texts(refer)))
     rows = await tx.connection.execute(used)
-    return {row.key: KeyUse(row.content_hash, row.reset_id) for row in rows}
+    uses = {
+        ScopedKey(Channel(row.channel), row.environment, row.key): KeyUse(row.content_hash, row.reset_id)
+        for row in rows
+    }
+    return {key: use for key, use in uses.items() if key in refer.keys}
 
 
 async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId, Reset]:
@@ -83,7 +87,10 @@ async def _resets(tx: Tx, refer: References, ids: set[ResetId]) -> dict[ResetId,
 async def _pending_acts(tx: Tx, refer: References) -> list[PendingAct]:
     """Return the acts that wait for one of the entries' requests."""
     pending = select(PENDING_ACTS).where(
-        or_(PENDING_ACTS.c.event_key.in_(_event_keys(refer)), PENDING_ACTS.c.idempotency_key.in_(refer.keys))
+        or_(
+            PENDING_ACTS.c.event_key.in_(_event_keys(refer)),
+            PENDING_ACTS.c.idempotency_key.in_(_key_texts(refer)),
+        )
     )
     rows = (await tx.connection.execute(pending.order_by(PENDING_ACTS.c.id))).mappings()
     return [PendingAct(pending_act_from_row(row), row["id"]) for row in rows]
@@ -93,6 +100,10 @@ async def _ending_resets(tx: Tx) -> set[ResetId]:
     """Return the resets that have an unread act which ends them."""
     ending = select(ACTS.c.reset_id).where(~ACTS.c.seen, ACTS.c.kind.in_([kind.value for kind in ENDING]))
     return set((await tx.connection.execute(ending)).scalars())
+
+
+def _key_texts(refer: References) -> list[str]:
+    return sorted({key.text for key in refer.keys})
 
 
 def _event_keys(refer: References) -> list[str]:
@@ -143,15 +154,26 @@ def _rows_to_insert(desk: Desk) -> tuple[tuple[Table, list[dict[str, Any]]], ...
         (
             IDEMPOTENCY_KEYS,
             [
-                {"key": key, "content_hash": use.content_hash, "reset_id": use.reset_id}
+                {
+                    "channel": key.channel.value,
+                    "environment": key.environment,
+                    "key": key.text,
+                    "content_hash": use.content_hash,
+                    "reset_id": use.reset_id,
+                }
                 for key, use in desk.new_keys.items()
             ],
         ),
         (
             JOINED,
             [
-                {"reset_id": reset_id, "actor": actor, "joined_at": desk.now}
-                for reset_id, actor in desk.new_requesters
+                {
+                    "reset_id": reset_id,
+                    "actor": requester.name,
+                    "channel": requester.channel.value,
+                    "joined_at": desk.now,
+                }
+                for reset_id, requester in desk.new_requesters
             ],
         ),
         (PENDING_ACTS, [pending_act_row(new) for new in desk.new_pending_acts]),

@@ -27,6 +27,7 @@ from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change
 from schemas.resets import Reset, Step
 from schemas.tables import storable
+from statemachines.intake.requesters import Requester, asked_by
 
 SaveResult = Reset | LeaseLostError | ValueError
 """The stored reset, or why nothing of its change was stored."""
@@ -117,7 +118,7 @@ async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, Row]) -> 
     return [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
 
 
-def _stored(change: Change, row: Row, joined: Sequence[str]) -> Reset:
+def _stored(change: Change, row: Row, joined: Sequence[Requester]) -> Reset:
     """Return the reset as its row is after the change: columns that are not the holder's keep the row's values."""
     reset = change.reset
     return reset.model_copy(
@@ -126,7 +127,7 @@ def _stored(change: Change, row: Row, joined: Sequence[str]) -> Reset:
             "fence": row["fence"],
             "claims_without_progress": 0,
             "ticket": None if change.release_locks else row["ticket"],
-            "requested_by": (reset.request.requested_by, *joined),
+            **asked_by(Requester(reset.request.requested_by, reset.channel), joined),
             "detail": storable(reset.detail),
             "hint": storable(reset.hint),
         }
@@ -186,6 +187,8 @@ def _backup_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
             "sha256": backup.sha256,
             "taken_at": backup.taken_at,
             "proven": backup.proven,
+            "stops": backup.stops,
+            "first": backup.first,
         }
         for change in changes
         for backup in change.backups

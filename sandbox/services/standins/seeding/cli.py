@@ -32,6 +32,7 @@ def _run(program: str, arguments: list[str]) -> int:
         else:
             plain.seed(script, json.loads(script.with_suffix(".json").read_text()))
     except rows.SeedError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        # nest-commander's own handler writes the error without a line's end.
+        sys.stderr.write(f"{error}\n" if error.exit_code else str(error))
+        return error.exit_code
     return 0

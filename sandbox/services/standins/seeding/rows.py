@@ -19,7 +19,21 @@ _SECONDS = 0.3
 
 
 class SeedError(Exception):
-    """The seed ends with exit code 1; the text is what the Prisma client or the script throws."""
+    """The seed fails; the text is what the Prisma client or the script throws.
+
+    Args:
+        text: What is printed.
+        exit_code: What the seed ends with: 0 where nothing handles what a command of nest-commander throws.
+    """
+
+    def __init__(self, text: str, *, exit_code: int = 1) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def _as_asked(control: Control) -> SeedError:
+    text = "" if control.hides_error else f"Error: {control.fail}"
+    return SeedError(text, exit_code=0 if control.exits_zero else 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control)
     begun = time.monotonic()
     for number, row in enumerate(rows):
         if control.fail and number >= stop_after:
-            raise SeedError(f"Error: {control.fail}")
+            raise _as_asked(control)
         statement, parameters = row.statement()
         try:
             connection.execute(statement, parameters)
@@ -101,7 +115,7 @@ def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control)
             sys.stdout.write(f"  ✓ {row.table} ({number + 1}/{len(rows)})\n")
         time.sleep(max(0.0, begun + seconds * (number + 1) / len(rows) - time.monotonic()))
     if control.fail:
-        raise SeedError(f"Error: {control.fail}")
+        raise _as_asked(control)
 
 
 def check_readable(connection: psycopg.Connection, table: str, column: str) -> None:

@@ -127,7 +127,7 @@ def test_comments_do_not_change_the_id_and_commands_do() -> None:
         ("failures: [connection, prisma,", "failures: [nothing, prisma,", "no set of failures nothing"),
         ("databases: [data-builder]", "databases: [elsewhere]", "names databases it has not"),
         ("when: [keep-user-data, no-integrations]", "when: [keep-user-data]", "may both be"),
-        ("protected: true, approvers: 1", "protected: true, approvers: 0", "needs at least one"),
+        ("protected: true, approvers: 1", "protected: true, approvers: 0", "needs approvers"),
         ("reason: database-unreachable", "reason: bad-luck", "bad-luck"),
         ("- codes: [P3009]", "- pattern: '(P3009'", "no regular expression"),
         ("- codes: [P3009]", "- codes: []", "needs codes or a pattern"),

@@ -101,20 +101,48 @@ def test_core_is_touched_in_the_phase_migrate_only_except_by_its_own_seeds() -> 
             assert "core" not in step.databases
 
 
-def test_every_service_is_verified_for_each_of_its_databases() -> None:
+def test_every_database_is_looked_at_for_its_migrations_and_no_tool_is_asked_to_verify() -> None:
     for service in CATALOG.services:
-        verified = [
-            name
-            for entry in service.verify
-            for name in (entry.databases or tuple(database.name for database in service.databases))
-        ]
-        assert sorted(verified) == sorted(database.name for database in service.databases)
+        assert all(database.migrations is not None for database in service.databases)
+        assert service.verify == ()
+
+
+def test_a1_every_required_seed_has_a_positive_sign_and_lines_that_mean_failure() -> None:
+    seeds = 0
+    for service in CATALOG.services:
+        for step in (step for steps in service.steps.values() for step in steps):
+            required = "seed" in step.argv[2] and not step.argv[2].endswith("seed:mock")
+            if not required:
+                continue
+            seeds += 1
+            assert step.fail_on is not None
+            assert any(check.rows is not None and check.rows.any_table for check in step.checks), step.name
+    assert seeds > 18
+
+
+def test_a3_every_migration_of_prisma_fails_where_it_finds_none() -> None:
+    for service in CATALOG.services:
+        for step in (step for steps in service.steps.values() for step in steps):
+            if any(word in step.argv[2] for word in ("migrate", "db:deploy")):
+                assert step.fail_on is not None
+                assert re.search(step.fail_on, "No migration found in prisma/migrations")
+
+
+def test_what_users_entered_is_compared_around_each_sync() -> None:
+    integrations = CATALOG.service("los-integrations")
+    assert integrations is not None
+    for step in (step for steps in integrations.steps.values() for step in steps):
+        if "seed:sync" in step.argv[2]:
+            kept = [
+                table for check in step.checks if check.unchanged for table in check.unchanged.table or ()
+            ]
+            assert {"user_mappings", "credentials"} <= set(kept)
 
 
 def test_a_pending_type_orm_migration_is_a_line_with_an_empty_box() -> None:
     workflow = CATALOG.service("workflow-api")
     assert workflow is not None
-    fail_on = workflow.verify[0].fail_on
+    fail_on = workflow.doctor[0].fail_on
     assert fail_on is not None
     assert re.search(fail_on, "[X] 1 First\n [ ] 2 Second", re.MULTILINE)
     assert not re.search(fail_on, "[X] 1 First", re.MULTILINE)

@@ -44,13 +44,15 @@ def keep_rows(*rows: str) -> Tool:
 
     def run(database: MemoryDatabase, _process: Process) -> int:
         database.tables["rows"] += [row for row in rows if row not in database.tables["rows"]]
+        if "seeds" in rows:
+            database.tables["setups"] = ["seeds"]
         return 0
 
     return run
 
 
 def migrate(database: MemoryDatabase, _process: Process) -> int:
-    database.tables["applied"] = list(MIGRATIONS)
+    database.tables["schema_migrations"] = list(MIGRATIONS)
     return 0
 
 
@@ -60,10 +62,10 @@ def empty(database: MemoryDatabase, process: Process) -> int:
 
 
 def roll_back(database: MemoryDatabase, process: Process) -> int:
-    if not database.tables["applied"]:
+    if not database.tables["schema_migrations"]:
         process.write(b"Error: can't rollback: no migrations have been applied\n")
         return 0
-    process.write(f"Rolled back: {database.tables['applied'].pop()}\n".encode())
+    process.write(f"Rolled back: {database.tables['schema_migrations'].pop()}\n".encode())
     database.tables["rows"] = []
     return 0
 
@@ -72,7 +74,7 @@ def show(applied: str, pending: str, *, code: int) -> Tool:
     """List the migrations; `code` is the exit code where one is pending."""
 
     def run(database: MemoryDatabase, process: Process) -> int:
-        left = [name for name in MIGRATIONS if name not in database.tables["applied"]]
+        left = [name for name in MIGRATIONS if name not in database.tables["schema_migrations"]]
         for name in MIGRATIONS:
             process.write(f"{pending if name in left else applied} {name}\n".encode())
         return code if left else 0
@@ -86,7 +88,14 @@ def look_for_seeds(database: MemoryDatabase, process: Process) -> int:
     return int(there if "seeds" in database.tables["rows"] else not_there)
 
 
+def list_migrations(_database: MemoryDatabase, process: Process) -> int:
+    """What the daemon asks an image for its directory of migrations."""
+    process.write("".join(f"{name}\n" for name in MIGRATIONS).encode())
+    return 0
+
+
 TOOLS: Mapping[str, Tool] = {
+    "for one in": list_migrations,
     "manage.py migrate --check": show("[X]", "[ ]", code=1),
     "manage.py migrate": migrate,
     "manage.py flush": empty,
@@ -167,7 +176,7 @@ class Bazaar(Engine):
 
 def contents() -> dict[str, list[str]]:
     """What a database that was used for a while has."""
-    return {"applied": list(MIGRATIONS), "rows": ["dirt"]}
+    return {"schema_migrations": list(MIGRATIONS), "rows": ["dirt"]}
 
 
 def _url(service: Service, variables: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from daemon.engine.acts import Acts
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.high_water import HighWater
@@ -36,7 +37,8 @@ class Leasing:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self.high_water = HighWater(self.store, self.marks, self.clock)
-        self.termination = Termination(MemoryPods(), self.logs, self.clock, no_database_work)
+        self.pods = MemoryPods()
+        self.termination = Termination(self.pods, self.logs, self.clock, no_database_work)
 
     async def stored(self, state: ResetState, plan: Plan, **fields: object) -> ResetId:
         """A reset in that state with all of the plan's steps to do, in nobody's hands."""
@@ -55,4 +57,5 @@ class Leasing:
 
     async def apply_acts(self, leased: LeasedReset) -> None:
         """Let the holder answer the acts that await an answer."""
-        await Acts(self.store, self.clock).apply(leased, UnresolvedAttempts(leased, self.termination))
+        output = RecordedOutput(leased, self.pods)
+        await Acts(self.store, self.clock).apply(leased, UnresolvedAttempts(leased, self.termination, output))

@@ -17,7 +17,7 @@ from daemon.ports.errors import LeaseLostError, PermanentError, PortError, Tempo
 from schemas.catalog.operations import Retry
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
-from schemas.resets import Attempt, OutcomeKind, ResetState
+from schemas.resets import Attempt, Outcome, OutcomeKind, ResetState
 from schemas.wire import ResetId, StepName
 from statemachines.steps.progress import after_attempt, ended
 from tests.contract.store.making import planned
@@ -72,10 +72,14 @@ class Chat:
         self.seen.append(recorded)
 
 
+async def _believe(_step: PlannedStep, _attempt: Attempt, outcome: Outcome) -> Outcome:
+    return outcome
+
+
 def performer(leasing: Leasing, leased: LeasedReset, chat: Chat) -> Performer:
     recorder = AttemptRecorder(leased, leasing.clock, leasing.high_water)
     runner = ANNOUNCE.AnnounceStep(chat, leased, recorder)
-    interpreter = ExitInterpreter(leasing.logs)
+    interpreter = ExitInterpreter(leasing.logs, _believe)
     return Performer({STAND_IN: runner}, leased, recorder, leasing.termination, interpreter)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from daemon.api.guide_commands import script
-from schemas.plan import Plan
+from schemas.plan import Phase, Plan, PlannedStep, StepKind
 from schemas.requests import Mode
+from schemas.wire import ServiceName, StepName
 from tests.unit.statemachines.planner.world import CATALOG, planned, request
 
 KUBECTL = """\
@@ -106,6 +107,16 @@ def test_a_revert_is_typed_no_oftener_than_there_are_migrations_and_once_more(ha
 
 def test_a_migration_that_is_pending_fails_the_check(hand: Hand, wipe: Plan) -> None:
     hand.variables |= {"SHOWN": "[X] 1 First\n[ ] 2 Second", "REVERT": "echo 'Nothing to revert!'"}
-    done = hand.run(script(wipe, CATALOG))
+    verify = PlannedStep(
+        name=StepName("verify.workflow-api"),
+        phase=Phase.VERIFY,
+        kind=StepKind.COMMAND,
+        batch=99,
+        service=ServiceName("workflow-api"),
+        argv=("sh", "-c", "npx typeorm migration:show -d data-source.js"),
+        fail_on=r"\[ \]",
+    )
+    asked = wipe.model_copy(update={"steps": (*wipe.steps, verify)})
+    done = hand.run(script(asked, CATALOG))
     assert done.returncode != 0
     assert "[ ] 2 Second" in done.stdout

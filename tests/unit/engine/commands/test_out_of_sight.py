@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from daemon.adapters.kubernetes.errors import from_status
 from daemon.engine.commands.follow import CommandFollower
 from daemon.engine.commands.termination import DOUBT_LIMIT, Termination
 from daemon.ports.errors import PermanentError
@@ -54,6 +55,21 @@ async def test_an_api_server_that_has_just_started_and_knows_no_roles_yet_makes_
     for _ in range(5):
         pods.fail("follow", FORBIDDEN)
     outcome = await run(pods, clock)
+    assert (outcome.kind, outcome.exit_code) == (OutcomeKind.SUCCEEDED, 0)
+    assert len(pods.launched) == 1
+    await pods.close()
+
+
+async def test_g1_credentials_that_are_refused_for_everything_leave_the_command_out_of_sight() -> None:
+    pods, clock = MemoryPods(), Leaping()
+    pods.add("qa-sandbox", "app")
+    began = clock.now()
+    refused = from_status(401, "run a command in qa-sandbox/app", "get pods/exec")
+    for _ in range(200):
+        pods.fail("follow", refused)
+        pods.fail("fate", refused)
+    outcome = await run(pods, clock)
+    assert clock.now() - began > DOUBT_LIMIT
     assert (outcome.kind, outcome.exit_code) == (OutcomeKind.SUCCEEDED, 0)
     assert len(pods.launched) == 1
     await pods.close()

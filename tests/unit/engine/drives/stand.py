@@ -44,6 +44,7 @@ from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
+from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.logs import MemoryLogs
@@ -164,6 +165,7 @@ class Engine:
         self.service = self.pods.add(ENVIRONMENT, SERVICE, self._run, {"DATABASE_URL": _URL})
         self.databases = MemoryDatabases(self.clock.now)
         self.database = self.databases.add(_URL, MemoryDatabase("7001", "app"))
+        self.contents = MemoryContents(self.databases)
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
@@ -175,6 +177,7 @@ class Engine:
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
+            contents=self.contents,
         )
         facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
@@ -222,9 +225,9 @@ class Engine:
         """Another server answers under the service's address; sessions with the former one live on."""
         self.databases.add(_URL, database)
 
-    async def ask(self) -> None:
+    async def ask(self, mode: Mode = Mode.SEED) -> None:
         """Ask for the reset."""
-        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=Mode.SEED)
+        request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode)
         new = NewRequest(
             id=self.id,
             request=request,

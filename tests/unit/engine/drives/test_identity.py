@@ -62,6 +62,30 @@ def test_a4_a_tool_that_was_not_heard_proves_nothing_whatever_it_exits_with(
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    "printed",
+    [
+        b"! unknown or unexpected option: --schema\n\nUsage\n\n  $ prisma db execute [options]\n",
+        b"error: unknown option '--stdin'\n",
+        b"usage: psql [OPTION]... [DBNAME]\n",
+    ],
+)
+def test_f8_a_tool_that_prints_its_usage_at_the_handshake_is_asked_once(printed: bytes) -> None:
+    async def scenario() -> None:
+        asked = []
+
+        async def tool(process: Process) -> int:
+            asked.append(process)
+            return await exits(1, printed)(process)
+
+        engine = Engine(catalog(), handshake=tool)
+        assert await outcome(engine) == (ResetState.FAILED, Reason.TOOL_USAGE, 0)
+        assert len(asked) == 1
+        assert "version" in ((await engine.reset()).hint or "")
+
+    run(scenario())
+
+
 def test_a4_a_tool_that_was_heard_has_shown_it_whatever_it_exits_with() -> None:
     async def scenario() -> None:
         async def heard(process: Process) -> int:

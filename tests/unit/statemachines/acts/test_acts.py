@@ -23,7 +23,7 @@ from schemas.resets import (
 )
 from schemas.wire import ResetId
 from statemachines.acts import ANSWERS, check_act, sequence_of_stop
-from statemachines.consent import consenting
+from statemachines.consent import answerable, consenting
 from statemachines.lifecycle import TERMINAL, Trigger, allows
 from tests.unit.statemachines.planner.world import facts, planned, request
 
@@ -144,8 +144,47 @@ def test_a_protected_reset_is_not_resumed_over_kafka_but_by_a_person() -> None:
     assert reason(over_kafka, free, FREE) is None
 
 
-def test_a_cancellation_may_come_over_kafka_for_any_reset() -> None:
-    assert reason(act(ActKind.CANCEL, channel=Channel.KAFKA), reset(ResetState.SEEDING)) is None
+def test_d4_a_cancellation_over_kafka_ends_nothing_protected() -> None:
+    over_kafka = act(ActKind.CANCEL, channel=Channel.KAFKA)
+    free = {"plan_hash": FREE.hash, "approvals_required": 0}
+    for state in (state for state in ResetState if allows(state, Trigger.CANCEL)):
+        assert reason(over_kafka, reset(state)) is Reason.CONSENT_NEEDS_A_TOKEN
+        assert reason(over_kafka, reset(state, **free), PLAN) is Reason.CONSENT_NEEDS_A_TOKEN
+        assert reason(over_kafka, reset(state, **free), FREE) is None
+        assert reason(act(ActKind.CANCEL), reset(state)) is None
+
+
+def test_d5_who_asked_cancels_until_the_work_begins_and_an_operator_at_any_time() -> None:
+    mine, operators = act(ActKind.CANCEL, "ana", as_requester=True), act(ActKind.CANCEL, "olga")
+    waiting = {ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED}
+    for state in (state for state in ResetState if allows(state, Trigger.CANCEL)):
+        new = reset(state, destroyed=False)
+        assert reason(mine, new) is (None if state in waiting else Reason.FORBIDDEN)
+        assert reason(mine, reset(state, destroyed=False, stops=1)) is Reason.FORBIDDEN
+        assert reason(mine, reset(state, destroyed=True)) is Reason.FORBIDDEN
+        assert reason(operators, reset(state)) is None
+
+
+def test_d4_a_name_that_an_event_claims_takes_nobodys_right_to_approve() -> None:
+    claimed = reset(requested_by=("ana", "ben"), claimed_by=("ben",))
+    assert reason(approve("ben"), claimed) is None
+    given_by = (Approval(actor="ben", plan_hash=PLAN.hash, at=NOW),)
+    assert consenting(claimed.model_copy(update={"approvals": given_by})) == ("ben",)
+    assert reason(approve("ana"), claimed) is Reason.SELF_APPROVAL
+
+
+def test_d4_a_name_in_which_an_event_joins_speaks_for_nobody() -> None:
+    joined = reset(requested_by=("ana", "ben", "cleo"), claimed_by=("ana", "cleo"))
+    assert answerable(joined) == ("ana", "ben")
+
+
+def test_rolling_back_needs_a_reason_and_nobodys_consent() -> None:
+    """The consent to a plan includes the way back."""
+    stopped = reset(ResetState.FAILED, approvals=())
+    assert reason(act(ActKind.ROLLBACK), stopped) is None
+    assert reason(act(ActKind.ROLLBACK, reason=None), stopped) is Reason.REASON_REQUIRED
+    later = ResetId("01890000-0000-7000-8000-000000000002")
+    assert reason(act(ActKind.ROLLBACK), stopped, superseded_by=later) is Reason.SUPERSEDED
 
 
 @pytest.mark.parametrize("kind", sorted(LEADS))

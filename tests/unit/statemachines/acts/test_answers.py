@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from daemon.engine.acts import Acts
+from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
@@ -76,8 +77,9 @@ async def answered(holder: LeasedReset, store: MemoryStore, *acts: Act) -> None:
     """All of them, appended and applied; the stale cancellation that woke the reset goes first, and is refused."""
     for one in acts:
         await store.append_act(one)
-    termination = Termination(MemoryPods(), MemoryLogs(), StandingClock(), _nothing_at_work)
-    unresolved = UnresolvedAttempts(holder, termination)
+    pods = MemoryPods()
+    termination = Termination(pods, MemoryLogs(), StandingClock(), _nothing_at_work)
+    unresolved = UnresolvedAttempts(holder, termination, RecordedOutput(holder, pods))
     answering = Acts(store, StandingClock())
     await answering.apply(holder, unresolved)  # the first time those that the claim has read
     await answering.apply(holder, unresolved)

@@ -173,7 +173,8 @@ def test_steps_are_named_by_phase_target_and_name() -> None:
     assert "backup.los-sandbox" in names(Phase.BACKUP)
     assert "backup.handshake.data-builder-api.core" in names(Phase.BACKUP)
     assert "seed.los-core-api.system" in names(Phase.SEED)
-    assert "verify.los-core-api" in names(Phase.VERIFY)
+    assert "verify.los-core-api.migrations" in names(Phase.VERIFY)
+    assert "verify.los-core-api.rows" in names(Phase.VERIFY)
 
 
 def test_the_revert_is_repeated_until_nothing_is_left_and_checked_before_a_rerun() -> None:

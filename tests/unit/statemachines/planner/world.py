@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.config.catalog_file import load_catalog
-from schemas.facts import DatabaseFact, Facts, RepositoryFact, ServiceFact
+from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact
 from schemas.plan import Plan
 from schemas.requests import Mode, Option, ResetRequested
 from schemas.resets import Channel
@@ -61,6 +61,11 @@ def facts(environment: str = "qa-sandbox", **changes: object) -> Facts:
         ),
         "databases": databases,
         "repositories": (repository,),
+        "migrations": tuple(
+            MigrationsFact(service=ServiceName(service.name), database=database.name, ids=("1_init",))
+            for service in CATALOG.services
+            for database in service.databases
+        ),
         "users": dict.fromkeys([*(database.key for database in databases), repository.key], (environment,)),
     }
     return Facts.model_validate(fields | changes)

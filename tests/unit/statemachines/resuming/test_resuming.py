@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.plan import Idempotency, Phase, Plan
+from schemas.plan import Idempotency, Phase, Plan, StepKind
 from schemas.requests import Mode
-from schemas.resets import Outcome, OutcomeKind, Step, StepState
+from schemas.resets import Step, StepState
 from schemas.wire import ServiceName, StepName
 from statemachines.steps.resuming import carried_over, to_repeat
 from tests.unit.statemachines.planner.world import planned, request
@@ -31,11 +31,12 @@ def steps(each: list[StepState]) -> dict[StepName, Step]:
     }
 
 
-def touched(held: dict[StepName, Step]) -> set[str]:
+def to_destroy(held: dict[StepName, Step], again: tuple[StepName, ...] = ()) -> set[str]:
+    """What is still to be destroyed, `again` being steps that run once more."""
     return {
         key
         for step in PLAN.steps
-        if step.phase in CHANGING and held[step.name].attempts
+        if step.destructive and (held[step.name].state not in DONE or step.name in again)
         for key in step.touches
     }
 
@@ -53,7 +54,7 @@ def test_all_that_failed_and_nothing_else_that_changes_anything_is_tried_again(e
 
 
 @given(states, st.sampled_from(PLAN.steps))
-def test_a_backup_of_what_was_touched_is_never_taken_again_and_any_other_always(
+def test_a_backup_is_taken_again_where_something_is_still_to_be_destroyed_and_only_there(
     each: list[StepState], start: object
 ) -> None:
     held = steps(each)
@@ -61,7 +62,18 @@ def test_a_backup_of_what_was_touched_is_never_taken_again_and_any_other_always(
         again = to_repeat(PLAN, held, name)
         for step in PLAN.steps:
             if step.phase is Phase.BACKUP and held[step.name].state in DONE:
-                assert (step.name in again) is not bool(set(step.touches) & touched(held))
+                assert (step.name in again) is bool(set(step.touches) & to_destroy(held, again))
+
+
+@given(states)
+def test_what_the_daemon_itself_did_when_it_stopped_is_done_again_and_a_command_in_a_pod_never(
+    each: list[StepState],
+) -> None:
+    held = steps([StepState.RUNNING if state is StepState.PENDING else state for state in each])
+    again = to_repeat(PLAN, held)
+    for step in PLAN.steps:
+        if held[step.name].state is StepState.RUNNING:
+            assert (step.name in again) is (step.kind is not StepKind.COMMAND)
 
 
 @given(states, st.sampled_from([step for step in PLAN.steps if step.phase in CHANGING]))
@@ -77,13 +89,13 @@ def test_from_a_step_on_what_was_done_is_done_again_but_a_skip_stays_unless_its_
 
 
 @given(states)
-def test_the_same_plan_again_carries_over_all_that_was_done_but_backups_of_what_nothing_touched(
+def test_the_same_plan_again_carries_over_all_that_was_done_but_backups_of_what_is_still_to_be_destroyed(
     each: list[StepState],
 ) -> None:
     held = steps(each)
     for index, step in enumerate(PLAN.steps):
         kept = carried_over(PLAN, held, PLAN, index, 7)
-        stale = step.phase is Phase.BACKUP and not set(step.touches) & touched(held)
+        stale = step.phase is Phase.BACKUP and set(step.touches) & to_destroy(held)
         if held[step.name].state in DONE and not stale:
             assert kept == held[step.name]
         else:
@@ -102,35 +114,3 @@ def test_what_another_image_did_is_done_again_unless_its_class_is_never(each: li
 def test_a_step_that_the_old_plan_did_not_have_starts_from_nothing() -> None:
     kept = carried_over(None, {}, PLAN, 0, 0)
     assert kept == Step(name=PLAN.steps[0].name, index=0)
-
-
-def test_an_attempt_that_never_launched_anything_leaves_the_backup_to_be_taken_again() -> None:
-    """Services wrote on since; what was dumped before the failed tries would lose that."""
-    held = steps([StepState.PENDING] * len(PLAN.steps))
-    backup = next(step for step in PLAN.steps if step.phase is Phase.BACKUP)
-    first = next(
-        step for step in PLAN.steps if step.phase in CHANGING and set(step.touches) & set(backup.touches)
-    )
-    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
-    for facts, again in (
-        ({"launched": False}, True),
-        ({}, False),
-        ({"launched": False, "halfDone": True}, False),
-    ):
-        outcome = Outcome(kind=OutcomeKind.FAILED, temporary=True, facts=facts)
-        tried = {"state": StepState.FAILED, "attempts": 3, "outcome": outcome}
-        held[first.name] = held[first.name].model_copy(update=tried)
-        assert (backup.name in to_repeat(PLAN, held)) is again
-
-
-def test_a_step_that_was_skipped_before_it_ran_leaves_the_backup_to_be_taken_again() -> None:
-    held = steps([StepState.PENDING] * len(PLAN.steps))
-    backup = next(step for step in PLAN.steps if step.phase is Phase.BACKUP)
-    writer = next(
-        step for step in PLAN.steps if step.phase in CHANGING and set(step.touches) & set(backup.touches)
-    )
-    held[backup.name] = held[backup.name].model_copy(update={"state": StepState.SUCCEEDED, "attempts": 1})
-    for attempts, again in ((0, True), (1, False)):
-        skipped = {"state": StepState.SKIPPED, "attempts": attempts}
-        held[writer.name] = held[writer.name].model_copy(update=skipped)
-        assert (backup.name in to_repeat(PLAN, held)) is again

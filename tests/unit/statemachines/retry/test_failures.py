@@ -2,17 +2,36 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.plan import PlannedStep
+from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import OutcomeKind
+from schemas.wire import StepName
+from statemachines.planning.commands import failures_of
 from statemachines.steps.exit_codes import outcome_of_command
-from tests.unit.statemachines.planner.world import Mode, planned, request
+from tests.unit.statemachines.planner.world import CATALOG, Mode, planned, request
 
 WIPE = {str(step.name): step for step in planned(request(mode=Mode.WIPE)).steps}
 REFRESH = {str(step.name): step for step in planned().steps}
 DEPLOY = REFRESH["seed.ui-builder-api.deploy"]
 TYPEORM = REFRESH["seed.workflow-api.deploy"]
 SEED = REFRESH["seed.los-integrations.reset"]
+
+
+def verification(service: str, name: str) -> PlannedStep:
+    """A verification by a command, as a catalog may ask for it: that command of the doctor."""
+    entry = CATALOG.service(service)
+    assert entry is not None
+    command = next(one for one in entry.doctor if one.name == name)
+    return PlannedStep(
+        name=StepName(f"verify.{service}"),
+        phase=Phase.VERIFY,
+        kind=StepKind.COMMAND,
+        batch=0,
+        argv=command.argv,
+        fail_on=command.fail_on,
+        pass_on=command.pass_on,
+        failures=failures_of(CATALOG, ("connection", "pending")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +108,7 @@ def test_exit_codes_of_the_shell_have_a_meaning(code: int, cause: Reason) -> Non
 
 
 def test_a_pending_type_orm_migration_fails_the_check_although_the_tool_exits_0() -> None:
-    check = REFRESH["verify.workflow-api"]
+    check = verification("workflow-api", "migration-show")
     assert (
         outcome_of_command(check, 0, "[X] 1 Initial1700000000000\n[ ] 2 Later1700000000001").cause
         is Reason.MIGRATIONS_PENDING
@@ -98,7 +117,7 @@ def test_a_pending_type_orm_migration_fails_the_check_although_the_tool_exits_0(
 
 
 def test_pending_prisma_migrations_fail_the_check() -> None:
-    check = REFRESH["verify.los-core-api"]
+    check = verification("los-core-api", "migrate-status")
     tail = "Following migration have not yet been applied:\n20240101_init"
     assert outcome_of_command(check, 1, tail).cause is Reason.MIGRATIONS_PENDING
     assert outcome_of_command(check, 1, "who knows").cause is Reason.VERIFY_FAILED
@@ -174,13 +193,13 @@ def test_f8_a_tool_that_prints_its_usage_did_not_understand_and_never_will(tail:
     ],
 )
 def test_a2_a_check_that_lists_neither_applied_nor_pending_can_not_tell(printed: str) -> None:
-    check = REFRESH["verify.workflow-api"]
+    check = verification("workflow-api", "migration-show")
     outcome = outcome_of_command(check, 0, printed)
     assert (outcome.kind, outcome.cause) == (OutcomeKind.FAILED, Reason.CHECK_FAILED)
     assert "can't tell" in (outcome.detail or "")
 
 
 def test_a2_a_time_before_each_line_hides_no_pending_migration() -> None:
-    check = REFRESH["verify.workflow-api"]
+    check = verification("workflow-api", "migration-show")
     printed = "2026-11-30T01:02:03Z [X] 1 Initial1700000000000\n2026-11-30T01:02:03Z [ ] 2 Later1700000000001"
     assert outcome_of_command(check, 0, printed).cause is Reason.MIGRATIONS_PENDING

@@ -125,6 +125,28 @@ def test_a_database_that_can_not_be_identified_is_not_reset() -> None:
     assert refusal.temporary
 
 
+def test_nor_is_one_that_only_a_verification_reads() -> None:
+    services = tuple(
+        service.model_copy(
+            update={
+                "verify": tuple(
+                    each.model_copy(update={"databases": None, "when": ()}) for each in service.verify
+                )
+            }
+        )
+        for service in CATALOG.services
+    )
+    catalog = CATALOG.model_copy(update={"services": services})
+    known = facts()
+    cut = known.model_copy(
+        update={"databases": tuple(database for database in known.databases if database.database != "core")}
+    )
+    asked = request(services=["data-builder-api"], mode=Mode.SEED, git=False)
+    made = plan(asked, Channel.HTTP, catalog, LOADED.id, cut)
+    assert not isinstance(made, Plan)
+    assert made.reason is Reason.DATABASE_UNIDENTIFIED
+
+
 def test_core_has_to_be_one_database_for_both_services() -> None:
     known = facts()
     split = known.model_copy(

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-Script = Literal["prepare", "launch", "follow", "poll", "give_up", "sweep"]
+Script = Literal["prepare", "launch", "follow", "poll", "give_up", "sweep", "discard"]
 
 
 class Refusal(IntEnum):

@@ -24,7 +24,7 @@ rd_uptime() {
     IFS=' .' read -r rd_now rd_rest </proc/uptime
 }
 
-# rd_give LENGTH: print the next bytes of the log. They are there: a log only grows.
+# rd_give LENGTH: print the next bytes of the log. They are there: what was measured stands for good.
 rd_give() {
     [ "$1" -eq 0 ] || head -c "$1" <&3 || exit 0
     rd_offset=$((rd_offset + $1))
@@ -36,16 +36,14 @@ rd_open= rd_seen= rd_tenths=2 rd_claim=
 while :; do
     [ -n "$rd_claim" ] || rd_read_claim "$rd_dir"
     rd_read_state "$rd_dir"
-    rd_size=$rd_offset
+    rd_measure "$rd_dir"
+    [ "$rd_size" -ge "$rd_offset" ] || rd_size=$rd_offset
     if [ -z "$rd_open" ] && [ -f "$rd_dir/log" ]; then
         exec 3<"$rd_dir/log"
         rd_seek "$rd_offset"
         rd_open=1
     fi
-    if [ -n "$rd_open" ]; then
-        set -- $(ls -ln "$rd_dir/log")
-        [ "$5" -lt "$rd_offset" ] || rd_size=$5
-    fi
+    [ -n "$rd_open" ] || rd_size=$rd_offset
     while [ "$((rd_size - rd_offset))" -gt "$rd_bound" ]; do
         printf 'more %s %s\n' "$rd_offset" "$rd_bound" 2>/dev/null || exit 0
         rd_give "$rd_bound"

@@ -10,11 +10,9 @@ while [ "$rd_count" -gt 0 ] && IFS=' ' read -r rd_offset rd_dir; do
     [ -d "$rd_dir" ] || exit 81
     rd_read_claim "$rd_dir"
     rd_read_state "$rd_dir"
-    rd_length=0 rd_frame=
-    if [ -s "$rd_dir/log" ]; then
-        set -- $(ls -ln "$rd_dir/log")
-        [ "$5" -lt "$rd_offset" ] || rd_length=$(($5 - rd_offset))
-    fi
+    rd_measure "$rd_dir"
+    rd_length=$((rd_size - rd_offset))
+    [ "$rd_length" -ge 0 ] || rd_length=0
     if [ "$rd_length" -gt "$rd_bound" ]; then
         rd_length=$rd_bound
         printf 'more %s %s\n' "$rd_offset" "$rd_length"

@@ -2,7 +2,7 @@
 # Every name starts with rd_, so that no variable is changed that the container exports to the command.
 # Exit codes of the scripts: 81 no control directory, 82 another incarnation, 83 not writable, 84 unsure.
 
-# rd_look PID: set rd_state, rd_group, rd_session and rd_started (field 22) of a process; fails when it is gone.
+# rd_look PID: set rd_state, rd_parent, rd_group, rd_session and rd_started (field 22) of a process; fails when it is gone.
 # `read` is a builtin, so that `rd_look self` is about this very process, in a subshell as well.
 rd_look() {
     rd_stat=
@@ -13,7 +13,7 @@ rd_look() {
     esac
     rd_self=${rd_stat%% *}
     set -- ${rd_stat##*') '}
-    rd_state=$1 rd_group=$3 rd_session=$4 rd_started=${20}
+    rd_state=$1 rd_parent=$2 rd_group=$3 rd_session=$4 rd_started=${20}
     [ -n "$rd_started" ]
 }
 
@@ -56,6 +56,20 @@ rd_read_state() {
     [ "$rd_pid" = 0 ] || { rd_look "$rd_pid" && [ "$rd_started" = "$rd_since" ] &&
         case $rd_state in Z | X | x) false ;; esac && rd_alive=1; }
     [ ! -L "$1/exit" ] || rd_exit=$(readlink "$1/exit")
+}
+
+# The output's first 15,663,104 bytes, 239 blocks, stay as they are. What comes after them may be cut (see `launch`).
+rd_head=15663104
+
+# rd_measure DIR: set rd_size, how much of the output stands for good, by rd_alive and rd_exit as they were just read.
+# While the command runs that is the head at most.
+rd_measure() {
+    rd_size=0
+    [ -f "$1/log" ] || return 0
+    set -- $(ls -ln "$1/log" 2>/dev/null)
+    rd_size=${5:-0}
+    [ "$rd_size" -gt "$rd_head" ] && [ "$rd_exit" = - ] || return 0
+    [ "$rd_alive" = 0 ] && [ "$rd_pid" != 0 ] || rd_size=$rd_head
 }
 
 # rd_seek OFFSET: put descriptor 3 there. Its readers share one position: each reads on where the last one ended.

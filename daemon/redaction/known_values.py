@@ -1,0 +1,136 @@
+"""The secret values of the pods that the daemon works in, in every form in which a command may print them.
+
+A password that is printed alone has no shape: only who knows the value finds it. The values are in memory only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+SHORTEST = 6
+"""Characters of the shortest value that is masked: a shorter one is in too many words."""
+MOST_VALUES = 2000
+"""Values that are remembered. The one that was learned longest ago goes first."""
+_ANSWERS_ENOUGH = 8
+"""Characters of the shortest form in base64 that is masked: a part of one is in too many words as well."""
+
+_NAMED_LIKE_A_SECRET = re.compile(
+    r"pass(word|wd|phrase)?(_|$)|pwd|secret|token|credential|(^|_)(api|access|private|signing|encryption|auth)_?key"
+    r"|_key$|(^|_)auth(_|$)|(^|_)salt(_|$)|(^|_)dsn$",
+    re.IGNORECASE,
+)
+_PUBLIC = re.compile(
+    r"public|_(path|file|dir|ttl|name|id|url|host|port|user|type|alg(orithm)?)$", re.IGNORECASE
+)
+"""Names that speak of a secret and hold none: where it lies, how long it lives, whose it is."""
+
+
+class KnownValues:
+    """The values of one process. Redaction has one, because whatever the process writes passes through it."""
+
+    def __init__(self) -> None:
+        self._forms: OrderedDict[str, tuple[tuple[str, bytes], ...]] = OrderedDict()
+        self.never: frozenset[str] = frozenset()
+        """Names of services and databases. Masked, they would make every plan and every error unreadable."""
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Remember values; those that are shorter than `SHORTEST`, and names (`never`), are left out."""
+        for value in values:
+            if len(value) < SHORTEST or value in self.never:
+                continue
+            if value not in self._forms:
+                forms = sorted(set(_forms(value)), key=len, reverse=True)
+                self._forms[value] = tuple((form, form.encode("utf-8", "surrogateescape")) for form in forms)
+            self._forms.move_to_end(value)
+            while len(self._forms) > MOST_VALUES:
+                self._forms.popitem(last=False)
+
+    def forms_in(self, text: str) -> list[str]:
+        """The forms of known values that the text holds, the longest first."""
+        return sorted((form for form, _ in self._all() if form in text), key=len, reverse=True)
+
+    def forms_in_bytes(self, data: bytes) -> list[bytes]:
+        """The same for bytes."""
+        return sorted((form for _, form in self._all() if form in data), key=len, reverse=True)
+
+    def _all(self) -> Iterator[tuple[str, bytes]]:
+        for forms in self._forms.values():
+            yield from forms
+
+
+KNOWN = KnownValues()
+"""What this process knows."""
+
+
+def secret_values(variables: Mapping[str, str], *, from_secrets: Iterable[str] = ()) -> frozenset[str]:
+    """Return the secret values among a container's variables.
+
+    - Variables that a Secret gives (`from_secrets`, by name), and those that are named like a secret.
+    - The password of each URL, as it stands there and decoded, and the URL itself.
+    - Never a user, a host or a database of one of the URLs.
+    """
+    given = set(from_secrets)
+    found: set[str] = set()
+    names: set[str] = set()
+    for name, value in variables.items():
+        parts = _url_parts(value)
+        if parts is not None:
+            secrets, public = parts
+            found |= secrets
+            names |= public
+        elif name in given or (_NAMED_LIKE_A_SECRET.search(name) and not _PUBLIC.search(name)):
+            found.add(value)
+            found |= {line for line in value.splitlines() if len(line) >= SHORTEST and "-----" not in line}
+    return frozenset(value for value in found if len(value) >= SHORTEST and value not in names)
+
+
+def _url_parts(value: str) -> tuple[set[str], set[str]] | None:
+    """(the secrets, the names) of a URL; None where the value is none, or has no secret."""
+    if "://" not in value:
+        return None
+    try:
+        parts = urlsplit(value)
+        password, user, host = parts.password, parts.username, parts.hostname
+    except ValueError:
+        return None
+    secrets = {value, password, unquote(password)} if password else set()
+    for name, each in parse_qsl(parts.query):
+        if _NAMED_LIKE_A_SECRET.search(name):
+            secrets |= {each, quote(each, safe=""), value}
+    if not secrets:
+        return None
+    public = {user, unquote(user) if user else None, host, parts.path.strip("/")}
+    return {each for each in secrets if each}, {each for each in public if each}
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value as it is, and as URLs, JSON, shells, hexadecimal and base64 have it."""
+    yield value
+    yield quote(value, safe="")
+    yield quote(value)
+    yield quote_plus(value)
+    yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quote(value, safe=""))
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield shlex.quote(value)
+    data = value.encode("utf-8", "surrogateescape")
+    yield data.hex()
+    yield data.hex().upper()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):
+            yield from _in_base64(encode(b"\0" * before + data).decode(), before, len(data))
+
+
+def _in_base64(encoded: str, before: int, length: int) -> Iterator[str]:
+    """The characters that the value alone decides, where `before` bytes of something else stand before it."""
+    first = -(-before * 8 // 6)
+    last = (before + length) * 8 // 6
+    part = encoded[first:last]
+    if len(part) >= _ANSWERS_ENOUGH:
+        yield part

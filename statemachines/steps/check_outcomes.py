@@ -1,0 +1,75 @@
+"""The outcome of a step by its checks: what failed, what could not be asked, and what was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Outcome, OutcomeKind
+from statemachines.steps.database_checks import Verdict
+
+_TOLD = "told"
+"""The fact of an outcome: what its checks say although they are met."""
+
+_HINTS = {
+    Reason.CHECK_NOT_MET: (
+        "Read its output (`resetd logs ID STEP`): a tool may print an error and exit 0. Mend the cause, then "
+        "`resetd resume ID`."
+    ),
+    Reason.MIGRATIONS_PENDING: "Ask for mode refresh, which applies them. `resetd doctor ENV` says more.",
+    Reason.MIGRATIONS_NOT_SHOWN: (
+        "Deploy an image that has its migrations where the catalog says, or correct `migrations` in the catalog. Where "
+        "an image can't list them (a bundle), leave `migrations` out and give the tool's own command in `verify`."
+    ),
+}
+
+
+def not_met(verdicts: Sequence[Verdict], outcome: Outcome | None = None) -> Outcome:
+    """The outcome of a step whose command ended as `outcome` says, and of which these checks failed."""
+    reasons = [verdict.reason for verdict in verdicts if verdict.reason is not None]
+    cause = Reason.MIGRATIONS_NOT_SHOWN if Reason.MIGRATIONS_NOT_SHOWN in reasons else reasons[0]
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        exit_code=outcome.exit_code if outcome else None,
+        cause=cause,
+        detail="\n".join(verdict.detail for verdict in verdicts),
+        hint=_HINTS.get(cause),
+        facts=outcome.facts if outcome else {},
+    )
+
+
+def no_answer(
+    outcome: Outcome, reason: Reason, detail: str, *, hint: str | None = None, temporary: bool = False
+) -> Outcome:
+    """The outcome of a command that ended well, where its checks could not be asked: nobody can tell."""
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        exit_code=outcome.exit_code,
+        cause=reason,
+        detail=f"can't tell: its checks could not be asked: {detail}",
+        hint=hint
+        or "The command ended with exit code 0; what it left could not be looked at. Then `resetd resume ID`.",
+        temporary=temporary,
+        facts=outcome.facts,
+    )
+
+
+def with_told(outcome: Outcome, verdicts: Iterable[Verdict]) -> Outcome:
+    """The outcome with what its checks told."""
+    told = [verdict.told for verdict in verdicts if verdict.told is not None]
+    return outcome.model_copy(update={"facts": {**outcome.facts, _TOLD: told}}) if told else outcome
+
+
+def earliest_baseline(attempts: Iterable[Attempt]) -> dict[str, Any] | None:
+    """The baseline that stands for a step's next attempt: the first that was recorded.
+
+    A later one may have been measured on what an attempt before it changed. Once a person was told that a check is not
+    met, and asks for the step again, the present contents are what counts.
+    """
+    known: dict[str, Any] | None = None
+    for attempt in attempts:
+        known = known or attempt.baseline
+        if attempt.outcome is not None and attempt.outcome.cause is Reason.CHECK_NOT_MET:
+            known = None
+    return known

@@ -1,0 +1,78 @@
+"""What a destructive step needs right before it starts: a consent that counts, and dumps from after the last stop.
+
+The order of a plan promises both. This is looked at all the same, at each launch: days may lie between a dump and the
+step, people may have mended what a stopped reset left behind, and a plan may promise too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from schemas.plan import Plan, PlannedStep, StepKind
+from schemas.reasons import Reason
+from schemas.resets import Reset, Step, StepState
+from schemas.wire import ResourceKey, StepName
+from statemachines.consent import expired, lacks_consent
+from statemachines.lifecycle import STEP_DONE
+from statemachines.refusals import Refused
+
+TAKEN_AFTER = "stops"
+"""The fact of a backup step that says how many times its reset had stopped when the dump began."""
+
+
+def left_to_destroy(plan: Plan | None, steps: Mapping[StepName, Step]) -> tuple[PlannedStep, ...]:
+    """List the destructive steps that are not done."""
+    planned = plan.steps if plan else ()
+    return tuple(step for step in planned if step.destructive and steps[step.name].state not in STEP_DONE)
+
+
+def dumped(reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step]) -> Mapping[ResourceKey, Step]:
+    """Return the databases that were dumped since the reset's last stop, each with the step that did it."""
+    return {
+        key: steps[planned.name]
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.BACKUP_DATABASE and _is_current(reset, steps[planned.name])
+        for key in planned.touches
+    }
+
+
+def missing_right(
+    reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step], step: PlannedStep, *, now: datetime
+) -> Refused | None:
+    """Say what a destructive step lacks to be launched now; None where it lacks nothing, and for any other step."""
+    if not step.destructive:
+        return None
+    if lacks_consent(reset):
+        detail = f"{step.name} needs the consent of {reset.approvals_required} to {reset.plan_hash}"
+        return Refused(Reason.CONSENT_SPENT, f"{detail} since the reset last stopped")
+    if expired(reset, now):
+        return Refused(Reason.APPROVAL_EXPIRED, f"{step.name} comes after {reset.approval_expires_at}")
+    if step.kind is StepKind.RESET_REPOSITORY:
+        return None  # it makes its backup branch itself, in the same instant
+    touched = {key for key in step.touches if key.startswith("database/")}
+    missing = touched - dumped(reset, plan, steps).keys()
+    if touched and not missing:
+        return None
+    old = missing & {
+        key
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.BACKUP_DATABASE and steps[planned.name].state is StepState.SUCCEEDED
+        for key in planned.touches
+    }
+    if old and old == missing:
+        return Refused(
+            Reason.BACKUP_OUTDATED,
+            f"{step.name} needs a dump of {', '.join(sorted(old))} from after the reset's last stop",
+        )
+    return Refused(
+        Reason.BACKUP_UNPROVEN,
+        f"{step.name} needs a backup of {', '.join(sorted(missing)) or 'what it touches'}, "
+        "and none has succeeded and is still there",
+    )
+
+
+def _is_current(reset: Reset, step: Step) -> bool:
+    if step.state is not StepState.SUCCEEDED or step.outcome is None:
+        return False
+    return bool(step.outcome.facts.get(TAKEN_AFTER, 0) == reset.stops)

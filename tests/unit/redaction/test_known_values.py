@@ -1,0 +1,110 @@
+"""H1: values that have no shape are masked because the daemon knows them, in every form and before any cut."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.adapters.files.logs import FileLogs
+from daemon.redaction import redact, redact_in_place
+from daemon.redaction.known_values import KNOWN, KnownValues, secret_values
+from schemas.wire import AttemptId
+
+PASSWORD = "tr0ub4dor&3/x y"
+URL = f"postgresql://app:{quote(PASSWORD, safe='')}@db.qa-sandbox.svc:5432/los-sandbox?schema=public"
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[KnownValues]:
+    before = KNOWN._forms.copy()
+    KNOWN.learn(secret_values({"DATABASE_URL": URL, "LOG_LEVEL": "production", "NODE_ENV": "development"}))
+    yield KNOWN
+    KNOWN._forms = before
+
+
+FORMS = {
+    "alone": PASSWORD,
+    "url-encoded": quote(PASSWORD, safe=""),
+    "url-encoded in lower case": quote(PASSWORD, safe="").lower(),
+    "in JSON": json.dumps({"p": PASSWORD}),
+    "for a shell": shlex.quote(PASSWORD),
+    "hexadecimal": PASSWORD.encode().hex(),
+    "base64": base64.b64encode(PASSWORD.encode()).decode(),
+    "base64 of its URL": base64.b64encode(URL.encode()).decode(),
+    "base64 behind one other byte": base64.b64encode(b"x" + PASSWORD.encode()).decode(),
+    "base64 for URLs behind two": base64.urlsafe_b64encode(b"xy" + PASSWORD.encode() + b"z").decode(),
+    "its URL": URL,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_h1_a_value_that_the_daemon_knows_is_masked_in_every_form(form: str) -> None:
+    printed = f"connected with {FORMS[form]} as app"
+    for masked in (redact(printed), redact_in_place(printed.encode()).decode()):
+        for secret in (PASSWORD, quote(PASSWORD, safe=""), FORMS[form]):
+            assert secret not in masked
+        assert masked.startswith("connected with ")
+
+
+async def test_h1_a_value_that_comes_in_two_pieces_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    logs, attempt = FileLogs(tmp_path), AttemptId("0190-reset/seed.los-core-api.system/1")
+    whole = f"password is {PASSWORD} indeed\n".encode()
+    for offset in range(0, len(whole), 5):
+        await logs.keep(attempt, offset, whole[offset : offset + 5])
+    kept = (await logs.read(attempt, 0, 1000)).decode()
+    assert PASSWORD not in kept
+    assert kept.startswith("password is ")
+    assert len(kept) == len(whole)
+
+
+def test_h1_names_and_ordinary_values_are_never_masked(known: KnownValues) -> None:
+    known.never = frozenset({"los-core-api"})
+    known.learn(secret_values({"SERVICE_TOKEN": "los-core-api", "APP_SECRET": "short"}))
+    text = "los-core-api in development, production: short; app at db.qa-sandbox.svc, los-sandbox"
+    assert redact(text) == text
+    known.never = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("JWT_SECRET", True),
+        ("GITHUB_TOKEN", True),
+        ("STRIPE_API_KEY", True),
+        ("PGPASSWORD", True),
+        ("SMTP_PASS", True),
+        ("AUTH_SALT", True),
+        ("PASSWORD_FILE", False),
+        ("TOKEN_TTL", False),
+        ("MONKEY", False),
+        ("KEYCLOAK_REALM", False),
+        ("PUBLIC_KEY", False),
+    ],
+)
+def test_h1_variables_that_are_named_like_a_secret_hold_one(name: str, secret: bool) -> None:
+    assert (secret_values({name: "some-value-of-it"}) == {"some-value-of-it"}) is secret
+
+
+def test_h1_a_variable_that_a_secret_gives_is_one_whatever_its_name_is() -> None:
+    values = {"GREETING": "good morning, world"}
+    assert secret_values(values) == frozenset()
+    assert secret_values(values, from_secrets=["GREETING"]) == {"good morning, world"}
+
+
+@given(st.text(string.printable, min_size=6, max_size=40), st.text(string.ascii_letters, max_size=20))
+def test_h1_no_value_survives_raw_encoded_or_in_base64(value: str, around: str) -> None:
+    known = KnownValues()
+    known.learn([value])
+    for form in (value, quote(value, safe=""), value.encode().hex()):
+        assert form in known.forms_in(f"{around}{form}{around}")
+    encoded = base64.b64encode(f"{around}{value}{around}".encode()).decode()
+    assert len(value) < 9 or known.forms_in(encoded)
