@@ -72,7 +72,7 @@ def secret_values(variables: Mapping[str, str], *, from_secrets: Iterable[str] =
     """Return the secret values among a container's variables.
 
     - Variables that a Secret gives (`from_secrets`, by name), and those that are named like a secret.
-    - The password of each URL, as it stands there and decoded, and the URL itself.
+    - The password of each URL, as it stands there and decoded. The rest of the URL says where it leads, to people.
     - Never a user, a host or a database of one of the URLs.
     """
     given = set(from_secrets)
@@ -99,10 +99,10 @@ def _url_parts(value: str) -> tuple[set[str], set[str]] | None:
         password, user, host = parts.password, parts.username, parts.hostname
     except ValueError:
         return None
-    secrets = {value, password, unquote(password)} if password else set()
+    secrets = {password, unquote(password)} if password else set()
     for name, each in parse_qsl(parts.query):
         if _NAMED_LIKE_A_SECRET.search(name):
-            secrets |= {each, quote(each, safe=""), value}
+            secrets |= {each, quote(each, safe="")}
     if not secrets:
         return None
     public = {user, unquote(user) if user else None, host, parts.path.strip("/")}

@@ -75,6 +75,7 @@ async def test_the_command_sees_the_pods_environment_and_nothing_of_the_server(
         "HOSTNAME",
         "KUBERNETES_SERVICE_HOST",
         "PATH",
+        "PGHOSTADDR",
         "PWD",
         "SANDBOX_CONTAINER",
         "SANDBOX_CONTAINER_ID",
