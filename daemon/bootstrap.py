@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.engine.survey import Survey
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -62,6 +63,8 @@ from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from daemon.redaction.known_values import KNOWN
+from schemas.api import Finding
+from schemas.catalog.catalog import Catalog
 
 log = structlog.get_logger()
 
@@ -281,6 +284,16 @@ def kubernetes_settings(settings: Settings) -> KubernetesSettings:
     return KubernetesSettings(
         kubeconfig=str(settings.kubeconfig) if settings.kubeconfig else None, context=settings.kube_context
     )
+
+
+async def survey_cluster(settings: Settings, catalog: Catalog) -> Sequence[Finding]:
+    """Look for the services of a catalog in the cluster.
+
+    Raises:
+        PortError: no cluster is configured, or it can't be asked.
+    """
+    async with open_kubernetes(kubernetes_settings(settings)) as kubernetes:
+        return await Survey(KubernetesPods(kubernetes), catalog).findings()
 
 
 def backup_directory(settings: Settings) -> Path:

@@ -89,6 +89,13 @@ class Unreadable(Wire):
     """Ids of the words by which people say what is in use there. The planner fills this in."""
 
 
+class AbsentService(Wire):
+    """A service that is not seen in an environment, and of which the catalog says that it is not there."""
+
+    environment: str
+    service: ServiceName
+
+
 class SessionFact(Wire):
     """A session in a database of the environment that comes from no known pod. For information; not in the hash."""
 
@@ -127,3 +134,5 @@ class Facts(Wire):
     sessions: tuple[SessionFact, ...] = ()
     """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()
+    absent: tuple[AbsentService, ...] = ()
+    """Services that protected environments do not have, as the catalog says."""

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     REPOSITORY_MISMATCH = "repository-mismatch"
     SERVICE_MISSING = "service-missing"
+    SERVICE_UNSEEN = "service-unseen"
     NOTHING_TO_DO = "nothing-to-do"
     WITHOUT_EFFECT = "without-effect"
     # Why an act or a call of the API is refused.
@@ -158,6 +159,10 @@ TEXTS: dict[Reason, str] = {
     Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
+    Reason.SERVICE_UNSEEN: (
+        "A protected environment shows no workload of a service, so nobody knows what the service uses. Correct its "
+        "`selector` in the catalog, or list the environment under its `absent`."
+    ),
     Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
     Reason.UNKNOWN_RESET: "There is no such reset.",

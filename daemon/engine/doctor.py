@@ -9,9 +9,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
+from daemon.engine.survey import Survey
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
-from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.pods import Pods
 from daemon.redaction import redact
 from schemas.api import DoctorReport, Finding, FindingLevel
@@ -35,6 +36,7 @@ class Doctor:
         self._pods = pods
         self._deployments = deployments
         self._catalog = catalog
+        self._survey = Survey(pods, catalog)
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
@@ -45,6 +47,8 @@ class Doctor:
             checks.append(self._deployments_found(environment))
         if DoctorCheck.ARGOCD in wanted:
             checks.append(self._argocd(environment))
+        if DoctorCheck.SHARING in wanted:
+            checks.append(self._sharing(environment))
         checks += [self._service(environment, service, slots) for service in self._catalog.in_order]
         findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
         bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}
@@ -56,16 +60,21 @@ class Doctor:
 
     async def _deployments_found(self, environment: str) -> list[Finding]:
         async def examine() -> list[Finding]:
-            services = self._catalog.in_order
-            consumers = await self._pods.consumers(
-                environment, [service.selector_text for service in services]
-            )
-            return [
-                _deployment(service.name, consumers.get(service.selector_text), environment)
-                for service in services
+            workloads = await self._pods.workloads(environment)
+            unread = [_unseen("deployments", environment, error, error.hint) for error in workloads.unread]
+            return unread + [
+                _deployment(service, workloads, environment) for service in self._catalog.in_order
             ]
 
         return await _safely("deployments", environment, examine)
+
+    async def _sharing(self, environment: str) -> list[Finding]:
+        """Look whether the services of the other environments are seen: what is not, refuses every reset."""
+
+        async def examine() -> list[Finding]:
+            return await self._survey.findings(beside=environment)
+
+        return await _safely("sharing", environment, examine)
 
     async def _argocd(self, environment: str) -> list[Finding]:
         async def examine() -> list[Finding]:
@@ -151,16 +160,18 @@ class Doctor:
         return known.hint if known is not None else None
 
 
-def _deployment(name: str, count: int | None, environment: str) -> Finding:
+def _deployment(service: Service, workloads: Workloads, environment: str) -> Finding:
+    matching = workloads.matching(service.selector_text)
+    count = workloads.replicas(service.selector_text)
     if count:
         detail = f"{count} replica{'s' if count > 1 else ''} asked for"
-        return Finding(check="deployments", subject=name, level=FindingLevel.OK, detail=detail)
+        return Finding(check="deployments", subject=service.name, level=FindingLevel.OK, detail=detail)
     return Finding(
         check="deployments",
-        subject=name,
-        level=FindingLevel.WARNING if count == 0 else FindingLevel.FAILED,
-        detail="scaled to 0" if count == 0 else "there is no Deployment",
-        hint=f"Look at `kubectl get deployments -n {environment}`.",
+        subject=service.name,
+        level=FindingLevel.WARNING if matching else FindingLevel.FAILED,
+        detail="scaled to 0" if matching else f"no workload has {service.selector_text}",
+        hint=f"Look at `kubectl get deployments,statefulsets -n {environment} --show-labels`.",
     )
 
 

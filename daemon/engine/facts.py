@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
 from daemon.engine.session_facts import SessionReader, WaysIn
+from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods.cluster import Pod
+from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
 from schemas.facts import (
+    AbsentService,
     DatabaseFact,
     Facts,
     MigrationsFact,
@@ -36,6 +38,7 @@ from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
+from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
 from statemachines.planning.selection import CoreAction, select
 from statemachines.planning.sessions import UNREAD
@@ -44,8 +47,6 @@ READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
 REMEMBERED = 1000
 """Containers whose variables are kept."""
-RESERVED = "kube-"
-"""Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
 
 OUT_OF_REACH = frozenset(
     {Reason.DATABASE_LOCAL_TO_POD, Reason.DATABASE_SEVERAL_HOSTS, Reason.DATABASE_POOLED}
@@ -60,6 +61,7 @@ class _Findings:
     migrations: list[MigrationsFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
+    workloads: dict[str, Workloads] = field(default_factory=dict)
     uses: list[ProtectedUse] = field(default_factory=list)
     """What environments of protected kinds use."""
     ways: WaysIn = field(default_factory=WaysIn)
@@ -87,6 +89,7 @@ class FactsReader:
         self._store = store
         self._clock = clock
         self._sessions = SessionReader(pods, databases)
+        self._survey = Survey(pods, catalog)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -98,7 +101,7 @@ class FactsReader:
         """
         environment = request.environment
         # Namespaces of undeclared kinds are read as well: one that runs these services may use the same databases.
-        names = [name for name in await self._pods.environments() if not name.startswith(RESERVED)]
+        names = await self._survey.namespaces()
         if environment not in names:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
@@ -117,6 +120,7 @@ class FactsReader:
             self._read_sessions(findings, slots, environment),
         )
         remembered = await self._store.protected()
+        absent = self._note_unseen(findings, environment, {use.environment for use in remembered})
         words = await self._store.words(now=self._clock.now())
         return Facts(
             environment=environment,
@@ -130,6 +134,7 @@ class FactsReader:
             remembered=remembered,
             protected_uses=tuple(findings.uses),
             sessions=sessions,
+            absent=absent,
             words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
@@ -199,16 +204,34 @@ class FactsReader:
         wanted: set[str],
     ) -> None:
         async with slots:
-            selectors = [service.selector_text for service in self._catalog.services]
-            consumers = await self._pods.consumers(environment, selectors)
+            workloads = await self._pods.workloads(environment)
+        findings.workloads[environment] = workloads
         for service in self._catalog.services:
             # Other environments are asked only about the services that they run.
-            if service.name in wanted or service.selector_text in consumers:
+            if service.name in wanted or workloads.matching(service.selector_text):
                 group.create_task(
                     self._read_service(
-                        findings, slots, environment, service, service.name in wanted, consumers
+                        findings, slots, environment, service, service.name in wanted, workloads
                     )
                 )
+
+    def _note_unseen(
+        self, findings: _Findings, environment: str, remembered: set[str]
+    ) -> tuple[AbsentService, ...]:
+        """Note what is unknown of other namespaces. Return the services that the catalog says are not there."""
+        absent: list[AbsentService] = []
+        names = sorted(findings.workloads)
+        for name in names:
+            view = self._survey.view(name, findings.workloads[name], names, remembered)
+            if name == environment:
+                # Its own services are asked for by name, and its own kind protects what it uses.
+                gaps = [gap.model_copy(update={"protected": False}) for gap in view.gaps if not gap.service]
+            else:
+                gaps = list(view.gaps)
+                absent += view.absent
+            if view.standing is not Standing.OTHER:
+                findings.unreadable += gaps
+        return tuple(absent)
 
     async def _read_service(
         self,
@@ -217,7 +240,7 @@ class FactsReader:
         environment: str,
         service: Service,
         wanted: bool,
-        consumers: Mapping[str, int],
+        workloads: Workloads,
     ) -> None:
         subject = "pods"
         try:
@@ -229,7 +252,7 @@ class FactsReader:
                             service=ServiceName(service.name),
                             image_digest=pod.image_digest,
                             pod=pod.name,
-                            consumers=consumers.get(service.selector_text, 0),
+                            consumers=workloads.replicas(service.selector_text),
                         )
                     )
                 for database in service.databases:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import Annotated, Self
 from urllib.parse import quote
@@ -38,6 +39,11 @@ _LABEL = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0
 _TERM = rf"{_LABEL}=[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?"
 LabelSelector = Annotated[str, StringConstraints(pattern=rf"^{_TERM}(,{_TERM})*$", max_length=1000)]
 """`LABEL=VALUE`, or several with commas between them. Labels in the templates of Deployments are compared as well."""
+
+AbsentFrom = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9*][a-z0-9*-]*-)?[a-z0-9]+$", min_length=1, max_length=63)
+]
+"""A kind, or an environment, whose client may have `*` for any characters."""
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
@@ -160,6 +166,11 @@ class Service(Wire):
     """Label selector of the service's pods; `app.kubernetes.io/name=NAME` unless given."""
     container: str | None = None
     """The container that the commands run in, where the pod has several."""
+    absent: Annotated[tuple[AbsentFrom, ...], Field(max_length=1000)] = ()
+    """Where the service does not run: kinds (`production`) and environments (`acme-production`, `acme-*-production`).
+
+    A protected environment that shows no workload of the service, and is not listed here, makes every sharing unknown.
+    """
     databases: Annotated[tuple[Database, ...], Field(min_length=1)]
     options: tuple[Option, ...] = ()
     """Options of a request that belong to this service."""
@@ -178,6 +189,13 @@ class Service(Wire):
     def selector_text(self) -> str:
         """The label selector of the service's pods."""
         return self.selector or f"app.kubernetes.io/name={self.name}"
+
+    def is_absent_from(self, environment: str) -> bool:
+        """Tell whether the catalog says that the service does not run in an environment."""
+        return any(
+            fnmatchcase(environment, pattern) if "-" in pattern else kind_of(environment) == pattern
+            for pattern in self.absent
+        )
 
     def database(self, name: str) -> Database | None:
         """Find the database with that name in the catalog."""
@@ -316,6 +334,15 @@ class Catalog(Wire):
         """The services in the order in which they are reset."""
         place = {name: index for index, name in enumerate(self.order)}
         return tuple(sorted(self.services, key=lambda service: place[service.name]))
+
+    @model_validator(mode="after")
+    def _absent_names_kinds(self) -> Self:
+        for service in self.services:
+            for pattern in service.absent:
+                if "-" not in pattern and pattern not in self.kinds:
+                    kinds = ", ".join(self.kinds)
+                    raise ValueError(f"absent of {service.name}: {pattern} is none of the kinds {kinds}")
+        return self
 
     @model_validator(mode="after")
     def _elsewhere_is_known(self) -> Self:

@@ -38,6 +38,7 @@ class DoctorCheck(StrEnum):
     DEPLOYMENTS = "deployments"  # kubectl get deployments
     ARGOCD = "argocd"  # argocd app get
     LOGS = "logs"  # kubectl logs --tail
+    SHARING = "sharing"  # whether the services of protected environments are seen
 
 
 class Doctor(Wire):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.catalog.steps import Condition
 from schemas.protection import WordKind
+from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
@@ -13,6 +14,9 @@ from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
+
+NAMED = 10
+"""Namespaces that could not be looked into, and are named."""
 
 Warn = Callable[[Case], Iterator[str]]
 
@@ -85,6 +89,31 @@ def assurances(case: Case) -> Iterator[str]:
         else:
             what = f"{word.scope.text} uses {', '.join(word.uses) or 'none of these databases'}"
         yield f"Nobody looked: {word.given_by} says until {until} that {what} ({word.reason})."
+
+
+def absent_services(case: Case) -> Iterator[str]:
+    """Name the services that protected environments do not have, as the catalog says and nobody sees."""
+    absent: dict[str, list[str]] = {}
+    for each in case.facts.absent:
+        absent.setdefault(each.environment, []).append(each.service)
+    for environment, services in absent.items():
+        yield f"{environment} shows no {', '.join(services)}; the catalog says that it has none."
+
+
+def unread_namespaces(case: Case) -> Iterator[str]:
+    """Name the namespaces that could not be looked into and count as no environments."""
+    gaps = [gap for gap in case.facts.unreadable if not gap.protected and gap.service is None]
+    forbidden = [
+        gap for gap in gaps if gap.reason is Reason.KUBERNETES_FORBIDDEN and gap.subject == "workloads"
+    ]
+    for environment in dict.fromkeys(gap.environment for gap in forbidden[:NAMED]):
+        why = next(gap.detail for gap in forbidden if gap.environment == environment)
+        yield f"{environment} is not looked into, and counts as no user of these databases: {why}"
+    if more := len({gap.environment for gap in forbidden[NAMED:]}):
+        yield f"{more} more namespaces are not looked into, and count as no users of these databases."
+    for gap in gaps:
+        if gap.reason is Reason.SERVICE_UNSEEN:
+            yield f"{gap.environment}: {gap.detail}."
 
 
 def unexpected_database(case: Case) -> Iterator[str]:
@@ -165,6 +194,8 @@ WARNINGS: tuple[Warn, ...] = (
     core_is_shared,
     only_own_schema,
     shared_resources,
+    absent_services,
+    unread_namespaces,
     used_elsewhere,
     assurances,
     foreign_sessions,

@@ -27,6 +27,7 @@ from tests.integration.stand.waiting import wait_for
 Untyped: TypeAlias = Any
 PROJECT = Path(__file__).resolve().parents[2]
 RBAC = PROJECT / "deploy" / "kubernetes" / "rbac.yaml"
+HOLDERS = RBAC.with_name("holders.yaml")
 IMAGE = os.environ.get("RESETD_E2E_IMAGE", "localhost/host:1")
 ACCOUNT = "resetd"
 _MANAGER = {"field_manager": "resetd-e2e", "force_conflicts": True}
@@ -135,9 +136,10 @@ class Parts:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def rights() -> list[dict[str, Any]]:
-    """The documents of the manifest that is shipped."""
-    return [one for one in yaml.safe_load_all(RBAC.read_text()) if one]
+def rights(environment: str) -> list[dict[str, Any]]:
+    """The documents of the manifests that are shipped, for one environment, holders included."""
+    text = "\n---\n".join(file.read_text() for file in (RBAC, HOLDERS))
+    return [one for one in yaml.safe_load_all(text.replace("qa-sandbox", environment)) if one]
 
 
 def namespace(name: str) -> dict[str, Any]:

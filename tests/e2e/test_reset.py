@@ -33,8 +33,10 @@ PARTS = ("kube-apiserver", "kubelet", "containerd")
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(real: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(real.account(tmp_path_factory.mktemp("account"), rights()))
+def kubeconfig(real: RealCluster, platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The daemon's account, whose Roles are in the platform's one environment."""
+    assert platform
+    return str(real.account(tmp_path_factory.mktemp("account"), rights(ENVIRONMENT)))
 
 
 @pytest.mark.timeout(900)

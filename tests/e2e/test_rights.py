@@ -1,4 +1,4 @@
-"""Each right of the shipped manifest is needed; the error where it is missing names verb, resource and namespace."""
+"""Roles suffice, and each right of the shipped manifests is needed; the error names what is missing, and where."""
 
 from __future__ import annotations
 
@@ -55,14 +55,22 @@ async def removes(ports: Ports) -> None:
     await ports.pods.remove_holder(holder)
 
 
+async def listed(ports: Ports) -> None:
+    """List the workloads; what is told to be missing is raised."""
+    for error in (await ports.pods.workloads(ENVIRONMENT)).unread:
+        raise error
+
+
 NEEDS: dict[tuple[str, str], Asks] = {
     ("list", "namespaces"): lambda ports: ports.pods.environments(),
     ("get", "pods"): lambda ports: ports.pods.fate(ports.control),
     ("list", "pods"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("get", "pods/log"): lambda ports: ports.pods.last_log(ENVIRONMENT, SELECTOR, 5),
     ("get", "pods/exec"): lambda ports: ports.pods.read(ports.pod, ["true"], timeout=20),
-    ("list", "deployments"): lambda ports: ports.pods.consumers(ENVIRONMENT, [SELECTOR]),
-    ("get", "replicasets"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
+    ("list", "deployments"): listed,
+    ("list", "statefulsets"): listed,
+    ("list", "rollouts"): listed,
+    ("list", "replicasets"): lambda ports: ports.pods.choose(ENVIRONMENT, SELECTOR, None),
     ("create", "pods"): lambda ports: ports.hold(str(uuid4())),
     ("patch", "pods"): lambda ports: ports.hold(str(uuid4())),
     ("delete", "pods"): removes,
@@ -73,7 +81,7 @@ NEEDS: dict[tuple[str, str], Asks] = {
 
 def without(verb: str, resource: str) -> list[dict[str, Any]]:
     """The manifest without one right."""
-    found = copy.deepcopy(rights())
+    found = copy.deepcopy(rights(ENVIRONMENT))
     for one in found:
         for rule in one.get("rules", ()):
             if rule["resources"] == [resource]:
@@ -106,20 +114,20 @@ def service(real: RealCluster) -> Iterator[RealCluster]:
 
 @pytest_asyncio.fixture
 async def ports(service: RealCluster, tmp_path: Path) -> AsyncIterator[Ports]:
-    kubeconfig = service.account(tmp_path, rights())
+    kubeconfig = service.account(tmp_path, rights(ENVIRONMENT))
     async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
         pods = KubernetesPods(kubernetes)
         pod = await pods.choose(ENVIRONMENT, SELECTOR, None)
         control = await pods.prepare(pod, AttemptId(f"{uuid4()}/seed.app/1"))
         yield Ports(pods, ArgoGate(kubernetes, "argocd"), pod, control)
-        service.apply(*rights())
+        service.apply(*rights(ENVIRONMENT))
 
 
 @pytest.mark.timeout(300)
 async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, service: RealCluster) -> None:
     listed = {
         (verb, resource)
-        for one in rights()
+        for one in rights(ENVIRONMENT)
         for rule in one.get("rules", ())
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -141,6 +149,11 @@ async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, ser
         assert resource in missing
         where = {"applications": "argocd", "namespaces": ""}.get(resource, ENVIRONMENT)
         assert where in missing
+
+
+def test_in_the_cluster_the_account_may_list_the_names_of_namespaces_and_nothing_else() -> None:
+    of_cluster = [one["rules"] for one in rights(ENVIRONMENT) if one["kind"] == "ClusterRole"]
+    assert of_cluster == [[{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}]]
 
 
 async def refusal(asks: Asks, ports: Ports) -> PermanentError:

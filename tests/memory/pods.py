@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import count
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods.cluster import Addresses, Pod, Result
+from daemon.ports.pods.cluster import Addresses, Pod, Result, Workload, Workloads
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
 from daemon.redaction.known_values import KNOWN, secret_values
@@ -24,6 +24,7 @@ from schemas.wire import AttemptId, ResetId
 from tests.memory.processes import Command, Process
 from tests.memory.services import MemoryService, Program, succeed
 
+LABEL = "app.kubernetes.io/name"
 _MAX_OUTPUT_BYTES = 65536
 
 
@@ -35,6 +36,8 @@ class MemoryPods:
         """Seconds between two observations of a command that does nothing new."""
         self._services: dict[tuple[str, str], MemoryService] = {}
         self._holders: dict[tuple[str, str], MemoryService] = {}
+        self._namespaces: set[str] = set()
+        self._forbidden: dict[str, PermanentError] = {}
         self._faults: dict[str, list[tuple[PortError, bool]]] = {}
         self._cuts = 0
         self._directories = count(1)
@@ -53,6 +56,15 @@ class MemoryPods:
         made.address = f"10.0.0.{len(self._services) + 1}"
         self._services[environment, service] = made
         return made
+
+    def add_namespace(self, name: str, *, readable: bool = True) -> None:
+        """Add a namespace, which may run nothing, or whose workloads may not be listed."""
+        self._namespaces.add(name)
+        if not readable:
+            right = f"list deployments.apps in {name}"
+            self._forbidden[name] = PermanentError(
+                Reason.KUBERNETES_FORBIDDEN, f"could not list deployments of {name}; missing right: {right}"
+            )
 
     def fail(self, method: str, error: PortError, *, after: bool = False) -> None:
         """Let the next call of a method raise. With `after` the call takes effect, and only its answer is lost."""
@@ -87,15 +99,26 @@ class MemoryPods:
     async def environments(self) -> tuple[str, ...]:
         """See the port."""
         self._maybe_fail("environments")
-        return tuple(sorted({environment for environment, _ in self._services}))
+        return tuple(sorted({environment for environment, _ in self._services} | self._namespaces))
 
-    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
+    async def workloads(self, environment: str) -> Workloads:
         """See the port."""
-        self._maybe_fail("consumers")
-        found = {
-            selector: self._services.get((environment, selector.rpartition("=")[2])) for selector in selectors
-        }
-        return {selector: service.replicas for selector, service in found.items() if service is not None}
+        self._maybe_fail("workloads")
+        if environment in self._forbidden:
+            return Workloads((), (self._forbidden[environment],))
+        return Workloads(
+            tuple(
+                Workload(
+                    kind="Deployment" if service.owned else "Pod",
+                    name=service.name,
+                    labels={LABEL: service.label or service.name},
+                    replicas=service.replicas,
+                    templated=service.owned,
+                )
+                for service in self._services.values()
+                if service.environment == environment
+            )
+        )
 
     async def addresses(self, environment: str) -> Addresses:
         """See the port."""
@@ -107,7 +130,7 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("choose")
         service = self._services.get((environment, selector.rpartition("=")[2]))
-        if service is None or service.replicas == 0 or not service.owned:
+        if service is None or service.replicas == 0 or not service.owned or service.label:
             raise PermanentError(Reason.POD_NOT_FOUND, f"{environment}: no pod matches {selector}")
         if not service.ready:
             raise TemporaryError(Reason.POD_NOT_READY, f"{environment}: no pod of {selector} is ready")

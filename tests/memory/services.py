@@ -29,6 +29,8 @@ class MemoryService:
     replicas: int = 1
     owned: bool = True
     """Whether a ReplicaSet made its pod."""
+    label: str = ""
+    """The value of its pods' label; the service's name unless given."""
     ready: bool = True
     restarts: int = 0
     replaced: int = 0

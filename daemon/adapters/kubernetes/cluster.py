@@ -1,4 +1,4 @@
-"""Reading the cluster: namespaces, deployments, pods, logs, and short questions asked in a pod.
+"""Reading the cluster: namespaces, workloads, pods, logs, and short questions asked in a pod.
 
 Each call has a time limit of ours: the client sets none.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Deployment, V1Pod, V1ReplicaSet
+from kubernetes_asyncio.client import ApiException, AppsV1Api, CoreV1Api, V1Pod
 
 from daemon.adapters.kubernetes import pod_selection
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
@@ -15,8 +15,9 @@ from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.exec.short_exec import execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
+from daemon.adapters.kubernetes.workloads import WorkloadLists
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Addresses, Pod, Result
+from daemon.ports.pods.cluster import Addresses, Pod, Result, Workloads
 from schemas.reasons import Reason
 
 _BAD_REQUEST = 400
@@ -30,6 +31,7 @@ class KubernetesCluster:
         self._variables = ContainerVariables(kubernetes)
         self._core = CoreV1Api(kubernetes.rest)
         self._apps = AppsV1Api(kubernetes.rest)
+        self._workloads = WorkloadLists(kubernetes.rest)
 
     async def environments(self) -> tuple[str, ...]:
         """See the port."""
@@ -49,16 +51,9 @@ class KubernetesCluster:
             if not token:
                 return tuple(sorted(names))
 
-    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
-        """See the port. Where a selector matches several Deployments, their pods are added up."""
-        deployments = await self._deployments(environment)
-        consumers: dict[str, int] = {}
-        for selector in selectors:
-            if matching := pod_selection.deployments_matching(deployments, selector):
-                consumers[selector] = sum(int(deployment.spec.replicas) for deployment in matching)
-            elif pods := await self._pods(environment, selector):
-                consumers[selector] = len(pods)
-        return consumers
+    async def workloads(self, environment: str) -> Workloads:
+        """See the port."""
+        return await self._workloads.read(environment)
 
     async def addresses(self, environment: str) -> Addresses:
         """See the port."""
@@ -73,10 +68,10 @@ class KubernetesCluster:
         candidates = pod_selection.candidates(listed, selector)
         if not candidates:
             raise await self._no_candidate(environment, selector, any_listed=bool(listed))
-        names = sorted({name for pod in candidates if (name := pod_selection.replica_set_of(pod))})
-        if len(names) > 1:
-            names = pod_selection.newest_first([await self._replica_set(environment, name) for name in names])
-        return pod_selection.choose(candidates, names, container, environment, selector)
+        generations = sorted({pod_selection.generation_of(pod) for pod in candidates})
+        if len(generations) > 1:
+            generations = await self._newest_first(environment, selector, candidates, generations)
+        return pod_selection.choose(candidates, generations, container, environment, selector)
 
     async def read(
         self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
@@ -97,7 +92,7 @@ class KubernetesCluster:
         self, environment: str, selector: str, lines: int, container: str | None = None
     ) -> str:
         """See the port. It is the log of the newest pod that matches, ready or not."""
-        pods = [pod for pod in await self._pods(environment, selector) if pod_selection.replica_set_of(pod)]
+        pods = [pod for pod in await self._pods(environment, selector) if pod_selection.generation_of(pod)]
         if not pods:
             return ""
         newest = max(pods, key=lambda pod: (str(pod.metadata.creation_timestamp), str(pod.metadata.name)))
@@ -118,13 +113,6 @@ class KubernetesCluster:
                 raise
         return str(log)
 
-    async def _deployments(self, environment: str) -> list[V1Deployment]:
-        with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
-            listed = await self._apps.list_namespaced_deployment(
-                environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
-            )
-        return list(listed.items)
-
     async def _pods(self, environment: str, selector: str) -> list[V1Pod]:
         with translated(f"list pods of {environment}", f"list pods in {environment}"):
             listed = await self._core.list_namespaced_pod(
@@ -132,36 +120,46 @@ class KubernetesCluster:
             )
         return list(listed.items)
 
-    async def _replica_set(self, environment: str, name: str) -> V1ReplicaSet:
-        with translated(f"read replica set {environment}/{name}", f"get replicasets.apps in {environment}"):
-            try:
-                return await self._apps.read_namespaced_replica_set(
-                    name, environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
-                )
-            except ApiException as error:
-                if is_missing(error):
-                    raise TemporaryError(
-                        Reason.POD_NOT_READY, f"{environment}: replica set {name} has just gone"
-                    ) from error
-                raise
+    async def _newest_first(
+        self, environment: str, selector: str, pods: Sequence[V1Pod], generations: Sequence[str]
+    ) -> list[str]:
+        """Rank the generations of pods. Which of a StatefulSet's is newer, nothing tells: its rollout has to end."""
+        if any(pod_selection.stateful_set_of(pod) for pod in pods):
+            raise TemporaryError(
+                Reason.POD_NOT_READY,
+                f"{environment}: {selector} has pods of {len(generations)} generations",
+                hint="The rollout of the StatefulSet has to end.",
+            )
+        with translated(f"list replica sets of {environment}", f"list replicasets.apps in {environment}"):
+            listed = await self._apps.list_namespaced_replica_set(
+                environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        ours = [each for each in listed.items if each.metadata.name in generations]
+        if len(ours) < len(generations):
+            raise TemporaryError(
+                Reason.POD_NOT_READY, f"{environment}: a replica set of {selector} has just gone"
+            )
+        return pod_selection.newest_first(ours)
 
     async def _no_candidate(
         self, environment: str, selector: str, *, any_listed: bool
     ) -> TemporaryError | PermanentError:
         """Make the error for a service without a pod to choose from; `any_listed`: whether it has pods at all."""
-        deployments = pod_selection.deployments_matching(await self._deployments(environment), selector)
-        if any(deployment.spec.replicas != 0 for deployment in deployments):
+        workloads = await self.workloads(environment)
+        makers = [each for each in workloads.matching(selector) if each.templated]
+        if any(each.replicas for each in makers):
             return TemporaryError(
                 Reason.POD_NOT_READY,
                 f"{environment}: all pods of {selector} are going away"
                 if any_listed
                 else f"{environment}: no pod of {selector} is left or made yet",
             )
+        kinds = ", ".join(sorted({f"{each.kind} {each.name}" for each in makers}))
         return PermanentError(
             Reason.POD_NOT_FOUND,
             f"{environment}: no pod matches {selector}"
-            + (", its deployment is scaled to 0" if deployments else "")
-            + (" that a ReplicaSet made" if any_listed and not deployments else ""),
+            + (f", {kinds} is scaled to 0" if makers else "")
+            + (" that a ReplicaSet or StatefulSet made" if any_listed and not makers else ""),
         )
 
 

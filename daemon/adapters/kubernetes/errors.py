@@ -18,7 +18,8 @@ _NOT_KNOWN = frozenset({401, 407})
 _ANONYMOUS = "system:anonymous"
 """Who asks where no credentials came, which some servers answer with 403."""
 _NOT_FOUND = 404
-_BUSY = frozenset({408, 429})
+_BUSY = frozenset({408, 410, 429})
+"""408 and 429 pass; after a 410 a list is begun anew."""
 _SERVER_ERRORS = 500
 
 

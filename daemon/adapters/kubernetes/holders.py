@@ -43,6 +43,7 @@ from schemas.wire import ResetId
 _PHASE_POLL_SECONDS = 0.2
 """How often a pod that does not run yet is read again."""
 _START_TIMEOUT_SECONDS = 60.0
+_NAMESPACES_AT_ONCE = 8
 _CONFLICT = 409
 _MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
 
@@ -54,6 +55,8 @@ class KubernetesHolders:
         self._rest = kubernetes.rest
         self._core = CoreV1Api(kubernetes.rest)
         self._apps = AppsV1Api(kubernetes.rest)
+        self._one_by_one = False
+        """Whether the account lacks the right to list the pods of all namespaces at once."""
 
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """See the port."""
@@ -85,21 +88,51 @@ class KubernetesHolders:
             ) from error
 
     async def holders(self) -> tuple[Holder, ...]:
-        """See the port."""
-        holders: list[Holder] = []
+        """See the port. Without the right to all namespaces, those that the account may read are asked one by one."""
+        if not self._one_by_one:
+            try:
+                return tuple(_holder(pod) for pod in await self._labelled(None))
+            except PermanentError as error:
+                if error.reason is not Reason.KUBERNETES_FORBIDDEN:
+                    raise
+                self._one_by_one = True
+        with translated("list namespaces", "list namespaces"):
+            listed = await self._core.list_namespace(_request_timeout=REQUEST_TIMEOUT_SECONDS)
+        slots = asyncio.Semaphore(_NAMESPACES_AT_ONCE)
+
+        async def of(namespace: str) -> list[V1Pod]:
+            async with slots:
+                try:
+                    return await self._labelled(namespace)
+                except PermanentError as error:
+                    if error.reason is not Reason.KUBERNETES_FORBIDDEN:
+                        raise
+                    return []  # no holder of ours is where the account has no rights
+
+        found = await asyncio.gather(*(of(str(namespace.metadata.name)) for namespace in listed.items))
+        return tuple(_holder(pod) for pods in found for pod in pods)
+
+    async def _labelled(self, environment: str | None) -> list[V1Pod]:
+        """List the holders of one namespace, or of all, that are not going away already."""
+        pods: list[V1Pod] = []
         token = ""
+        where = f"in {environment}" if environment else "in every namespace"
         while True:
-            with translated("list holders", "list pods in every namespace"):
-                page = await self._core.list_pod_for_all_namespaces(
-                    label_selector=RESET_LABEL,
-                    limit=PAGE_SIZE,
-                    _continue=token,
-                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                )
-            holders += [_holder(pod) for pod in page.items if not pod.metadata.deletion_timestamp]
+            wanted: Any = {
+                "label_selector": RESET_LABEL,
+                "limit": PAGE_SIZE,
+                "_continue": token,
+                "_request_timeout": REQUEST_TIMEOUT_SECONDS,
+            }
+            with translated(f"list holders {where}", f"list pods {where}"):
+                if environment is None:
+                    page = await self._core.list_pod_for_all_namespaces(**wanted)
+                else:
+                    page = await self._core.list_namespaced_pod(environment, **wanted)
+            pods += [pod for pod in page.items if not pod.metadata.deletion_timestamp]
             token = page.metadata._continue or ""  # noqa: SLF001 - the client's name for `continue`
             if not token:
-                return tuple(holders)
+                return pods
 
     async def remove_holder(self, holder: Holder) -> bool:
         """See the port."""

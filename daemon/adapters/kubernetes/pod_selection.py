@@ -1,7 +1,7 @@
 """The pod of a service that commands run in, its container, and what became of one: read from the API's documents.
 
 The same documents lead to the same pod. A service's label may also match Jobs, holders and a second Deployment, so a
-pod counts only where a ReplicaSet controls it.
+pod counts only where a ReplicaSet (of a Deployment or an Argo Rollout) or a StatefulSet controls it.
 """
 
 from __future__ import annotations
@@ -18,42 +18,57 @@ from schemas.reasons import Reason
 from schemas.resets import Control
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+_REVISION_ANNOTATIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
+_HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-def replica_set_of(pod: V1Pod) -> str | None:
-    """Return the name of the ReplicaSet that controls a pod, if one does."""
+def generation_of(pod: V1Pod) -> str:
+    """Return what tells the pods of one template from those of another; empty for a pod of no service.
+
+    It is the name of the pod's ReplicaSet, or the revision of its StatefulSet.
+    """
+    if stateful_set := stateful_set_of(pod):
+        return f"{stateful_set}/{(pod.metadata.labels or {}).get('controller-revision-hash', '')}"
+    return _controlled_by(pod, "ReplicaSet")
+
+
+def stateful_set_of(pod: V1Pod) -> str:
+    """Return the name of the StatefulSet that controls a pod; empty where none does."""
+    return _controlled_by(pod, "StatefulSet")
+
+
+def _controlled_by(pod: V1Pod, kind: str) -> str:
     for owner in pod.metadata.owner_references or ():
-        if owner.kind == "ReplicaSet" and owner.controller:
+        if owner.kind == kind and owner.controller:
             return str(owner.name)
-    return None
+    return ""
 
 
 def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
-    """Return the pods of the service's one Deployment that are not being deleted and have not ended.
+    """Return the pods of the service's one workload that are not being deleted and have not ended.
 
     Raises:
-        PermanentError: `pod-not-found`: several Deployments match, and none has the service's name.
+        PermanentError: `pod-not-found`: several workloads match, and none has the service's name.
     """
     owned = [
         pod
         for pod in pods
-        if replica_set_of(pod)
+        if generation_of(pod)
         and not pod.metadata.deletion_timestamp
         and pod.status.phase not in {"Succeeded", "Failed"}
     ]
-    deployments = {_deployment_of(pod) for pod in owned}
-    if len(deployments) <= 1:
+    workloads = {_workload_of(pod) for pod in owned}
+    if len(workloads) <= 1:
         return owned
     service = selector.rpartition("=")[2]
-    if service not in deployments:
+    if service not in workloads:
         raise PermanentError(
             Reason.POD_NOT_FOUND,
-            f"{selector} matches several deployments: {', '.join(sorted(deployments))}",
+            f"{selector} matches several workloads: {', '.join(sorted(workloads))}",
             hint="Give the service a narrower selector in the catalog.",
         )
-    return [pod for pod in owned if _deployment_of(pod) == service]
+    return [pod for pod in owned if _workload_of(pod) == service]
 
 
 def deployments_matching(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
@@ -77,7 +92,8 @@ def newest_first(replica_sets: Sequence[V1ReplicaSet]) -> list[str]:
 
     def age(replica_set: V1ReplicaSet) -> tuple[int, datetime, str]:
         metadata = replica_set.metadata
-        revision = (metadata.annotations or {}).get(_REVISION_ANNOTATION, "0")
+        annotations = metadata.annotations or {}
+        revision = next((annotations[name] for name in _REVISION_ANNOTATIONS if name in annotations), "0")
         return (
             int(revision) if revision.isdigit() else 0,
             metadata.creation_timestamp or _LONG_AGO,
@@ -90,20 +106,20 @@ def newest_first(replica_sets: Sequence[V1ReplicaSet]) -> list[str]:
 def choose(
     pods: Sequence[V1Pod], ranking: Sequence[str], container: str | None, environment: str, selector: str
 ) -> Pod:
-    """Return the oldest ready pod of the newest ReplicaSet.
+    """Return the oldest ready pod of the newest generation.
 
     Args:
         pods: The candidates, at least one.
-        ranking: Names of their ReplicaSets, newest first.
+        ranking: Their generations, newest first.
         container: The configured container, if any.
         environment: Their namespace.
         selector: For messages.
 
     Raises:
-        TemporaryError: `pod-not-ready`: the newest ReplicaSet has no ready pod; pods of older ones are about to go.
+        TemporaryError: `pod-not-ready`: the newest generation has no ready pod; pods of older ones are about to go.
         PermanentError: `pod-not-found`: no such container, or several and none is named.
     """
-    newest = [pod for pod in pods if replica_set_of(pod) == ranking[0]]
+    newest = [pod for pod in pods if generation_of(pod) == ranking[0]]
     ready = []
     for pod in newest:
         name = container_name(pod, container)
@@ -204,10 +220,14 @@ def container_fate(pod: V1Pod | None, control: Control) -> ContainerFate:
     return ContainerFate(Fate.UNKNOWN)
 
 
-def _deployment_of(pod: V1Pod) -> str:
-    # A Deployment names its ReplicaSets after itself and the hash that it also puts on the pods.
-    suffix = "-" + (pod.metadata.labels or {}).get("pod-template-hash", "")
-    return (replica_set_of(pod) or "").removesuffix(suffix)
+def _workload_of(pod: V1Pod) -> str:
+    # A Deployment or Rollout names its ReplicaSets after itself and the hash that it also puts on the pods.
+    labels = pod.metadata.labels or {}
+    replica_set = _controlled_by(pod, "ReplicaSet")
+    for label in _HASH_LABELS:
+        if label in labels:
+            replica_set = replica_set.removesuffix(f"-{labels[label]}")
+    return stateful_set_of(pod) or replica_set
 
 
 def _ready_since(pod: V1Pod) -> datetime | None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemon.ports.errors import PermanentError
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -42,6 +44,48 @@ class Addresses:
     """Those of the nodes that they run on: a cluster may hide pods behind their nodes."""
 
 
+@dataclass(frozen=True)
+class Workload:
+    """What has pods in an environment, or would have them if it were not scaled to 0."""
+
+    kind: str
+    """`Deployment`, `StatefulSet`, `Rollout`, `ReplicaSet`; else the kind of the pods' owner, or `Pod`."""
+    name: str
+    labels: Mapping[str, str]
+    """The labels of its pods, by its template; for pods that nothing listed owns, their own."""
+    replicas: int
+    """The pods that it asks for."""
+    templated: bool = True
+    """Whether it makes pods by a template; else it stands for one pod that is there."""
+
+    def matches(self, selector: str) -> bool:
+        """Tell whether a selector, `LABEL=VALUE` or several with commas between them, matches its pods."""
+        wanted = (term.partition("=")[::2] for term in selector.split(","))
+        return all(self.labels.get(label) == value for label, value in wanted)
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """The workloads of an environment, as far as they could be listed."""
+
+    found: tuple[Workload, ...]
+    unread: tuple[PermanentError, ...] = ()
+    """Why some kinds of workloads could not be listed: more may be there than was found."""
+
+    def matching(self, selector: str) -> tuple[Workload, ...]:
+        """Return the workloads whose pods a selector matches."""
+        return tuple(workload for workload in self.found if workload.matches(selector))
+
+    def named(self, name: str) -> tuple[Workload, ...]:
+        """Return the workloads of that name, whatever the labels of their pods."""
+        return tuple(workload for workload in self.found if workload.templated and workload.name == name)
+
+    def replicas(self, selector: str) -> int:
+        """Return how many pods are asked for; where nothing with a template matches, how many pods there are."""
+        matching = self.matching(selector)
+        return sum(each.replicas for each in [one for one in matching if one.templated] or matching)
+
+
 class Cluster(Protocol):
     """Reads a cluster, and changes nothing in it. Every method raises TemporaryError or PermanentError."""
 
@@ -49,12 +93,15 @@ class Cluster(Protocol):
         """Return the names of all namespaces that are not being deleted, sorted."""
         ...
 
-    async def consumers(self, environment: str, selectors: Sequence[str]) -> Mapping[str, int]:
-        """Return which services run in an environment, and may use the services' databases: selector -> pods.
+    async def workloads(self, environment: str) -> Workloads:
+        """Return what has or would have pods in an environment, and may use the services' databases.
 
-        - The number is what Deployments ask for, and a 0 is kept; where there is no Deployment it is that of the pods.
-        - Labels of pods decide, and those of Deployments' templates. Nobody promises any other label.
-        - A selector that matches neither a template nor a pod is left out.
+        - All Deployments, StatefulSets and Argo Rollouts, and the ReplicaSets and pods that none of them owns.
+        - One that is scaled to 0 is among them.
+        - What the account may not list is told; all else is listed.
+
+        Raises:
+            TemporaryError: something can't be listed now.
         """
         ...
 
@@ -63,9 +110,9 @@ class Cluster(Protocol):
         ...
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
-        """Return the pod of a service to use: the oldest ready one of the newest ReplicaSet.
+        """Return the pod of a service to use: the oldest ready one of the newest ReplicaSet, or of the StatefulSet.
 
-        - It is owned by a ReplicaSet, Running and Ready, and not being deleted.
+        - It is owned by a ReplicaSet or StatefulSet, Running and Ready, and not being deleted.
         - Its container is the configured one, else the annotated default, else the only one.
 
         Raises:

@@ -1,8 +1,9 @@
-"""Who may do what: three accounts with a bearer token each, and the kubeconfig files that hold the tokens.
+"""Who may do what: four accounts with a bearer token each, and the kubeconfig files that hold the tokens.
 
 `kubeconfig` belongs to the admin, who may do everything. `resetd.kubeconfig` belongs to the daemon, which may do
 everything too; faults meet this account alone, so tests and people are spared. `viewer.kubeconfig` may get, list and
-watch, and read logs: it has what ClusterRole `view` has, which is neither exec nor any write.
+watch, and read logs: it has what ClusterRole `view` has, which is neither exec nor any write. `account.kubeconfig` is
+the service account's `resetd` in the namespace `resetd`, which may do what RBAC gives it, and nothing at first.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ from pathlib import Path
 
 import yaml
 
+from sandbox.kubernetes.api import rbac
 from sandbox.kubernetes.api.certificates import AUTHORITY
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import SECRETS, Target
+from sandbox.kubernetes.objects.objects import Objects
 
 ADMIN, DAEMON = "admin", "resetd"
-_FILES = {ADMIN: "kubeconfig", DAEMON: "resetd.kubeconfig", "viewer": "viewer.kubeconfig"}
+ACCOUNT = f"{rbac.PREFIX}resetd:resetd"
+_FILES = {
+    ADMIN: "kubeconfig",
+    DAEMON: "resetd.kubeconfig",
+    "viewer": "viewer.kubeconfig",
+    ACCOUNT: "account.kubeconfig",
+}
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -40,7 +49,11 @@ class Access:
         authority = base64.b64encode((directory / AUTHORITY).read_bytes()).decode()
         self.users.clear()
         for user, file in _FILES.items():
-            kept = directory / f"{user}.token"
+            kept = (
+                directory / file.replace("kubeconfig", "token")
+                if user == ACCOUNT
+                else directory / f"{user}.token"
+            )
             if not kept.exists():
                 kept.touch(mode=0o600)
                 kept.write_text(secrets.token_urlsafe(32))
@@ -65,13 +78,19 @@ class Access:
                 return user
         raise statuses.Refusal(401, "Unauthorized", "Unauthorized")
 
-    def check(self, user: str, method: str, target: Target, *, watch: bool) -> None:
+    def check(self, objects: Objects, user: str, method: str, target: Target, *, watch: bool) -> None:
         """Refuse what the account may not do: Refusal 403."""
         verb = _VERBS.get(method, method.lower())
         if verb == "get" and not target.name:
             verb = "watch" if watch else "list"
         reads = verb in {"get", "list", "watch"} and target.subresource != "exec"
-        if user in {ADMIN, DAEMON} or (reads and target.kind is not SECRETS):
+        if user in {ADMIN, DAEMON}:
+            return
+        if (
+            rbac.allows(objects, user, verb, target)
+            if user == ACCOUNT
+            else reads and target.kind is not SECRETS
+        ):
             return
         kind = target.kind
         plural = f"{kind.plural}/{target.subresource}" if target.subresource else kind.plural

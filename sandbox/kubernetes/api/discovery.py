@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.kubernetes.objects.kinds import KINDS, VERBS, Kind
@@ -26,7 +27,7 @@ _SUBRESOURCES: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def answer(path: str) -> dict[str, Any] | None:
+def answer(path: str, kinds: Sequence[Kind] = KINDS) -> dict[str, Any] | None:
     """The discovery document at a path; None for a path that has none."""
     parts = [part for part in path.split("/") if part]
     match parts:
@@ -39,21 +40,21 @@ def answer(path: str) -> dict[str, Any] | None:
                 "serverAddressByClientCIDRs": [],
             }
         case ["apis"]:
-            groups = sorted({(kind.group, kind.version) for kind in KINDS if kind.group})
+            groups = sorted({(kind.group, kind.version) for kind in kinds if kind.group})
             return {
                 "kind": "APIGroupList",
                 "apiVersion": "v1",
                 "groups": [_group(name, version) for name, version in groups],
             }
         case ["api", "v1"]:
-            return _resources("", "v1")
+            return _resources("", "v1", kinds)
         case ["apis", group]:
-            version = next((kind.version for kind in KINDS if kind.group == group), None)
+            version = next((kind.version for kind in kinds if kind.group == group), None)
             if version is None:
                 return None
             return {"kind": "APIGroup", "apiVersion": "v1"} | _group(group, version)
         case ["apis", group, version]:
-            return _resources(group, version)
+            return _resources(group, version, kinds)
     return None
 
 
@@ -62,8 +63,8 @@ def _group(name: str, version: str) -> dict[str, Any]:
     return {"name": name, "versions": [served], "preferredVersion": served}
 
 
-def _resources(group: str, version: str) -> dict[str, Any] | None:
-    kinds = [kind for kind in KINDS if (kind.group, kind.version) == (group, version)]
+def _resources(group: str, version: str, served: Sequence[Kind]) -> dict[str, Any] | None:
+    kinds = [kind for kind in served if (kind.group, kind.version) == (group, version)]
     if not kinds:
         return None
     return {

@@ -72,13 +72,17 @@ class Server:
         user = self.access.user(request.headers.get("Authorization", ""))
         if path.startswith("/sandbox/"):
             return self._control(request, user)
-        if request.method == "GET" and (document := discovery.answer(path)) is not None:
+        served = kinds.served(self.objects.find(kinds.DEFINITIONS, "", kinds.ROLLOUT_DEFINITION) is not None)
+        if request.method == "GET" and (document := discovery.answer(path, served)) is not None:
             return web.json_response(document)
         target = kinds.parse(path)
         if target is None:
             return web.Response(status=404, text="404 page not found\n")
         watch = flag(request.query, "watch")
-        self.access.check(user, request.method, target, watch=watch)
+        self.access.check(self.objects, user, request.method, target, watch=watch)
+        if target.kind not in served:
+            # Rights are asked first: who may not list what there is not is forbidden to.
+            return web.Response(status=404, text="404 page not found\n")
         if target.subresource in {"log", "exec"}:
             pod = self.objects.get(PODS, target.namespace, target.name)
             if target.subresource == "log":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.kubernetes.controllers import replica_sets
+from sandbox.kubernetes.controllers import argo_rollouts, replica_sets, stateful_sets
 from sandbox.kubernetes.controllers.deployments import Rollout
 from sandbox.kubernetes.objects import deletion
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS
+from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS
 from sandbox.kubernetes.objects.objects import Objects
 
 
@@ -15,5 +15,12 @@ def reconcile(objects: Objects, namespace: str) -> None:
     for deployment in list(objects.every(DEPLOYMENTS, namespace)):
         if "deletionTimestamp" not in deployment["metadata"]:
             Rollout(objects, deployment).step()
+    for kind, reconcile_one in (
+        (ROLLOUTS, argo_rollouts.reconcile),
+        (STATEFUL_SETS, stateful_sets.reconcile),
+    ):
+        for each in list(objects.every(kind, namespace)):
+            if "deletionTimestamp" not in each["metadata"]:
+                reconcile_one(objects, each)
     for replica_set in list(objects.every(REPLICA_SETS, namespace)):
         replica_sets.reconcile(objects, replica_set)

@@ -10,7 +10,14 @@ import json
 import re
 
 from sandbox.kubernetes.objects import statuses
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Kind
+from sandbox.kubernetes.objects.kinds import (
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    SERVICE_ACCOUNTS,
+    STATEFUL_SETS,
+    Kind,
+)
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.selectors import matches_labels
 
@@ -88,7 +95,7 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
         causes.append((INVALID, f'Invalid value: "{name}": {RULE}', "metadata.name"))
     if kind is PODS:
         causes += _pod_causes(new.get("spec") or {}, "spec")
-    if kind is DEPLOYMENTS:
+    if kind in {DEPLOYMENTS, STATEFUL_SETS}:
         causes += _deployment_causes(new.get("spec") or {})
     if causes:
         raise statuses.invalid(kind.kind, kind.group, name, causes)
@@ -104,6 +111,9 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
         spec.setdefault("strategy", {"type": "RollingUpdate", "rollingUpdate": rolling})
         _default_pod_spec(spec["template"]["spec"])
         new["status"] = {}
+    elif kind is STATEFUL_SETS:
+        new["spec"].setdefault("replicas", 1)
+        new["status"] = {"replicas": 0}
     elif kind is NAMESPACES:
         new["spec"] = {"finalizers": ["kubernetes"]}
         new["status"] = {"phase": "Active"}

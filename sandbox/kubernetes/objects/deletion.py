@@ -6,10 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.kubernetes.objects import statuses
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, KINDS, NAMESPACES, PODS, REPLICA_SETS, Kind
+from sandbox.kubernetes.objects.kinds import (
+    DEPLOYMENTS,
+    KINDS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    STATEFUL_SETS,
+    Kind,
+)
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 
-OWNERS = (DEPLOYMENTS, REPLICA_SETS)
+OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ROLLOUTS)
+_KINDS_OF_OWNERS = frozenset(kind.kind for kind in OWNERS)
 
 
 def delete(
@@ -89,12 +99,12 @@ def _set_free(objects: Objects, owner: Object) -> None:
 
 
 def collect_orphans(objects: Objects, namespace: str) -> None:
-    """Delete what is owned by a Deployment or ReplicaSet that is gone."""
+    """Delete what is owned by a workload that is gone."""
     uids = {owner["metadata"]["uid"] for kind in OWNERS for owner in objects.every(kind, namespace)}
     for kind in (REPLICA_SETS, PODS):
         for owned in list(objects.every(kind, namespace)):
             owners = owned["metadata"].get("ownerReferences") or []
-            ours = [r for r in owners if r.get("kind") in {"Deployment", "ReplicaSet"}]
+            ours = [r for r in owners if r.get("kind") in _KINDS_OF_OWNERS]
             going = "deletionTimestamp" in owned["metadata"]
             if ours and not going and not any(r["uid"] in uids for r in ours):
                 delete(objects, kind, owned)

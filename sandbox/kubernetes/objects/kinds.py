@@ -40,6 +40,22 @@ SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", ("sa",))
 SERVICES = Kind("", "v1", "services", "Service", ("svc",), ("status",))
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", ("deploy",), ("status", "scale"))
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", ("rs",), ("status", "scale"))
+STATEFUL_SETS = Kind("apps", "v1", "statefulsets", "StatefulSet", ("sts",), ("status", "scale"))
+ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout", ("ro",), ("status", "scale"), custom=True)
+"""Served once the cluster has the CustomResourceDefinition of that name."""
+DEFINITIONS = Kind(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    ("crd",),
+    namespaced=False,
+)
+_RBAC = "rbac.authorization.k8s.io"
+ROLES = Kind(_RBAC, "v1", "roles", "Role")
+ROLE_BINDINGS = Kind(_RBAC, "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLES = Kind(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Kind(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 AUTOSCALERS = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ("hpa",))
 APPLICATIONS = Kind("argoproj.io", "v1alpha1", "applications", "Application", ("app", "apps"), custom=True)
 
@@ -53,9 +69,24 @@ KINDS = (
     SERVICES,
     DEPLOYMENTS,
     REPLICA_SETS,
+    STATEFUL_SETS,
     AUTOSCALERS,
     APPLICATIONS,
+    ROLLOUTS,
+    DEFINITIONS,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
 )
+ROLLOUT_DEFINITION = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
+
+
+def served(with_rollouts: bool) -> tuple[Kind, ...]:
+    """Return the kinds that the server serves now."""
+    return tuple(kind for kind in KINDS if with_rollouts or kind is not ROLLOUTS)
+
+
 BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from tests.contract.kubernetes_double.stand import Api
+from sandbox.kubernetes.launch import Running
+from tests.contract.kubernetes_double.stand import NAMESPACE, Api
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -229,6 +232,49 @@ async def test_a_viewer_reads_but_does_not_write(api: Api, viewer: Api) -> None:
 async def test_discovery_names_what_is_served(api: Api) -> None:
     assert (await api.call("GET", "/version")).body["major"] == "1"
     groups = (await api.call("GET", "/apis")).body["groups"]
-    assert {group["name"] for group in groups} == {"apps", "argoproj.io", "autoscaling"}
+    assert {group["name"] for group in groups} == {
+        "apiextensions.k8s.io",
+        "apps",
+        "argoproj.io",
+        "autoscaling",
+        "rbac.authorization.k8s.io",
+    }
     served = (await api.call("GET", "/api/v1")).body["resources"]
     assert {"pods", "pods/exec", "pods/log", "namespaces"} <= {one["name"] for one in served}
+
+
+async def test_rollouts_are_served_once_their_definition_is_there(api: Api) -> None:
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert (await api.call("GET", path)).code == 404
+    await api.call("POST", definitions, {"metadata": {"name": "rollouts.argoproj.io"}})
+    assert (await api.call("GET", path)).body["items"] == []
+    await api.call("DELETE", f"{definitions}/rollouts.argoproj.io")
+    assert (await api.call("GET", path)).code == 404
+
+
+async def test_a_service_account_may_do_what_its_roles_give_it_and_nothing_else(
+    double: Running, api: Api, session: aiohttp.ClientSession
+) -> None:
+    account = Api(str(Path(double.kubeconfig).with_name("account.kubeconfig")), session)
+    pods, rbac = f"/api/v1/namespaces/{NAMESPACE}/pods", "/apis/rbac.authorization.k8s.io/v1"
+    refused = await account.call("GET", pods)
+    assert refused.code == 403
+    assert "system:serviceaccount:resetd:resetd" in refused.body["message"]
+    role = {
+        "metadata": {"name": "reads"},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
+    }
+    binding = {
+        "metadata": {"name": "reads"},
+        "subjects": [{"kind": "ServiceAccount", "name": "resetd", "namespace": "resetd"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reads"},
+    }
+    for plural, body in (("roles", role), ("rolebindings", binding)):
+        assert (await api.call("POST", f"{rbac}/namespaces/{NAMESPACE}/{plural}", body)).code == 201
+    assert (await account.call("GET", pods)).code == 200
+    assert (await account.call("GET", pods, watch="true", timeoutSeconds="1")).code == 403
+    assert (await account.call("GET", "/api/v1/pods")).code == 403
+    assert (await account.call("GET", "/api/v1/namespaces/default/pods")).code == 403
+    for plural in ("roles", "rolebindings"):
+        await api.call("DELETE", f"{rbac}/namespaces/{NAMESPACE}/{plural}/reads")

@@ -60,7 +60,10 @@ async def seen(
 
 async def test_the_environment_its_service_and_its_pod_are_found(stand: Stand) -> None:
     assert stand.environment in await stand.pods.environments()
-    assert await stand.pods.consumers(stand.environment, [stand.selector, NOTHING]) == {stand.selector: 1}
+    workloads = await stand.pods.workloads(stand.environment)
+    assert [(each.kind, each.replicas) for each in workloads.matching(stand.selector)] == [("Deployment", 1)]
+    assert not workloads.matching(NOTHING)
+    assert not workloads.unread
     pod = await stand.pod()
     assert pod.environment == stand.environment
     assert "sha256:" in pod.image_digest
@@ -86,7 +89,8 @@ async def test_a_selector_that_matches_nothing_is_permanent(stand: Stand) -> Non
 
 async def test_a_service_that_is_scaled_to_0_is_there_and_has_no_pod(stand: Stand) -> None:
     selector = await stand.scaled_to_0()
-    assert await stand.pods.consumers(stand.environment, [selector]) == {selector: 0}
+    (idle,) = (await stand.pods.workloads(stand.environment)).matching(selector)
+    assert (idle.replicas, idle.templated) == (0, True)
     with pytest.raises(PermanentError) as raised:
         await stand.pods.choose(stand.environment, selector, None)
     assert raised.value.reason is Reason.POD_NOT_FOUND
@@ -94,7 +98,10 @@ async def test_a_service_that_is_scaled_to_0_is_there_and_has_no_pod(stand: Stan
 
 async def test_a_pod_that_no_deployment_made_is_there_and_never_chosen(stand: Stand) -> None:
     selector = await stand.stray()
-    assert await stand.pods.consumers(stand.environment, [selector]) == {selector: 1}
+    workloads = await stand.pods.workloads(stand.environment)
+    assert workloads.replicas(selector) == 1
+    (stray,) = workloads.matching(selector)
+    assert not stray.templated
     with pytest.raises(PermanentError) as raised:
         await stand.pods.choose(stand.environment, selector, None)
     assert raised.value.reason is Reason.POD_NOT_FOUND

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
 
 from daemon.cli.configuration import catalog_errors, settings_in_force
 from daemon.cli.exit_codes import EndError, Exit
-from daemon.cli.output import Format, say
+from daemon.cli.output import Format, Output, answer, note, say, table
+from schemas.api import Finding, FindingLevel
+
+if TYPE_CHECKING:
+    from daemon.config.catalog_file import LoadedCatalog
+    from daemon.config.settings import Settings
+    from schemas.catalog.catalog import Catalog
 
 catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
 
@@ -19,8 +27,17 @@ catalog = typer.Typer(no_args_is_help=True, help="The catalog file.")
 @catalog.command("check")
 def check_catalog(
     file: Annotated[Path | None, typer.Argument(help="the file; unless given, the catalog in force")] = None,
+    *,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="also look for the services in the cluster that the kubeconfig names"),
+    ] = False,
+    output: Output = Format.TABLE,
 ) -> None:
-    """Validate a catalog. Each error names file, line and field. What nothing acts on is an error, too."""
+    """Validate a catalog. Each error names file, line and field. What nothing acts on is an error, too.
+
+    With --cluster the exit code is 1 when a protected environment does not show a service, or can't be read.
+    """
     from daemon.config.catalog_file import load_catalog
     from daemon.config.without_effect import NOTHING_ACTS, given_without_effect
     from statemachines.planning.without_effect import fields_without_effect
@@ -34,9 +51,39 @@ def check_catalog(
         raise EndError(
             Exit.USAGE, "\n".join(flaws), "Take it out; the CHANGELOG says when something acts on it."
         )
-    say(
-        f"{loaded.file}: {loaded.id}: {len(loaded.catalog.services)} services, {len(loaded.catalog.kinds)} kinds"
-    )
+    findings = asyncio.run(_look(settings, loaded.catalog)) if cluster else ()
+    unseen = any(finding.level in {FindingLevel.FAILED, FindingLevel.UNKNOWN} for finding in findings)
+    report = {
+        "file": str(loaded.file),
+        "catalog": loaded.id,
+        "seen": not unseen if cluster else None,
+        "findings": [finding.model_dump(mode="json", by_alias=True) for finding in findings],
+    }
+    answer(report, output, names=[loaded.id], text=lambda: _show_checked(loaded, findings))
+    if unseen:
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _look(settings: Settings, checked: Catalog) -> Sequence[Finding]:
+    from daemon.bootstrap import survey_cluster
+    from daemon.ports.errors import PortError
+
+    try:
+        return await survey_cluster(settings, checked)
+    except PortError as error:
+        raise EndError(Exit.UNREACHABLE, error.detail, error.hint) from error
+
+
+def _show_checked(loaded: LoadedCatalog, findings: Sequence[Finding]) -> None:
+    checked = loaded.catalog
+    say(f"{loaded.file}: {loaded.id}: {len(checked.services)} services, {len(checked.kinds)} kinds")
+    if findings:
+        table(
+            ["SUBJECT", "FOUND", "DETAIL"],
+            [[finding.subject, finding.level.value, finding.detail] for finding in findings],
+        )
+    for hint in dict.fromkeys(finding.hint for finding in findings if finding.hint):
+        note(hint)
 
 
 @catalog.command("show")

@@ -162,7 +162,7 @@ def test_the_doctor_asks_every_service_for_migrations_and_connection() -> None:
 
 
 def test_the_doctor_looks_at_pods_deployments_argocd_and_logs() -> None:
-    assert set(CATALOG.doctor.checks) == {"pods", "deployments", "argocd", "logs"}
+    assert set(CATALOG.doctor.checks) == {"pods", "deployments", "argocd", "logs", "sharing"}
     assert CATALOG.doctor.log_lines == 100
 
 

@@ -1,0 +1,176 @@
+"""The reader of facts, with the real adapter, on the Kubernetes double: one sandbox, and whatever a test adds.
+
+The sandbox `acme-sandbox` runs `app`, whose database is the one that every pod here reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.config.catalog_file import LoadedCatalog, parse_catalog
+from daemon.engine.facts import FactsReader
+from daemon.engine.planning import Planning
+from sandbox.kubernetes.launch import Arguments
+from sandbox.kubernetes.objects.kinds import ROLLOUT_DEFINITION
+from schemas.plan import Plan
+from schemas.requests import Mode, ResetRequested
+from schemas.resets import Channel
+from statemachines.refusals import Refusal
+from tests.contract.kubernetes_double.stand import SERVES, Api, make_image
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
+from tests.memory.repositories import MemoryRepositories
+from tests.memory.store import MemoryStore
+from tests.unit.engine.drives.loop import LoopClock
+
+SANDBOX = "acme-sandbox"
+PRODUCTION = "acme-production"
+URL = "postgresql://u:p@db/app"
+LABEL = "app.kubernetes.io/name"
+RBAC = Path(__file__).resolve().parents[3] / "deploy" / "kubernetes" / "rbac.yaml"
+
+
+def lay_out(directory: Path) -> Arguments:
+    """The arguments of a double with the one sandbox."""
+    make_image(directory / "images", "app", SERVES)
+    (directory / "variables.json").write_text(f'{{"{SANDBOX}": {{"app": {{"DATABASE_URL": "{URL}"}}}}}}')
+    return Arguments(
+        directory / "cluster", directory / "images", directory / "variables.json", environments=(SANDBOX,)
+    )
+
+
+def catalog(*absent: str, **kinds: Mapping[str, Any]) -> LoadedCatalog:
+    """A catalog with the service `app`, and the kinds sandbox and production."""
+    step = {"name": "empty", "argv": ["empty"], "idempotent": "never", "phase": "seed"}
+    protected = {"protected": True, "approvers": 1, "approversUnattended": 2}
+    document = {
+        "name": "sharing",
+        "kinds": {"sandbox": {}, "production": protected, **kinds},
+        "order": ["app"],
+        "services": [
+            {
+                "name": "app",
+                "absent": list(absent),
+                "databases": [{"name": "app", "handshake": {"argv": ["psql"]}}],
+                "steps": {mode.value: [step] for mode in Mode},
+            }
+        ],
+    }
+    return parse_catalog(yaml.safe_dump(document), "sharing.yaml")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The double as its admin sees it. `remove` takes away what a test has added."""
+
+    api: Api
+    made: list[str] = field(default_factory=list)
+
+    async def namespace(self, name: str) -> None:
+        """Make a namespace."""
+        await self.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        self.made.append(f"/api/v1/namespaces/{name}")
+
+    async def rollouts_are_served(self) -> None:
+        """Install Argo Rollouts, as far as its definition."""
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        await self.create(path, {"metadata": {"name": ROLLOUT_DEFINITION}})
+        self.made.append(f"{path}/{ROLLOUT_DEFINITION}")
+
+    async def workload(
+        self,
+        namespace: str,
+        kind: str = "deployments",
+        name: str = "app",
+        replicas: int | None = 0,
+        label: str | None = None,
+        image: str = "app",
+        workload_ref: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a workload whose pods have the service's label, or another one; `replicas` None leaves them out."""
+        group = "argoproj.io/v1alpha1" if kind == "rollouts" else "apps/v1"
+        labels = {LABEL: label or name}
+        container = {
+            "name": "app",
+            "image": f"fuse/{image}:1.0.0",
+            "command": ["npm", "run", "prod"],
+            "env": [{"name": "DATABASE_URL", "value": URL}],
+        }
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        spec = {
+            "selector": {"matchLabels": labels},
+            **({"workloadRef": dict(workload_ref)} if workload_ref else {"template": template}),
+            **({} if replicas is None else {"replicas": replicas}),
+        }
+        body = {"metadata": {"name": name}, "spec": spec}
+        await self.create(f"/apis/{group}/namespaces/{namespace}/{kind}", body)
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> None:
+        """POST an object."""
+        answer = await self.api.call("POST", path, dict(body))
+        assert answer.code == 201, answer.body
+
+    async def remove(self) -> None:
+        """Delete what was made, and wait until it is gone."""
+        for path in reversed(self.made):
+            await self.api.call("DELETE", path)
+        for path in self.made:
+            await self.api.until(path, lambda body: body.get("code") == 404)
+
+    async def grant(self, *environments: str, without: tuple[str, str] | None = None) -> None:
+        """Apply the shipped rights once for each environment; `without` one (verb, resource)."""
+        for environment in environments:
+            for document in rights(environment, without):
+                meta = document["metadata"]
+                plural = f"{document['kind'].lower()}s"
+                version = document["apiVersion"]
+                group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+                within = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+                path = f"{group}{within}/{plural}"
+                answer = await self.api.call("POST", path, document)
+                assert answer.code in {201, 409}, answer.body
+                if answer.code == 201:
+                    self.made.append(f"{path}/{meta['name']}")
+
+
+def rights(environment: str, without: tuple[str, str] | None = None) -> list[dict[str, Any]]:
+    """The documents of the shipped manifest for one environment."""
+    documents = list(yaml.safe_load_all(RBAC.read_text().replace("qa-sandbox", environment)))
+    for document in documents:
+        for rule in document.get("rules", ()):
+            for resource in rule["resources"]:
+                rule["verbs"] = [verb for verb in rule["verbs"] if (verb, resource) != without]
+    return documents
+
+
+@asynccontextmanager
+async def reading(kubeconfig: Path, loaded: LoadedCatalog | None = None) -> AsyncIterator[Planning]:
+    """The planning of a daemon with that account."""
+    loaded = loaded or catalog()
+    databases = MemoryDatabases()
+    databases.add(URL, MemoryDatabase("7001", "app"))
+    clock = LoopClock()
+    async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
+        facts = FactsReader(
+            KubernetesPods(kubernetes),
+            databases,
+            MemoryRepositories(),
+            MemoryStore(clock),
+            clock,
+            loaded.catalog,
+        )
+        yield Planning(facts, loaded.catalog, loaded.id)
+
+
+async def planned(kubeconfig: Path, loaded: LoadedCatalog | None = None) -> Plan | Refusal:
+    """Plan a wipe of the sandbox."""
+    async with reading(kubeconfig, loaded) as planning:
+        request = ResetRequested(environment=SANDBOX, requested_by="ann", mode=Mode.WIPE, git=False)
+        return await planning.plan(request, Channel.HTTP)

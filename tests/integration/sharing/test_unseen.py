@@ -1,0 +1,133 @@
+"""C1, C2: in a protected environment a service that is not seen is unknown, and forbids every reset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from statemachines.refusals import Refusal
+from tests.integration.sharing.stand import LABEL, PRODUCTION, Cluster, catalog, planned
+
+
+def refused(answer: Plan | Refusal) -> str:
+    assert isinstance(answer, Refusal), answer
+    assert {each.reason for each in answer.reasons} == {Reason.SHARING_UNKNOWN}
+    return answer.detail
+
+
+async def test_a_sandbox_alone_is_planned(cluster: Cluster, admin: Path) -> None:
+    assert cluster.made == []
+    answer = await planned(admin)
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 0
+
+
+@pytest.mark.parametrize("replicas", [0, None])
+async def test_c1_a_production_of_rollouts_at_0_is_unknown_and_no_sandbox_with_its_database_is_wiped(
+    cluster: Cluster, admin: Path, replicas: int | None
+) -> None:
+    """Scaled to 0 by KEDA; or, where nothing is said of replicas, with a pod whose image does not start."""
+    await cluster.rollouts_are_served()
+    await cluster.namespace(PRODUCTION)
+    image = "app" if replicas == 0 else "gone"
+    await cluster.workload(PRODUCTION, "rollouts", replicas=replicas, image=image)
+    detail = refused(await planned(admin))
+    assert f"{PRODUCTION}: app pods could not be read" in detail
+    assert f"resetd protected confirm {PRODUCTION}/app" in detail
+
+
+async def test_c1_a_production_with_a_running_rollout_is_read_and_protects_its_database(
+    cluster: Cluster, admin: Path
+) -> None:
+    await cluster.rollouts_are_served()
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, "rollouts", replicas=1)
+    await cluster.api.pods(namespace=PRODUCTION)
+    answer = await planned(admin)
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 1
+    assert answer.resources[0].users == (PRODUCTION, "acme-sandbox")
+
+
+async def test_c1_a_rollout_that_refers_to_a_deployment_at_0_is_seen_by_its_pods(
+    cluster: Cluster, admin: Path
+) -> None:
+    await cluster.rollouts_are_served()
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, replicas=0)
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
+    await cluster.workload(PRODUCTION, "rollouts", replicas=1, workload_ref=reference)
+    await cluster.api.pods(namespace=PRODUCTION)
+    answer = await planned(admin)
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 1
+
+
+@pytest.mark.parametrize("kind", ["statefulsets", "replicasets", "deployments"])
+async def test_c1_any_other_workload_at_0_is_unknown_just_as_well(
+    cluster: Cluster, admin: Path, kind: str
+) -> None:
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, kind, replicas=0)
+    assert "app pods could not be read (pod-not-found)" in refused(await planned(admin))
+
+
+async def test_c1_a_production_of_stateful_sets_is_read_and_protects_its_database(
+    cluster: Cluster, admin: Path
+) -> None:
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, "statefulsets", replicas=1)
+    await cluster.api.pods(namespace=PRODUCTION)
+    answer = await planned(admin)
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 1
+
+
+async def test_c1_a_production_that_runs_nothing_at_all_is_unknown(cluster: Cluster, admin: Path) -> None:
+    await cluster.namespace(PRODUCTION)
+    detail = refused(await planned(admin))
+    assert f"{PRODUCTION} shows no workload of app (no workload and no pod has {LABEL}=app)" in detail
+    assert f"resetd protected confirm {PRODUCTION}/app" in detail
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+async def test_c2_a_production_whose_deployments_have_other_labels_is_unknown(
+    cluster: Cluster, admin: Path, replicas: int
+) -> None:
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, replicas=replicas, label="app-v2")
+    detail = refused(await planned(admin))
+    assert f"the labels of Deployment app are {LABEL}=app-v2" in detail
+    assert "Correct `selector` in the catalog" in detail
+
+
+async def test_c2_an_environment_of_an_undeclared_kind_that_shows_a_service_by_its_name_counts_as_well(
+    cluster: Cluster, admin: Path
+) -> None:
+    await cluster.namespace("beta-prod")
+    await cluster.workload("beta-prod", label="web")
+    assert "beta-prod shows no workload of app" in refused(await planned(admin))
+
+
+@pytest.mark.parametrize("absent", ["production", PRODUCTION, "*-production"])
+async def test_what_the_catalog_says_is_absent_is_not_looked_for_and_the_plan_says_so(
+    cluster: Cluster, admin: Path, absent: str
+) -> None:
+    await cluster.namespace(PRODUCTION)
+    answer = await planned(admin, catalog(absent))
+    assert isinstance(answer, Plan), answer
+    assert f"{PRODUCTION} shows no app; the catalog says that it has none." in answer.warnings
+
+
+async def test_what_is_seen_counts_although_the_catalog_says_that_it_is_absent(
+    cluster: Cluster, admin: Path
+) -> None:
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, replicas=1)
+    await cluster.api.pods(namespace=PRODUCTION)
+    answer = await planned(admin, catalog("production"))
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 1
