@@ -32,6 +32,8 @@ from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
 ATTEMPT = "r/backup.core/1"
 ROWS_OF_A, ROWS_OF_B = 5, 7
+_TRIES_AT_ONE_SNAPSHOT_ID = 10
+"""A server's own work, such as autovacuum, may take a transaction id between the count and the dump."""
 _ODD_TABLES = r"""
 CREATE SCHEMA "Odd.Schema";
 CREATE TABLE "Odd.Schema"."a ""table"" FROM stdin;" (text text);
@@ -147,11 +149,14 @@ async def test_b3_a_pg_dump_that_is_led_to_b_is_not_seen_and_its_dump_is_thrown_
         f' set -- "$@" "$a"; done; exec "$real" "$@"'
     )
     program(tmp_path / "bin", "pg_dump", elsewhere)
-    before = len(b.log.read_text())
-    async with witness_of(a) as of_a, witness_of(b) as of_b, one_snapshot_id(a, of_a, b, of_b):
-        found = await refused(tmp_path / "store", url_of(a), of_a, tmp_path / "bin")
-    log_of_b = b.log.read_text()[before:]
-    assert "application_name=resetd-dump-" in log_of_b
+    for _ in range(_TRIES_AT_ONE_SNAPSHOT_ID):
+        before = len(b.log.read_text())
+        async with witness_of(a) as of_a, witness_of(b) as of_b, one_snapshot_id(a, of_a, b, of_b):
+            found = await refused(tmp_path / "store", url_of(a), of_a, tmp_path / "bin")
+        log_of_b = b.log.read_text()[before:]
+        assert "application_name=resetd-dump-" in log_of_b
+        if "ERROR" not in log_of_b:
+            break
     assert "ERROR" not in log_of_b
     assert found.reason is Reason.DATABASE_MISMATCH
     assert "not seen" in found.detail
