@@ -23,6 +23,7 @@ from schemas.tables import (
     ProtectedUseRow,
     ProtectedWordRow,
     PublisherRow,
+    RefusalRow,
     ResetRow,
     SeenEventRow,
     StateRow,
@@ -48,6 +49,7 @@ AUDIT_HEADS = table_of(AuditHeadRow)
 HISTORY = table_of(HistoryRow)
 OUTBOX = table_of(OutboxRow)
 PUBLISHERS = table_of(PublisherRow)
+REFUSALS = table_of(RefusalRow)
 COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)

@@ -1,0 +1,84 @@
+"""One pruning: a bounded batch of each kind of row, in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from daemon.adapters.store.connections.transactions import Tx, TxLock
+from daemon.adapters.store.retention import candidates, refused_names
+from daemon.adapters.store.retention.records import prune_records
+from daemon.adapters.store.retention.removal import remove
+from daemon.adapters.store.tables import (
+    ACTS,
+    ATTEMPTS,
+    AUDIT,
+    BACKUPS,
+    DEAD_LETTERS,
+    ENVIRONMENTS,
+    HISTORY,
+    IDEMPOTENCY_KEYS,
+    JOINED,
+    LOCK_HISTORY,
+    OUTBOX,
+    PENDING_ACTS,
+    PLANS,
+    REFUSALS,
+    RESETS,
+    SEEN_EVENTS,
+    STEPS,
+)
+from schemas.retention import Pruned, Retention
+
+GROWING = (
+    ACTS,
+    ATTEMPTS,
+    AUDIT,
+    BACKUPS,
+    DEAD_LETTERS,
+    ENVIRONMENTS,
+    HISTORY,
+    IDEMPOTENCY_KEYS,
+    JOINED,
+    LOCK_HISTORY,
+    OUTBOX,
+    PENDING_ACTS,
+    PLANS,
+    REFUSALS,
+    RESETS,
+    SEEN_EVENTS,
+    STEPS,
+)
+"""The tables that grow with time or with what others send."""
+
+
+async def prune(tx: Tx, retention: Retention, *, now: datetime, limit: int) -> Pruned:
+    """Remove what is too old or too much.
+
+    It waits for no row: those that others have locked are passed over. So it may lock rows of resets after
+    `TxLock.INTAKE`, which keeps requests from being admitted and with them from referring to what goes.
+    """
+    await tx.take_lock(TxLock.INTAKE)
+    removed: Counter[str] = Counter(environments=await refused_names.give_up_environments(tx, limit))
+    newest = await candidates.newest_message(tx)
+    answers = await candidates.answers(tx, retention, now=now, newest=newest, limit=limit)
+    over = await candidates.over(tx, retention, now=now, newest=newest, limit=limit)
+    await tx.take_lock(TxLock.LOCKS)
+    await tx.take_lock(TxLock.IDS)
+    await refused_names.keep_what_is_left(tx, answers)
+    removed.update(await remove(tx, answers, answers=True))
+    removed.update(await remove(tx, over, answers=False))
+    removed.update(await prune_records(tx, retention, now=now, newest=newest, limit=limit))
+    removed["refusals"] = await refused_names.give_up_names(tx, retention, now=now, limit=limit)
+    return Pruned({table: rows for table, rows in sorted(removed.items()) if rows}, (*answers, *over))
+
+
+async def table_sizes(tx: Tx) -> Mapping[str, int]:
+    """Count the rows of each table that grows."""
+    return {
+        table.name: (await tx.connection.execute(select(func.count()).select_from(table))).scalar_one()
+        for table in GROWING
+    }
