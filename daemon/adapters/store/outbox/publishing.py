@@ -16,8 +16,8 @@ from daemon.ports.store.outbox import OutboxRow
 _OUTBOX = "outbox"
 """The one row of `publishers`."""
 # The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
-_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)
-COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(_WAITING)
+WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)
+COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(WAITING)
 
 
 async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
@@ -34,7 +34,7 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """Return the oldest messages that wait, in order."""
-    waiting = MESSAGES.where(_WAITING).order_by(OUTBOX.c.id).limit(limit)
+    waiting = MESSAGES.where(WAITING).order_by(OUTBOX.c.id).limit(limit)
     rows = (await tx.connection.execute(waiting)).mappings()
     return tuple(OutboxRow(row["id"], message_from_row(row)) for row in rows)
 

@@ -58,16 +58,15 @@ GROWING = (
 async def prune(tx: Tx, retention: Retention, *, now: datetime, limit: int) -> Pruned:
     """Remove what is too old or too much.
 
-    It waits for no row: those that others have locked are passed over. So it may lock rows of resets after
-    `TxLock.INTAKE`, which keeps requests from being admitted and with them from referring to what goes.
+    It takes all locks first, so that nobody refers to what goes. From then on it waits for no row: rows that others
+    have locked are passed over.
     """
-    await tx.take_lock(TxLock.INTAKE)
+    for lock in (TxLock.INTAKE, TxLock.LOCKS, TxLock.IDS):
+        await tx.take_lock(lock)
     removed: Counter[str] = Counter(environments=await refused_names.give_up_environments(tx, limit))
     newest = await candidates.newest_message(tx)
     answers = await candidates.answers(tx, retention, now=now, newest=newest, limit=limit)
     over = await candidates.over(tx, retention, now=now, newest=newest, limit=limit)
-    await tx.take_lock(TxLock.LOCKS)
-    await tx.take_lock(TxLock.IDS)
     await refused_names.keep_what_is_left(tx, answers)
     removed.update(await remove(tx, answers, answers=True))
     removed.update(await remove(tx, over, answers=False))

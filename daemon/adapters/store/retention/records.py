@@ -83,9 +83,7 @@ async def _letters(tx: Tx, before: datetime, newest: int, most: int, limit: int)
     due = (
         select(DEAD_LETTERS.c.id, DEAD_LETTERS.c.outbox_id)
         .join(OUTBOX, OUTBOX.c.id == DEAD_LETTERS.c.outbox_id)
-        .where(
-            ~WAITING, OUTBOX.c.id < newest, or_(DEAD_LETTERS.c.at < before, DEAD_LETTERS.c.id < kept)
-        )
+        .where(~WAITING, OUTBOX.c.id < newest, or_(DEAD_LETTERS.c.at < before, DEAD_LETTERS.c.id < kept))
         .order_by(DEAD_LETTERS.c.id)
         .limit(limit)
     )

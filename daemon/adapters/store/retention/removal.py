@@ -42,7 +42,9 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
     if not ids:
         return {}
     removed: dict[str, int] = {}
-    told = (await tx.connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.reset_id.in_(ids)))).scalars().all()
+    told = (
+        (await tx.connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.reset_id.in_(ids)))).scalars().all()
+    )
     removed["outbox"] = await remove_messages(tx, told)
     for part in _PARTS:
         removed[part.name] = await delete_where(tx, part, part.c.reset_id.in_(ids))
