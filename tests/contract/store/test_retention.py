@@ -51,11 +51,11 @@ async def over(
 
 
 async def refused(
-    store: Store, environment: str, reason: Reason = Reason.UNKNOWN_ENVIRONMENT, **fields: object
+    store: Store, environment: str, cause: Reason = Reason.UNKNOWN_ENVIRONMENT, **fields: object
 ) -> Reset:
     """Make a request that planning rejects."""
     found = await begun(store, environment, **fields)
-    reset = found.reset.model_copy(update={"cause": reason})
+    reset = found.reset.model_copy(update={"cause": cause})
     change = moved(replace(found, reset=reset), ResetState.REJECTED, release_lease=True)
     return await store.save(change)
 
