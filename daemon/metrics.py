@@ -61,6 +61,18 @@ class Metrics:
         self.leases_lost = Counter(
             "resetd_leases_lost", "Resets that another replica took over.", registry=self.registry
         )
+        self.pruned = Counter(
+            "resetd_pruned_rows",
+            "Old rows that this process removed from the state database, by table.",
+            ["table"],
+            registry=self.registry,
+        )
+        self.table_rows = Gauge(
+            "resetd_table_rows",
+            "Rows of the state database by table, counted every ten minutes.",
+            ["table"],
+            registry=self.registry,
+        )
         for state in ResetState:
             self.entered.labels(state.value)
         for outcome in OutcomeKind:

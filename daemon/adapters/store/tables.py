@@ -56,3 +56,6 @@ LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
 STATE = table_of(StateRow)
+
+# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
+OUTBOX_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)

@@ -7,8 +7,15 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.outbox.publishing import WAITING
-from daemon.adapters.store.tables import ACTS, BACKUPS, IDEMPOTENCY_KEYS, LOCKS, OUTBOX, RESETS
+from daemon.adapters.store.tables import (
+    ACTS,
+    BACKUPS,
+    IDEMPOTENCY_KEYS,
+    LOCKS,
+    OUTBOX,
+    OUTBOX_WAITING,
+    RESETS,
+)
 from schemas.retention import Retention
 from schemas.wire import ResetId
 from statemachines.retention import ANSWERED, NO_SUCH_ENVIRONMENT, OVER, WAITS_FOR_ITS_ENVIRONMENT
@@ -78,7 +85,7 @@ async def _locked(tx: Tx, due: Select[tuple[str]], newest: int, limit: int) -> t
         ~RESETS.c.live,
         or_(RESETS.c.lease_owner.is_(None), RESETS.c.lease_until <= tx.clock()),
         ~exists().where(ACTS.c.reset_id == RESETS.c.id, ~ACTS.c.seen),
-        ~exists().where(told, or_(WAITING, OUTBOX.c.id >= newest)),
+        ~exists().where(told, or_(OUTBOX_WAITING, OUTBOX.c.id >= newest)),
     )
     locking = resting.order_by(RESETS.c.id).limit(limit).with_for_update(skip_locked=True, of=RESETS)
     return tuple(ResetId(found) for found in (await tx.connection.execute(locking)).scalars())

@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Table, distinct, exists, func, or_, select, tuple_
 
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.outbox.publishing import WAITING
 from daemon.adapters.store.retention.removal import delete_where, remove_messages
 from daemon.adapters.store.tables import (
     AUDIT,
@@ -16,6 +15,7 @@ from daemon.adapters.store.tables import (
     IDEMPOTENCY_KEYS,
     LOCK_HISTORY,
     OUTBOX,
+    OUTBOX_WAITING,
     PENDING_ACTS,
     RESETS,
     SEEN_EVENTS,
@@ -83,7 +83,9 @@ async def _letters(tx: Tx, before: datetime, newest: int, most: int, limit: int)
     due = (
         select(DEAD_LETTERS.c.id, DEAD_LETTERS.c.outbox_id)
         .join(OUTBOX, OUTBOX.c.id == DEAD_LETTERS.c.outbox_id)
-        .where(~WAITING, OUTBOX.c.id < newest, or_(DEAD_LETTERS.c.at < before, DEAD_LETTERS.c.id < kept))
+        .where(
+            ~OUTBOX_WAITING, OUTBOX.c.id < newest, or_(DEAD_LETTERS.c.at < before, DEAD_LETTERS.c.id < kept)
+        )
         .order_by(DEAD_LETTERS.c.id)
         .limit(limit)
     )
