@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
+from daemon.ports.databases import Backup, Identity, Leftover, Marker, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
@@ -38,6 +38,8 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+    markers: set[tuple[str, str, str]] = field(default_factory=set)
+    """Environment, system identifier and name of each marker."""
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 
@@ -128,6 +130,10 @@ class MemoryDatabases:
             server_version=database.server_version,
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
+            markers=tuple(
+                Marker(environment, believed=(server, name) == (database.server, database.name))
+                for environment, server, name in sorted(database.markers)
+            ),
         )
 
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's

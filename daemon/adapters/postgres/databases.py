@@ -10,14 +10,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.client_sessions import read_sessions
+from daemon.adapters.postgres.identity import read_identity
 from daemon.adapters.postgres.pooling import check_direct, standby
 from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
 from daemon.adapters.postgres.urls import Network, parse_address
 from daemon.adapters.postgres.witness import (
-    IDENTITY,
     PostgresWitness,
     StandbyError,
-    identity_of,
     recognises,
 )
 from daemon.ports.databases import Identity, Leftover, Session, Witness
@@ -68,9 +67,7 @@ class PostgresDatabases:
         with as_port_errors(where):
             async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
-                row = await (await connection.execute(IDENTITY)).fetchone()
-        assert row is not None
-        return identity_of(row)
+                return await read_identity(connection)
 
     async def check_direct(self, url: str, *, environment: str) -> None:
         """See the port."""
