@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from daemon.ports.store.leases import Change
 from schemas.plan import Phase
 from schemas.resets import OutcomeKind, ResetState
+from schemas.retention import GROWING
 from schemas.status import STEP_FINISHED, STEP_STARTED, status_type
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -73,6 +74,9 @@ class Metrics:
             ["table"],
             registry=self.registry,
         )
+        for table in GROWING:
+            self.pruned.labels(table)
+            self.table_rows.labels(table)
         for state in ResetState:
             self.entered.labels(state.value)
         for outcome in OutcomeKind:

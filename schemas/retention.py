@@ -10,6 +10,27 @@ from schemas.reasons import Reason
 from schemas.resets import Channel
 from schemas.wire import ResetId, Time, Wire
 
+GROWING = (
+    "acts",
+    "attempts",
+    "audit",
+    "backups",
+    "dead_letters",
+    "environments",
+    "history",
+    "idempotency_keys",
+    "joined_requesters",
+    "lock_history",
+    "outbox",
+    "pending_acts",
+    "plans",
+    "refusals",
+    "resets",
+    "seen_events",
+    "steps",
+)
+"""The tables of the state database that grow with time or with what others send."""
+
 
 @dataclass(frozen=True)
 class Retention:

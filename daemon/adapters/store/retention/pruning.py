@@ -12,47 +12,8 @@ from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.retention import candidates, refused_names
 from daemon.adapters.store.retention.records import prune_records
 from daemon.adapters.store.retention.removal import remove
-from daemon.adapters.store.tables import (
-    ACTS,
-    ATTEMPTS,
-    AUDIT,
-    BACKUPS,
-    DEAD_LETTERS,
-    ENVIRONMENTS,
-    HISTORY,
-    IDEMPOTENCY_KEYS,
-    JOINED,
-    LOCK_HISTORY,
-    OUTBOX,
-    PENDING_ACTS,
-    PLANS,
-    REFUSALS,
-    RESETS,
-    SEEN_EVENTS,
-    STEPS,
-)
-from schemas.retention import Pruned, Retention
-
-GROWING = (
-    ACTS,
-    ATTEMPTS,
-    AUDIT,
-    BACKUPS,
-    DEAD_LETTERS,
-    ENVIRONMENTS,
-    HISTORY,
-    IDEMPOTENCY_KEYS,
-    JOINED,
-    LOCK_HISTORY,
-    OUTBOX,
-    PENDING_ACTS,
-    PLANS,
-    REFUSALS,
-    RESETS,
-    SEEN_EVENTS,
-    STEPS,
-)
-"""The tables that grow with time or with what others send."""
+from schemas.retention import GROWING, Pruned, Retention
+from schemas.tables import Row
 
 
 async def prune(tx: Tx, retention: Retention, *, now: datetime, limit: int) -> Pruned:
@@ -78,6 +39,8 @@ async def prune(tx: Tx, retention: Retention, *, now: datetime, limit: int) -> P
 async def table_sizes(tx: Tx) -> Mapping[str, int]:
     """Count the rows of each table that grows."""
     return {
-        table.name: (await tx.connection.execute(select(func.count()).select_from(table))).scalar_one()
-        for table in GROWING
+        name: (
+            await tx.connection.execute(select(func.count()).select_from(Row.metadata.tables[name]))
+        ).scalar_one()
+        for name in GROWING
     }
