@@ -13,6 +13,15 @@ from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
 
+class Loss(Wire):
+    """Something that goes with a database's schema when that is wiped, and that no migration is known to make again."""
+
+    name: str
+    """`extension postgis`, `grants to reporting`, `view audit.report`."""
+    for_good: bool
+    """Whether the service's role can't make it again: it may not, or it is somebody else's."""
+
+
 class DatabaseFact(Wire):
     """A database as one service's pod reaches it."""
 
@@ -28,6 +37,8 @@ class DatabaseFact(Wire):
     size_bytes: int
     server_version: int
     """As `SHOW server_version_num` gives it, such as 160004."""
+    losses: tuple[Loss, ...] = ()
+    """What a wipe would take with it. Read where the database is wiped."""
 
 
 class MigrationsFact(Wire):
