@@ -51,6 +51,16 @@ class MigrationsFact(Wire):
     """For information: the image's digest is part of the plan's hash."""
 
 
+class ConfiguredSeedFact(Wire):
+    """A command of the plan that would run a seed which nobody asked for, or of which that can't be told."""
+
+    service: ServiceName
+    step: str
+    """The name of the command's step."""
+    detail: str
+    """What configures the seed, or why nobody can tell."""
+
+
 class ServiceFact(Wire):
     """A service of the environment, as its pods show it."""
 
@@ -132,6 +142,8 @@ class Facts(Wire):
     databases: tuple[DatabaseFact, ...] = ()
     repositories: tuple[RepositoryFact, ...] = ()
     migrations: tuple[MigrationsFact, ...] = ()
+    configured_seeds: tuple[ConfiguredSeedFact, ...] = ()
+    """The commands of the plan that would seed unasked."""
     users: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
     """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()

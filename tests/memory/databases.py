@@ -149,7 +149,12 @@ class MemoryDatabases:
         return (*shown, *at_work)
 
     async def lost_by_wipe(
-        self, url: str, *, environment: str, service_url: str, whole: bool  # noqa: ARG002 - the port's
+        self,
+        url: str,
+        *,
+        environment: str,
+        service_url: str,
+        whole: bool,  # noqa: ARG002 - the port's
     ) -> tuple[Loss, ...]:
         """See the port."""
         return tuple(sorted(self.at(url).losses, key=lambda loss: loss.name))
