@@ -24,8 +24,8 @@ SEED_HINT = (
     "say `configuredSeed: allow` for the step in the catalog."
 )
 LOSS_HINT = (
-    "Move an extension to a schema of its own (ALTER EXTENSION ... SET SCHEMA), move the others' objects and grants out "
-    "of the schema, or put them back by a migration; list under `knownLosses` of the database what may be lost."
+    "Move an extension to a schema of its own (ALTER EXTENSION ... SET SCHEMA), move the objects and grants of others "
+    "out of the schema, or put them back by a migration; list under `knownLosses` of the database what may be lost."
 )
 _RESETS = re.compile(r"\bmigrate[ -]+(reset|dev)\b")
 

@@ -18,7 +18,6 @@ from fnmatch import fnmatchcase
 _SEEDS_BEFORE = 7
 """The major version of Prisma that does not seed by itself any more."""
 _DEEPEST = 12
-_SHELLS = frozenset({"sh", "bash", "dash", "ash"})
 _RUNNERS = frozenset({"npm", "pnpm", "yarn", "bun"})
 _SEVERAL = frozenset({"run-p", "run-s", "npm-run-all", "npm-run-all2"})
 _RUN = frozenset({"run", "run-script", "rum", "urn"})
@@ -71,7 +70,7 @@ class Followed:
     scripts: bool = False
     """Whether it runs scripts of a package.json."""
     unreadable: bool = False
-    """Whether a part of it can't be followed."""
+    """Whether a part of it can't be followed: its scripts call each other without end, or a quote has no end."""
 
     @property
     def resets(self) -> list[tuple[str, ...]]:
@@ -108,7 +107,6 @@ def judge(argv: Sequence[str], files: Sequence[ImageFile], *, declared: bool) ->
     if followed.resets and not followed.seeds and not followed.unreadable:
         return SeedAnswer(Answer.NONE, "--skip-seed")
     concerned = declared or followed.seeds
-    packages = [file for file in files if file.kind is FileKind.PACKAGE]
     broken = [
         file.path
         for file in files
@@ -117,23 +115,26 @@ def judge(argv: Sequence[str], files: Sequence[ImageFile], *, declared: bool) ->
     ]
     if broken and (concerned or followed.scripts):
         return SeedAnswer(Answer.UNCLEAR, f"{', '.join(broken)} can't be read")
-    if not concerned:
-        return SeedAnswer(Answer.NONE)
+    return _configured(files) if concerned else SeedAnswer(Answer.NONE)
+
+
+def _configured(files: Sequence[ImageFile]) -> SeedAnswer:
+    """Say whether these files configure a seed that a reset runs."""
     versions = [_major(file) for file in files if file.kind is FileKind.PRISMA]
     if versions and all(version is not None and version >= _SEEDS_BEFORE for version in versions):
         return SeedAnswer(Answer.NONE, "this version of Prisma seeds only when it is asked to")
-    for file in packages:
-        seed = _object(_parsed(file).get("prisma")).get("seed")
-        if seed:
-            return SeedAnswer(Answer.CONFIGURED, f"{file.path} has prisma.seed: {seed}")
-    answers = [_of_config(file) for file in files if file.kind is FileKind.CONFIG]
-    for answer in (Answer.CONFIGURED, Answer.UNCLEAR):
-        for one in answers:
-            if one.answer is answer:
-                return one
+    packages = [file for file in files if file.kind is FileKind.PACKAGE]
+    answers = [
+        SeedAnswer(Answer.CONFIGURED, f"{file.path} has prisma.seed: {seed}")
+        for file in packages
+        if (seed := _object(_parsed(file).get("prisma")).get("seed"))
+    ]
+    answers += [_of_config(file) for file in files if file.kind is FileKind.CONFIG]
     if not packages:
-        return SeedAnswer(Answer.UNCLEAR, "there is no package.json in its directory or above")
-    return SeedAnswer(Answer.NONE)
+        answers.append(SeedAnswer(Answer.UNCLEAR, "there is no package.json in its directory or above"))
+    worst = (Answer.CONFIGURED, Answer.UNCLEAR)
+    found = (one for answer in worst for one in answers if one.answer is answer)
+    return next(found, SeedAnswer(Answer.NONE))
 
 
 def _of_config(file: ImageFile) -> SeedAnswer:
@@ -158,23 +159,33 @@ def _command(argv: list[str], scripts: Mapping[str, list[str]], found: Followed,
     for place, word in enumerate(argv):
         rest = argv[place + 1 :]
         name = word.rpartition("/")[2]
-        if word in _ELSEWHERE or word == "cd":
-            found.directories.update(rest[:1])
-        elif word.partition("=")[0] in _ELSEWHERE and "=" in word:
-            found.directories.add(word.partition("=")[2])
-        elif name.partition("@")[0] == "prisma" or "/prisma/build/" in word:
+        found.directories.update(_directory(word, rest))
+        if name.partition("@")[0] == "prisma" or "/prisma/build/" in word:
             _prisma(rest, found)
             return
-        elif name in _RUNNERS:
+        if name in _RUNNERS:
             _script(name, rest, scripts, found, depth)
         elif name in _SEVERAL:
-            found.scripts = True
-            for pattern in rest:
-                for script in scripts:
-                    if fnmatchcase(script, pattern.replace("**", "*")):
-                        _run(script, [], scripts, found, depth)
+            _several(rest, scripts, found, depth)
         elif re.search(r"\s", word):  # what a shell, `concurrently` or another program around it runs
             _text(word, scripts, found, depth + 1)
+
+
+def _directory(word: str, rest: list[str]) -> list[str]:
+    """The directory that an option, or `cd`, leads to."""
+    option, joined, value = word.partition("=")
+    if word == "cd" or word in _ELSEWHERE:
+        return rest[:1]
+    return [value] if joined and option in _ELSEWHERE else []
+
+
+def _several(patterns: list[str], scripts: Mapping[str, list[str]], found: Followed, depth: int) -> None:
+    """Follow a program that runs several scripts, by their names or patterns of them."""
+    found.scripts = True
+    for pattern in patterns:
+        for script in scripts:
+            if fnmatchcase(script, pattern.replace("**", "*")):
+                _run(script, [], scripts, found, depth)
 
 
 def _prisma(arguments: list[str], found: Followed) -> None:

@@ -152,8 +152,8 @@ class MemoryDatabases:
         self,
         url: str,
         *,
-        environment: str,
-        service_url: str,
+        environment: str,  # noqa: ARG002 - the port's
+        service_url: str,  # noqa: ARG002 - the port's
         whole: bool,  # noqa: ARG002 - the port's
     ) -> tuple[Loss, ...]:
         """See the port."""

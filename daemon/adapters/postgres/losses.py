@@ -92,7 +92,8 @@ SELECT 'extension ' || e.extname, NOT EXISTS (
   FROM pg_extension e JOIN gone ON gone.classid = 'pg_extension'::regclass AND gone.objid = e.oid CROSS JOIN me
 UNION
 SELECT 'grants to ' || coalesce(r.rolname, 'PUBLIC'), true
-  FROM acls CROSS JOIN me CROSS JOIN LATERAL aclexplode(acls.acl) granted LEFT JOIN pg_roles r ON r.oid = granted.grantee
+  FROM acls CROSS JOIN me CROSS JOIN LATERAL aclexplode(acls.acl) granted
+  LEFT JOIN pg_roles r ON r.oid = granted.grantee
  WHERE granted.grantee NOT IN (acls.owner, me.oid) AND NOT (granted.grantee = 0 AND acls.for_all)
    AND NOT coalesce(r.rolsuper, false) AND coalesce(r.rolname, '') <> 'pg_database_owner'
 UNION
