@@ -160,15 +160,15 @@ def _command(argv: list[str], scripts: Mapping[str, list[str]], found: Followed,
         rest = argv[place + 1 :]
         name = word.rpartition("/")[2]
         found.directories.update(_directory(word, rest))
-        if name.partition("@")[0] == "prisma" or "/prisma/build/" in word:
+        if re.search(r"\s", word):  # what a shell, `concurrently` or another program around it runs
+            _text(word, scripts, found, depth + 1)
+        elif name.partition("@")[0] == "prisma" or "/prisma/build/" in word:
             _prisma(rest, found)
             return
-        if name in _RUNNERS:
+        elif name in _RUNNERS:
             _script(name, rest, scripts, found, depth)
         elif name in _SEVERAL:
             _several(rest, scripts, found, depth)
-        elif re.search(r"\s", word):  # what a shell, `concurrently` or another program around it runs
-            _text(word, scripts, found, depth + 1)
 
 
 def _directory(word: str, rest: list[str]) -> list[str]:

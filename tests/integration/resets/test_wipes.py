@@ -13,7 +13,7 @@ from sandbox.platform.platform import Platform
 from sandbox.services.images import with_file
 from tests.integration.people.asking import ENVIRONMENT, ask, step
 from tests.integration.stand.harness import Harness
-from tests.integration.stand.outages import without_pods
+from tests.integration.stand.outages import pods, without_pods
 
 CORE, SEQUENCE, BUILDER = "los-core-api", "sequence-builder-api", "data-builder-api"
 MOCK = "npm run seed:mock"
@@ -50,6 +50,15 @@ def image(platform: Platform, service: str, file: str, text: str | None) -> Iter
         pass
 
 
+@contextmanager
+def in_container(platform: Platform, service: str, file: str, text: str | None) -> Iterator[None]:
+    """The service's container has that text in the file; at the end its own again. The service goes on."""
+    (pod,) = pods(platform, ENVIRONMENT, service)
+    identifier = pod["status"]["containerStatuses"][0]["containerID"].partition("://")[2]
+    with with_file(platform.directory / "kubernetes" / "containers" / identifier / "app", file, text):
+        yield
+
+
 def package(platform: Platform, service: str, *, seed: str | None = None, **scripts: str) -> str:
     """The service's package.json with a seed for Prisma, or with other scripts."""
     known = json.loads((platform.directory / "images" / service / "package.json").read_text())
@@ -76,7 +85,7 @@ def test_e4_a_wipe_that_would_run_the_configured_seed_is_refused_and_destroys_no
 @pytest.mark.parametrize("text", ["{", None])
 def test_e4_a_configuration_that_can_not_be_read_is_no_answer(harness: Harness, text: str | None) -> None:
     """Another input of the kind: nobody can tell whether rows would come."""
-    with image(harness.platform, SEQUENCE, "package.json", text):
+    with in_container(harness.platform, SEQUENCE, "package.json", text):
         reference = ask(harness, SEQUENCE, mode="wipe", git=False)
         refused = harness.wait_state(reference, "failed")
     assert (refused["cause"], refused["stoppedIn"]) == ("configured-seed", "planning")
