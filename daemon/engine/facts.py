@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import configured_seed
+from daemon.engine.image_seeds import Seen, configured_seed
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock
@@ -340,10 +340,14 @@ class FactsReader:
         async with asyncio.TaskGroup() as group:
             for service, database in wiped_pairs(self._catalog, selection, planned):
                 group.create_task(self._read_losses(findings, slots, request.environment, service, database))
-            for command in planned:
-                looked = seed_looked_for(self._catalog, selection, planned, command)
-                if looked is not None:
-                    group.create_task(self._read_seed(findings, slots, request.environment, command, looked))
+            for own in selection.services:
+                looked = [
+                    (command, how)
+                    for command in planned
+                    if command.service is own
+                    and (how := seed_looked_for(self._catalog, selection, planned, command)) is not None
+                ]
+                group.create_task(self._read_seeds(findings, slots, request.environment, looked))
 
     async def _read_losses(
         self,
@@ -372,6 +376,18 @@ class FactsReader:
         except PortError as error:
             findings.unreadable.append(self._unreadable(error, environment, name, f"{LOSSES_OF}{database}"))
 
+    async def _read_seeds(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        looked: Sequence[tuple[Command, ConfiguredSeed]],
+    ) -> None:
+        """Read what the commands of one service would seed unasked; its files are read once."""
+        seen: Seen = {}
+        for command, how in looked:
+            await self._read_seed(findings, slots, environment, command, how, seen)
+
     async def _read_seed(
         self,
         findings: _Findings,
@@ -379,13 +395,14 @@ class FactsReader:
         environment: str,
         command: Command,
         looked: ConfiguredSeed,
+        seen: Seen,
     ) -> None:
         service = command.service
         try:
             async with slots:
                 pod = await self._pods.choose(environment, service.selector_text, service.container)
                 answer = await configured_seed(
-                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE
+                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE, seen=seen
                 )
         except PortError as error:
             findings.unreadable.append(
