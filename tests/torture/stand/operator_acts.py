@@ -15,17 +15,19 @@ import httpx
 
 from sandbox.journal import Journal
 from tests.torture.judge.evidence import Acted
+from tests.torture.script.script import Again
 
 _TRIES = 3
 _OVER = frozenset({"superseded"})
-Post = Callable[[str, dict[str, Any]], httpx.Response]
+Post = Callable[..., httpx.Response]
 
 
 class Operator:
     """The operator of one round."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, again: Again) -> None:
         self._post = post
+        self._again = again
         self._tries: Counter[str] = Counter()
         self.acted: list[Acted] = []
 
@@ -36,7 +38,10 @@ class Operator:
             httpx.TransportError: no daemon answers now.
         """
         identifier, state = reset["id"], reset["state"]
-        if state not in {"failed", "needs-operator"} or reset["cause"] in _OVER:
+        goes_on = state in {"failed", "needs-operator"} or (
+            state == "cancelled" and self._again.cancelled and reset["destroyed"]
+        )
+        if not goes_on or reset["cause"] in _OVER:
             return False
         if reset["unreadActs"]:
             return True
@@ -49,7 +54,8 @@ class Operator:
         if state == "needs-operator" and any(step["state"] == "running" for step in reset["steps"]):
             # What runs has to end before the reset goes on with new dumps.
             return self.act(identifier, "cancel", reason="torture: end what runs")
-        return self.act(identifier, "resume", reason="torture: go on")
+        anew = {"replan": True} if self._again.replan and self._tries[identifier] > 1 else {}
+        return self.act(identifier, "resume", reason="torture: go on", **anew)
 
     def act(self, identifier: str, kind: str, **body: Any) -> bool:  # noqa: ANN401 - JSON
         """Ask for an act on a reset; returns whether the daemon accepted it."""
