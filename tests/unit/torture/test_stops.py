@@ -84,3 +84,9 @@ def test_d3_one_person_who_approves_twice_is_one() -> None:
     evidence = replace(well(), plans={RESET: protected}, acted=(approved(1.5), approved(1.6)))
     assert rules(evidence) == {"no-consent"}
     assert rules(replace(evidence, acted=(approved(1.5), approved(1.6, "cleo")))) == set()
+
+
+def test_d1_a_dump_whose_file_is_older_than_the_stop_is_old_whatever_is_recorded_of_it() -> None:
+    old = replace(dump(12.5), written_at=BEGUN + 5.6)
+    assert rules(resumed(dumps=(dump(5.5), old))) == {"old-dump"}
+    assert rules(resumed(dumps=(dump(5.5), replace(old, written_at=BEGUN + 12.6)))) == set()
