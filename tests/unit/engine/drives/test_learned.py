@@ -161,7 +161,13 @@ def test_a_wipe_that_failed_or_left_a_step_out_teaches_nothing() -> None:
     async def scenario() -> None:
         engine = Engine(
             catalog(
-                before={"name": "first", "phase": "seed", "argv": ["first"], "idempotent": "safe", "skippable": True},
+                before={
+                    "name": "first",
+                    "phase": "seed",
+                    "argv": ["first"],
+                    "idempotent": "safe",
+                    "skippable": True,
+                },
                 checks=[{"learned": True}],
             )
         )
