@@ -13,7 +13,7 @@ from schemas.tables.intake import (
     SeenEventRow,
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
-from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
+from schemas.tables.resets import AttemptRow, BackupRow, LearnedRow, PlanRow, ResetRow, StepRow
 from schemas.tables.resources import (
     CounterRow,
     LockHistoryRow,
@@ -35,6 +35,7 @@ __all__ = [
     "HistoryRow",
     "IdempotencyKeyRow",
     "JoinedRow",
+    "LearnedRow",
     "LockHistoryRow",
     "LockRow",
     "OutboxRow",
