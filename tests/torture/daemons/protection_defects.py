@@ -10,7 +10,7 @@ from daemon.engine.pod_choice import PodChoice
 from schemas.facts import Facts
 from schemas.plan import PlannedStep
 from schemas.resets import Act, ActKind, Approval, Reset, StepState
-from statemachines import acts, consent, reset_update
+from statemachines import act_effects, acts, consent, reset_update
 from statemachines.planning import rules, words
 from statemachines.planning.words import Consulted
 from statemachines.refusals import Refusal
@@ -66,6 +66,15 @@ def any_plan_is_approved() -> None:
     _instead(consent._of_present_plan, lambda _, approval: not approval.spent)
 
 
+def accepting_runs_again() -> None:
+    """What a person accepted runs once more."""
+
+    def accepted(act: Act, snapshot: Any, now: Any) -> Any:  # noqa: ANN401 - passed on
+        return act_effects._resume(act.model_copy(update={"step": None}), snapshot, now)
+
+    act_effects._EFFECTS = {**act_effects._EFFECTS, ActKind.ACCEPT: accepted}
+
+
 def own_words_count() -> None:
     """A plan may rely on the word of somebody who asked for it."""
     consult = words.consult
@@ -103,6 +112,7 @@ PROTECTION_DEFECTS: Mapping[str, Callable[[], None]] = {
     "stops-end-no-dump": stops_end_no_dump,
     "own-approvals-count": own_approvals_count,
     "any-plan-is-approved": any_plan_is_approved,
+    "accepting-runs-again": accepting_runs_again,
     "own-words-count": own_words_count,
     "the-unseen-is-nobody": the_unseen_is_nobody,
     "next-door": next_door,

@@ -56,6 +56,11 @@ def begins(evidence: Evidence) -> Iterator[Begin]:
             state = now
 
 
+def told_at(told: Told) -> float:
+    """When the status came to be, in seconds since 1970."""
+    return seconds(told.data["occurredAt"])
+
+
 def hash_at(evidence: Evidence, reset: str, at: float) -> str | None:
     """The hash of the plan that the reset had at that time."""
     found = None

@@ -16,6 +16,10 @@ BLOCK = 10
 """The number of rounds in a row that share a state database and its daemons."""
 _OUTAGES = 1 / 4
 """In which part of the rounds a protected environment can't be read whole."""
+_WIPED_TWICE = (4, 6)
+"""The rounds of a block in which a wipe teaches, and in which it finds less than it was taught."""
+_TAUGHT = "sequence-builder-api"
+"""The service of that wipe. Its seed fills two tables."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 
 
@@ -53,7 +57,7 @@ def write(
     out: list[Event] = []
     if protection.PRODUCTION in environments and protected.random() < _OUTAGES:
         out, asks = protection.outages(protected, asks)
-    asks = _joined(protected, asks)
+    asks, silent = _learned(seed, round_, environments, _joined(protected, asks))
     armed = faults.choose(chance, seed, round_, asks, kinds, block)
     asks = [faults.fit(ask, armed) for ask in asks]
     events += [*out, *asks, *armed]
@@ -71,11 +75,30 @@ def write(
     return Script(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda event: event.at)),
-        failing,
+        tuple(one for one in failing if one not in silent),
+        silent,
         slow=faults.seed_seconds(chance, armed, cut=cut),
         more=faults.further_requests(asks, armed),
         again=Again(cancelled=protected.random() < 1 / 2, replan=protected.random() < 1 / 2),
     )
+
+
+def _learned(
+    seed: str, round_: int, environments: Sequence[str], asks: list[Ask]
+) -> tuple[list[Ask], tuple[tuple[str, str], ...]]:
+    """Let the same be wiped twice in a block: its tables are learned, and the second time one of them stays empty."""
+    if round_ % BLOCK not in _WIPED_TWICE:
+        return asks, ()
+    chance = random.Random(f"{seed}/{round_ // BLOCK}/learned")  # noqa: S311 - to be repeated, not to be secret
+    ask = Ask(0.6, f"{seed}:{round_}#w", chance.choice(list(environments)), Mode.WIPE, (_TAUGHT,), http=True)
+    again = round_ % BLOCK == _WIPED_TWICE[-1]
+    # Nothing that another request leaves in the table may hide it.
+    asks = [replace(ask, services=_others(ask.services)) if again else ask for ask in asks]
+    return [*asks, ask], ((ask.environment, _TAUGHT),) if again else ()
+
+
+def _others(services: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(one for one in services if one != _TAUGHT) or (SERVICES[-1],)
 
 
 def _joined(chance: random.Random, asks: Sequence[Ask]) -> list[Ask]:

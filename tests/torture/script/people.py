@@ -29,7 +29,8 @@ IN_CAPITALS = Person("OPERATOR", ("approver",))
 """The same person under another spelling."""
 BEN = Person("ben", ("requester", "approver"))
 CLEO = Person("cleo", ("approver", "admin"))
-FAY = Person("fay", ("approver",))
+FAY = Person("fay", ("operator", "approver"))
+"""Accepts, too, what the operator may not accept in a reset of their own."""
 EVE = Person("eve", ("approver",), ("qa-*",))
 """Approves elsewhere."""
 DAN = Person("dan", ("operator",))
@@ -69,15 +70,18 @@ def replies(
     able = [one.subject for one in _APPROVERS if one.subject not in requesters]
     chance.shuffle(able)
     kind = chance.random()
-    if asking >= ASKED_AT_MOST or kind < 1 / 12:
+    if asking >= ASKED_AT_MOST:
         return ()
-    said = _that_does_not_count(chance, sorted(requesters))
     if kind < 1 / 8:
-        return (*said, Reply(chance.uniform(0.1, 0.5), able[0], "deny"))
+        # Nothing else is said, so that a daemon which lets one of these count gives itself away.
+        return tuple(_that_does_not_count(chance, sorted(requesters), all_of_it=True))
+    said = _that_does_not_count(chance, sorted(requesters))
     if kind < 1 / 6:
+        return (*said, Reply(chance.uniform(0.1, 0.5), able[0], "deny"))
+    if kind < 1 / 5:
         return (*said, *(Reply(ttl + 0.2, who) for who in able))
     given = [Reply(chance.uniform(0.05, 0.5), who) for who in able[:required]]
-    if kind < 1 / 4:
+    if kind < 1 / 3:
         given.pop()
     elif kind < 1 / 2 and required > 1:
         # The consent is as old as its oldest approval, so little time is left to use it.
@@ -87,12 +91,14 @@ def replies(
     return (*said, *given)
 
 
-def _that_does_not_count(chance: random.Random, requesters: list[str]) -> list[Reply]:
+def _that_does_not_count(
+    chance: random.Random, requesters: list[str], *, all_of_it: bool = False
+) -> list[Reply]:
     """Approvals that a daemon has to refuse, some of which come after those that count."""
     candidates = [
         *(Reply(0.0, who) for who in (*requesters, IN_CAPITALS.subject, EVE.subject, DAN.subject)),
         Reply(0.0, CLEO.subject, plan=Which.NONE),
         Reply(0.0, FAY.subject, plan=Which.FORMER),
     ]
-    chosen = chance.sample(candidates, chance.choice((0, 1, 2, 3)))
+    chosen = candidates if all_of_it else chance.sample(candidates, chance.choice((0, 1, 2, 3)))
     return [Reply(chance.uniform(0.0, 0.6), reply.by, reply.act, reply.plan) for reply in chosen]

@@ -193,6 +193,8 @@ class Script:
     seed: str
     events: tuple[Event, ...]
     failing: tuple[tuple[str, str], ...] = ()
+    silent: tuple[tuple[str, str], ...] = ()
+    """(environment, service) whose seed leaves a table empty in this round, ends with 0 and says nothing of it."""
     slow: float = 0.02
     """The seconds that each seed takes."""
     more: tuple[Ask, ...] = ()

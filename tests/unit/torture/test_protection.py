@@ -87,3 +87,16 @@ def test_mock_data_is_not_asked_for_where_a_production_may_see_it() -> None:
 def test_the_operator_goes_on_in_several_ways() -> None:
     ways = {(script.again.cancelled, script.again.replan) for script in scripts(60)}
     assert len(ways) == 4
+
+
+def test_the_same_is_wiped_twice_in_a_block_and_the_second_time_its_seed_leaves_a_table_empty() -> None:
+    for first in range(0, 100, 10):
+        block = [write("s", one, ENVIRONMENTS, TWO) for one in range(first, first + 10)]
+        silent = [script.silent for script in block]
+        assert [bool(one) for one in silent] == [number == 6 for number in range(10)]
+        ((environment, service),) = silent[6]
+        for script in (block[4], block[6]):
+            (wipe,) = [one for one in script.asks if one.tag.endswith("#w")]
+            assert (wipe.environment, wipe.services) == (environment, (service,))
+        assert not set(block[6].failing) & set(block[6].silent)
+        assert sum(service in one.services for one in block[6].asks) == 1
