@@ -237,7 +237,7 @@ class Engine:
             request=request,
             channel=Channel.HTTP,
             source="/tests",
-            event_id="one",
+            event_id=self.id,
             content_hash=content_hash(request),
             trace_parent=None,
         )
