@@ -14,7 +14,7 @@ from schemas.tables.intake import (
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
 from schemas.tables.refusals import RefusalRow
-from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
+from schemas.tables.resets import AttemptRow, BackupRow, LearnedRow, PlanRow, ResetRow, StepRow
 from schemas.tables.resources import (
     CounterRow,
     LockHistoryRow,
@@ -36,6 +36,7 @@ __all__ = [
     "HistoryRow",
     "IdempotencyKeyRow",
     "JoinedRow",
+    "LearnedRow",
     "LockHistoryRow",
     "LockRow",
     "OutboxRow",

@@ -106,6 +106,7 @@ class ActRow(Row, table=True):
     reason: str | None = Field(default=None, sa_type=Words)
     plan_hash: str | None = None
     step: str | None = None
+    check_name: str | None = Field(default=None, sa_type=Words)
     outcome: str | None = None
     replan: bool
     force: bool

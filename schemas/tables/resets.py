@@ -118,6 +118,25 @@ class AttemptRow(Row, table=True):
     """Always 0. A later release drops the column: replicas of this one still write it."""
 
 
+class LearnedRow(Row, table=True):
+    """The tables that had rows after a step, as a reset that is done taught it or a person accepted it."""
+
+    __tablename__ = "learned"
+    __table_args__ = (Index("ix_learned_environment", "environment"),)
+
+    key: str = Field(primary_key=True)
+    """Digest of all that has to be the same: `environment` to `image`."""
+    environment: str
+    step: str
+    check_name: str
+    options: list[str] = Field(sa_type=Json)
+    integrations: list[str] = Field(sa_type=Json)
+    image: str
+    tables: list[str] = Field(sa_type=Json)
+    reset_id: str
+    at: datetime
+
+
 class BackupRow(Row, table=True):
     """A dump of a database that a reset took."""
 

@@ -12,11 +12,12 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
+from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.protection import KeptWord, RememberedUse
 from schemas.records import LogPosition, Message
@@ -78,6 +79,7 @@ class State:
     entries: dict[ResetId, Entry] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    learned: dict[LearnedKey, Learned] = field(default_factory=dict)
     positions: dict[tuple[str, int], LogPosition] = field(default_factory=dict)
     seen: dict[EventId, ResetId | None] = field(default_factory=dict)
     seen_at: dict[EventId, datetime] = field(default_factory=dict)

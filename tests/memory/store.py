@@ -19,6 +19,7 @@ from daemon.ports.store.queries import LockRow
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
+from schemas.learned import Learned
 from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.records import LogPosition
@@ -187,7 +188,16 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
             self._state.backups[backup.path] = (reset_id, backup)
         self._state.append_history([(entry.reset, line) for line in change.history])
         self._state.append_audit(change.audit)
+        for learned in change.learned:
+            self._state.learned[learned.key] = copied(learned)
+        for key in change.forgotten:
+            self._state.learned.pop(key, None)
         return entry.reset
+
+    async def learned(self, environment: str) -> tuple[Learned, ...]:
+        await asyncio.sleep(0)
+        found = (one for one in self._state.learned.values() if one.key.environment == environment)
+        return tuple(sorted(found, key=lambda one: (one.key.step, one.key.check, one.at)))
 
     def _put_plan_and_steps(self, change: Change) -> None:
         steps = self._state.steps[change.reset.id]

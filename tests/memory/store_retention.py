@@ -1,4 +1,7 @@
-"""The store in memory: how old rows go."""
+"""The store in memory: how old rows go.
+
+Over 300 lines: the rules of one pruning, which see the same rows.
+"""
 
 from __future__ import annotations
 

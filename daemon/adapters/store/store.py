@@ -15,7 +15,7 @@ from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
 from daemon.adapters.store.intake import admission
-from daemon.adapters.store.leases import acts, claiming, locking
+from daemon.adapters.store.leases import acts, claiming, learning, locking
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import publishing
 from daemon.adapters.store.retention import pruning, refused_names
@@ -25,6 +25,7 @@ from daemon.ports.store.queries import LockRow
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
+from schemas.learned import Learned
 from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.protection import KeptWord, ProtectedUse, RememberedUse, Word
@@ -105,6 +106,9 @@ class SqlStore:
 
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         return await self._write(lambda tx: locking.lock(tx, lease, keys))
+
+    async def learned(self, environment: str) -> tuple[Learned, ...]:
+        return await self._read(lambda tx: learning.learned(tx, environment))
 
     # -- protected environments -----------------------------------------------------------------------------------
     async def remember_protected(self, uses: Sequence[ProtectedUse], *, now: Time) -> None:

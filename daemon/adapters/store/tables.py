@@ -14,6 +14,7 @@ from schemas.tables import (
     HistoryRow,
     IdempotencyKeyRow,
     JoinedRow,
+    LearnedRow,
     LockHistoryRow,
     LockRow,
     OutboxRow,
@@ -36,6 +37,7 @@ PLANS = table_of(PlanRow)
 STEPS = table_of(StepRow)
 ATTEMPTS = table_of(AttemptRow)
 BACKUPS = table_of(BackupRow)
+LEARNED = table_of(LearnedRow)
 ENVIRONMENTS = table_of(EnvironmentRow)
 POSITIONS = table_of(PositionRow)
 SEEN_EVENTS = table_of(SeenEventRow)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from daemon.adapters.store import SqlStore, open_store
 from daemon.adapters.system.clock import SystemClock
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.store.store import Store
 from schemas.intake import NewRequest
 from schemas.marks import Position
