@@ -207,6 +207,23 @@ class Simulation(RuleBasedStateMachine):
             self.history.resolve(one, "oli")
             self._then(turns)
 
+    @happens(reset=INDEX, who=INDEX, turns=TURNS)
+    def somebody_accepts(self, reset: int, who: int, turns: int) -> None:
+        for one in self._some(reset):
+            person = (*APPROVERS, one.request.requested_by)[who % (len(APPROVERS) + 1)]
+            self.history.act(one, ActKind.ACCEPT, person, check_name="learned.core")
+            self._then(turns)
+
+    @happens(mode=INDEX, who=INDEX, seconds=SECONDS)
+    def wipes_are_compared_and_accepted(self, mode: int, who: int, seconds: float) -> None:
+        for environment in range(len(ENVIRONMENTS)):
+            self.history.ask(_request(environment, mode, who, git=False))
+        self.history.pass_time(30.0)
+        for one in self.history.resets():
+            if one.state is ResetState.FAILED:
+                self.history.act(one, ActKind.ACCEPT, APPROVERS[0], check_name="learned.core")
+        self.history.pass_time(seconds)
+
     # -- faults ------------------------------------------------------------------------------------------------------
     @happens(
         points=st.lists(st.tuples(st.sampled_from(POINTS), st.booleans()), min_size=1, max_size=4),
