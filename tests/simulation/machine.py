@@ -319,6 +319,7 @@ class Simulation(RuleBasedStateMachine):
         counts["seconds simulated"] += int(history.loop.time())
         counts["crashes"] += history.crashes
         counts["commands"] += len(history.witness.runs)
+        counts["acceptances"] += history.witness.acceptances
         counts["branches moved"] += len(history.witness.rewound)
         counts.update({f"fault: {name}": number for name, number in history.network.hits.items()})
         counts.update(f"ended: {reset.state}" for reset in history.resets())

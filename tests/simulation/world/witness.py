@@ -86,6 +86,8 @@ class Witness:
     _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
+    acceptances: int = 0
+    """How many were applied."""
     _read: int = 0
     """Lines of the audit that were looked at."""
 
@@ -200,6 +202,7 @@ class Witness:
 
     def _accepted(self, line: AuditEntry) -> None:
         """A person's word was about tables alone, and on protected resources that of a second person."""
+        self.acceptances += 1
         assert line.reset_id is not None
         entry = self.store.state.entries[line.reset_id]
         plan = self.store.state.plans[line.reset_id, entry.reset.plan_hash or ""]

@@ -9,7 +9,7 @@ from schemas.learned import Learned, LearnedKey
 from schemas.plan import Phase, Plan
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
-from schemas.resets import ActKind, Outcome, OutcomeKind, ResetState, Step, StepState
+from schemas.resets import ActKind, Channel, Outcome, OutcomeKind, ResetState, Step, StepState
 from schemas.wire import StepName
 from statemachines.act_effects import ResetEffect, ResetSnapshot, effect_of
 from statemachines.acts import check_act
@@ -83,8 +83,8 @@ def test_on_protected_resources_a_second_person_has_to_accept() -> None:
     assert check_act(act(ActKind.ACCEPT, actor="ben", check_name=CHECK), of, PLAN, steps) is None
 
 
-@pytest.mark.parametrize("over", ["kafka", "provisioning"])
-def test_no_event_accepts_anything(over: str) -> None:
+@pytest.mark.parametrize("over", [Channel.KAFKA, Channel.PROVISIONING])
+def test_no_event_accepts_anything(over: Channel) -> None:
     steps = tuple(stopped(PLAN, seed__los_core_api__system=failing(CHECK)).values())
     asked = act(ActKind.ACCEPT, actor="ben", check_name=CHECK, channel=over)
     refusal = check_act(asked, reset(ResetState.FAILED), PLAN, steps)
