@@ -211,17 +211,21 @@ class Simulation(RuleBasedStateMachine):
     def somebody_accepts(self, reset: int, who: int, turns: int) -> None:
         for one in self._some(reset):
             person = (*APPROVERS, one.request.requested_by)[who % (len(APPROVERS) + 1)]
-            self.history.act(one, ActKind.ACCEPT, person, check_name="learned.core")
+            self.history.accept(one, person)
             self._then(turns)
 
-    @happens(mode=INDEX, who=INDEX, seconds=SECONDS)
-    def wipes_are_compared_and_accepted(self, mode: int, who: int, seconds: float) -> None:
-        for environment in range(len(ENVIRONMENTS)):
-            self.history.ask(_request(environment, mode, who, git=False))
-        self.history.pass_time(30.0)
-        for one in self.history.resets():
-            if one.state is ResetState.FAILED:
-                self.history.act(one, ActKind.ACCEPT, APPROVERS[0], check_name="learned.core")
+    @happens(environment=INDEX, who=INDEX, wipes=st.integers(2, 4), seconds=SECONDS)
+    def wipes_are_compared_and_accepted(self, environment: int, who: int, wipes: int, seconds: float) -> None:
+        for _ in range(wipes):
+            self.history.ask(_request(environment, list(Mode).index(Mode.WIPE), who, git=False))
+            for _ in range(6):
+                self.history.pass_time(20.0)
+                for one in self.history.resets():
+                    if one.state is ResetState.AWAITING_APPROVAL:
+                        for person in APPROVERS:
+                            self.history.act(one, ActKind.APPROVE, person, plan_hash=one.plan_hash)
+                    if one.state is ResetState.FAILED:
+                        self.history.accept(one, APPROVERS[who % len(APPROVERS)])
         self.history.pass_time(seconds)
 
     # -- faults ------------------------------------------------------------------------------------------------------
