@@ -1,4 +1,7 @@
-"""The store in memory, for simulations: nothing survives, and leases run by a clock that is given."""
+"""The store in memory, for simulations: nothing survives, and leases run by a clock that is given.
+
+Over 300 lines: one store behind one lock, held to the contract of the real one.
+"""
 
 from __future__ import annotations
 
