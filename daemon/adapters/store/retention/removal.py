@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.connections.transactions import Tx
+from daemon.adapters.store.retention.candidates import MAY_BE_DONE_NEXT_TIME
 from daemon.adapters.store.tables import (
     ACTS,
     ATTEMPTS,
@@ -36,8 +37,8 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
     Args:
         tx: The transaction, which has `TxLock.IDS`.
         ids: The resets, whose rows it has locked.
-        answers: Whether they are mere answers. Their audit and their events go, too. The events of other resets stay
-            known, as handled by a reset that is gone.
+        answers: Whether they are mere answers. Their audit goes, too, and so do the events that may as well come again.
+            Other events stay known, as handled by a reset that is gone.
     """
     if not ids:
         return {}
@@ -50,14 +51,16 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
         removed[part.name] = await delete_where(tx, part, part.c.reset_id.in_(ids))
     events = SEEN_EVENTS.c.reset_id.in_(ids)
     if answers:
-        removed["seen_events"] = await delete_where(tx, SEEN_EVENTS, events)
+        kept = select(RESETS.c.id).where(RESETS.c.id.in_(ids), MAY_BE_DONE_NEXT_TIME)
+        removed["seen_events"] = await delete_where(
+            tx, SEEN_EVENTS, events & SEEN_EVENTS.c.reset_id.not_in(kept)
+        )
         removed["idempotency_keys"] = await delete_where(
             tx, IDEMPOTENCY_KEYS, IDEMPOTENCY_KEYS.c.reset_id.in_(ids)
         )
         removed["audit"] = await delete_where(tx, AUDIT, AUDIT.c.chain.in_(ids))
         removed["audit_heads"] = await delete_where(tx, AUDIT_HEADS, AUDIT_HEADS.c.chain.in_(ids))
-    else:
-        await tx.connection.execute(update(SEEN_EVENTS).where(events).values(reset_id=None))
+    await tx.connection.execute(update(SEEN_EVENTS).where(events).values(reset_id=None))
     removed["resets"] = await delete_where(tx, RESETS, RESETS.c.id.in_(ids))
     return removed
 
