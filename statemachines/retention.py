@@ -28,7 +28,7 @@ NO_SUCH_ENVIRONMENT = frozenset({Reason.UNKNOWN_ENVIRONMENT, Reason.UNKNOWN_KIND
 
 REFUSED_AGAIN = NO_SUCH_ENVIRONMENT | {Reason.SCHEMA_VIOLATION, Reason.TOO_OLD}
 """Why a request is refused that is refused again whenever it comes. Any other one could be done the next time: its
-event and its key stay known as long as those of a reset that is done."""
+event and its key stay as long as those of a reset that is done, and so does the audit where a rule refused it."""
 
 WAITS_FOR_ITS_ENVIRONMENT = Channel.PROVISIONING
 """A request of this channel may come before its environment. So its answer is kept as long as any other answer."""

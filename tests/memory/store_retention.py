@@ -179,14 +179,14 @@ class MemoryRetentionStore(MemoryStoreQueries):
         if not answer or _may_be_done_next_time(entry.reset):
             state.seen |= dict.fromkeys(events)
             events = []
+        removed["seen_events"] = self._forget_events(events)
         if not answer:
             return removed
-        removed["seen_events"] = self._forget_events(events)
         keys = [key for key, use in state.keys.items() if use.reset_id == reset_id]
         for key in keys:
             del state.keys[key]
         removed["idempotency_keys"] = len(keys)
-        return removed + self._remove_chains({reset_id})
+        return removed + self._remove_chains({reset_id} - _audited(entry.reset))
 
     def _remove_messages(self, ids: Collection[int]) -> int:
         state = self._state
@@ -328,6 +328,11 @@ class MemoryRetentionStore(MemoryStoreQueries):
             state.forgotten[name] = number + by, sequence + by
         if any(state.floors):
             state.floors = state.floors[0] + by, state.floors[1] + by
+
+
+def _audited(reset: Reset) -> set[str]:
+    """The chain of a request that a rule refused, which stays; the intake's refusals have one status."""
+    return {reset.id} if _may_be_done_next_time(reset) and reset.sequence > 1 else set()
 
 
 def _may_be_done_next_time(reset: Reset) -> bool:
