@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-APPROVAL_TTL = 6.0
+APPROVAL_TTL = 8.0
 """RESETD_APPROVAL_TTL of the daemons, in seconds: so short that consents expire in the middle of rounds."""
 ASKED_AT_MOST = 4
 """How many times people answer for one reset. Then nobody does, and its time to be approved passes."""
