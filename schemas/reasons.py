@@ -91,6 +91,8 @@ class Reason(StrEnum):
     CHECK_NOT_MET = "check-not-met"
     TABLES_EMPTY = "tables-empty"
     MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
+    CONFIGURED_SEED = "configured-seed"
+    LOST_BY_WIPE = "lost-by-wipe"
     TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
@@ -224,6 +226,13 @@ TEXTS: dict[Reason, str] = {
         "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
+    Reason.CONFIGURED_SEED: (
+        "The command would also run the seed that the image configures for Prisma, or whether it would can't be told."
+    ),
+    Reason.LOST_BY_WIPE: (
+        "Something in the database would be lost with its schema, and neither the migrations nor the service's role "
+        "can make it again."
+    ),
     Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",

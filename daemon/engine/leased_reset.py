@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.metrics import Metrics
+from daemon.ports.backups import Backup
 from daemon.ports.clock import Clock
-from daemon.ports.databases import Backup
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Claimed
 from daemon.ports.store.store import Store

@@ -13,6 +13,7 @@ from schemas.tables.intake import (
     SeenEventRow,
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
+from schemas.tables.refusals import RefusalRow
 from schemas.tables.resets import AttemptRow, BackupRow, LearnedRow, PlanRow, ResetRow, StepRow
 from schemas.tables.resources import (
     CounterRow,
@@ -45,6 +46,7 @@ __all__ = [
     "ProtectedUseRow",
     "ProtectedWordRow",
     "PublisherRow",
+    "RefusalRow",
     "ResetRow",
     "Row",
     "SeenEventRow",

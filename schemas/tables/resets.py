@@ -24,6 +24,12 @@ class ResetRow(Row, table=True):
             "ix_resets_live", "created_at", "id", sqlite_where=text("live = 1"), postgresql_where=text("live")
         ),
         Index("ix_resets_environment_state", "environment", "state"),
+        Index(
+            "ix_resets_answered",
+            "id",
+            sqlite_where=text("state IN ('rejected', 'planned')"),
+            postgresql_where=text("state IN ('rejected', 'planned')"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
+from daemon.ports.backups import Backup
+from daemon.ports.databases import Identity, Leftover, Marker, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.facts import Loss
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
 from statemachines.steps.session_names import session_name
@@ -38,6 +40,10 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+    losses: list[Loss] = field(default_factory=list)
+    """What a wipe takes with it."""
+    markers: set[tuple[str, str, str]] = field(default_factory=set)
+    """Environment, system identifier and name of each marker."""
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 
@@ -128,6 +134,10 @@ class MemoryDatabases:
             server_version=database.server_version,
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
+            markers=tuple(
+                Marker(environment, believed=(server, name) == (database.server, database.name))
+                for environment, server, name in sorted(database.markers)
+            ),
         )
 
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's
@@ -144,6 +154,17 @@ class MemoryDatabases:
             for session in database.sessions
         ]
         return (*shown, *at_work)
+
+    async def lost_by_wipe(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+        service_url: str,  # noqa: ARG002 - the port's
+        whole: bool,  # noqa: ARG002 - the port's
+    ) -> tuple[Loss, ...]:
+        """See the port."""
+        return tuple(sorted(self.at(url).losses, key=lambda loss: loss.name))
 
     async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
         """See the port."""
@@ -191,7 +212,7 @@ class MemoryDatabases:
 
 
 class MemoryBackups:
-    """Implements `daemon.ports.databases.Backups`. A test may remove from `files` what a disk may lose."""
+    """Implements `daemon.ports.backups.Backups`. A test may remove from `files` what a disk may lose."""
 
     def __init__(self, databases: MemoryDatabases) -> None:
         self._databases = databases

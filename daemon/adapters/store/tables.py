@@ -24,6 +24,7 @@ from schemas.tables import (
     ProtectedUseRow,
     ProtectedWordRow,
     PublisherRow,
+    RefusalRow,
     ResetRow,
     SeenEventRow,
     StateRow,
@@ -50,9 +51,13 @@ AUDIT_HEADS = table_of(AuditHeadRow)
 HISTORY = table_of(HistoryRow)
 OUTBOX = table_of(OutboxRow)
 PUBLISHERS = table_of(PublisherRow)
+REFUSALS = table_of(RefusalRow)
 COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
 STATE = table_of(StateRow)
+
+# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
+OUTBOX_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from schemas.audit import AuditEntry
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan

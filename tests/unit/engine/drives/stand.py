@@ -24,7 +24,8 @@ from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
-from daemon.ports.databases import Backups, Databases
+from daemon.ports.backups import Backups
+from daemon.ports.databases import Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.intake import NewRequest
