@@ -18,6 +18,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
+from statemachines.steps.learned import acceptable
 from tests.memory.bus import MemoryBus
 from tests.memory.pods import MemoryPods
 from tests.memory.store import MemoryStore
@@ -112,6 +113,11 @@ class History:
             **more,
         )
         self.do(self.store.append_act(act))
+
+    def accept(self, reset: Reset, actor: str) -> None:
+        """A person takes what a learned check found as the new truth; where none failed he asks for it all the same."""
+        names = [name for step in self.store.state.steps[reset.id].values() for name in acceptable(step)]
+        self.act(reset, ActKind.ACCEPT, actor, check_name=names[0] if names else "learned.core")
 
     def resolve(self, reset: Reset, actor: str) -> None:
         """A person who looked says what became of the steps that nobody knows about; what runs he waits for."""

@@ -207,6 +207,27 @@ class Simulation(RuleBasedStateMachine):
             self.history.resolve(one, "oli")
             self._then(turns)
 
+    @happens(reset=INDEX, who=INDEX, turns=TURNS)
+    def somebody_accepts(self, reset: int, who: int, turns: int) -> None:
+        for one in self._some(reset):
+            person = (*APPROVERS, one.request.requested_by)[who % (len(APPROVERS) + 1)]
+            self.history.accept(one, person)
+            self._then(turns)
+
+    @happens(environment=INDEX, who=INDEX, wipes=st.integers(2, 4), seconds=SECONDS)
+    def wipes_are_compared_and_accepted(self, environment: int, who: int, wipes: int, seconds: float) -> None:
+        for _ in range(wipes):
+            self.history.ask(_request(environment, list(Mode).index(Mode.WIPE), who, git=False))
+            for _ in range(6):
+                self.history.pass_time(20.0)
+                for one in self.history.resets():
+                    if one.state is ResetState.AWAITING_APPROVAL:
+                        for person in APPROVERS:
+                            self.history.act(one, ActKind.APPROVE, person, plan_hash=one.plan_hash)
+                    if one.state is ResetState.FAILED:
+                        self.history.accept(one, APPROVERS[who % len(APPROVERS)])
+        self.history.pass_time(seconds)
+
     # -- faults ------------------------------------------------------------------------------------------------------
     @happens(
         points=st.lists(st.tuples(st.sampled_from(POINTS), st.booleans()), min_size=1, max_size=4),
@@ -302,6 +323,7 @@ class Simulation(RuleBasedStateMachine):
         counts["seconds simulated"] += int(history.loop.time())
         counts["crashes"] += history.crashes
         counts["commands"] += len(history.witness.runs)
+        counts["acceptances"] += history.witness.acceptances
         counts["branches moved"] += len(history.witness.rewound)
         counts.update({f"fault: {name}": number for name, number in history.network.hits.items()})
         counts.update(f"ended: {reset.state}" for reset in history.resets())

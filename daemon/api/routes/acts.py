@@ -113,7 +113,7 @@ async def accept(
 ) -> ActAccepted:
     """Take what a learned check found as the new truth: the reset goes on behind its step, and runs nothing again.
 
-    Needs the role `operator`. On protected resources it needs `approver`, and somebody who did not ask for the reset.
+    Needs the role `operator`; on protected resources `approver` instead, and somebody who did not ask for the reset.
     """
     asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
     return await _append(context, caller, reference, asked, if_match)
@@ -169,9 +169,8 @@ async def _append(
     if act.kind is ActKind.CANCEL and not caller.may(Role.OPERATOR, reset.environment):
         act = act.model_copy(update={"as_requester": True})
     async with audit_refused_act(context, caller, reset, act):
-        _permit(caller, reset, asked.kind)
-        if act.kind is ActKind.ACCEPT and needs_consent(await context.store.plan(reset.id), reset):
-            require(caller, Role.APPROVER, reset.environment)
+        consents = act.kind is ActKind.ACCEPT and needs_consent(await context.store.plan(reset.id), reset)
+        _permit(caller, reset, ActKind.APPROVE if consents else act.kind)
         if asked.confirm is not None and asked.confirm != reset.environment:
             detail = f"is not the environment's name, {reset.environment}"
             raise violation("/confirm", detail, reset=reset.id)

@@ -40,6 +40,8 @@ NEVER = frozenset(
 ENVIRONMENTS = ("qa-sandbox", "los-sandbox", "qa-production")
 WRITES = frozenset({"destroy", "write", "revert"})
 _MIGRATIONS = 2
+_FILLS_LESS = 0.2
+"""How often a seed leaves the table of another team empty."""
 _NOTHING_LEFT = 99
 """Exit code of a check."""
 _DURATIONS = (0.0, 0.3, 1.0, 3.0, 8.0, 30.0)
@@ -152,6 +154,9 @@ class Platform:
         elif what in WRITES:
             for one in databases:
                 one.tables["migrations"] = list(range(_MIGRATIONS))
+                # Another team's seed: what it fills may change, and nothing of it is said.
+                spare = not self.calm and self.chance.random() < _FILLS_LESS
+                one.tables["theirs"] = [] if spare else ["row"]
         return 0
 
     def _ask(self, service: MemoryService, process: Process) -> int:

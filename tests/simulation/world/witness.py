@@ -1,10 +1,14 @@
-"""What really happened, as the platform saw it, and what must never have: no word of the engine is believed here."""
+"""What really happened, as the platform saw it, and what must never have: no word of the engine is believed here.
+
+Over 300 lines: one witness of all that happens, whose rules see the same evidence.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.resets import ActKind, Channel, OutcomeKind, Reset, ResetState
 from schemas.wire import ResetId, ResourceKey
 from tests.memory.store import MemoryStore
@@ -85,6 +89,10 @@ class Witness:
     _shown: set[tuple[str, ResourceKey]] = field(default_factory=set)
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
+    acceptances: int = 0
+    """How many were applied."""
+    _read: int = 0
+    """Lines of the audit that were looked at."""
 
     # -- what the platform reports ------------------------------------------------------------------------------
     def stops_of(self, attempt: str) -> int:
@@ -157,6 +165,11 @@ class Witness:
                     ran=attempt.control is not None,
                 )
 
+        for line in state.audit[self._read :]:
+            if line.action is AuditAction.ACCEPT and line.verdict is Verdict.APPLIED:
+                self._accepted(line)
+        self._read = len(state.audit)
+
     # -- rules -------------------------------------------------------------------------------------------------------
     def _has_a_right(self, run: Run, *, writes: bool) -> None:
         state = self.store.state
@@ -189,6 +202,22 @@ class Witness:
             self._say(f"{run.attempt} was started without a backup of {key} since stop {len(stops)}")
         if (run.container, key) not in self._shown:
             self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
+
+    def _accepted(self, line: AuditEntry) -> None:
+        """A person's word was about tables alone, and on protected resources that of a second person."""
+        self.acceptances += 1
+        assert line.reset_id is not None
+        entry = self.store.state.entries[line.reset_id]
+        plan = self.store.state.plans[line.reset_id, entry.reset.plan_hash or ""]
+        protected = any(resource.protected for resource in plan.resources)
+        if (
+            protected
+            and entry.reset.channel is Channel.HTTP
+            and line.actor == entry.reset.request.requested_by
+        ):
+            self._say(f"{line.actor} accepted what became of {line.reset_id}, which is protected and theirs")
+        if line.state is not ResetState.FAILED:
+            self._say(f"{line.reset_id} took an acceptance while it was {line.state}")
 
     def _not_again(self, run: Run) -> None:
         before = self.last(run.reset, run.step)

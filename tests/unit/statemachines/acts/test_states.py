@@ -9,7 +9,7 @@ import pytest
 from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
 from schemas.requests import Mode
-from schemas.resets import Act, ActKind, OutcomeKind, Reset, ResetState, Step, StepState
+from schemas.resets import Act, ActKind, Outcome, OutcomeKind, Reset, ResetState, Step, StepState
 from statemachines.acts import check_act, plans_anew, repeats
 from statemachines.lifecycle import WORKING
 from tests.unit.statemachines.acts.test_acts import FREE, PLAN, SKIPPABLE, SYSTEM, act, reset
@@ -27,6 +27,7 @@ MAKES_SENSE: dict[ActKind, set[ResetState]] = {
     ActKind.RESOLVE: {S.NEEDS_OPERATOR},
     ActKind.ROLLBACK: STOPPED,
     ActKind.RELEASE: {S.FAILED, S.CANCELLED},
+    ActKind.ACCEPT: {S.FAILED},
 }
 """Written down here once more, by hand, so that a change of the life cycle is a change of this table, too."""
 
@@ -44,13 +45,24 @@ def steps(plan: Plan, default: StepState = StepState.PENDING, **states: StepStat
     )
 
 
+def empty_tables(step: Step) -> Step:
+    """The step, which failed by nothing but a learned check if it failed."""
+    facts = {"tables": {"learned.core": {"filled": ["a"], "empty": ["b"]}}, "unmet": ["learned.core"]}
+    outcome = Outcome(kind=OutcomeKind.FAILED, cause=Reason.TABLES_EMPTY, facts=facts)
+    return step.model_copy(update={"outcome": outcome}) if step.state is StepState.FAILED else step
+
+
 def fitting(kind: ActKind, state: ResetState) -> tuple[Act, Reset, tuple[Step, ...]]:
     """An act with all that it needs, for a reset in that state whose steps are such that only the state can object."""
     asked = {
         ActKind.APPROVE: {"plan_hash": PLAN.hash},
         ActKind.SKIP: {"step": SKIPPABLE},
         ActKind.RESOLVE: {"step": SKIPPABLE, "outcome": OutcomeKind.SUCCEEDED},
+        ActKind.ACCEPT: {"check_name": "learned.core"},
     }.get(kind, {})
+    known = steps(PLAN, seed__los_core_api__system=StepState.FAILED)
+    if kind is ActKind.ACCEPT:
+        return act(kind, **asked), reset(state), tuple(map(empty_tables, known))  # type: ignore[arg-type]
     lost = StepState.UNKNOWN if kind is ActKind.RESOLVE else StepState.PENDING
     return act(kind, **asked), reset(state), steps(PLAN, seed__workflow_api__seed=lost)  # type: ignore[arg-type]
 
@@ -70,7 +82,9 @@ def test_an_act_is_taken_where_it_makes_sense_and_refused_with_a_code_and_a_text
         assert TEXTS[refusal.reason]
 
 
-@pytest.mark.parametrize(("kind", "state"), list(product((ActKind.SKIP, ActKind.RESOLVE), ResetState)))
+@pytest.mark.parametrize(
+    ("kind", "state"), list(product((ActKind.SKIP, ActKind.RESOLVE, ActKind.ACCEPT), ResetState))
+)
 @pytest.mark.parametrize("reason", [None, ""])
 def test_what_goes_on_a_persons_word_needs_the_word(
     kind: ActKind, state: ResetState, reason: str | None
