@@ -13,6 +13,15 @@ from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
 
+class Loss(Wire):
+    """Something that goes with a database's schema when that is wiped, and that no migration is known to make again."""
+
+    name: str
+    """`extension postgis`, `grants to reporting`, `view audit.report`."""
+    for_good: bool
+    """Whether the service's role can't make it again: it may not, or it is somebody else's."""
+
+
 class DatabaseFact(Wire):
     """A database as one service's pod reaches it."""
 
@@ -28,6 +37,8 @@ class DatabaseFact(Wire):
     size_bytes: int
     server_version: int
     """As `SHOW server_version_num` gives it, such as 160004."""
+    losses: tuple[Loss, ...] = ()
+    """What a wipe would take with it. Read where the database is wiped."""
 
 
 class MigrationsFact(Wire):
@@ -38,6 +49,16 @@ class MigrationsFact(Wire):
     """The catalog's name for it."""
     ids: tuple[str, ...]
     """For information: the image's digest is part of the plan's hash."""
+
+
+class ConfiguredSeedFact(Wire):
+    """A command of the plan that would run a seed which nobody asked for, or of which that can't be told."""
+
+    service: ServiceName
+    step: str
+    """The name of the command's step."""
+    detail: str
+    """What configures the seed, or why nobody can tell."""
 
 
 class ServiceFact(Wire):
@@ -121,6 +142,8 @@ class Facts(Wire):
     databases: tuple[DatabaseFact, ...] = ()
     repositories: tuple[RepositoryFact, ...] = ()
     migrations: tuple[MigrationsFact, ...] = ()
+    configured_seeds: tuple[ConfiguredSeedFact, ...] = ()
+    """The commands of the plan that would seed unasked."""
     users: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
     """Resource -> the environments that use it, sorted, this one included."""
     remembered_protected: tuple[ResourceKey, ...] = ()

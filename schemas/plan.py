@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from schemas.checks import PlannedCheck
+from schemas.facts import Loss
 from schemas.protection import Word
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
@@ -57,6 +58,26 @@ class RunIn(StrEnum):
 
     SERVICE = "service"  # a pod of the service itself
     HOLDER = "holder"  # a pod that the reset makes for the service
+
+
+class ConfiguredSeed(StrEnum):
+    """What follows where an image configures a seed that its migration tool runs unasked after a reset."""
+
+    DETECT = "detect"  # it is refused where the command, followed through npm's scripts, is seen to reset
+    REFUSE = "refuse"  # it is refused: the command resets, also where its text does not show it
+    ALLOW = "allow"  # it may run
+
+
+class WipedDatabase(Wire):
+    """A database that a step empties, and what goes with it."""
+
+    database: str
+    """The catalog's name for it."""
+    resource: ResourceKey
+    whole: bool
+    """Whether the schema itself is dropped; otherwise its tables are."""
+    losses: tuple[Loss, ...] = ()
+    """What people agree to lose with it."""
 
 
 class Failure(Wire):
@@ -124,6 +145,10 @@ class PlannedStep(Wire):
     """What the daemon itself has to see in the databases once the step is done. Exit code 0 is a claim."""
     launch_needs: tuple[PlannedCheck, ...] = ()
     """Migrations that the image has to show before the step is launched: it belongs to a wipe."""
+    wipes: tuple[WipedDatabase, ...] = ()
+    """The databases that the step empties: no step of the plan before it writes to them."""
+    configured_seed: ConfiguredSeed | None = None
+    """How the image is asked, before the launch, for a seed that the command would run unasked; None: it is not."""
 
 
 class Resource(Wire):

@@ -89,6 +89,8 @@ class Reason(StrEnum):
     CHECK_FAILED = "check-failed"
     CHECK_NOT_MET = "check-not-met"
     MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
+    CONFIGURED_SEED = "configured-seed"
+    LOST_BY_WIPE = "lost-by-wipe"
     TOOL_USAGE = "tool-usage"
     COMMAND_TIMED_OUT = "command-timed-out"
     COMMAND_INTERRUPTED = "command-interrupted"
@@ -218,6 +220,13 @@ TEXTS: dict[Reason, str] = {
         "The command ended well, and the daemon does not find in the database what the catalog says must be there."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
+    Reason.CONFIGURED_SEED: (
+        "The command would also run the seed that the image configures for Prisma, or whether it would can't be told."
+    ),
+    Reason.LOST_BY_WIPE: (
+        "Something in the database would be lost with its schema, and neither the migrations nor the service's role "
+        "can make it again."
+    ),
     Reason.TOOL_USAGE: "The tool printed its usage: its version does not take the catalog's command.",
     Reason.COMMAND_TIMED_OUT: "The command ran past its time limit and was stopped.",
     Reason.COMMAND_INTERRUPTED: "The command is known to be dead and left no exit code.",

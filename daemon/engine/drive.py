@@ -39,6 +39,7 @@ from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.repository import RepositoryStep
 from daemon.engine.steps.step_runner import StepRunner
+from daemon.engine.steps.wipe_checks import WipeChecks
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.metrics import Metrics
 from daemon.ports import Ports
@@ -151,7 +152,10 @@ class DriveFactory:
         ports = self._ports
         witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
-        preconditions = LaunchPreconditions(ports.backups, proofs, checks, pod_choice, leased, ports.clock)
+        wipe_checks = WipeChecks(self._facts, ports.pods, pod_choice)
+        preconditions = LaunchPreconditions(
+            ports.backups, proofs, checks, wipe_checks, pod_choice, leased, ports.clock
+        )
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
             StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
+from daemon.engine.image_seeds import configured_seed
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock
@@ -26,22 +27,28 @@ from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
 from schemas.facts import (
     AbsentService,
+    ConfiguredSeedFact,
     DatabaseFact,
     Facts,
+    Loss,
     MigrationsFact,
     RepositoryFact,
     ServiceFact,
     SessionFact,
     Unreadable,
 )
+from schemas.plan import ConfiguredSeed
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
+from statemachines.planning.commands import Command, commands
 from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
 from statemachines.planning.selection import CoreAction, select
 from statemachines.planning.sessions import UNREAD
+from statemachines.planning.wipes import LOSSES_OF, SEED_OF, drops_schema, seed_looked_for, wiped_pairs
+from statemachines.steps.tool_seeds import Answer
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -59,6 +66,7 @@ class _Findings:
     services: list[ServiceFact] = field(default_factory=list)
     databases: list[DatabaseFact] = field(default_factory=list)
     migrations: list[MigrationsFact] = field(default_factory=list)
+    seeds: list[ConfiguredSeedFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: list[Unreadable] = field(default_factory=list)
     workloads: dict[str, Workloads] = field(default_factory=dict)
@@ -115,6 +123,7 @@ class FactsReader:
         except* PortError as errors:
             raise _first(errors) from errors
         await self._read_migrations(findings, request)
+        await self._read_wipes(findings, slots, request)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -129,6 +138,7 @@ class FactsReader:
             databases=tuple(sorted(findings.databases, key=lambda fact: (fact.service, fact.database))),
             repositories=repositories,
             migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
+            configured_seeds=tuple(sorted(findings.seeds, key=lambda fact: fact.step)),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
@@ -177,6 +187,18 @@ class FactsReader:
             detail = f"{service.name} has no {' / '.join(declared.variables)} in its environment"
             raise PermanentError(Reason.DATABASE_UNIDENTIFIED, detail)
         return url, declared.direct_url(values)
+
+    async def lost_by_wipe(self, pod: Pod, service: Service, database: str) -> tuple[Loss, ...]:
+        """What goes with a database of the service when that is wiped.
+
+        Raises:
+            PortError: it could not be read.
+        """
+        declared = _declared(service, database)
+        url, direct = await self.urls(pod, service, declared)
+        return await self._databases.lost_by_wipe(
+            direct or url, environment=pod.environment, service_url=url, whole=drops_schema(declared)
+        )
 
     async def _check_leads_there(
         self, url: str, declared: Database, identity: Identity, environment: str
@@ -308,6 +330,72 @@ class FactsReader:
                 findings.unreadable.append(
                     self._unreadable(error, environment, name, f"migrations {database.name}")
                 )
+
+    async def _read_wipes(
+        self, findings: _Findings, slots: asyncio.Semaphore, request: ResetRequested
+    ) -> None:
+        """Read what goes with each database that is wiped, and what the commands of a wipe would seed unasked."""
+        selection = select(request, self._catalog)
+        planned = commands(selection)
+        async with asyncio.TaskGroup() as group:
+            for service, database in wiped_pairs(self._catalog, selection, planned):
+                group.create_task(self._read_losses(findings, slots, request.environment, service, database))
+            for command in planned:
+                looked = seed_looked_for(self._catalog, selection, planned, command)
+                if looked is not None:
+                    group.create_task(self._read_seed(findings, slots, request.environment, command, looked))
+
+    async def _read_losses(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        name: ServiceName,
+        database: str,
+    ) -> None:
+        service = self._catalog.service(name)
+        at = next(
+            (
+                place
+                for place, fact in enumerate(findings.databases)
+                if (fact.service, fact.database) == (name, database)
+            ),
+            None,
+        )
+        if service is None or at is None:
+            return
+        try:
+            async with slots:
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                losses = await self.lost_by_wipe(pod, service, database)
+            findings.databases[at] = findings.databases[at].model_copy(update={"losses": losses})
+        except PortError as error:
+            findings.unreadable.append(self._unreadable(error, environment, name, f"{LOSSES_OF}{database}"))
+
+    async def _read_seed(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        command: Command,
+        looked: ConfiguredSeed,
+    ) -> None:
+        service = command.service
+        try:
+            async with slots:
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                answer = await configured_seed(
+                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE
+                )
+        except PortError as error:
+            findings.unreadable.append(
+                self._unreadable(error, environment, command.service_name, f"{SEED_OF}{command.name}")
+            )
+            return
+        if answer.answer is not Answer.NONE:
+            findings.seeds.append(
+                ConfiguredSeedFact(service=command.service_name, step=command.name, detail=answer.detail)
+            )
 
     async def _read_sessions(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from schemas.facts import Loss
 from schemas.wire import AttemptId, ResourceKey
 
 
@@ -146,6 +147,28 @@ class Databases(Protocol):
             PermanentError: `database-pooled`: a pooler changes backends between transactions or statements;
                 `database-standby`; others as `identify`.
             TemporaryError: as `identify`.
+        """
+        ...
+
+    async def lost_by_wipe(
+        self, url: str, *, environment: str, service_url: str, whole: bool
+    ) -> tuple[Loss, ...]:
+        """Return what goes with the tables of the service's schema, and what no migration is known to make again.
+
+        It is told by name, in the order of the names.
+
+        - Extensions in the schema, or that need one there; each with whether the service's role may create it again.
+        - Grants to other roles, default privileges, objects of other owners, security labels.
+        - What depends on the schema from elsewhere: views, keys, triggers, event triggers, publications.
+
+        Args:
+            url: Where the daemon connects.
+            environment: Whose namespace short hosts are looked up in.
+            service_url: The service's own URL: its role wipes, and the schema is the one that it names (`?schema=`).
+            whole: Whether the schema itself is dropped; otherwise its tables are.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
         """
         ...
 

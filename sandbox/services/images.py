@@ -76,6 +76,25 @@ def without_migrations(image: Path) -> Iterator[None]:
             directory.with_name("taken-out").rename(directory)
 
 
+@contextmanager
+def with_file(image: Path, name: str, text: str | None) -> Iterator[None]:
+    """Give an image another text in one of its files, or none of that file (None), for containers of the block."""
+    file = image / name
+    before = file.read_text() if file.exists() else None
+    _put(file, text)
+    try:
+        yield
+    finally:
+        _put(file, before)
+
+
+def _put(file: Path, text: str | None) -> None:
+    if text is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_text(text)
+
+
 def _share_core(image: Path) -> None:
     core = image / "prisma-core"
     shutil.copytree(_SOURCES / "los-core-api" / "prisma", core)

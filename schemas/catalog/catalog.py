@@ -120,6 +120,8 @@ class Database(Wire):
     migrations: MigrationsCheck | None = None
     """How the daemon sees that the database has every migration of the service's image: after each step that writes to
     it, and at the end."""
+    known_losses: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """What may be lost for good when the database is wiped, by the names of a refusal (`grants to reporting`)."""
 
     @model_validator(mode="after")
     def _url_or_parts(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.checks import CheckEntry
-from schemas.plan import Failure, Idempotency, Phase, RunIn, Scope
+from schemas.plan import ConfiguredSeed, Failure, Idempotency, Phase, RunIn, Scope
 from schemas.reasons import Reason
 from schemas.wire import Wire
 
@@ -131,6 +131,9 @@ class StepEntry(Wire):
     migrated: bool | None = None
     """Whether the databases that the command writes to have all migrations once it ended. Unless given, they do, except
     after a command that repeats: that one undoes migrations."""
+    configured_seed: ConfiguredSeed = ConfiguredSeed.DETECT
+    """What follows where the image configures a seed that Prisma runs unasked after a reset. The option `--skip-seed`
+    in the command, or in the npm scripts that it runs, makes every seed harmless."""
     fail_on: Pattern | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Name, ...] = ()

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from schemas.catalog.catalog import Catalog, Service
 from schemas.checks import PlannedCheck, TableName
 from schemas.plan import Phase, PlannedStep, RunIn, StepKind
-from schemas.requests import Mode
 from schemas.wire import ServiceName, StepName
 from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
-from statemachines.planning.selection import CoreAction
+from statemachines.planning.wipes import wiped_pairs
 from statemachines.steps.database_checks import ledger_of
 
 VERIFY_TIMEOUT = 120.0
@@ -27,20 +26,9 @@ def launch_needs(case: Case, command: Command) -> tuple[PlannedCheck, ...]:
     """The migrations that the image has to show before this command of a wipe is launched."""
     if not command.destructive:
         return ()
-    wiped = set(wiped_databases(case))
+    wiped = set(wiped_pairs(case.catalog, case.selection, case.commands))
     pairs = ((command.service_name, database) for database in command.databases)
     return tuple(check for pair in pairs if pair in wiped for check in _migrations(case, *pair))
-
-
-def wiped_databases(case: Case) -> tuple[tuple[ServiceName, str], ...]:
-    """List each (service, database) that the plan empties and migrates anew."""
-    core = case.catalog.core
-    core_wiped = core is not None and case.selection.core is CoreAction.WIPE
-    return tuple(
-        (service, database)
-        for service, database in written(case.commands)
-        if (core_wiped if core and database == core.database else case.selection.modes[service] is Mode.WIPE)
-    )
 
 
 def verifications_by_daemon(case: Case) -> Iterator[PlannedStep]:

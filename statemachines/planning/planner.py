@@ -21,6 +21,7 @@ from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.used_catalog import digest_of_used
 from statemachines.planning.warnings import warnings
+from statemachines.planning.wipes import seed_looked_for, wiped_by
 from statemachines.refusals import Refusal, refuse
 
 BACKUP_TIMEOUT = 6 * 3600.0
@@ -177,6 +178,8 @@ def _command(case: Case, command: Command) -> PlannedStep:
         fail_on=entry.fail_on,
         checks=checks_after(case, command),
         launch_needs=launch_needs(case, command),
+        wipes=wiped_by(case, command),
+        configured_seed=seed_looked_for(case.catalog, case.selection, case.commands, command),
         failures=failures_of(case.catalog, (*entry.failures, *command.service.failures)),
     )
 

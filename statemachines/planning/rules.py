@@ -27,6 +27,15 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
+from statemachines.planning.wipes import (
+    LOSSES_OF,
+    SEED_OF,
+    loss_text,
+    seed_looked_for,
+    seed_text,
+    unknown_losses,
+    wiped_by,
+)
 from statemachines.refusals import Refusal, Refused
 from statemachines.steps.database_checks import nothing_carried
 
@@ -173,6 +182,33 @@ def wiped_images_show_migrations(case: Case) -> Iterator[Refused]:
                 yield Refused(Reason.MIGRATIONS_NOT_SHOWN, detail, by_rule=False)
 
 
+def wipes_run_no_configured_seed(case: Case) -> Iterator[Refused]:
+    """A command of a wipe must not seed what nobody asked for, such as the mock rows of package.json's seed."""
+    found = {fact.step: fact for fact in case.facts.configured_seeds}
+    for command in case.commands:
+        looked = seed_looked_for(case.catalog, case.selection, case.commands, command)
+        if fact := found.get(command.name):
+            yield Refused(Reason.CONFIGURED_SEED, seed_text(fact.step, fact.detail), by_rule=False)
+        elif looked and (why := case.unreadable(command.service_name, f"{SEED_OF}{command.name}")):
+            detail = f"what {command.name} would seed could not be read"
+            yield _unread(why, Reason.CONFIGURED_SEED, detail)
+
+
+def wipes_lose_nothing_for_good(case: Case) -> Iterator[Refused]:
+    """What a wipe takes from a database for good must be listed in the catalog: nothing brings it back."""
+    for command in case.commands:
+        for wiped in wiped_by(case, command):
+            service, database = command.service_name, wiped.database
+            fact, declared = case.database(service, database), command.service.database(database)
+            assert fact is not None
+            assert declared is not None
+            if names := unknown_losses(declared, fact):
+                yield Refused(Reason.LOST_BY_WIPE, loss_text(fact.name, names), by_rule=False)
+            if why := case.unreadable(service, f"{LOSSES_OF}{database}"):
+                detail = f"what a wipe of {fact.name} takes with it could not be read"
+                yield _unread(why, Reason.LOST_BY_WIPE, detail)
+
+
 def core_is_one_database(case: Case) -> Iterator[Refused]:
     """Both services must reach core in the same database, because it is migrated once for both."""
     core = case.catalog.core
@@ -223,7 +259,7 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     for gap in case.facts.unreadable:
         if gap.answered_by or not gap.protected:
             continue
-        if gap.subject.startswith("migrations"):
+        if gap.subject.startswith(("migrations", SEED_OF, LOSSES_OF)):
             continue  # says nothing of who uses which database
         if gap.reason is Reason.SERVICE_UNSEEN:
             unseen.setdefault(gap.environment, []).append(gap)
@@ -298,6 +334,8 @@ WORLD_RULES: tuple[Rule, ...] = (
     services_run,
     databases_are_identified,
     wiped_images_show_migrations,
+    wipes_run_no_configured_seed,
+    wipes_lose_nothing_for_good,
     core_is_one_database,
     repositories_are_identified,
     repositories_take_the_rewinding,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from schemas.catalog.steps import Condition
+from schemas.plan import ConfiguredSeed
 from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
@@ -14,6 +15,7 @@ from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
+from statemachines.planning.wipes import wiped_by
 
 NAMED = 10
 """Namespaces that could not be looked into, and are named."""
@@ -189,6 +191,27 @@ def workflow_repositories(case: Case) -> Iterator[str]:
         yield from (f"{name}: {warning}" for warning in fact.warnings)
 
 
+def lost_by_wipe(case: Case) -> Iterator[str]:
+    """Name what goes with a wiped database beside its tables, and what has to be made again by the migrations."""
+    for command in case.commands:
+        for wiped in wiped_by(case, command):
+            fact = case.database(command.service_name, wiped.database)
+            assert fact is not None
+            known = [loss.name for loss in wiped.losses if loss.for_good]
+            again = [loss.name for loss in wiped.losses if not loss.for_good]
+            if known:
+                yield f"The wipe of {fact.name} takes for good, as the catalog allows: {', '.join(known)}."
+            if again:
+                yield f"The wipe of {fact.name} takes {', '.join(again)}: its migrations have to make that again."
+
+
+def allowed_seeds(case: Case) -> Iterator[str]:
+    """Name the steps that may run a seed which the image configures for its migration tool."""
+    for command in case.commands:
+        if command.entry.configured_seed is ConfiguredSeed.ALLOW:
+            yield f"{command.name} also runs the seed that its image configures for Prisma, where it has one."
+
+
 WARNINGS: tuple[Warn, ...] = (
     production,
     core_is_shared,
@@ -201,6 +224,8 @@ WARNINGS: tuple[Warn, ...] = (
     foreign_sessions,
     unexpected_database,
     wiped_tables,
+    lost_by_wipe,
+    allowed_seeds,
     user_data,
     seed_only,
     mock_data,

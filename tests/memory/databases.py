@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.facts import Loss
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
 from statemachines.steps.session_names import session_name
@@ -38,6 +39,8 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+    losses: list[Loss] = field(default_factory=list)
+    """What a wipe takes with it."""
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 
@@ -144,6 +147,17 @@ class MemoryDatabases:
             for session in database.sessions
         ]
         return (*shown, *at_work)
+
+    async def lost_by_wipe(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+        service_url: str,  # noqa: ARG002 - the port's
+        whole: bool,  # noqa: ARG002 - the port's
+    ) -> tuple[Loss, ...]:
+        """See the port."""
+        return tuple(sorted(self.at(url).losses, key=lambda loss: loss.name))
 
     async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
         """See the port."""

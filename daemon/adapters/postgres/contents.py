@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -15,7 +14,7 @@ from psycopg.rows import TupleRow
 from daemon.adapters.postgres.errors import connection_error, one_line
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
-from daemon.adapters.postgres.urls import Address, Network, parse_address
+from daemon.adapters.postgres.urls import Address, Network, parse_address, schema_of
 from daemon.ports.contents import MOST_LEDGER_ROWS
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.checks import Ledger, RowsCheck, TableName, UnchangedCheck
@@ -77,7 +76,7 @@ class PostgresContents:
         with as_port_errors(where):
             connection = await connect(where)
         try:
-            reader = _Reader(connection, where, _schema(url))
+            reader = _Reader(connection, where, schema_of(url))
             await reader.begin(self._timeout_ms, resource)
             yield reader
         finally:
@@ -219,11 +218,6 @@ class _Reader:
 def _sql(text: str) -> sql.SQL:
     """SQL of the catalog; `%` means itself."""
     return sql.SQL(text.replace("%", "%%"))  # the catalog's: nothing of an event is in it
-
-
-def _schema(url: str) -> str | None:
-    """The schema that Prisma's URLs name, in which its tables are."""
-    return dict(parse_qsl(urlsplit(url.strip()).query)).get("schema")
 
 
 def _error(where: Address, error: psycopg.Error) -> PortError:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote, urlsplit
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.client_sessions import read_sessions
+from daemon.adapters.postgres.losses import read_losses
 from daemon.adapters.postgres.pooling import check_direct, standby
 from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
-from daemon.adapters.postgres.urls import Network, parse_address
+from daemon.adapters.postgres.urls import Network, parse_address, schema_of
 from daemon.adapters.postgres.witness import (
     IDENTITY,
     PostgresWitness,
@@ -22,10 +24,12 @@ from daemon.adapters.postgres.witness import (
 )
 from daemon.ports.databases import Identity, Leftover, Session, Witness
 from daemon.ports.errors import TemporaryError
+from schemas.facts import Loss
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
 
+_DEFAULT_SCHEMA = "public"
 MAX_CLOCK_SKEW = timedelta(minutes=1)
 """Between the clock of the worker that recorded an attempt and that of the worker that asks about it."""
 # Lists the sessions that are in a statement. The statement's start tells an orphan, which begins no other one.
@@ -83,6 +87,21 @@ class PostgresDatabases:
             async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
                 return await read_sessions(connection, APPLICATION_NAME)
+
+    async def lost_by_wipe(
+        self, url: str, *, environment: str, service_url: str, whole: bool
+    ) -> tuple[Loss, ...]:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        with as_port_errors(where):
+            async with await connect(where) as connection:
+                await self._set_statement_timeout(connection)
+                return await read_losses(
+                    connection,
+                    role=unquote(urlsplit(service_url.strip()).username or ""),
+                    schema=schema_of(service_url) or _DEFAULT_SCHEMA,
+                    whole=whole,
+                )
 
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[PostgresWitness]:

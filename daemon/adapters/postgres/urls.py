@@ -158,3 +158,8 @@ def _unreadable() -> PermanentError:
         "the connection string is not a PostgreSQL URL with one host and a database",
         hint="It has to look like postgresql://user:password@host:5432/name.",
     )
+
+
+def schema_of(url: str) -> str | None:
+    """Return the schema that Prisma's URLs name, in which its tables are."""
+    return dict(parse_qsl(urlsplit(url.strip()).query)).get("schema")

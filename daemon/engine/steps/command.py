@@ -15,6 +15,7 @@ from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.launch_rights import check_rights
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
+from daemon.engine.steps.wipe_checks import WipeChecks
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
@@ -111,11 +112,13 @@ class LaunchPreconditions:
         backups: Backups,
         proofs: DatabaseProofs,
         checks: DatabaseChecks,
+        wipe_checks: WipeChecks,
         pod_choice: PodChoice,
         leased: LeasedReset,
         clock: Clock,
     ) -> None:
         self._checks = checks
+        self._wipe_checks = wipe_checks
         self._clock = clock
         self._backups = backups
         self._proofs = proofs
@@ -125,7 +128,8 @@ class LaunchPreconditions:
     async def check(self, step: PlannedStep, pod: Pod) -> None:
         """The step may destroy what it destroys, the dumps are there, and the service's tool reaches those databases.
 
-        Before a step of a wipe the image also shows the migrations that make the tables anew.
+        Before a step of a wipe the image also shows the migrations that make the tables anew, and that it seeds nothing
+        unasked; and nothing goes with the tables but what the plan names.
 
         Raises:
             PortError: that does not hold, or can't be shown; nothing was launched.
@@ -133,6 +137,7 @@ class LaunchPreconditions:
         check_rights(self._leased, step, now=self._clock.now())
         await check_backups(self._backups, self._leased, step)
         await self._checks.check_image(step, pod)
+        await self._wipe_checks.check(step, pod)
         await self._proofs.show(pod, self._pod_choice.service(step), step)
 
     async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:

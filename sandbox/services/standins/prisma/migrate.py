@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,9 +162,15 @@ def _diverged(
 
 
 def _seed() -> int:
+    """Run the seed of prisma.config, which makes Prisma leave package.json's alone, or else that one."""
     package = children.package_directory()
-    configured = json.loads((package / "package.json").read_text()) if package else {}
-    command = configured.get("prisma", {}).get("seed")
+    config = Path("prisma.config.ts")
+    if config.exists():
+        found = re.search(r"""\bseed:\s*["'](.+?)["']""", config.read_text())
+        command = found[1] if found else None
+    else:
+        configured = json.loads((package / "package.json").read_text()) if package else {}
+        command = configured.get("prisma", {}).get("seed")
     if not command or package is None:
         return 0
     sys.stdout.write(f"\nRunning seed command `{command}` ...\n")

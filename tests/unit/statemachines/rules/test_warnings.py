@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.facts import Facts, Loss
+from schemas.plan import Plan
+from schemas.reasons import Reason
+from schemas.resets import Channel
+from statemachines.planning.planner import plan
 from tests.unit.statemachines.planner.world import (
+    CATALOG,
+    LOADED,
     Mode,
     Option,
     facts,
     key_of,
     planned,
+    refused,
     repository_key,
     request,
     used_by,
@@ -16,6 +24,45 @@ from tests.unit.statemachines.planner.world import (
 
 def warned(text: str, warnings: tuple[str, ...]) -> bool:
     return any(text in warning for warning in warnings)
+
+
+def test_e3_what_a_wipe_takes_is_told_and_refused_unless_the_catalog_lists_it() -> None:
+    known = facts()
+    (sequence,) = (one for one in known.databases if one.service == "sequence-builder-api")
+    losses = (Loss(name="extension citext", for_good=False), Loss(name="grants to reporting", for_good=True))
+    others = [one for one in known.databases if one is not sequence]
+    lossy = facts(databases=(*others, sequence.model_copy(update={"losses": losses})))
+    wipe = request(services=["sequence-builder-api"], mode="wipe")
+    (reason,) = refused(wipe, lossy).reasons
+    assert reason.reason is Reason.LOST_BY_WIPE
+    assert "takes for good: grants to reporting. " in reason.detail
+    services = [
+        service.model_copy(
+            update={
+                "databases": tuple(
+                    one.model_copy(update={"known_losses": ("grants to reporting",)})
+                    for one in service.databases
+                )
+            }
+        )
+        for service in CATALOG.services
+    ]
+    listed = CATALOG.model_copy(update={"services": tuple(services)})
+
+    def made_of(known: Facts) -> Plan:
+        found = plan(wipe, Channel.HTTP, listed, LOADED.id, known)
+        assert isinstance(found, Plan)
+        return found
+
+    made = made_of(lossy)
+    (step,) = (step for step in made.steps if step.wipes)
+    assert (step.name, step.wipes[0].losses) == ("seed.sequence-builder-api.reset", losses)
+    told = [text for text in made.warnings if "takes" in text]
+    assert len(told) == 2
+    assert "as the catalog allows: grants to reporting" in told[0]
+    assert "takes extension citext: its migrations have to make that again" in told[1]
+    assert made.hash != made_of(facts()).hash
+    assert not [step for step in planned(request(mode="refresh"), lossy).steps if step.wipes]
 
 
 def test_touching_core_says_that_it_is_shared() -> None:

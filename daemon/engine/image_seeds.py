@@ -1,0 +1,130 @@
+"""The seed that an image configures for its migration tool, as its container shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from daemon.ports.errors import TemporaryError
+from daemon.ports.pods.cluster import Pod, Result
+from daemon.redaction import redact
+from schemas.reasons import Reason
+from statemachines.steps.tool_seeds import FileKind, ImageFile, SeedAnswer, follow, judge
+
+_TIMEOUT = 60.0
+"""Seconds."""
+_ROUNDS = 4
+"""How often directories that the scripts lead to are looked into."""
+_SHOWN = 500
+_END = b"end - .\n"
+
+# Prints `KIND SIZE PATH`, and so many bytes, for each file that Prisma reads there: the nearest package.json, the
+# configurations beside it, and the package.json of Prisma itself. A size of `-`: it can't be read.
+_SCRIPT = r"""
+show() {
+  [ -e "$2" ] || [ -L "$2" ] || return 0
+  if size=$(wc -c 2>/dev/null <"$2") && [ "$size" -le 1048576 ]; then
+    printf '%s %d %s\n' "$1" "$((size))" "$2"
+    cat -- "$2" || exit 1
+    printf '\n'
+  else
+    printf '%s - %s\n' "$1" "$2"
+  fi
+}
+configs() {
+  for end in ts mts cts js mjs cjs; do
+    show config "$1/prisma.config.$end"
+    show config "$1/.config/prisma.$end"
+  done
+}
+for where do
+  (
+    cd -- "$where" 2>/dev/null || { printf 'missing - %s\n' "$where"; exit 0; }
+    here=$(pwd -P)
+    here=${here%/}
+    configs "$here"
+    start=$here package='' prisma=''
+    while :; do
+      if [ -z "$package" ] && { [ -e "$here/package.json" ] || [ -L "$here/package.json" ]; }; then
+        package=found
+        show package "$here/package.json"
+        [ "$here" = "$start" ] || configs "$here"
+      fi
+      if [ -z "$prisma" ] && [ -e "$here/node_modules/prisma/package.json" ]; then
+        prisma=found
+        show prisma "$here/node_modules/prisma/package.json"
+      fi
+      [ -n "$here" ] || break
+      here=${here%/*}
+    done
+  ) || exit 1
+done
+printf 'end - .\n'
+"""
+
+
+class Asked(Protocol):
+    """Runs short commands in containers."""
+
+    async def read(
+        self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
+    ) -> Result:
+        """See `daemon.ports.pods.cluster.Cluster`."""
+        ...
+
+
+async def configured_seed(cluster: Asked, pod: Pod, argv: Sequence[str], *, declared: bool) -> SeedAnswer:
+    """Say whether the command would run a seed that the image configures. See `tool_seeds.judge`.
+
+    Raises:
+        TemporaryError: `check-failed`: the container gave no answer.
+        PortError: the container could not be asked.
+    """
+    files: list[ImageFile] = []
+    wanted, known = {"."}, set[str]()
+    first = follow(argv, ())
+    if not declared and not first.scripts and not first.resets:
+        return judge(argv, (), declared=False)
+    wanted |= first.directories
+    for _ in range(_ROUNDS):
+        files += [file for file in await _files(cluster, pod, sorted(wanted - known)) if file not in files]
+        known |= wanted
+        wanted = follow(argv, files).directories
+        if wanted <= known:
+            break
+    answer = judge(argv, files, declared=declared)
+    return SeedAnswer(answer.answer, redact(answer.detail))
+
+
+async def _files(cluster: Asked, pod: Pod, directories: Sequence[str]) -> list[ImageFile]:
+    result = await cluster.read(pod, ("sh", "-c", _SCRIPT, "sh", *directories), timeout=_TIMEOUT)
+    if result.exit_code == 0:
+        try:
+            return _parsed(result.stdout)
+        except ValueError:
+            pass
+    said = redact((result.stdout[:_SHOWN] + result.stderr).decode(errors="replace")).strip()
+    raise TemporaryError(
+        Reason.CHECK_FAILED,
+        f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said[-_SHOWN:]}",
+    )
+
+
+def _parsed(said: bytes) -> list[ImageFile]:
+    """Take the files apart.
+
+    Raises:
+        ValueError: the answer is not whole.
+    """
+    files: list[ImageFile] = []
+    while said != _END:
+        head, _, said = said.partition(b"\n")
+        kind, size, path = head.decode(errors="replace").split(" ", 2)
+        text = None
+        if size != "-":
+            content, said = said[: int(size)], said[int(size) :]
+            if len(content) != int(size) or not said.startswith(b"\n"):
+                raise ValueError("a file is not whole")
+            text, said = content.decode(errors="replace"), said[1:]
+        files.append(ImageFile(FileKind(kind), path, text))
+    return files

@@ -1,0 +1,274 @@
+"""Whether a command would run a seed that the image configures for its migration tool, and that nobody asked for.
+
+Prisma 6 runs the seed of package.json (`prisma.seed`) or of prisma.config (`migrations.seed`) after `migrate reset` and
+`migrate dev`, unless it is given `--skip-seed`. Prisma 7 seeds only when it is asked to. What the command runs is read
+from its text, and from the scripts of package.json that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+_SEEDS_BEFORE = 7
+"""The major version of Prisma that does not seed by itself any more."""
+_DEEPEST = 12
+_RUNNERS = frozenset({"npm", "pnpm", "yarn", "bun"})
+_SEVERAL = frozenset({"run-p", "run-s", "npm-run-all", "npm-run-all2"})
+_RUN = frozenset({"run", "run-script", "rum", "urn"})
+_ELSEWHERE = frozenset({"--prefix", "-C", "--cwd", "--dir"})
+_ENDS = frozenset(";&|()")
+
+
+class FileKind(StrEnum):
+    """What a file of an image is to Prisma."""
+
+    PACKAGE = "package"  # package.json: scripts, and perhaps prisma.seed
+    CONFIG = "config"  # prisma.config.ts and its like
+    PRISMA = "prisma"  # package.json of the installed Prisma: its version
+    MISSING = "missing"  # a directory that is not there
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file of an image; without a text it could not be read."""
+
+    kind: FileKind
+    path: str
+    text: str | None
+
+
+class Answer(StrEnum):
+    """Whether the command would run a configured seed."""
+
+    NONE = "none"
+    CONFIGURED = "configured"
+    UNCLEAR = "unclear"  # that can't be told
+
+
+@dataclass(frozen=True)
+class SeedAnswer:
+    """The answer, and for people what it comes from."""
+
+    answer: Answer
+    detail: str = ""
+
+
+@dataclass
+class Followed:
+    """What a command runs, as far as its text and the scripts show."""
+
+    prisma: list[tuple[str, ...]] = field(default_factory=list)
+    """Arguments of each call of Prisma."""
+    directories: set[str] = field(default_factory=set)
+    """Other directories that it goes to, or that a configuration is in."""
+    scripts: bool = False
+    """Whether it runs scripts of a package.json."""
+    unreadable: bool = False
+    """Whether a part of it can't be followed: its scripts call each other without end, or a quote has no end."""
+
+    @property
+    def resets(self) -> list[tuple[str, ...]]:
+        """The calls after which Prisma seeds."""
+        return [call for call in self.prisma if "migrate" in call and {"reset", "dev"} & set(call)]
+
+    @property
+    def seeds(self) -> bool:
+        """Whether one of them does not say `--skip-seed`."""
+        return any("--skip-seed" not in call for call in self.resets)
+
+
+def follow(argv: Sequence[str], files: Iterable[ImageFile]) -> Followed:
+    """Follow a command through the scripts of the package.json files that are known."""
+    scripts: dict[str, list[str]] = {}
+    for file in files:
+        if file.kind is FileKind.PACKAGE:
+            for name, text in _object(_parsed(file).get("scripts")).items():
+                scripts.setdefault(name, []).append(str(text))
+    found = Followed()
+    _command(list(argv), scripts, found, 0)
+    return found
+
+
+def judge(argv: Sequence[str], files: Sequence[ImageFile], *, declared: bool) -> SeedAnswer:
+    """Say whether the command would run a seed that the image configures.
+
+    Args:
+        argv: The command.
+        files: What the image has, in the directories that the command runs in.
+        declared: Whether the catalog says that the command resets, also where its text does not show it.
+    """
+    followed = follow(argv, files)
+    if followed.resets and not followed.seeds and not followed.unreadable:
+        return SeedAnswer(Answer.NONE, "--skip-seed")
+    concerned = declared or followed.seeds
+    broken = [
+        file.path
+        for file in files
+        if _broken(file)
+        and (file.kind is FileKind.PACKAGE or (concerned and file.kind is not FileKind.PRISMA))
+    ]
+    if broken and (concerned or followed.scripts):
+        return SeedAnswer(Answer.UNCLEAR, f"{', '.join(broken)} can't be read")
+    return _configured(files) if concerned else SeedAnswer(Answer.NONE)
+
+
+def _configured(files: Sequence[ImageFile]) -> SeedAnswer:
+    """Say whether these files configure a seed that a reset runs."""
+    versions = [_major(file) for file in files if file.kind is FileKind.PRISMA]
+    if versions and all(version is not None and version >= _SEEDS_BEFORE for version in versions):
+        return SeedAnswer(Answer.NONE, "this version of Prisma seeds only when it is asked to")
+    packages = [file for file in files if file.kind is FileKind.PACKAGE]
+    answers = [
+        SeedAnswer(Answer.CONFIGURED, f"{file.path} has prisma.seed: {seed}")
+        for file in packages
+        if (seed := _object(_parsed(file).get("prisma")).get("seed"))
+    ]
+    answers += [_of_config(file) for file in files if file.kind is FileKind.CONFIG]
+    if not packages:
+        answers.append(SeedAnswer(Answer.UNCLEAR, "there is no package.json in its directory or above"))
+    worst = (Answer.CONFIGURED, Answer.UNCLEAR)
+    found = (one for answer in worst for one in answers if one.answer is answer)
+    return next(found, SeedAnswer(Answer.NONE))
+
+
+def _of_config(file: ImageFile) -> SeedAnswer:
+    """Read a configuration that is a program: a `seed` in it counts, and what it takes from elsewhere is unclear."""
+    text = re.sub(r"/\*.*?\*/", " ", file.text or "", flags=re.DOTALL)
+    text = re.sub(r"(?<![:\"'`\w])//[^\n]*", " ", text)
+    if re.search(r"(?<!skip-)\bseed\b(?!:\s*(undefined|null|''|\"\"))", text):
+        return SeedAnswer(Answer.CONFIGURED, f"{file.path} has a seed")
+    text = re.sub(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`]*`", "''", text)
+    literal = re.search(r"(export\s+default|module\.exports\s*=)\s*(\w+\s*\(\s*)?\{", text)
+    elsewhere = re.search(r"\.\.\.|\bmigrations\b\s*(?!\s*:\s*\{)", text)
+    if literal is None or elsewhere is not None:
+        return SeedAnswer(Answer.UNCLEAR, f"{file.path} takes its migrations from elsewhere")
+    return SeedAnswer(Answer.NONE)
+
+
+def _command(argv: list[str], scripts: Mapping[str, list[str]], found: Followed, depth: int) -> None:
+    """Follow one command whose words are known."""
+    if depth > _DEEPEST:
+        found.unreadable = True
+        return
+    for place, word in enumerate(argv):
+        rest = argv[place + 1 :]
+        name = word.rpartition("/")[2]
+        found.directories.update(_directory(word, rest))
+        if re.search(r"\s", word):  # what a shell, `concurrently` or another program around it runs
+            _text(word, scripts, found, depth + 1)
+        elif name.partition("@")[0] == "prisma" or "/prisma/build/" in word:
+            _prisma(rest, found)
+            return
+        elif name in _RUNNERS:
+            _script(name, rest, scripts, found, depth)
+        elif name in _SEVERAL:
+            _several(rest, scripts, found, depth)
+
+
+def _directory(word: str, rest: list[str]) -> list[str]:
+    """The directory that an option, or `cd`, leads to."""
+    option, joined, value = word.partition("=")
+    if word == "cd" or word in _ELSEWHERE:
+        return rest[:1]
+    return [value] if joined and option in _ELSEWHERE else []
+
+
+def _several(patterns: list[str], scripts: Mapping[str, list[str]], found: Followed, depth: int) -> None:
+    """Follow a program that runs several scripts, by their names or patterns of them."""
+    found.scripts = True
+    for pattern in patterns:
+        for script in scripts:
+            if fnmatchcase(script, pattern.replace("**", "*")):
+                _run(script, [], scripts, found, depth)
+
+
+def _prisma(arguments: list[str], found: Followed) -> None:
+    found.prisma.append(tuple(arguments))
+    for place, word in enumerate(arguments):
+        option, joined, value = word.partition("=")
+        if option == "--config":
+            file = value if joined else "".join(arguments[place + 1 : place + 2])
+            found.directories.add(file.rpartition("/")[0] or ".")
+
+
+def _script(
+    runner: str, words: list[str], scripts: Mapping[str, list[str]], found: Followed, depth: int
+) -> None:
+    found.scripts = True
+    for place, word in enumerate(words):
+        if word in _RUN:
+            continue
+        if word in scripts and (runner != "npm" or _RUN & set(words[:place])):
+            rest = words[place + 1 :]
+            if runner == "npm":  # options up to `--` are npm's own
+                rest = rest[rest.index("--") + 1 :] if "--" in rest else []
+            _run(word, rest, scripts, found, depth)
+            return
+
+
+def _run(
+    name: str, arguments: list[str], scripts: Mapping[str, list[str]], found: Followed, depth: int
+) -> None:
+    for before_or_after in (f"pre{name}", f"post{name}"):
+        for text in scripts.get(before_or_after, ()):
+            _text(text, scripts, found, depth + 1)
+    for text in scripts.get(name, ()):
+        _text(" ".join([text, shlex.join(arguments)]) if arguments else text, scripts, found, depth + 1)
+
+
+def _text(text: str, scripts: Mapping[str, list[str]], found: Followed, depth: int) -> None:
+    """Follow the text of a shell command."""
+    try:
+        words = list(_words(text))
+    except ValueError:  # a quote that does not end
+        found.unreadable = True
+        words = text.split()
+    command: list[str] = []
+    for word in [*words, ";"]:
+        if word and set(word) <= _ENDS:
+            if command:
+                _command(command, scripts, found, depth)
+            command = []
+        else:
+            command.append(word)
+
+
+def _words(text: str) -> Iterator[str]:
+    lexer = shlex.shlex(text.replace("\\\n", " ").replace("\n", " ; "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    return iter(lexer)
+
+
+def _broken(file: ImageFile) -> bool:
+    if file.text is None:
+        return True
+    if file.kind is not FileKind.PACKAGE:
+        return False
+    try:
+        return not isinstance(json.loads(file.text.removeprefix("\ufeff")), dict)
+    except ValueError:
+        return True
+
+
+def _parsed(file: ImageFile) -> Mapping[str, object]:
+    return {} if _broken(file) else _object(json.loads((file.text or "").removeprefix("\ufeff")))
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _major(file: ImageFile) -> int | None:
+    try:
+        version = _object(json.loads(file.text or "")).get("version")
+    except ValueError:
+        return None
+    match = re.match(r"\d+", str(version))
+    return int(match[0]) if match else None

@@ -1,0 +1,139 @@
+"""What a wipe would do beside what was agreed to is looked at once more right before its launch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.facts import Loss
+from schemas.reasons import Reason
+from schemas.requests import Mode
+from schemas.resets import ActKind, ResetState
+from tests.memory.processes import Process
+from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.stand import STEP, Engine, catalog
+
+GRANTS = Loss(name="grants to reporting", for_good=True)
+CITEXT = Loss(name="extension citext", for_good=False)
+RESET = ["npx", "prisma", "migrate", "reset", "--force"]
+
+
+def showing(engine: Engine, **content: Any) -> None:  # noqa: ANN401 - JSON
+    """Let the image have that package.json."""
+    text = json.dumps(content).encode()
+
+    async def shell(process: Process) -> int:
+        process.write(b"package %d /app/package.json\n%s\nend - .\n" % (len(text), text))
+        return 0
+
+    engine.programs["sh"] = shell
+
+
+def test_e3_a_wipe_of_what_is_lost_for_good_is_refused_before_anything_is_launched() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        engine.database.losses = [GRANTS]
+        await engine.ask(Mode.WIPE)
+        refused = await engine.drive()
+        assert (refused.state, refused.cause) == (ResetState.FAILED, Reason.LOST_BY_WIPE)
+        assert refused.stopped_at is None
+        engine.database.losses = [CITEXT]
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("mode", [Mode.REFRESH, Mode.SEED])
+def test_what_only_a_wipe_takes_stands_in_no_other_modes_way(mode: Mode) -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        engine.database.losses = [GRANTS]
+        await engine.ask(mode)
+        assert (await engine.drive()).state is ResetState.DONE
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("planned", "later"), [((), (GRANTS,)), ((CITEXT,), (CITEXT, GRANTS))])
+def test_e3_what_came_after_the_plan_stops_the_wipe(
+    planned: tuple[Loss, ...], later: tuple[Loss, ...]
+) -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        engine.database.losses = list(planned)
+        engine.pods.meanwhile("prepare", lambda: setattr(engine.database, "losses", list(later)))
+        await engine.ask(Mode.WIPE)
+        failed = await engine.drive()
+        assert (failed.stopped_at, failed.cause) == (STEP, Reason.LOST_BY_WIPE)
+        assert "grants to reporting" in (failed.detail or "")
+        assert "knownLosses" in (failed.hint or "")
+        assert engine.launched() == 0
+
+    run(scenario())
+
+
+def test_an_extension_that_can_not_be_made_again_any_more_stops_the_wipe() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        engine.database.losses = [CITEXT]
+        for_good = CITEXT.model_copy(update={"for_good": True})
+        engine.pods.meanwhile("prepare", lambda: setattr(engine.database, "losses", [for_good]))
+        await engine.ask(Mode.WIPE)
+        assert (await engine.drive()).cause is Reason.LOST_BY_WIPE
+
+    run(scenario())
+
+
+def test_what_the_catalog_lists_is_lost_with_the_wipe() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog(database={"knownLosses": [GRANTS.name]}))
+        engine.database.losses = [GRANTS]
+        await engine.ask(Mode.WIPE)
+        assert (await engine.drive()).state is ResetState.DONE
+
+    run(scenario())
+
+
+def test_e4_a_seed_that_is_configured_after_the_plan_stops_the_wipe() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog(argv=RESET))
+        showing(engine, scripts={})
+        engine.pods.meanwhile("prepare", lambda: showing(engine, prisma={"seed": "tsx mock.ts"}))
+        await engine.ask(Mode.WIPE)
+        failed = await engine.drive()
+        assert (failed.stopped_at, failed.cause) == (STEP, Reason.CONFIGURED_SEED)
+        assert "/app/package.json has prisma.seed: tsx mock.ts" in (failed.detail or "")
+        assert "--skip-seed" in (failed.hint or "")
+        assert engine.launched("npx") == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("step", [{}, {"configuredSeed": "refuse"}])
+def test_e4_a_container_that_shows_nothing_has_given_no_answer(step: dict[str, str]) -> None:
+    async def scenario() -> None:
+        engine, asked = Engine(catalog(argv=RESET, **step)), []
+
+        async def silent(process: Process) -> int:
+            asked.append(process)
+            return 0
+
+        engine.programs["sh"] = silent
+        await engine.ask(Mode.WIPE)
+        await engine.drive_until(lambda: len(asked) > 2)
+        assert engine.launched("npx") == 0
+
+    run(scenario())
+
+
+def test_a_seed_that_the_catalog_allows_is_not_looked_for() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog(argv=RESET, configuredSeed="allow"))
+        showing(engine, prisma={"seed": "tsx mock.ts"})
+        await engine.ask(Mode.WIPE)
+        assert (await engine.drive()).state is ResetState.DONE
+
+    run(scenario())
