@@ -35,6 +35,8 @@ class DatabaseFact(Wire):
     tables: int
     """For information; not part of the plan's hash."""
     size_bytes: int
+    copied_markers: tuple[str, ...] = ()
+    """Environments that markers in it name which were made for another database: it is a copy. For information."""
     server_version: int
     """As `SHOW server_version_num` gives it, such as 160004."""
     losses: tuple[Loss, ...] = ()
@@ -146,6 +148,8 @@ class Facts(Wire):
     """The commands of the plan that would seed unasked."""
     users: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
     """Resource -> the environments that use it, sorted, this one included."""
+    markers: dict[ResourceKey, tuple[str, ...]] = Field(default_factory=dict)
+    """Database -> the environments that its markers name, sorted: people wrote them into the database itself."""
     remembered_protected: tuple[ResourceKey, ...] = ()
     """Resources that a protected environment was once seen to use."""
     remembered: tuple[RememberedUse, ...] = ()

@@ -163,6 +163,8 @@ class Resource(Wire):
     """The environments that use it, this one included."""
     elsewhere: tuple[str, ...] = ()
     """Environments of other clusters that use it, as the catalog says."""
+    marked: tuple[str, ...] = ()
+    """The environments that the markers in the database name."""
     protected: bool
     protected_because: str | None = None
 

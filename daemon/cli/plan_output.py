@@ -22,7 +22,9 @@ def show_plan(plan: Json) -> None:
             [
                 resource["kind"],
                 resource["name"],
-                ", ".join([*resource["users"], *resource["elsewhere"]]),
+                ", ".join(
+                    list(dict.fromkeys([*resource["users"], *resource["elsewhere"], *resource["marked"]]))
+                ),
                 resource["protectedBecause"] or resource["protected"] or "",
             ]
             for resource in plan["resources"]

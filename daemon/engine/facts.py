@@ -14,7 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import configured_seed
+<<<<<<< HEAD
+from daemon.engine.image_seeds import Seen, configured_seed
+=======
+from daemon.engine.markers import check_marker
+>>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock
@@ -68,6 +72,7 @@ class _Findings:
     migrations: list[MigrationsFact] = field(default_factory=list)
     seeds: list[ConfiguredSeedFact] = field(default_factory=list)
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    markers: dict[ResourceKey, tuple[str, ...]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     workloads: dict[str, Workloads] = field(default_factory=dict)
     uses: list[ProtectedUse] = field(default_factory=list)
@@ -140,6 +145,7 @@ class FactsReader:
             migrations=tuple(sorted(findings.migrations, key=lambda fact: (fact.service, fact.database))),
             configured_seeds=tuple(sorted(findings.seeds, key=lambda fact: fact.step)),
             users={key: tuple(sorted(findings.users[key])) for key in sorted(findings.users)},
+            markers={key: findings.markers[key] for key in sorted(findings.markers)},
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
             protected_uses=tuple(findings.uses),
@@ -281,7 +287,10 @@ class FactsReader:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
                     findings.ways.add(identity.key, url, environment)
+                    if identity.marked:
+                        findings.markers[identity.key] = identity.marked
                     if wanted:  # what is to be reset has to be dumped, too
+                        check_marker(identity, environment)
                         await self._databases.check_direct(url, environment=environment)
                     findings.users[identity.key].add(environment)
                     self._note_protected(
@@ -296,6 +305,9 @@ class FactsReader:
                                 name=identity.name,
                                 tables=identity.tables,
                                 size_bytes=identity.size_bytes,
+                                copied_markers=tuple(
+                                    mark.environment for mark in identity.markers if not mark.believed
+                                ),
                                 server_version=identity.server_version,
                             )
                         )
@@ -340,10 +352,14 @@ class FactsReader:
         async with asyncio.TaskGroup() as group:
             for service, database in wiped_pairs(self._catalog, selection, planned):
                 group.create_task(self._read_losses(findings, slots, request.environment, service, database))
-            for command in planned:
-                looked = seed_looked_for(self._catalog, selection, planned, command)
-                if looked is not None:
-                    group.create_task(self._read_seed(findings, slots, request.environment, command, looked))
+            for own in selection.services:
+                looked = [
+                    (command, how)
+                    for command in planned
+                    if command.service is own
+                    and (how := seed_looked_for(self._catalog, selection, planned, command)) is not None
+                ]
+                group.create_task(self._read_seeds(findings, slots, request.environment, looked))
 
     async def _read_losses(
         self,
@@ -372,6 +388,18 @@ class FactsReader:
         except PortError as error:
             findings.unreadable.append(self._unreadable(error, environment, name, f"{LOSSES_OF}{database}"))
 
+    async def _read_seeds(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        looked: Sequence[tuple[Command, ConfiguredSeed]],
+    ) -> None:
+        """Read what the commands of one service would seed unasked; its files are read once."""
+        seen: Seen = {}
+        for command, how in looked:
+            await self._read_seed(findings, slots, environment, command, how, seen)
+
     async def _read_seed(
         self,
         findings: _Findings,
@@ -379,13 +407,14 @@ class FactsReader:
         environment: str,
         command: Command,
         looked: ConfiguredSeed,
+        seen: Seen,
     ) -> None:
         service = command.service
         try:
             async with slots:
                 pod = await self._pods.choose(environment, service.selector_text, service.container)
                 answer = await configured_seed(
-                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE
+                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE, seen=seen
                 )
         except PortError as error:
             findings.unreadable.append(

@@ -73,8 +73,21 @@ class Asked(Protocol):
         ...
 
 
-async def configured_seed(cluster: Asked, pod: Pod, argv: Sequence[str], *, declared: bool) -> SeedAnswer:
+Seen = dict[tuple[str, tuple[str, ...]], list[ImageFile]]
+"""(containerID, directories) -> what was read there."""
+
+
+async def configured_seed(
+    cluster: Asked, pod: Pod, argv: Sequence[str], *, declared: bool, seen: Seen | None = None
+) -> SeedAnswer:
     """Say whether the command would run a seed that the image configures. See `tool_seeds.judge`.
+
+    Args:
+        cluster: Where the container is.
+        pod: The container.
+        argv: The command.
+        declared: Whether the catalog says that the command resets.
+        seen: What was read before and need not be read again. It is filled.
 
     Raises:
         TemporaryError: `check-failed`: the container gave no answer.
@@ -87,7 +100,14 @@ async def configured_seed(cluster: Asked, pod: Pod, argv: Sequence[str], *, decl
         return judge(argv, (), declared=False)
     wanted |= first.directories
     for _ in range(_ROUNDS):
-        files += [file for file in await _files(cluster, pod, sorted(wanted - known)) if file not in files]
+        key = (pod.container_id, tuple(sorted(wanted - known)))
+        if seen is None or key not in seen:
+            read = await _files(cluster, pod, key[1])
+            if seen is not None:
+                seen[key] = read
+        else:
+            read = seen[key]
+        files += [file for file in read if file not in files]
         known |= wanted
         wanted = follow(argv, files).directories
         if wanted <= known:

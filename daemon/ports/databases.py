@@ -12,6 +12,15 @@ from schemas.wire import AttemptId, ResourceKey
 
 
 @dataclass(frozen=True)
+class Marker:
+    """A row of the table `identity` in the schema `resetd`: whose database people say that this is."""
+
+    environment: str
+    believed: bool
+    """Whether the row names this server's system identifier and this database. In a copy it names another one."""
+
+
+@dataclass(frozen=True)
 class Identity:
     """A database as its server names it."""
 
@@ -21,6 +30,13 @@ class Identity:
     """`server_version_num`."""
     size_bytes: int
     tables: int
+    markers: tuple[Marker, ...] = ()
+    """At most 100."""
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The environments that the believed markers name, sorted."""
+        return tuple(sorted({marker.environment for marker in self.markers if marker.believed}))
 
 
 class Witness(Protocol):

@@ -260,6 +260,7 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
         name=name,
         users=tuple(sorted(case.facts.users[key])),
         elsewhere=tuple(entry.label for entry in case.catalog.elsewhere if entry.uses(key)),
+        marked=case.facts.markers.get(key, ()),
         protected=because is not None,
         protected_because=because,
     )

@@ -27,6 +27,8 @@ class Protection:
 def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protection:
     """Say whether a resource is protected: by this environment, by another one that uses it, elsewhere, or in memory.
 
+    What a marker in the database says counts as use.
+
     An environment whose kind the catalog does not know protects as well: it could be a production by another name.
     """
     own = kind_of(facts.environment)
@@ -36,6 +38,12 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
     if users:
         return Protection(
             f"{', '.join(users)} uses it, too", tuple(sorted({kind_of(name) for name in users}))
+        )
+    marked = [name for name in facts.markers.get(key, ()) if is_protected_kind(kind_of(name), catalog)]
+    if marked:
+        return Protection(
+            f"its marker says that it is {', '.join(marked)}'s",
+            tuple(sorted({kind_of(name) for name in marked})),
         )
     elsewhere = [entry for entry in catalog.elsewhere if entry.uses(key)]
     protecting = [entry for entry in elsewhere if is_protected_kind(kind_of(entry.environment), catalog)]

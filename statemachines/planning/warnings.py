@@ -69,6 +69,13 @@ def used_elsewhere(case: Case) -> Iterator[str]:
             yield f"{key} is also used by {', '.join(others)}, as the catalog says; resetd can't look there."
 
 
+def copied_markers(case: Case) -> Iterator[str]:
+    """Tell of databases whose markers were made for another one."""
+    for database in databases_of(case):
+        if names := ", ".join(database.copied_markers):
+            yield f"{database.name} has a marker of another database ({names}), which is not believed: it is a copy."
+
+
 def foreign_sessions(case: Case) -> Iterator[str]:
     """Tell of sessions in the plan's databases that come from no known pod."""
     for database in databases_of(case):
@@ -220,6 +227,7 @@ WARNINGS: tuple[Warn, ...] = (
     absent_services,
     unread_namespaces,
     used_elsewhere,
+    copied_markers,
     assurances,
     foreign_sessions,
     unexpected_database,

@@ -74,6 +74,11 @@ def unknown_losses(declared: Database, fact: DatabaseFact) -> tuple[str, ...]:
     )
 
 
+def is_reset(argv: Iterable[str]) -> bool:
+    """Tell whether a command's own text names Prisma's reset, or a script that is called so."""
+    return _RESETS.search(" ".join(argv)) is not None
+
+
 def seed_looked_for(
     catalog: Catalog, selection: Selection, commands: Iterable[Command], command: Command
 ) -> ConfiguredSeed | None:
@@ -81,7 +86,7 @@ def seed_looked_for(
     entry = command.entry
     if entry.configured_seed is ConfiguredSeed.ALLOW or not command.destructive:
         return None
-    if entry.configured_seed is ConfiguredSeed.REFUSE or any(map(_RESETS.search, command.argv)):
+    if entry.configured_seed is ConfiguredSeed.REFUSE or is_reset(command.argv):
         return entry.configured_seed
     wiped = set(wiped_pairs(catalog, selection, commands))
     declared = (command.service.database(name) for name in command.databases)

@@ -20,6 +20,8 @@ _SEEDS_BEFORE = 7
 _DEEPEST = 12
 _RUNNERS = frozenset({"npm", "pnpm", "yarn", "bun"})
 _SEVERAL = frozenset({"run-p", "run-s", "npm-run-all", "npm-run-all2"})
+_SEEDING = frozenset({"reset", "dev"})
+"""What follows `migrate` in the commands after which Prisma seeds."""
 _RUN = frozenset({"run", "run-script", "rum", "urn"})
 _ELSEWHERE = frozenset({"--prefix", "-C", "--cwd", "--dir"})
 _ENDS = frozenset(";&|()")
@@ -75,7 +77,7 @@ class Followed:
     @property
     def resets(self) -> list[tuple[str, ...]]:
         """The calls after which Prisma seeds."""
-        return [call for call in self.prisma if "migrate" in call and {"reset", "dev"} & set(call)]
+        return [call for call in self.prisma if "migrate" in call and _SEEDING & set(call)]
 
     @property
     def seeds(self) -> bool:
@@ -106,7 +108,7 @@ def judge(argv: Sequence[str], files: Sequence[ImageFile], *, declared: bool) ->
     followed = follow(argv, files)
     if followed.resets and not followed.seeds and not followed.unreadable:
         return SeedAnswer(Answer.NONE, "--skip-seed")
-    concerned = declared or followed.seeds
+    concerned = declared or followed.seeds or bool(followed.resets)
     broken = [
         file.path
         for file in files
@@ -169,6 +171,12 @@ def _command(argv: list[str], scripts: Mapping[str, list[str]], found: Followed,
             _script(name, rest, scripts, found, depth)
         elif name in _SEVERAL:
             _several(rest, scripts, found, depth)
+    for place, word in enumerate(argv[:-1]):
+        if (
+            word == "migrate" and argv[place + 1] in _SEEDING
+        ):  # by a program with another name, or in a variable
+            _prisma(argv[place:], found)
+            return
 
 
 def _directory(word: str, rest: list[str]) -> list[str]:
@@ -228,7 +236,7 @@ def _text(text: str, scripts: Mapping[str, list[str]], found: Followed, depth: i
         words = list(_words(text))
     except ValueError:  # a quote that does not end
         found.unreadable = True
-        words = text.split()
+        words = re.sub(r"[\"']", " ", text).split()
     command: list[str] = []
     for word in [*words, ";"]:
         if word and set(word) <= _ENDS:
@@ -240,7 +248,9 @@ def _text(text: str, scripts: Mapping[str, list[str]], found: Followed, depth: i
 
 
 def _words(text: str) -> Iterator[str]:
-    lexer = shlex.shlex(text.replace("\\\n", " ").replace("\n", " ; "), posix=True, punctuation_chars=True)
+    lexer = shlex.shlex(
+        text.replace("\\\n", " ").replace("\n", " ; ").replace("`", " ; "), posix=True, punctuation_chars=True
+    )
     lexer.whitespace_split = True
     lexer.commenters = ""
     return iter(lexer)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover, Session, Witness
+from daemon.ports.databases import Backup, Identity, Leftover, Marker, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.facts import Loss
 from schemas.reasons import Reason
@@ -39,8 +39,13 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+<<<<<<< HEAD
     losses: list[Loss] = field(default_factory=list)
     """What a wipe takes with it."""
+=======
+    markers: set[tuple[str, str, str]] = field(default_factory=set)
+    """Environment, system identifier and name of each marker."""
+>>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 
@@ -131,6 +136,10 @@ class MemoryDatabases:
             server_version=database.server_version,
             size_bytes=len(_dumped(database)),
             tables=len(database.tables),
+            markers=tuple(
+                Marker(environment, believed=(server, name) == (database.server, database.name))
+                for environment, server, name in sorted(database.markers)
+            ),
         )
 
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:  # noqa: ARG002 - the port's

@@ -42,7 +42,7 @@ _WHO = "SELECT (SELECT system_identifier FROM pg_control_system()), current_data
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'resetd')
    AND n.nspname = coalesce(%(schema)s, n.nspname)
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                     AND d.objid = c.oid AND d.deptype = 'e')

@@ -11,15 +11,17 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.client_sessions import read_sessions
+<<<<<<< HEAD
 from daemon.adapters.postgres.losses import read_losses
+=======
+from daemon.adapters.postgres.identity import read_identity
+>>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
 from daemon.adapters.postgres.pooling import check_direct, standby
 from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
 from daemon.adapters.postgres.urls import Network, parse_address, schema_of
 from daemon.adapters.postgres.witness import (
-    IDENTITY,
     PostgresWitness,
     StandbyError,
-    identity_of,
     recognises,
 )
 from daemon.ports.databases import Identity, Leftover, Session, Witness
@@ -72,9 +74,7 @@ class PostgresDatabases:
         with as_port_errors(where):
             async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
-                row = await (await connection.execute(IDENTITY)).fetchone()
-        assert row is not None
-        return identity_of(row)
+                return await read_identity(connection)
 
     async def check_direct(self, url: str, *, environment: str) -> None:
         """See the port."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from daemon.ports.errors import PermanentError
 from schemas.facts import Loss
+from schemas.reasons import Reason
 
 # `gone` is what `DROP SCHEMA ... CASCADE` (or the drop of each of its tables) reaches: whatever depends on it, wherever
 # that is. A member of an extension takes the extension with it, and the rule of a view takes the view.
@@ -128,10 +130,22 @@ SELECT 'security labels', true
 """
 
 
+_KNOWN = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s)"
+
+
 async def read_losses(
     connection: AsyncConnection[TupleRow], *, role: str, schema: str, whole: bool
 ) -> tuple[Loss, ...]:
-    """Read what is lost when that role drops the schema (`whole`), or each table in it, and all that depends on it."""
+    """Read what is lost when that role drops the schema (`whole`), or each table in it, and all that depends on it.
+
+    Raises:
+        PermanentError: `check-failed`: the server does not know the role, so that nobody can tell what it may do.
+    """
+    ((known,),) = await (await connection.execute(_KNOWN, {"role": role})).fetchall()
+    if not known:
+        raise PermanentError(
+            Reason.CHECK_FAILED, f"the server has no role {role!r}, which the service's URL names"
+        )
     rows = await (
         await connection.execute(_LOSSES, {"role": role, "schema": schema, "whole": whole})
     ).fetchall()

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.identity import key_of, read_identity
 from daemon.ports.databases import CHANNEL, Identity
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
@@ -26,17 +27,6 @@ _ANSWER_SECONDS = 10.0
 """How long an answer of the server may take. A setting of the session would stay behind in a pooler."""
 _REMEMBERED = 1000
 """Nonces that nobody asked for yet. Others may send on the channel, too."""
-
-# Reads what identifies a database: system identifier and name. A rename swaps the oid, so that is no part of it. A
-# copied cluster keeps its system identifier: hence the witness.
-IDENTITY = """
-SELECT (SELECT system_identifier FROM pg_control_system()),
-       current_database(),
-       current_setting('server_version_num')::int,
-       pg_database_size(current_database()),
-       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-"""
 
 # The start of the server's process differs between a server and its copy, and the database's oid between two databases
 # that swapped their names.
@@ -109,7 +99,7 @@ class PostgresWitness:
             in_recovery, pid, _, started_at, server_started_at, oid = await _row(connection, _SELF)
             if in_recovery:
                 raise StandbyError
-            identity = identity_of(await _row(connection, IDENTITY))
+            identity = await read_identity(connection)
             witness = cls(
                 connection,
                 identity,
@@ -181,23 +171,11 @@ async def recognises(
     )
     return (
         not in_recovery
-        and _key(identifier, name) == key
+        and key_of(identifier, name) == key
         and _incarnation(server_started_at, oid) == incarnation
         and bool(is_locked)
         and bool(is_same_backend)
     )
-
-
-def identity_of(row: TupleRow) -> Identity:
-    """Make the identity of a row of `IDENTITY`."""
-    identifier, name, version, size, tables = row
-    return Identity(
-        key=_key(identifier, name), name=name, server_version=version, size_bytes=size, tables=tables
-    )
-
-
-def _key(identifier: int, name: str) -> ResourceKey:
-    return ResourceKey(f"database/{identifier}/{name}")
 
 
 def _incarnation(server_started_at: datetime, oid: int) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from daemon.engine.facts import FactsReader
-from daemon.engine.image_seeds import configured_seed
+from daemon.engine.image_seeds import Seen, configured_seed
 from daemon.engine.pod_choice import PodChoice
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import ConfiguredSeed, PlannedStep
 from schemas.reasons import Reason
-from statemachines.planning.wipes import LOSS_HINT, SEED_HINT, loss_text, seed_text
+from statemachines.planning.wipes import LOSS_HINT, SEED_HINT, is_reset, loss_text, seed_text
 from statemachines.steps.tool_seeds import Answer
 
 
@@ -20,6 +20,7 @@ class WipeChecks:
         self._facts = facts
         self._cluster = cluster
         self._pod_choice = pod_choice
+        self._seen: Seen = {}
 
     async def check(self, step: PlannedStep, pod: Pod) -> None:
         """Show that the step seeds nothing unasked, and that nothing goes with its databases but what the plan names.
@@ -30,7 +31,12 @@ class WipeChecks:
         """
         if step.configured_seed is not None:
             declared = step.configured_seed is ConfiguredSeed.REFUSE
-            found = await configured_seed(self._cluster, pod, step.argv, declared=declared)
+            fresh = declared or is_reset(
+                step.argv
+            )  # an image does not change while it runs, as far as others matter
+            found = await configured_seed(
+                self._cluster, pod, step.argv, declared=declared, seen=None if fresh else self._seen
+            )
             if found.answer is not Answer.NONE:
                 raise PermanentError(
                     Reason.CONFIGURED_SEED, seed_text(step.name, found.detail), hint=SEED_HINT

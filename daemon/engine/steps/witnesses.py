@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from daemon.engine.facts import FactsReader
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.markers import check_marker
 from daemon.engine.pod_choice import PodChoice
 from daemon.ports.databases import Databases, Witness
 from daemon.ports.errors import PermanentError
@@ -42,7 +43,7 @@ class Witnesses:
         `url` leads there where the plan has no backup of the database.
 
         Raises:
-            PermanentError: `database-mismatch`: another database answers.
+            PermanentError: `database-mismatch`: another database answers, or its marker names another environment.
             PortError: no witness can be opened there.
         """
         async with self._one_at_a_time[key]:
@@ -66,6 +67,7 @@ class Witnesses:
                     f"{witness.identity.key} answers where the plan says {key}",
                     hint="Compare the URL variables of the services with the plan, then `resetd resume ID --replan`.",
                 )
+            check_marker(witness.identity, self._leased.reset.environment)
             self._witnesses[key] = witness
             return witness
 

@@ -17,6 +17,10 @@ from sandbox.postgres import POD_HOST, Server, copy
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
+MARKER = (
+    "CREATE SCHEMA IF NOT EXISTS resetd;"
+    "CREATE TABLE IF NOT EXISTS resetd.identity (environment text, system_identifier text, name text)"
+)
 AT_WORK = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s AND state = 'active')"
 
 
@@ -35,6 +39,8 @@ class Stand:
     silent: str
     notify: Callable[[str, str], Awaitable[None]]
     """Sends a nonce on the channel, as a service's own tool does at a URL."""
+    mark: Callable[[str, str, str, str], Awaitable[None]]
+    """Puts a marker into the database at a URL: environment, system identifier, name."""
     restart: Callable[[], None]
     """Restarts the server of `core`."""
     working: Callable[[str, str], AbstractAsyncContextManager[None]]
@@ -61,6 +67,13 @@ def stand(request: pytest.FixtureRequest) -> Stand:
         async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
             await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, nonce))
 
+    async def mark(url: str, environment: str, identifier: str, name: str) -> None:
+        async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
+            await connection.execute(MARKER)
+            await connection.execute(
+                "INSERT INTO resetd.identity VALUES (%s, %s, %s)", (environment, identifier, name)
+            )
+
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
         connection = await psycopg.AsyncConnection.connect(libpq(url), application_name=name, autocommit=True)
@@ -84,6 +97,7 @@ def stand(request: pytest.FixtureRequest) -> Stand:
         copy=twin.pod_url("core", "fuse", PASSWORD),
         silent=f"postgresql://fuse:{PASSWORD}@{POD_HOST}:1/core",
         notify=notify,
+        mark=mark,
         restart=running.restart,
         working=working,
     )
@@ -98,6 +112,9 @@ def _memory() -> Stand:
 
     async def notify(url: str, nonce: str) -> None:
         databases.at(url).notify(nonce)
+
+    async def mark(url: str, environment: str, identifier: str, name: str) -> None:
+        databases.at(url).markers.add((environment, identifier, name))
 
     @asynccontextmanager
     async def working(url: str, name: str) -> AsyncIterator[None]:
@@ -114,6 +131,7 @@ def _memory() -> Stand:
         copy="postgresql://fuse:pw@twin/core",
         silent=f"postgresql://fuse:{PASSWORD}@nobody/core",
         notify=notify,
+        mark=mark,
         restart=core.restart,
         working=working,
     )

@@ -113,7 +113,7 @@ def test_e4_a_seed_that_is_configured_after_the_plan_stops_the_wipe() -> None:
 
 
 @pytest.mark.parametrize("step", [{}, {"configuredSeed": "refuse"}])
-def test_e4_a_container_that_shows_nothing_has_given_no_answer(step: dict[str, str]) -> None:
+def test_e4_a_container_that_shows_nothing_has_given_no_answer(step: dict[str, Any]) -> None:
     async def scenario() -> None:
         engine, asked = Engine(catalog(argv=RESET, **step)), []
 

@@ -41,6 +41,28 @@ def test_a_database_that_a_production_of_another_cluster_uses_is_protected_and_s
     assert shown.hash != made().hash
 
 
+def test_a_marker_that_names_a_production_protects_the_database() -> None:
+    key = key_of("los-sandbox")
+    seen = facts().model_copy(update={"markers": {key: ("qa-production", "qa-sandbox")}})
+    shown = plan(request(), Channel.HTTP, CATALOG, LOADED.id, seen)
+    assert isinstance(shown, Plan), shown
+    (core,) = [resource for resource in shown.resources if resource.protected]
+    assert core.key == key
+    assert core.marked == ("qa-production", "qa-sandbox")
+    assert core.protected_because == "its marker says that it is qa-production's"
+    assert shown.approvals_required == 1
+
+
+def test_a_marker_of_a_copy_is_told() -> None:
+    first, *others = facts().databases
+    copied = first.model_copy(update={"copied_markers": ("qa-production",)})
+    seen = facts().model_copy(update={"databases": (copied, *others)})
+    shown = plan(request(), Channel.HTTP, CATALOG, LOADED.id, seen)
+    assert isinstance(shown, Plan), shown
+    assert not any(resource.protected for resource in shown.resources)
+    assert any("it is a copy" in warning for warning in shown.warnings)
+
+
 @pytest.mark.parametrize("branch", [None, "main"])
 def test_so_is_a_repository_in_any_spelling(branch: str | None) -> None:
     shown = made({"environment": "qa-production", "repositories": [{**WORKFLOWS, "branch": branch}]})

@@ -47,6 +47,10 @@ def answer(argv: tuple[str, ...] | str, *files: ImageFile, declared: bool = Fals
         "echo --skip-seed; prisma migrate reset --force",
         "prisma migrate reset --force\necho --skip-seed",
         "prisma migrate reset --force --skip-seed; prisma migrate reset --force",
+        "$PRISMA migrate reset --force",
+        "echo `npx prisma migrate reset --force`",
+        'echo "$(npx prisma migrate reset --force)"',
+        "echo it's; npx prisma migrate reset --force --skip-seed",  # a quote without an end
         "npm run db:reset",
         "npm run --silent db:reset",
         "npm --prefix . run db:reset",
