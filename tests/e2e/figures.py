@@ -22,7 +22,9 @@ class Kubectl:
 
     def pods(self) -> dict[str, str]:
         """The name of each service's pod."""
-        named = "jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/name} {.metadata.name}\n{end}"
+        named = (
+            "jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/name} {.metadata.name}\n{end}"
+        )
         lines = self._run("get", "pods", "-o", named).splitlines()
         return dict(line.split() for line in lines if line)
 

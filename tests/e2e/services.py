@@ -56,9 +56,7 @@ class RealServices:
     def start(self) -> None:
         """Make the namespace and the pods anew, and wait until all are ready."""
         self.cluster.remove_namespace(self.environment)
-        self.cluster.apply(
-            namespace(self.environment), namespace("argocd"), application(self.environment)
-        )
+        self.cluster.apply(namespace(self.environment), namespace("argocd"), application(self.environment))
         for service in SERVICES:
             shutil.copytree(self.prepared / service, self.image(service), symlinks=True)
             self.cluster.apply(self._deployment(service, {}))

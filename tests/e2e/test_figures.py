@@ -103,7 +103,9 @@ def told(mode: str, by_hand: dict[tuple[str, str], float], seen: Spent) -> dict[
     lines = {
         mode: f"by hand {hand:.1f} s, resetd {seen.whole:.1f} s, {seen.whole / hand:.2f} times",
         f"{mode}, steps": ", ".join(f"{kind} {each:.1f}" for kind, each in seen.kinds.items()),
-        f"{mode}, states": ", ".join(f"{state} {each:.1f}" for state, each in seen.states.items() if each >= 0.05),
+        f"{mode}, states": ", ".join(
+            f"{state} {each:.1f}" for state, each in seen.states.items() if each >= 0.05
+        ),
     }
     typed = iter(by_hand.items())
     lines[f"{mode}, typed"] = ", ".join(f"{service}: {text} {each:.1f}" for (service, text), each in typed)
