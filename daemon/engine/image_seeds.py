@@ -74,8 +74,8 @@ done
 printf 'end - .\n'
 """
 
-# Prisma's own loader says what a configuration comes to that takes parts from elsewhere. Each Prisma command does the same,
-# so that nothing runs that the handshake has not run. The arguments are there because a configuration may read them.
+# Prisma's own loader says what a configuration comes to that takes parts from elsewhere. Each command of Prisma loads it
+# the same way, so that nothing runs that the handshake has not run. A configuration may read the arguments.
 _LOADER = r"""
 const { createRequire } = require('node:module');
 const [file] = process.argv.slice(1);

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from tests.integration.by_hand.stage import Typed
+
+_KUBECTL = shutil.which("kubectl") or "kubectl"
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Kubectl:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", self.kubeconfig, "-n", self.environment, *arguments],
+            [_KUBECTL, "--kubeconfig", self.kubeconfig, "-n", self.environment, *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -75,7 +79,7 @@ def spent(reset: dict[str, Any], history: list[dict[str, Any]]) -> Spent:
             commands[attempt["step"]] += span[1] - span[0]
     marks = [(_moment(entry["time"]), entry["state"]) for entry in history]
     states: dict[str, float] = defaultdict(float)
-    for (began, state), (ended, _) in zip(marks, marks[1:], strict=False):
+    for (began, state), (ended, _) in pairwise(marks):
         states[state] += ended - began
     return Spent(
         whole=marks[-1][0] - _moment(reset["createdAt"]),

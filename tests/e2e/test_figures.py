@@ -1,4 +1,4 @@
-"""Whole resets with the real tools, beside the same commands typed with kubectl in the same pods: what the care costs."""
+"""Whole resets with the real tools, beside the same commands typed with kubectl: what the care costs."""
 
 from __future__ import annotations
 
