@@ -74,7 +74,7 @@ done
 printf 'end - .\n'
 """
 
-# Prisma's own loader says what a configuration comes to that takes parts from elsewhere. Each command of Prisma loads it
+# Prisma's own loader says what a configuration comes to that takes parts from elsewhere. Each Prisma command loads it
 # the same way, so that nothing runs that the handshake has not run. A configuration may read the arguments.
 _LOADER = r"""
 const { createRequire } = require('node:module');
