@@ -14,11 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
-<<<<<<< HEAD
 from daemon.engine.image_seeds import Seen, configured_seed
-=======
 from daemon.engine.markers import check_marker
->>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
 from daemon.ports.clock import Clock

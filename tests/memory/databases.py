@@ -39,13 +39,10 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
-<<<<<<< HEAD
     losses: list[Loss] = field(default_factory=list)
     """What a wipe takes with it."""
-=======
     markers: set[tuple[str, str, str]] = field(default_factory=set)
     """Environment, system identifier and name of each marker."""
->>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
 

@@ -11,11 +11,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.client_sessions import read_sessions
-<<<<<<< HEAD
-from daemon.adapters.postgres.losses import read_losses
-=======
 from daemon.adapters.postgres.identity import read_identity
->>>>>>> f34d13781be055f3b84feffee237836d7e573ce8
+from daemon.adapters.postgres.losses import read_losses
 from daemon.adapters.postgres.pooling import check_direct, standby
 from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
 from daemon.adapters.postgres.urls import Network, parse_address, schema_of
