@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,11 +82,11 @@ def test_a_reset_leaves_what_the_same_commands_leave_that_are_typed(
         record_property(name, value)
 
 
-def finished(harness: Harness, reference: str) -> dict[str, object]:
+def finished(harness: Harness, reference: str) -> dict[str, Any]:
     """The reset once it rests, looked for seldom: who looks all the time takes the processor from what is measured."""
     resting = {"done", "failed", "needs-operator", "cancelled", "rejected"}
 
-    def look() -> dict[str, object] | None:
+    def look() -> dict[str, Any] | None:
         found = harness.reset(reference)
         return found if found["state"] in resting else None
 
