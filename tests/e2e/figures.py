@@ -77,7 +77,7 @@ def spent(reset: dict[str, Any], history: list[dict[str, Any]]) -> Spent:
         of_kind[kind].append(span)
         if kind == "command":
             commands[attempt["step"]] += span[1] - span[0]
-    marks = [(_moment(entry["time"]), entry["state"]) for entry in history]
+    marks = [(_moment(entry["at"]), entry["data"]["state"]) for entry in history]
     states: dict[str, float] = defaultdict(float)
     for (began, state), (ended, _) in pairwise(marks):
         states[state] += ended - began

@@ -25,13 +25,14 @@ REVERT = ("workflow-api", "npm run db:revert-migration")
 
 
 def as_here(typed: Typed, *, without: tuple[str, str] | None = None) -> Typed:
-    """What a person types for the real services: the guide's commands, with the seed of los-core before data-builder's.
+    """What a person types for the real services: the guide's commands, with los-core's before data-builder's.
 
     The real workflow-api has two migrations, one less than the stand-in's, so that one revert is left out.
     """
     left = list(typed)
     if without is not None:
         left.remove(without)
+    left.sort(key=lambda one: one != ("los-core-api", "npm run prisma:migrate:prod"))
     late = next(one for one in left if one[1] == "npm run db:seed:data-builder")
     core = [one for one in left if one[0] == "los-core-api" and one[1].startswith("npm run seed:")]
     left.remove(late)
