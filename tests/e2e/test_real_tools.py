@@ -26,9 +26,10 @@ LOGGERS = {
     "a time before each line": (
         "new (class extends require('typeorm').AdvancedConsoleLogger {"
         " writeLog(level, message) { for (const one of [].concat(message))"
-        " console.log(new Date().toISOString(), typeof one === 'object' ? one.message : one) } })()"
+        " console.log(new Date().toISOString(), typeof one === 'object' ? one.message : one) } })('all')"
     ),
-    "no line of the schema": "undefined, logging: ['error']",
+    # The command's own `logging` reaches only loggers that TypeORM makes itself.
+    "nothing": "new (require('typeorm').AdvancedConsoleLogger)(['error'])",
 }
 PSQL = 'psql --no-psqlrc --quiet "${DATABASE_URL%%/sequence-builder*}/data-builder"'
 SILENT = {
