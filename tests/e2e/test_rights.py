@@ -21,6 +21,7 @@ from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.holders import Need
 from sandbox.platform.platform import Platform
+from schemas.publish import Mode
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
@@ -206,10 +207,11 @@ def test_the_doctor_of_a_daemon_says_which_right_is_missing(
 
 def tiny_catalog(directory: Path) -> Path:
     """The file of a catalog with the service `app` alone."""
+    seed = {"name": "seed", "phase": "seed", "argv": ["true"], "idempotent": "safe"}
     service = {
         "name": "app",
         "databases": [{"name": "app", "handshake": {"argv": ["true"]}}],
-        "steps": {"seed": [{"name": "seed", "phase": "seed", "argv": ["true"], "idempotent": "safe"}]},
+        "steps": {mode.value: [seed] for mode in Mode},
         "doctor": [{"name": "look", "argv": ["true"]}],
     }
     document = {"name": "tiny", "kinds": {"sandbox": {}}, "order": ["app"], "services": [service]}
