@@ -60,7 +60,8 @@ class Spent:
 
     whole: float
     kinds: dict[str, float]
-    """Seconds in which a step of that kind was under way: `backup`, `handshake`, `command`, `verify`, `git`."""
+    """Seconds in which a step of that kind was under way: `backup`, `handshake`, `command`, `verify`, `git`; and
+    `between steps`: proofs that are shown again, and looks before a launch."""
     states: dict[str, float]
     """Seconds in each state."""
     commands: dict[str, float]
@@ -81,16 +82,24 @@ def spent(reset: dict[str, Any], history: list[dict[str, Any]]) -> Spent:
     states: dict[str, float] = defaultdict(float)
     for (began, state), (ended, _) in pairwise(marks):
         states[state] += ended - began
+    kinds = {kind: _union(spans) for kind, spans in of_kind.items()}
+    everything = [span for spans in of_kind.values() for span in spans]
+    first, last = min(began for began, _ in everything), max(ended for _, ended in everything)
+    # Proofs that are shown again, and looks at databases, come before an attempt is recorded.
+    kinds["between steps"] = last - first - _union(everything)
     return Spent(
         whole=marks[-1][0] - _moment(reset["createdAt"]),
-        kinds={kind: _union(spans) for kind, spans in of_kind.items()},
+        kinds=kinds,
         states=dict(states),
         commands=dict(commands),
     )
 
 
 def _kind(attempt: dict[str, Any]) -> str:
-    return "command" if attempt["control"] else str(attempt["step"]).partition(".")[0]
+    if attempt["control"]:
+        return "command"
+    step = str(attempt["step"])
+    return "handshake" if step.startswith("backup.handshake.") else step.partition(".")[0]
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> float:
