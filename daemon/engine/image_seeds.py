@@ -28,6 +28,7 @@ _TIMEOUT = 60.0
 _ROUNDS = 4
 """How often directories that the scripts lead to are looked into."""
 _SHOWN = 500
+_LOADS_KEPT = 256
 _END = b"end - .\n"
 
 # Prints `KIND SIZE PATH`, and so many bytes, for each file that Prisma reads there: the nearest package.json, the
@@ -101,7 +102,7 @@ class Asked(Protocol):
 
 Seen = dict[tuple[str, tuple[str, ...]], list[ImageFile]]
 """(containerID, directories) -> what was read there."""
-Loads = dict[tuple[str, str, str, tuple[str, ...]], Loaded | None]
+Loads = dict[tuple[str, str, str, tuple[str, ...]], Loaded]
 """(containerID, configuration, its text, arguments) -> what the tool's loader made of it."""
 
 
@@ -162,9 +163,12 @@ async def _with_loaded(
         known = list(files)
         for file in to_load(files):
             key = (pod.container_id, file.path, file.text or "", tuple(call))
-            if key not in loads:
-                loads[key] = await _load(cluster, pod, file.path, call)
-            known[known.index(file)] = replace(file, loaded=loads[key])
+            loaded = loads.get(key) or await _load(cluster, pod, file.path, call)
+            known[known.index(file)] = replace(file, loaded=loaded)
+            if loaded is not None:  # no answer may be one the next time
+                if len(loads) >= _LOADS_KEPT:
+                    loads.clear()
+                loads[key] = loaded
         answers.append(judge(argv, known, declared=declared))
     worst = [Answer.NONE, Answer.UNCLEAR, Answer.CONFIGURED]
     return max(answers, key=lambda answer: worst.index(answer.answer))
