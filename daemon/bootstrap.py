@@ -49,6 +49,7 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.engine.planning import Planning
+from daemon.engine.pruner import Pruner
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.engine.survey import Survey
@@ -65,6 +66,7 @@ from daemon.publishing.outbox import Outbox
 from daemon.redaction.known_values import KNOWN
 from schemas.api import Finding
 from schemas.catalog.catalog import Catalog
+from schemas.retention import Retention
 
 log = structlog.get_logger()
 
@@ -181,6 +183,7 @@ def _build(
     )
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
+    pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     return Daemon(
         owner,
         {
@@ -189,6 +192,7 @@ def _build(
             "intake": intake.run,
             "outbox": outbox.run,
             "sweeper": sweeper.run,
+            "pruner": pruner.run,
             "api": lambda: serve_api(app, listening),
         },
     )
@@ -237,6 +241,15 @@ def _engine(
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
     return _Engine(ports, planning, Doctor(pods, gate, catalog), high_water, supervisor)
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        resets=settings.retention_resets,
+        records=settings.retention_records,
+        answers=settings.retention_answers,
+        audit=settings.retention_audit,
+    )
 
 
 def _answers(pods: Pods) -> Callable[[], Awaitable[None]]:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from daemon.ports.store.leases import Change
 from schemas.plan import Phase
 from schemas.resets import OutcomeKind, ResetState
+from schemas.retention import GROWING
 from schemas.status import STEP_FINISHED, STEP_STARTED, status_type
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,6 +62,21 @@ class Metrics:
         self.leases_lost = Counter(
             "resetd_leases_lost", "Resets that another replica took over.", registry=self.registry
         )
+        self.pruned = Counter(
+            "resetd_pruned_rows",
+            "Old rows that this process removed from the state database, by table.",
+            ["table"],
+            registry=self.registry,
+        )
+        self.table_rows = Gauge(
+            "resetd_table_rows",
+            "Rows of the state database by table, counted every ten minutes.",
+            ["table"],
+            registry=self.registry,
+        )
+        for table in GROWING:
+            self.pruned.labels(table)
+            self.table_rows.labels(table)
         for state in ResetState:
             self.entered.labels(state.value)
         for outcome in OutcomeKind:

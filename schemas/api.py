@@ -165,6 +165,14 @@ class ResolveBody(ActBody):
     reason: Text
 
 
+class AcceptBody(ActBody):
+    """What a learned check found is the new truth. The reason is required."""
+
+    check_name: Annotated[str, Field(alias="check", min_length=1, max_length=200)]
+    """The check's name, as the failure says it: `learned.core`."""
+    reason: Text
+
+
 class RollbackBody(ActBody):
     """Put everything back as it was backed up."""
 

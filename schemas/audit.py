@@ -28,6 +28,7 @@ class AuditAction(StrEnum):
     RESOLVE = "resolve"
     ROLLBACK = "rollback"
     RELEASE = "release"
+    ACCEPT = "accept"
     ADOPT = "adopt"  # a state database that was restored from an older backup
     CONFIRM = "confirm"  # a word about what a protected environment uses
     FORGET = "forget"  # a word that what is remembered of a protected environment is true no more

@@ -130,6 +130,17 @@ class UnchangedCheck(Wire):
         return self
 
 
+class LearnedCheck(Wire):
+    """The tables that had rows after the step in the last wipe that was done have rows again.
+
+    What they are is learned, not written down: a catalog can't know the tables of another team.
+    """
+
+    emptied: bool
+    """Whether this plan wipes the database first. Only then do rows show that a step wrote them, and only of such a
+    reset is learned, once it is done."""
+
+
 class CheckEntry(Wire):
     """A check of a step in the catalog."""
 
@@ -137,16 +148,18 @@ class CheckEntry(Wire):
     """The catalog's name of the database; the only one that the step writes to unless given."""
     rows: RowsCheck | None = None
     unchanged: UnchangedCheck | None = None
+    learned: bool = False
+    """Whether the step has to leave rows in the tables in which it left some in the last wipe that was done."""
 
     @model_validator(mode="after")
     def _is_one_check(self) -> Self:
-        if (self.rows is None) == (self.unchanged is None):
-            raise ValueError("give rows or unchanged")
+        if (self.rows is not None) + (self.unchanged is not None) + self.learned != 1:
+            raise ValueError("give one of rows, unchanged and learned")
         return self
 
 
 class PlannedCheck(Wire):
-    """A check in a plan: exactly one of `migrations`, `rows` and `unchanged`, in one database."""
+    """A check in a plan: exactly one of `migrations`, `rows`, `unchanged` and `learned`, in one database."""
 
     database: str
     """The catalog's name of the database, whose URL the service's pod shows."""
@@ -155,12 +168,15 @@ class PlannedCheck(Wire):
     migrations: MigrationsCheck | None = None
     rows: RowsCheck | None = None
     unchanged: UnchangedCheck | None = None
+    learned: LearnedCheck | None = None
     ledgers: tuple[TableName, ...] = ()
     """Tables that never count as rows: the migrations' ledgers."""
 
     @property
     def name(self) -> str:
-        """The check's name for people and in an attempt's facts: `rows core roles`."""
+        """The check's name for people and in an attempt's facts: `rows core roles`, `learned.core`."""
+        if self.learned is not None:
+            return f"learned.{self.database}"  # one word: people type it (`resetd accept`)
         kind = "migrations" if self.migrations else "rows" if self.rows else "unchanged"
         check = self.rows or self.unchanged
         what = ""

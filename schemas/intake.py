@@ -27,6 +27,8 @@ class NewRequest:
     refused: Reason | None = None
     """Why the intake refuses the request (`too-old`, `schema-violation`); it is then stored in state `rejected`."""
     refused_detail: str | None = None
+    at: Time | None = None
+    """When its event was made, as the event says; None for a request that is no event."""
 
 
 @dataclass(frozen=True)

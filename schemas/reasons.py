@@ -56,6 +56,7 @@ class Reason(StrEnum):
     STALE_SEQUENCE = "stale-sequence"
     SUPERSEDED = "superseded"
     NOT_SKIPPABLE = "not-skippable"
+    NOT_ACCEPTABLE = "not-acceptable"
     UNKNOWN_STEP = "unknown-step"
     REASON_REQUIRED = "reason-required"
     UNKNOWN_PROTECTED = "unknown-protected"
@@ -88,6 +89,7 @@ class Reason(StrEnum):
     COMMAND_FAILED = "command-failed"
     CHECK_FAILED = "check-failed"
     CHECK_NOT_MET = "check-not-met"
+    TABLES_EMPTY = "tables-empty"
     MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
     CONFIGURED_SEED = "configured-seed"
     LOST_BY_WIPE = "lost-by-wipe"
@@ -178,6 +180,7 @@ TEXTS: dict[Reason, str] = {
     Reason.STALE_SEQUENCE: "The act names an older status than the reset's last one, or came before the reset stopped.",
     Reason.SUPERSEDED: "A later reset has touched one of these resources.",
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
+    Reason.NOT_ACCEPTABLE: "Only a learned check by which alone a step failed can be accepted by a person's word.",
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
     Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
     Reason.UNKNOWN_PROTECTED: (
@@ -218,6 +221,9 @@ TEXTS: dict[Reason, str] = {
     Reason.CHECK_FAILED: "Whether a step has to run again could not be told, so it was not run.",
     Reason.CHECK_NOT_MET: (
         "The command ended well, and the daemon does not find in the database what the catalog says must be there."
+    ),
+    Reason.TABLES_EMPTY: (
+        "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.CONFIGURED_SEED: (

@@ -160,6 +160,7 @@ class ActKind(StrEnum):
     RESOLVE = "resolve"
     ROLLBACK = "rollback"
     RELEASE = "release"
+    ACCEPT = "accept"  # what a learned check found is the new truth
 
 
 class Act(Wire):
@@ -174,6 +175,8 @@ class Act(Wire):
     reason: str | None = None
     plan_hash: str | None = None
     step: StepName | None = None
+    check_name: str | None = None
+    """The learned check that `accept` is about."""
     outcome: OutcomeKind | None = None
     replan: bool = False
     force: bool = False

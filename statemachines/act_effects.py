@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from schemas.learned import Learned
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Approval, Attempt, Outcome, OutcomeKind, Reset, Step, StepState
 from schemas.wire import StepName
-from statemachines.acts import plans_anew
+from statemachines.acts import plans_anew, to_accept
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import UNCHANGED, ResetUpdate
+from statemachines.steps.learned import NOTHING_TAKEN, UNMET, Taken, accepted_change, without
 from statemachines.steps.outcomes import interrupted
 from statemachines.steps.progress import ended, resolved, skipped, to_run_again
 from statemachines.steps.resuming import to_repeat
@@ -33,6 +35,8 @@ class ResetEffect:
     """A step, and its attempt where one ended, that a status tells of."""
     tell_again: bool = False
     """Whether a status is told although the state stays."""
+    taken: Taken = NOTHING_TAKEN
+    """What is learned, and no longer expected, because of it."""
 
     @property
     def repeated(self) -> tuple[StepName, ...]:
@@ -48,6 +52,8 @@ class ResetSnapshot:
     plan: Plan | None
     steps: Mapping[StepName, Step]
     open_attempts: Mapping[StepName, Attempt]
+    learned: tuple[Learned, ...] = ()
+    """What is learned of the environment's steps; read for `accept` alone."""
 
 
 def effect_of(act: Act, snapshot: ResetSnapshot, *, now: datetime) -> ResetEffect:
@@ -118,6 +124,45 @@ def _skip(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
     return ResetEffect(steps=(step,), step_event=(step, None))
 
 
+def _accept(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
+    """The step is done as its check would have said, and the reset goes on behind it. Nothing runs again for it.
+
+    Where another step failed, too, or another check of this one, the reset stays where it stopped.
+    """
+    reset, plan, steps = snapshot.reset, snapshot.plan, snapshot.steps
+    failed = to_accept(act, reset, tuple(steps.values()))
+    if plan is None or failed is None or failed.outcome is None or act.check_name is None:
+        raise RuntimeError("an acceptance of no failed check was allowed")
+    taken = accepted_change(plan, failed, act.check_name, snapshot.learned, reset, at=now)
+    outcome = without(failed.outcome, act.check_name)
+    if outcome.facts[UNMET]:
+        step = resolved(failed, StepState.FAILED, outcome)
+        update = ResetUpdate(detail=outcome.detail) if failed.name == reset.stopped_at else UNCHANGED
+        return ResetEffect(steps=(step,), update=update, tell_again=True, taken=taken)
+    done = Outcome(
+        kind=OutcomeKind.SUCCEEDED,
+        exit_code=outcome.exit_code,
+        detail=f"{act.check_name} accepted {_who_and_why(act)}",
+        facts={**outcome.facts, "acceptedBy": act.actor},
+    )
+    step = resolved(failed, StepState.SUCCEEDED, done)
+    after = replace(snapshot, steps={**steps, step.name: step})
+    left = next((one for one in after.steps.values() if one.state is StepState.FAILED), None)
+    if left is not None:
+        update = ResetUpdate(
+            cause=left.outcome.cause if left.outcome else None,
+            detail=left.outcome.detail if left.outcome else None,
+            hint=left.outcome.hint if left.outcome else None,
+            stopped_at=left.name,
+        )
+        return ResetEffect(
+            steps=(step,), update=update, step_event=(step, None), tell_again=True, taken=taken
+        )
+    # As any resume does: what was dumped before the stop, and is still to be destroyed, is dumped once more.
+    on = _resume(act.model_copy(update={"step": None}), after, now)
+    return replace(on, steps=(step, *on.steps), step_event=(step, None), taken=taken)
+
+
 def _resolve(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
     """A person's word about one step. The reset goes on, or fails, once no step of it is unknown."""
     succeeded = act.outcome is OutcomeKind.SUCCEEDED
@@ -178,6 +223,7 @@ _EFFECTS: Mapping[ActKind, Callable[[Act, ResetSnapshot, datetime], ResetEffect]
     ActKind.RESUME: _resume,
     ActKind.SKIP: _skip,
     ActKind.RESOLVE: _resolve,
+    ActKind.ACCEPT: _accept,
 }
 
 

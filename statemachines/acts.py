@@ -3,6 +3,8 @@
 Each act is checked twice. The API checks it when it comes in, so that the person gets an answer. The lease holder
 checks it again when it reads the act, because the reset may be in another state by then. What a token's roles and
 environments allow is checked by the API alone.
+
+Over 300 lines: the guards of all acts, which share their answers.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from schemas.wire import ResetId, StepName
 from statemachines.consent import consenting, known_requesters, needs_consent, person
 from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows
 from statemachines.refusals import Refusal, refuse
+from statemachines.steps.learned import acceptable
 from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
 
 OVER_KAFKA = frozenset({ActKind.CANCEL, ActKind.RESUME})
 """Acts that an event may ask for. Over Kafka who asks is a claim, so an event gives no consent."""
 
-ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK})
+ANSWERS = frozenset({ActKind.RESUME, ActKind.RESOLVE, ActKind.ROLLBACK, ActKind.ACCEPT})
 """Acts that answer a stop: with one of them a person says what to do after having seen how the reset stopped."""
 
 
@@ -64,7 +67,7 @@ def check_act(
         detail = f"it came after status {act.last_status}, and the reset stopped with status {stop_sequence}"
         return refuse(Reason.STALE_SEQUENCE, detail)
     if (
-        act.kind in {ActKind.RESUME, ActKind.ROLLBACK}
+        act.kind in {ActKind.RESUME, ActKind.ROLLBACK, ActKind.ACCEPT}
         and superseded_by is not None
         and reset.state in STOPPED
     ):
@@ -116,16 +119,9 @@ def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
         return _wrong_state(act, reset)
     if act.channel is not Channel.HTTP and needs_consent(plan, reset):
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
-    unknown = [step.name for step in steps if step.state is StepState.UNKNOWN]
-    if unknown:
-        return refuse(
-            Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
-        )
-    running = _running(plan, steps)
-    if running:
-        # Nothing is dumped and nobody asked beside a command that writes.
-        detail = f"{', '.join(running)} may still run: cancel the reset, which ends it, then resume"
-        return refuse(Reason.OUTCOME_UNKNOWN, detail)
+    doubt = _doubt(plan, steps)
+    if doubt is not None:
+        return doubt
     # A newer state, which was lost, launched steps: no step that is known here can be resolved for them.
     if reset.cause is Reason.STATE_RESTORED and not act.force:
         return refuse(Reason.WOULD_REPEAT, reset.detail or "a newer state launched steps of it")
@@ -199,6 +195,52 @@ def _resolve(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -
     return None
 
 
+def _accept(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    """What a learned check found is the new truth: a person's word, about nothing but tables that are empty."""
+    if not act.reason:
+        return _unreasoned(act)
+    if plan is None or reset.state is not ResetState.FAILED or reset.cause is Reason.STATE_RESTORED:
+        return _wrong_state(act, reset)
+    doubt = _doubt(plan, steps)
+    if doubt is not None:
+        return doubt
+    if to_accept(act, reset, steps) is None:
+        names = sorted({name for step in steps for name in acceptable(step)})
+        detail = f"{act.check_name or '(none was named)'} is no learned check by which alone a step failed"
+        return refuse(
+            Reason.NOT_ACCEPTABLE,
+            f"{detail}; {', '.join(names)} can be accepted"
+            if names
+            else f"{detail}; nothing can be accepted",
+        )
+    if needs_consent(plan, reset) and person(act.actor) in known_requesters(reset):
+        return refuse(
+            Reason.SELF_APPROVAL, f"{act.actor} asked for this reset: a second person has to accept"
+        )
+    return None
+
+
+def to_accept(act: Act, reset: Reset, steps: Sequence[Step]) -> Step | None:
+    """The step that failed by the learned check which the act names: the one at which the reset stopped first."""
+    failed = [step for step in steps if act.check_name in acceptable(step)]
+    return min(failed, key=lambda step: (step.name != reset.stopped_at, step.index), default=None)
+
+
+def _doubt(plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
+    """Why nothing may go on yet: what became of a step is not known."""
+    unknown = [step.name for step in steps if step.state is StepState.UNKNOWN]
+    if unknown:
+        return refuse(
+            Reason.OUTCOME_UNKNOWN, f"say first what became of {', '.join(unknown)} (`resetd resolve`)"
+        )
+    running = _running(plan, steps)
+    if running:
+        # Nothing is dumped and nobody asked beside a command that writes.
+        detail = f"{', '.join(running)} may still run: cancel the reset, which ends it, then resume"
+        return refuse(Reason.OUTCOME_UNKNOWN, detail)
+    return None
+
+
 def _roll_back(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
     """The consent to a plan includes the way back to the reset's own first dumps: one operator says why."""
     if not act.reason:
@@ -221,6 +263,7 @@ _CHECKS: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Re
     ActKind.RESOLVE: _resolve,
     ActKind.ROLLBACK: _roll_back,
     ActKind.RELEASE: _release,
+    ActKind.ACCEPT: _accept,
 }
 
 

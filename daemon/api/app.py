@@ -21,6 +21,7 @@ from daemon.api.routes import (
     log,
     plans,
     protected,
+    refusals,
     resets,
     whoami,
 )
@@ -60,6 +61,7 @@ def create_app(context: ApiContext) -> FastAPI:
         audit,
         backups,
         dead_letters,
+        refusals,
         whoami,
     ):
         app.include_router(module.router, prefix="/api/v1")

@@ -20,7 +20,8 @@ from daemon.cli.verbs.operations.doctor import doctor
 from daemon.cli.verbs.operations.environments import environments
 from daemon.cli.verbs.operations.locks import locks
 from daemon.cli.verbs.operations.protected import protected
-from daemon.cli.verbs.resets.acts import cancel, resolve, resume, skip
+from daemon.cli.verbs.operations.refusals import refusals
+from daemon.cli.verbs.resets.acts import accept, cancel, resolve, resume, skip
 from daemon.cli.verbs.resets.approve import approve, deny
 from daemon.cli.verbs.resets.list import list_resets
 from daemon.cli.verbs.resets.logs import logs
@@ -69,12 +70,14 @@ for verb in (
     resume,
     skip,
     resolve,
+    accept,
 ):
     app.command(rich_help_panel=_RESETS)(verb)
 app.command("list", rich_help_panel=_RESETS)(list_resets)
 for name, group in (
     ("backups", backups),
     ("dead-letters", dead_letters),
+    ("refusals", refusals),
     ("protected", protected),
     ("auth", auth),
 ):

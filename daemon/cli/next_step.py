@@ -27,6 +27,8 @@ def next_step(reset: Json) -> str | None:
                 if known
                 else f"resetd approve {name}"
             )
+        case "failed" if reset.get("cause") == "tables-empty":
+            return f"resetd logs {name} {reset['stoppedAt']}; then resetd resume {name}, or resetd accept {name} CHECK"
         case "failed":
             return f"resetd logs {name} {reset['stoppedAt'] or ''}; then resetd resume {name}".replace(
                 "  ", " "

@@ -82,6 +82,8 @@ def _check(check: Json) -> str:
     database = check["database"]
     if check["migrations"]:
         return f"migrations of {database}"
+    if check["learned"]:
+        return f"rows in what the last wipe filled of {database}"
     rows = check["rows"]
     asked = rows or check["unchanged"]
     where = "any table" if asked.get("anyTable") else "/".join(asked["table"] or ()) or asked["query"]

@@ -35,6 +35,12 @@ def _duration(value: object) -> object:
     return timedelta(seconds=seconds)
 
 
+def _kept(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() in {"never", "0"}:
+        return None
+    return _duration(value)
+
+
 def _is_web_address(value: str) -> str:
     if urlsplit(value).scheme not in {"http", "https"}:
         raise ValueError("is no web address; write it like https://resetd.example.com")
@@ -43,6 +49,8 @@ def _is_web_address(value: str) -> str:
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Kept = Annotated[timedelta | None, BeforeValidator(_kept)]
+"""How long something is kept; None for good, which people write as `never` or `0`."""
 WebAddress = Annotated[str, AfterValidator(_is_web_address)]
 
 

@@ -19,6 +19,7 @@ from daemon.config.environment_variables import (
     PREFIX,
     Duration,
     Environment,
+    Kept,
     SettingsError,
     WebAddress,
     is_secret,
@@ -147,6 +148,17 @@ class Settings(Environment):
     """How old a handshake may be when something destructive is launched on it; an older one is made again first."""
     request_max_age: Duration = timedelta(hours=24)
     """How old an event may be; an older request is refused as `too-old`."""
+    retention_resets: Kept = timedelta(days=400)
+    """How long a reset that is over is kept, from its end; `never`: for good. What can be resumed stays, and so do the
+    last reset of an environment, one with a backup, and the audit."""
+    retention_records: Kept = timedelta(days=30)
+    """How long events that were handled, idempotency keys, published messages and dead letters are known; `never`: for
+    good. At least twice `RESETD_REQUEST_MAX_AGE`, and longer than Kafka keeps the topics."""
+    retention_answers: Kept = timedelta(days=30)
+    """How long rejected requests and dry runs are kept, at most 1,000 of them; `never`: for good, all of them. At least
+    twice `RESETD_REQUEST_MAX_AGE`."""
+    retention_audit: Kept = None
+    """How long the audit of a reset that is gone is kept, in whole chains; none, or `never`: for good."""
     log_format: Literal["json", "text"] | None = None
     """Form of the log; none: text on a terminal, else JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -209,6 +221,11 @@ class Settings(Environment):
                 )
         if self.oidc_issuer is not None and self.oidc_audience is None:
             wrong.append(f"{PREFIX}OIDC_AUDIENCE: is needed with {PREFIX}OIDC_ISSUER")
+        wrong += [
+            f"{variable_of(name)}: is shorter than twice {PREFIX}REQUEST_MAX_AGE; an event could be taken in again"
+            for name in ("retention_records", "retention_answers")
+            if (kept := getattr(self, name)) is not None and kept < 2 * self.request_max_age
+        ]
         if wrong:
             raise ValueError("\n".join(wrong))
         return self

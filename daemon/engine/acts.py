@@ -74,6 +74,7 @@ class Acts:
                 step_event=effect.step_event,
                 tell_again=effect.tell_again,
                 audit=(entry,),
+                taken=effect.taken,
             )
             said = {"act": act.kind.value, "actor": act.actor}
             if refusal is None:
@@ -94,7 +95,8 @@ class Acts:
             detail = f"{what} has to wait: {unknown.detail}"
             told = ResetEffect(update=ResetUpdate(detail=detail, hint=unknown.hint), tell_again=True)
             return refuse(Reason.OUTCOME_UNKNOWN, detail), told
-        return None, effect_of(act, leased.snapshot(), now=self._clock.now())
+        learned = await leased.learned() if act.kind is ActKind.ACCEPT else ()
+        return None, effect_of(act, leased.snapshot(learned), now=self._clock.now())
 
     async def _refusal(self, leased: LeasedReset, act: Act) -> Refusal | None:
         later = await self._store.superseded_by(leased.reset.id)
@@ -117,4 +119,5 @@ class Acts:
             if unknown is not None or any(step.state is StepState.UNKNOWN for step in others):
                 return unknown
             return await unresolved.prove_former_plan_gone()
-        return await unresolved.prove_former_plan_gone() if act.kind is ActKind.RESUME else None
+        goes_on = act.kind in {ActKind.RESUME, ActKind.ACCEPT}
+        return await unresolved.prove_former_plan_gone() if goes_on else None

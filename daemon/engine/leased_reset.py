@@ -11,12 +11,13 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.metrics import Metrics
+from daemon.ports.backups import Backup
 from daemon.ports.clock import Clock
-from daemon.ports.databases import Backup
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Claimed
 from daemon.ports.store.store import Store
 from schemas.audit import AuditEntry
+from schemas.learned import Learned
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, ResourceKey, StepName
@@ -24,6 +25,7 @@ from statemachines.act_effects import ResetSnapshot
 from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.reset_update import UNCHANGED, ResetUpdate, updated
+from statemachines.steps.learned import NOTHING_TAKEN, Taken
 from statemachines.steps.progress import begun
 
 
@@ -80,9 +82,13 @@ class LeasedReset:
         """Whether some step has left `pending`: something was done for this reset already."""
         return any(step.state is not StepState.PENDING for step in self.steps.values())
 
-    def snapshot(self) -> ResetSnapshot:
-        """What the core decides by."""
-        return ResetSnapshot(self.reset, self.plan, self.steps, self.open_attempts)
+    def snapshot(self, learned: Sequence[Learned] = ()) -> ResetSnapshot:
+        """What the core decides by. `learned` is what its environment taught, where that matters."""
+        return ResetSnapshot(self.reset, self.plan, self.steps, self.open_attempts, tuple(learned))
+
+    async def learned(self) -> tuple[Learned, ...]:
+        """What earlier resets of its environment taught of their steps."""
+        return await self._store.learned(self.reset.environment)
 
     def attempt_id(self, name: StepName) -> AttemptId:
         """The id of the step's next attempt, known before it starts."""
@@ -125,6 +131,7 @@ class LeasedReset:
         release_lease: bool = False,
         tell_again: bool = False,
         audit: Sequence[AuditEntry] = (),
+        taken: Taken = NOTHING_TAKEN,
     ) -> None:
         """Store a change together with the status events that it means.
 
@@ -167,6 +174,8 @@ class LeasedReset:
                 history=tuple(history),
                 backups=tuple(backups),
                 audit=tuple(audit),
+                learned=taken.learned,
+                forgotten=taken.forgotten,
                 release_locks=release_locks or (trigger is not None and reset.state not in KEEP_LOCKS),
                 release_lease=release_lease,
             )

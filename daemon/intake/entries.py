@@ -91,8 +91,8 @@ def _read(record: Record, rules: IntakeRules) -> Event | None:
 
 def _request(event: Event, rules: IntakeRules, now: datetime, new_id: ResetId) -> Entry:
     request = ResetRequested.model_validate(event.data)
-    if now - event.time > rules.max_age:
-        return _rejection(event, request.environment, new_id, *_too_old(event))
+    if (refused := _refused_for_its_time(event, rules, now)) is not None:
+        return _rejection(event, request.environment, new_id, *refused)
     return _new(event, request, Channel.KAFKA, new_id)
 
 
@@ -104,12 +104,19 @@ def _provisioned(event: Event, rules: IntakeRules, now: datetime, new_id: ResetI
         mode=Mode.REFRESH,
         reason="the environment was provisioned",
     )
-    refused = _too_old(event) if now - event.time > rules.max_age else None
-    return _new(event, request, Channel.PROVISIONING, new_id, refused)
+    return _new(event, request, Channel.PROVISIONING, new_id, _refused_for_its_time(event, rules, now))
 
 
-def _too_old(event: Event) -> tuple[Reason, str]:
-    return Reason.TOO_OLD, f"the event is from {event.time.isoformat()}"
+def _refused_for_its_time(event: Event, rules: IntakeRules, now: datetime) -> tuple[Reason, str] | None:
+    """Refuse an event that is too old, or as far ahead of its time.
+
+    So an event that was handled and comes again is either known still, or too old.
+    """
+    if now - event.time > rules.max_age:
+        return Reason.TOO_OLD, f"the event is from {event.time.isoformat()}"
+    if event.time - now > rules.max_age:
+        return Reason.SCHEMA_VIOLATION, f"time: {event.time.isoformat()} is too far in the future"
+    return None
 
 
 def _new(
@@ -129,6 +136,7 @@ def _new(
         trace_parent=event.trace_parent,
         refused=refused[0] if refused else None,
         refused_detail=refused[1] if refused else None,
+        at=event.time,
     )
 
 

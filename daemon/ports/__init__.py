@@ -5,9 +5,10 @@ Each port has one contract test (`tests/contract/`), which its real adapters and
 
 from dataclasses import dataclass
 
+from daemon.ports.backups import Backups
 from daemon.ports.clock import Clock
 from daemon.ports.contents import Contents
-from daemon.ports.databases import Backups, Databases
+from daemon.ports.databases import Databases
 from daemon.ports.logs import Logs
 from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods

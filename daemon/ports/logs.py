@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId, Time
 
 MARKER = b"\n[resetd: "
 """Begins each line that stands for output that was not kept."""
@@ -42,4 +43,12 @@ class Logs(Protocol):
 
     async def size(self, attempt: AttemptId) -> int:
         """Return how many bytes are kept, which is where `follow` goes on after a restart."""
+        ...
+
+    async def untouched_since(self, before: Time) -> Sequence[ResetId]:
+        """Return the resets of which output is kept, and none was written since that time."""
+        ...
+
+    async def forget(self, reset_id: ResetId) -> None:
+        """Remove all output that is kept of a reset, if any."""
         ...

@@ -13,7 +13,8 @@ from schemas.tables.intake import (
     SeenEventRow,
 )
 from schemas.tables.publishing import HistoryRow, OutboxRow, PublisherRow
-from schemas.tables.resets import AttemptRow, BackupRow, PlanRow, ResetRow, StepRow
+from schemas.tables.refusals import RefusalRow
+from schemas.tables.resets import AttemptRow, BackupRow, LearnedRow, PlanRow, ResetRow, StepRow
 from schemas.tables.resources import (
     CounterRow,
     LockHistoryRow,
@@ -35,6 +36,7 @@ __all__ = [
     "HistoryRow",
     "IdempotencyKeyRow",
     "JoinedRow",
+    "LearnedRow",
     "LockHistoryRow",
     "LockRow",
     "OutboxRow",
@@ -44,6 +46,7 @@ __all__ = [
     "ProtectedUseRow",
     "ProtectedWordRow",
     "PublisherRow",
+    "RefusalRow",
     "ResetRow",
     "Row",
     "SeenEventRow",

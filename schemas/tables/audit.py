@@ -31,7 +31,8 @@ class AuditRow(Row, table=True):
     actor: str = Field(sa_type=Words)
     channel: str
     environment: str | None = None
-    reset_id: str | None = Field(default=None, foreign_key="resets.id")
+    reset_id: str | None = None
+    """The reset, which may be gone: its audit is kept longer."""
     act: int | None = Field(default=None, sa_column=Column(BigInteger))
     state: str | None = None
     sequence: int | None = None

@@ -41,6 +41,10 @@ class SeenEventRow(Row, table=True):
     """An event that was handled, and the reset that it led to, if any."""
 
     __tablename__ = "seen_events"
+    __table_args__ = (
+        Index("ix_seen_events_reset_id", "reset_id"),
+        Index("ix_seen_events_seen_at", "seen_at"),
+    )
 
     key: str = Field(primary_key=True)
     """Digest of source and id, which together may be longer than an index of PostgreSQL takes."""
@@ -54,7 +58,7 @@ class IdempotencyKeyRow(Row, table=True):
     """The first use of an idempotency key, which belongs to the channel and the environment that it was used for."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (one_of("channel", Channel),)
+    __table_args__ = (one_of("channel", Channel), Index("ix_idempotency_keys_reset_id", "reset_id"))
 
     channel: str = Field(primary_key=True)
     environment: str = Field(primary_key=True)
@@ -102,6 +106,7 @@ class ActRow(Row, table=True):
     reason: str | None = Field(default=None, sa_type=Words)
     plan_hash: str | None = None
     step: str | None = None
+    check_name: str | None = Field(default=None, sa_type=Words)
     outcome: str | None = None
     replan: bool
     force: bool
@@ -119,6 +124,7 @@ class PendingActRow(Row, table=True):
     __table_args__ = (
         Index("ix_pending_acts_event_key", "event_key"),
         Index("ix_pending_acts_idempotency_key", "idempotency_key"),
+        Index("ix_pending_acts_at", "at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -130,6 +136,8 @@ class PendingActRow(Row, table=True):
     event_source: str | None = None
     event_id: str | None = None
     idempotency_key: str | None = None
+    at: datetime | None = None
+    """When it came; None where a replica of an older version stored it."""
     act: dict[str, Any] = Field(sa_type=Json)
 
 

@@ -51,6 +51,7 @@ class OutboxRow(Row, table=True):
             sqlite_where=text("published_at IS NULL AND refused IS NULL"),
             postgresql_where=text("published_at IS NULL AND refused IS NULL"),
         ),
+        Index("ix_outbox_reset_id", "reset_id"),
         {"sqlite_autoincrement": True},
     )
 

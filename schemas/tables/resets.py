@@ -24,6 +24,12 @@ class ResetRow(Row, table=True):
             "ix_resets_live", "created_at", "id", sqlite_where=text("live = 1"), postgresql_where=text("live")
         ),
         Index("ix_resets_environment_state", "environment", "state"),
+        Index(
+            "ix_resets_answered",
+            "id",
+            sqlite_where=text("state IN ('rejected', 'planned')"),
+            postgresql_where=text("state IN ('rejected', 'planned')"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -110,6 +116,25 @@ class AttemptRow(Row, table=True):
     outcome: dict[str, Any] | None = Field(default=None, sa_type=Json)
     log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
     """Always 0. A later release drops the column: replicas of this one still write it."""
+
+
+class LearnedRow(Row, table=True):
+    """The tables that had rows after a step, as a reset that is done taught it or a person accepted it."""
+
+    __tablename__ = "learned"
+    __table_args__ = (Index("ix_learned_environment", "environment"),)
+
+    key: str = Field(primary_key=True)
+    """Digest of all that has to be the same: `environment` to `image`."""
+    environment: str
+    step: str
+    check_name: str
+    options: list[str] = Field(sa_type=Json)
+    integrations: list[str] = Field(sa_type=Json)
+    image: str
+    tables: list[str] = Field(sa_type=Json)
+    reset_id: str
+    at: datetime
 
 
 class BackupRow(Row, table=True):

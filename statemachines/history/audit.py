@@ -25,6 +25,7 @@ def act_entry(
     """
     named: dict[str, Any] = {
         "step": act.step,
+        "check": act.check_name,
         "outcome": act.outcome.value if act.outcome else None,
         "planHash": act.plan_hash,
         "replan": act.replan or None,

@@ -6,11 +6,13 @@ that is new. Every store does it by this module, so that all of them come to the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, DeadLetter, Deprovision, Entry, NewAct, NewRequest
+from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, HistoryEntry, Reset
 from schemas.wire import ResetId
 from statemachines.history.audit import request_entry
@@ -19,8 +21,11 @@ from statemachines.intake.admission import ENDING, KeyUse, decide_admission, new
 from statemachines.intake.references import EventId, ScopedKey, key_of
 from statemachines.intake.requesters import Requester, with_requester
 from statemachines.lifecycle import WAITING
+from statemachines.retention import WAITS_FOR_ITS_ENVIRONMENT
 
 _NOT_SEEN = ResetId("")
+MOST_CLAIMED = 100
+"""Names of people who asked for one reset by claims alone that are kept. The requests of others join without a name."""
 
 
 @dataclass
@@ -51,6 +56,8 @@ class Desk:
     """Acts that still wait for their request."""
     ending: set[ResetId]
     """Resets that somebody asked to cancel or denied, by an act that the lease holder has yet to read."""
+    unknown_until: Mapping[str, datetime] = field(default_factory=dict)
+    """Environment -> until when it was known not to be there, where requests for it were refused and forgotten."""
     new_resets: list[tuple[Reset, NewRequest]] = field(default_factory=list)
     new_events: dict[EventId, ResetId | None] = field(default_factory=dict)
     """As `seen_events`."""
@@ -99,11 +106,12 @@ class Desk:
         key = key_of(new)
         requester = Requester(new.request.requested_by, new.channel)
         environment = new.request.environment
+        refused, refused_detail = self._refused(new)
         decision = decide_admission(
             asked=new.content_hash,
             asked_by=requester,
-            refused=new.refused,
-            refused_detail=new.refused_detail,
+            refused=refused,
+            refused_detail=refused_detail,
             seen=seen if seen != _NOT_SEEN else None,
             key_use=self.key_uses.get(key) if key else None,
             waiting=self._waiting(environment),
@@ -143,9 +151,25 @@ class Desk:
             conflict=decision.conflict,
         )
 
+    def _refused(self, new: NewRequest) -> tuple[Reason | None, str | None]:
+        """Return why the intake refuses the request.
+
+        An event from before its environment was there may be one that was refused, and of which no more is known. It
+        is refused again, although the environment may be there by now.
+        """
+        until = self.unknown_until.get(new.request.environment)
+        waits = new.channel is WAITS_FOR_ITS_ENVIRONMENT
+        if new.refused is not None or new.at is None or until is None or new.at > until or waits:
+            return new.refused, new.refused_detail
+        detail = (
+            f"the event is from {new.at.isoformat()}; there was no such environment until {until.isoformat()}"
+        )
+        return Reason.UNKNOWN_ENVIRONMENT, detail
+
     def _join(self, reset: Reset, requester: Requester) -> Reset:
         joined = with_requester(reset, requester)
-        if joined == reset:
+        one_name_too_many = not requester.is_known and len(reset.claimed_by) >= MOST_CLAIMED
+        if joined == reset or one_name_too_many:
             return reset
         self.new_requesters.append((reset.id, requester))
         self.resets[reset.id] = joined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.catalog.catalog import Catalog, Service
-from schemas.checks import PlannedCheck, TableName
+from schemas.checks import LearnedCheck, PlannedCheck, TableName
 from schemas.plan import Phase, PlannedStep, RunIn, StepKind
 from schemas.wire import ServiceName, StepName
 from statemachines.planning.case import Case
@@ -39,7 +39,12 @@ def verifications_by_daemon(case: Case) -> Iterator[PlannedStep]:
         pairs = written(mine)
         migrations = tuple(check for pair in pairs for check in _migrations(case, *pair))
         promised = tuple(
-            dict.fromkeys(check for command in mine for check in _own_checks(case, command) if check.rows)
+            dict.fromkeys(
+                check
+                for command in mine
+                for check in _own_checks(case, command)
+                if check.rows or check.learned
+            )
         )
         for kind, checks in (("migrations", migrations), ("rows", promised)):
             if checks:
@@ -77,6 +82,7 @@ def _migrations(case: Case, service: ServiceName, database: str) -> Iterator[Pla
 
 
 def _own_checks(case: Case, command: Command) -> Iterator[PlannedCheck]:
+    wiped = set(wiped_pairs(case.catalog, case.selection, case.commands))
     for entry in command.entry.checks:
         database = entry.database or command.databases[0]
         fact = case.database(command.service_name, database)
@@ -86,8 +92,11 @@ def _own_checks(case: Case, command: Command) -> Iterator[PlannedCheck]:
                 resource=fact.key,
                 rows=entry.rows,
                 unchanged=entry.unchanged,
+                learned=LearnedCheck(emptied=(command.service_name, database) in wiped)
+                if entry.learned
+                else None,
                 ledgers=ledgers(case.catalog, command.service, database)
-                if entry.rows is not None and entry.rows.any_table
+                if entry.learned or (entry.rows is not None and entry.rows.any_table)
                 else (),
             )
 

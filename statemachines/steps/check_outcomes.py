@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 from statemachines.steps.database_checks import Verdict
+from statemachines.steps.learned import TABLES, UNMET
 
 _TOLD = "told"
 """The fact of an outcome: what its checks say although they are met."""
@@ -16,6 +17,10 @@ _HINTS = {
     Reason.CHECK_NOT_MET: (
         "Read its output (`resetd logs ID STEP`): a tool may print an error and exit 0. Mend the cause, then "
         "`resetd resume ID`."
+    ),
+    Reason.TABLES_EMPTY: (
+        "Read its output (`resetd logs ID STEP`), mend the cause, then `resetd resume ID`. Where the tables are empty "
+        "on purpose:"
     ),
     Reason.MIGRATIONS_PENDING: "Ask for mode refresh, which applies them. `resetd doctor ENV` says more.",
     Reason.MIGRATIONS_NOT_SHOWN: (
@@ -26,16 +31,27 @@ _HINTS = {
 
 
 def not_met(verdicts: Sequence[Verdict], outcome: Outcome | None = None) -> Outcome:
-    """The outcome of a step whose command ended as `outcome` says, and of which these checks failed."""
-    reasons = [verdict.reason for verdict in verdicts if verdict.reason is not None]
-    cause = Reason.MIGRATIONS_NOT_SHOWN if Reason.MIGRATIONS_NOT_SHOWN in reasons else reasons[0]
+    """The outcome of a step whose command ended as `outcome` says, where some of these checks failed.
+
+    What only a learned check failed a person may accept, so another cause comes first.
+    """
+    failed = [verdict for verdict in verdicts if verdict.reason is not None]
+    reasons = [verdict.reason for verdict in failed if verdict.reason is not None]
+    others = [reason for reason in reasons if reason is not Reason.TABLES_EMPTY]
+    cause = Reason.MIGRATIONS_NOT_SHOWN if Reason.MIGRATIONS_NOT_SHOWN in reasons else (others or reasons)[0]
+    hint = _HINTS.get(cause)
+    if not others:
+        hint = " ".join(filter(None, (hint, *(verdict.hint for verdict in failed))))
+    facts = _with_tables(outcome.facts if outcome else {}, verdicts)
+    if Reason.TABLES_EMPTY in reasons:
+        facts[UNMET] = [verdict.check for verdict in failed]
     return Outcome(
         kind=OutcomeKind.FAILED,
         exit_code=outcome.exit_code if outcome else None,
         cause=cause,
-        detail="\n".join(verdict.detail for verdict in verdicts),
-        hint=_HINTS.get(cause),
-        facts=outcome.facts if outcome else {},
+        detail="\n".join(verdict.detail for verdict in failed),
+        hint=hint,
+        facts=facts,
     )
 
 
@@ -55,10 +71,18 @@ def no_answer(
     )
 
 
-def with_told(outcome: Outcome, verdicts: Iterable[Verdict]) -> Outcome:
-    """The outcome with what its checks told."""
+def met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
+    """The outcome of a step whose checks are all met, with what they told and what a wipe teaches."""
+    facts = _with_tables(outcome.facts, verdicts)
     told = [verdict.told for verdict in verdicts if verdict.told is not None]
-    return outcome.model_copy(update={"facts": {**outcome.facts, _TOLD: told}}) if told else outcome
+    if told:
+        facts[_TOLD] = told
+    return outcome.model_copy(update={"facts": facts})
+
+
+def _with_tables(facts: Mapping[str, Any], verdicts: Iterable[Verdict]) -> dict[str, Any]:
+    tables = {verdict.check: dict(verdict.tables) for verdict in verdicts if verdict.tables is not None}
+    return {**facts, TABLES: tables} if tables else dict(facts)
 
 
 def earliest_baseline(attempts: Iterable[Attempt]) -> dict[str, Any] | None:

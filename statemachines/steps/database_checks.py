@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from schemas.checks import Absent, KnownLedger, Ledger, MigrationsCheck, PlannedCheck, RowsCheck
 from schemas.reasons import Reason
@@ -63,6 +64,12 @@ class Verdict:
     """What was expected and what was found, for people."""
     told: str | None = None
     """What is said although the check is met."""
+    check: str = ""
+    """The check's name."""
+    tables: Mapping[str, Any] | None = None
+    """Of a learned check: the tables with rows (`filled`), and those that fail it (`empty`)."""
+    hint: str | None = None
+    """How a person takes what was found as the new truth."""
 
 
 MET = Verdict()
@@ -106,15 +113,15 @@ def judge_migrations(check: PlannedCheck, ids: Sequence[str], rows: Sequence[Led
     unfinished = [one for one in ids if Record.OPEN in records.get(one, ())]
     pending = [one for one in ids if not records.get(one, set()) & {Record.APPLIED, Record.OPEN}]
     if unfinished or pending:
-        found = [f"not finished: {_listed(unfinished)}"] if unfinished else []
-        found += [f"not applied: {_listed(pending)}"] if pending else []
+        found = [f"not finished: {listed(unfinished)}"] if unfinished else []
+        found += [f"not applied: {listed(pending)}"] if pending else []
         return Verdict(
             Reason.CHECK_NOT_MET if unfinished else Reason.MIGRATIONS_PENDING,
             f"{check.database}: expected all {len(ids)} migrations of the image finished in {name}, "
             f"found {'; '.join(found)}",
         )
     extra = sorted(records.keys() - set(ids))
-    return Verdict(told=f"{name} has others, too: {_listed(extra)}") if extra else MET
+    return Verdict(told=f"{name} has others, too: {listed(extra)}") if extra else MET
 
 
 def nothing_carried(check: PlannedCheck) -> Verdict:
@@ -190,6 +197,7 @@ def _counted(rows: RowsCheck) -> str:
     return f"rows in {' or '.join(rows.table or ())}{where}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

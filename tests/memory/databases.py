@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.databases import Backup, Identity, Leftover, Marker, Session, Witness
+from daemon.ports.backups import Backup
+from daemon.ports.databases import Identity, Leftover, Marker, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.facts import Loss
 from schemas.reasons import Reason
@@ -211,7 +212,7 @@ class MemoryDatabases:
 
 
 class MemoryBackups:
-    """Implements `daemon.ports.databases.Backups`. A test may remove from `files` what a disk may lose."""
+    """Implements `daemon.ports.backups.Backups`. A test may remove from `files` what a disk may lose."""
 
     def __init__(self, databases: MemoryDatabases) -> None:
         self._databases = databases

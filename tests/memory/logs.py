@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId, Time
 
 _CUT = MARKER + b"the output went on; it was not kept]\n"
 
@@ -19,6 +21,7 @@ class MemoryLogs:
         self._limit = limit
         self._kept: dict[AttemptId, bytes] = defaultdict(bytes)
         self._given: dict[AttemptId, int] = {}
+        self._written_at: dict[AttemptId, datetime] = {}
 
     async def keep(self, attempt: AttemptId, offset: int, data: bytes) -> None:
         """See the port."""
@@ -34,6 +37,7 @@ class MemoryLogs:
         if len(kept) > self._limit:
             kept = kept[: self._limit] + _CUT
         self._kept[attempt] = redact_in_place(kept)
+        self._written_at[attempt] = datetime.now(UTC)
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
         """See the port."""
@@ -52,3 +56,19 @@ class MemoryLogs:
     async def size(self, attempt: AttemptId) -> int:
         """See the port."""
         return len(self._kept.get(attempt, b""))
+
+    async def untouched_since(self, before: Time) -> Sequence[ResetId]:
+        """See the port."""
+        resets = {attempt.partition("/")[0] for attempt in self._written_at}
+        return sorted(
+            ResetId(reset)
+            for reset in resets
+            if all(
+                at < before for attempt, at in self._written_at.items() if attempt.partition("/")[0] == reset
+            )
+        )
+
+    async def forget(self, reset_id: ResetId) -> None:
+        """See the port."""
+        for attempt in [each for each in self._written_at if each.partition("/")[0] == reset_id]:
+            del self._kept[attempt], self._written_at[attempt]

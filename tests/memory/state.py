@@ -12,15 +12,17 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
+from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.protection import KeptWord, RememberedUse
 from schemas.records import LogPosition, Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
+from schemas.retention import Refusal
 from schemas.wire import ResetId, ResourceKey
 from statemachines.history.audit import chained
 from statemachines.history.status_record import Subject, committed, status_record
@@ -54,6 +56,7 @@ class OutboxMessage:
 
     id: int
     message: Message
+    reset_id: ResetId | None = None
     published_at: datetime | None = None
     refused: str | None = None
 
@@ -76,8 +79,10 @@ class State:
     entries: dict[ResetId, Entry] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    learned: dict[LearnedKey, Learned] = field(default_factory=dict)
     positions: dict[tuple[str, int], LogPosition] = field(default_factory=dict)
     seen: dict[EventId, ResetId | None] = field(default_factory=dict)
+    seen_at: dict[EventId, datetime] = field(default_factory=dict)
     keys: dict[ScopedKey, KeyUse] = field(default_factory=dict)
     pending: dict[int, NewAct] = field(default_factory=dict)
     pending_count: int = 0
@@ -85,11 +90,21 @@ class State:
     steps: dict[ResetId, dict[str, Step]] = field(default_factory=lambda: defaultdict(dict))
     attempts: dict[str, Attempt] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)
+    act_count: int = 0
     history: dict[ResetId, list[HistoryEntry]] = field(default_factory=lambda: defaultdict(list))
     publisher: tuple[str, datetime] | None = None
     """Who may publish the outbox, and until when."""
     outbox: list[OutboxMessage] = field(default_factory=list)
-    dead_letters: list[tuple[DeadLetter, OutboxMessage, datetime]] = field(default_factory=list)
+    outbox_count: int = 0
+    outbox_pruned: int = 0
+    """The state had come further than all messages below this id, which may be gone."""
+    dead_letters: dict[int, tuple[DeadLetter, OutboxMessage, datetime]] = field(default_factory=dict)
+    letter_count: int = 0
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    forgotten: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Environment without a reset -> its counters, while its refusals are remembered."""
+    floors: tuple[int, int] = (0, 0)
+    """Counters that an environment begins above which nothing here knows."""
     backups: dict[str, tuple[ResetId, Backup]] = field(default_factory=dict)
     tickets: int = 0
     locks: list[LockRow] = field(default_factory=list)
@@ -104,6 +119,8 @@ class State:
         """Make a desk with what is known of these references."""
         seen = {event: self.seen[event] for event in refer.events if event in self.seen}
         keys = {key: self.keys[key] for key in refer.keys if key in self.keys}
+        for name in refer.environments:
+            self.know(name)
         ids = {*refer.resets, *(use.reset_id for use in keys.values()), *filter(None, seen.values())}
         return Desk(
             now=now,
@@ -123,7 +140,17 @@ class State:
                 for act in self.acts
                 if act.kind in ENDING and act.id > self.entries[act.reset_id].reset.acts_seen
             },
+            unknown_until={
+                name: until
+                for name in refer.environments
+                if name in self.refusals and (until := self.refusals[name].unknown_until) is not None
+            },
         )
+
+    def know(self, name: str) -> None:
+        """Give an environment its counters, above those that it had before it was forgotten."""
+        if name not in self.numbers:
+            self.numbers[name], self.sequences[name] = self.forgotten.get(name, self.floors)
 
     def store_desk(self, desk: Desk) -> None:
         """Store what a desk decided."""
@@ -134,6 +161,7 @@ class State:
             entry = self.entries[reset_id]
             entry.reset = with_requester(entry.reset, requester)
         self.seen |= desk.new_events
+        self.seen_at |= dict.fromkeys(desk.new_events, desk.now)
         self.keys |= desk.new_keys
         for number in desk.bound_acts:
             del self.pending[number]
@@ -144,15 +172,17 @@ class State:
         self.append_history(desk.new_statuses)
         self.append_audit(desk.new_audit_entries)
         for letter in desk.new_dead_letters:
-            self.dead_letters.append((letter, self.append_message(letter.message), desk.now))
+            self.letter_count += 1
+            self.dead_letters[self.letter_count] = (letter, self.append_message(letter.message), desk.now)
 
     def append_acts(self, acts: Iterable[Act]) -> list[Act]:
         """Append acts, and return them with their ids."""
         stored = [
             act.model_copy(update={"id": number, "last_status": self.entries[act.reset_id].reset.sequence})
-            for number, act in enumerate(acts, len(self.acts) + 1)
+            for number, act in enumerate(acts, self.act_count + 1)
         ]
         self.acts += stored
+        self.act_count += len(stored)
         return stored
 
     def append_audit(self, entries: Sequence[AuditEntry]) -> None:
@@ -168,11 +198,13 @@ class State:
             whole = whole.model_copy(update={"data": json.loads(json.dumps(whole.data))})
             self.history[reset.id].append(whole)
             record = status_record(Subject.of(reset), whole)
-            self.append_message(Message(self.topics.status, record.key, record.value, record.headers))
+            message = Message(self.topics.status, record.key, record.value, record.headers)
+            self.append_message(message, reset.id)
 
-    def append_message(self, message: Message) -> OutboxMessage:
-        """Put a message into the outbox."""
-        waiting = OutboxMessage(len(self.outbox) + 1, message)
+    def append_message(self, message: Message, reset_id: ResetId | None = None) -> OutboxMessage:
+        """Put a message into the outbox; `reset_id` is that of a status."""
+        self.outbox_count += 1
+        waiting = OutboxMessage(self.outbox_count, message, reset_id)
         self.outbox.append(waiting)
         return waiting
 

@@ -1,4 +1,7 @@
-"""The store in memory, for simulations: nothing survives, and leases run by a clock that is given."""
+"""The store in memory, for simulations: nothing survives, and leases run by a clock that is given.
+
+Over 300 lines: one store behind one lock, held to the contract of the real one.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from daemon.ports.store.queries import LockRow
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
+from schemas.learned import Learned
 from schemas.marks import Position
 from schemas.reasons import Reason
 from schemas.records import LogPosition
@@ -29,10 +33,10 @@ from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked
 from tests.memory.state import Entry, LockGrant, copied
 from tests.memory.store_protection import MemoryProtectionStore
-from tests.memory.store_queries import MemoryStoreQueries
+from tests.memory.store_retention import MemoryRetentionStore
 
 
-class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
+class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
     """Implements `daemon.ports.store.store.Store`.
 
     Each method lets other tasks run first, and then does all of its work without a pause.
@@ -105,10 +109,13 @@ class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
 
     def _is_due(self, entry: Entry) -> bool:
         now = self._clock.now()
-        if entry.owner is not None and entry.until is not None and entry.until > now:
+        if not self._is_free(entry):
             return False
         awake = entry.reset.wake_at is None or not now < entry.reset.wake_at <= now + LONGEST_SLEEP
         return (entry.live and awake) or bool(self._unread(entry.reset.id, entry.reset.acts_seen))
+
+    def _is_free(self, entry: Entry) -> bool:
+        return entry.owner is None or entry.until is None or entry.until <= self._clock.now()
 
     def _claim(self, entry: Entry, owner: str, ttl: float) -> Claimed:
         reset = entry.reset
@@ -184,7 +191,16 @@ class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
             self._state.backups[backup.path] = (reset_id, backup)
         self._state.append_history([(entry.reset, line) for line in change.history])
         self._state.append_audit(change.audit)
+        for learned in change.learned:
+            self._state.learned[learned.key] = copied(learned)
+        for key in change.forgotten:
+            self._state.learned.pop(key, None)
         return entry.reset
+
+    async def learned(self, environment: str) -> tuple[Learned, ...]:
+        await asyncio.sleep(0)
+        found = (one for one in self._state.learned.values() if one.key.environment == environment)
+        return tuple(sorted(found, key=lambda one: (one.key.step, one.key.check, one.at)))
 
     def _put_plan_and_steps(self, change: Change) -> None:
         steps = self._state.steps[change.reset.id]
@@ -257,11 +273,13 @@ class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
 
     async def position(self) -> Position:
         await asyncio.sleep(0)
-        return self._position(len(self._state.outbox))
+        return self._position(self._state.outbox[-1].id if self._state.outbox else 0)
 
     async def contains(self, position: Position) -> bool:
         await asyncio.sleep(0)
-        return position.number <= len(self._state.outbox) and self._position(position.number) == position
+        if position.number and all(row.id != position.number for row in self._state.outbox):
+            return position.number < self._state.outbox_pruned
+        return self._position(position.number) == position
 
     async def adopt(
         self,
@@ -273,10 +291,13 @@ class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
     ) -> None:
         await asyncio.sleep(0)
         for environment in lost.environments | self._state.sequences.keys():
+            self._state.know(environment)
             self._state.sequences[environment] += lost.statuses
             self._state.numbers[environment] += lost.statuses
         for event in events:
             self._state.seen.setdefault(event, None)
+            self._state.seen_at.setdefault(event, now)
+        self._raise_forgotten(lost.statuses)
         self._state.supersede(lost.resets)
         for word in await self.words(now=now):
             self._withdraw(word.id, entry.actor, now)
@@ -285,5 +306,5 @@ class MemoryStore(MemoryStoreQueries, MemoryProtectionStore):
     def _position(self, number: int) -> Position:
         if number == 0:
             return Position(number=0, digest="")
-        content = repr(self._state.outbox[number - 1].message).encode()
+        content = repr(next(row.message for row in self._state.outbox if row.id == number)).encode()
         return Position(number=number, digest=sha256(content).hexdigest()[:32])

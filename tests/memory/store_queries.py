@@ -129,7 +129,7 @@ class MemoryStoreQueries:
 
     async def dead_letters(self, *, limit: int = 50) -> tuple[Mapping[str, Any], ...]:
         await asyncio.sleep(0)
-        newest = list(enumerate(self._state.dead_letters, 1))[::-1][:limit]
+        newest = list(self._state.dead_letters.items())[::-1][:limit]
         return tuple(
             {
                 "id": number,

@@ -17,10 +17,26 @@ from sandbox.services.standins.controls import Control
 from schemas.publish import CancelRequested, RequestReference
 from tests.torture.judge.evidence import Acted, Evidence
 from tests.torture.judge.state_order import AT_REST
-from tests.torture.script.script import SEEDS, Arm, Ask, Cut, Do, Event, Kill, Script, Stop, When
+from tests.torture.script.script import (
+    SEEDS,
+    Arm,
+    Ask,
+    Cut,
+    Do,
+    Event,
+    Kill,
+    Outage,
+    Say,
+    Script,
+    Stop,
+    When,
+)
+from tests.torture.stand.approvers import Approvers
 from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.operator_acts import Operator
+from tests.torture.stand.outages import Outages
 from tests.torture.stand.requests import Requests
+from tests.torture.stand.speakers import Speakers
 from tests.torture.stand.stand import LEASE, Stand
 
 SOURCE = "/sandbox"
@@ -31,6 +47,8 @@ _NOT_AT_ALL = 30.0
 """Seconds after which an event that waits for its moment is left out; sooner, if the moment can't come any more."""
 _BY_THEMSELVES = STATE | KAFKA - {FaultKind.KAFKA_DUPLICATE_DELIVERY}
 """Faults that a daemon meets even without a request."""
+_SILENT = Control(fail="nobody reads this", fail_after_rows=1, exits_zero=True, hides_error=True)
+"""What a seed does that leaves all but its first table empty, and says nothing of it."""
 _LOOK_EVERY = 0.02
 _ASK_EVERY = 0.15
 _AGAIN_AFTER = 0.2
@@ -49,8 +67,12 @@ class Round:
         self._platform = stand.platform
         self._gatherer = gatherer
         self._script = script
-        self._operator = Operator(stand.post)
+        self._operator = Operator(stand.post, script.again)
+        self._approvers = Approvers(stand.post)
+        self._speakers = Speakers(stand.post, gatherer.production())
+        self._outages = Outages(stand.platform)
         self._requests = Requests(stand)
+        self._looked_at_people = 0.0
         self._late: dict[int, float] = {}
         self._begun = 0.0
         self._looked_at_unknown = 0.0
@@ -65,7 +87,15 @@ class Round:
         self._let_faults_hit()
         self._pace(0.02)
         stuck = self._settle()
-        return self._gatherer.gather(self._requests.asked, self._operator.acted, self._requests.resets, stuck)
+        return self._gatherer.gather(
+            self._requests.asked,
+            [*self._operator.acted, *self._approvers.acted],
+            self._requests.resets,
+            stuck,
+            words=self._speakers.words,
+            outages=self._outages.outages,
+            plans_seen=self._requests.plans,
+        )
 
     # -- the events -----------------------------------------------------------------------------------------------
     def _set_the_scene(self) -> None:
@@ -87,6 +117,8 @@ class Round:
             for service, seed in SEEDS.items():
                 names = {seed, "seed:reset", "seed:mock"}
                 self._platform.control(environment, service, **dict.fromkeys(names, Control(seconds=seconds)))
+        for environment, service in self._script.silent:
+            self._platform.control(environment, service, **{SEEDS[service]: _SILENT})
 
     def _repositories(self) -> list[str]:
         return _repositories(self._script.asks)
@@ -96,7 +128,7 @@ class Round:
         pending: list[tuple[float, Event]] = [(event.at, event) for event in self._script.events]
         until = begun + max((at for at, _ in pending), default=0.0) + SETTLED_WITHIN
         while (pending or self._stand.asleep) and time.monotonic() < until:
-            self._attend_to_daemons()
+            self._attend()
             self._look_at_unknown()
             now = time.monotonic() - begun
             due = [(at, event) for at, event in pending if at <= now]
@@ -129,6 +161,21 @@ class Round:
             return not any(self._restless())
         return False
 
+    def _attend(self) -> None:
+        """Wake and start daemons in their time, and let people say what is due."""
+        self._attend_to_daemons()
+        self._speakers.withdraw()
+        if time.monotonic() - self._looked_at_people < _ASK_EVERY:
+            return
+        self._looked_at_people = time.monotonic()
+        with contextlib.suppress(httpx.HTTPError):
+            if self._requests.waits_for_people():
+                list(self._requests.moving())
+            for identifier, reset in self._requests.resets.items():
+                requesters = self._requests.requesters(identifier)
+                self._approvers.see(reset, self._requests.name(identifier), requesters)
+        self._approvers.answer()
+
     def _attend_to_daemons(self) -> None:
         self._stand.look()
         for number, since in list(self._stand.asleep.items()):
@@ -155,6 +202,10 @@ class Round:
                 if not any(self._running()):
                     return self._is_too_late()
                 asyncio.run(self._platform.cluster.cut_streams())
+            elif isinstance(event, Outage):
+                self._outages.begin(event)
+            elif isinstance(event, Say):
+                self._speakers.say(event)
             elif isinstance(event, Arm):
                 asyncio.run(self._platform.faults.arm(event.fault))
             elif isinstance(event, Do):
@@ -216,12 +267,23 @@ class Round:
 
         While everything is at rest, the operator attends to resets that stopped, and more requests are made.
         """
-        if not self._script.faults:
-            return
+        if self._script.faults:
+            self._wait_for_faults()
+        if self._outages.outages or self._script.faults:
+            self._heal()
+
+    def _heal(self) -> None:
+        environments = {ask.environment for ask in self._script.asks}
+        environments |= {out.environment for out in self._outages.outages}
+        asyncio.run(self._platform.faults.clear())
+        self._outages.end()
+        asyncio.run(self._platform.cluster.until_ready(sorted(environments), within=SETTLED_WITHIN))
+
+    def _wait_for_faults(self) -> None:
         more = [*self._script.more]
         until = time.monotonic() + _FAULTS_WITHIN
         while time.monotonic() < until and (armed := self._platform.faults.armed()):
-            self._attend_to_daemons()
+            self._attend()
             self._look_at_unknown()
             places = {fault.environment for fault in armed if fault.kind not in _BY_THEMSELVES}
             if places and self._is_quiet():
@@ -233,9 +295,6 @@ class Round:
                 while not self._happen(ask) and time.monotonic() < until:
                     self._attend_to_daemons()
             time.sleep(_ASK_EVERY)
-        asyncio.run(self._platform.faults.clear())
-        environments = sorted({ask.environment for ask in self._script.asks})
-        asyncio.run(self._platform.cluster.until_ready(environments, within=SETTLED_WITHIN))
 
     # -- until it is quiet ----------------------------------------------------------------------------------------
     def _settle(self) -> Sequence[str]:
@@ -244,7 +303,7 @@ class Round:
         left: list[str] = ["not looked at"]
         next_look = 0.0
         while time.monotonic() < until:
-            self._attend_to_daemons()
+            self._attend()
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + _ASK_EVERY
                 with contextlib.suppress(httpx.HTTPError):

@@ -16,13 +16,15 @@ from tests.torture.figures import Figures
 from tests.torture.judge.judge import Verdict, judge
 from tests.torture.rounds import Round
 from tests.torture.script.generator import BLOCK, block_of, write
+from tests.torture.script.protection import PROTECTED
 from tests.torture.script.script import Block
 from tests.torture.stand import evidence_files
 from tests.torture.stand.gatherer import Gatherer
 from tests.torture.stand.stand import Stand, stand
 
-ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox")
-"""The environments that rounds use; the last two share their core database."""
+ENVIRONMENTS = ("qa-sandbox", "acme-sandbox", "beta-sandbox", *PROTECTED)
+"""The environments that rounds use: one alone, two that share their core database, and a production with a sandbox on
+its databases."""
 
 Say = Callable[[str], None]
 

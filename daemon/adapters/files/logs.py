@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
 from schemas.reasons import Reason
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId, Time
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +78,16 @@ class FileLogs:
         """See the port."""
         return await _in_thread(_size, self._path(attempt))
 
+    async def untouched_since(self, before: Time) -> Sequence[ResetId]:
+        """See the port."""
+        return await _in_thread(_untouched, self._directory, before.timestamp())
+
+    async def forget(self, reset_id: ResetId) -> None:
+        """See the port."""
+        if not _PATH_SEGMENT.fullmatch(reset_id):
+            raise ValueError(f"not a reset's id: {reset_id!r}")
+        await _in_thread(_remove, self._directory / reset_id)
+
     def _path(self, attempt: AttemptId) -> Path:
         parts = attempt.split("/")
         if not all(_PATH_SEGMENT.fullmatch(part) for part in parts):
@@ -126,6 +137,25 @@ def _read(path: Path, offset: int, limit: int) -> bytes:
             return file.read(limit)
     except FileNotFoundError:
         return b""
+
+
+def _untouched(directory: Path, before: float) -> list[ResetId]:
+    if not directory.is_dir():
+        return []
+    kept = [each for each in directory.iterdir() if each.is_dir() and _PATH_SEGMENT.fullmatch(each.name)]
+    return sorted(ResetId(each.name) for each in kept if _last_written(each) < before)
+
+
+def _last_written(directory: Path) -> float:
+    # A file that is appended to changes no directory.
+    return max(path.stat().st_mtime for path in (directory, *directory.rglob("*")))
+
+
+def _remove(directory: Path) -> None:
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return
 
 
 def _size(path: Path) -> int:

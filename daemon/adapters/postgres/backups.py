@@ -30,7 +30,8 @@ from daemon.adapters.postgres.programs import Programs, newest_programs, program
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import restore_into
 from daemon.adapters.postgres.urls import Network, parse_address
-from daemon.ports.databases import Backup, Witness
+from daemon.ports.backups import Backup
+from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
@@ -40,7 +41,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 class DirectoryBackups:
-    """Implements `daemon.ports.databases.Backups` in a directory.
+    """Implements `daemon.ports.backups.Backups` in a directory.
 
     Args:
         root: The store; made where it is missing. Only their owner can read its files.

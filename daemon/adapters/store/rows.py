@@ -208,6 +208,7 @@ def pending_act_row(new: NewAct) -> dict[str, Any]:
         "event_source": new.request.source if new.request else None,
         "event_id": new.request.id if new.request else None,
         "idempotency_key": new.idempotency_key,
+        "at": new.act.at,
         "act": as_document(new.act),
     }
 

@@ -16,6 +16,8 @@ from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.leases import locking
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.outbox.messages import MESSAGES, message_from_row
+from daemon.adapters.store.retention import refused_names
+from daemon.adapters.store.retention.removal import OUTBOX_PRUNED, counter
 from daemon.adapters.store.rows import event_key
 from daemon.adapters.store.tables import ENVIRONMENTS, OUTBOX, SEEN_EVENTS, STATE
 from daemon.ports.store.state import Lost
@@ -41,12 +43,14 @@ async def newest_position(tx: Tx) -> Position:
 
 
 async def contains(tx: Tx, position: Position) -> bool:
-    """Tell whether the outbox has that very row."""
+    """Tell whether the outbox has that very row, or had it before it was pruned."""
     if position.number == 0:
         return True
     same_id = MESSAGES.where(OUTBOX.c.id == position.number)
     row = (await tx.connection.execute(same_id)).mappings().one_or_none()
-    return row is not None and _position(row) == position
+    if row is None:
+        return position.number < await counter(tx, OUTBOX_PRUNED)
+    return _position(row) == position
 
 
 async def adopt(
@@ -61,6 +65,7 @@ async def adopt(
         sequence=ENVIRONMENTS.c.sequence + lost.statuses,
     )
     await tx.connection.execute(raising)
+    await refused_names.raise_counters(tx, lost.statuses)
     await locking.supersede(tx, sorted(lost.resets))
     rows = [
         {"key": event_key(*event), "source": event[0], "event_id": event[1], "reset_id": None, "seen_at": now}

@@ -15,20 +15,23 @@ from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
 from daemon.adapters.store.intake import admission
-from daemon.adapters.store.leases import acts, claiming, locking
+from daemon.adapters.store.leases import acts, claiming, learning, locking
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import publishing
+from daemon.adapters.store.retention import pruning, refused_names
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
 from schemas.intake import Admission, Batch, NewRequest
+from schemas.learned import Learned
 from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.protection import KeptWord, ProtectedUse, RememberedUse, Word
 from schemas.records import LogPosition
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
+from schemas.retention import Pruned, Refusal, Retention
 from schemas.wire import ResetId, ResourceKey, Time
 
 
@@ -104,6 +107,9 @@ class SqlStore:
     async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
         return await self._write(lambda tx: locking.lock(tx, lease, keys))
 
+    async def learned(self, environment: str) -> tuple[Learned, ...]:
+        return await self._read(lambda tx: learning.learned(tx, environment))
+
     # -- protected environments -----------------------------------------------------------------------------------
     async def remember_protected(self, uses: Sequence[ProtectedUse], *, now: Time) -> None:
         if uses:
@@ -120,6 +126,16 @@ class SqlStore:
 
     async def words(self, *, now: Time, ended: bool = False) -> tuple[KeptWord, ...]:
         return await self._read(lambda tx: protection.words(tx, now, ended=ended))
+
+    # -- retention ------------------------------------------------------------------------------------------------
+    async def prune(self, retention: Retention, *, now: Time, limit: int) -> Pruned:
+        return await self._write(lambda tx: pruning.prune(tx, retention, now=now, limit=limit))
+
+    async def refusals(self, *, limit: int = 100) -> tuple[Refusal, ...]:
+        return await self._read(lambda tx: refused_names.page(tx, limit))
+
+    async def table_sizes(self) -> Mapping[str, int]:
+        return await self._read(pruning.table_sizes)
 
     # -- the state as a whole -------------------------------------------------------------------------------------
     async def state_id(self) -> str:

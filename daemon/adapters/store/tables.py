@@ -14,6 +14,7 @@ from schemas.tables import (
     HistoryRow,
     IdempotencyKeyRow,
     JoinedRow,
+    LearnedRow,
     LockHistoryRow,
     LockRow,
     OutboxRow,
@@ -23,6 +24,7 @@ from schemas.tables import (
     ProtectedUseRow,
     ProtectedWordRow,
     PublisherRow,
+    RefusalRow,
     ResetRow,
     SeenEventRow,
     StateRow,
@@ -35,6 +37,7 @@ PLANS = table_of(PlanRow)
 STEPS = table_of(StepRow)
 ATTEMPTS = table_of(AttemptRow)
 BACKUPS = table_of(BackupRow)
+LEARNED = table_of(LearnedRow)
 ENVIRONMENTS = table_of(EnvironmentRow)
 POSITIONS = table_of(PositionRow)
 SEEN_EVENTS = table_of(SeenEventRow)
@@ -48,9 +51,13 @@ AUDIT_HEADS = table_of(AuditHeadRow)
 HISTORY = table_of(HistoryRow)
 OUTBOX = table_of(OutboxRow)
 PUBLISHERS = table_of(PublisherRow)
+REFUSALS = table_of(RefusalRow)
 COUNTERS = table_of(CounterRow)
 LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
 STATE = table_of(StateRow)
+
+# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
+OUTBOX_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)

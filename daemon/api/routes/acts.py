@@ -1,4 +1,4 @@
-"""Acts on a reset: approve, deny, cancel, resume, skip, resolve, rollback, release.
+"""Acts on a reset: approve, deny, cancel, resume, skip, resolve, accept, rollback, release.
 
 An act is checked and appended; the process that holds the reset's lease reads it. So no call here changes a reset.
 202 says that the act was recorded, and the reset's history says what came of it.
@@ -21,6 +21,7 @@ from daemon.api.problems import ProblemError, violation
 from daemon.api.refusal_audit import audit_refused_act
 from daemon.api.reset_lookup import RESET_PATH, find
 from schemas.api import (
+    AcceptBody,
     ActAccepted,
     ActBody,
     ApproveBody,
@@ -33,6 +34,7 @@ from schemas.api import (
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, Reset
 from statemachines.acts import check_act, has_begun
+from statemachines.consent import needs_consent
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["acts"])
@@ -46,6 +48,7 @@ _ROLES = {
     ActKind.RESOLVE: Role.OPERATOR,
     ActKind.ROLLBACK: Role.OPERATOR,
     ActKind.RELEASE: Role.OPERATOR,
+    ActKind.ACCEPT: Role.OPERATOR,
 }
 
 
@@ -104,6 +107,18 @@ async def resolve(
     return await _append(context, caller, reference, asked, if_match)
 
 
+@router.post(f"{RESET_PATH}/accept", status_code=202)
+async def accept(
+    reference: str, sent: AcceptBody, context: Context, caller: Caller, if_match: IfMatch = None
+) -> ActAccepted:
+    """Take what a learned check found as the new truth: the reset goes on behind its step, and runs nothing again.
+
+    Needs the role `operator`. On protected resources it needs `approver`, and somebody who did not ask for the reset.
+    """
+    asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
+    return await _append(context, caller, reference, asked, if_match)
+
+
 @router.post(f"{RESET_PATH}/rollback", status_code=202)
 async def rollback(
     reference: str, sent: RollbackBody, context: Context, caller: Caller, if_match: IfMatch = None
@@ -155,6 +170,8 @@ async def _append(
         act = act.model_copy(update={"as_requester": True})
     async with audit_refused_act(context, caller, reset, act):
         _permit(caller, reset, asked.kind)
+        if act.kind is ActKind.ACCEPT and needs_consent(await context.store.plan(reset.id), reset):
+            require(caller, Role.APPROVER, reset.environment)
         if asked.confirm is not None and asked.confirm != reset.environment:
             detail = f"is not the environment's name, {reset.environment}"
             raise violation("/confirm", detail, reset=reset.id)

@@ -1,1 +1,4 @@
-"""The verbs of `resetd`, each in a module of its name; `cancel`, `resume`, `skip` and `resolve` are in `acts`."""
+"""The verbs of `resetd`, each in a module of its name.
+
+`cancel`, `resume`, `skip`, `resolve` and `accept` are in `acts`.
+"""

@@ -27,9 +27,10 @@ from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.consent import expired
-from statemachines.lifecycle import PHASE_OF, Trigger
+from statemachines.lifecycle import PHASE_OF, WORKING, Trigger
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.container_scope import needed_before
+from statemachines.steps.learned import NOTHING_TAKEN, Taken, taken_at_done
 from statemachines.steps.progress import after_attempt, ended, resolved, to_run_again
 
 log = structlog.get_logger()
@@ -98,7 +99,15 @@ class WorkingState:
                 await self._acts.apply(leased, self._unresolved)
                 if leased.reset.state is not state:
                     return
-        await leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.NEXT)
+        taken = await self._taught() if state is WORKING[-1] else NOTHING_TAKEN
+        await leased.commit(ResetUpdate(waiting_for=None), trigger=Trigger.NEXT, taken=taken)
+
+    async def _taught(self) -> Taken:
+        """What the reset, which is done, teaches of its steps."""
+        leased = self._leased
+        assert leased.plan is not None
+        known = await leased.learned()
+        return taken_at_done(leased.plan, leased.steps, known, leased.reset, at=self._clock.now())
 
     async def _asked_again(self, batch: list[PlannedStep]) -> bool:
         """Ask for consent again, where it got too old before this batch would be the first to destroy something."""

@@ -16,8 +16,8 @@ from daemon.engine.steps.launch_rights import check_rights
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.engine.steps.wipe_checks import WipeChecks
+from daemon.ports.backups import Backups
 from daemon.ports.clock import Clock
-from daemon.ports.databases import Backups
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import PlannedStep

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +25,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
-from statemachines.steps.check_outcomes import earliest_baseline, no_answer, not_met, with_told
+from statemachines.steps.check_outcomes import earliest_baseline, met, no_answer, not_met
 from statemachines.steps.database_checks import (
     Verdict,
     judge_migrations,
@@ -33,6 +34,7 @@ from statemachines.steps.database_checks import (
     ledger_of,
     nothing_carried,
 )
+from statemachines.steps.learned import judge_learned, key_of
 
 ASKING_LIMIT = timedelta(seconds=60)
 """How long a database that does not answer is asked again, once a command ended well."""
@@ -125,10 +127,9 @@ class DatabaseChecks:
 
     @staticmethod
     def _judged(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
-        failed = [verdict for verdict in verdicts if verdict.reason is not None]
-        if failed:
-            return not_met(failed, outcome)
-        return with_told(outcome, verdicts)
+        if any(verdict.reason is not None for verdict in verdicts):
+            return not_met(verdicts, outcome)
+        return met(verdicts, outcome)
 
     async def look(
         self,
@@ -158,8 +159,20 @@ class DatabaseChecks:
             async with self._contents.open(
                 url, environment=pod.environment, resource=some[0].resource
             ) as reader:
-                found += [await _verdict(reader, check, ids.get(check, ()), baseline) for check in some]
+                for check in some:
+                    verdict = (
+                        await _verdict(reader, check, ids.get(check, ()), baseline)
+                        if check.learned is None
+                        else await self._compare_with_learned(reader, step, check)
+                    )
+                    found.append(replace(verdict, check=check.name))
         return found
+
+    async def _compare_with_learned(self, reader: Reader, step: PlannedStep, check: PlannedCheck) -> Verdict:
+        plan = self._leased.plan
+        assert plan is not None
+        known = await self._leased.learned()
+        return judge_learned(check, key_of(plan, step, check), known, await reader.filled(check.ledgers))
 
     async def _ids(self, step: PlannedStep, pod: Pod, check: MigrationsCheck) -> tuple[str, ...]:
         """The migrations that the container carries; they are listed once for each."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.engine.leased_reset import LeasedReset
-from daemon.ports.databases import Backups
+from daemon.ports.backups import Backups
 from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason

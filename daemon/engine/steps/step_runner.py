@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
 

@@ -5,5 +5,6 @@
 - `outbox`: the publisher takes out what waits.
 - `protection`: planning and people remember what protected environments use.
 - `queries`: people read.
+- `retention`: the pruning lets old rows go.
 - `state`: the daemon's start, the marks and the health check ask about the database as a whole.
 """

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from schemas.audit import AuditEntry
+from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
 from schemas.wire import ResetId, ResourceKey
@@ -56,6 +57,10 @@ class Change:
     backups: tuple[Backup, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     """Lines for the reset's chain of the audit, in order."""
+    learned: tuple[Learned, ...] = ()
+    """What is learned of steps. Each replaces what was learned under its key."""
+    forgotten: tuple[LearnedKey, ...] = ()
+    """Keys under which nothing is kept any more."""
     release_locks: bool = False
     release_lease: bool = False
     """Let the lease go. The reset is claimed again at `reset.wake_at`, or when an act comes."""
@@ -120,6 +125,10 @@ class LeaseStore(Protocol):
             ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.commits`); nothing
                 was written.
         """
+        ...
+
+    async def learned(self, environment: str) -> tuple[Learned, ...]:
+        """Return what the environment's resets taught of their steps, by step, check and time."""
         ...
 
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:

@@ -39,7 +39,7 @@ class StateStore(Protocol):
         ...
 
     async def contains(self, position: Position) -> bool:
-        """Tell whether the outbox has that very row. It always has number 0."""
+        """Tell whether the outbox has that very row, or had it before it was pruned. It always has number 0."""
         ...
 
     async def adopt(

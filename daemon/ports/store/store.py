@@ -9,10 +9,13 @@ from daemon.ports.store.leases import LeaseStore
 from daemon.ports.store.outbox import OutboxStore
 from daemon.ports.store.protection import ProtectionStore
 from daemon.ports.store.queries import StoreQueries
+from daemon.ports.store.retention import RetentionStore
 from daemon.ports.store.state import StateStore
 
 
-class Store(IntakeStore, LeaseStore, OutboxStore, ProtectionStore, StateStore, StoreQueries, Protocol):
+class Store(
+    IntakeStore, LeaseStore, OutboxStore, ProtectionStore, RetentionStore, StateStore, StoreQueries, Protocol
+):
     """The whole of the state database.
 
     Every store obliges itself:

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
-from daemon.ports.databases import Backups, Databases
+from daemon.ports.backups import Backups
+from daemon.ports.databases import Databases
 from sandbox.postgres import Server
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
 from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey

@@ -17,7 +17,7 @@ from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.programs import newest_programs, programs_for
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.reasons import Reason
 from tests.contract.backups.conftest import CHANGE, ENVIRONMENT, contents_of

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.programs import programs_for
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from sandbox.postgres import Server
 from tests.contract.backups.conftest import ENVIRONMENT, contents_of
 from tests.contract.backups.test_directory import dumped

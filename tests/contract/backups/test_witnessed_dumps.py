@@ -21,7 +21,8 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.reading import RowCounter
 from daemon.adapters.postgres.snapshots import exported
 from daemon.adapters.postgres.urls import parse_address
-from daemon.ports.databases import Backup, Witness
+from daemon.ports.backups import Backup
+from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError
 from sandbox.postgres import POD_HOST, Server, copy, fronts, start
 from sandbox.postgres.databases import create

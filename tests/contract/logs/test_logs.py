@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from daemon.adapters.files.logs import FileLogs
 from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import Logs
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, ResetId
 from tests.memory.logs import MemoryLogs
 
 ATTEMPT = AttemptId("019ab4e0-0000-7000-8000-000000000000/seed.los-core-api.system/1")
@@ -201,3 +202,22 @@ async def test_a_disk_that_gives_nothing_is_temporary(tmp_path: Path) -> None:
     ):
         with pytest.raises(TemporaryError):
             await call
+
+
+async def test_output_is_removed_by_its_reset_and_that_of_others_stays(logs: Logs) -> None:
+    reset, other = ResetId(ATTEMPT.partition("/")[0]), ResetId("019ab4e0-0000-7000-8000-000000000001")
+    second, others = AttemptId(f"{reset}/verify/1"), AttemptId(f"{other}/verify/1")
+    for attempt in (ATTEMPT, second, others):
+        await logs.keep(attempt, 0, b"output")
+    await logs.forget(reset)
+    await logs.forget(reset)
+    assert [await logs.size(attempt) for attempt in (ATTEMPT, second, others)] == [0, 0, 6]
+
+
+async def test_it_is_known_whose_output_is_old(logs: Logs) -> None:
+    now = datetime.now(UTC)
+    assert list(await logs.untouched_since(now)) == []
+    await logs.keep(ATTEMPT, 0, b"output")
+    reset = ATTEMPT.partition("/")[0]
+    assert list(await logs.untouched_since(now + timedelta(seconds=10))) == [reset]
+    assert list(await logs.untouched_since(now - timedelta(seconds=10))) == []

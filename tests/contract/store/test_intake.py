@@ -20,6 +20,7 @@ from schemas.reasons import Reason
 from schemas.records import LastRecord, LogPosition
 from schemas.requests import RequestReference
 from schemas.resets import ActKind, Channel, ResetState
+from statemachines.intake.desk import MOST_CLAIMED
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import (
     ENVIRONMENT,
@@ -370,3 +371,13 @@ class TestNamesAndKeysOfAChannel:
         by_kafka = await admitted(store, asked(idempotency_key="k", **different(2)))
         assert [one.kind for one in await store.unread_acts(by_kafka.id, 0)] == [ActKind.CANCEL]
         assert await store.unread_acts(by_http.id, 0) == ()
+
+
+async def test_h5_names_in_which_events_join_are_bounded_and_a_person_is_always_kept(store: Store) -> None:
+    first = await admitted(store, asked(by="first"))
+    await taken(store, *(asked(by=f"name-{number}") for number in range(2 * MOST_CLAIMED)))
+    await admitted(store, asked(by="a person", channel=Channel.HTTP))
+    found = await store.find(first.id)
+    assert found is not None
+    assert len(found.claimed_by) == MOST_CLAIMED
+    assert found.requested_by[-1] == "a person"

@@ -111,8 +111,9 @@ class TestAnOutboxThatHoldsCopies:
         migrations.upgrade(empty_url)
         engine = create_engine(synchronous(parse(empty_url)))
         with engine.begin() as connection:
-            [index] = inspect(connection).get_indexes("outbox")
-            assert index["name"] == "ix_outbox_waiting"
+            indexes = {index["name"]: index for index in inspect(connection).get_indexes("outbox")}
+            assert sorted(filter(None, indexes)) == ["ix_outbox_reset_id", "ix_outbox_waiting"]
+            index = indexes["ix_outbox_waiting"]
             assert any(name.endswith("_where") for name in index["dialect_options"])
             if engine.dialect.name == "sqlite":
                 made = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'outbox'"))

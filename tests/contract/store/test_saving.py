@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store

@@ -12,7 +12,16 @@ from daemon.config.settings import load
 from daemon.config.yaml_documents import DocumentError
 from tests.integration.api.stand import SECRET, Stand
 
-READS = ("/resets", "/environments", "/locks", "/backups", "/dead-letters", "/whoami", "/resets/qa-sandbox/1")
+READS = (
+    "/resets",
+    "/environments",
+    "/locks",
+    "/backups",
+    "/dead-letters",
+    "/refusals",
+    "/whoami",
+    "/resets/qa-sandbox/1",
+)
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nobody-knows-this-one", "Basic YTpi", "Bearer "])

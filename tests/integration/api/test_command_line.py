@@ -223,17 +223,18 @@ async def test_watching_goes_on_over_a_restart_of_the_daemon(stand: Stand) -> No
 
 
 async def test_the_rest_can_be_looked_at(resetd: CommandLine) -> None:
-    me, environments, locks, letters, doctor = await asyncio.gather(
+    me, environments, locks, letters, refusals, doctor = await asyncio.gather(
         resetd.run("auth", "whoami", "-o", "json"),
         resetd.run("environments", "-o", "name"),
         resetd.run("locks"),
         resetd.run("dead-letters", "list", "-o", "json", person="oli"),
+        resetd.run("refusals", "list", "-o", "json", person="oli"),
         resetd.run("doctor", "qa-sandbox"),
     )
     assert me.json["subject"] == "ana"
     assert environments.out.split() == ["los-demo-production", "qa-sandbox"]
     assert (locks.code, locks.out, locks.err) == (0, "", "no locks\n")
-    assert letters.json == []
+    assert letters.json == refusals.json == []
     assert doctor.code == 0, doctor
     resetd.stand.deployments.closed["qa-sandbox"] = "OutOfSync"
     resetd.stand.failing["migrate status"] = b"Following migration have not yet been applied\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from daemon.config.catalog_file import load_catalog
-from daemon.ports.databases import Backup
+from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness as WitnessSession
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from daemon.adapters.kubernetes.commands import KubernetesCommands
-from daemon.adapters.store import store
+from daemon.adapters.store import auditing, store
 from daemon.adapters.store.connections.pipeline import Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import saving
@@ -22,9 +22,12 @@ from daemon.engine.commands.launch_guard import LaunchGuard
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.commands import Observation, Tombstone
 from daemon.ports.store.leases import Change
+from schemas.audit import AuditAction, AuditEntry
 from schemas.plan import PlannedStep
+from schemas.protection import KeptWord
 from schemas.resets import Control, Outcome, OutcomeKind, Reset, ResetState
-from schemas.wire import AttemptId
+from schemas.wire import AttemptId, Time
+from tests.torture.daemons.protection_defects import PROTECTION_DEFECTS
 
 VARIABLE = "TORTURE_DEFECT"
 
@@ -97,12 +100,36 @@ def release_locks_early() -> None:
     store.SqlStore.save = saved  # type: ignore[method-assign]
 
 
+def words_for_ever() -> None:
+    """A word counts although it expired or was taken back."""
+    words = store.SqlStore.words
+
+    async def all_words(self: store.SqlStore, *, now: Time, ended: bool = False) -> tuple[KeptWord, ...]:  # noqa: ARG001 - as the store has it
+        return await words(self, now=now, ended=True)
+
+    store.SqlStore.words = all_words  # type: ignore[method-assign]
+
+
+def forgetful_audit() -> None:
+    """The audit leaves out who agreed to what, and who gave which word."""
+    append = auditing.append
+    left_out = {AuditAction.APPROVE, AuditAction.CONFIRM, AuditAction.FORGET, AuditAction.WITHDRAW}
+
+    async def appended(tx: Tx, entries: Sequence[AuditEntry]) -> None:
+        await append(tx, [entry for entry in entries if entry.action not in left_out])
+
+    auditing.append = appended
+
+
 DEFECTS: Mapping[str, Callable[[], None]] = {
     "drop-compare-and-set": drop_compare_and_set,
     "launch-before-recording": launch_before_recording,
     "missing-status-is-success": missing_status_is_success,
     "skip-tombstone": skip_tombstone,
     "release-locks-early": release_locks_early,
+    "words-for-ever": words_for_ever,
+    "forgetful-audit": forgetful_audit,
+    **PROTECTION_DEFECTS,
 }
 
 

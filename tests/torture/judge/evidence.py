@@ -6,6 +6,7 @@ sandbox's journal, PostgreSQL's own log, the kubelet, GitHub, the disk.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ class Asked:
     environment: str
     reset_id: str | None = None
     readable: bool = True
+    by: str = ""
+    """The subject of the token that a request by HTTP came with."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,44 @@ class Acted:
     step: str | None = None
     outcome: str | None = None
     actor: str = ""
+    plan_hash: str | None = None
+    """The plan that an approval names."""
+    answered_at: float | None = None
+    """When the answer came, or the call broke off: the daemon took the act before that, if it took it."""
+
+    @property
+    def taken_by(self) -> float:
+        """The latest moment at which the daemon may have taken the act."""
+        return self.at if self.answered_at is None else self.answered_at
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word about a protected environment that the API accepted (201), or may have (without an `id`).
+
+    `kind` is `confirm` or `forget`. It is about the whole environment unless it names a service or a key. Times are in
+    seconds since 1970; it counted no more from `expires_at`, and from `ended_at` on, when it had been taken back.
+    """
+
+    id: str | None
+    kind: str
+    by: str
+    environment: str
+    service: str | None = None
+    key: str | None = None
+    given_at: float = 0.0
+    expires_at: float = math.inf
+    ended_at: float = math.inf
+
+
+@dataclass(frozen=True)
+class Out:
+    """A service of an environment that nobody could ask from `begun` until `over` (None: it is still so)."""
+
+    environment: str
+    service: str
+    begun: float
+    over: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +111,8 @@ class Dump:
     sha256: str
     proven: bool
     sha256_on_disk: str | None
+    written_at: float | None = None
+    """When the file on the disk was written last."""
 
 
 @dataclass(frozen=True)
@@ -115,5 +158,15 @@ class Evidence:
     """The unknown outcomes as they were before a person's word or a later look replaced them."""
     crashes: tuple[str, ...] = ()
     """Crashes of drives and daemons, in words, one for each time: they ended in an error that they do not know."""
+    words: tuple[Word, ...] = ()
+    outages: tuple[Out, ...] = ()
+    protected: Mapping[str, frozenset[tuple[str, str | None]]] = field(default_factory=dict)
+    """What protected environments really use, by resource: the environments, each with the service that uses it."""
+    former_plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Plans as they were seen on the way, by hash. One that was replaced at once may be missing."""
+    approval_ttl: float = math.inf
+    """The seconds for which a consent may be used."""
+    audit: tuple[Mapping[str, Any], ...] = ()
+    """The answers to `GET /audit` since the round began."""
     stuck: tuple[str, ...] = ()
     """What did not come to rest in time, in words."""

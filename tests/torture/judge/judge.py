@@ -19,7 +19,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.torture.judge import launches, outcomes, resources, status_events, stops
+from tests.torture.judge import (
+    acceptances,
+    consents,
+    launches,
+    outcomes,
+    resources,
+    status_events,
+    stops,
+    words,
+)
 from tests.torture.judge.evidence import Asked, Evidence
 from tests.torture.judge.finding import Finding
 from tests.torture.judge.state_order import AT_REST
@@ -49,7 +58,14 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     launches.outlived,
     launches.destroyed_without_backup,
     stops.destroyed_on_old_dump,
-    stops.destroyed_on_old_consent,
+    consents.destroyed_without_consent,
+    consents.invented_consents,
+    words.dead_words,
+    words.beside_the_unseen,
+    words.unaudited_words,
+    acceptances.ran_again,
+    acceptances.of_ones_own,
+    launches.elsewhere,
     resources.wrong_database,
     resources.repositories,
     status_events.gaps,
@@ -74,6 +90,9 @@ def judge(evidence: Evidence) -> Verdict:
     )
     verdict.seen["status events"] = len(evidence.told)
     verdict.seen["backups"] = len(evidence.dumps)
+    verdict.seen.update(consents.seen(evidence))
+    verdict.seen.update(words.seen(evidence))
+    verdict.seen["changes accepted"] = sum(act.kind == "accept" for act in evidence.acted)
     verdict.unknown = len(_unknown(evidence))
     verdict.unknown_but_known = sum(finding.rule == "known-after-all" for finding in verdict.findings)
     return verdict

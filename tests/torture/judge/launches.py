@@ -76,6 +76,24 @@ def unrecorded(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("late", f"{_named(launch)} ran as {launch.attempt}, of no reset of this round")
 
 
+def elsewhere(evidence: Evidence) -> Iterator[Finding]:
+    """Find commands that ran in the pods of another environment than the one that was asked for."""
+    wanted: dict[str, str] = {}
+    for identifier, reset in evidence.resets.items():
+        by = {*reset["requestedBy"], reset["request"].get("idempotencyKey")}
+        asked = [one for one in evidence.asked if one.reset_id == identifier or one.tag in by]
+        # What was asked for counts, and not what the daemon made of it.
+        environment = asked[0].environment if asked else reset.get("environment")
+        if environment is not None:
+            wanted[identifier] = environment
+    for launch in evidence.launches:
+        if launch.attempt is None:
+            continue
+        environment = wanted.get(Marker.parse(launch.attempt).reset, launch.namespace)
+        if launch.namespace != environment:
+            yield Finding("elsewhere", f"{_named(launch)} ran for {launch.attempt}, of {environment}")
+
+
 def not_alone(evidence: Evidence) -> Iterator[Finding]:
     """Find commands on a resource at which another reset was at work, which it is from its locks to its rest."""
     working = {reset: _working(evidence, reset) for reset in evidence.resets}
@@ -108,14 +126,14 @@ def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
 
     A command is destructive if the plan calls it so, or if it reached a database of the plan by PostgreSQL's log.
     """
-    reached = _reached(evidence)
+    opened = reached(evidence)
     for launch in Journal(evidence.launches).outermost():
         if launch.attempt is None:
             continue
         marker = Marker.parse(launch.attempt)
         step = planned(evidence, marker.reset, marker.step)
         touched = step["touches"] if step.get("destructive") else ()
-        for resource in sorted({*touched, *reached[launch.attempt]}):
+        for resource in sorted({*touched, *opened[launch.attempt]}):
             if not resource.startswith("database/"):
                 continue
             dumps = [
@@ -128,7 +146,7 @@ def destroyed_without_backup(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("no-backup", f"{launch.attempt} on {resource}: {dumps or 'no dump'}")
 
 
-def _reached(evidence: Evidence) -> Mapping[str, set[str]]:
+def reached(evidence: Evidence) -> Mapping[str, set[str]]:
     """The databases of their reset's plan in which the processes of each attempt opened sessions."""
     attempts = {launch.id: launch.attempt for launch in evidence.launches}
     found: dict[str, set[str]] = defaultdict(set)

@@ -28,7 +28,8 @@ OVER = frozenset({"done", "planned", "rejected", "denied", "rolled-back"})
 """The states in which nothing ever goes on."""
 WITHOUT_LOCKS = OVER | {"failed", "cancelled", "planning", "awaiting-approval"}
 """The states in which a reset has let its resources go; in `needs-operator` it keeps them."""
-_STOPPED = frozenset({"failed", "needs-operator", "cancelled"})
+STOPPED = frozenset({"failed", "needs-operator", "cancelled"})
+"""The states in which a reset stopped. With a stop consents that were used end, and dumps are too old."""
 _ANYTIME = frozenset({"failed", "needs-operator", "cancelling"})
 _AT_WORK = _ANYTIME | {"awaiting-approval"}
 """From work a reset goes back to ask where its consent got too old before it destroyed anything."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sandbox.faults import FaultKind
 from schemas.requests import Mode, Option
-from tests.torture.script import faults
-from tests.torture.script.script import Ask, Block, Cut, Do, Event, Kill, Script, State, Stop, When
+from tests.torture.script import faults, protection
+from tests.torture.script.people import BEN
+from tests.torture.script.script import Again, Ask, Block, Cut, Do, Event, Kill, Script, State, Stop, When
 
 BLOCK = 10
 """The number of rounds in a row that share a state database and its daemons."""
+_OUTAGES = 1 / 4
+"""In which part of the rounds a protected environment can't be read whole."""
+_WIPED_TWICE = (4, 6)
+"""The rounds of a block in which a wipe teaches, and in which it finds less than it was taught."""
+_TAUGHT = "sequence-builder-api"
+"""The service of that wipe. Its seed fills two tables."""
 SERVICES = ("los-core-api", "los-integrations", "sequence-builder-api", "ui-builder-api", "workflow-api")
 
 
@@ -45,9 +53,14 @@ def write(
     cut = chance.random() < 1 / 3
     if cut:
         events.append(Cut(chance.uniform(0.3, 3.0)))
+    protected = random.Random(f"{seed}:{round_}/protected")  # noqa: S311 - draws of its own: older rounds stay
+    out: list[Event] = []
+    if protection.PRODUCTION in environments and protected.random() < _OUTAGES:
+        out, asks = protection.outages(protected, asks)
+    asks, silent = _learned(seed, round_, environments, _joined(protected, asks))
     armed = faults.choose(chance, seed, round_, asks, kinds, block)
     asks = [faults.fit(ask, armed) for ask in asks]
-    events += [*asks, *armed]
+    events += [*out, *asks, *armed]
     late = {arm.fault.environment for arm in armed if arm.fault.kind is FaultKind.EXEC_BEGINS_LATE}
     if late and chance.random() < 2 / 3:
         # The attempt is given up while its launch is on the way and has not claimed it yet.
@@ -62,10 +75,46 @@ def write(
     return Script(
         f"{seed}:{round_}",
         tuple(sorted(events, key=lambda event: event.at)),
-        failing,
+        tuple(one for one in failing if one not in silent),
+        silent,
         slow=faults.seed_seconds(chance, armed, cut=cut),
         more=faults.further_requests(asks, armed),
+        again=Again(cancelled=protected.random() < 1 / 2, replan=protected.random() < 1 / 2),
     )
+
+
+def _learned(
+    seed: str, round_: int, environments: Sequence[str], asks: list[Ask]
+) -> tuple[list[Ask], tuple[tuple[str, str], ...]]:
+    """Let the same be wiped twice in a block: its tables are learned, and the second time one of them stays empty."""
+    if round_ % BLOCK not in _WIPED_TWICE:
+        return asks, ()
+    chance = random.Random(f"{seed}/{round_ // BLOCK}/learned")  # noqa: S311 - to be repeated, not to be secret
+    ask = Ask(0.6, f"{seed}:{round_}#w", chance.choice(list(environments)), Mode.WIPE, (_TAUGHT,), http=True)
+    again = round_ % BLOCK == _WIPED_TWICE[-1]
+    # Nothing that another request leaves in the table may hide it.
+    asks = [replace(ask, services=_others(ask.services)) if again else ask for ask in asks]
+    return [*asks, ask], ((ask.environment, _TAUGHT),) if again else ()
+
+
+def _others(services: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(one for one in services if one != _TAUGHT) or (SERVICES[-1],)
+
+
+def _joined(chance: random.Random, asks: Sequence[Ask]) -> list[Ask]:
+    """Let some requests in environments that need consent be made by an approver, and some be joined by one."""
+    made: list[Ask] = []
+    for ask in asks:
+        mine = ask.environment in protection.PROTECTED and ask.readable
+        who = chance.random() if mine else 1.0
+        if who < 1 / 6 and ask.http:
+            made.append(replace(ask, by=BEN.subject))
+        elif who < 1 / 3:
+            again = replace(ask, at=ask.at + 0.3, tag=f"{ask.tag}'", http=True, copies=1, by=BEN.subject)
+            made += [ask, again]
+        else:
+            made.append(ask)
+    return made
 
 
 def _sleepers(chance: random.Random, asks: Sequence[Ask], block: Block) -> list[Event]:
@@ -102,6 +151,8 @@ def _ask(chance: random.Random, tag: str, environment: str) -> Ask:
     mode = chance.choice((Mode.SEED, Mode.SEED, Mode.SEED, Mode.REFRESH, Mode.WIPE))
     services = tuple(chance.sample(SERVICES, chance.choice((1, 1, 1, 2))))
     mock = "los-core-api" in services and chance.random() < 1 / 2
+    # Mock data is refused where a production may see it.
+    mock = mock and environment not in protection.PROTECTED
     http = chance.random() < 1 / 2
     return Ask(
         at=chance.uniform(0.0, 0.4),

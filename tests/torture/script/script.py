@@ -53,6 +53,8 @@ class Ask:
     http: bool = False
     copies: int = 1
     readable: bool = True
+    by: str = "operator"
+    """Whose token a request by HTTP comes with. A request by Kafka only claims a name."""
 
 
 class When(StrEnum):
@@ -115,7 +117,73 @@ class Arm:
     fault: Fault
 
 
-Event = Ask | Do | Kill | Stop | Cut | Arm
+class Gone(StrEnum):
+    """How a service can't be asked what it uses."""
+
+    SCALED = "scaled"
+    """It has no pod."""
+    UNSEEN = "unseen"
+    """There is nothing of it: neither a workload nor a pod."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Take a service of an environment away until the events are over. Nothing heals it meanwhile."""
+
+    at: float
+    environment: str
+    service: str
+    gone: Gone
+
+
+class Subject(StrEnum):
+    """What of the service a word is about."""
+
+    ENVIRONMENT = "environment"
+    """All that its environment uses."""
+    SERVICE = "service"
+    DATABASE = "database"
+    KEY = "key"
+    """The database as it is known to the server."""
+
+
+class Uses(StrEnum):
+    """What a word to confirm says is in use. It never lies."""
+
+    REMEMBERED = "remembered"
+    """What the daemon remembers."""
+    TRUE = "true"
+    """What the service really uses."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Give a word about a service of the protected environment, which lasts so many seconds.
+
+    `withdrawn_after`: the seconds after which it is taken back; None: it is not.
+    """
+
+    at: float
+    by: str
+    verb: str
+    service: str
+    subject: Subject
+    uses: Uses
+    lasts: float
+    withdrawn_after: float | None = None
+
+
+Event = Ask | Do | Kill | Stop | Cut | Arm | Outage | Say
+
+
+@dataclass(frozen=True)
+class Again:
+    """How the operator goes on with resets that stopped."""
+
+    cancelled: bool = False
+    """Whether with those, too, that were cancelled after they had destroyed something."""
+    replan: bool = False
+    """Whether by a new plan, where the first resume did not help."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +193,13 @@ class Script:
     seed: str
     events: tuple[Event, ...]
     failing: tuple[tuple[str, str], ...] = ()
+    silent: tuple[tuple[str, str], ...] = ()
+    """(environment, service) whose seed leaves a table empty in this round, ends with 0 and says nothing of it."""
     slow: float = 0.02
     """The seconds that each seed takes."""
     more: tuple[Ask, ...] = ()
     """Further requests, made one after the other while all is at rest and armed faults have not hit yet."""
+    again: Again = Again()
 
     @property
     def asks(self) -> tuple[Ask, ...]:

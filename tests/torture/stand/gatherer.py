@@ -6,17 +6,22 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from sandbox import journal
+from sandbox import fleet, journal
 from sandbox.polling import wait_until
-from tests.torture.judge.evidence import Acted, Asked, Doubt, Dump, Evidence, Told
+from tests.torture.judge.evidence import Acted, Asked, Doubt, Dump, Evidence, Out, Told, Word
 from tests.torture.judge.launches import seconds
 from tests.torture.judge.state_order import AT_REST
+from tests.torture.script.people import APPROVAL_TTL
+from tests.torture.script.protection import PRODUCTION
 from tests.torture.stand import witnesses
 from tests.torture.stand.stand import Stand
 
@@ -25,6 +30,7 @@ _TOLD_WITHIN = 30.0
 _ANSWERED_WITHIN = 30.0
 _READ_WITHIN = 0.05
 _LOOK_EVERY = 0.05
+_AUDIT_LINES = 1000
 
 
 class Gatherer:
@@ -45,9 +51,11 @@ class Gatherer:
         self._doubts: dict[str, Doubt] = {}
         self._logged: dict[Path, int] = {}
         self._sessions.skip()
+        self._begun = datetime.now(UTC)
 
     def begin(self, repositories: Iterable[str]) -> None:
         """Begin a round that may rewind these repositories."""
+        self._begun = datetime.now(UTC)
         self._heads = {}
         self._doubts = {}
         for repository in repositories:
@@ -83,12 +91,27 @@ class Gatherer:
         """Read what was launched since the round began."""
         return journal.read(self._platform.witness.file, offset=self._offset)
 
+    def production(self) -> Mapping[str, str]:
+        """The databases of the protected environment, by service; nothing where it is not there."""
+        if PRODUCTION not in self._platform.environments:
+            return {}
+        places = fleet.environment(PRODUCTION).databases
+        return {
+            service: self._sessions.key(place)
+            for (service, variable), place in places.items()
+            if variable == "DATABASE_URL"
+        }
+
     def gather(
         self,
         asked: Sequence[Asked],
         acted: Sequence[Acted],
         resets: Mapping[str, Mapping[str, Any]],
         stuck: Sequence[str],
+        *,
+        words: Sequence[Word] = (),
+        outages: Sequence[Out] = (),
+        plans_seen: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Evidence:
         """Gather all evidence about these resets; then the next round may begin."""
         told = self._read_status(resets)
@@ -117,6 +140,12 @@ class Gatherer:
             heads={repository: tuple(heads) for repository, heads in self._heads.items()},
             doubts=tuple(self._doubts.values()),
             crashes=tuple(self._crashes()),
+            words=tuple(words),
+            outages=tuple(outages),
+            protected=self._protected(),
+            former_plans=plans_seen or {},
+            approval_ttl=APPROVAL_TTL,
+            audit=tuple(self._audit()),
             stuck=tuple(stuck),
         )
         self._offset = self._end_of_journal()
@@ -192,15 +221,31 @@ class Gatherer:
                 self._stand.look()
                 time.sleep(_LOOK_EVERY)
 
+    def _protected(self) -> Mapping[str, frozenset[tuple[str, str | None]]]:
+        users: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
+        if PRODUCTION in self._platform.environments:
+            environment = fleet.environment(PRODUCTION)
+            for (service, _), place in environment.databases.items():
+                users[self._sessions.key(place)].add((PRODUCTION, service))
+            repository = f"repository/{self._platform.github.owner}/{environment.workflows}/main"
+            users[repository].add((PRODUCTION, None))
+        return {key: frozenset(names) for key, names in users.items()}
+
+    def _audit(self) -> Sequence[Mapping[str, Any]]:
+        since = quote(self._begun.isoformat())
+        return self._get(f"/audit?limit={_AUDIT_LINES}&since={since}") or ()
+
     def _dumps(self, reset: str) -> Iterable[Dump]:
         for row in self._get(f"/backups?reset={reset}") or ():
+            path = self._stand.backups / row["path"]
             yield Dump(
                 reset_id=row["resetId"],
                 resource=row["resource"],
                 taken_at=seconds(row["takenAt"]),
                 sha256=row["sha256"],
                 proven=row["proven"],
-                sha256_on_disk=_sha256(self._stand.backups / row["path"]),
+                sha256_on_disk=_sha256(path),
+                written_at=path.stat().st_mtime if path.exists() else None,
             )
 
     def _containers(self, environments: Iterable[str]) -> Mapping[str, frozenset[str]]:

@@ -15,17 +15,22 @@ import httpx
 
 from sandbox.journal import Journal
 from tests.torture.judge.evidence import Acted
+from tests.torture.script.people import FAY, OPERATOR
+from tests.torture.script.script import Again
 
 _TRIES = 3
 _OVER = frozenset({"superseded"})
-Post = Callable[[str, dict[str, Any]], httpx.Response]
+_EMPTY = "tables-empty"
+"""Why a reset failed that found a table empty which was learned to have rows."""
+Post = Callable[..., httpx.Response]
 
 
 class Operator:
     """The operator of one round."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, again: Again) -> None:
         self._post = post
+        self._again = again
         self._tries: Counter[str] = Counter()
         self.acted: list[Acted] = []
 
@@ -36,7 +41,10 @@ class Operator:
             httpx.TransportError: no daemon answers now.
         """
         identifier, state = reset["id"], reset["state"]
-        if state not in {"failed", "needs-operator"} or reset["cause"] in _OVER:
+        goes_on = state in {"failed", "needs-operator"} or (
+            state == "cancelled" and self._again.cancelled and reset["destroyed"]
+        )
+        if not goes_on or reset["cause"] in _OVER:
             return False
         if reset["unreadActs"]:
             return True
@@ -46,20 +54,37 @@ class Operator:
         if state == "needs-operator" and unknown:
             return self._resolve(reset, unknown[0], journal)
         self._tries[identifier] += 1
+        if state == "failed" and reset["cause"] == _EMPTY:
+            return self._accept(reset)
         if state == "needs-operator" and any(step["state"] == "running" for step in reset["steps"]):
             # What runs has to end before the reset goes on with new dumps.
             return self.act(identifier, "cancel", reason="torture: end what runs")
-        return self.act(identifier, "resume", reason="torture: go on")
+        anew: dict[str, Any] = {"replan": True} if self._again.replan and self._tries[identifier] > 1 else {}
+        return self.act(identifier, "resume", reason="torture: go on", **anew)
 
-    def act(self, identifier: str, kind: str, **body: Any) -> bool:  # noqa: ANN401 - JSON
+    def act(
+        self,
+        identifier: str,
+        kind: str,
+        *,
+        by: str = OPERATOR.subject,
+        **body: Any,  # noqa: ANN401 - JSON
+    ) -> bool:
         """Ask for an act on a reset; returns whether the daemon accepted it."""
         at = time.time()
-        answer = self._post(f"/resets/{identifier}/{kind}", body)
+        answer = self._post(f"/resets/{identifier}/{kind}", body, by=by)
         if answer.status_code != httpx.codes.ACCEPTED:
             return False
         step = body.get("step") or body.get("from")
-        self.acted.append(Acted(at, identifier, kind, step, body.get("outcome")))
+        self.acted.append(Acted(at, identifier, kind, step, body.get("outcome"), by, answered_at=time.time()))
         return True
+
+    def _accept(self, reset: Mapping[str, Any]) -> bool:
+        """Accept that tables are empty: of a protected reset that was the operator's own, somebody else has to."""
+        stopped = next(step for step in reset["steps"] if step["name"] == reset["stoppedAt"])
+        check = ((stopped["outcome"] or {}).get("facts", {}).get("unmet") or ["none"])[0]
+        said = {"check": check, "reason": "torture: so be it"}
+        return any(self.act(reset["id"], "accept", by=who.subject, **said) for who in (OPERATOR, FAY))
 
     def _resolve(self, reset: Mapping[str, Any], step: str, journal: Journal) -> bool:
         attempts = [attempt["id"] for attempt in reset["attempts"] if attempt["step"] == step]

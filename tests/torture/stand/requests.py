@@ -10,6 +10,7 @@ import httpx
 from schemas.publish import ResetRequested
 from tests.torture.judge.evidence import Asked
 from tests.torture.judge.state_order import AT_REST, OVER
+from tests.torture.script.protection import PROTECTED
 from tests.torture.script.script import Ask
 from tests.torture.stand.stand import Stand
 
@@ -24,6 +25,8 @@ class Requests:
         self._stand = stand
         self.asked: list[Asked] = []
         self.resets: dict[str, dict[str, Any]] = {}
+        self.plans: dict[str, dict[str, Any]] = {}
+        """Plans of the resets as they were seen on the way, by hash."""
 
     def ask(self, ask: Ask) -> None:
         """Make a request by Kafka or by HTTP.
@@ -64,9 +67,9 @@ class Requests:
             # A request that is made again after a broken call is the same request.
             "idempotencyKey": ask.tag,
         }
-        answer = self._stand.post("/resets", body)
+        answer = self._stand.post("/resets", body, by=ask.by)
         if answer.status_code == httpx.codes.ACCEPTED:
-            self.asked.append(Asked(ask.tag, ask.environment, answer.json()["id"]))
+            self.asked.append(Asked(ask.tag, ask.environment, answer.json()["id"], by=ask.by))
 
     def moving(self) -> Iterator[str]:
         """Describe each request without a reset, and each reset that is not at rest."""
@@ -80,10 +83,39 @@ class Requests:
                 yield f"{identifier} is gone"
                 continue
             self.resets[identifier] = reset
+            self._keep_plan(reset)
             if reset["state"] not in AT_REST:
                 yield f"{identifier} is {reset['state']}, waits for {reset['waitingFor']}"
             elif reset["state"] not in OVER and reset["unreadActs"]:
                 yield f"{identifier} is {reset['state']}, and an act is still to be read"
+
+    def waits_for_people(self) -> bool:
+        """Whether a reset that may need people's consent is on its way."""
+        for asked in self.asked:
+            if asked.environment in PROTECTED and asked.readable:
+                found = self.find(asked)
+                if found is None or found["state"] not in AT_REST:
+                    return True
+        return False
+
+    def requesters(self, identifier: str) -> list[str]:
+        """The subjects whose tokens asked for a reset."""
+        return sorted({asked.by for asked in self.asked if asked.reset_id == identifier and asked.by})
+
+    def name(self, identifier: str) -> str:
+        """The name of the request that led to a reset."""
+        found = (asked.tag for asked in self.asked if self._answers(asked, identifier))
+        return next(found, identifier)
+
+    def _keep_plan(self, reset: dict[str, Any]) -> None:
+        if reset["planHash"] is not None and reset["planHash"] not in self.plans:
+            plan = self._stand.get(f"/resets/{reset['id']}/plan")
+            if plan is not None:
+                self.plans[plan["hash"]] = plan
+
+    def _answers(self, asked: Asked, identifier: str) -> bool:
+        known = self._known(asked)
+        return known is not None and known["id"] == identifier
 
     def _list(self) -> None:
         tags = {request.tag for request in self.asked}

@@ -27,13 +27,16 @@ from sandbox.platform.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
 from tests.torture.daemons import crashes, defects, failpoints
 from tests.torture.daemons.zygote import Zygote
+from tests.torture.script.people import APPROVAL_TTL
 from tests.torture.script.script import Block, State
+from tests.torture.stand.tokens import Tokens
 
 LEASE = 2.0
 """RESETD_LEASE_TTL of the daemons, in seconds."""
 _SETTINGS = {
     "RESETD_LEASE_TTL": f"{LEASE:g}s",
     "RESETD_KAFKA_SESSION_TIMEOUT": "2s",
+    "RESETD_APPROVAL_TTL": f"{APPROVAL_TTL:g}s",
     "RESETD_LOG_LEVEL": "info",
 }
 
@@ -60,7 +63,15 @@ class Counts:
 class Stand:
     """Daemons on the platform, known by their numbers; `stand` makes one."""
 
-    def __init__(self, platform: Platform, daemons: list[DaemonProcess], topics: dict[str, str]) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        daemons: list[DaemonProcess],
+        topics: dict[str, str],
+        tokens: Tokens | None = None,
+    ) -> None:
+        """Without `tokens` only the operator calls."""
+        self._tokens = tokens
         self.platform = platform
         self.daemons = daemons
         self.topics = topics
@@ -147,22 +158,29 @@ class Stand:
             return None
         return answer.raise_for_status().json()
 
-    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """Post to a daemon that is awake; returns the answer, whatever its status.
+    def post(self, path: str, body: dict[str, Any], *, by: str | None = None) -> httpx.Response:
+        """Post to a daemon that is awake, as the operator or `by` somebody else; returns any answer.
 
         Raises:
             httpx.TransportError: no daemon answers now, or the call broke off.
         """
-        return self._awake("POST", path, body)
+        headers = self._tokens.header(by) if by is not None and self._tokens is not None else None
+        return self._awake("POST", path, body, headers)
 
-    def _awake(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    def _awake(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
         error: httpx.TransportError | FileNotFoundError | None = None
         for number, process in enumerate(self.daemons):
             if number in self.asleep:
                 continue
             try:
                 with process.client() as client:
-                    answer = client.request(method, f"/api/v1{path}", json=body)
+                    answer = client.request(method, f"/api/v1{path}", json=body, headers=headers)
             except (httpx.ConnectError, FileNotFoundError) as failed:
                 error = failed
             else:
@@ -206,6 +224,7 @@ def stand(
     """Run a stand with its daemons; all daemons are killed at the end."""
     directory.mkdir(parents=True)
     tag = uuid.uuid4().hex[:8]
+    tokens = Tokens()
     topics = {name: f"{tag}.{name}" for name in ("requests", "environments", "status", "dead-letters")}
     variables = {
         **platform.environment(),
@@ -216,6 +235,7 @@ def stand(
         "RESETD_DEAD_LETTERS_TOPIC": topics["dead-letters"],
         "RESETD_KAFKA_GROUP_ID": tag,
         "RESETD_BACKUP_URL": (directory / "backups").resolve().as_uri(),
+        "RESETD_API_TOKENS": str(tokens.write(directory).resolve()),
         "RESETD_CATALOG": str(quick_catalog(directory / "catalog.yaml")),
         **({defects.VARIABLE: defect} if defect else {}),
         **(settings or {}),
@@ -228,7 +248,9 @@ def stand(
         DaemonProcess(directory / str(number), variables, start=zygote.start)
         for number in range(block.replicas)
     ]
-    this = Stand(platform, daemons, topics)
+    for process in daemons:
+        tokens.give_operators(process.directory)
+    this = Stand(platform, daemons, topics, tokens)
     try:
         for process in daemons:
             process.start()

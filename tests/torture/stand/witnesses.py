@@ -92,6 +92,11 @@ class Sessions:
         """The sessions since the last `skip`."""
         return tuple(session for name in self._servers for session in self._of(name))
 
+    def key(self, place: str) -> str:
+        """The key of a database `server/NAME`, with the server's own identifier."""
+        server, _, database = place.partition("/")
+        return f"database/{self._identifier(server)}/{database}"
+
     def _of(self, name: str) -> Iterator[Session]:
         with self._servers[name].log.open("rb") as log:
             log.seek(self._offsets.get(name, 0))

@@ -112,6 +112,16 @@ class TestRequests:
         assert isinstance(entry, NewRequest)
         assert entry.refused is Reason.TOO_OLD
 
+    @pytest.mark.parametrize(
+        ("time", "refused"),
+        [("2026-11-24T12:00:00Z", None), ("2026-11-24T12:00:01Z", Reason.SCHEMA_VIOLATION)],
+    )
+    def test_an_event_from_a_time_to_come_is_rejected(self, time: str, refused: Reason | None) -> None:
+        entry = read(binary(ASKED, time=time))
+        assert isinstance(entry, NewRequest)
+        assert entry.refused is refused
+        assert entry.at == datetime.fromisoformat(time)
+
     def test_without_a_time_of_its_own_the_records_time_counts(self) -> None:
         old = binary(ASKED)
         entry = read(replace(old, timestamp_ms=int((NOW.timestamp() - 90_000) * 1000)))

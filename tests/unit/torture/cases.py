@@ -65,7 +65,7 @@ def attempt(reset: str, step: str, number: int = 1, **outcome: Any) -> dict[str,
     }
 
 
-def told(reset: str, sequence: int, state: str, at: float) -> Told:
+def told(reset: str, sequence: int, state: str, at: float, **more: Any) -> Told:  # noqa: ANN401 - JSON
     data = {
         "resetId": reset,
         "environment": "qa-sandbox",
@@ -73,13 +73,18 @@ def told(reset: str, sequence: int, state: str, at: float) -> Told:
         "environmentSequence": sequence + (100 if reset == OTHER else 0),
         "state": state,
         "occurredAt": moment(at),
+        **more,
     }
     kind = f"com.fuse.environment.reset.{state}.v1"
     return Told(f"{reset}/{sequence}", kind, json.dumps(data).encode(), data)
 
 
-def story(reset: str, states: tuple[str, ...], begin: float = 0.0) -> tuple[Told, ...]:
-    return tuple(told(reset, number, state, begin + number) for number, state in enumerate(states, start=1))
+def story(
+    reset: str, states: tuple[str, ...], begin: float = 0.0, plan_hash: str | None = None
+) -> tuple[Told, ...]:
+    more = {} if plan_hash is None else {"planHash": plan_hash}
+    numbered = enumerate(states, start=1)
+    return tuple(told(reset, number, state, begin + number, **more) for number, state in numbered)
 
 
 def plan() -> dict[str, Any]:
@@ -120,7 +125,9 @@ def well() -> Evidence:
 
 def rules(evidence: Evidence) -> set[str]:
     """The rules that the evidence breaks."""
-    return {one.rule for one in judge(evidence).findings}
+    findings = judge(evidence).findings
+    assert all(one.line for one in findings), "each rule has a line in the table"
+    return {one.rule for one in findings}
 
 
 def with_attempts(*attempts: dict[str, Any], **more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence

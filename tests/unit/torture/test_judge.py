@@ -162,6 +162,19 @@ def test_what_start_scripts_and_people_launch_is_nobodys_attempt() -> None:
     assert rules(replace(well(), launches=(WIPED, SEEDED, launch(3, None, 6.0)))) == set()
 
 
+# -- places -------------------------------------------------------------------------------------------------------
+def test_a_command_in_another_environment_than_was_asked_for_is_found_whatever_its_reset_says() -> None:
+    next_door = replace(WIPED, namespace="beta-sandbox")
+    assert rules(replace(well(), launches=(next_door, SEEDED))) == {"elsewhere"}
+    said = {RESET: {**well().resets[RESET], "environment": "beta-sandbox"}}
+    assert rules(replace(well(), launches=(next_door, SEEDED), resets=said)) == {"elsewhere"}
+
+
+def test_a_process_that_a_command_starts_in_another_environment_is_found() -> None:
+    nested = launch(3, f"{RESET}/{SEED}/1", 6.6, depth=2, parent=2, namespace="beta-sandbox")
+    assert rules(replace(well(), launches=(WIPED, SEEDED, nested))) == {"elsewhere"}
+
+
 # -- resources ----------------------------------------------------------------------------------------------------
 def test_two_resets_at_work_on_one_resource_are_found() -> None:
     intruder = launch(3, f"{OTHER}/{SEED}/1", 8.0, namespace="beta-sandbox")

@@ -82,5 +82,11 @@ def test_d1_what_is_destroyed_after_a_stop_on_the_consent_from_before_is_found(
 def test_d3_one_person_who_approves_twice_is_one() -> None:
     protected = plan() | {"approvalsRequired": 2}
     evidence = replace(well(), plans={RESET: protected}, acted=(approved(1.5), approved(1.6)))
-    assert rules(evidence) == {"old-consent"}
+    assert rules(evidence) == {"no-consent"}
     assert rules(replace(evidence, acted=(approved(1.5), approved(1.6, "cleo")))) == set()
+
+
+def test_d1_a_dump_whose_file_is_older_than_the_stop_is_old_whatever_is_recorded_of_it() -> None:
+    old = replace(dump(12.5), written_at=BEGUN + 5.6)
+    assert rules(resumed(dumps=(dump(5.5), old))) == {"old-dump"}
+    assert rules(resumed(dumps=(dump(5.5), replace(old, written_at=BEGUN + 12.6)))) == set()

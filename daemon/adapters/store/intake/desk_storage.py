@@ -12,6 +12,7 @@ from daemon.adapters.store import auditing, queries
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import acts
 from daemon.adapters.store.outbox import history
+from daemon.adapters.store.retention import refused_names
 from daemon.adapters.store.rows import (
     dead_letter_row,
     event_key,
@@ -54,6 +55,7 @@ async def load(tx: Tx, entries: Sequence[Entry], *, now: datetime, limit_waiting
         resets=await _resets(tx, refer, ids),
         pending_acts=await _pending_acts(tx, refer),
         ending=await _ending_resets(tx),
+        unknown_until=await refused_names.unknown_until(tx, refer.environments),
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from daemon.adapters.store import auditing, queries
 from daemon.adapters.store.connections.pipeline import BoundStatements, Row
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.leases import locking
+from daemon.adapters.store.leases import learning, locking
 from daemon.adapters.store.leases.change_statements import (
     compare_and_set_resets,
     lock_resets,
@@ -115,6 +115,7 @@ async def _store(tx: Tx, changes: Sequence[Change], rows: Mapping[str, Row]) -> 
     joined = queries.joined_from(joined_rows)
     await history.append(tx, entries, history.ends_from(counts))
     await auditing.append(tx, [entry for change in changes for entry in change.audit])
+    await learning.keep(tx, changes)
     return [_stored(change, rows[change.reset.id], joined[change.reset.id]) for change in changes]
 
 

@@ -14,6 +14,7 @@ from daemon.adapters.store.bulk_statements import BIGINT, bulk_insert, bulk_stat
 from daemon.adapters.store.connections.pipeline import BoundStatements, Row
 from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.outbox.messages import message_row, status_row
+from daemon.adapters.store.retention.refused_names import counters_of
 from daemon.adapters.store.rows import history_row
 from daemon.adapters.store.tables import ENVIRONMENTS, HISTORY, OUTBOX
 from schemas.records import Message
@@ -66,16 +67,20 @@ _insert_outbox = bulk_insert(OUTBOX, ["topic", "reset_id", "sequence"])
 async def lock_environments(tx: Tx, names: Sequence[str]) -> dict[str, int]:
     """Lock the environments' rows to the end of the transaction, and return the last reset number of each.
 
-    Rows that are missing are inserted.
+    Rows that are missing are inserted, with counters above those that the environment had before its row was pruned.
     """
     ordered = sorted(set(names))
     if not ordered:
         return {}
-    dialect = postgresql if tx.postgres else sqlite
-    inserting = dialect.insert(ENVIRONMENTS).on_conflict_do_nothing()
-    await tx.connection.execute(
-        inserting, [{"name": name, "last_number": 0, "sequence": 0} for name in ordered]
-    )
+    known = select(ENVIRONMENTS.c.name).where(ENVIRONMENTS.c.name.in_(ordered))
+    missing = sorted({*ordered} - {*(await tx.connection.execute(known)).scalars()})
+    if missing:
+        inserting = (postgresql if tx.postgres else sqlite).insert(ENVIRONMENTS).on_conflict_do_nothing()
+        rows = [
+            {"name": name, "last_number": number, "sequence": sequence}
+            for name, (number, sequence) in (await counters_of(tx, missing)).items()
+        ]
+        await tx.connection.execute(inserting, rows)
     locking = (
         select(ENVIRONMENTS.c.name, ENVIRONMENTS.c.last_number)
         .where(ENVIRONMENTS.c.name.in_(ordered))

@@ -10,14 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.outbox.messages import MESSAGES, message_from_row
-from daemon.adapters.store.tables import OUTBOX, PUBLISHERS
+from daemon.adapters.store.tables import OUTBOX, OUTBOX_WAITING, PUBLISHERS
 from daemon.ports.store.outbox import OutboxRow
 
 _OUTBOX = "outbox"
 """The one row of `publishers`."""
-# The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.
-_WAITING = OUTBOX.c.published_at.is_(None) & OUTBOX.c.refused.is_(None)
-COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(_WAITING)
+COUNT_UNPUBLISHED = select(func.count()).select_from(OUTBOX).where(OUTBOX_WAITING)
 
 
 async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
@@ -34,7 +32,7 @@ async def may_publish(tx: Tx, owner: str, *, ttl: float) -> bool:
 
 async def unpublished(tx: Tx, limit: int) -> tuple[OutboxRow, ...]:
     """Return the oldest messages that wait, in order."""
-    waiting = MESSAGES.where(_WAITING).order_by(OUTBOX.c.id).limit(limit)
+    waiting = MESSAGES.where(OUTBOX_WAITING).order_by(OUTBOX.c.id).limit(limit)
     rows = (await tx.connection.execute(waiting)).mappings()
     return tuple(OutboxRow(row["id"], message_from_row(row)) for row in rows)
 

@@ -1,4 +1,4 @@
-"""`resetd cancel`, `resetd resume`, `resetd skip` and `resetd resolve`: acts on a reset."""
+"""`resetd cancel`, `resetd resume`, `resetd skip`, `resetd resolve` and `resetd accept`: acts on a reset."""
 
 from __future__ import annotations
 
@@ -68,6 +68,19 @@ def resolve(
     """Say what became of a step whose outcome is unknown."""
     body = {"step": step, "outcome": outcome.value, "reason": reason}
     act(reference, "resolve", body, f"Has {step} of {reference} {outcome.value}?", yes=yes)
+
+
+def accept(
+    reference: Reference,
+    check: Annotated[str, typer.Argument(help="the learned check that failed, as the failure names it")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="why the tables may be empty; recorded", prompt=sys.stdin.isatty())
+    ],
+    yes: Yes = False,
+) -> None:
+    """Take what a learned check found as the new truth, and go on: nothing runs again."""
+    body = {"check": check, "reason": reason}
+    act(reference, "accept", body, f"Accept what {check} of {reference} found?", yes=yes)
 
 
 def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> None:

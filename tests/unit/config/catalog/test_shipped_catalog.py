@@ -120,6 +120,13 @@ def test_a1_every_required_seed_has_a_positive_sign_and_lines_that_mean_failure(
     assert seeds > 18
 
 
+def test_a1_every_seed_is_compared_with_what_the_last_wipe_filled() -> None:
+    for service in CATALOG.services:
+        for step in (step for steps in service.steps.values() for step in steps):
+            seeds = "seed" in step.argv[2] or "populate" in step.argv[2]
+            assert any(check.learned for check in step.checks) == seeds, step.name
+
+
 def test_a3_every_migration_of_prisma_fails_where_it_finds_none() -> None:
     for service in CATALOG.services:
         for step in (step for steps in service.steps.values() for step in steps):

@@ -23,6 +23,7 @@ PUBLIC = {
     "BACKUP_KEEP", "BACKUP_KEEP_DAYS", "PG_BIN", "PG_ADMIN_URLS_FILE", "API_HOST", "API_PORT", "PUBLIC_URL",
     "API_TOKENS", "OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_ROLES_CLAIM", "MAX_CONCURRENT_RESETS",
     "KAFKA_SESSION_TIMEOUT", "LEASE_TTL", "APPROVAL_TTL", "HANDSHAKE_MAX_AGE", "REQUEST_MAX_AGE",
+    "RETENTION_RESETS", "RETENTION_RECORDS", "RETENTION_ANSWERS", "RETENTION_AUDIT",
     "LOG_FORMAT", "LOG_LEVEL",
 }  # fmt: skip
 
@@ -49,6 +50,24 @@ def test_without_any_variable_the_defaults_are_those_that_are_documented() -> No
     assert settings.requests_topic == "fuse.environment-resets.requests.v1"
     assert settings.argocd_namespace == "argocd"
     assert settings.max_concurrent_resets == 8
+
+
+def test_what_is_kept_for_good_is_written_never_or_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().retention_resets == timedelta(days=400)
+    assert load().retention_records == load().retention_answers == timedelta(days=30)
+    assert load().retention_audit is None
+    for word in ("never", "0", "Never"):
+        monkeypatch.setenv("RESETD_RETENTION_RESETS", word)
+        assert load().retention_resets is None
+    monkeypatch.setenv("RESETD_RETENTION_RESETS", "90d")
+    assert load().retention_resets == timedelta(days=90)
+
+
+@pytest.mark.parametrize("name", ["retention_records", "retention_answers"])
+def test_events_are_known_for_as_long_as_they_may_be_taken_in(name: str) -> None:
+    assert getattr(load(**{name: "48h"}), name) == timedelta(hours=48)
+    assert f"RESETD_{name.upper()}" in refused(**{name: "47h"})
+    assert f"RESETD_{name.upper()}" in refused(request_max_age="16d", **{name: "30d"})
 
 
 def test_variables_are_read_and_an_empty_one_is_unset_but_for_argocd(monkeypatch: pytest.MonkeyPatch) -> None:

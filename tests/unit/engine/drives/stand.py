@@ -24,7 +24,8 @@ from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
-from daemon.ports.databases import Backups, Databases
+from daemon.ports.backups import Backups
+from daemon.ports.databases import Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
 from schemas.intake import NewRequest
@@ -236,7 +237,7 @@ class Engine:
             request=request,
             channel=Channel.HTTP,
             source="/tests",
-            event_id="one",
+            event_id=self.id,
             content_hash=content_hash(request),
             trace_parent=None,
         )

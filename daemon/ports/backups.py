@@ -1,0 +1,78 @@
+"""Backups of databases: dumps, their proof, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from daemon.ports.databases import Witness
+from schemas.wire import ResourceKey
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A dump that was written whole, and has its final name."""
+
+    resource: ResourceKey
+    path: str
+    """Relative to the backup store."""
+    size_bytes: int
+    sha256: str
+    taken_at: datetime
+    proven: bool
+    """Whether it was read through after its checksum was compared."""
+    stops: int = 0
+    """How many times its reset had stopped when the dump began."""
+    first: bool = False
+    """Whether it shows the database as it was before its reset destroyed anything: the way back, which retention takes
+    last."""
+
+
+class Backups(Protocol):
+    """Keeps dumps of databases."""
+
+    async def dump(
+        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
+    ) -> Backup:
+        """Dump the witness' database (pg_dump's custom format), checksum the dump, name it, and read it through.
+
+        - The dump is of one snapshot. The session that holds it, the one that counts the rows of each table in it, and
+          the one that dumps are each shown to be where the witness is.
+        - The dump counts as read once it holds as many rows of each table as were counted.
+        - None of these sessions is left when this returns.
+        - A dump that fails leaves nothing that looks whole.
+        - Repeated for one attempt, it makes another dump. No stored dump is ever replaced.
+
+        Raises:
+            TemporaryError: `database-unreachable`, or `backup-failed`: the disk is full.
+            PermanentError: `backup-failed`, `backup-unproven`, or `database-mismatch`: another database than `resource`
+                answers, or `url` does not lead to the witness each time; others as `Databases.identify`.
+        """
+        ...
+
+    async def prove(self, backup: Backup) -> Backup:
+        """Compare a dump's size and checksum, read it through, and compare the rows that were counted for it.
+
+        Raises:
+            TemporaryError: the store does not answer.
+            PermanentError: `backup-unproven`.
+        """
+        ...
+
+    async def holds(self, path: str, size_bytes: int) -> bool:
+        """Tell whether a dump of that size is still at that path. Its contents are not read.
+
+        Raises:
+            TemporaryError: the store does not answer.
+        """
+        ...
+
+    async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
+        """Put a proven backup back into the database at `url`, in one transaction that drops the present contents.
+
+        Raises:
+            TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
+            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.check_direct`.
+        """
+        ...

@@ -1,0 +1,53 @@
+"""What may go when it is old, and what is left of requests that were refused. Pure.
+
+A reset that can be resumed never goes, however old it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from schemas.reasons import Reason
+from schemas.resets import Channel, Reset, ResetState
+from schemas.retention import Refusal
+from statemachines.lifecycle import TERMINAL
+
+ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
+"""A reset in one of these is an answer and no more: nothing was touched, and nothing can be resumed."""
+
+OVER = TERMINAL - ANSWERED
+"""A reset in one of these may have worked, and nothing can be resumed."""
+
+NO_SUCH_ENVIRONMENT = frozenset({Reason.UNKNOWN_ENVIRONMENT, Reason.UNKNOWN_KIND})
+"""Why a request is refused whose environment is none. Anybody can think of any number of such names."""
+
+WAITS_FOR_ITS_ENVIRONMENT = Channel.PROVISIONING
+"""A request of this channel may come before its environment. So its answer is kept as long as any other answer."""
+
+
+def add_refused(refusals: Mapping[str, Refusal], resets: Iterable[Reset]) -> dict[str, Refusal]:
+    """Return what is left of rejected resets, by environment: added to `refusals`, oldest first."""
+    added: dict[str, Refusal] = {}
+    for reset in sorted(resets, key=lambda reset: reset.id):
+        if reset.state is not ResetState.REJECTED:
+            continue
+        before = added.get(reset.environment) or refusals.get(reset.environment)
+        # A reset that the intake rejected has one status. The cluster was not asked for its environment.
+        asked = reset.cause is Reason.UNKNOWN_ENVIRONMENT and reset.sequence > 1
+        until = before.unknown_until if before else None
+        if asked and (until is None or until < reset.created_at):
+            until = reset.created_at
+        added[reset.environment] = Refusal(
+            environment=reset.environment,
+            count=(before.count if before else 0) + 1,
+            first_at=min(before.first_at, reset.created_at) if before else reset.created_at,
+            last_at=max(before.last_at, reset.created_at) if before else reset.created_at,
+            reason=reset.cause or Reason.INTERNAL,
+            reset_id=reset.id,
+            channel=reset.channel,
+            requested_by=reset.request.requested_by,
+            event_source=reset.event_source,
+            event_id=reset.event_id,
+            unknown_until=until,
+        )
+    return added
