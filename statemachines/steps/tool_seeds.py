@@ -37,12 +37,21 @@ class FileKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """A configuration as the tool's own loader has it: the seed's command, None where it configures none."""
+
+    seed: str | None
+
+
+@dataclass(frozen=True)
 class ImageFile:
     """A file of an image; without a text it could not be read."""
 
     kind: FileKind
     path: str
     text: str | None
+    loaded: Loaded | None = None
+    """Of a configuration: what the tool's own loader makes of it; None: it was not asked, or gave no answer."""
 
 
 class Answer(StrEnum):
@@ -120,6 +129,17 @@ def judge(argv: Sequence[str], files: Sequence[ImageFile], *, declared: bool) ->
     return _configured(files) if concerned else SeedAnswer(Answer.NONE)
 
 
+def to_load(files: Iterable[ImageFile]) -> list[ImageFile]:
+    """The configurations whose text does not show what they take from elsewhere: only the tool's loader knows."""
+    return [
+        file
+        for file in files
+        if file.kind is FileKind.CONFIG
+        and file.text is not None
+        and _of_config(file).answer is Answer.UNCLEAR
+    ]
+
+
 def _configured(files: Sequence[ImageFile]) -> SeedAnswer:
     """Say whether these files configure a seed that a reset runs."""
     versions = [_major(file) for file in files if file.kind is FileKind.PRISMA]
@@ -149,6 +169,10 @@ def _of_config(file: ImageFile) -> SeedAnswer:
     literal = re.search(r"(export\s+default|module\.exports\s*=)\s*(\w+\s*\(\s*)?\{", text)
     elsewhere = re.search(r"\.\.\.|\bmigrations\b\s*(?!\s*:\s*\{)", text)
     if literal is None or elsewhere is not None:
+        if file.loaded is not None and file.loaded.seed is None:
+            return SeedAnswer(Answer.NONE)
+        if file.loaded is not None:
+            return SeedAnswer(Answer.CONFIGURED, f"{file.path} comes to the seed {file.loaded.seed}")
         return SeedAnswer(Answer.UNCLEAR, f"{file.path} takes its migrations from elsewhere")
     return SeedAnswer(Answer.NONE)
 
