@@ -80,7 +80,7 @@ def kubeconfig_of_services(services: RealServices, kubeconfig: str) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests measured."""
     lines = [
-        f"{name}: {value}"
+        f"{report.nodeid.rpartition('::')[2]}: {value:.1f} s" if name == "seconds" else f"{name}: {value}"
         for report in terminalreporter.getreports("passed")
         if report.when == "call"
         for name, value in report.user_properties
