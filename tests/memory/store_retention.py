@@ -332,8 +332,9 @@ class MemoryRetentionStore(MemoryStoreQueries):
 
 def _audited(reset: Reset) -> set[str]:
     """The chain of a request that a rule refused, which stays; the intake's refusals have one status."""
-    return {reset.id} if _may_be_done_next_time(reset) and reset.sequence > 1 else set()
+    by_a_rule = reset.state is ResetState.REJECTED and reset.sequence > 1
+    return {reset.id} if by_a_rule and _may_be_done_next_time(reset) else set()
 
 
 def _may_be_done_next_time(reset: Reset) -> bool:
-    return reset.state is ResetState.REJECTED and reset.cause not in REFUSED_AGAIN
+    return reset.state is ResetState.PLANNED or reset.cause not in {*REFUSED_AGAIN, None}

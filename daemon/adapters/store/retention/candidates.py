@@ -41,11 +41,11 @@ _NAMES_ONE = or_(
     RESETS.c.channel == WAITS_FOR_ITS_ENVIRONMENT.value,
 )
 """The opposite of `_UNKNOWN`. However many of those come, they push none of these out."""
-MAY_BE_DONE_NEXT_TIME = and_(
-    RESETS.c.state == ResetState.REJECTED.value,
+MAY_BE_DONE_NEXT_TIME = or_(
+    RESETS.c.state == ResetState.PLANNED.value,
     RESETS.c.cause.not_in(sorted(reason.value for reason in REFUSED_AGAIN)),
 )
-"""The condition that a request was refused, and might not be where the very same one comes again."""
+"""The condition that an answer might be another one where the very same request comes again."""
 _OTHER = RESETS.alias("other")
 _OTHER_IS_AN_ANSWER = _OTHER.c.state.in_(sorted(state.value for state in ANSWERED))
 _THERE = _OTHER.c.environment == RESETS.c.environment

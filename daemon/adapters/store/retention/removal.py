@@ -24,6 +24,7 @@ from daemon.adapters.store.tables import (
     SEEN_EVENTS,
     STEPS,
 )
+from schemas.resets import ResetState
 from schemas.wire import ResetId
 
 OUTBOX_PRUNED = "outbox-pruned"
@@ -50,12 +51,16 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
     for part in _PARTS:
         removed[part.name] = await delete_where(tx, part, part.c.reset_id.in_(ids))
     if answers:
-        kept = select(RESETS.c.id, RESETS.c.sequence).where(RESETS.c.id.in_(ids), MAY_BE_DONE_NEXT_TIME)
-        refused = {row.id: row.sequence for row in await tx.connection.execute(kept)}
-        forgotten = [reset_id for reset_id in ids if reset_id not in refused]
+        kept = select(RESETS.c.id, RESETS.c.state, RESETS.c.sequence).where(
+            RESETS.c.id.in_(ids), MAY_BE_DONE_NEXT_TIME
+        )
+        rows = (await tx.connection.execute(kept)).all()
+        forgotten = set(ids) - {row.id for row in rows}
         removed["seen_events"] = await delete_where(tx, SEEN_EVENTS, SEEN_EVENTS.c.reset_id.in_(forgotten))
         # What the intake refused has one status. Nobody looked whether there is such an environment.
-        mere = [reset_id for reset_id in ids if refused.get(reset_id, 1) == 1]
+        mere = set(ids) - {
+            row.id for row in rows if row.state == ResetState.REJECTED.value and row.sequence > 1
+        }
         removed["idempotency_keys"] = await delete_where(
             tx, IDEMPOTENCY_KEYS, IDEMPOTENCY_KEYS.c.reset_id.in_(ids)
         )
