@@ -96,7 +96,7 @@ class DriveFactory:
         self._metrics = metrics
         self._limits = limits
         self._handshake_max_age = handshake_max_age
-        self._acts = Acts(store, ports.clock)
+        self._acts = Acts(store, ports.clock, catalog)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
         """The claimed reset, ready to be changed."""
