@@ -6,6 +6,8 @@ invalid, and what a read brings that began before is dropped.
 
 An offset belongs to a log. A broker or a topic may be made anew while the consumer runs on, and its old position may be
 in the middle of the new log. So what a read brings counts once the record before it is shown to be there still.
+
+Over 300 lines: one position for each partition, and all that makes it valid or ends it.
 """
 
 from __future__ import annotations
