@@ -133,7 +133,7 @@ def _cancel(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) 
 
 def _resume(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
     trigger = Trigger.REPLAN if act.replan or plan is None else Trigger.RESUME
-    if not allows(reset.state, trigger) or _cancelled_for_good(reset):
+    if not allows(reset.state, trigger) or cancelled_for_good(reset):
         return _wrong_state(act, reset)
     if act.channel is not Channel.HTTP and needs_consent(plan, reset):
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
@@ -183,7 +183,7 @@ def _skip(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> R
     if (
         plan is None
         or reset.state not in {*WORKING, *STOPPED, ResetState.QUEUED}
-        or _cancelled_for_good(reset)
+        or cancelled_for_good(reset)
     ):
         return _wrong_state(act, reset)
     step = _step(act, steps)
@@ -296,7 +296,7 @@ def _running(plan: Plan | None, steps: Sequence[Step]) -> list[StepName]:
     return [step.name for step in steps if step.state is StepState.RUNNING and step.name in in_pods]
 
 
-def _cancelled_for_good(reset: Reset) -> bool:
+def cancelled_for_good(reset: Reset) -> bool:
     """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
     return reset.state is ResetState.CANCELLED and not reset.destroyed
 

@@ -1,6 +1,7 @@
 """What may go when it is old, and what is left of requests that were refused. Pure.
 
-A reset that can be resumed never goes, however old it is.
+A reset that can be resumed never goes, however old it is. One that stopped can't be once a later reset has touched its
+resources (`statemachines.acts`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from schemas.reasons import Reason
 from schemas.resets import Channel, Reset, ResetState
 from schemas.retention import Refusal
+from statemachines.acts import cancelled_for_good
 from statemachines.lifecycle import TERMINAL
 
 ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
@@ -18,11 +20,23 @@ ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
 OVER = TERMINAL - ANSWERED
 """A reset in one of these may have worked, and nothing can be resumed."""
 
+SUPERSEDABLE = frozenset({ResetState.FAILED, ResetState.CANCELLED})
+"""A reset in one of these holds no lock. Once it is superseded it is neither resumed nor rolled back."""
+
 NO_SUCH_ENVIRONMENT = frozenset({Reason.UNKNOWN_ENVIRONMENT, Reason.UNKNOWN_KIND})
 """Why a request is refused whose environment is none. Anybody can think of any number of such names."""
 
+REFUSED_AGAIN = NO_SUCH_ENVIRONMENT | {Reason.SCHEMA_VIOLATION, Reason.TOO_OLD}
+"""Why a request is refused that is refused again whenever it comes. Any other one could be done the next time: its
+event and its key stay as long as those of a reset that is done, and so does the audit where a rule refused it."""
+
 WAITS_FOR_ITS_ENVIRONMENT = Channel.PROVISIONING
 """A request of this channel may come before its environment. So its answer is kept as long as any other answer."""
+
+
+def is_over(reset: Reset) -> bool:
+    """Whether nothing of the reset can ever be resumed, whatever others do."""
+    return reset.state in TERMINAL or cancelled_for_good(reset)
 
 
 def add_refused(refusals: Mapping[str, Refusal], resets: Iterable[Reset]) -> dict[str, Refusal]:

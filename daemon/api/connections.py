@@ -1,4 +1,4 @@
-"""Bounds what clients can hold open: connections, half-sent requests, and streams of one token.
+"""Bounds what clients can hold open: connections, half-sent requests, unread answers, and streams of one token.
 
 Uvicorn limits neither the number of connections nor the time in which a request has to come. Each of them is a file
 descriptor, and a daemon without any left can neither reach a pod nor keep its lease.
@@ -22,6 +22,8 @@ MOST_CONNECTIONS = 256
 """Connections of the API at one time; less where the process may open few files."""
 HEAD_SECONDS = 10.0
 """Seconds in which the head of a request has to come."""
+READ_SECONDS = 30.0
+"""Seconds in which a client has to go on reading an answer that no buffer takes any more."""
 STREAMS_OF_ONE = 20
 """Streams that one subject may have open: events, and logs that are followed."""
 STREAMS = 100
@@ -37,12 +39,13 @@ def most_connections() -> int:
 
 
 class BoundedConnection(H11Protocol):
-    """One connection. Its request's head has to come in time, and it gives way to others where there are too many.
+    """One connection. Its client has to send and to read in time, and it gives way to others where there are too many.
 
-    The connection that has waited longest for a request's head is closed for a new one. So half-sent requests, however
-    many, keep nobody out.
+    The oldest connection that waits for its client is closed for a new one. So half-sent requests and unread answers,
+    however many, keep nobody out.
     """
 
+    _read_timer: asyncio.TimerHandle | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _since: float = 0.0
 
@@ -68,15 +71,31 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._forget_timer()
+        self._forget_reading()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`: the client does not read, and no buffer takes more."""
+        super().pause_writing()
+        if self._read_timer is None:
+            self._read_timer = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._forget_reading()
+        super().resume_writing()
 
     @property
     def waits(self) -> bool:
-        """Whether the connection waits for a request's head, whole or in part."""
+        """Whether it is the client's turn: to send a head or a body, which are read whole, or to read an answer."""
+        return self.conn.their_state in {h11.IDLE, h11.SEND_BODY} or self._read_timer is not None
+
+    @property
+    def _lacks_head(self) -> bool:
         return bool(self.conn.their_state is h11.IDLE)
 
     def _watch_head(self) -> None:
-        if not self.waits:
+        if not self._lacks_head:
             self._forget_timer()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
@@ -86,9 +105,14 @@ class BoundedConnection(H11Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _forget_reading(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+
     def _give_up(self) -> None:
         self._head_timer = None
-        if self.waits and not self.transport.is_closing():
+        if self._lacks_head and not self.transport.is_closing():
             self.transport.abort()
 
 

@@ -11,6 +11,14 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from daemon.redaction import redact_value
 
+_QUIET = {
+    # At `info` these log every request and every heartbeat.
+    "WARNING": ("aiokafka", "httpx", "httpcore", "uvicorn", "uvicorn.access", "alembic", "github"),
+    # It warns of each request that is none: anybody could fill the disk.
+    "ERROR": ("uvicorn.error",),
+}
+"""Level -> loggers of libraries that log what is at least of that level."""
+
 
 def set_up(log_format: Literal["json", "text"] | None, level: str) -> None:
     """Send structlog and the standard library's logging to stderr in one form.
@@ -44,18 +52,10 @@ def set_up(log_format: Literal["json", "text"] | None, level: str) -> None:
                 }
             },
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            # At `info` these log every request and every heartbeat.
             "loggers": {
-                name: {"level": "WARNING", "handlers": [], "propagate": True}
-                for name in (
-                    "aiokafka",
-                    "httpx",
-                    "httpcore",
-                    "uvicorn",
-                    "uvicorn.access",
-                    "alembic",
-                    "github",
-                )
+                name: {"level": least, "handlers": [], "propagate": True}
+                for least, names in _QUIET.items()
+                for name in names
             },
         }
     )

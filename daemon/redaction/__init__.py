@@ -30,7 +30,7 @@ def redact_in_place(data: bytes) -> bytes:
     Line breaks inside a key are kept, so that line numbers stay true as well.
     """
     for value in KNOWN.forms_in_bytes(data):
-        data = data.replace(value, b"*" * len(value))
+        data = data.replace(value, re.sub(rb"[^\r\n]", b"*", value))
     # Latin-1 maps each byte to one character and back; all patterns are ASCII.
     text = data.decode("latin-1")
     for pattern in PATTERNS:

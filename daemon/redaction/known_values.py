@@ -20,6 +20,12 @@ MOST_VALUES = 2000
 _ANSWERS_ENOUGH = 8
 """Characters of the shortest form in base64 that is masked: a part of one is in too many words as well."""
 
+_BREAKS = re.compile(r"[\r\n]*")
+_SECRET_FIELD = re.compile(
+    r"""(?:^|[\s;,?&{])["']?(?P<name>[A-Za-z_][\w-]*)["']?\s*[=:]\s*(?P<value>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[^\s;,&"']+)"""
+)
+"""A field of a value that has several: libpq's keywords, .NET's and Redis' connection strings, JSON, YAML."""
+
 _NAMED_LIKE_A_SECRET = re.compile(
     r"pass(word|wd|phrase)?(_|$)|pwd|secret|token|credential|(^|_)(api|access|private|signing|encryption|auth)_?key"
     r"|_key$|(^|_)auth(_|$)|(^|_)salt(_|$)|(^|_)dsn$",
@@ -52,30 +58,57 @@ class KnownValues:
                 self._forms.popitem(last=False)
 
     def forms_in(self, text: str) -> list[str]:
-        """The forms of known values that the text holds, the longest first."""
-        return sorted((form for form, _ in self._all() if form in text), key=len, reverse=True)
+        """The forms of known values that the text holds, the longest first; those over several lines as they stand."""
+        squeezed = _BREAKS.sub("", text)
+        found: set[str] = set()
+        for form, _ in self._all():
+            if form in text:
+                found.add(form)
+            if form in squeezed:
+                found |= {each[0] for each in _over_lines(form).finditer(text)}
+        return sorted(found, key=len, reverse=True)
 
     def forms_in_bytes(self, data: bytes) -> list[bytes]:
         """The same for bytes."""
-        return sorted((form for _, form in self._all() if form in data), key=len, reverse=True)
+        # Latin-1 maps each byte to one character and back.
+        text = data.decode("latin-1")
+        squeezed = _BREAKS.sub("", text)
+        found: set[bytes] = set()
+        for _, form in self._all():
+            if form in data:
+                found.add(form)
+            if (wrapped := form.decode("latin-1")) in squeezed:
+                found |= {each[0].encode("latin-1") for each in _over_lines(wrapped).finditer(text)}
+        return sorted(found, key=len, reverse=True)
 
     def _all(self) -> Iterator[tuple[str, bytes]]:
         for forms in self._forms.values():
             yield from forms
 
 
+def _over_lines(form: str) -> re.Pattern[str]:
+    """Find a form that was broken over lines, as `base64` and terminals do it."""
+    return re.compile(_BREAKS.pattern.join(map(re.escape, form)))
+
+
 KNOWN = KnownValues()
 """What this process knows."""
 
 
-def secret_values(variables: Mapping[str, str], *, from_secrets: Iterable[str] = ()) -> frozenset[str]:
+def secret_values(
+    variables: Mapping[str, str], *, from_secrets: Iterable[str] = (), may_be_secret: Iterable[str] = ()
+) -> frozenset[str]:
     """Return the secret values among a container's variables.
 
     - Variables that a Secret gives (`from_secrets`, by name), and those that are named like a secret.
+    - Of those that a whole Secret may give (`may_be_secret`), the ones that look as if somebody had drawn them.
     - The password of each URL, as it stands there and decoded. The rest of the URL says where it leads, to people.
     - Never a user, a host or a database of one of the URLs.
     """
     given = set(from_secrets)
+    given |= {
+        name for name in may_be_secret if _is_drawn(variables.get(name, "")) and not _PUBLIC.search(name)
+    }
     found: set[str] = set()
     names: set[str] = set()
     for name, value in variables.items():
@@ -86,8 +119,28 @@ def secret_values(variables: Mapping[str, str], *, from_secrets: Iterable[str] =
             names |= public
         elif name in given or (_NAMED_LIKE_A_SECRET.search(name) and not _PUBLIC.search(name)):
             found.add(value)
+            found |= set(_secret_fields(value))
             found |= {line for line in value.splitlines() if len(line) >= SHORTEST and "-----" not in line}
     return frozenset(value for value in found if len(value) >= SHORTEST and value not in names)
+
+
+def _is_drawn(value: str) -> bool:
+    """Whether a value looks drawn: ten characters and more without a space, with letters and digits, and no address."""
+    return (
+        re.fullmatch(r"\S{10,}", value) is not None
+        and re.search(r"[A-Za-z]", value) is not None
+        and re.search(r"[0-9]", value) is not None
+        and not re.match(r"[\w.+-]*://|[./~]|[\w-]+(\.[\w-]+)+(:\d+)?(/|$)", value)
+    )
+
+
+def _secret_fields(value: str) -> Iterator[str]:
+    """The secret fields of a value that has several, so that a command may print one of them alone."""
+    for field in _SECRET_FIELD.finditer(value):
+        if _NAMED_LIKE_A_SECRET.search(field["name"]) and not _PUBLIC.search(field["name"]):
+            said = field["value"]
+            quoted = said[:1] in "\"'" and said[:1] == said[-1:]
+            yield re.sub(r"\\(.)", r"\1", said[1:-1]) if quoted else said
 
 
 def _url_parts(value: str) -> tuple[set[str], set[str]] | None:
@@ -110,14 +163,16 @@ def _url_parts(value: str) -> tuple[set[str], set[str]] | None:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value as it is, and as URLs, JSON, shells, hexadecimal and base64 have it."""
+    """The value as it is, and as URLs, JSON (both also twice), shells, hexadecimal and base64 have it."""
     yield value
     yield quote(value, safe="")
     yield quote(value)
+    yield quote(quote(value, safe=""), safe="")
     yield quote_plus(value)
     yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), quote(value, safe=""))
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield json.dumps(json.dumps(value)[1:-1])[1:-1]
     yield shlex.quote(value)
     data = value.encode("utf-8", "surrogateescape")
     yield data.hex()

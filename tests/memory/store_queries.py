@@ -147,6 +147,9 @@ class MemoryStoreQueries:
 
     async def superseded_by(self, reset_id: ResetId) -> ResetId | None:
         await asyncio.sleep(0)
+        return self._superseded_by(reset_id)
+
+    def _superseded_by(self, reset_id: ResetId) -> ResetId | None:
         grants = self._state.grants
         last_release = {
             grant.key: index

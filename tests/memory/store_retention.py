@@ -11,17 +11,18 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from schemas.resets import Reset
+from schemas.resets import Reset, ResetState
 from schemas.retention import Pruned, Refusal, Retention
 from schemas.wire import ResetId, Time
 from statemachines.history.audit import DAEMON
-from statemachines.lifecycle import TERMINAL
 from statemachines.retention import (
     ANSWERED,
     NO_SUCH_ENVIRONMENT,
-    OVER,
+    REFUSED_AGAIN,
+    SUPERSEDABLE,
     WAITS_FOR_ITS_ENVIRONMENT,
     add_refused,
+    is_over,
 )
 from tests.memory.state import Entry, LockGrant, OutboxMessage
 from tests.memory.store_queries import MemoryStoreQueries
@@ -91,7 +92,13 @@ class MemoryRetentionStore(MemoryStoreQueries):
             for reset in answers
             if reset.cause in NO_SUCH_ENVIRONMENT and reset.channel is not WAITS_FOR_ITS_ENVIRONMENT
         }
-        beyond = {reset.id for reset in answers[: -max(retention.most_answers, 1)]}
+        known = [reset for reset in answers if reset.id not in unknown]
+        keyed = {use.reset_id for use in self._state.keys.values()}
+        beyond = {
+            reset.id
+            for reset in known[: -max(retention.most_answers, 1)]
+            if not (reset.id in keyed and _may_be_done_next_time(reset))
+        }
         beyond |= set(sorted(unknown)[: -max(retention.most_unknown, 1)])
         return [
             reset.id
@@ -114,7 +121,8 @@ class MemoryRetentionStore(MemoryStoreQueries):
         return [
             reset.id
             for reset in self._resets()
-            if reset.state in OVER
+            if reset.state not in ANSWERED
+            and self._is_over(reset.id)
             and reset.updated_at < now - retention.resets
             and reset.id not in pinned
             and self._has_worked(reset.environment, after=reset.number)
@@ -168,15 +176,17 @@ class MemoryRetentionStore(MemoryStoreQueries):
         removed["acts"] = sum(act.reset_id == reset_id for act in state.acts)
         state.acts = [act for act in state.acts if act.reset_id != reset_id]
         events = [event for event, led_to in state.seen.items() if led_to == reset_id]
-        if not answer:
+        if not answer or _may_be_done_next_time(entry.reset):
             state.seen |= dict.fromkeys(events)
-            return removed
+            events = []
         removed["seen_events"] = self._forget_events(events)
+        if not answer:
+            return removed
         keys = [key for key, use in state.keys.items() if use.reset_id == reset_id]
         for key in keys:
             del state.keys[key]
         removed["idempotency_keys"] = len(keys)
-        return removed + self._remove_chains({reset_id})
+        return removed + self._remove_chains({reset_id} - _audited(entry.reset))
 
     def _remove_messages(self, ids: Collection[int]) -> int:
         state = self._state
@@ -199,7 +209,10 @@ class MemoryRetentionStore(MemoryStoreQueries):
 
     # -- records --------------------------------------------------------------------------------------------------
     def _is_over(self, reset_id: ResetId | None) -> bool:
-        return reset_id is None or self._state.entries[reset_id].reset.state in TERMINAL
+        if reset_id is None:
+            return True
+        reset = self._state.entries[reset_id].reset
+        return is_over(reset) or (reset.state in SUPERSEDABLE and self._superseded_by(reset.id) is not None)
 
     def _prune_records(self, retention: Retention, before: datetime, limit: int) -> Counter[str]:
         state = self._state
@@ -315,3 +328,12 @@ class MemoryRetentionStore(MemoryStoreQueries):
             state.forgotten[name] = number + by, sequence + by
         if any(state.floors):
             state.floors = state.floors[0] + by, state.floors[1] + by
+
+
+def _audited(reset: Reset) -> set[str]:
+    """The chain of a request that a rule refused, which stays; the intake's refusals have one status."""
+    return {reset.id} if _may_be_done_next_time(reset) and reset.sequence > 1 else set()
+
+
+def _may_be_done_next_time(reset: Reset) -> bool:
+    return reset.state is ResetState.REJECTED and reset.cause not in REFUSED_AGAIN

@@ -5,9 +5,9 @@ A container's variables stay the same while it runs, so redaction learns them on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from kubernetes_asyncio.client import CoreV1Api
+from kubernetes_asyncio.client import CoreV1Api, V1Container
 
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.errors import translated
@@ -18,6 +18,8 @@ from daemon.redaction.known_values import KNOWN, secret_values
 from schemas.reasons import Reason
 
 _MOST_CONTAINERS = 10_000
+_OF_EVERY_CONTAINER = frozenset({"HOSTNAME", "HOME", "PATH", "PWD", "SHLVL", "TERM"})
+"""Variables that no Secret gives, though the pod's specification does not name them."""
 
 
 class ContainerVariables:
@@ -42,8 +44,8 @@ class ContainerVariables:
             raise TemporaryError(Reason.EXEC_REFUSED, f"could not read the environment of {container}")
         entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
         variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
-        from_secrets = await self._from_secrets(container)
-        KNOWN.learn(secret_values(variables, from_secrets=from_secrets))
+        from_secrets, may_be_secret = await self._from_secrets(container, variables)
+        KNOWN.learn(secret_values(variables, from_secrets=from_secrets, may_be_secret=may_be_secret))
         if len(self._learned) >= _MOST_CONTAINERS:
             self._learned.clear()
         self._learned.add((uid, container_id))
@@ -58,16 +60,32 @@ class ContainerVariables:
         if (uid, container_id) not in self._learned:
             await self.read(container, uid, container_id)
 
-    async def _from_secrets(self, container: ContainerRef) -> frozenset[str]:
-        """Names of the variables that the pod's specification takes from a key of a Secret."""
+    async def _from_secrets(
+        self, container: ContainerRef, variables: Mapping[str, str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Names of the variables that a Secret gives, and of those that one may give.
+
+        The pod's specification names a variable that takes a key of a Secret. It does not name those that take all of a
+        Secret's keys (`envFrom`): where it has a prefix they are known by that; else each may be one that nothing else
+        in the specification names.
+        """
         with translated(f"read pod {container}", f"get pods in {container.environment}"):
             pod = await self._core.read_namespaced_pod(
                 container.pod, container.environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
             )
-        return frozenset(
-            str(variable.name)
-            for each in pod.spec.containers
-            if each.name == container.container
-            for variable in each.env or ()
-            if variable.value_from is not None and variable.value_from.secret_key_ref is not None
-        )
+        spec = next((each for each in pod.spec.containers if each.name == container.container), None)
+        return (frozenset(), frozenset()) if spec is None else given_by_secrets(spec, variables)
+
+
+def given_by_secrets(spec: V1Container, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which of a container's variables a Secret gives, and which of the others one may give."""
+    env = spec.env or ()
+    by_key = {
+        str(variable.name)
+        for variable in env
+        if variable.value_from is not None and variable.value_from.secret_key_ref is not None
+    }
+    unnamed = set(names) - {str(variable.name) for variable in env} - _OF_EVERY_CONTAINER
+    prefixes = [str(each.prefix or "") for each in spec.env_from or () if each.secret_ref is not None]
+    prefixed = {name for name in unnamed if any(each and name.startswith(each) for each in prefixes)}
+    return frozenset(by_key | prefixed), frozenset(unnamed if "" in prefixes else ())

@@ -7,7 +7,7 @@ DECLARE
     doomed record;
     superuser boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
 BEGIN
-    -- Publications and event triggers belong to no schema. Whoever may not drop them may not make them again, either.
+    -- These belong to no schema. Whoever may not drop them may not make them again, either.
     FOR doomed IN
         SELECT pubname FROM pg_publication WHERE superuser OR pg_has_role(pubowner, 'USAGE')
     LOOP
@@ -19,6 +19,28 @@ BEGIN
                             AND d.objid = e.oid AND d.deptype = 'e')
     LOOP
         EXECUTE format('DROP EVENT TRIGGER %I', doomed.evtname);
+    END LOOP;
+    FOR doomed IN
+        SELECT srvname FROM pg_foreign_server s WHERE (superuser OR pg_has_role(srvowner, 'USAGE'))
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_foreign_server'::regclass
+                            AND d.objid = s.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP SERVER %I CASCADE', doomed.srvname);
+    END LOOP;
+    FOR doomed IN
+        SELECT fdwname FROM pg_foreign_data_wrapper w WHERE superuser
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_foreign_data_wrapper'::regclass
+                            AND d.objid = w.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP FOREIGN DATA WRAPPER %I CASCADE', doomed.fdwname);
+    END LOOP;
+    FOR doomed IN
+        SELECT castsource::regtype AS source, casttarget::regtype AS target FROM pg_cast c
+         WHERE superuser AND oid >= 16384 AND castsource < 16384 AND casttarget < 16384
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass
+                            AND d.objid = c.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('DROP CAST (%s AS %s)', doomed.source, doomed.target);
     END LOOP;
     -- A schema without extensions goes with all that it holds.
     FOR doomed IN

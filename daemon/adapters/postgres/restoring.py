@@ -43,6 +43,20 @@ UNION ALL
 SELECT 'PUBLICATION - ' || pubname FROM pg_publication
  WHERE NOT (pg_has_role(pubowner, 'USAGE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
 UNION ALL
+SELECT 'SERVER - ' || srvname FROM pg_foreign_server
+ WHERE NOT (pg_has_role(srvowner, 'USAGE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+UNION ALL
+SELECT 'USER MAPPING - USER MAPPING ' || m.usename || ' SERVER ' || m.srvname
+  FROM pg_user_mappings m JOIN pg_foreign_server s ON s.oid = m.srvid
+ WHERE NOT (pg_has_role(srvowner, 'USAGE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+UNION ALL
+SELECT 'FOREIGN DATA WRAPPER - ' || fdwname FROM pg_foreign_data_wrapper
+ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+UNION ALL
+SELECT 'CAST - CAST (' || format_type(castsource, NULL) || ' AS ' || format_type(casttarget, NULL) || ')' FROM pg_cast
+ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+   AND oid >= 16384 AND castsource < 16384 AND casttarget < 16384
+UNION ALL
 SELECT 'EVENT TRIGGER - ' || evtname FROM pg_event_trigger
  WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 UNION ALL

@@ -4,6 +4,7 @@
 | --- | --- |
 | `sslmode=no-verify`, `ssl=no-verify` (node-postgres) | encrypted, no certificate is checked |
 | `verify-...` with `sslaccept=accept_invalid_certs` (Prisma) | the same |
+| `require` with `sslaccept=strict` (Prisma) | `verify-full` |
 | `ssl=true` (JDBC, node-postgres) | `require` |
 | `verify-full`, `verify-ca` | the same, with the certificates of RESETD_DATABASE_CA_FILE or of libpq's own file |
 | the same where there is neither | `verify-full` with the system's certificates |
@@ -54,6 +55,8 @@ def libpq_options(said: Mapping[str, str], authorities: Path | None = None) -> d
     """
     mode = said.get("sslmode", "").lower() or _mode_of_ssl(said.get("ssl", "").lower())
     if said.get("sslrootcert") == "system":
+        mode = "verify-full"
+    if mode == "require" and said.get("sslaccept") == "strict":
         mode = "verify-full"
     if not mode:
         return {}

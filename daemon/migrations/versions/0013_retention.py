@@ -62,6 +62,8 @@ def downgrade() -> None:
     op.drop_column("pending_acts", "at")
     # Lines of resets that are gone have nothing to refer to.
     with op.batch_alter_table("audit") as audit:
-        audit.create_foreign_key("fk_audit_reset_id", "resets", ["reset_id"], ["id"])
+        audit.create_foreign_key(
+            "fk_audit_reset_id", "resets", ["reset_id"], ["id"], postgresql_not_valid=True
+        )
     op.drop_index("ix_refusals_last_at", "refusals")
     op.drop_table("refusals")

@@ -17,15 +17,18 @@ class RetentionStore(Protocol):
 
         Several processes may do it at once. What stays, whatever its age:
 
-        - A reset that is not over, can be resumed, has unread acts, a live lease, a backup or an idempotency key.
+        - A reset that is not over, can be resumed, has unread acts, a live lease, a backup or an idempotency key. One
+          that was cancelled before it destroyed anything can't be resumed, nor one that stopped and was superseded.
         - The newest reset of an environment that has one which is no mere answer (`statemachines.retention.ANSWERED`).
         - A message that waits to be published or that the broker refused, and the newest message.
         - The last event or key of a reset that is not over.
         - The last two holders of each lock, so that what was superseded stays so.
         - A chain of the audit whose reset is there, or the daemon's own; a chain goes whole or stays whole.
 
-        A reset goes with all that belongs to it; its audit stays unless the reset was a mere answer. What is left of
-        rejected ones is a `Refusal` for each environment. Counters of environments go on from where they were.
+        A reset goes with all that belongs to it; its audit stays unless the reset was a mere answer. Where a rule
+        refused it, its event, key and audit stay as those of one that worked: it might not be refused the next time.
+        What is left of rejected ones is a `Refusal` for each environment. Counters of environments go on from where
+        they were.
         """
         ...
 

@@ -115,6 +115,25 @@ BY_A_SUPERUSER = {
         ),
         "SELECT * FROM theirs",
     ),
+    "a foreign server": (
+        (
+            "CREATE FOREIGN DATA WRAPPER afar; CREATE SERVER far FOREIGN DATA WRAPPER afar;"
+            " CREATE USER MAPPING FOR fuse SERVER far; GRANT USAGE ON FOREIGN SERVER far TO fuse"
+        ),
+        "SELECT srvname, usename FROM pg_user_mappings",
+    ),
+    "a foreign server of the owner's": (
+        (
+            "CREATE FOREIGN DATA WRAPPER afar; GRANT USAGE ON FOREIGN DATA WRAPPER afar TO fuse;"
+            " SET ROLE fuse; CREATE SERVER far FOREIGN DATA WRAPPER afar;"
+            " CREATE USER MAPPING FOR fuse SERVER far OPTIONS (password 'of it')"
+        ),
+        "SELECT srvname, usename, umoptions::text FROM pg_user_mappings",
+    ),
+    "a cast": (
+        "CREATE CAST (text AS int) WITH INOUT AS IMPLICIT",
+        "SELECT castsource::regtype::text, casttarget::regtype::text FROM pg_cast WHERE oid >= 16384",
+    ),
     "a publication": (
         "CREATE PUBLICATION told FOR ALL TABLES",
         "SELECT pubname FROM pg_publication",
@@ -213,8 +232,25 @@ async def test_e2_what_a_superuser_made_is_left_in_place_by_a_plain_owner(
     backup = await dumped(tmp_path, own)
     run_sql(libpq(own), "TRUNCATE held")
     await restored(tmp_path, backup, own)
+    assert before
     assert rows(libpq(own), look) == before
     assert rows(libpq(own), "SELECT * FROM held") == [(1,)]
+
+
+@pytest.mark.parametrize("what", BY_A_SUPERUSER)
+async def test_e2_what_a_superuser_made_comes_back_by_a_superuser(
+    tmp_path: Path, server: Server, own: str, what: str
+) -> None:
+    make, look = BY_A_SUPERUSER[what]
+    run_sql(server.superuser_url.removesuffix("/postgres") + "/way_back", make)
+    run_sql(server.superuser_url, "ALTER ROLE fuse SUPERUSER")
+    try:
+        before = rows(libpq(own), look)
+        backup = await dumped(tmp_path, own)
+        await restored(tmp_path, backup, own)
+        assert rows(libpq(own), look) == before
+    finally:
+        run_sql(server.superuser_url, "ALTER ROLE fuse NOSUPERUSER")
 
 
 async def test_e2_a_database_without_the_schema_public_comes_back(tmp_path: Path, own: str) -> None:

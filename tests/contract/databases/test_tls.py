@@ -75,7 +75,10 @@ async def test_g3_verify_connects_with_the_file_of_the_settings(
     assert await answers(port, query, network(tmp_path / certificates.AUTHORITY))
 
 
-@pytest.mark.parametrize("query", ["sslmode=verify-full", "sslmode=verify-ca", "sslrootcert=system"])
+@pytest.mark.parametrize(
+    "query",
+    ["sslmode=verify-full", "sslmode=verify-ca", "sslrootcert=system", "sslmode=require&sslaccept=strict"],
+)
 async def test_g3_verify_without_a_root_file_asks_the_systems_and_says_the_next_step(
     port: int, query: str
 ) -> None:

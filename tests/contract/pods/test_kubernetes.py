@@ -12,12 +12,22 @@ from typing import Any
 
 import aiohttp
 import pytest
-from kubernetes_asyncio.client import AppsV1Api
+from kubernetes_asyncio.client import (
+    AppsV1Api,
+    V1ConfigMapEnvSource,
+    V1Container,
+    V1EnvFromSource,
+    V1EnvVar,
+    V1EnvVarSource,
+    V1SecretEnvSource,
+    V1SecretKeySelector,
+)
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from daemon.adapters.kubernetes import container_variables
 from daemon.adapters.kubernetes.client import MAX_EXECS_PER_POD
+from daemon.adapters.kubernetes.container_variables import given_by_secrets
 from daemon.adapters.kubernetes.errors import from_status, translated
 from daemon.adapters.kubernetes.exec.follow_frames import FrameDecoder, FrameError
 from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
@@ -58,6 +68,26 @@ async def test_h1_the_secrets_of_a_container_are_known_before_its_output_is_read
             async for _ in observations:
                 break
         assert known.forms_in(f"the key is {API_KEY}")
+
+
+def test_h1_a_secret_that_gives_all_of_its_keys_gives_what_nothing_else_names() -> None:
+    key = V1SecretKeySelector(name="app", key="url")
+    spec = V1Container(
+        name="app",
+        env=[
+            V1EnvVar(name="URL", value_from=V1EnvVarSource(secret_key_ref=key)),
+            V1EnvVar(name="LEVEL", value="info"),
+        ],
+        env_from=[
+            V1EnvFromSource(secret_ref=V1SecretEnvSource(name="stripe"), prefix="STRIPE_"),
+            V1EnvFromSource(config_map_ref=V1ConfigMapEnvSource(name="plain"), prefix="PLAIN_"),
+        ],
+    )
+    names = ["URL", "LEVEL", "STRIPE_KEY", "PLAIN_NAME", "HOSTNAME"]
+    assert given_by_secrets(spec, names) == (frozenset({"URL", "STRIPE_KEY"}), frozenset())
+    spec.env_from.append(V1EnvFromSource(secret_ref=V1SecretEnvSource(name="all")))
+    either = frozenset({"STRIPE_KEY", "PLAIN_NAME"})
+    assert given_by_secrets(spec, names) == (frozenset({"URL", "STRIPE_KEY"}), either)
 
 
 async def test_a_read_whose_stream_is_cut_is_temporary_not_a_result(double: Running) -> None:

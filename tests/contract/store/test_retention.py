@@ -39,16 +39,22 @@ from tests.contract.store.making import (
 DAY = timedelta(days=1)
 SOON = NOW + timedelta(seconds=1)
 LATER = NOW + 1000 * DAY
+FEW_DAYS = 31 * DAY
 FEW = Retention(most_unknown=2, most_answers=4, most_names=6, most_letters=3, most_pending=2)
 
 
 async def over(
-    store: Store, environment: str = ENVIRONMENT, state: ResetState = ResetState.DONE, **fields: object
+    store: Store,
+    environment: str = ENVIRONMENT,
+    state: ResetState = ResetState.DONE,
+    *,
+    destroyed: bool = False,
+    **fields: object,
 ) -> Reset:
     """Make a reset that has come to a state with a plan and an attempt, and let its lease go."""
     found = await begun(store, environment, **fields)
     plan = planned("seed.app", environment=environment)
-    reset = found.reset.model_copy(update={"plan_hash": plan.hash})
+    reset = found.reset.model_copy(update={"plan_hash": plan.hash, "destroyed": destroyed})
     change = moved(replace(found, reset=reset), state, plan=plan, release_lease=True)
     return await store.save(replace(change, attempts=(attempt(reset.id, "seed.app"),)))
 
@@ -119,7 +125,7 @@ async def test_h5_a_minute_later_not_even_the_newest_refusals_have_rows_of_their
     assert (refusal.environment, refusal.count) == ("none-sandbox", 2)
 
 
-@pytest.mark.parametrize("reason", [Reason.SCHEMA_VIOLATION, Reason.TOO_OLD])
+@pytest.mark.parametrize("reason", [Reason.SCHEMA_VIOLATION, Reason.TOO_OLD, Reason.ENVIRONMENT_BUSY])
 async def test_h5_requests_that_are_refused_unread_are_bounded_too(store: Store, reason: Reason) -> None:
     for number in range(20):
         await admitted(store, asked(f"no{number}-sandbox", refused=reason))
@@ -128,7 +134,9 @@ async def test_h5_requests_that_are_refused_unread_are_bounded_too(store: Store,
     await pruned(store)
     sizes = await store.table_sizes()
     assert sizes["resets"] == FEW.most_answers + 1
-    assert sizes["audit"] == sizes["history"] == sizes["seen_events"] == sizes["resets"]
+    assert sizes["audit"] == sizes["history"] == sizes["resets"]
+    passes = reason is Reason.ENVIRONMENT_BUSY
+    assert sizes["seen_events"] == (21 if passes else sizes["resets"])
     assert sizes["refusals"] == FEW.most_names
 
 
@@ -174,6 +182,39 @@ async def test_the_same_refused_event_again_is_refused_again(store: Store) -> No
     assert (admission.reset.state, admission.reset.cause) == (ResetState.REJECTED, Reason.UNKNOWN_ENVIRONMENT)
     new = at(asked("none-sandbox"), NOW + timedelta(minutes=1))
     assert (await store.admit(new, now=much_later, limit_waiting=3)).reset.state is ResetState.PLANNING
+
+
+async def test_an_event_whose_request_a_rule_refused_is_never_done_because_its_answer_went(
+    store: Store,
+) -> None:
+    await refused(store, ENVIRONMENT, Reason.SHARING_UNKNOWN, event="refused", idempotency_key="its key")
+    await refused(store, ENVIRONMENT, Reason.SHARING_UNKNOWN, event="keyless", **different(0))
+    for number in range(1, 10):
+        await refused(store, ENVIRONMENT, Reason.SHARING_UNKNOWN, **different(number))
+    await admitted(store)
+    await publish(store)
+    gone = await pruned(store)
+    assert len(gone.resets) == 6
+    # Nobody gets rid of a refused try by asking again and again.
+    assert set(gone.resets) <= {line.chain for line in await store.audit()}
+    again = await store.admit(asked(idempotency_key="its key"), now=SOON, limit_waiting=3)
+    assert again.reset.state is ResetState.REJECTED
+    with pytest.raises(ValueError, match="handled"):
+        await store.admit(asked(event="keyless", **different(0)), now=SOON, limit_waiting=3)
+    # Longer than any event is taken in the event and the key are known; then they go as well.
+    await pruned(store, at=NOW + FEW_DAYS)
+    sizes = await store.table_sizes()
+    assert (sizes["seen_events"], sizes["idempotency_keys"]) == (1, 0)
+
+
+async def test_requests_for_environments_that_are_none_push_no_other_answer_out(store: Store) -> None:
+    plan = await over(store, state=ResetState.PLANNED)
+    for number in range(FEW.most_answers * 3):
+        await refused(store, f"no{number}-sandbox")
+    await admitted(store)
+    await publish(store)
+    await pruned(store)
+    assert plan.id in await kept(store)
 
 
 async def test_counters_of_an_environment_that_was_forgotten_go_on(store: Store) -> None:
@@ -258,7 +299,7 @@ async def test_a_reset_that_is_over_goes_with_its_parts_and_leaves_its_audit(sto
     ],
 )
 async def test_what_goes_on_or_can_be_resumed_never_goes(store: Store, state: ResetState) -> None:
-    one = await over(store, state=state, event="its event", idempotency_key="key")
+    one = await over(store, state=state, destroyed=True, event="its event", idempotency_key="key")
     await over(store, **different(2))
     await publish(store)
     await pruned(store, at=LATER)
@@ -268,6 +309,42 @@ async def test_what_goes_on_or_can_be_resumed_never_goes(store: Store, state: Re
     assert again.reset.id == one.id
     again = await store.admit(asked(idempotency_key="key"), now=LATER, limit_waiting=1)
     assert again.reset.id == one.id
+
+
+async def test_h5_a_reset_that_was_cancelled_before_it_destroyed_anything_goes_as_one_that_is_done(
+    store: Store,
+) -> None:
+    cancelled = [
+        await over(store, state=ResetState.CANCELLED, idempotency_key=f"key {number}", **different(number))
+        for number in range(5)
+    ]
+    await over(store)
+    await publish(store)
+    assert (await pruned(store, at=NOW + 399 * DAY)).resets == ()
+    gone = await pruned(store, at=NOW + 401 * DAY)
+    assert set(gone.resets) == {each.id for each in cancelled}
+    assert {each.id for each in cancelled} <= {line.chain for line in await store.audit()}
+
+
+@pytest.mark.parametrize("state", [ResetState.FAILED, ResetState.CANCELLED])
+async def test_h5_a_stopped_reset_that_a_later_one_superseded_goes_as_one_that_is_done(
+    store: Store, state: ResetState
+) -> None:
+    async def held(state: ResetState, key: str, number: int) -> Reset:
+        found = await begun(store, **different(number), idempotency_key=f"{number}")
+        assert (await store.lock(found.lease, [ResourceKey(key)])).granted
+        reset = found.reset.model_copy(update={"destroyed": True})
+        changed = replace(found, reset=reset)
+        return await store.save(moved(changed, state, release_locks=True, release_lease=True))
+
+    superseded = await held(state, "db", 1)
+    free = await held(state, "another db", 2)
+    done = await held(ResetState.DONE, "db", 3)
+    last = await held(state, "db", 4)
+    await publish(store)
+    assert (await pruned(store, at=NOW + 399 * DAY)).resets == ()
+    assert set((await pruned(store, at=NOW + 401 * DAY)).resets) == {superseded.id, done.id}
+    assert await kept(store) == {free.id, last.id}
 
 
 async def test_the_last_reset_of_an_environment_stays_and_so_does_one_with_a_backup(store: Store) -> None:

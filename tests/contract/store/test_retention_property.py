@@ -22,18 +22,20 @@ from daemon.ports.store.store import Store
 from schemas.intake import NewRequest
 from schemas.marks import Position
 from schemas.reasons import Reason
-from schemas.resets import Reset, ResetState
+from schemas.resets import ActKind, Reset, ResetState
 from schemas.retention import Retention
 from schemas.wire import ResetId, ResourceKey
-from statemachines.lifecycle import TERMINAL
+from statemachines.acts import check_act
+from statemachines.lifecycle import AT_REST
 from statemachines.retention import ANSWERED
 from tests.contract.store.conftest import TOPICS
-from tests.contract.store.making import NOW, asked, attempt, claimed, moved, planned
+from tests.contract.store.making import NOW, act, asked, attempt, claimed, moved, planned
 from tests.memory.store import MemoryStore
 
 Opening = Callable[[], AbstractAsyncContextManager[Store]]
 MAX_AGE = timedelta(days=1)
-ENVIRONMENTS = ("a-sandbox", "b-sandbox", "none-sandbox")
+NONE = "none-sandbox"
+ENVIRONMENTS = ("a-sandbox", "b-sandbox", NONE)
 STATES = (
     ResetState.DONE,
     ResetState.PLANNED,
@@ -61,37 +63,51 @@ class Story:
     store: Store
     now: datetime = NOW
     events: list[NewRequest] = field(default_factory=list)
-    """Events that led to a reset which was not rejected."""
+    """Events that led to a reset, but for those that are refused again whenever they come."""
     positions: list[Position] = field(default_factory=list)
+    asked: int = 0
 
     async def ask(
-        self, environment: str, state: ResetState, hours: int, *, backup: bool, lock: bool, key: bool
+        self,
+        environment: str,
+        state: ResetState,
+        hours: int,
+        *,
+        backup: bool = False,
+        lock: bool = False,
+        key: bool = False,
+        destroyed: bool = False,
     ) -> None:
         """Make a reset of an event from some hours before or after now, and lead it to a state."""
-        number = len(self.events)
-        fields: dict[str, Any] = {"reason": f"{self.now} {number}"}
+        self.asked += 1
+        fields: dict[str, Any] = {"reason": f"number {self.asked}"}
         if key:
-            fields["idempotency_key"] = f"{self.now} {number}"
+            fields["idempotency_key"] = f"number {self.asked}"
         new = replace(asked(environment, **fields), at=self.now + timedelta(hours=hours))
         admission = await self.store.admit(new, now=self.now, limit_waiting=1000)
         if admission.reset.state is ResetState.REJECTED:
             return
-        if state is not ResetState.REJECTED:
+        if (state, environment) != (ResetState.REJECTED, NONE):
             self.events.append(new)
         if state is not ResetState.PLANNING:
-            await self._lead(new.id, state, backup=backup, lock=lock)
+            await self._lead(new.id, state, backup=backup, lock=lock, destroyed=destroyed)
         self.positions.append(await self.store.position())
 
-    async def _lead(self, reset_id: ResetId, state: ResetState, *, backup: bool, lock: bool) -> None:
+    async def _lead(
+        self, reset_id: ResetId, state: ResetState, *, backup: bool, lock: bool, destroyed: bool
+    ) -> None:
         found = await claimed(self.store, reset_id)
         more: dict[str, Any] = {"updated_at": self.now}
         parts: dict[str, Any] = {"release_lease": True, "release_locks": True}
         if state is ResetState.REJECTED:
-            more["cause"] = Reason.UNKNOWN_ENVIRONMENT
+            is_none = found.reset.environment == NONE
+            more["cause"] = Reason.UNKNOWN_ENVIRONMENT if is_none else Reason.SHARING_UNKNOWN
         else:
             parts["plan"] = planned("seed.app", environment=found.reset.environment)
             parts["attempts"] = (attempt(reset_id, "seed.app"),)
             more["plan_hash"] = parts["plan"].hash
+        if state not in ANSWERED:
+            more["destroyed"] = destroyed
         if state not in ANSWERED and backup:
             dump = Backup(ResourceKey("db"), f"/{reset_id}", 1, "0", self.now, proven=True)
             parts["backups"] = (dump,)
@@ -133,7 +149,7 @@ class Story:
             reset.id: read[reset.id] for reset in after
         }
         gone = [reset for reset in before if reset.id in pruned.resets]
-        assert all(reset.state in TERMINAL for reset in gone)
+        assert not [reset for reset in gone if could_go_on(reset, superseded_by=read[reset.id][8])]
         for reset in gone:
             assert await self.store.backups(reset_id=reset.id) == ()
             worked = [other for other in before if other.environment == reset.environment]
@@ -159,11 +175,22 @@ class Story:
             assert not admission.created
 
 
+def could_go_on(reset: Reset, *, superseded_by: Any) -> bool:  # noqa: ANN401 - as it was read
+    """Whether a reset goes on by itself, or a person may still lead it on or back."""
+    back = act(reset.id, ActKind.ROLLBACK).model_copy(update={"reason": "it was better before"})
+    on = act(reset.id, ActKind.RESUME).model_copy(update={"replan": True, "force": True})
+    plan = planned("seed.app", environment=reset.environment)
+    return reset.state not in AT_REST or any(
+        check_act(each, reset, plan, (), superseded_by=superseded_by) is None for each in (on, back)
+    )
+
+
 ASK = st.tuples(
     st.just("ask"),
     st.sampled_from(ENVIRONMENTS),
     st.sampled_from(STATES),
     st.integers(-24, 24),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
     st.booleans(),
@@ -183,14 +210,20 @@ END: tuple[tuple[Any, ...], ...] = (
     ("publish",),
     ("prune", 3),
     ("repeat",),
+    *(
+        ("ask", "b-sandbox", state, 0, False, lock, False, True)
+        for state in STATES
+        if state is not ResetState.PLANNING
+        for lock in (False, True)
+    ),
     ("wait", 24 * 11),
-    ("ask", "b-sandbox", ResetState.DONE, 0, False, False, False),
+    ("ask", "b-sandbox", ResetState.DONE, 0, False, False, False, False),
     ("publish",),
     ("prune", 100),
     ("prune", 100),
     ("repeat",),
 )
-"""How each story ends: so late that all that may go is old."""
+"""How each story ends: with a reset in each state, and so late that all that may go is old."""
 
 
 async def play(opening: Opening, steps: list[tuple[Any, ...]]) -> None:
@@ -198,8 +231,9 @@ async def play(opening: Opening, steps: list[tuple[Any, ...]]) -> None:
         story = Story(store)
         for step in [*steps, *END]:
             match step:
-                case ("ask", environment, state, hours, backup, lock, key):
-                    await story.ask(environment, state, hours, backup=backup, lock=lock, key=key)
+                case ("ask", environment, state, hours, backup, lock, key, destroyed):
+                    more = {"backup": backup, "lock": lock, "key": key, "destroyed": destroyed}
+                    await story.ask(environment, state, hours, **more)
                 case ("wait", hours):
                     story.now += timedelta(hours=hours)
                 case ("publish",):

@@ -16,6 +16,8 @@ from daemon.api.refusal_budget import RECORDED
 from tests.integration.api.stand import Stand, served
 
 HALF = b"POST /api/v1/resets HTTP/1.1\r\nHost: resetd\r\nContent-Le"
+HALF_A_BODY = b"POST /livez HTTP/1.1\r\nHost: resetd\r\nContent-Length: 1000\r\n\r\n{"
+HALF_A_CHUNK = b"POST /page HTTP/1.1\r\nHost: resetd\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
 UNREAD = b"POST /api/v1/resets HTTP/1.1\r\nHost: resetd\r\nContent-Length: 1000\r\n\r\n{"
 
 
@@ -39,15 +41,69 @@ async def open_connections(url: str, count: int, sent: bytes) -> list[asyncio.St
 
 
 @pytest.mark.usefixtures("few_files")
-async def test_h2_half_sent_requests_without_a_token_keep_nobody_out(stand: Stand) -> None:
+@pytest.mark.parametrize("sent", [HALF, HALF_A_BODY, HALF_A_CHUNK], ids=["head", "body", "chunk"])
+async def test_h2_half_sent_requests_without_a_token_keep_nobody_out(stand: Stand, sent: bytes) -> None:
     assert most_connections() == 64
     async with served(stand) as url:
-        writers = await open_connections(url, 100, HALF)
+        writers = await open_connections(url, 100, sent)
         async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=20) as client:
             headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
             assert (await client.get("/whoami", headers=headers)).status_code == 200
         for writer in writers:
             writer.close()
+
+
+async def test_h2_answers_that_nobody_reads_keep_nobody_out(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 4)
+    request = await _of_long_output(stand)
+    async with served(stand) as url:
+        writers = await open_connections(url, 4, request)
+        headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+                        assert (await client.get("/api/v1/whoami")).status_code == 200
+                        break
+                await asyncio.sleep(0.05)
+        for writer in writers:
+            writer.close()
+
+
+async def test_h2_a_stream_that_nobody_reads_ends(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "STREAMS_OF_ONE", 1)
+    request = await _of_long_output(stand, follow=True)
+    path = "/api/v1/resets/qa-sandbox/1/log?follow=true&offset=0&step=seed.los-core-api.system"
+    headers = {"Authorization": f"Bearer {stand.tokens['oli']}"}
+    async with served(stand) as url, httpx.AsyncClient(base_url=url, headers=headers) as client:
+        [writer] = await open_connections(url, 1, request)
+        async with asyncio.timeout(20):
+            for expected in (429, 200):
+                while True:
+                    async with client.stream("GET", path) as answer:
+                        if answer.status_code == expected:
+                            break
+                    await asyncio.sleep(0.05)
+        writer.close()
+    stand.held["seed:system"].set()
+
+
+async def _of_long_output(stand: Stand, *, follow: bool = False) -> bytes:
+    """Let a command run that has printed much, and return the request for its output."""
+    stand.held["seed:system"] = asyncio.Event()
+    reset = await stand.asked()
+    await stand.until_launched("seed:system")
+    attempts = await stand.context.store.attempts(reset["id"])
+    attempt = next(each for each in attempts if each.step == "seed.los-core-api.system")
+    await stand.context.logs.keep(attempt.id, 0, b"a line\n" * 2_000_000)
+    query = f"step={attempt.step}&follow={str(follow).lower()}"
+    return (
+        f"GET /api/v1/resets/{reset['id']}/log?{query} HTTP/1.1\r\nHost: resetd\r\n"
+        f"Authorization: Bearer {stand.tokens['oli']}\r\n\r\n"
+    ).encode()
 
 
 @pytest.mark.parametrize("sent", [b"", HALF])

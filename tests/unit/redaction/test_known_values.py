@@ -6,6 +6,7 @@ import base64
 import json
 import shlex
 import string
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -43,6 +44,11 @@ FORMS = {
     "base64 behind one other byte": base64.b64encode(b"x" + PASSWORD.encode()).decode(),
     "base64 for URLs behind two": base64.urlsafe_b64encode(b"xy" + PASSWORD.encode() + b"z").decode(),
     "its URL": URL,
+    "url-encoded twice": quote(quote(PASSWORD, safe=""), safe=""),
+    "in JSON within JSON": json.dumps(json.dumps({"p": PASSWORD})),
+    "base64 over lines": "\n".join(textwrap.wrap(base64.b64encode(URL.encode()).decode(), 76)),
+    "base64 over short lines": "\r\n".join(textwrap.wrap(base64.b64encode(PASSWORD.encode()).decode(), 8)),
+    "hexadecimal over lines": "\n".join(textwrap.wrap(PASSWORD.encode().hex(), 16)),
 }
 
 
@@ -52,7 +58,45 @@ def test_h1_a_value_that_the_daemon_knows_is_masked_in_every_form(form: str) -> 
     for masked in (redact(printed), redact_in_place(printed.encode()).decode()):
         for secret in (PASSWORD, quote(PASSWORD, safe=""), FORMS[form]):
             assert secret not in masked
+            assert base64.b64encode(PASSWORD[3:].encode()).decode()[:8] not in masked.replace("\n", "")
         assert masked.startswith("connected with ")
+
+
+def test_h1_line_breaks_within_a_secret_stay_so_that_lines_keep_their_numbers() -> None:
+    printed = FORMS["base64 over lines"].encode()
+    masked = redact_in_place(printed)
+    assert len(masked) == len(printed)
+    assert masked.count(b"\n") == printed.count(b"\n")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "host=db port=5432 user=app password=hunter2-alone dbname=los-sandbox",
+        "host=db password='hunter2-alone' dbname=los-sandbox",
+        "Server=db;User Id=app;Password=hunter2-alone;Database=los-sandbox",
+        '{"username": "app", "password": "hunter2-alone"}',
+        "redis:6379,password=hunter2-alone,ssl=True",
+    ],
+)
+def test_h1_a_part_of_a_value_that_is_printed_alone_is_masked(value: str) -> None:
+    found = secret_values({"CONNECTION": value}, from_secrets=["CONNECTION"])
+    assert found == {value, "hunter2-alone"}
+
+
+def test_h1_of_a_whole_secret_what_looks_drawn_is_masked_and_ordinary_words_are_not() -> None:
+    drawn = {"STRIPE": "sk_live_4eC39HqLyjWDarjt", "SIGNING": "kH7-pQ2_vX9zzz"}
+    ordinary = {
+        "NODE_ENV": "production",
+        "NODE_VERSION": "20.11.0",
+        "HOST": "db-1.qa-sandbox.svc:5432",
+        "URL": "https://api-v2.example.com/path",
+        "FILE": "/etc/tls/ca-2024.pem",
+        "GREETING": "good morning, 2 worlds",
+        "POD_NAME": "los-core-api-7d9c5f-abc12",
+    }
+    found = secret_values(drawn | ordinary, may_be_secret=[*drawn, *ordinary])
+    assert found == set(drawn.values())
 
 
 async def test_h1_a_value_that_comes_in_two_pieces_is_masked_before_it_is_cut(tmp_path: Path) -> None:

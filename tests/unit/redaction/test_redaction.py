@@ -119,6 +119,7 @@ def test_logs_are_one_json_object_a_line_without_secrets_tracebacks_included(
             structlog.get_logger("daemon.test").exception("it.failed", reset="r1")
             logging.getLogger("aiokafka.client").exception("foreign %s", "postgresql://u:hunter22@h/d")
         structlog.get_logger("daemon.test").debug("unseen")
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -11,14 +11,23 @@ from daemon.adapters.store.tables import (
     ACTS,
     BACKUPS,
     IDEMPOTENCY_KEYS,
+    LOCK_HISTORY,
     LOCKS,
     OUTBOX,
     OUTBOX_WAITING,
     RESETS,
 )
+from schemas.resets import ResetState
 from schemas.retention import Retention
 from schemas.wire import ResetId
-from statemachines.retention import ANSWERED, NO_SUCH_ENVIRONMENT, OVER, WAITS_FOR_ITS_ENVIRONMENT
+from statemachines.retention import (
+    ANSWERED,
+    NO_SUCH_ENVIRONMENT,
+    OVER,
+    REFUSED_AGAIN,
+    SUPERSEDABLE,
+    WAITS_FOR_ITS_ENVIRONMENT,
+)
 
 # Written as the index `ix_resets_answered` is.
 _ANSWERED = RESETS.c.state.in_(sorted(state.value for state in ANSWERED))
@@ -26,9 +35,47 @@ _UNKNOWN = and_(
     RESETS.c.cause.in_(sorted(reason.value for reason in NO_SUCH_ENVIRONMENT)),
     RESETS.c.channel != WAITS_FOR_ITS_ENVIRONMENT.value,
 )
+_NAMES_ONE = or_(
+    RESETS.c.cause.is_(None),
+    RESETS.c.cause.not_in(sorted(reason.value for reason in NO_SUCH_ENVIRONMENT)),
+    RESETS.c.channel == WAITS_FOR_ITS_ENVIRONMENT.value,
+)
+"""The opposite of `_UNKNOWN`. However many of those come, they push none of these out."""
+MAY_BE_DONE_NEXT_TIME = and_(
+    RESETS.c.state == ResetState.REJECTED.value,
+    RESETS.c.cause.not_in(sorted(reason.value for reason in REFUSED_AGAIN)),
+)
+"""The condition that a request was refused, and might not be where the very same one comes again."""
 _OTHER = RESETS.alias("other")
 _OTHER_IS_AN_ANSWER = _OTHER.c.state.in_(sorted(state.value for state in ANSWERED))
 _THERE = _OTHER.c.environment == RESETS.c.environment
+
+
+def _superseded() -> ColumnElement[bool]:
+    """Make the condition that a reset stopped, and that another one held one of its resources after it."""
+    held, later, again = (LOCK_HISTORY.alias(name) for name in ("held", "later", "again"))
+    own = and_(held.c.reset_id == RESETS.c.id, held.c.released_at.is_not(None))
+    others = and_(later.c.key == held.c.key, later.c.id > held.c.id, later.c.reset_id != RESETS.c.id)
+    held_again = exists().where(
+        again.c.key == held.c.key,
+        again.c.reset_id == RESETS.c.id,
+        again.c.released_at.is_not(None),
+        again.c.id > later.c.id,
+    )
+    return and_(
+        RESETS.c.state.in_(sorted(state.value for state in SUPERSEDABLE)),
+        exists().where(own, others, ~held_again),
+    )
+
+
+# `statemachines.retention.is_over`, and what is superseded.
+_OVER = or_(
+    RESETS.c.state.in_(sorted(state.value for state in OVER)),
+    and_(RESETS.c.state == ResetState.CANCELLED.value, ~RESETS.c.destroyed),
+    _superseded(),
+)
+CAN_NOT_BE_RESUMED = or_(_ANSWERED, _OVER)
+"""The condition that nothing of a reset can ever be resumed."""
 
 
 async def newest_message(tx: Tx) -> int:
@@ -43,7 +90,8 @@ async def answers(
     """Lock and return the oldest answers that may go. Rows that others have locked are passed over."""
     if retention.answers is None:
         return ()
-    beyond = await _beyond(tx, _ANSWERED, retention.most_answers)
+    promised = and_(MAY_BE_DONE_NEXT_TIME, exists().where(IDEMPOTENCY_KEYS.c.reset_id == RESETS.c.id))
+    beyond = and_(await _beyond(tx, _ANSWERED & _NAMES_ONE, retention.most_answers), ~promised)
     beyond_unknown = await _beyond(tx, _ANSWERED & _UNKNOWN, retention.most_unknown)
     old = RESETS.c.updated_at < now - retention.answers
     old_unknown = and_(_UNKNOWN, or_(RESETS.c.updated_at < now - retention.unknown, beyond_unknown))
@@ -62,7 +110,7 @@ async def over(
     if retention.resets is None:
         return ()
     due = select(RESETS.c.id).where(
-        RESETS.c.state.in_(sorted(state.value for state in OVER)),
+        _OVER,
         RESETS.c.updated_at < now - retention.resets,
         exists().where(_THERE, _OTHER.c.number > RESETS.c.number, ~_OTHER_IS_AN_ANSWER),
         ~exists().where(BACKUPS.c.reset_id == RESETS.c.id),

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from daemon.adapters.store.connections.transactions import Tx
+from daemon.adapters.store.retention.candidates import MAY_BE_DONE_NEXT_TIME
 from daemon.adapters.store.tables import (
     ACTS,
     ATTEMPTS,
@@ -36,8 +37,8 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
     Args:
         tx: The transaction, which has `TxLock.IDS`.
         ids: The resets, whose rows it has locked.
-        answers: Whether they are mere answers. Their audit and their events go, too. The events of other resets stay
-            known, as handled by a reset that is gone.
+        answers: Whether they are mere answers. Their audit and their events go, too, but for those of a request that a
+            rule refused. Other events stay known, as handled by a reset that is gone.
     """
     if not ids:
         return {}
@@ -48,16 +49,21 @@ async def remove(tx: Tx, ids: Sequence[ResetId], *, answers: bool) -> dict[str, 
     removed["outbox"] = await remove_messages(tx, told)
     for part in _PARTS:
         removed[part.name] = await delete_where(tx, part, part.c.reset_id.in_(ids))
-    events = SEEN_EVENTS.c.reset_id.in_(ids)
     if answers:
-        removed["seen_events"] = await delete_where(tx, SEEN_EVENTS, events)
+        kept = select(RESETS.c.id, RESETS.c.sequence).where(RESETS.c.id.in_(ids), MAY_BE_DONE_NEXT_TIME)
+        refused = {row.id: row.sequence for row in await tx.connection.execute(kept)}
+        forgotten = [reset_id for reset_id in ids if reset_id not in refused]
+        removed["seen_events"] = await delete_where(tx, SEEN_EVENTS, SEEN_EVENTS.c.reset_id.in_(forgotten))
+        # What the intake refused has one status. Nobody looked whether there is such an environment.
+        mere = [reset_id for reset_id in ids if refused.get(reset_id, 1) == 1]
         removed["idempotency_keys"] = await delete_where(
             tx, IDEMPOTENCY_KEYS, IDEMPOTENCY_KEYS.c.reset_id.in_(ids)
         )
-        removed["audit"] = await delete_where(tx, AUDIT, AUDIT.c.chain.in_(ids))
-        removed["audit_heads"] = await delete_where(tx, AUDIT_HEADS, AUDIT_HEADS.c.chain.in_(ids))
-    else:
-        await tx.connection.execute(update(SEEN_EVENTS).where(events).values(reset_id=None))
+        removed["audit"] = await delete_where(tx, AUDIT, AUDIT.c.chain.in_(mere))
+        removed["audit_heads"] = await delete_where(tx, AUDIT_HEADS, AUDIT_HEADS.c.chain.in_(mere))
+    await tx.connection.execute(
+        update(SEEN_EVENTS).where(SEEN_EVENTS.c.reset_id.in_(ids)).values(reset_id=None)
+    )
     removed["resets"] = await delete_where(tx, RESETS, RESETS.c.id.in_(ids))
     return removed
 

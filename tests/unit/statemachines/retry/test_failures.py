@@ -166,6 +166,26 @@ def test_f1_another_text_inside_of_a_coded_error_changes_nothing(tail: str, caus
     assert outcome_of_command(DEPLOY, 1, tail).cause is cause
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "Error: P3006\n\nMigration `1_a` failed to apply cleanly: could not obtain the advisory lock",
+        "Error code: P1012\nerror: the URL's host says ECONNREFUSED",
+        "PrismaClientKnownRequestError {\n  code: 'P2003', meta: 'the database system is starting up' }",
+        "QueryFailedError: ... {\n  code: '23505',\n  detail: 'Key (text)=(ETIMEDOUT) already exists.' }",
+        'ERROR:  22P02: invalid input syntax for type integer: "ECONNREFUSED"',
+    ],
+)
+def test_f1_a_code_that_no_list_has_is_never_made_temporary_by_a_word(tail: str) -> None:
+    for step in (DEPLOY, TYPEORM, SEED):
+        assert not outcome_of_command(step, 1, tail).temporary
+
+
+def test_f1_a_code_of_the_server_that_passes_leaves_the_text_its_say() -> None:
+    tail = "error: terminating connection due to administrator command {\n  code: '57P01' }"
+    assert outcome_of_command(SEED, 1, tail).temporary
+
+
 PRISMA_7 = """\
 ! unknown or unexpected option: --schema
 
