@@ -26,7 +26,7 @@ from schemas.resets import (
 )
 from schemas.wire import ResetId, StepName
 from statemachines.consent import consenting, known_requesters, needs_consent, person
-from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows
+from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows, cancelled_for_good
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.learned import acceptable
 from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
@@ -294,11 +294,6 @@ def _running(plan: Plan | None, steps: Sequence[Step]) -> list[StepName]:
     """List the steps whose command may run in a pod."""
     in_pods = {step.name for step in (plan.steps if plan else ()) if runs_in_pod(step)}
     return [step.name for step in steps if step.state is StepState.RUNNING and step.name in in_pods]
-
-
-def cancelled_for_good(reset: Reset) -> bool:
-    """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
-    return reset.state is ResetState.CANCELLED and not reset.destroyed
 
 
 def _step(act: Act, steps: Sequence[Step]) -> Step | None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from transitions import Machine
 
 from schemas.plan import Phase
-from schemas.resets import ResetState, StepState
+from schemas.resets import Reset, ResetState, StepState
 
 
 class Trigger(StrEnum):
@@ -138,3 +138,8 @@ def advance(state: ResetState, trigger: Trigger) -> ResetState:
 def allows(state: ResetState, trigger: Trigger) -> bool:
     """Whether the trigger leads out of the state."""
     return bool(_MACHINE.get_transitions(trigger.value, source=state))
+
+
+def cancelled_for_good(reset: Reset) -> bool:
+    """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
+    return reset.state is ResetState.CANCELLED and not reset.destroyed

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from schemas.reasons import Reason
 from schemas.resets import Channel, Reset, ResetState
 from schemas.retention import Refusal
-from statemachines.acts import cancelled_for_good
-from statemachines.lifecycle import TERMINAL
+from statemachines.lifecycle import TERMINAL, cancelled_for_good
 
 ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
 """A reset in one of these is an answer and no more: nothing was touched, and nothing can be resumed."""
