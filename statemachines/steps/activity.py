@@ -148,7 +148,7 @@ def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
         cause=Reason.SEED_NOT_SEEN,
         detail=(
             f"can't tell whether {step.name} seeded anything: it exited with 0 and has no check, no session of it was "
-            f"seen in {', '.join(databases_of(step))}, and no row was written there"
+            f"seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
         ),
         hint=(
             "Read its output (`resetd logs ID STEP`). Give the step a check in the catalog (`checks`: `rows`, or "

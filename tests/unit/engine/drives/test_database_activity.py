@@ -173,22 +173,20 @@ def test_sessions_and_counts_of_a_server_that_was_started_again_are_no_sign() ->
 def test_what_was_there_and_what_was_seen_outlives_the_daemon() -> None:
     async def scenario() -> None:
         engine = silent()
-        visitor = session(4711)
+        left = asyncio.Event()
 
-        async def read(_process: Process) -> int:
-            engine.database.sessions.append(visitor)
-            await asyncio.sleep(5)
-            engine.database.sessions.remove(visitor)
+        async def read(process: Process) -> int:
+            await connecting(engine, session(4711))(process)
+            left.set()
             await asyncio.sleep(60)
             return 0
 
         engine.programs["work"] = read
         await engine.ask()
-        await engine.drive_until(lambda: visitor in engine.database.sessions)
-        while visitor in engine.database.sessions:
-            await asyncio.sleep(1)
-        # It is known by what the first daemon stored, or by nobody.
+        await engine.drive_until(left.is_set)
+        # The session is over: it is known by what the first daemon stored, or by nobody.
         assert (await engine.drive()).state is ResetState.DONE
+        assert "pid 4711" in await shown_by(engine)
         assert engine.launched() == 1
 
     run(scenario())
@@ -291,7 +289,9 @@ def test_a_database_that_does_not_answer_for_good_is_no_sign() -> None:
         (Phase.MIGRATE, {}),
     ],
 )
-def test_a_step_that_has_a_check_or_seeds_nothing_needs_no_sign(phase: Phase, step: dict[str, object]) -> None:
+def test_a_step_that_has_a_check_or_seeds_nothing_needs_no_sign(
+    phase: Phase, step: dict[str, object]
+) -> None:
     async def scenario() -> None:
         engine = silent(phase=phase.value, target="app", **step)
         engine.database.tables["roles"] = ["admin"]
