@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.unit.engine.drives.stand import STEP, Engine, catalog
 UNCHANGED = {"unchanged": {"table": ["mappings"], "absent": "tell"}}
 
 
-def silent(**step: object) -> Engine:
+def silent(**step: Any) -> Engine:  # noqa: ANN401 - YAML
     """An engine whose only command leaves no sign by itself."""
     engine = Engine(catalog(**step))
     engine.silent.add("work")
