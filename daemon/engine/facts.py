@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import Seen, configured_seed
+from daemon.engine.image_seeds import Loads, Seen, configured_seed
 from daemon.engine.markers import check_marker
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
@@ -100,6 +100,7 @@ class FactsReader:
         self._clock = clock
         self._sessions = SessionReader(pods, databases)
         self._survey = Survey(pods, catalog)
+        self._loads: Loads = {}
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -411,7 +412,12 @@ class FactsReader:
             async with slots:
                 pod = await self._pods.choose(environment, service.selector_text, service.container)
                 answer = await configured_seed(
-                    self._pods, pod, command.argv, declared=looked is ConfiguredSeed.REFUSE, seen=seen
+                    self._pods,
+                    pod,
+                    command.argv,
+                    declared=looked is ConfiguredSeed.REFUSE,
+                    seen=seen,
+                    loads=self._loads,
                 )
         except PortError as error:
             findings.unreadable.append(

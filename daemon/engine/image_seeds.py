@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
 from daemon.redaction import redact
 from schemas.reasons import Reason
-from statemachines.steps.tool_seeds import FileKind, ImageFile, SeedAnswer, follow, judge
+from statemachines.steps.tool_seeds import (
+    Answer,
+    FileKind,
+    ImageFile,
+    Loaded,
+    SeedAnswer,
+    follow,
+    judge,
+    to_load,
+)
 
 _TIMEOUT = 60.0
 """Seconds."""
 _ROUNDS = 4
 """How often directories that the scripts lead to are looked into."""
 _SHOWN = 500
+_LOADS_KEPT = 256
 _END = b"end - .\n"
 
 # Prints `KIND SIZE PATH`, and so many bytes, for each file that Prisma reads there: the nearest package.json, the
@@ -62,6 +75,20 @@ done
 printf 'end - .\n'
 """
 
+# Prisma's own loader says what a configuration comes to that takes parts from elsewhere. Each Prisma command loads it
+# the same way, so that nothing runs that the handshake has not run. A configuration may read the arguments.
+_LOADER = r"""
+const { createRequire } = require('node:module');
+const [file] = process.argv.slice(1);
+const here = createRequire(file);
+const config = createRequire(here.resolve('prisma/package.json'))('@prisma/config');
+config.loadConfigFromFile({ configFile: file }).then((found) => {
+  if (found.error || found.resolvedPath !== file) process.exit(1);
+  process.stdout.write(`\nseed ${JSON.stringify(found.config.migrations?.seed ?? null)}\n`, () => process.exit(0));
+}, () => process.exit(1));
+"""
+_LOADED = re.compile(rb"^seed (null|\".*\")$", re.MULTILINE)
+
 
 class Asked(Protocol):
     """Runs short commands in containers."""
@@ -75,10 +102,18 @@ class Asked(Protocol):
 
 Seen = dict[tuple[str, tuple[str, ...]], list[ImageFile]]
 """(containerID, directories) -> what was read there."""
+Loads = dict[tuple[str, str, str, tuple[str, ...]], Loaded]
+"""(containerID, configuration, its text, arguments) -> what the tool's loader made of it."""
 
 
 async def configured_seed(
-    cluster: Asked, pod: Pod, argv: Sequence[str], *, declared: bool, seen: Seen | None = None
+    cluster: Asked,
+    pod: Pod,
+    argv: Sequence[str],
+    *,
+    declared: bool,
+    seen: Seen | None = None,
+    loads: Loads | None = None,
 ) -> SeedAnswer:
     """Say whether the command would run a seed that the image configures. See `tool_seeds.judge`.
 
@@ -88,6 +123,7 @@ async def configured_seed(
         argv: The command.
         declared: Whether the catalog says that the command resets.
         seen: What was read before and need not be read again. It is filled.
+        loads: What was loaded before, as `seen`.
 
     Raises:
         TemporaryError: `check-failed`: the container gave no answer.
@@ -113,7 +149,36 @@ async def configured_seed(
         if wanted <= known:
             break
     answer = judge(argv, files, declared=declared)
+    if answer.answer is Answer.UNCLEAR:
+        answer = await _with_loaded(cluster, pod, argv, files, declared, {} if loads is None else loads)
     return SeedAnswer(answer.answer, redact(answer.detail))
+
+
+async def _with_loaded(
+    cluster: Asked, pod: Pod, argv: Sequence[str], files: Sequence[ImageFile], declared: bool, loads: Loads
+) -> SeedAnswer:
+    """Judge once more, where the tool's loader says what a configuration comes to: for each call, the worst answer."""
+    answers = []
+    for call in follow(argv, files).resets or [()]:
+        known = list(files)
+        for file in to_load(files):
+            key = (pod.container_id, file.path, file.text or "", tuple(call))
+            loaded = loads.get(key) or await _load(cluster, pod, file.path, call)
+            known[known.index(file)] = replace(file, loaded=loaded)
+            if loaded is not None:  # no answer may be one the next time
+                if len(loads) >= _LOADS_KEPT:
+                    loads.clear()
+                loads[key] = loaded
+        answers.append(judge(argv, known, declared=declared))
+    worst = [Answer.NONE, Answer.UNCLEAR, Answer.CONFIGURED]
+    return max(answers, key=lambda answer: worst.index(answer.answer))
+
+
+async def _load(cluster: Asked, pod: Pod, path: str, arguments: Sequence[str]) -> Loaded | None:
+    """Ask the tool's loader; None: it gives no answer."""
+    result = await cluster.read(pod, ("node", "-e", _LOADER, "--", path, *arguments), timeout=_TIMEOUT)
+    said = _LOADED.findall(result.stdout) if result.exit_code == 0 else []
+    return Loaded(json.loads(said[-1])) if said else None
 
 
 async def _files(cluster: Asked, pod: Pod, directories: Sequence[str]) -> list[ImageFile]:

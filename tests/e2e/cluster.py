@@ -92,7 +92,7 @@ class RealCluster:
     def provision(self, platform: Platform, environment: str) -> None:
         """The six services in pods, ready, and ArgoCD's word that all is well."""
         self.remove_namespace(environment)
-        self.apply(namespace(environment), namespace("argocd"), _application(environment))
+        self.apply(namespace(environment), namespace("argocd"), application(environment))
         for service, variables in platform.databases.pod_urls()[environment].items():
             self.apply(_deployment(platform, environment, service, variables))
         core = self.core()
@@ -147,7 +147,8 @@ def namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _application(environment: str) -> dict[str, Any]:
+def application(environment: str) -> dict[str, Any]:
+    """ArgoCD's word that all is well in an environment."""
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
-from tests.e2e.cluster import Parts, RealCluster, rights
+from tests.e2e.cluster import Parts, RealCluster
 from tests.integration.people.asking import (
     ENVIRONMENT,
     SEEDED,
@@ -33,10 +33,10 @@ PARTS = ("kube-apiserver", "kubelet", "containerd")
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(real: RealCluster, platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The daemon's account, whose Roles are in the platform's one environment."""
-    assert platform
-    return str(real.account(tmp_path_factory.mktemp("account"), rights(ENVIRONMENT)))
+def kubeconfig(standins: Platform, kubeconfig: str) -> str:
+    """The daemon's account, in the environment with the stand-ins."""
+    assert standins
+    return kubeconfig
 
 
 @pytest.mark.timeout(900)

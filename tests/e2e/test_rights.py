@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
@@ -19,10 +20,13 @@ from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.holders import Need
+from sandbox.platform.platform import Platform
+from schemas.publish import Mode
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
 from tests.e2e.cluster import RealCluster, namespace, rights, tiny_deployment
+from tests.integration.stand.harness import running
 from tests.integration.stand.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -154,6 +158,69 @@ async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, ser
 def test_in_the_cluster_the_account_may_list_the_names_of_namespaces_and_nothing_else() -> None:
     of_cluster = [one["rules"] for one in rights(ENVIRONMENT) if one["kind"] == "ClusterRole"]
     assert of_cluster == [[{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}]]
+
+
+DOCTORS = set(NEEDS) - {
+    ("get", "pods"),
+    ("create", "pods"),
+    ("patch", "pods"),
+    ("delete", "pods"),
+    ("list", "replicasets"),
+}
+"""What the doctor itself uses: the others are for commands that run, for holders, and in the middle of a rollout."""
+
+
+@pytest.mark.timeout(300)
+def test_the_doctor_of_a_daemon_says_which_right_is_missing(
+    service: RealCluster, platform: Platform, tmp_path: Path
+) -> None:
+    service.apply(tiny_deployment(ENVIRONMENT))
+    settings = {
+        "RESETD_KUBECONFIG": str(service.account(tmp_path, rights(ENVIRONMENT))),
+        "RESETD_CATALOG": str(tiny_catalog(tmp_path)),
+    }
+    with running(platform, tmp_path / "daemon", settings=settings) as harness:
+
+        def told() -> list[str]:
+            """What is not well. Without the names of the namespaces there is no report, but an error that says why."""
+            with harness.daemon.client() as client:
+                answer = client.post(f"/api/v1/environments/{ENVIRONMENT}/doctor", timeout=60.0)
+            if answer.is_error:
+                return [answer.text]
+            return [
+                f"{one['detail']} {one['hint']}"
+                for one in answer.json()["findings"]
+                if one["level"] in {"failed", "unknown"}
+            ]
+
+        def lacks(right: str) -> bool:
+            return any(f"missing right: {right}" in one for one in told())
+
+        def well() -> bool:
+            return not any("missing right" in one for one in told())
+
+        for verb, resource in sorted(DOCTORS):
+            service.apply(*rights(ENVIRONMENT))
+            wait_for(well, "the account has all rights again", within=20, every=0.3)
+            service.apply(*without(verb, resource))
+            right = f"{verb} {resource}" if resource != "pods/exec" else "get, create pods/exec"
+            wait_for(lambda right=right: lacks(right), f"the doctor misses {right}", within=20, every=0.3)  # type: ignore[misc]
+        service.apply(*rights(ENVIRONMENT))
+
+
+def tiny_catalog(directory: Path) -> Path:
+    """The file of a catalog with the service `app` alone."""
+    seed = {"name": "seed", "phase": "seed", "argv": ["true"], "idempotent": "safe"}
+    service = {
+        "name": "app",
+        "databases": [{"name": "app", "handshake": {"argv": ["true"]}}],
+        "steps": {mode.value: [seed] for mode in Mode},
+        "doctor": [{"name": "look", "argv": ["true"]}],
+    }
+    document = {"name": "tiny", "kinds": {"sandbox": {}}, "order": ["app"], "services": [service]}
+    file = directory / "catalog.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
 
 
 async def refusal(asks: Asks, ports: Ports) -> PermanentError:

@@ -1,4 +1,7 @@
-"""Plays one script against a stand, lets the resets settle, and gathers the evidence."""
+"""Plays one script against a stand, lets the resets settle, and gathers the evidence.
+
+Over 300 lines: one round, from its events to its rest.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.engine.facts import FactsReader
-from daemon.engine.image_seeds import Seen, configured_seed
+from daemon.engine.image_seeds import Loads, Seen, configured_seed
 from daemon.engine.pod_choice import PodChoice
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
@@ -21,6 +21,7 @@ class WipeChecks:
         self._cluster = cluster
         self._pod_choice = pod_choice
         self._seen: Seen = {}
+        self._loads: Loads = {}
 
     async def check(self, step: PlannedStep, pod: Pod) -> None:
         """Show that the step seeds nothing unasked, and that nothing goes with its databases but what the plan names.
@@ -35,7 +36,12 @@ class WipeChecks:
                 step.argv
             )  # an image does not change while it runs, as far as others matter
             found = await configured_seed(
-                self._cluster, pod, step.argv, declared=declared, seen=None if fresh else self._seen
+                self._cluster,
+                pod,
+                step.argv,
+                declared=declared,
+                seen=None if fresh else self._seen,
+                loads=self._loads,
             )
             if found.answer is not Answer.NONE:
                 raise PermanentError(

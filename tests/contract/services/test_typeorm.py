@@ -37,6 +37,15 @@ def test_show_exits_0_although_migrations_are_pending(pods: Pods) -> None:
     assert pod.ok(_SHOW).splitlines() == [f"[X] 1 {names[0]}", f"[X] 2 {names[1]}", f"[ ] {names[2]}"]
 
 
+def test_a_logger_with_a_file_leaves_nothing_on_standard_output(pods: Pods) -> None:
+    pod = pods.container("workflow-api")
+    pod.ok("npm run db:run-migrations")
+    source = pod.directory / "data-source.js"
+    source.write_text(source.read_text().replace('type: "postgres",', 'type: "postgres",\n  logger: "file",'))
+    assert pod.ok(_SHOW) == ""
+    assert "[X] 1 Init1707900000000" in (pod.directory / "ormlogs.log").read_text()
+
+
 def test_the_shipped_check_of_the_revert_takes_no_failure_for_an_answer(pods: Pods) -> None:
     pod = pods.container("workflow-api")
     service = load_catalog().catalog.service("workflow-api")

@@ -1,4 +1,7 @@
-"""What really happened, as the platform saw it, and what must never have: no word of the engine is believed here."""
+"""What really happened, as the platform saw it, and what must never have: no word of the engine is believed here.
+
+Over 300 lines: one witness of all that happens, whose rules see the same evidence.
+"""
 
 from __future__ import annotations
 

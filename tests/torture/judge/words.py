@@ -61,7 +61,7 @@ def beside_the_unseen(evidence: Evidence) -> Iterator[Finding]:
             whole = out.begun < begin.queued_at and begin.at < (out.over or math.inf)
             if not whole or out.environment == environment:
                 continue
-            if not any(_covers(evidence, used, out) for used in plan.get("assurances", ())):
+            if not any(_covers(evidence, used, out, plan) for used in plan.get("assurances", ())):
                 text = (
                     f"{begin.reset} began although nobody could say what {out.environment}/{out.service} uses"
                 )
@@ -102,9 +102,10 @@ def _in_force(word: Word, begin: Begin) -> bool:
     return word.given_at <= begin.at and begin.queued_at < min(word.expires_at, word.ended_at)
 
 
-def _covers(evidence: Evidence, used: Mapping[str, Any], out: Out) -> bool:
-    """Whether the word says what the service uses: all of it, or that it uses a resource of the protected ones."""
+def _covers(evidence: Evidence, used: Mapping[str, Any], out: Out, plan: Mapping[str, Any]) -> bool:
+    """Whether the word says what the service uses: all of it, or whether it is what the plan touches."""
     word = _given(evidence, used)
     if word is None or word.kind != "confirm" or word.environment != out.environment:
         return False
-    return word.service in {None, out.service}
+    databases = {resource["key"] for resource in plan["resources"] if resource["key"].startswith("database/")}
+    return word.service in {None, out.service} and (word.key is None or databases == {word.key})

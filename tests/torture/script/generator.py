@@ -14,8 +14,6 @@ from tests.torture.script.script import Again, Ask, Block, Cut, Do, Event, Kill,
 
 BLOCK = 10
 """The number of rounds in a row that share a state database and its daemons."""
-_OUTAGES = 1 / 4
-"""In which part of the rounds a protected environment can't be read whole."""
 _WIPED_TWICE = (4, 6)
 """The rounds of a block in which a wipe teaches, and in which it finds less than it was taught."""
 _TAUGHT = "sequence-builder-api"
@@ -28,11 +26,15 @@ def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
     chance = random.Random(f"{seed}/{round_ // BLOCK}")  # noqa: S311 - to be repeated, not to be secret
     if defect in _WANTS_REPLICAS:
         return Block(State.POSTGRESQL, 2)
+    if defect in _WANTS_OUTAGES:
+        return Block(State.SQLITE, 1, outages=1.0)
     return chance.choice((Block(State.SQLITE, 1), Block(State.POSTGRESQL, 2), Block(State.POSTGRESQL, 1)))
 
 
 _WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
 """The defects that show only with a second daemon."""
+_WANTS_OUTAGES = frozenset({"the-unseen-is-nobody", "words-for-ever", "own-words-count"})
+"""The defects that show only where a protected environment can't be read."""
 
 
 def write(
@@ -55,7 +57,8 @@ def write(
         events.append(Cut(chance.uniform(0.3, 3.0)))
     protected = random.Random(f"{seed}:{round_}/protected")  # noqa: S311 - draws of its own: older rounds stay
     out: list[Event] = []
-    if protection.PRODUCTION in environments and protected.random() < _OUTAGES:
+    wiped_twice = round_ % BLOCK in _WIPED_TWICE
+    if protection.PRODUCTION in environments and protected.random() < block.outages and not wiped_twice:
         out, asks = protection.outages(protected, asks)
     asks, silent = _learned(seed, round_, environments, _joined(protected, asks))
     armed = faults.choose(chance, seed, round_, asks, kinds, block)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-APPROVAL_TTL = 6.0
+APPROVAL_TTL = 8.0
 """RESETD_APPROVAL_TTL of the daemons, in seconds: so short that consents expire in the middle of rounds."""
 ASKED_AT_MOST = 4
 """How many times people answer for one reset. Then nobody does, and its time to be approved passes."""
@@ -44,7 +44,7 @@ class Which(StrEnum):
 
     PRESENT = "present"
     FORMER = "former"
-    """One that the reset had before, if it had one."""
+    """One that the reset had before; where it had none, no plan at all."""
     NONE = "none"
     """No plan at all has that hash."""
 
@@ -95,8 +95,9 @@ def _that_does_not_count(
     chance: random.Random, requesters: list[str], *, all_of_it: bool = False
 ) -> list[Reply]:
     """Approvals that a daemon has to refuse, some of which come after those that count."""
+    capitals = [IN_CAPITALS.subject] if OPERATOR.subject in requesters else []
     candidates = [
-        *(Reply(0.0, who) for who in (*requesters, IN_CAPITALS.subject, EVE.subject, DAN.subject)),
+        *(Reply(0.0, who) for who in (*requesters, *capitals, EVE.subject, DAN.subject)),
         Reply(0.0, CLEO.subject, plan=Which.NONE),
         Reply(0.0, FAY.subject, plan=Which.FORMER),
     ]

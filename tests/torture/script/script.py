@@ -32,10 +32,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """What the rounds of a block share: the kind of state, and the number of daemons."""
+    """What the rounds of a block share: the kind of state, the number of daemons, and how much they may read."""
 
     state: State
     replicas: int
+    outages: float = 1 / 4
+    """In which part of the rounds a protected environment can't be read whole."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class Approvers:
             return
         said = replies(name, len(asked), reset["approvals"]["required"], requesters)
         asked.append(asking)
-        hashes = {Which.PRESENT: plan, Which.FORMER: known[max(0, len(known) - 2)], Which.NONE: _NO_PLAN}
+        former = known[-2] if len(known) > 1 else _NO_PLAN
+        hashes = {Which.PRESENT: plan, Which.FORMER: former, Which.NONE: _NO_PLAN}
         now = time.monotonic()
         self._due += [_Due(now + one.after, identifier, one, hashes[one.plan]) for one in said]
 

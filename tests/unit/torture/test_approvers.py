@@ -70,7 +70,8 @@ def test_another_plan_is_the_one_that_the_reset_had_before(one_reply: Callable[[
     one_reply(Reply(0.0, "fay", plan=Which.FORMER))
     api = Api(409, 409)
     assert answered(api, asking(), asking("sha256:b", "later")).acted == []
-    assert [call[1]["planHash"] for call in api.calls] == ["sha256:a", "sha256:a"]
+    none, former = (call[1]["planHash"] for call in api.calls)
+    assert (none.strip("0"), former) == ("sha256:", "sha256:a")
 
 
 def test_what_no_daemon_took_is_said_again(one_reply: Callable[[Reply], None]) -> None:

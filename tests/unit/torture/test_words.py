@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.torture.judge.evidence import Asked, Evidence, Out, Word
-from tests.unit.torture.cases import BEGUN, RESET, STATES, moment, plan, rules, story, well
+from tests.unit.torture.cases import BEGUN, CORE, ELSEWHERE, RESET, STATES, moment, plan, rules, story, well
 
 PLAN = "sha256:plan"
 PRODUCTION, UI = "los-demo-production", "ui-builder-api"
@@ -111,6 +111,14 @@ def test_an_outage_matters_where_it_lasts_for_all_the_time_in_which_facts_are_re
 def test_a_word_about_everything_that_the_environment_uses_covers_each_service() -> None:
     scope = {"environment": PRODUCTION, "service": None, "key": None}
     assert rules(assured(replace(GIVEN, service=None), by=(used(scope=scope),))) == set()
+
+
+def test_a_word_about_one_database_covers_a_plan_that_touches_no_other() -> None:
+    scope = {"environment": PRODUCTION, "service": None, "key": CORE}
+    word = replace(GIVEN, service=None, key=CORE)
+    assert rules(assured(word, by=(used(scope=scope),))) == set()
+    word = replace(word, key=ELSEWHERE)
+    assert rules(assured(word, by=(used(scope=scope | {"key": ELSEWHERE}),))) == {"unseen-user"}
 
 
 def test_the_plan_that_a_reset_had_when_it_began_is_the_one_that_is_judged() -> None:

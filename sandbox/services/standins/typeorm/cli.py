@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,10 @@ def main(arguments: list[str]) -> int:
         source = load(named)
     except SourceError as error:
         return _fail(command, f"Error: {error}")
-    return _connected(command, source, words, control)
+    if source.log is None or command == "query":  # its rows are no lines of the logger
+        return _connected(command, source, words, control)
+    with source.log.open("a") as log, contextlib.redirect_stdout(log):
+        return _connected(command, source, words, control)
 
 
 def _connected(command: str, source: DataSource, words: list[str], control: Control) -> int:

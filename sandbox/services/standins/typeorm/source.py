@@ -30,6 +30,8 @@ class DataSource:
 
     dsn: str
     migrations: tuple[Migration, ...]
+    log: Path | None = None
+    """The file that the logger writes to; None: standard output."""
 
 
 class SourceError(Exception):
@@ -49,10 +51,12 @@ def load(named: str) -> DataSource:
         raise SourceError(
             f"Unable to open file: \"{path}\". Cannot read properties of undefined (reading 'split')"
         )
-    patterns = re.findall(r'"([^"]+\*\.js)"', path.read_text())
+    text = path.read_text()
+    patterns = re.findall(r'"([^"]+\*\.js)"', text)
     files = sorted(file for pattern in patterns for file in path.parent.glob(pattern))
     migrations = sorted((_migration(file.read_text()) for file in files), key=lambda m: m.timestamp)
-    return DataSource(os.environ["DATABASE_URL"].partition("?")[0], tuple(migrations))
+    log = Path.cwd() / "ormlogs.log" if re.search(r"""\blogger:\s*["']file["']""", text) else None
+    return DataSource(os.environ["DATABASE_URL"].partition("?")[0], tuple(migrations), log)
 
 
 def _migration(text: str) -> Migration:

@@ -112,6 +112,46 @@ def test_e4_a_seed_that_is_configured_after_the_plan_stops_the_wipe() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("loaded", "code", "cause"),
+    [
+        (b"hello of the configuration\nseed null\n", 0, None),
+        (b'\nseed "tsx mock.ts"\n', 0, Reason.CONFIGURED_SEED),
+        (b"\nseed null\n", 1, Reason.CONFIGURED_SEED),
+        (b"", 0, Reason.CONFIGURED_SEED),
+        (b"seed nullish\n", 0, Reason.CONFIGURED_SEED),
+    ],
+)
+def test_e4_prismas_own_loader_says_what_a_configuration_takes_from_elsewhere(
+    loaded: bytes, code: int, cause: Reason | None
+) -> None:
+    async def scenario() -> None:
+        engine, asked = Engine(catalog(argv=RESET)), []
+        files = ("package /app/package.json {}", "config /app/prisma.config.ts export default { ...ours }")
+
+        async def shell(process: Process) -> int:
+            for kind, path, text in (file.split(" ", 2) for file in files):
+                process.write(f"{kind} {len(text)} {path}\n{text}\n".encode())
+            process.write(b"end - .\n")
+            return 0
+
+        async def node(process: Process) -> int:
+            asked.append(process.argv[3:])
+            process.write(loaded)
+            return code
+
+        engine.programs |= {"sh": shell, "node": node}
+        await engine.ask(Mode.WIPE)
+        rested = await engine.drive()
+        assert rested.cause is cause
+        assert rested.state is (ResetState.DONE if cause is None else ResetState.FAILED)
+        arguments = ("--", "/app/prisma.config.ts", "migrate", "reset", "--force")
+        # Once for a container where plans are made, and once where commands are launched.
+        assert [tuple(one) for one in asked] == [arguments] * (2 if cause is None else 1)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("step", [{}, {"configuredSeed": "refuse"}])
 def test_e4_a_container_that_shows_nothing_has_given_no_answer(step: dict[str, Any]) -> None:
     async def scenario() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from statemachines.steps.tool_seeds import Answer, FileKind, ImageFile, follow, judge
+from statemachines.steps.tool_seeds import Answer, FileKind, ImageFile, Loaded, follow, judge, to_load
 
 RESET = ("sh", "-c", "npx prisma migrate reset --force")
 
@@ -129,6 +130,30 @@ def test_e4_a_seed_in_prisma_config_counts_and_what_can_not_be_read_there_is_no_
     text: str, expected: Answer
 ) -> None:
     assert answer(RESET, package(), config(text)) is expected
+
+
+@pytest.mark.parametrize("text", ["export default { ...shared }", "export default shared"])
+@pytest.mark.parametrize(
+    ("loaded", "expected"),
+    [
+        (None, Answer.UNCLEAR),
+        (Loaded(None), Answer.NONE),
+        (Loaded("tsx mock.ts"), Answer.CONFIGURED),
+    ],
+)
+def test_e4_what_a_configuration_takes_from_elsewhere_is_what_the_tools_own_loader_says(
+    text: str, loaded: Loaded | None, expected: Answer
+) -> None:
+    file = config(text)
+    assert to_load([package(), file]) == [file]
+    assert answer(RESET, package(), replace(file, loaded=loaded)) is expected
+    assert answer(RESET, package(seed="mock"), replace(file, loaded=loaded)) is Answer.CONFIGURED
+
+
+def test_e4_a_seed_that_the_text_shows_counts_whatever_the_loader_says() -> None:
+    shown = config("export default { ...shared, migrations: { seed: process.env.CI ? undefined : 'mock' } }")
+    assert to_load([shown, config("export default { schema: 'x' }")]) == []
+    assert answer(RESET, package(), replace(shown, loaded=Loaded(None))) is Answer.CONFIGURED
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '"prisma"'])

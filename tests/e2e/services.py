@@ -1,0 +1,166 @@
+"""The real services in pods of the real cluster: Prisma, TypeORM and nest-commander themselves, no stand-ins.
+
+RESETD_E2E_SERVICES is a directory with a folder for each service, `shared`, and `node_modules` of all of them, prepared
+as its README says. Each service's folder is copied, since its commands write into it (`prisma generate`); a test may
+change the copy, which is the service's image.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.fleet import SERVICES
+from sandbox.platform.platform import Platform
+from sandbox.postgres import ADDRESS, POD_HOST
+from tests.e2e.cluster import IMAGE, RealCluster, application, namespace
+from tests.integration.stand.waiting import wait_for
+
+ORDER = ("los-core-api", "data-builder-api", *SERVICES[2:])
+"""The seed of the real data-builder-api reads los-core's tenants, so that los-core is seeded first."""
+_SLEEPS = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
+_QUIET = {"CHECKPOINT_DISABLE": "1", "NO_UPDATE_NOTIFIER": "1", "npm_config_update_notifier": "false"}
+_CORE = "los-core-api"
+
+
+def catalog(directory: Path, change: Callable[[dict[str, Any]], None] | None = None) -> Path:
+    """The file of the shipped catalog in the order of these services, with a change to one of them by its name."""
+    held: dict[str, Any] = yaml.safe_load(
+        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
+    )
+    held["order"] = list(ORDER)
+    if change is not None:
+        change({one["name"]: one for one in held["services"]})
+    file = directory / "catalog.yaml"
+    file.write_text(yaml.safe_dump(held))
+    return file
+
+
+@dataclass(frozen=True)
+class RealServices:
+    """The six services in one namespace."""
+
+    prepared: Path
+    images: Path
+    cluster: RealCluster
+    platform: Platform
+    environment: str
+
+    def start(self) -> None:
+        """Make the namespace and the pods anew, and wait until all are ready."""
+        self.cluster.remove_namespace(self.environment)
+        self.cluster.apply(namespace(self.environment), namespace("argocd"), application(self.environment))
+        for service in SERVICES:
+            shutil.copytree(self.prepared / service, self.image(service), symlinks=True)
+            self.cluster.apply(self._deployment(service, {}))
+        self._until_ready()
+
+    def image(self, service: str) -> Path:
+        """The service's folder, as its pod has it at its working directory."""
+        return self.images / service
+
+    def url(self, service: str) -> str:
+        """The service's database from this machine, fit for psycopg."""
+        return self.platform.postgres_url(self.environment, service).partition("?")[0]
+
+    @contextmanager
+    def variables(self, service: str, **variables: str) -> Iterator[None]:
+        """Give the service's pod these variables besides its own; afterwards a pod without them."""
+        self.cluster.apply(self._deployment(service, variables))
+        self._until_ready()
+        try:
+            yield
+        finally:
+            self.cluster.apply(self._deployment(service, {}))
+            self._until_ready()
+
+    @contextmanager
+    def file(self, service: str, path: str, text: str | None) -> Iterator[None]:
+        """Let the service's image have this text in a file; None: neither file nor folder of that name."""
+        place = self.image(service) / path
+        kept = place.with_name(f".kept-{place.name}")
+        existed = place.exists()
+        if existed:
+            place.rename(kept)
+        if text is not None:
+            place.write_text(text)
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+            if existed:
+                kept.rename(place)
+
+    def _until_ready(self) -> None:
+        core = self.cluster.core()
+
+        def ready() -> bool:
+            pods = core.list_namespaced_pod(self.environment).items
+            states = [status.ready for pod in pods for status in pod.status.container_statuses or ()]
+            return len(pods) == len(SERVICES) and len(states) == len(pods) and all(states)
+
+        wait_for(ready, f"the pods of {self.environment} are ready, and no others are left", within=120)
+
+    def _deployment(self, service: str, more: Mapping[str, str]) -> dict[str, Any]:
+        urls = dict(self.platform.databases.pod_urls()[self.environment][service])
+        # `populate-core-entities` copies out of the core database.
+        urls.setdefault(
+            "CORE_DATABASE_URL",
+            self.platform.databases.pod_urls()[self.environment][_CORE]["DATABASE_URL"],
+        )
+        fixed = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", **_QUIET}
+        volumes = {
+            "usr": ("/usr", "/usr", True),
+            "modules": (str(self.prepared / "node_modules"), "/app/node_modules", True),
+            "shared": (str(self.prepared / "shared"), "/app/shared", True),
+            "service": (str(self.image(service)), f"/app/{service}", False),
+        }
+        labels = {"app.kubernetes.io/name": service, "app.kubernetes.io/instance": self.environment}
+        container = {
+            "name": service,
+            "image": IMAGE,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["sh", "-c", _SLEEPS],
+            "workingDir": f"/app/{service}",
+            "env": [{"name": name, "value": value} for name, value in {**fixed, **urls, **more}.items()],
+            "volumeMounts": [
+                {"name": "tmp", "mountPath": "/tmp"},
+                *(
+                    {"name": name, "mountPath": at, "readOnly": fixed_}
+                    for name, (_, at, fixed_) in volumes.items()
+                ),
+            ],
+        }
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": service, "namespace": self.environment, "labels": labels},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "hostNetwork": True,
+                        "hostAliases": [{"ip": ADDRESS, "hostnames": [POD_HOST]}],
+                        "automountServiceAccountToken": False,
+                        "terminationGracePeriodSeconds": 2,
+                        "volumes": [
+                            {"name": "tmp", "emptyDir": {}},
+                            *(
+                                {"name": name, "hostPath": {"path": path}}
+                                for name, (path, _, _) in volumes.items()
+                            ),
+                        ],
+                        "containers": [container],
+                    },
+                },
+            },
+        }
