@@ -90,6 +90,7 @@ class Reason(StrEnum):
     CHECK_FAILED = "check-failed"
     CHECK_NOT_MET = "check-not-met"
     TABLES_EMPTY = "tables-empty"
+    SEED_NOT_SEEN = "seed-not-seen"
     MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
     CONFIGURED_SEED = "configured-seed"
     LOST_BY_WIPE = "lost-by-wipe"
@@ -227,6 +228,9 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.TABLES_EMPTY: (
         "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
+    ),
+    Reason.SEED_NOT_SEEN: (
+        "The seed exited with 0, has no check, and left no sign in its database: whether it did anything can't be told."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.CONFIGURED_SEED: (
