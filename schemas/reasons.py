@@ -90,6 +90,7 @@ class Reason(StrEnum):
     CHECK_FAILED = "check-failed"
     CHECK_NOT_MET = "check-not-met"
     TABLES_EMPTY = "tables-empty"
+    SEED_NOT_SEEN = "seed-not-seen"
     MIGRATIONS_NOT_SHOWN = "migrations-not-shown"
     CONFIGURED_SEED = "configured-seed"
     LOST_BY_WIPE = "lost-by-wipe"
@@ -175,12 +176,15 @@ TEXTS: dict[Reason, str] = {
     Reason.SELF_APPROVAL: "Who asked for a reset can not approve it.",
     Reason.ALREADY_APPROVED: "The same person has approved this plan already; another one is needed.",
     Reason.CONSENT_NEEDS_A_TOKEN: (
-        "Protected resources are approved and resumed by a person known by a token, not over Kafka."
+        "What is or may be protected is approved, resumed and cancelled by a person known by a token, not over Kafka."
     ),
     Reason.STALE_SEQUENCE: "The act names an older status than the reset's last one, or came before the reset stopped.",
     Reason.SUPERSEDED: "A later reset has touched one of these resources.",
     Reason.NOT_SKIPPABLE: "This step can be neither skipped nor resolved by a person's word.",
-    Reason.NOT_ACCEPTABLE: "Only a learned check by which alone a step failed can be accepted by a person's word.",
+    Reason.NOT_ACCEPTABLE: (
+        "Only a learned check by which alone a step failed can be accepted by a person's word. Mend what failed, then "
+        "`resetd resume ID`."
+    ),
     Reason.UNKNOWN_STEP: "The reset's plan has no step of that name.",
     Reason.REASON_REQUIRED: "This act needs a reason: it goes on a person's word, and the word is kept.",
     Reason.UNKNOWN_PROTECTED: (
@@ -224,6 +228,9 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.TABLES_EMPTY: (
         "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
+    ),
+    Reason.SEED_NOT_SEEN: (
+        "The seed exited with 0, has no check, and left no sign in its database: whether it did anything can't be told."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.CONFIGURED_SEED: (

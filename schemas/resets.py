@@ -109,7 +109,8 @@ class Attempt(Wire):
     control: Control | None = None
     """None for attempts that launch nothing in a pod."""
     baseline: dict[str, Any] | None = None
-    """What `unchanged` checks measured right before the launch: the check's name -> `{rows, digest}`."""
+    """What was measured right before the launch: the name of an `unchanged` check -> `{rows, digest}`; `activity`, of a
+    seed without a check: database -> who was connected, what was written, and which session of it was seen since."""
     finished_at: Time | None = None
     outcome: Outcome | None = None
     log_offset: int = 0

@@ -26,15 +26,7 @@ from schemas.resets import (
 )
 from schemas.wire import ResetId, StepName
 from statemachines.consent import consenting, known_requesters, needs_consent, person
-from statemachines.lifecycle import (
-    STOPPED,
-    TERMINAL,
-    WAITING,
-    WORKING,
-    Trigger,
-    allows,
-    cancelled_for_good,
-)
+from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows, cancelled_for_good
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.learned import acceptable
 from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
@@ -54,11 +46,13 @@ def check_act(
     *,
     superseded_by: ResetId | None = None,
     stop_sequence: int | None = None,
+    protected_kind: bool = False,
 ) -> Refusal | None:
     """Return why the act is refused, or None where it may be applied.
 
     `superseded_by` is a later reset that has touched one of this reset's resources. `stop_sequence` is what
-    `sequence_of_stop` returns for this reset.
+    `sequence_of_stop` returns for this reset. `protected_kind`: whether the environment's own kind is protected, which
+    is known before there is a plan.
     """
     if act.channel is not Channel.HTTP and act.kind not in OVER_KAFKA:
         return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{act.kind.value} is not taken from {act.channel.value}")
@@ -80,6 +74,10 @@ def check_act(
         and reset.state in STOPPED
     ):
         return refuse(Reason.SUPERSEDED, f"{superseded_by} has touched one of its resources since")
+    if act.kind is ActKind.CANCEL and act.channel is not Channel.HTTP and allows(reset.state, Trigger.CANCEL):
+        claimed = _claimed_cancel(act, reset, plan, protected_kind=protected_kind)
+        if claimed is not None:
+            return claimed
     return _CHECKS[act.kind](act, reset, plan, steps)
 
 
@@ -111,11 +109,23 @@ def _deny(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) ->
     return None if allows(reset.state, Trigger.DENY) else _wrong_state(act, reset)
 
 
-def _cancel(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+def _claimed_cancel(act: Act, reset: Reset, plan: Plan | None, *, protected_kind: bool) -> Refusal | None:
+    """Why an event may not cancel: it speaks for nobody, and ends nothing that is or may be protected."""
+    if needs_consent(plan, reset):
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
+    if plan is None and protected_kind:
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, f"{reset.environment} is of a protected kind")
+    if plan is None and known_requesters(reset):
+        detail = "it has no plan yet, so whether it touches protected resources is not known"
+        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, detail)
+    if act.channel is Channel.PROVISIONING and has_begun(reset):
+        return refuse(Reason.WRONG_STATE, "its work has begun: deprovisioning ends what waits")
+    return None
+
+
+def _cancel(act: Act, reset: Reset, _plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
     if not allows(reset.state, Trigger.CANCEL):
         return _wrong_state(act, reset)
-    if act.channel is Channel.KAFKA and needs_consent(plan, reset):
-        return refuse(Reason.CONSENT_NEEDS_A_TOKEN, "its plan touches protected resources")
     if act.as_requester and has_begun(reset):
         return refuse(Reason.FORBIDDEN, "its work has begun: an operator may cancel it")
     return None

@@ -17,11 +17,14 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
 from daemon.ports.store.store import Store
+from schemas.catalog.catalog import Catalog
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Outcome, OutcomeKind, StepState
+from schemas.wire import kind_of
 from statemachines.act_effects import ResetEffect, effect_of
 from statemachines.acts import ANSWERS, check_act, sequence_of_stop
 from statemachines.history.audit import act_entry
+from statemachines.planning.protection import is_protected_kind
 from statemachines.refusals import Refusal, refuse
 from statemachines.reset_update import ResetUpdate
 
@@ -34,9 +37,10 @@ ACT_READS_PER_SECOND = 100
 
 
 class Acts:
-    """Applies acts to leased resets. One for each daemon."""
+    """Applies acts to leased resets. One for each daemon; its catalog says which kinds are protected."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, catalog: Catalog) -> None:
+        self._catalog = catalog
         self._store = store
         self._clock = clock
         self._watched = 0
@@ -105,7 +109,13 @@ class Acts:
             stop_sequence = sequence_of_stop(await self._store.history(leased.reset.id))
         steps = tuple(leased.steps.values())
         return check_act(
-            act, leased.reset, leased.plan, steps, superseded_by=later, stop_sequence=stop_sequence
+            act,
+            leased.reset,
+            leased.plan,
+            steps,
+            superseded_by=later,
+            stop_sequence=stop_sequence,
+            protected_kind=is_protected_kind(kind_of(leased.reset.environment), self._catalog),
         )
 
     async def _unknown_before(

@@ -31,6 +31,7 @@ from daemon.engine.states.working import WorkingState
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.backup import BackupStep
 from daemon.engine.steps.command import CommandStep, LaunchPreconditions
+from daemon.engine.steps.database_activity import DatabaseActivity
 from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import HANDSHAKE_MAX_AGE, DatabaseProofs
 from daemon.engine.steps.database_verification import DatabaseVerificationStep
@@ -96,7 +97,7 @@ class DriveFactory:
         self._metrics = metrics
         self._limits = limits
         self._handshake_max_age = handshake_max_age
-        self._acts = Acts(store, ports.clock)
+        self._acts = Acts(store, ports.clock, catalog)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
         """The claimed reset, ready to be changed."""
@@ -113,8 +114,12 @@ class DriveFactory:
         unresolved = UnresolvedAttempts(leased, termination, output)
         recorder = AttemptRecorder(leased, clock, self._high_water)
         checks = DatabaseChecks(self._facts, ports.contents, ports.pods, pod_choice, leased, clock)
-        interpreter = ExitInterpreter(ports.logs, checks.confirm)
-        runners = self._step_runners(leased, pod_choice, termination, recorder, interpreter, checks, proofs)
+        witnesses = Witnesses(proofs, self._facts, ports.databases, pod_choice, leased)
+        activity = DatabaseActivity(witnesses, checks, leased, clock)
+        interpreter = ExitInterpreter(ports.logs, activity.confirm)
+        runners = self._step_runners(
+            leased, pod_choice, termination, recorder, interpreter, checks, witnesses, activity
+        )
         performer = Performer(runners, leased, recorder, termination, interpreter)
         working = WorkingState(
             leased,
@@ -147,10 +152,10 @@ class DriveFactory:
         recorder: AttemptRecorder,
         interpreter: ExitInterpreter,
         checks: DatabaseChecks,
-        stack: AsyncExitStack,
+        witnesses: Witnesses,
+        activity: DatabaseActivity,
     ) -> Mapping[StepKind, StepRunner]:
         ports = self._ports
-        witnesses = Witnesses(stack, self._facts, ports.databases, pod_choice, leased)
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
         wipe_checks = WipeChecks(self._facts, ports.pods, pod_choice)
         preconditions = LaunchPreconditions(
@@ -161,7 +166,15 @@ class DriveFactory:
             StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
-                follower, interpreter, preconditions, pod_choice, ports.pods, leased, recorder, checks
+                follower,
+                interpreter,
+                preconditions,
+                pod_choice,
+                ports.pods,
+                leased,
+                recorder,
+                checks,
+                activity,
             ),
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
             StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),

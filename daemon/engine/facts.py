@@ -269,9 +269,12 @@ class FactsReader:
         workloads: Workloads,
     ) -> None:
         subject = "pods"
+        where = (environment, service.selector_text, service.container)
         try:
             async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                # What a service of another environment uses, all of its pods' templates tell together.
+                pods = (await self._pods.choose(*where),) if wanted else await self._pods.choose_each(*where)
+                pod = pods[0]
                 if wanted:
                     findings.services.append(
                         ServiceFact(
@@ -309,9 +312,28 @@ class FactsReader:
                                 server_version=identity.server_version,
                             )
                         )
+                for other in pods[1:]:
+                    subject = f"pod {other.name}"
+                    await self._note_uses(findings, other, service)
         except PortError as error:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
+            )
+
+    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service) -> None:
+        """Note the databases that another pod of a service uses; one without the variables uses none by them."""
+        names = [variable for each in service.databases for variable in each.variables]
+        values = await self.variables(pod, names)
+        for database in service.databases:
+            if database.url(values) is None:
+                continue
+            url, identity = await self.identify(pod, service, database.name)
+            findings.ways.add(identity.key, url, pod.environment)
+            if identity.marked:
+                findings.markers[identity.key] = identity.marked
+            findings.users[identity.key].add(pod.environment)
+            self._note_protected(
+                findings, pod.environment, identity.key, ServiceName(service.name), database.name
             )
 
     async def _read_migrations(self, findings: _Findings, request: ResetRequested) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from schemas.facts import Loss
 from schemas.wire import AttemptId, ResourceKey
+from statemachines.steps.activity import Client, Written
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,26 @@ class Witness(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`: the session has ended.
+        """
+        ...
+
+    async def clients(self) -> tuple[Client, ...]:
+        """Return the clients' sessions in this database now, but for the daemon's own.
+
+        Sessions of attempts are among them. What the server itself runs, and replication, is not.
+
+        Raises:
+            TemporaryError: as `sees`.
+        """
+        ...
+
+    async def written(self) -> Written:
+        """Return how many rows of this database's tables were inserted, updated and deleted, as far as is reported.
+
+        A session reports within seconds, and when it ends. Temporary tables and the server's own do not count.
+
+        Raises:
+            TemporaryError: as `sees`.
         """
         ...
 

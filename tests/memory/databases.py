@@ -19,6 +19,7 @@ from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.facts import Loss
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResourceKey
+from statemachines.steps.activity import Client, Written
 from statemachines.steps.session_names import session_name
 
 
@@ -46,6 +47,17 @@ class MemoryDatabase:
     """Environment, system identifier and name of each marker."""
     hidden: list[str] = field(default_factory=list)
     """Sessions of other roles that are in a transaction."""
+    written: int = 0
+    """Rows that were written, beside one for each time that other `tables` were seen."""
+    tables_seen: bytes | None = None
+
+    def written_rows(self) -> int:
+        """Count what was written so far."""
+        tables = _dumped(self)
+        if self.tables_seen not in {None, tables}:
+            self.written += 1
+        self.tables_seen = tables
+        return self.written
 
     def notify(self, text: str) -> None:
         """Do what `NOTIFY resetd` does: whoever listens here hears it."""
@@ -73,6 +85,7 @@ class MemoryWitness:
     identity: Identity
     incarnation: str
     started_at: datetime
+    role: str
     lock: int = field(default_factory=lambda: secrets.randbelow(2**31 - 1) + 1)
     pid: int = field(default_factory=lambda: secrets.randbelow(2**15) + 1)
     heard: set[str] = field(default_factory=set)
@@ -98,6 +111,31 @@ class MemoryWitness:
                 Reason.DATABASE_UNREACHABLE, f"the session in {self.identity.name} has ended"
             )
         return application_name in self.database.at_work
+
+    async def clients(self) -> tuple[Client, ...]:
+        """See the port."""
+        if not await self.is_alive():
+            raise TemporaryError(
+                Reason.DATABASE_UNREACHABLE, f"the session in {self.identity.name} has ended"
+            )
+        at_work = [
+            Client(-number, self.role, name, hidden=False)
+            for number, name in enumerate(sorted(self.database.at_work), 1)
+            if name != "resetd"
+        ]
+        sessions = [
+            Client(one.pid, one.role, one.application, hidden=one.role != self.role)
+            for one in self.database.sessions
+        ]
+        return (*sessions, *at_work)
+
+    async def written(self) -> Written:
+        """See the port."""
+        if not await self.is_alive():
+            raise TemporaryError(
+                Reason.DATABASE_UNREACHABLE, f"the session in {self.identity.name} has ended"
+            )
+        return Written(self.incarnation, self.database.written_rows())
 
 
 class MemoryDatabases:
@@ -180,7 +218,8 @@ class MemoryDatabases:
         await self.check_direct(url, environment=environment)
         database = self.at(url)
         identity = await self.identify(url, environment=environment)
-        witness = MemoryWitness(database, identity, database.incarnation, self._now())
+        role = urlsplit(url).username or ""
+        witness = MemoryWitness(database, identity, database.incarnation, self._now(), role)
         database.witnesses.append(witness)
         try:
             yield witness

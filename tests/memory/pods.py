@@ -140,6 +140,18 @@ class MemoryPods:
             )
         return service.pod()
 
+    async def choose_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """See the port."""
+        chosen = await self.choose(environment, selector, container)
+        others = (
+            each.pod()
+            for each in self._services.values()
+            if (each.environment, each.label) == (environment, selector.rpartition("=")[2])
+            and each.replicas
+            and each.ready
+        )
+        return chosen, *others
+
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """See the port."""
         self._maybe_fail("hold")

@@ -3,6 +3,11 @@
 One rule keeps it right through every rebalance: a partition is read only after the consumer has sought the position
 that the database holds. A revocation, a rewind or an error in the middle of a read makes all sought positions
 invalid, and what a read brings that began before is dropped.
+
+An offset belongs to a log. A broker or a topic may be made anew while the consumer runs on, and its old position may be
+in the middle of the new log. So what a read brings counts once the record before it is shown to be there still.
+
+Over 300 lines: one position for each partition, and all that makes it valid or ends it.
 """
 
 from __future__ import annotations
@@ -10,11 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from daemon.adapters.kafka import non_utf8_headers
 from daemon.adapters.kafka.connection import Connection, close, unavailable
@@ -30,6 +36,8 @@ _ASSIGNMENT_POLL_SECONDS = 0.2
 """How often a consumer without partitions asks whether it was assigned some."""
 _MAX_PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """More than a broker takes by default, so that a record of any size comes through."""
+_ONE_BATCH_BYTES = 1
+"""A broker answers with the first batch, however large it is (KIP-74). One that does not is asked for more."""
 
 
 class _SoughtPositions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no annotations
@@ -46,12 +54,15 @@ class _SoughtPositions(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         """The record that has to come first, or the log is another one than the position belongs to."""
         self.beginnings: dict[TopicPartition, int] = {}
         """Where the logs begin of which something is to be shown."""
+        self.last: dict[TopicPartition, LastRecord] = {}
+        """The record that was read last. It is still there, or the log is another one by now."""
 
     def invalidate(self) -> None:
         self.epoch += 1
         self.next.clear()
         self.to_show.clear()
         self.beginnings.clear()
+        self.last.clear()
 
     def on_partitions_revoked(self, revoked: AbstractSet[TopicPartition]) -> None:
         _log.debug("partitions revoked", partitions=len(revoked))
@@ -163,6 +174,10 @@ class KafkaInbox:
             epoch = self._sought.epoch
             wait = timeout if self._sought.next else min(timeout, _ASSIGNMENT_POLL_SECONDS)
             found = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=_MAX_POLL_RECORDS)
+            if epoch == self._sought.epoch:
+                for partition in list(found):
+                    if not await self._is_same_log(partition):
+                        del found[partition]
         except UnicodeDecodeError:
             return await self._read_non_utf8()
         except KafkaError as error:
@@ -206,6 +221,29 @@ class KafkaInbox:
                 self._sought.to_show[partition] = position.last
                 self._sought.beginnings[partition] = beginnings[partition]
 
+    async def _is_same_log(self, partition: TopicPartition) -> bool:
+        """Whether the record that was read last is still there; else the partition begins anew.
+
+        Raises:
+            KafkaError: of aiokafka.
+        """
+        epoch, last = self._sought.epoch, self._sought.last.get(partition)
+        if last is None:
+            return True
+        client = self._consumer._client  # noqa: SLF001 - no other way to read beside the position
+        records: list[Record] = []
+        with suppress(OffsetOutOfRangeError):
+            for size in (_ONE_BATCH_BYTES, _MAX_PARTITION_FETCH_BYTES):
+                records = records or await non_utf8_headers.fetch(
+                    client, partition, last.offset, max_bytes=size
+                )
+        if records and LastRecord(records[0].offset, record_digest(records[0])) == last:
+            return True
+        beginning = (await self._consumer.beginning_offsets([partition]))[partition]
+        if epoch == self._sought.epoch:
+            self._begin_anew(partition, beginning, last.offset + 1)
+        return False
+
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         self._consumer.seek(partition, offset)
         self._sought.next[partition] = offset
@@ -214,6 +252,7 @@ class KafkaInbox:
         """Read a log from its beginning that the stored position is not shown to belong to."""
         _tell_anew(partition, stored=stored, found=beginning)
         self._seek(partition, beginning)
+        self._sought.last.pop(partition, None)
 
     def _advance(self, partition: TopicPartition, records: list[Record]) -> list[Record]:
         """Move a partition's next offset past these records, and return them; none of a partition not sought.
@@ -230,12 +269,14 @@ class KafkaInbox:
                 self._begin_anew(partition, self._sought.beginnings[partition], last.offset + 1)
                 return []
             self._sought.next[partition] = last.offset + 1
+            self._sought.last[partition] = last
             if not records:
                 return []
         elif records[0].offset < expected:
             # aiokafka went to the beginning by itself: the log has no such offset any more.
             _tell_anew(partition, stored=expected, found=records[0].offset)
         self._sought.next[partition] = records[-1].offset + 1
+        self._sought.last[partition] = LastRecord(records[-1].offset, record_digest(records[-1]))
         return records
 
     async def _read_non_utf8(self) -> list[Record]:
@@ -246,6 +287,8 @@ class KafkaInbox:
         try:
             for partition, offset in sought.items():
                 records = await non_utf8_headers.fetch(client, partition, offset)
+                if records and not await self._is_same_log(partition):
+                    continue
                 if epoch != self._sought.epoch:
                     return []
                 advanced = self._advance(partition, records)

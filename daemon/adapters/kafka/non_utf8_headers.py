@@ -77,7 +77,9 @@ def has_utf8_names(message: Message) -> bool:
     return True
 
 
-async def fetch(client: AIOKafkaClient, partition: TopicPartition, offset: int) -> list[Record]:
+async def fetch(
+    client: AIOKafkaClient, partition: TopicPartition, offset: int, *, max_bytes: int = _MAX_BYTES
+) -> list[Record]:
     """Fetch records of one partition from `offset` on, by a consumer's own client; empty where none came.
 
     Raises:
@@ -86,8 +88,8 @@ async def fetch(client: AIOKafkaClient, partition: TopicPartition, offset: int) 
     node = client.cluster.leader_for_partition(partition)
     if node is None or node == -1:
         raise LeaderNotAvailableError(partition)
-    wanted = [(partition.topic, [(partition.partition, offset, _MAX_BYTES)])]
-    response = await client.send(node, FetchRequest(_MAX_WAIT_MS, 1, _MAX_BYTES, READ_COMMITTED, wanted))
+    wanted = [(partition.topic, [(partition.partition, offset, max_bytes)])]
+    response = await client.send(node, FetchRequest(_MAX_WAIT_MS, 1, max_bytes, READ_COMMITTED, wanted))
     records: list[Record] = []
     for _topic, partitions in response.topics:
         for _partition, error_code, _high_watermark, *rest in partitions:

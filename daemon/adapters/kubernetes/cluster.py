@@ -64,7 +64,17 @@ class KubernetesCluster:
 
     async def choose(self, environment: str, selector: str, container: str | None) -> Pod:
         """See the port."""
+        return await self._choose(await self._pods(environment, selector), environment, selector, container)
+
+    async def choose_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """See the port."""
         listed = await self._pods(environment, selector)
+        chosen = await self._choose(listed, environment, selector, container)
+        return chosen, *pod_selection.others(listed, chosen, container)
+
+    async def _choose(
+        self, listed: Sequence[V1Pod], environment: str, selector: str, container: str | None
+    ) -> Pod:
         candidates = pod_selection.candidates(listed, selector)
         if not candidates:
             raise await self._no_candidate(environment, selector, any_listed=bool(listed))

@@ -71,6 +71,42 @@ def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
     return [pod for pod in owned if _workload_of(pod) == service]
 
 
+def others(pods: Sequence[V1Pod], chosen: Pod, container: str | None) -> list[Pod]:
+    """Return a ready pod of each workload and generation but the chosen pod's: they may use other databases.
+
+    Args:
+        pods: All pods of a selector; those of Jobs and of no owner are among them.
+        chosen: The pod that stands for its own generation.
+        container: The configured container, if any.
+
+    Raises:
+        PermanentError: `pod-not-found`: it can't be told which of several containers is the service's.
+    """
+    ready: dict[str, list[tuple[datetime, str, V1Pod]]] = {}
+    for pod in pods:
+        since = None if pod.metadata.deletion_timestamp else _ready_since(pod)
+        if since is not None:
+            ready.setdefault(_maker_of(pod), []).append((since, str(pod.metadata.name), pod))
+    found: list[Pod] = []
+    for each in ready.values():
+        if any(str(pod.metadata.uid) == chosen.uid for _, _, pod in each):
+            continue
+        _, _, pod = min(each, key=lambda candidate: candidate[:2])
+        names = [str(one.name) for one in pod.spec.containers]
+        status = container_status(pod, container_name(pod, container if container in names else None))
+        if status is not None:
+            found.append(port_pod(chosen.environment, pod, status))
+    return found
+
+
+def _maker_of(pod: V1Pod) -> str:
+    """Name what made a pod by a template, so that all that it made are alike."""
+    owner = next((each for each in pod.metadata.owner_references or () if each.controller), None)
+    return (
+        generation_of(pod) or f"{owner.kind if owner else 'Pod'} {owner.name if owner else pod.metadata.name}"
+    )
+
+
 def deployments_matching(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
     """Return the Deployments whose pods a selector matches, by their templates' labels.
 

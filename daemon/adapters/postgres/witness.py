@@ -6,6 +6,8 @@ import asyncio
 import secrets
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +15,13 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.activity import read_clients, read_written
 from daemon.adapters.postgres.identity import key_of, read_identity
 from daemon.ports.databases import CHANNEL, Identity
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
+from statemachines.steps.activity import Client, Written
 
 LARGEST_LOCK_NUMBER = 2**31 - 1
 """Up to this number `pg_advisory_lock(bigint)` shows the number as `pg_locks.objid`, with a `classid` of 0."""
@@ -142,13 +146,28 @@ class PostgresWitness:
 
     async def sees(self, application_name: str) -> bool:
         """See the port."""
+        async with self._answers():
+            (seen,) = await _row(self._connection, _SEEN, (application_name,))
+        return bool(seen)
+
+    async def clients(self) -> tuple[Client, ...]:
+        """See the port."""
+        async with self._answers():
+            return await read_clients(self._connection)
+
+    async def written(self) -> Written:
+        """See the port."""
+        async with self._answers():
+            return await read_written(self._connection, self.incarnation)
+
+    @asynccontextmanager
+    async def _answers(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                (seen,) = await _row(self._connection, _SEEN, (application_name,))
+                yield
         except (psycopg.Error, TimeoutError) as error:
             detail = f"the daemon's session in {self.identity.name} has ended"
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, detail) from error
-        return bool(seen)
 
 
 async def recognises(

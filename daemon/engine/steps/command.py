@@ -9,6 +9,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.catalog_checks import has_to_run, left_to_undo
+from daemon.engine.steps.database_activity import ActivityWatch, DatabaseActivity
 from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import DatabaseProofs
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
@@ -39,8 +40,10 @@ class CommandStep:
         leased: LeasedReset,
         recorder: AttemptRecorder,
         checks: DatabaseChecks,
+        activity: DatabaseActivity,
     ) -> None:
         self._checks = checks
+        self._activity = activity
         self._follower = follower
         self._interpreter = interpreter
         self._preconditions = preconditions
@@ -51,10 +54,14 @@ class CommandStep:
 
     async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
         """Launch the command, or find it again where an earlier process may have launched it."""
-        guard = _Guard(step, self._preconditions, self._leased, self._recorder, taken_up)
+        watch = self._activity.watch(step)
+        guard = _Guard(step, self._preconditions, self._leased, self._recorder, taken_up, watch)
         if taken_up is not None:
-            outcome = await self._follower.take_up(taken_up, step, guard)
-            return AttemptResult(taken_up, await self._interpreter.interpret(step, taken_up, outcome))
+            async with watch:
+                outcome = await self._follower.take_up(taken_up, step, guard)
+            return AttemptResult(
+                guard.attempt, await self._interpreter.interpret(step, guard.attempt, outcome)
+            )
         pod = await self._pod_choice.choose(step)
         await self._preconditions.check(step, pod)
         self._pod_choice.check_effects(step, pod)
@@ -68,8 +75,9 @@ class CommandStep:
             return AttemptResult(
                 None, await self._checks.confirm(step, unstarted, nothing_to_do), bound=bound
             )
-        guard.baseline = await self._checks.baseline(step, pod)
-        outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
+        guard.baseline = await self._activity.baseline(step, pod)
+        async with watch:
+            outcome = await self._follower.start(pod, self._leased.attempt_id(step.name), step, guard)
         meaning = await self._interpreter.interpret(step, guard.attempt, outcome)
         return AttemptResult(guard.attempt, with_repetitions(meaning, series), bound=bound)
 
@@ -167,31 +175,41 @@ class _Guard:
         leased: LeasedReset,
         recorder: AttemptRecorder,
         taken_up: Attempt | None,
+        watch: ActivityWatch,
     ) -> None:
         self._step = step
         self._preconditions = preconditions
         self._leased = leased
         self._recorder = recorder
         self._taken_up = taken_up
-        self.attempt = taken_up
-        """The attempt as it was recorded; None before that."""
+        self._watch = watch
+        watch.attempt = taken_up
         self.baseline: dict[str, Any] | None = None
         """What has to survive the command; recorded with the attempt."""
 
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt as it was recorded last; None before that."""
+        return self._watch.attempt
+
     async def record(self, control: Control) -> Attempt:
         """See the protocol."""
-        self.attempt = await self._recorder.start(self._step, control, self.baseline)
-        return self.attempt
+        attempt = await self._recorder.start(self._step, control, self.baseline)
+        self._watch.attempt = attempt
+        return attempt
 
     async def may_launch(self) -> None:
         """See the protocol."""
         await self._preconditions.check_again(self._step, self.attempt)
+        await self._watch.note_standing()
 
     def check_lease(self) -> None:
         """See the protocol."""
         self._leased.deadline.check()
+        self._watch.begin()
 
     async def seen_alive(self) -> None:
         """See the protocol. An attempt of this very drive has recorded its progress when it started."""
+        self._watch.begin()
         if self._taken_up is not None:
             await self._leased.commit()

@@ -121,6 +121,17 @@ class Cluster(Protocol):
         """
         ...
 
+    async def choose_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """Return the pods that together show what a service uses; the first is the one of `choose`.
+
+        - The others are one ready pod of each older generation, and of each other workload of the selector.
+        - Those have the configured container, or where it is not there the annotated default or the only one.
+
+        Raises:
+            TemporaryError, PermanentError: as `choose`; also where another workload's container is ambiguous.
+        """
+        ...
+
     async def read(
         self, pod: Pod, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None
     ) -> Result:

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
@@ -19,7 +20,8 @@ from daemon.adapters.kafka.inbox import KafkaInbox
 from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.ports.errors import TemporaryError
 from sandbox.platform.child_processes import Child, start
-from schemas.records import Message
+from schemas.records import LastRecord, Message
+from statemachines.intake.record_digest import record_digest
 from tests.contract.bus.stands import KafkaStand, Stored, read
 
 
@@ -72,6 +74,27 @@ async def test_a_header_name_that_is_no_utf8_neither_blocks_the_partition_nor_is
     assert [(name.encode("utf-8", "surrogateescape"), value) for name, value in garbage.headers] == [
         (b"\xff\xfe", b"\x00")
     ]
+
+
+async def test_b7_a_log_that_is_another_one_while_the_consumer_runs_is_read_from_its_beginning(
+    kafka: KafkaStand,
+) -> None:
+    """As after `docker compose down --volumes` and `up`: the consumer runs on, its position is in the new log."""
+    inbox = kafka.inbox()
+    await inbox.start(Stored())
+    message = Message(kafka.topic, b"k", b"0", ())
+    await kafka.put(message, partition=0)
+    (record,) = await read(inbox, 1)
+    partition = TopicPartition(kafka.topic, 0)
+    await kafka.put(replace(message, value=b"1"), partition=0)
+    assert [each.value for each in await read(inbox, 1)] == [b"1"]
+    # The last record that it knows is of a log that is gone.
+    inbox._sought.last[partition] = LastRecord(1, record_digest(record))
+    await kafka.put(replace(message, value=b"2"), partition=0)
+    assert [each.value for each in await read(inbox, 3)] == [b"0", b"1", b"2"]
+    await kafka.put(replace(message, value=b"3"), partition=0)
+    assert [each.value for each in await read(inbox, 1)] == [b"3"]
+    await inbox.stop()
 
 
 async def test_a_broker_that_dies_means_a_temporary_error_and_closing_does_not_hang(

@@ -133,6 +133,22 @@ def test_several_deployments_of_which_none_has_the_services_name_are_refused() -
     assert "blue, green" in raised.value.detail
 
 
+def test_c1_each_other_workload_and_generation_shows_what_it_uses() -> None:
+    pods = [
+        pod("api", "app-2"),
+        pod("api-2", "app-2", ready=3),
+        pod("old", "app-1"),
+        pod("worker", "app-worker-1", containers=["worker"]),
+        pod("worker-2", "app-worker-1", containers=["worker"], ready=1),
+        pod("job", "nightly", owner="Job"),
+        pod("starting", "app-new-1", ready=None),
+        pod("going", "app-gone-1", deleting=START),
+    ]
+    found = pod_selection.others(pods, chosen(pods, ["app-2", "app-1"], "app"), "app")
+    assert {each.name for each in found} == {"old", "worker", "job"}
+    assert {each.container for each in found} == {"app", "worker"}
+
+
 def test_the_container_is_configured_or_annotated_or_the_only_one() -> None:
     two = ["proxy", "app"]
     annotated = {"kubectl.kubernetes.io/default-container": "app"}

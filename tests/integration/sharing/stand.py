@@ -33,6 +33,7 @@ from tests.unit.engine.drives.loop import LoopClock
 SANDBOX = "acme-sandbox"
 PRODUCTION = "acme-production"
 URL = "postgresql://u:p@db/app"
+OTHER_URL = "postgresql://u:p@elsewhere/app"
 LABEL = "app.kubernetes.io/name"
 RBAC = Path(__file__).resolve().parents[3] / "deploy" / "kubernetes" / "rbac.yaml"
 
@@ -92,6 +93,7 @@ class Cluster:
         replicas: int | None = 0,
         label: str | None = None,
         image: str = "app",
+        url: str = URL,
         workload_ref: Mapping[str, str] | None = None,
     ) -> None:
         """Make a workload whose pods have the service's label, or another one; `replicas` None leaves them out."""
@@ -101,7 +103,7 @@ class Cluster:
             "name": "app",
             "image": f"fuse/{image}:1.0.0",
             "command": ["npm", "run", "prod"],
-            "env": [{"name": "DATABASE_URL", "value": URL}],
+            "env": [{"name": "DATABASE_URL", "value": url}] if url else [],
         }
         template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
         spec = {
@@ -156,6 +158,7 @@ async def reading(kubeconfig: Path, loaded: LoadedCatalog | None = None) -> Asyn
     loaded = loaded or catalog()
     databases = MemoryDatabases()
     databases.add(URL, MemoryDatabase("7001", "app"))
+    databases.add(OTHER_URL, MemoryDatabase("7002", "app"))
     clock = LoopClock()
     async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
         facts = FactsReader(

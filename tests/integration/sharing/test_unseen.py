@@ -9,7 +9,7 @@ import pytest
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal
-from tests.integration.sharing.stand import LABEL, PRODUCTION, Cluster, catalog, planned
+from tests.integration.sharing.stand import LABEL, OTHER_URL, PRODUCTION, Cluster, catalog, planned
 
 
 def refused(answer: Plan | Refusal) -> str:
@@ -64,6 +64,22 @@ async def test_c1_a_rollout_that_refers_to_a_deployment_at_0_is_seen_by_its_pods
     answer = await planned(admin)
     assert isinstance(answer, Plan), answer
     assert answer.approvals_required == 1
+
+
+@pytest.mark.parametrize("kind", ["deployments", "statefulsets"])
+async def test_c1_a_second_workload_of_a_productions_service_protects_its_database_as_well(
+    cluster: Cluster, admin: Path, kind: str
+) -> None:
+    """The workload that has the service's name uses another database; its worker uses the sandbox's."""
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, replicas=1, url=OTHER_URL)
+    await cluster.workload(PRODUCTION, kind, name="app-worker", label="app", replicas=1)
+    await cluster.workload(PRODUCTION, name="app-page", label="app", replicas=1, url="")
+    await cluster.api.pods(3, namespace=PRODUCTION)
+    answer = await planned(admin)
+    assert isinstance(answer, Plan), answer
+    assert answer.approvals_required == 1
+    assert answer.resources[0].users == (PRODUCTION, "acme-sandbox")
 
 
 @pytest.mark.parametrize("kind", ["statefulsets", "replicasets", "deployments"])

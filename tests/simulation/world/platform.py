@@ -154,6 +154,7 @@ class Platform:
         elif what in WRITES:
             for one in databases:
                 one.tables["migrations"] = list(range(_MIGRATIONS))
+                one.written += 1
                 # Another team's seed: what it fills may change, and nothing of it is said.
                 spare = not self.calm and self.chance.random() < _FILLS_LESS
                 one.tables["theirs"] = [] if spare else ["row"]

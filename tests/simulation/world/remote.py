@@ -10,6 +10,7 @@ from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.commands import Observation
 from schemas.resets import Control
 from schemas.wire import ResourceKey
+from statemachines.steps.activity import Client, Written
 from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryDatabases, MemoryWitness
 from tests.memory.pods import MemoryPods
@@ -137,6 +138,16 @@ class RemoteWitness:
         """See the port."""
         sees: bool = await self._network.call("databases", "sees", self._there.sees, application_name)
         return sees
+
+    async def clients(self) -> tuple[Client, ...]:
+        """See the port."""
+        clients: tuple[Client, ...] = await self._network.call("databases", "clients", self._there.clients)
+        return clients
+
+    async def written(self) -> Written:
+        """See the port."""
+        written: Written = await self._network.call("databases", "written", self._there.written)
+        return written
 
 
 async def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from daemon.config.catalog_file import load_catalog
 from daemon.engine.acts import Acts
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
@@ -58,4 +59,5 @@ class Leasing:
     async def apply_acts(self, leased: LeasedReset) -> None:
         """Let the holder answer the acts that await an answer."""
         output = RecordedOutput(leased, self.pods)
-        await Acts(self.store, self.clock).apply(leased, UnresolvedAttempts(leased, self.termination, output))
+        acts = Acts(self.store, self.clock, load_catalog().catalog)
+        await acts.apply(leased, UnresolvedAttempts(leased, self.termination, output))

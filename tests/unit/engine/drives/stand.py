@@ -203,6 +203,8 @@ class Engine:
         """Program -> how many of it run now."""
         self.overlapped: set[str] = set()
         """Programs of which two ran at one time."""
+        self.silent: set[str] = set()
+        """Programs that leave no sign in the database. Every other command writes a row there."""
         self.id = ResetId(str(uuid7()))
 
     async def _run(self, process: Process) -> int:
@@ -210,6 +212,9 @@ class Engine:
         program = self.programs.get(name)
         if program is None and (nonce := sent_nonce(process)):
             self.databases.at(process.variables["DATABASE_URL"]).notify(nonce)
+        if process.attempt is not None and name not in self.silent:
+            with suppress(PortError):
+                self.databases.at(process.variables["DATABASE_URL"]).written += 1
         if program is None:
             return 0
         self.running[name] = self.running.get(name, 0) + 1

@@ -18,7 +18,7 @@ from tests.memory.processes import Process, sent_nonce
 from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.stand import STEP, Engine, Program, catalog
 
-PREPARE: dict[str, Any] = {"name": "prepare", "phase": "seed", "argv": ["prepare"], "idempotent": "safe"}
+PREPARE: dict[str, Any] = {"name": "prepare", "phase": "migrate", "argv": ["prepare"], "idempotent": "safe"}
 
 
 def copy_of(database: MemoryDatabase) -> MemoryDatabase:

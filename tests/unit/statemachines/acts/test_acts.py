@@ -159,6 +159,29 @@ def test_d4_a_cancellation_over_kafka_ends_nothing_protected() -> None:
         assert reason(act(ActKind.CANCEL), reset(state)) is None
 
 
+@pytest.mark.parametrize("channel", [Channel.KAFKA, Channel.PROVISIONING])
+def test_d4_an_event_ends_nothing_of_which_nobody_knows_yet_whether_it_is_protected(channel: Channel) -> None:
+    event = act(ActKind.CANCEL, channel=channel)
+    new: dict[str, object] = {"plan_hash": None, "approvals_required": 0, "destroyed": False}
+    by_a_token = reset(ResetState.PLANNING, **new)
+    by_an_event = reset(ResetState.PLANNING, **new, claimed_by=("ana",))
+    assert reason(event, by_a_token, None) is Reason.CONSENT_NEEDS_A_TOKEN
+    assert reason(event, by_an_event, None, protected_kind=True) is Reason.CONSENT_NEEDS_A_TOKEN
+    assert reason(event, by_an_event, None) is None
+    assert reason(act(ActKind.CANCEL), by_a_token, None, protected_kind=True) is None
+
+
+def test_d4_a_deprovisioned_environment_ends_what_waits_and_nothing_protected_or_begun() -> None:
+    gone = act(ActKind.CANCEL, channel=Channel.PROVISIONING)
+    free: dict[str, object] = {"plan_hash": FREE.hash, "approvals_required": 0}
+    for state in (state for state in ResetState if allows(state, Trigger.CANCEL)):
+        waits = state in {ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED}
+        assert reason(gone, reset(state, destroyed=False)) is Reason.CONSENT_NEEDS_A_TOKEN
+        expected = None if waits else Reason.WRONG_STATE
+        assert reason(gone, reset(state, **free, destroyed=False), FREE) is expected
+        assert reason(gone, reset(state, **free, destroyed=True), FREE) is Reason.WRONG_STATE
+
+
 def test_d5_who_asked_cancels_until_the_work_begins_and_an_operator_at_any_time() -> None:
     mine, operators = act(ActKind.CANCEL, "ana", as_requester=True), act(ActKind.CANCEL, "olga")
     waiting = {ResetState.PLANNING, ResetState.AWAITING_APPROVAL, ResetState.QUEUED}

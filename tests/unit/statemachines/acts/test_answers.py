@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from daemon.config.catalog_file import load_catalog
 from daemon.engine.acts import Acts
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
@@ -80,7 +81,7 @@ async def answered(holder: LeasedReset, store: MemoryStore, *acts: Act) -> None:
     pods = MemoryPods()
     termination = Termination(pods, MemoryLogs(), StandingClock(), _nothing_at_work)
     unresolved = UnresolvedAttempts(holder, termination, RecordedOutput(holder, pods))
-    answering = Acts(store, StandingClock())
+    answering = Acts(store, StandingClock(), load_catalog().catalog)
     await answering.apply(holder, unresolved)  # the first time those that the claim has read
     await answering.apply(holder, unresolved)
 

@@ -34,6 +34,21 @@ NPM = "\n> los-core-api@4.12.0 seed:system\n> ts-node seed.ts seed\n\n"
         "(node:17) UnhandledPromiseRejectionWarning: Error: boom",
         "[Nest] 17  - 11/30/2026, 6:00:00 AM   ERROR [ExceptionHandler] Nest can't resolve dependencies",
         "UnauthorizedException: no",
+        # The loggers of others, and a time or a name before each line.
+        "[Nest] 17  - 11/30/2026, 6:00:00 AM   ERROR [SeedCommand] the roles could not be written",
+        "[Nest] 17  - 11/30/2026, 6:00:00 AM   FATAL [SeedCommand] no database",
+        "2026-11-30T06:00:00.000Z error: the roles could not be written",
+        "[06:00:00] TypeError: x is not a function",
+        "[seed] Error: boom",
+        "    at seed (/app/dist/seed.js:17:9)",  # console.error('Seeding failed', error)
+        "    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)",
+        "    at async /app/seed.ts:3:11",
+        'psql:seed.sql:3: ERROR:  relation "roles" does not exist',
+        "Traceback (most recent call last):",
+        "npm error code ELIFECYCLE",
+        "npm ERR! code 1",
+        '{"level":50,"time":1764482400000,"msg":"no roles"}',
+        '{"level": "error", "message": "no roles"}',
     ],
 )
 def test_a1_an_error_that_was_printed_is_a_failure_whatever_the_exit_code(line: str) -> None:
@@ -57,6 +72,12 @@ def test_a1_an_error_that_was_printed_is_a_failure_whatever_the_exit_code(line: 
         "Terror management: seeded",
         "[Nest] 17  - 11/30/2026, 6:00:00 AM     LOG [SeedService] Error templates seeded",
         "npm notice New major version of npm available!",
+        "[Nest] 17  - 11/30/2026, 6:00:00 AM    WARN [SeedService] ERROR is the name of a queue",
+        "  at 10:30:00",
+        "looking at roles:17",
+        '{"level":30,"time":1764482400000,"msg":"error templates: 50"}',
+        "1" * 5000,
+        "[" * 5000,
     ],
 )
 def test_a1_harmless_lines_with_the_word_error_are_none(line: str) -> None:
