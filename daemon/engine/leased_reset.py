@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from collections.abc import Sequence
 
 from daemon.metrics import Metrics
@@ -204,7 +205,9 @@ class LeasedReset:
         try:
             stored = await asyncio.shield(saving)
         except asyncio.CancelledError:
-            await asyncio.wait({saving})
+            while not saving.done():  # whoever cancels may do it again
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({saving})
             if saving.exception() is None:
                 self._take_over(change, saving.result())
             raise

@@ -71,9 +71,9 @@ def test_e4_a_wipe_that_would_run_the_configured_seed_is_refused_and_destroys_no
     harness: Harness, configured: str
 ) -> None:
     platform = harness.platform
-    before = asked(platform, CORE, "SELECT count(*) FROM roles")
     text = CONFIG if configured == "prisma.config.ts" else package(platform, CORE, seed=MOCK)
     with image(platform, CORE, configured, text):
+        before = asked(platform, CORE, "SELECT count(*) FROM roles")  # the start of a pod seeds
         reference = ask(harness, CORE, mode="wipe", git=False)
         refused = harness.wait_state(reference, "failed")
     assert (refused["cause"], refused["stoppedIn"]) == ("configured-seed", "planning")
