@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from collections.abc import Sequence
+from contextlib import suppress
 
 from daemon.metrics import Metrics
 from daemon.ports.backups import Backup

@@ -16,12 +16,17 @@ from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.faults.armoury import Armoury
 from sandbox.faults.injection import Injection
 from sandbox.fleet import Environment
+from sandbox.polling import until
 from sandbox.postgres import dump_faults
 from sandbox.postgres.faults import PRISMAS_LOCK, DatabaseFaults
 from sandbox.postgres.state_database import StateDatabase
 
 PLACE = "small/workflow-builder"
 ENVIRONMENT, SERVICE = "small-sandbox", "workflow-api"
+HELD = (
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,7 @@ async def test_prismas_lock_is_held_and_counts_when_somebody_waits_for_it(url: s
     await faults.arm(Fault(FaultKind.POSTGRES_LOCK_HELD, ENVIRONMENT, seconds=60))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '700ms'")
+        assert await until(lambda: connection.execute(HELD, [PRISMAS_LOCK]).fetchone() == (True,), within=10)
         with pytest.raises(psycopg.errors.LockNotAvailable):
             connection.execute("SELECT pg_advisory_lock(%s)", [PRISMAS_LOCK])
         await hit(faults, FaultKind.POSTGRES_LOCK_HELD)
