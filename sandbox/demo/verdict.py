@@ -14,7 +14,7 @@ from sandbox.demo.story import FIRST, KILLED_IN, Evidence
 from sandbox.journal import Launch
 from sandbox.services.contents import counts, digest
 
-_NOT_COMMANDS = ("backup.", "git.")
+_NOT_COMMANDS = ("backup.", "git.", "verify.")
 _TRY_NEXT = """\
 What to try next
   resetd sandbox up --directory var/sandbox        the platform, until Ctrl-C
