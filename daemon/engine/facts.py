@@ -46,7 +46,7 @@ from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.commands import Command, commands
 from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
-from statemachines.planning.selection import CoreAction, select
+from statemachines.planning.selection import CoreAction, Selection, select
 from statemachines.planning.sessions import UNREAD
 from statemachines.planning.wipes import LOSSES_OF, SEED_OF, drops_schema, seed_looked_for, wiped_pairs
 from statemachines.steps.tool_seeds import Answer
@@ -125,8 +125,9 @@ class FactsReader:
                     group.create_task(self._read_namespace(group, findings, slots, name, wanted))
         except* PortError as errors:
             raise _first(errors) from errors
-        await self._read_migrations(findings, request)
-        await self._read_wipes(findings, slots, request)
+        selection = select(request, self._catalog)
+        await self._read_migrations(findings, slots, environment, selection)
+        await self._read_wipes(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -287,16 +288,10 @@ class FactsReader:
                 for database in service.databases:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
-                    findings.ways.add(identity.key, url, environment)
-                    if identity.marked:
-                        findings.markers[identity.key] = identity.marked
                     if wanted:  # what is to be reset has to be dumped, too
                         check_marker(identity, environment)
                         await self._databases.check_direct(url, environment=environment)
-                    findings.users[identity.key].add(environment)
-                    self._note_protected(
-                        findings, environment, identity.key, ServiceName(service.name), database.name
-                    )
+                    self._note_use(findings, environment, service, database, url, identity)
                     if wanted:
                         findings.databases.append(
                             DatabaseFact(
@@ -328,23 +323,33 @@ class FactsReader:
             if database.url(values) is None:
                 continue
             url, identity = await self.identify(pod, service, database.name)
-            findings.ways.add(identity.key, url, pod.environment)
-            if identity.marked:
-                findings.markers[identity.key] = identity.marked
-            findings.users[identity.key].add(pod.environment)
-            self._note_protected(
-                findings, pod.environment, identity.key, ServiceName(service.name), database.name
-            )
+            self._note_use(findings, pod.environment, service, database, url, identity)
 
-    async def _read_migrations(self, findings: _Findings, request: ResetRequested) -> None:
+    def _note_use(
+        self,
+        findings: _Findings,
+        environment: str,
+        service: Service,
+        database: Database,
+        url: str,
+        identity: Identity,
+    ) -> None:
+        """Note that a service uses the database that answers at the URL, and what the markers in it say."""
+        findings.ways.add(identity.key, url, environment)
+        if identity.marked:
+            findings.markers[identity.key] = identity.marked
+        findings.users[identity.key].add(environment)
+        self._note_protected(findings, environment, identity.key, ServiceName(service.name), database.name)
+
+    async def _read_migrations(
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
+    ) -> None:
         """List what the images of a wipe carry. Other modes leave a database that has its tables."""
-        selection = select(request, self._catalog)
         if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
             return
-        slots = asyncio.Semaphore(READS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for service in selection.services:
-                group.create_task(self._read_images_migrations(findings, slots, request.environment, service))
+                group.create_task(self._read_images_migrations(findings, slots, environment, service))
 
     async def _read_images_migrations(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
@@ -364,14 +369,13 @@ class FactsReader:
                 )
 
     async def _read_wipes(
-        self, findings: _Findings, slots: asyncio.Semaphore, request: ResetRequested
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
         """Read what goes with each database that is wiped, and what the commands of a wipe would seed unasked."""
-        selection = select(request, self._catalog)
         planned = commands(selection)
         async with asyncio.TaskGroup() as group:
             for service, database in wiped_pairs(self._catalog, selection, planned):
-                group.create_task(self._read_losses(findings, slots, request.environment, service, database))
+                group.create_task(self._read_losses(findings, slots, environment, service, database))
             for own in selection.services:
                 looked = [
                     (command, how)
@@ -379,7 +383,7 @@ class FactsReader:
                     if command.service is own
                     and (how := seed_looked_for(self._catalog, selection, planned, command)) is not None
                 ]
-                group.create_task(self._read_seeds(findings, slots, request.environment, looked))
+                group.create_task(self._read_seeds(findings, slots, environment, looked))
 
     async def _read_losses(
         self,

@@ -32,9 +32,8 @@ class WipeChecks:
         """
         if step.configured_seed is not None:
             declared = step.configured_seed is ConfiguredSeed.REFUSE
-            fresh = declared or is_reset(
-                step.argv
-            )  # an image does not change while it runs, as far as others matter
+            # Of other commands it matters less: what the image showed once is enough while it runs.
+            fresh = declared or is_reset(step.argv)
             found = await configured_seed(
                 self._cluster,
                 pod,
