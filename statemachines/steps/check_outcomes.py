@@ -30,8 +30,20 @@ _HINTS = {
 }
 
 
-def not_met(verdicts: Sequence[Verdict], outcome: Outcome | None = None) -> Outcome:
-    """The outcome of a step whose command ended as `outcome` says, where some of these checks failed.
+def hint_of(cause: Reason) -> str | None:
+    """The next step where a check failed for that cause."""
+    return _HINTS.get(cause)
+
+
+def judged(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
+    """The outcome of a step by its checks; `outcome` is the one that it has where all of them are met."""
+    if any(verdict.reason is not None for verdict in verdicts):
+        return _not_met(verdicts, outcome)
+    return _met(verdicts, outcome)
+
+
+def _not_met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
+    """The outcome where some of these checks failed.
 
     What only a learned check failed a person may accept, so another cause comes first.
     """
@@ -39,15 +51,15 @@ def not_met(verdicts: Sequence[Verdict], outcome: Outcome | None = None) -> Outc
     reasons = [verdict.reason for verdict in failed if verdict.reason is not None]
     others = [reason for reason in reasons if reason is not Reason.TABLES_EMPTY]
     cause = Reason.MIGRATIONS_NOT_SHOWN if Reason.MIGRATIONS_NOT_SHOWN in reasons else (others or reasons)[0]
-    hint = _HINTS.get(cause)
+    hint = hint_of(cause)
     if not others:
         hint = " ".join(filter(None, (hint, *(verdict.hint for verdict in failed))))
-    facts = _with_tables(outcome.facts if outcome else {}, verdicts)
+    facts = _with_tables(outcome.facts, verdicts)
     if Reason.TABLES_EMPTY in reasons:
         facts[UNMET] = [verdict.check for verdict in failed]
     return Outcome(
         kind=OutcomeKind.FAILED,
-        exit_code=outcome.exit_code if outcome else None,
+        exit_code=outcome.exit_code,
         cause=cause,
         detail="\n".join(verdict.detail for verdict in failed),
         hint=hint,
@@ -71,8 +83,8 @@ def no_answer(
     )
 
 
-def met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
-    """The outcome of a step whose checks are all met, with what they told and what a wipe teaches."""
+def _met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
+    """The outcome where all checks are met, with what they told and what a wipe teaches."""
     facts = _with_tables(outcome.facts, verdicts)
     told = [verdict.told for verdict in verdicts if verdict.told is not None]
     if told:

@@ -25,7 +25,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
-from statemachines.steps.check_outcomes import earliest_baseline, met, no_answer, not_met
+from statemachines.steps.check_outcomes import earliest_baseline, hint_of, judged, no_answer
 from statemachines.steps.database_checks import (
     Verdict,
     judge_migrations,
@@ -75,8 +75,8 @@ class DatabaseChecks:
             if not ids:
                 verdict = nothing_carried(check)
                 assert verdict.reason is not None
-                outcome = not_met([verdict])
-                raise PermanentError(verdict.reason, f"{step.name}: {verdict.detail}", hint=outcome.hint)
+                detail = f"{step.name}: {verdict.detail}"
+                raise PermanentError(verdict.reason, detail, hint=hint_of(verdict.reason))
 
     async def baseline(self, step: PlannedStep, pod: Pod) -> dict[str, Any] | None:
         """What has to survive the step, to be recorded with its attempt before the launch; None: nothing has to.
@@ -117,19 +117,13 @@ class DatabaseChecks:
         while True:
             try:
                 pod = pod_of(attempt.control) if attempt.control else await self._pod_choice.choose(step)
-                return self._judged(await self.look(step, pod, step.checks, attempt.baseline), outcome)
+                return judged(await self.look(step, pod, step.checks, attempt.baseline), outcome)
             except TemporaryError as error:
                 if self._clock.now() > until:
                     return no_answer(outcome, error.reason, error.detail, temporary=True)
                 await backoff.wait()
             except PermanentError as error:
                 return no_answer(outcome, error.reason, error.detail, hint=error.hint)
-
-    @staticmethod
-    def _judged(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
-        if any(verdict.reason is not None for verdict in verdicts):
-            return not_met(verdicts, outcome)
-        return met(verdicts, outcome)
 
     async def look(
         self,

@@ -10,7 +10,7 @@ from daemon.engine.steps.step_runner import AttemptResult
 from schemas.checks import PlannedCheck
 from schemas.plan import PlannedStep, StepKind
 from schemas.resets import Attempt, Outcome, OutcomeKind, StepState
-from statemachines.steps.check_outcomes import met, not_met
+from statemachines.steps.check_outcomes import judged
 
 
 class DatabaseVerificationStep:
@@ -30,9 +30,7 @@ class DatabaseVerificationStep:
         attempt = taken_up or await self._recorder.start(step)
         asked = [check for check in step.checks if not self._was_skipped(check)]
         verdicts = await self._checks.look(step, pod, asked)
-        if any(verdict.reason is not None for verdict in verdicts):
-            return AttemptResult(attempt, not_met(verdicts))
-        return AttemptResult(attempt, met(verdicts, Outcome(kind=OutcomeKind.SUCCEEDED)))
+        return AttemptResult(attempt, judged(verdicts, Outcome(kind=OutcomeKind.SUCCEEDED)))
 
     def _was_skipped(self, check: PlannedCheck) -> bool:
         steps = self._leased.plan.steps if self._leased.plan else ()
