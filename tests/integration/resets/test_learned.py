@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sandbox.services.standins.controls import Control
-from tests.integration.people.asking import ENVIRONMENT, SEEDED, ask, launched, resetd, step
+from tests.integration.people.asking import ENVIRONMENT, SEEDED, SOON, ask, launched, resetd, step
 from tests.integration.stand.harness import Harness
+from tests.integration.stand.waiting import wait_for
 
 SEQUENCE = "sequence-builder-api"
 SEED = SEEDED[SEQUENCE]
@@ -55,6 +56,7 @@ def test_a1_a_table_that_the_last_wipe_filled_and_that_is_empty_now_stops_until_
     assert accepted.returncode == 0, accepted.stderr
     harness.daemon.kill()
     harness.start()
+    wait_for(lambda: harness.reset(second)["state"] != "failed", "the act is applied", within=SOON)
     harness.wait_state(second, "done")
     assert launched(harness, second, SEED) == [1]
     assert step(harness, second, SEED)["outcome"]["detail"].endswith("the other team moved it")
