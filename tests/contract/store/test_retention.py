@@ -49,12 +49,15 @@ async def over(
     state: ResetState = ResetState.DONE,
     *,
     destroyed: bool = False,
+    stopped_in: ResetState | None = None,
     **fields: object,
 ) -> Reset:
     """Make a reset that has come to a state with a plan and an attempt, and let its lease go."""
     found = await begun(store, environment, **fields)
     plan = planned("seed.app", environment=environment)
-    reset = found.reset.model_copy(update={"plan_hash": plan.hash, "destroyed": destroyed})
+    reset = found.reset.model_copy(
+        update={"plan_hash": plan.hash, "destroyed": destroyed, "stopped_in": stopped_in}
+    )
     change = moved(replace(found, reset=reset), state, plan=plan, release_lease=True)
     return await store.save(replace(change, attempts=(attempt(reset.id, "seed.app"),)))
 
@@ -324,6 +327,22 @@ async def test_h5_a_reset_that_was_cancelled_before_it_destroyed_anything_goes_a
     gone = await pruned(store, at=NOW + 401 * DAY)
     assert set(gone.resets) == {each.id for each in cancelled}
     assert {each.id for each in cancelled} <= {line.chain for line in await store.audit()}
+
+
+async def test_h5_a_reset_that_failed_at_planning_goes_as_one_that_is_done(store: Store) -> None:
+    async def stopped(number: int, where: ResetState, *, destroyed: bool = False) -> Reset:
+        fields = different(number) | {"idempotency_key": f"key {number}"}
+        return await over(store, state=ResetState.FAILED, stopped_in=where, destroyed=destroyed, **fields)
+
+    failed = [await stopped(number, ResetState.PLANNING) for number in range(5)]
+    at_work = await stopped(6, ResetState.BACKING_UP)
+    planned_again = await stopped(7, ResetState.PLANNING, destroyed=True)
+    last = await over(store)
+    await publish(store)
+    assert (await pruned(store, at=NOW + 399 * DAY)).resets == ()
+    gone = await pruned(store, at=NOW + 401 * DAY)
+    assert set(gone.resets) == {each.id for each in failed}
+    assert await kept(store) == {at_work.id, planned_again.id, last.id}
 
 
 @pytest.mark.parametrize("state", [ResetState.FAILED, ResetState.CANCELLED])

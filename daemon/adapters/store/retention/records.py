@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Table, distinct, exists, func, or_, select, tuple_
 
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.retention.candidates import CAN_NOT_BE_RESUMED
+from daemon.adapters.store.retention.candidates import HAS_NOTHING_TO_RESUME
 from daemon.adapters.store.retention.removal import delete_where, remove_messages
 from daemon.adapters.store.tables import (
     AUDIT,
@@ -49,7 +49,7 @@ async def _events(tx: Tx, before: datetime, limit: int) -> int:
     due = (
         select(SEEN_EVENTS.c.key)
         .outerjoin(RESETS, RESETS.c.id == SEEN_EVENTS.c.reset_id)
-        .where(SEEN_EVENTS.c.seen_at < before, or_(SEEN_EVENTS.c.reset_id.is_(None), CAN_NOT_BE_RESUMED))
+        .where(SEEN_EVENTS.c.seen_at < before, or_(SEEN_EVENTS.c.reset_id.is_(None), HAS_NOTHING_TO_RESUME))
         .limit(limit)
     )
     return await delete_where(tx, SEEN_EVENTS, SEEN_EVENTS.c.key.in_(due))
@@ -60,7 +60,7 @@ async def _keys(tx: Tx, before: datetime, limit: int) -> int:
     due = (
         select(*columns)
         .join(RESETS, RESETS.c.id == IDEMPOTENCY_KEYS.c.reset_id)
-        .where(CAN_NOT_BE_RESUMED, RESETS.c.updated_at < before)
+        .where(HAS_NOTHING_TO_RESUME, RESETS.c.updated_at < before)
         .limit(limit)
     )
     return await delete_where(tx, IDEMPOTENCY_KEYS, tuple_(*columns).in_(due))
