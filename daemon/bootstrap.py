@@ -236,6 +236,7 @@ def _engine(
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
         handshake_max_age=settings.handshake_max_age,
+        approvers=approvers,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)

@@ -189,6 +189,9 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    approvers_in: tuple[str, ...] = ()
+    """The environments in each of which whoever approves has to be an approver: the reset's own, and all by which a
+    resource is protected, in whichever cluster. Empty where nobody has to approve."""
     assurances: tuple[Word, ...] = ()
     """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
     # Why a reset stopped.
     APPROVAL_EXPIRED = "approval-expired"
+    CONSENT_VOID = "consent-void"
     DENIED = "denied"
     CANCELLED_BY_REQUEST = "cancelled-by-request"
     DEPROVISIONED = "deprovisioned"
@@ -205,6 +206,10 @@ TEXTS: dict[Reason, str] = {
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
     Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
+    Reason.CONSENT_VOID: (
+        "Somebody approved who has no token any more that lets them approve in each environment concerned; another approver "
+        "has to agree."
+    ),
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -65,6 +66,10 @@ class Caller:
         has = any(role in _IMPLIED[given] for given in self.token.roles)
         return has and (environment is None or self.sees(environment))
 
+    def lacks(self, role: Role, environments: Collection[str]) -> tuple[str, ...]:
+        """Return those of the environments in which the token does not give the role."""
+        return tuple(environment for environment in environments if not self.may(role, environment))
+
     @property
     def sees_all(self) -> bool:
         """Whether the token is for every environment."""
@@ -89,10 +94,10 @@ class Tokens:
             return None
         return Caller(token)
 
-    def approvers(self, environment: str, *, now: datetime) -> frozenset[str]:
-        """Return the subjects whose tokens let them approve in that environment now."""
+    def approvers(self, environments: Collection[str], *, now: datetime) -> frozenset[str]:
+        """Return the subjects of whom one token lets them approve in each of those environments now."""
         valid = (token for token in self._by_digest.values() if not _is_over(token, now))
-        return frozenset(token.subject for token in valid if Caller(token).may(Role.APPROVER, environment))
+        return frozenset(token.subject for token in valid if not Caller(token).lacks(Role.APPROVER, environments))
 
 
 class TokenApprovers:
@@ -102,9 +107,9 @@ class TokenApprovers:
         self._tokens = tokens
         self._clock = clock
 
-    def of(self, environment: str) -> frozenset[str]:
+    def of(self, environments: Collection[str]) -> frozenset[str]:
         """See the port."""
-        return self._tokens.approvers(environment, now=self._clock.now())
+        return self._tokens.approvers(environments, now=self._clock.now())
 
 
 def _is_over(token: Token, now: datetime) -> bool:

@@ -63,8 +63,8 @@ class Planning:
         answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
         if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
             first = (request.requested_by,) if channel is Channel.HTTP else ()
-            able = self._approvers.of(request.environment)
-            warning = too_few(able, answer.approvals_required, (*first, *requesters[1:]))
+            able = self._approvers.of(answer.approvers_in)
+            warning = too_few(able, answer, (*first, *requesters[1:]))
             if warning is not None:  # people read warnings, and the hash leaves them out
                 answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
         return answer, facts.protected_uses
