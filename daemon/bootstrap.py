@@ -37,7 +37,7 @@ from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import TokenApprovers, load_tokens
+from daemon.api.token_file import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError

@@ -90,7 +90,8 @@ TOO_FEW = "Too few people can approve this"
 def too_few(able: Iterable[str], plan: Plan, askers: Iterable[str]) -> str | None:
     """Warn where fewer people can approve the plan than it needs; None where there are enough.
 
-    `able` are those with a token that gives the role approver in each of the plan's `approvers_in`. `askers` are those who asked with a token: they can't approve.
+    `able` are those with a token that gives the role approver in each of the plan's `approvers_in`. `askers` are those
+    who asked with a token: they can't approve.
     """
     asked = {person(name) for name in askers}
     left = sorted({person(name): name for name in able if person(name) not in asked}.values())

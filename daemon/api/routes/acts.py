@@ -118,8 +118,8 @@ async def accept(
 ) -> ActAccepted:
     """Take what a learned check found as the new truth: the reset goes on behind its step, and runs nothing again.
 
-    Needs the role `operator`; on protected resources `approver` in each environment of the plan's `approversIn` instead,
-    and somebody who did not ask for the reset.
+    Needs the role `operator`. On protected resources it needs `approver` instead, in each environment of the plan's
+    `approversIn`, and somebody who did not ask for the reset.
     """
     asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
     return await _append(context, caller, reference, asked, if_match)

@@ -26,9 +26,7 @@ _WITHOUT_EXPIRY = 3600.0
 class ApprovalState:
     """Leads to `queued`, or to `cancelled` once the approval has expired."""
 
-    def __init__(
-        self, leased: LeasedReset, consents: Consents, clock: Clock, limits: WaitingLimits
-    ) -> None:
+    def __init__(self, leased: LeasedReset, consents: Consents, clock: Clock, limits: WaitingLimits) -> None:
         self._consents = consents
         self._limits = limits
         self._leased = leased

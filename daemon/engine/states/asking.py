@@ -16,7 +16,7 @@ from statemachines.steps.resuming import to_repeat
 async def ask_again(
     leased: LeasedReset, now: datetime, limits: WaitingLimits, *, reason: Reason | None = None
 ) -> None:
-    """Lead the reset to `awaiting-approval`, with new time to approve. `reason`: why approvals that it had do not count.
+    """Lead the reset to `awaiting-approval`, with new time to approve. `reason`: why approvals it had do not count.
 
     It lets its locks go, so that others may write to the databases meanwhile: they are dumped again afterwards.
     """
