@@ -98,8 +98,8 @@ def too_few(able: Iterable[str], plan: Plan, askers: Iterable[str]) -> str | Non
     if len(left) >= plan.approvals_required:
         return None
     who = f"only {', '.join(left)}" if left else "nobody"
-    needed = f"it needs {plan.approvals_required}, each with a token as {approvers_text(plan.approvers_in)}"
-    return f"{TOO_FEW}: {needed}, and {who} has a token for it beside those who asked."
+    needed = f"it needs {plan.approvals_required}, and {who} has a token for it beside those who asked"
+    return f"{TOO_FEW}: {needed} ({approvers_text(plan.approvers_in)})."
 
 
 def person(name: str) -> str:

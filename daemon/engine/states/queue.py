@@ -19,6 +19,7 @@ from schemas.reasons import Reason
 from schemas.resets import Waiting
 from statemachines.consent import answerable, expired, lacks_consent, never_agreed
 from statemachines.lifecycle import Trigger
+from statemachines.planning.own_work import as_agreed
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.launch_rights import left_to_destroy
@@ -107,7 +108,10 @@ class QueueState:
             return None
         try:
             answer, protected = await self._planning.with_protected(
-                reset.request, reset.channel, answerable(reset)
+                reset.request,
+                reset.channel,
+                answerable(reset),
+                lambda facts: as_agreed(facts, agreed, leased.steps),
             )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)
