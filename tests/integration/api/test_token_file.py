@@ -15,6 +15,7 @@ import yaml
 from daemon.api.token_file import LAST_GOOD_SECONDS, TokenFile, TokensUnreadableError, load_tokens
 from daemon.api.tokens import digest, parse_tokens
 from daemon.config.settings import load
+from statemachines.planning.protection import UNNAMED
 from tests.integration.api.stand import PEOPLE, Stand, running
 
 NOW = datetime.now(UTC)
@@ -192,3 +193,24 @@ async def test_a_stream_ends_when_its_token_is_taken_out(tmp_path: Path) -> None
 async def status(stand: Stand, person: str) -> int:
     async with stand.client(person) as client:
         return (await client.get("/whoami")).status_code
+
+
+def test_d1_one_token_has_to_be_for_every_environment_that_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    file.write_text(
+        written(
+            entry("all", "approver"),
+            entry("both", "approver", environments=["acme-*", "eu-production"]),
+            entry("one", "approver", environments=["*-sandbox"]),
+            entry("halves", "approver", environments=["*-sandbox"]),
+            entry("halves", "approver", environments=["*-production"]) | {"sha256": digest("other")},
+            entry("operator", "operator", "admin"),
+            entry("former", "approver", expiresAt="2020-01-01T00:00:00Z"),
+        )
+    )
+    tokens = opened(file)
+    assert tokens.approvers(["acme-sandbox"], now=NOW) == {"all", "both", "one", "halves"}
+    assert tokens.approvers(["acme-sandbox", "acme-production"], now=NOW) == {"all", "both"}
+    assert tokens.approvers(["acme-sandbox", "eu-production"], now=NOW) == {"all", "both"}
+    assert tokens.approvers(["acme-sandbox", UNNAMED], now=NOW) == {"all"}
+    assert tokens.approvers(["Not one of OURS"], now=NOW) == {"all"}

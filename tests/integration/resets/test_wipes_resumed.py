@@ -31,6 +31,7 @@ def harness(platform: Platform, tmp_path: Path) -> Iterator[Harness]:
     with running(platform, tmp_path / "daemon", settings={"RESETD_CATALOG": str(file)}) as harness:
         yield harness
     platform.clear_controls()
+    asked(platform, SEQUENCE, "REVOKE ALL ON sequences FROM PUBLIC, pg_monitor")
 
 
 @pytest.mark.timeout(480)
