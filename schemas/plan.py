@@ -150,6 +150,15 @@ class PlannedStep(Wire):
     configured_seed: ConfiguredSeed | None = None
     """How the image is asked, before the launch, for a seed that the command would run unasked; None: it is not."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether the step may write to a database, also where no backup is needed to bring back what it changes.
+
+        A verification changes nothing.
+        """
+        touches_one = any(key.startswith("database/") for key in self.touches)
+        return self.kind is StepKind.COMMAND and self.phase is not Phase.VERIFY and touches_one
+
 
 class Resource(Wire):
     """A database or repository that a plan touches: it is locked, and needs consent where it is protected."""

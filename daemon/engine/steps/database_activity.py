@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.database_checks import DatabaseChecks
+from daemon.engine.steps.proven_servers import check_incarnation
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
@@ -86,6 +87,7 @@ class DatabaseActivity:
             try:
                 sign = await self._sign(step, attempt)
                 if sign is not None:
+                    await self._check_servers(step)
                     return shown(outcome, sign)
                 if waited >= REPORT_LIMIT:
                     return without_sign(step, outcome)
@@ -95,6 +97,17 @@ class DatabaseActivity:
             except PermanentError as error:
                 return no_answer(outcome, error.reason, error.detail, hint=error.hint)
             await backoff.wait()
+
+    async def _check_servers(self, step: PlannedStep) -> None:
+        """Refuse a sign in another server than the one that was dumped.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            TemporaryError: a database does not answer.
+        """
+        for key in databases_of(step):
+            witness = await self._witnesses.of(key)
+            check_incarnation(self._leased, key, witness.incarnation, asks=step.name)
 
     async def _sign(self, step: PlannedStep, attempt: Attempt) -> str | None:
         """A session that was seen while the command ran, or rows that were written since; one database is enough."""
