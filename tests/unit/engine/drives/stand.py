@@ -25,6 +25,7 @@ from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.backups import Backups
+from daemon.ports.contents import Contents
 from daemon.ports.databases import Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
@@ -149,7 +150,7 @@ class _ForgetfulPlanning(Planning):
 class Engine:
     """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
 
-    A program that is not there succeeds at once and prints nothing. Databases and backups are in memory unless given.
+    A program that is not there succeeds at once and prints nothing. Databases are in memory unless all three are given.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Engine:
         without_effect: Sequence[str] = (),
         databases: Databases | None = None,
         backups: Backups | None = None,
+        contents: Contents | None = None,
         **programs: Program,
     ) -> None:
         self.clock = LoopClock()
@@ -181,7 +183,7 @@ class Engine:
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
-            contents=self.contents,
+            contents=contents or self.contents,
         )
         facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
