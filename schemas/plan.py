@@ -145,6 +145,8 @@ class PlannedStep(Wire):
     """What the daemon itself has to see in the databases once the step is done. Exit code 0 is a claim."""
     launch_needs: tuple[PlannedCheck, ...] = ()
     """Migrations that the image has to show before the step is launched: it belongs to a wipe."""
+    migrates: bool = False
+    """Whether the step promises nothing but migrations: it is shown by its check of them."""
     wipes: tuple[WipedDatabase, ...] = ()
     """The databases that the step empties: no step of the plan before it writes to them."""
     configured_seed: ConfiguredSeed | None = None

@@ -81,6 +81,7 @@ def judge_learned(
     return Verdict(
         told=_differs(check, same, _last_of_another_image(key, known), found),
         tables=_tables(filled, ()),
+        shows=bool(filled),
     )
 
 

@@ -24,6 +24,7 @@ from statemachines.steps.activity import (
     ACTIVITY,
     as_fact,
     databases_of,
+    is_shown,
     needs_sign,
     rows_since,
     seen,
@@ -78,7 +79,7 @@ class DatabaseActivity:
         The command has run, so that a database that does not answer is asked again for a while. No error is raised.
         """
         outcome = await self._checks.confirm(step, attempt, outcome)
-        if outcome.kind is not OutcomeKind.SUCCEEDED or not needs_sign(step):
+        if outcome.kind is not OutcomeKind.SUCCEEDED or not needs_sign(step) or is_shown(outcome):
             return outcome
         backoff = Backoff(self._clock, shortest=0.1, longest=1.0)
         began = self._clock.now()
