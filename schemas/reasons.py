@@ -230,7 +230,8 @@ TEXTS: dict[Reason, str] = {
         "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
     ),
     Reason.SEED_NOT_SEEN: (
-        "The seed exited with 0, has no check, and left no sign in its database: whether it did anything can't be told."
+        "The seed exited with 0, none of its checks tells of it, and it left no sign in its database: whether it did "
+        "anything can't be told."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.CONFIGURED_SEED: (

@@ -90,7 +90,9 @@ async def test_b2_verify_passes_and_fails_on_no_rows_of_a_copy_that_took_the_fir
                 connection.execute("INSERT INTO emptied VALUES ('somebody')")
 
         async def lead_away() -> None:
-            front.leads_to = pair.second.port  # the first server lives on, and so does the daemon's witness in it
+            front.leads_to = (
+                pair.second.port
+            )  # the first server lives on, and so does the daemon's witness in it
 
         engine.afterwards["beta"] = lead_away
         reset = await engine.reset_in(Mode.REFRESH)

@@ -78,7 +78,9 @@ def test_b2_what_writes_and_destroys_nothing_is_not_launched_in_a_server_that_to
     run(scenario())
 
 
-def test_b2_a_server_that_was_only_started_again_is_dumped_anew_by_a_resume_before_a_seed_writes_there() -> None:
+def test_b2_a_server_that_was_only_started_again_is_dumped_anew_by_a_resume_before_a_seed_writes_there() -> (
+    None
+):
     async def scenario() -> None:
         engine = Engine(catalog(before=PREPARE, destructive=False))
 
@@ -248,7 +250,9 @@ def test_b2_the_check_after_a_seed_is_met_by_nothing_but_the_server_that_was_dum
     run(scenario())
 
 
-def test_b2_a_session_of_a_seed_that_is_seen_in_another_server_is_no_sign_in_the_one_that_was_dumped() -> None:
+def test_b2_a_session_of_a_seed_that_is_seen_in_another_server_is_no_sign_in_the_one_that_was_dumped() -> (
+    None
+):
     async def scenario() -> None:
         engine = Engine(catalog(idempotent="never"))
         engine.silent.add("work")

@@ -41,7 +41,14 @@ def silent(*checks: dict[str, Any], migrations: bool = True, **step: Any) -> Eng
         [{"rows": {"table": ["public.ledger"]}}],
         [{"rows": {"table": ["roles", "ledger"]}}],
     ],
-    ids=["migrations", "unchanged", "a table that is not there", "the ledger", "with schema", "or the ledger"],
+    ids=[
+        "migrations",
+        "unchanged",
+        "a table that is not there",
+        "the ledger",
+        "with schema",
+        "or the ledger",
+    ],
 )
 def test_a1_a_seed_of_which_only_the_ledger_is_looked_at_is_not_called_done_without_a_sign(
     checks: list[dict[str, Any]],
@@ -61,7 +68,9 @@ def test_a1_a_seed_of_which_only_the_ledger_is_looked_at_is_not_called_done_with
 
 
 @pytest.mark.parametrize("checks", [[], [UNCHANGED], [{"rows": {"table": ["roles"], "absent": "tell"}}]])
-def test_a_seed_of_which_only_the_ledger_is_looked_at_is_done_once_it_wrote(checks: list[dict[str, Any]]) -> None:
+def test_a_seed_of_which_only_the_ledger_is_looked_at_is_done_once_it_wrote(
+    checks: list[dict[str, Any]],
+) -> None:
     async def scenario() -> None:
         engine = silent(*checks)
         engine.silent.clear()
