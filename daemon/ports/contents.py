@@ -25,7 +25,7 @@ class Reader(Protocol):
 
     @property
     def incarnation(self) -> str:
-        """The server's running process, and the database in it, in which this very session is: `Witness.incarnation`."""
+        """The server's running process, and the database in it, that this very session is in: `Witness.incarnation`."""
         ...
 
     async def ledger(self, ledger: Ledger) -> tuple[LedgerRow, ...] | None:

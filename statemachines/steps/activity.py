@@ -53,8 +53,8 @@ class Written:
 def needs_sign(step: PlannedStep) -> bool:
     """Whether the step may need a sign in the database to count as done; `is_shown` says whether its checks are one.
 
-    - Checks that are met by a command that does nothing are none: a ledger in order, what has to stay unchanged, rows of
-      a table that may be missing.
+    - Checks that are met by a command that does nothing are none: a ledger in order, what has to stay unchanged, rows
+      of a table that may be missing.
     - A step that migrates promises a ledger in order, and nothing else.
     - A step that repeats ends with a repetition that finds nothing to do.
     """
@@ -161,8 +161,8 @@ def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
         exit_code=outcome.exit_code,
         cause=Reason.SEED_NOT_SEEN,
         detail=(
-            f"can't tell whether {step.name} seeded anything: it exited with 0, none of its checks tells, no session of "
-            f"it was seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
+            f"can't tell whether {step.name} seeded anything: it exited with 0, none of its checks tells, no session "
+            f"of it was seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
         ),
         hint=(
             "Read its output (`resetd logs ID STEP`). Give the step a check in the catalog (`checks`: `rows`, or "

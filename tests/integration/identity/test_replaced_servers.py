@@ -1,4 +1,4 @@
-"""A copied server takes the place of the first one under its address: nothing is written there, and nothing verified."""
+"""A copied server takes the place of the first one under its address: nothing is written or verified there."""
 
 from __future__ import annotations
 

@@ -167,11 +167,12 @@ def test_b2_verify_looks_at_nothing_but_the_server_that_was_reset(
     verified: str, tables: dict[str, list[Any]]
 ) -> None:
     async def scenario() -> None:
-        asked: dict[str, Any] = {
+        each: dict[str, dict[str, Any]] = {
             "verify.app.rows": {},
             "verify.app.migrations": {"database": {"migrations": LISTED}},
             "verify.app": {"verify": {"argv": ["look"]}},
-        }[verified]
+        }
+        asked = each[verified]
         checks = ROLES["checks"] if verified.endswith("rows") else []
         engine = Engine(catalog(before={**ROLES, "checks": checks}, **NOWHERE, **asked))
         engine.database.tables["ledger"] = ["one"]

@@ -1,4 +1,4 @@
-"""Which checks stand for a sign of a seed: only those that could not be met had nothing of what it promises been there."""
+"""Which checks stand for a sign of a seed: those that nothing but rows beside the ledger can meet."""
 
 from __future__ import annotations
 
