@@ -24,7 +24,8 @@ def dumped_incarnation(leased: LeasedReset, key: ResourceKey) -> str | None:
 def check_incarnation(leased: LeasedReset, key: ResourceKey, incarnation: str, *, asks: str) -> None:
     """Refuse a server that is not the one that was dumped, whatever its identity says.
 
-    Where there is no dump, nothing is refused. A session that was opened after the dump, because the daemon or the server was started again, may be in a copy.
+    Where there is no dump, nothing is refused. A session that was opened after the dump, because the daemon or the
+    server was started again, may be in a copy.
     `asks` is the step, for people.
 
     Raises:
