@@ -69,7 +69,9 @@ def needs_sign(step: PlannedStep) -> bool:
 
 
 def _asks_for_rows(check: PlannedCheck) -> bool:
-    """Whether the check can be met by nothing but rows beside the ledger."""
+    """Whether the check is met by nothing but rows beside the ledger, or by a person who said that there are none."""
+    if check.learned is not None:
+        return True
     return check.rows is not None and check.rows.absent is Absent.FAIL and not counts_ledger(check)
 
 
