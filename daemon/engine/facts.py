@@ -236,11 +236,8 @@ class FactsReader:
         for service in self._catalog.services:
             # Other environments are asked only about the services that they run.
             if service.name in wanted or workloads.matching(service.selector_text):
-                group.create_task(
-                    self._read_service(
-                        findings, slots, environment, service, service.name in wanted, workloads
-                    )
-                )
+                read = self._read_wanted if service.name in wanted else self._read_other
+                group.create_task(read(findings, slots, environment, service, workloads))
 
     def _note_unseen(
         self, findings: _Findings, environment: str, remembered: set[str]
@@ -260,70 +257,101 @@ class FactsReader:
                 findings.unreadable += gaps
         return tuple(absent)
 
-    async def _read_service(
+    async def _read_wanted(
         self,
         findings: _Findings,
         slots: asyncio.Semaphore,
         environment: str,
         service: Service,
-        wanted: bool,
         workloads: Workloads,
     ) -> None:
+        """Read a service that is to be reset, by the pod that its steps run in."""
         subject = "pods"
-        where = (environment, service.selector_text, service.container)
         try:
             async with slots:
-                # What a service of another environment uses, all of its pods' templates tell together.
-                pods = (await self._pods.choose(*where),) if wanted else await self._pods.choose_each(*where)
-                pod = pods[0]
-                if wanted:
-                    findings.services.append(
-                        ServiceFact(
-                            service=ServiceName(service.name),
-                            image_digest=pod.image_digest,
-                            pod=pod.name,
-                            consumers=workloads.replicas(service.selector_text),
-                        )
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                findings.services.append(
+                    ServiceFact(
+                        service=ServiceName(service.name),
+                        image_digest=pod.image_digest,
+                        pod=pod.name,
+                        consumers=workloads.replicas(service.selector_text),
                     )
+                )
                 for database in service.databases:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
-                    if wanted:  # what is to be reset has to be dumped, too
-                        check_marker(identity, environment)
-                        await self._databases.check_direct(url, environment=environment)
+                    check_marker(identity, environment)
+                    await self._databases.check_direct(url, environment=environment)  # it has to be dumped
                     self._note_use(findings, environment, service, database, url, identity)
-                    if wanted:
-                        findings.databases.append(
-                            DatabaseFact(
-                                service=ServiceName(service.name),
-                                database=database.name,
-                                key=identity.key,
-                                name=identity.name,
-                                tables=identity.tables,
-                                size_bytes=identity.size_bytes,
-                                copied_markers=tuple(
-                                    mark.environment for mark in identity.markers if not mark.believed
-                                ),
-                                server_version=identity.server_version,
-                            )
+                    findings.databases.append(
+                        DatabaseFact(
+                            service=ServiceName(service.name),
+                            database=database.name,
+                            key=identity.key,
+                            name=identity.name,
+                            tables=identity.tables,
+                            size_bytes=identity.size_bytes,
+                            copied_markers=tuple(
+                                mark.environment for mark in identity.markers if not mark.believed
+                            ),
+                            server_version=identity.server_version,
                         )
-                for other in pods[1:]:
-                    subject = f"pod {other.name}"
-                    await self._note_uses(findings, other, service)
+                    )
         except PortError as error:
             findings.unreadable.append(
                 self._unreadable(error, environment, ServiceName(service.name), subject)
             )
 
-    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service) -> None:
-        """Note the databases that another pod of a service uses; one without the variables uses none by them."""
-        names = [variable for each in service.databases for variable in each.variables]
-        values = await self.variables(pod, names)
+    async def _read_other(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        service: Service,
+        workloads: Workloads,
+    ) -> None:
+        """Read which databases a service uses that is not reset. All of its pods' templates tell that together.
+
+        What one of them fails to tell is a gap, and the others are asked all the same: a word that answers for the
+        gap says nothing of them.
+        """
+        name, where = ServiceName(service.name), (environment, service.selector_text, service.container)
+        async with slots:
+            try:
+                pods: Sequence[Pod] = await self._pods.choose_each(*where)
+                chosen = pods[0]
+            except PortError as error:
+                findings.unreadable.append(self._unreadable(error, environment, name, "pods"))
+                try:
+                    pods, chosen = await self._pods.ready_each(*where), None
+                except PortError:
+                    return
+            for pod in pods:
+                await self._note_uses(findings, pod, service, own=pod is chosen)
+        # Where something could not be listed, that is why a workload seems to be unasked.
+        protected = is_protected_kind(kind_of(environment), self._catalog)
+        if protected and chosen is not None and not workloads.unread:
+            findings.unreadable += self._survey.unasked(service, environment, workloads, pods)
+
+    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service, *, own: bool) -> None:
+        """Note the databases that a pod of a service uses. Where it is not its `own`, it may lack their variables."""
         for database in service.databases:
-            if database.url(values) is None:
+            try:
+                if not own and await self._uses_none(pod, service, database):
+                    continue
+                url, identity = await self.identify(pod, service, database.name)
+            except PortError as error:
+                subject = f"database {database.name}" if own else f"pod {pod.name}"
+                gap = self._unreadable(error, pod.environment, ServiceName(service.name), subject)
+                if gap not in findings.unreadable:
+                    findings.unreadable.append(gap)
                 continue
-            url, identity = await self.identify(pod, service, database.name)
             self._note_use(findings, pod.environment, service, database, url, identity)
+
+    async def _uses_none(self, pod: Pod, service: Service, database: Database) -> bool:
+        names = [variable for each in service.databases for variable in each.variables]
+        return database.url(await self.variables(pod, names)) is None
 
     def _note_use(
         self,

@@ -72,6 +72,11 @@ class KubernetesCluster:
         chosen = await self._choose(listed, environment, selector, container)
         return chosen, *pod_selection.others(listed, chosen, container)
 
+    async def ready_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """See the port."""
+        listed = await self._pods(environment, selector)
+        return tuple(pod_selection.ready_each(listed, environment, container))
+
     async def _choose(
         self, listed: Sequence[V1Pod], environment: str, selector: str, container: str | None
     ) -> Pod:
