@@ -15,7 +15,7 @@ from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.exec.short_exec import execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
-from daemon.adapters.kubernetes.workloads import WorkloadLists
+from daemon.adapters.kubernetes.workloads.lists import WorkloadLists
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Addresses, Pod, Result, Workloads
 from schemas.reasons import Reason

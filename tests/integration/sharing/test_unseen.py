@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.kubernetes.objects.admission import IMAGE as INJECT_IMAGE
 from schemas.plan import Plan
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal
@@ -172,6 +173,37 @@ async def test_c1_a_template_that_no_pod_was_made_by_is_unknown(cluster: Cluster
     assert isinstance(await planned(admin), Plan)
     await cluster.set_url(PRODUCTION, "statefulsets", "app", URL)
     assert "app StatefulSet app has a template" in refused(await planned(admin))
+
+
+async def test_c1_a_stateful_set_whose_pods_a_policy_changes_is_seen_by_its_revision(
+    cluster: Cluster, admin: Path
+) -> None:
+    """The pod's image is another one than the template says."""
+    await cluster.namespace(PRODUCTION)
+    path = f"/api/v1/namespaces/{PRODUCTION}"
+    body = {"metadata": {"annotations": {INJECT_IMAGE: "fuse/app:1.0.0"}}}
+    answer = await cluster.api.call("PATCH", path, body, "application/merge-patch+json")
+    assert answer.code == 200, answer.body
+    await cluster.workload(PRODUCTION, "statefulsets", replicas=1, url=OTHER_URL, image="unpinned")
+    await cluster.pods_ready(PRODUCTION)
+    assert isinstance(await planned(admin), Plan)
+
+
+async def test_c1_a_service_that_does_not_start_hides_no_worker_that_runs(
+    cluster: Cluster, admin: Path
+) -> None:
+    """A word answers for the service; its worker is seen to use the sandbox's database all the same."""
+    await cluster.namespace(PRODUCTION)
+    await cluster.workload(PRODUCTION, name="app-worker", label="app", replicas=1)
+    await cluster.pods_ready(PRODUCTION)
+    await cluster.workload(PRODUCTION, replicas=1, url=OTHER_URL, image="gone")
+    await cluster.api.until(
+        f"/api/v1/namespaces/{PRODUCTION}/pods",
+        lambda found: len(found["items"]) == 2,  # its own and the worker's
+    )
+    answer = await planned(admin, words=(f"{PRODUCTION}/app",))
+    assert isinstance(answer, Plan), answer
+    assert answer.resources[0].users == (PRODUCTION, "acme-sandbox")
 
 
 async def test_c1_a_second_workload_at_0_of_an_unprotected_environment_forbids_nothing(

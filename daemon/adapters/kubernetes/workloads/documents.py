@@ -1,25 +1,13 @@
-"""Lists the workloads of a namespace: whatever has pods there, or would have them if it were not scaled to 0.
-
-Each kind is listed by itself, since an account may have the right to one and not to another. Argo Rollouts come from a
-custom resource: where the cluster does not have it, there are none.
-"""
+"""Reads the workloads of a namespace from the lists of it: their labels, and the templates of their pods."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 from kubernetes_asyncio.client import (
-    ApiClient,
-    ApiException,
-    AppsV1Api,
-    CoreV1Api,
-    CustomObjectsApi,
     V1ObjectMeta,
     V1OwnerReference,
     V1Pod,
@@ -28,21 +16,19 @@ from kubernetes_asyncio.client import (
     V1StatefulSet,
 )
 
-from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
-from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.pod_selection import is_over, maker_of, newest_first
-from daemon.adapters.kubernetes.pod_templates import HASHES, variables_digest
+from daemon.adapters.kubernetes.workloads.pod_templates import HASHES, variables_digest
 from daemon.ports.errors import PermanentError
-from daemon.ports.pods.cluster import Template, Workload, Workloads
+from daemon.ports.pods.cluster import Template, Workload
 
-_ROLLOUTS = ("argoproj.io", "v1alpha1")
 _JOB = "Job"
 """What runs for a while: a pod of it that is ready is asked, one that is not is nobody's gap."""
-_List = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True)
-class _Lists:
+class Lists:
+    """What was listed of one namespace."""
+
     pods: Sequence[V1Pod]
     deployments: Sequence[Any]
     stateful_sets: Sequence[Any]
@@ -50,7 +36,7 @@ class _Lists:
     rollouts: Sequence[Mapping[str, Any]]
     rollout_templates: Mapping[str, V1PodTemplateSpec]
     """The templates that Rollouts have themselves, by the Rollout's name."""
-    unread: tuple[PermanentError, ...]
+    unread: tuple[PermanentError, ...] = ()
 
     def owned(self, uid: object) -> list[V1ReplicaSet]:
         """Return the ReplicaSets of an owner, newest first."""
@@ -66,105 +52,8 @@ class _Lists:
         return found
 
 
-class WorkloadLists:
-    """Lists the workloads of one namespace after another, over one connection."""
-
-    def __init__(self, rest: ApiClient) -> None:
-        self._rest = rest
-        self._core = CoreV1Api(rest)
-        self._apps = AppsV1Api(rest)
-        self._objects = CustomObjectsApi(rest)
-
-    async def read(self, environment: str) -> Workloads:
-        """See `daemon.ports.pods.cluster.Cluster.workloads`."""
-        lists = await self._lists(environment)
-        return Workloads(tuple(_workloads(lists)), lists.unread)
-
-    async def _lists(self, environment: str) -> _Lists:
-        found = await asyncio.gather(
-            self._list(environment, "pods", self._core.list_namespaced_pod),
-            self._list(environment, "deployments.apps", self._apps.list_namespaced_deployment),
-            self._list(environment, "statefulsets.apps", self._apps.list_namespaced_stateful_set),
-            self._list(environment, "replicasets.apps", self._apps.list_namespaced_replica_set),
-            self._rollouts(environment),
-            return_exceptions=True,
-        )
-        unread: list[PermanentError] = []
-        for each in found:
-            if isinstance(each, PermanentError):
-                unread.append(each)
-            elif isinstance(each, BaseException):
-                raise each
-        pods, deployments, stateful_sets, replica_sets, rollouts = (
-            [] if isinstance(each, BaseException) else each for each in found
-        )
-        return _Lists(
-            pods,
-            deployments,
-            stateful_sets,
-            replica_sets,
-            rollouts,
-            {
-                str(rollout["metadata"]["name"]): template
-                for rollout in rollouts
-                if (template := self._template(rollout)) is not None
-            },
-            tuple(unread),
-        )
-
-    def _template(self, rollout: Mapping[str, Any]) -> V1PodTemplateSpec | None:
-        """Read the template of a custom resource, of whose form nobody can be sure."""
-        written: Any = SimpleNamespace(data=json.dumps((rollout.get("spec") or {}).get("template")))
-        try:
-            read: V1PodTemplateSpec | None = self._rest.deserialize(written, "V1PodTemplateSpec")
-        except (ValueError, TypeError, AttributeError):
-            return None
-        return read
-
-    async def _list(self, environment: str, resource: str, ask: _List) -> list[Any]:
-        items: list[Any] = []
-        token = ""
-        while True:
-            with translated(
-                f"list {resource.partition('.')[0]} of {environment}", f"list {resource} in {environment}"
-            ):
-                page = await ask(
-                    environment,
-                    limit=PAGE_SIZE,
-                    _continue=token,
-                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                )
-            items += page.items
-            token = page.metadata._continue or ""  # noqa: SLF001 - the client's name for `continue`
-            if not token:
-                return items
-
-    async def _rollouts(self, environment: str) -> list[Mapping[str, Any]]:
-        items: list[Mapping[str, Any]] = []
-        token = ""
-        while True:
-            right = f"list rollouts.argoproj.io in {environment}"
-            with translated(f"list rollouts of {environment}", right):
-                try:
-                    page = await self._objects.list_namespaced_custom_object(
-                        *_ROLLOUTS,
-                        environment,
-                        "rollouts",
-                        limit=PAGE_SIZE,
-                        _continue=token,
-                        _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                    )
-                except ApiException as error:
-                    if is_missing(error):
-                        return []
-                    raise
-            items += page.get("items") or ()
-            token = (page.get("metadata") or {}).get("continue") or ""
-            if not token:
-                return items
-
-
-def _workloads(lists: _Lists) -> Iterator[Workload]:
+def workloads(lists: Lists) -> Iterator[Workload]:
+    """Yield what has or would have pods. See `daemon.ports.pods.cluster.Cluster.workloads`."""
     owners: set[str] = set()
     for deployment in lists.deployments:
         owners.add(str(deployment.metadata.uid))
@@ -203,7 +92,7 @@ def _workloads(lists: _Lists) -> Iterator[Workload]:
             yield Workload(str(kind), str(name), labels, 1, templated=False, templates=templates)
 
 
-def _of_rollout(rollout: Mapping[str, Any], lists: _Lists) -> Workload:
+def _of_rollout(rollout: Mapping[str, Any], lists: Lists) -> Workload:
     """A Rollout, whose template is its own, or that of the Deployment that it refers to, or of its ReplicaSets."""
     metadata, spec = rollout.get("metadata") or {}, rollout.get("spec") or {}
     name, sets = str(metadata.get("name")), lists.owned(metadata.get("uid"))
@@ -222,7 +111,7 @@ def _of_rollout(rollout: Mapping[str, Any], lists: _Lists) -> Workload:
     return Workload("Rollout", name, labels, _asked_for(spec.get("replicas")), templates=templates)
 
 
-def _of_stateful_set(stateful_set: V1StatefulSet, lists: _Lists) -> Iterator[Template]:
+def _of_stateful_set(stateful_set: V1StatefulSet, lists: Lists) -> Iterator[Template]:
     """Yield the templates of a StatefulSet. Nothing but its pods shows those of its former revisions."""
     name, status = str(stateful_set.metadata.name), stateful_set.status
     newest = _next(stateful_set.spec.template, name)
