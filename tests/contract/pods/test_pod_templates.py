@@ -11,6 +11,7 @@ from kubernetes_asyncio.client import (
     V1EnvFromSource,
     V1EnvVar,
     V1EnvVarSource,
+    V1LabelSelector,
     V1ObjectFieldSelector,
     V1ObjectMeta,
     V1OwnerReference,
@@ -104,7 +105,7 @@ def replica_set(name: str, owner: str | None, replicas: int, revision: int, valu
         ),
         spec=V1ReplicaSetSpec(
             replicas=replicas,
-            selector={},
+            selector=V1LabelSelector(),
             template=V1PodTemplateSpec(metadata=V1ObjectMeta(labels=LABELS), spec=spec),
         ),
     )
