@@ -52,6 +52,7 @@ class Reason(StrEnum):
     WRONG_PLAN = "wrong-plan"
     SELF_APPROVAL = "self-approval"
     ALREADY_APPROVED = "already-approved"
+    ALREADY_ACCEPTED = "already-accepted"
     CONSENT_NEEDS_A_TOKEN = "consent-needs-a-token"  # noqa: S105 - a code, no password
     STALE_SEQUENCE = "stale-sequence"
     SUPERSEDED = "superseded"
@@ -175,6 +176,10 @@ TEXTS: dict[Reason, str] = {
     Reason.WRONG_PLAN: "The approval is of another plan than the present one; read the plan again.",
     Reason.SELF_APPROVAL: "Who asked for a reset can not approve it.",
     Reason.ALREADY_APPROVED: "The same person has approved this plan already; another one is needed.",
+    Reason.ALREADY_ACCEPTED: (
+        "The same person has accepted what this check found already; another one is needed, since nobody is known to "
+        "have asked for the reset."
+    ),
     Reason.CONSENT_NEEDS_A_TOKEN: (
         "What is or may be protected is approved, resumed and cancelled by a person known by a token, not over Kafka."
     ),
