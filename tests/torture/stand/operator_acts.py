@@ -82,7 +82,11 @@ class Operator:
         return True
 
     def _accept(self, reset: Mapping[str, Any]) -> bool:
-        """Accept that tables are empty: of a protected reset that was the operator's own, somebody else has to."""
+        """Accept that tables are empty.
+
+        Of a protected reset that was the operator's own somebody else has to. Of one that only an event asked for the
+        operator can do so once, and somebody else has to do so, too.
+        """
         stopped = next(step for step in reset["steps"] if step["name"] == reset["stoppedAt"])
         check = ((stopped["outcome"] or {}).get("facts", {}).get("unmet") or ["none"])[0]
         said = {"check": check, "reason": "torture: so be it"}
