@@ -9,14 +9,17 @@ import base64
 import json
 import re
 import shlex
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 SHORTEST = 6
 """Characters of the shortest value that is masked: a shorter one is in too many words."""
 MOST_VALUES = 2000
 """Values that are remembered. The one that was learned longest ago goes first."""
+BEGINS_WITH = 3
+"""Characters of a value by which one that has not come whole is told; fewer begin any word."""
+_LONGEST_BEGINNING = 16 * 1024
 _ANSWERS_ENOUGH = 8
 """Characters of the shortest form in base64 that is masked: a part of one is in too many words as well."""
 
@@ -44,6 +47,9 @@ class KnownValues:
         self._forms: OrderedDict[str, tuple[tuple[str, bytes], ...]] = OrderedDict()
         self.never: frozenset[str] = frozenset()
         """Names of services and databases. Masked, they would make every plan and every error unreadable."""
+        self._beginnings: Mapping[str, Sequence[str]] | None = None
+        """Made anew where values were learned since."""
+        self._longest = 0
 
     def learn(self, values: Iterable[str]) -> None:
         """Remember values; those that are shorter than `SHORTEST`, and names (`never`), are left out."""
@@ -53,6 +59,7 @@ class KnownValues:
             if value not in self._forms:
                 forms = sorted(set(_forms(value)), key=len, reverse=True)
                 self._forms[value] = tuple((form, form.encode("utf-8", "surrogateescape")) for form in forms)
+                self._beginnings = None
             self._forms.move_to_end(value)
             while len(self._forms) > MOST_VALUES:
                 self._forms.popitem(last=False)
@@ -80,6 +87,49 @@ class KnownValues:
             if (wrapped := form.decode("latin-1")) in squeezed:
                 found |= {each[0].encode("latin-1") for each in _over_lines(wrapped).finditer(text)}
         return sorted(found, key=len, reverse=True)
+
+    def begun_in_bytes(self, data: bytes) -> tuple[int, bool] | None:
+        """Where the data ends with the first part of a form: (where that begins, whether it tells most of the form).
+
+        None where it does not. Behind a line break more of the form has to stand there: words go over lines, too.
+        """
+        text = data[-_LONGEST_BEGINNING:].decode("latin-1")
+        before = len(data) - len(text)
+        places = [at for at, character in enumerate(text) if character not in "\r\n"]
+        found = [
+            (before + where[at], tells)
+            for string, where in (
+                (text, range(len(text))),
+                ("".join(text[place] for place in places), places),
+            )
+            if (first := self._first_begun(string, text, where)) is not None
+            for at, tells in [first]
+        ]
+        return min(found, default=None)
+
+    def _first_begun(self, string: str, text: str, where: Sequence[int]) -> tuple[int, bool] | None:
+        """The longest end of `string` that begins a form; `where` says where its characters stand in `text`."""
+        beginnings = self._by_beginning()
+        for at in range(max(0, len(string) - self._longest + 1), len(string) - BEGINS_WITH + 1):
+            for form in beginnings.get(string[at : at + BEGINS_WITH], ()):
+                length = len(string) - at
+                if length >= len(form) or not form.startswith(string[at:]):
+                    continue
+                tells = length >= SHORTEST or 2 * length >= len(form)
+                if length >= SHORTEST or not re.search(r"[\r\n]", text[where[at] :]):
+                    return at, tells
+        return None
+
+    def _by_beginning(self) -> Mapping[str, Sequence[str]]:
+        """All forms by their first characters, as Latin-1 has their bytes."""
+        if self._beginnings is None:
+            beginnings: defaultdict[str, list[str]] = defaultdict(list)
+            for _, form in self._all():
+                text = form.decode("latin-1")
+                beginnings[text[:BEGINS_WITH]].append(text)
+            self._longest = max((len(form) for _, form in self._all()), default=0)
+            self._beginnings = beginnings
+        return self._beginnings
 
     def _all(self) -> Iterator[tuple[str, bytes]]:
         for forms in self._forms.values():

@@ -30,6 +30,7 @@ def known() -> Iterator[KnownValues]:
     KNOWN.learn(secret_values({"DATABASE_URL": URL, "LOG_LEVEL": "production", "NODE_ENV": "development"}))
     yield KNOWN
     KNOWN._forms = before
+    KNOWN._beginnings = None
 
 
 FORMS = {
