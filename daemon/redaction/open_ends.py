@@ -19,7 +19,7 @@ _OPEN: tuple[re.Pattern[str], ...] = (
     ),
     # A field whose quoted value has not ended.
     re.compile(
-        r"\b[\w-]{0,40}(?:password|passwd|pwd|secret|token|(?:api|access|private)[_-]?key)"
+        r"(?:password|passwd|pwd|secret|token|(?:api|access|private)[_-]?key)"
         r"\\?[\"']?\s?[=:]\s?(?:\\?\"(?P<secret>[^\"\n]{1,512})|'(?P<other>[^'\n]{1,512}))\Z",
         re.IGNORECASE,
     ),
@@ -28,7 +28,7 @@ _OPEN: tuple[re.Pattern[str], ...] = (
         re.IGNORECASE,
     ),
     re.compile(r"\b(?P<secret>(?:gh[pousr]_|github_pat_|resetd_)\w{1,19})\Z"),
-    re.compile(r"\b(?P<secret>eyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000})?)\Z"),
+    re.compile(r"(?<![A-Za-z0-9_-])(?P<secret>eyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000})?)\Z"),
 )
 _LONGEST_SHAPE = 8 * 1024
 
