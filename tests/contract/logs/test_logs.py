@@ -178,11 +178,9 @@ FORMS = {
 
 @pytest.fixture
 def known() -> Iterator[None]:
-    before = KNOWN._forms.copy()
     KNOWN.learn([SECRET, KEY])
     yield
-    KNOWN._forms = before
-    KNOWN._beginnings = None
+    KNOWN.forget([SECRET, KEY])
 
 
 @pytest.mark.usefixtures("known")

@@ -26,11 +26,10 @@ URL = f"postgresql://app:{quote(PASSWORD, safe='')}@db.qa-sandbox.svc:5432/los-s
 
 @pytest.fixture(autouse=True)
 def known() -> Iterator[KnownValues]:
-    before = KNOWN._forms.copy()
+    before = set(KNOWN._forms)
     KNOWN.learn(secret_values({"DATABASE_URL": URL, "LOG_LEVEL": "production", "NODE_ENV": "development"}))
     yield KNOWN
-    KNOWN._forms = before
-    KNOWN._beginnings = None
+    KNOWN.forget(set(KNOWN._forms) - before)
 
 
 FORMS = {
