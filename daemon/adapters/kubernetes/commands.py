@@ -24,7 +24,6 @@ from daemon.adapters.kubernetes.exec.websocket_stream import STDERR, ContainerRe
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
-from daemon.redaction.known_values import KNOWN
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
@@ -108,11 +107,12 @@ class KubernetesCommands:
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port. Nothing that the command prints is read before redaction knows its container's secrets."""
         container = ContainerRef.of_control(control)
-        secrets = await self._variables.learn(container, control.pod_uid, control.container_id)
-        with KNOWN.in_use(secrets):
-            async with aclosing(self._observe(control, offset)) as observations:
-                async for seen in observations:
-                    yield seen
+        async with (
+            self._variables.known(container, control.pod_uid, control.container_id),
+            aclosing(self._observe(control, offset)) as observations,
+        ):
+            async for seen in observations:
+                yield seen
 
     async def _observe(self, control: Control, offset: int) -> AsyncGenerator[Observation, None]:
         pause = _MIN_COMMAND_POLL_SECONDS

@@ -6,7 +6,8 @@ secret ones each time that the container is used: it may have forgotten them in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 from kubernetes_asyncio.client import CoreV1Api, V1Container
@@ -59,19 +60,26 @@ class ContainerVariables:
             del self._secrets[next(iter(self._secrets))]
         return variables
 
-    async def learn(self, container: ContainerRef, uid: str, container_id: str) -> frozenset[str]:
+    async def learn(self, container: ContainerRef, uid: str, container_id: str) -> None:
         """Let redaction learn the secret values of the container that a command runs in, before its output is read.
-
-        Returns them.
 
         Raises:
             PortError: as `read`.
         """
         if (uid, container_id) not in self._secrets:
             await self.read(container, uid, container_id)
-        secrets = self._secrets[uid, container_id]
-        self._learn(secrets)
-        return secrets
+        self._learn(self._secrets[uid, container_id])
+
+    @asynccontextmanager
+    async def known(self, container: ContainerRef, uid: str, container_id: str) -> AsyncIterator[None]:
+        """As `learn`; within the block redaction forgets none of the values.
+
+        Raises:
+            PortError: as `read`.
+        """
+        await self.learn(container, uid, container_id)
+        with KNOWN.in_use(self._secrets[uid, container_id]):
+            yield
 
     def _learn(self, secrets: frozenset[str]) -> None:
         KNOWN.learn(secrets)
