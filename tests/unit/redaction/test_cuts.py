@@ -41,7 +41,7 @@ def _of_github(said: str) -> str:
 def test_h1_an_error_shows_no_part_of_a_secret_at_the_place_where_its_text_is_cut(
     told: Callable[[str], str],
 ) -> None:
-    for length in range(0, 700):
+    for length in range(700):
         shown = told("x" * length + SECRET + "y" * (700 - length))
         assert not [part for part in PARTS if part in shown], (length, shown)
 
