@@ -215,8 +215,8 @@ TEXTS: dict[Reason, str] = {
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
     Reason.PLAN_CHANGED: "The facts under the plan changed; it has to be planned and agreed to again.",
     Reason.DATABASE_MISMATCH: (
-        "A database is not the one that it has to be: two addresses lead to different ones, another one answers than was "
-        "planned or backed up, or its marker names other environments."
+        "A database is not the one that it has to be: two addresses lead to different ones, another one answers than "
+        "was planned or backed up, or its marker names other environments."
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
