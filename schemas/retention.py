@@ -20,6 +20,7 @@ GROWING = (
     "history",
     "idempotency_keys",
     "joined_requesters",
+    "learned",
     "lock_history",
     "outbox",
     "pending_acts",
@@ -37,7 +38,8 @@ class Retention:
     """How long each kind of row is kept. None keeps it for good; then its `most_` does not count either."""
 
     resets: timedelta | None = timedelta(days=400)
-    """Resets that are over and that worked, with all that belongs to them but their audit."""
+    """Resets that are over and that worked, with all that belongs to them but their audit; and what was learned of
+    images that others followed."""
     records: timedelta | None = timedelta(days=30)
     """Events that were handled, idempotency keys, published messages, dead letters, acts that wait for a request."""
     answers: timedelta | None = timedelta(days=30)

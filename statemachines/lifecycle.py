@@ -140,6 +140,12 @@ def allows(state: ResetState, trigger: Trigger) -> bool:
     return bool(_MACHINE.get_transitions(trigger.value, source=state))
 
 
+def failed_at_planning(reset: Reset) -> bool:
+    """Whether the reset failed before it had any work to do. A resume plans it anew, as asking again does."""
+    planning = reset.stopped_in is ResetState.PLANNING
+    return reset.state is ResetState.FAILED and planning and not reset.destroyed
+
+
 def cancelled_for_good(reset: Reset) -> bool:
     """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
     return reset.state is ResetState.CANCELLED and not reset.destroyed

@@ -1,7 +1,7 @@
 """What may go when it is old, and what is left of requests that were refused. Pure.
 
-A reset that can be resumed never goes, however old it is. One that stopped can't be once a later reset has touched its
-resources (`statemachines.acts`).
+A reset that has work to resume never goes, however old it is. One that stopped has none once a later reset has touched
+its resources (`statemachines.acts`), and none where it failed at planning: to ask again does the same.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from schemas.reasons import Reason
 from schemas.resets import Channel, Reset, ResetState
 from schemas.retention import Refusal
-from statemachines.lifecycle import TERMINAL, cancelled_for_good
+from statemachines.lifecycle import TERMINAL, cancelled_for_good, failed_at_planning
 
 ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
 """A reset in one of these is an answer and no more: nothing was touched, and nothing can be resumed."""
@@ -34,8 +34,8 @@ WAITS_FOR_ITS_ENVIRONMENT = Channel.PROVISIONING
 
 
 def is_over(reset: Reset) -> bool:
-    """Whether nothing of the reset can ever be resumed, whatever others do."""
-    return reset.state in TERMINAL or cancelled_for_good(reset)
+    """Whether the reset has no work to resume, whatever others do."""
+    return reset.state in TERMINAL or cancelled_for_good(reset) or failed_at_planning(reset)
 
 
 def add_refused(refusals: Mapping[str, Refusal], resets: Iterable[Reset]) -> dict[str, Refusal]:

@@ -1,15 +1,10 @@
-"""A real cluster of one node, this machine: what is put there, and the account that the daemon gets.
-
-Pods share the machine's network, programs and files (hostPath), so that the sandbox's stand-ins run in them as they
-are. Their image is the stand's `localhost/host:1`, an empty root with links into /usr, unless RESETD_E2E_IMAGE says so.
-"""
+"""A real cluster of one node, this machine: what is put there, and the account that the daemon gets."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,15 +15,13 @@ import yaml
 
 from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
-from sandbox.postgres import ADDRESS, POD_HOST
+from tests.e2e.deployments import PROJECT, stand_in
 from tests.integration.stand.waiting import wait_for
 
 # The official client's annotations are partly missing and partly wrong.
 Untyped: TypeAlias = Any
-PROJECT = Path(__file__).resolve().parents[2]
 RBAC = PROJECT / "deploy" / "kubernetes" / "rbac.yaml"
 HOLDERS = RBAC.with_name("holders.yaml")
-IMAGE = os.environ.get("RESETD_E2E_IMAGE", "localhost/host:1")
 ACCOUNT = "resetd"
 _MANAGER = {"field_manager": "resetd-e2e", "force_conflicts": True}
 
@@ -94,7 +87,7 @@ class RealCluster:
         self.remove_namespace(environment)
         self.apply(namespace(environment), namespace("argocd"), application(environment))
         for service, variables in platform.databases.pod_urls()[environment].items():
-            self.apply(_deployment(platform, environment, service, variables))
+            self.apply(stand_in(platform, environment, service, variables))
         core = self.core()
 
         def ready() -> bool:
@@ -159,115 +152,5 @@ def application(environment: str) -> dict[str, Any]:
             "health": {"status": "Healthy"},
             "operationState": {"phase": "Succeeded"},
             "reconciledAt": datetime.now(UTC).isoformat(),
-        },
-    }
-
-
-def _deployment(
-    platform: Platform, environment: str, service: str, variables: Mapping[str, str]
-) -> dict[str, Any]:
-    image = platform.directory / "images" / service
-    shared = {
-        "usr": ("/usr", "/usr"),
-        "python": (sys.base_prefix, sys.base_prefix),
-        "project": (str(PROJECT), str(PROJECT)),
-        "platform": (str(platform.directory), str(platform.directory)),
-        "app": (str(image), "/app"),
-    }
-    ready = "/tmp/ready"
-    script = "prod" if '"prod"' in (image / "package.json").read_text() else "start:prod"
-    fixed = {
-        "PATH": "/app/bin:/usr/bin:/bin",
-        "HOME": "/app",
-        "PGHOSTADDR": ADDRESS,
-        "SANDBOX_NAMESPACE": environment,
-        "SANDBOX_SERVICE": service,
-        "SANDBOX_JOURNAL": str(platform.witness.socket),
-        "SANDBOX_CONTROLS": str(platform.directory / "controls"),
-        "SANDBOX_READY_FILE": ready,
-    }
-    fields = {"SANDBOX_POD": "metadata.name", "SANDBOX_CONTAINER_ID": "metadata.uid"}
-    labels = {"app.kubernetes.io/name": service, "app.kubernetes.io/instance": environment}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": service, "namespace": environment, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "hostNetwork": True,
-                    "hostAliases": [{"ip": ADDRESS, "hostnames": [POD_HOST]}],
-                    "automountServiceAccountToken": False,
-                    "terminationGracePeriodSeconds": 2,
-                    "volumes": [
-                        {"name": "tmp", "emptyDir": {}},
-                        *({"name": name, "hostPath": {"path": path}} for name, (path, _) in shared.items()),
-                    ],
-                    "containers": [
-                        {
-                            "name": service,
-                            "image": IMAGE,
-                            "imagePullPolicy": "IfNotPresent",
-                            "command": ["npm", "run", script],
-                            "workingDir": "/app",
-                            "env": [
-                                *(
-                                    {"name": key, "value": value}
-                                    for key, value in {**fixed, **variables}.items()
-                                ),
-                                *(
-                                    {"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}}
-                                    for key, path in fields.items()
-                                ),
-                            ],
-                            "ports": [{"containerPort": 13000 + SERVICES.index(service)}],
-                            "readinessProbe": {
-                                "exec": {"command": ["test", "-e", ready]},
-                                "periodSeconds": 2,
-                                "timeoutSeconds": 10,
-                            },
-                            "volumeMounts": [
-                                {"name": "tmp", "mountPath": "/tmp"},
-                                *({"name": name, "mountPath": at} for name, (_, at) in shared.items()),
-                            ],
-                        }
-                    ],
-                },
-            },
-        },
-    }
-
-
-def tiny_deployment(environment: str, *, ready: bool = True, **variables: str) -> dict[str, Any]:
-    """A service `app` that sleeps and ends when it is asked to; else it never becomes ready."""
-    labels = {"app.kubernetes.io/name": "app"}
-    never = {"exec": {"command": ["false"]}, "periodSeconds": 3600}
-    container = {
-        "name": "app",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", 'echo serving; trap "exit 0" TERM; while :; do sleep 3600 & wait; done'],
-        "env": [{"name": name, "value": value} for name, value in variables.items()],
-        "volumeMounts": [{"name": "usr", "mountPath": "/usr"}],
-        **({} if ready else {"readinessProbe": never}),
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "app", "namespace": environment, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [container],
-                    "volumes": [{"name": "usr", "hostPath": {"path": "/usr"}}],
-                    "terminationGracePeriodSeconds": 1,
-                },
-            },
         },
     }

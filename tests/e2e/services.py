@@ -19,13 +19,12 @@ import yaml
 
 from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
-from sandbox.postgres import ADDRESS, POD_HOST
-from tests.e2e.cluster import IMAGE, RealCluster, application, namespace
+from tests.e2e.cluster import RealCluster, application, namespace
+from tests.e2e.deployments import SLEEPS, Mount, deployment, variables
 from tests.integration.stand.waiting import wait_for
 
 ORDER = ("los-core-api", "data-builder-api", *SERVICES[2:])
 """The seed of the real data-builder-api reads los-core's tenants, so that los-core is seeded first."""
-_SLEEPS = 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'
 _QUIET = {"CHECKPOINT_DISABLE": "1", "NO_UPDATE_NOTIFIER": "1", "npm_config_update_notifier": "false"}
 _CORE = "los-core-api"
 
@@ -71,9 +70,9 @@ class RealServices:
         return self.platform.postgres_url(self.environment, service).partition("?")[0]
 
     @contextmanager
-    def variables(self, service: str, **variables: str) -> Iterator[None]:
+    def variables(self, service: str, **values: str) -> Iterator[None]:
         """Give the service's pod these variables besides its own; afterwards a pod without them."""
-        self.cluster.apply(self._deployment(service, variables))
+        self.cluster.apply(self._deployment(service, values))
         self._until_ready()
         try:
             yield
@@ -116,51 +115,15 @@ class RealServices:
             self.platform.databases.pod_urls()[self.environment][_CORE]["DATABASE_URL"],
         )
         fixed = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", **_QUIET}
-        volumes = {
-            "usr": ("/usr", "/usr", True),
-            "modules": (str(self.prepared / "node_modules"), "/app/node_modules", True),
-            "shared": (str(self.prepared / "shared"), "/app/shared", True),
-            "service": (str(self.image(service)), f"/app/{service}", False),
-        }
-        labels = {"app.kubernetes.io/name": service, "app.kubernetes.io/instance": self.environment}
         container = {
-            "name": service,
-            "image": IMAGE,
-            "imagePullPolicy": "IfNotPresent",
-            "command": ["sh", "-c", _SLEEPS],
+            "command": ["sh", "-c", SLEEPS],
             "workingDir": f"/app/{service}",
-            "env": [{"name": name, "value": value} for name, value in {**fixed, **urls, **more}.items()],
-            "volumeMounts": [
-                {"name": "tmp", "mountPath": "/tmp"},
-                *(
-                    {"name": name, "mountPath": at, "readOnly": fixed_}
-                    for name, (_, at, fixed_) in volumes.items()
-                ),
-            ],
+            "env": variables({**fixed, **urls, **more}),
         }
-        return {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": service, "namespace": self.environment, "labels": labels},
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "hostNetwork": True,
-                        "hostAliases": [{"ip": ADDRESS, "hostnames": [POD_HOST]}],
-                        "automountServiceAccountToken": False,
-                        "terminationGracePeriodSeconds": 2,
-                        "volumes": [
-                            {"name": "tmp", "emptyDir": {}},
-                            *(
-                                {"name": name, "hostPath": {"path": path}}
-                                for name, (path, _, _) in volumes.items()
-                            ),
-                        ],
-                        "containers": [container],
-                    },
-                },
-            },
-        }
+        mounts = [
+            Mount("usr", "/usr", "/usr"),
+            Mount("modules", str(self.prepared / "node_modules"), "/app/node_modules"),
+            Mount("shared", str(self.prepared / "shared"), "/app/shared"),
+            Mount("service", str(self.image(service)), f"/app/{service}", writable=True),
+        ]
+        return deployment(self.environment, service, container, mounts)

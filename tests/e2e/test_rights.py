@@ -25,7 +25,8 @@ from schemas.publish import Mode
 from schemas.reasons import Reason
 from schemas.resets import Control
 from schemas.wire import AttemptId
-from tests.e2e.cluster import RealCluster, namespace, rights, tiny_deployment
+from tests.e2e.cluster import RealCluster, namespace, rights
+from tests.e2e.deployments import sleeper
 from tests.integration.stand.harness import running
 from tests.integration.stand.waiting import wait_for
 
@@ -99,7 +100,7 @@ def without(verb: str, resource: str) -> list[dict[str, Any]]:
 def service(real: RealCluster) -> Iterator[RealCluster]:
     """A namespace with one service in the middle of a rollout."""
     real.remove_namespace(ENVIRONMENT)
-    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT))
+    real.apply(namespace(ENVIRONMENT), sleeper(ENVIRONMENT))
 
     def pods() -> list[Any]:
         items: list[Any] = real.core().list_namespaced_pod(ENVIRONMENT).items
@@ -138,7 +139,7 @@ async def test_each_right_is_needed_and_a_missing_one_is_named(ports: Ports, ser
     }
     assert listed - set(NEEDS) == {("create", "pods/exec")}
     # Two ReplicaSets have pods now; which is newer only the ReplicaSets say.
-    service.apply(tiny_deployment(ENVIRONMENT, ready=False))
+    service.apply(sleeper(ENVIRONMENT, ready=False))
     wait_for(
         lambda: len(service.core().list_namespaced_pod(ENVIRONMENT, label_selector=SELECTOR).items) == 2,
         "the rollout is under way",
@@ -174,7 +175,7 @@ DOCTORS = set(NEEDS) - {
 def test_the_doctor_of_a_daemon_says_which_right_is_missing(
     service: RealCluster, platform: Platform, tmp_path: Path
 ) -> None:
-    service.apply(tiny_deployment(ENVIRONMENT))
+    service.apply(sleeper(ENVIRONMENT))
     settings = {
         "RESETD_KUBECONFIG": str(service.account(tmp_path, rights(ENVIRONMENT))),
         "RESETD_CATALOG": str(tiny_catalog(tmp_path)),

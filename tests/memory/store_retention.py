@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from schemas.learned import LearnedKey
 from schemas.resets import Reset, ResetState
 from schemas.retention import Pruned, Refusal, Retention
 from schemas.wire import ResetId, Time
@@ -47,6 +48,8 @@ class MemoryRetentionStore(MemoryStoreQueries):
         removed["lock_history"] += self._forget_grants(limit)
         if retention.records is not None:
             removed += self._prune_records(retention, now - retention.records, limit)
+        if retention.resets is not None:
+            removed["learned"] += self._prune_learned(now - retention.resets, limit)
         if retention.audit is not None:
             removed += self._prune_audit(now - retention.audit, limit)
         removed["refusals"] += self._give_up_names(retention, now, limit)
@@ -69,6 +72,7 @@ class MemoryRetentionStore(MemoryStoreQueries):
             "history": sum(map(len, state.history.values())),
             "idempotency_keys": len(state.keys),
             "joined_requesters": sum(len(entry.reset.requested_by) - 1 for entry in state.entries.values()),
+            "learned": len(state.learned),
             "lock_history": len(state.grants),
             "outbox": len(state.outbox),
             "pending_acts": len(state.pending),
@@ -276,6 +280,21 @@ class MemoryRetentionStore(MemoryStoreQueries):
         needless = [index for index, grant in enumerate(grants) if is_needless(index, grant)][:limit]
         self._state.grants = [grant for index, grant in enumerate(grants) if index not in needless]
         return len(needless)
+
+    def _prune_learned(self, before: datetime, limit: int) -> int:
+        learned = self._state.learned
+
+        def is_followed(key: LearnedKey) -> bool:
+            return any(
+                other.model_copy(update={"image": key.image}) == key and learned[other].at > learned[key].at
+                for other in learned
+            )
+
+        old = [key for key in learned if learned[key].at < before and is_followed(key)]
+        due = sorted(old, key=lambda key: learned[key].at)[:limit]
+        for key in due:
+            del learned[key]
+        return len(due)
 
     def _prune_audit(self, before: datetime, limit: int) -> Counter[str]:
         last = {entry.chain: entry.at for entry in self._state.audit}

@@ -72,7 +72,7 @@ class Round:
         self._script = script
         self._operator = Operator(stand.post, script.again)
         self._approvers = Approvers(stand.post)
-        self._speakers = Speakers(stand.post, gatherer.production())
+        self._speakers = Speakers(stand.post, stand.get, gatherer.production())
         self._outages = Outages(stand.platform)
         self._requests = Requests(stand)
         self._looked_at_people = 0.0
@@ -82,6 +82,7 @@ class Round:
 
     def play(self) -> Evidence:
         """Play the script; returns what every witness saw."""
+        self._speakers.withdraw_former()
         self._gatherer.begin(self._repositories())
         self._set_the_scene()
         self._run_events()

@@ -15,7 +15,8 @@ import pytest
 from daemon.adapters.kubernetes.client import ExecLimiter
 from sandbox.kubernetes.launch import Running
 from tests.contract.pods.stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
-from tests.e2e.cluster import RealCluster, namespace, tiny_deployment
+from tests.e2e.cluster import RealCluster, namespace
+from tests.e2e.deployments import sleeper
 from tests.memory.pods import MemoryPods
 
 
@@ -38,7 +39,7 @@ def cluster() -> Iterator[str]:
         pytest.skip("RESETD_E2E_KUBECONFIG is not set")
     real = RealCluster(kubeconfig)
     real.remove_namespace(ENVIRONMENT)
-    real.apply(namespace(ENVIRONMENT), tiny_deployment(ENVIRONMENT, GREETING="good morning"))
+    real.apply(namespace(ENVIRONMENT), sleeper(ENVIRONMENT, GREETING="good morning"))
     yield kubeconfig
     real.remove_namespace(ENVIRONMENT)
 

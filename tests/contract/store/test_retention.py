@@ -17,10 +17,12 @@ from daemon.ports.errors import PermanentError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 from schemas.intake import NewRequest
+from schemas.learned import Learned, LearnedKey
 from schemas.reasons import Reason
+from schemas.requests import Option
 from schemas.resets import ActKind, Channel, Reset, ResetState
 from schemas.retention import Pruned, Retention
-from schemas.wire import ResetId, ResourceKey
+from schemas.wire import ResetId, ResourceKey, StepName
 from tests.contract.store.making import (
     ENVIRONMENT,
     NOW,
@@ -39,7 +41,8 @@ from tests.contract.store.making import (
 )
 
 DAY = timedelta(days=1)
-SOON = NOW + timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+SOON = NOW + SECOND
 LATER = NOW + 1000 * DAY
 FEW_DAYS = 31 * DAY
 FEW = Retention(most_unknown=2, most_answers=4, most_names=6, most_letters=3, most_pending=2)
@@ -51,12 +54,15 @@ async def over(
     state: ResetState = ResetState.DONE,
     *,
     destroyed: bool = False,
+    stopped_in: ResetState | None = None,
     **fields: object,
 ) -> Reset:
     """Make a reset that has come to a state with a plan and an attempt, and let its lease go."""
     found = await begun(store, environment, **fields)
     plan = planned("seed.app", environment=environment)
-    reset = found.reset.model_copy(update={"plan_hash": plan.hash, "destroyed": destroyed})
+    reset = found.reset.model_copy(
+        update={"plan_hash": plan.hash, "destroyed": destroyed, "stopped_in": stopped_in}
+    )
     change = moved(replace(found, reset=reset), state, plan=plan, release_lease=True)
     return await store.save(replace(change, attempts=(attempt(reset.id, "seed.app"),)))
 
@@ -326,6 +332,46 @@ async def test_h5_a_reset_that_was_cancelled_before_it_destroyed_anything_goes_a
     gone = await pruned(store, at=NOW + 401 * DAY)
     assert set(gone.resets) == {each.id for each in cancelled}
     assert {each.id for each in cancelled} <= {line.chain for line in await store.audit()}
+
+
+async def test_h5_a_reset_that_failed_at_planning_goes_as_one_that_is_done(store: Store) -> None:
+    async def stopped(number: int, where: ResetState, *, destroyed: bool = False) -> Reset:
+        fields = different(number) | {"idempotency_key": f"key {number}"}
+        return await over(store, state=ResetState.FAILED, stopped_in=where, destroyed=destroyed, **fields)
+
+    failed = [await stopped(number, ResetState.PLANNING) for number in range(5)]
+    at_work = await stopped(6, ResetState.BACKING_UP)
+    planned_again = await stopped(7, ResetState.PLANNING, destroyed=True)
+    last = await over(store)
+    await publish(store)
+    assert (await pruned(store, at=NOW + 399 * DAY)).resets == ()
+    gone = await pruned(store, at=NOW + 401 * DAY)
+    assert set(gone.resets) == {each.id for each in failed}
+    assert await kept(store) == {at_work.id, planned_again.id, last.id}
+
+
+async def test_h5_what_was_learned_of_an_image_goes_once_it_is_old_and_others_followed(store: Store) -> None:
+    found = await begun(store)
+    key = LearnedKey(environment=ENVIRONMENT, step=StepName("seed.app.work"), check="learned.app", image="0")
+    keys = [key.model_copy(update={"image": str(number)}) for number in range(5)]
+    other = [
+        key.model_copy(update=different)
+        for different in (
+            {"options": (Option.MOCK,)},
+            {"integrations": ("crm",)},
+            {"environment": "a-sandbox"},
+        )
+    ]
+    learned = tuple(
+        Learned(key=each, tables=("public.a",), reset_id=found.reset.id, at=NOW + days * DAY)
+        for days, each in enumerate([*keys, *other])
+    )
+    await store.save(Change(reset=found.reset, lease=found.lease, learned=learned))
+    await pruned(store, at=NOW + 402 * DAY + SECOND)
+    assert {one.key for one in await store.learned(ENVIRONMENT)} == {*keys[3:], *other[:2]}
+    await pruned(store, at=LATER)
+    assert {one.key for one in await store.learned(ENVIRONMENT)} == {keys[4], *other[:2]}
+    assert [one.key for one in await store.learned("a-sandbox")] == other[2:]
 
 
 @pytest.mark.parametrize("state", [ResetState.FAILED, ResetState.CANCELLED])

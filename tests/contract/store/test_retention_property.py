@@ -26,7 +26,7 @@ from schemas.resets import ActKind, Reset, ResetState
 from schemas.retention import Retention
 from schemas.wire import ResetId, ResourceKey
 from statemachines.acts import check_act
-from statemachines.lifecycle import AT_REST
+from statemachines.lifecycle import AT_REST, failed_at_planning
 from statemachines.retention import ANSWERED
 from tests.contract.store.conftest import TOPICS
 from tests.contract.store.making import NOW, act, asked, attempt, claimed, moved, planned
@@ -108,6 +108,8 @@ class Story:
             more["plan_hash"] = parts["plan"].hash
         if state not in ANSWERED:
             more["destroyed"] = destroyed
+        if state is ResetState.FAILED:
+            more["stopped_in"] = ResetState.SEEDING if lock else ResetState.PLANNING
         if state not in ANSWERED and backup:
             dump = Backup(ResourceKey("db"), f"/{reset_id}", 1, "0", self.now, proven=True)
             parts["backups"] = (dump,)
@@ -176,7 +178,9 @@ class Story:
 
 
 def could_go_on(reset: Reset, *, superseded_by: Any) -> bool:  # noqa: ANN401 - as it was read
-    """Whether a reset goes on by itself, or a person may still lead it on or back."""
+    """Whether a reset goes on by itself, or has work that a person may still lead on or back."""
+    if failed_at_planning(reset):
+        return False
     back = act(reset.id, ActKind.ROLLBACK).model_copy(update={"reason": "it was better before"})
     on = act(reset.id, ActKind.RESUME).model_copy(update={"replan": True, "force": True})
     plan = planned("seed.app", environment=reset.environment)

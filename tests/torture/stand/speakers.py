@@ -10,10 +10,14 @@ from typing import Any
 
 import httpx
 
+from tests.integration.stand.waiting import wait_for
 from tests.torture.judge.evidence import Word
 from tests.torture.script.people import CLEO
 from tests.torture.script.protection import DATABASES, PRODUCTION
 from tests.torture.script.script import Say, Subject, Uses
+
+_WITHDRAWN_WITHIN = 60.0
+_WORDS = {"confirm", "forget"}
 
 
 @dataclass
@@ -25,15 +29,39 @@ class _ToWithdraw:
 class Speakers:
     """The words of one round.
 
-    `post` calls the API in somebody's name; `keys` are the production's databases, by service.
+    `post` calls the API in somebody's name, `get` reads it; `keys` are the production's databases, by service.
     """
 
-    def __init__(self, post: Callable[..., httpx.Response], keys: Mapping[str, str]) -> None:
+    def __init__(
+        self, post: Callable[..., httpx.Response], get: Callable[[str], Any], keys: Mapping[str, str]
+    ) -> None:
         self._post = post
+        self._get = get
         self._keys = keys
         self._to_withdraw: list[_ToWithdraw] = []
         self.words: list[Word] = []
         """Words that were accepted, or may have been."""
+
+    def withdraw_former(self) -> None:
+        """Take back all words in force: rounds share a state, and this round's judge knows only this round's words.
+
+        Raises:
+            AssertionError: some are still in force after a minute.
+        """
+        wait_for(self._none_in_force, "no word of a former round is in force", within=_WITHDRAWN_WITHIN)
+
+    def _none_in_force(self) -> bool:
+        try:
+            entries = self._get("/protected") or ()
+            words = [entry["id"] for entry in entries if entry["what"] in _WORDS and entry["inForce"]]
+            for word in words:
+                self._forget(word)
+        except httpx.TransportError:
+            return False
+        return not words
+
+    def _forget(self, word: str) -> httpx.Response:
+        return self._post(f"/protected/{word}/forget", {"reason": "torture: true no more"}, by=CLEO.subject)
 
     def say(self, said: Say) -> None:
         """Give a word; one that is refused was said, too.
@@ -80,9 +108,7 @@ class Speakers:
         """Take back the words whose time has come; what no daemon takes now is taken back by the next call."""
         for due in [one for one in self._to_withdraw if one.at <= time.monotonic()]:
             try:
-                answer = self._post(
-                    f"/protected/{due.word}/forget", {"reason": "torture: true no more"}, by=CLEO.subject
-                )
+                answer = self._forget(due.word)
             except httpx.TransportError:
                 continue
             if answer.is_server_error:

@@ -41,6 +41,10 @@ class Api:
         return httpx.Response(answer, json={"id": "w1"})
 
 
+def nothing(_: str) -> list[dict[str, Any]]:
+    return []
+
+
 @pytest.fixture
 def one_reply(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reply], None]:
     def set_to(reply: Reply) -> None:
@@ -99,7 +103,7 @@ def test_nobody_answers_a_reset_that_asks_nothing() -> None:
 
 def test_a_word_is_kept_with_when_it_ends_and_when_it_was_taken_back() -> None:
     api = Api(201, 201)
-    speakers = Speakers(api.post, {"ui-builder-api": KEY})
+    speakers = Speakers(api.post, nothing, {"ui-builder-api": KEY})
     speakers.say(WORD)
     (word,) = speakers.words
     assert (word.id, word.by, word.service, word.expires_at - word.given_at) == (
@@ -118,10 +122,10 @@ def test_a_word_is_kept_with_when_it_ends_and_when_it_was_taken_back() -> None:
 
 
 def test_a_refused_word_is_none_and_one_whose_answer_was_lost_may_be_one() -> None:
-    speakers = Speakers(Api(403).post, {"ui-builder-api": KEY})
+    speakers = Speakers(Api(403).post, nothing, {"ui-builder-api": KEY})
     speakers.say(WORD)
     assert speakers.words == []
-    speakers = Speakers(Api(httpx.ReadError("broken off"), 503).post, {"ui-builder-api": KEY})
+    speakers = Speakers(Api(httpx.ReadError("broken off"), 503).post, nothing, {"ui-builder-api": KEY})
     for _ in range(2):
         with pytest.raises(httpx.TransportError):
             speakers.say(WORD)
@@ -129,7 +133,37 @@ def test_a_refused_word_is_none_and_one_whose_answer_was_lost_may_be_one() -> No
 
 
 def test_a_word_that_no_daemon_took_for_sure_is_to_be_said_again() -> None:
-    speakers = Speakers(Api(httpx.ConnectError("away")).post, {"ui-builder-api": KEY})
+    speakers = Speakers(Api(httpx.ConnectError("away")).post, nothing, {"ui-builder-api": KEY})
     with pytest.raises(httpx.ConnectError):
         speakers.say(WORD)
     assert speakers.words == []
+
+
+class ApiOfWords:
+    """Has two words in force; each call to end one gets the next of the answers."""
+
+    def __init__(self, *answers: int | Exception) -> None:
+        self.answers = list(answers)
+        self.in_force = ["w1", "w2"]
+
+    def get(self, path: str) -> list[dict[str, Any]]:
+        remembered = {"id": f"los-demo-production/{KEY}", "what": "remembered", "inForce": True}
+        ended = {"id": "w0", "what": "forget", "inForce": False}
+        in_force = [{"id": word, "what": "confirm", "inForce": True} for word in self.in_force]
+        return [remembered, ended, *in_force] if path == "/protected" else []
+
+    def post(self, path: str, body: dict[str, Any], *, by: str) -> httpx.Response:
+        _, _, word, verb = path.split("/")
+        assert (verb, by, list(body)) == ("forget", "cleo", ["reason"])
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer == httpx.codes.CREATED:
+            self.in_force.remove(word)
+        return httpx.Response(answer)
+
+
+def test_words_of_former_rounds_are_taken_back_until_none_is_in_force() -> None:
+    api = ApiOfWords(201, httpx.ReadError("broken off"), 503, 201)
+    Speakers(api.post, api.get, {"ui-builder-api": KEY}).withdraw_former()
+    assert (api.in_force, api.answers) == ([], [])

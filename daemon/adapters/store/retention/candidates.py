@@ -72,10 +72,15 @@ def _superseded() -> ColumnElement[bool]:
 _OVER = or_(
     RESETS.c.state.in_(sorted(state.value for state in OVER)),
     and_(RESETS.c.state == ResetState.CANCELLED.value, ~RESETS.c.destroyed),
+    and_(
+        RESETS.c.state == ResetState.FAILED.value,
+        RESETS.c.stopped_in == ResetState.PLANNING.value,
+        ~RESETS.c.destroyed,
+    ),
     _superseded(),
 )
-CAN_NOT_BE_RESUMED = or_(_ANSWERED, _OVER)
-"""The condition that nothing of a reset can ever be resumed."""
+HAS_NOTHING_TO_RESUME = or_(_ANSWERED, _OVER)
+"""The condition that a reset has no work to resume."""
 
 
 async def newest_message(tx: Tx) -> int:

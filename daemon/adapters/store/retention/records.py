@@ -1,19 +1,20 @@
-"""What came in and went out, and is too old or too much: events, keys, messages, dead letters, acts, locks, audit."""
+"""What came in, went out or was learned, and is too old or too much; and the audit of what is gone."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, distinct, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, String, Table, cast, distinct, exists, func, or_, select, tuple_
 
 from daemon.adapters.store.connections.transactions import Tx
-from daemon.adapters.store.retention.candidates import CAN_NOT_BE_RESUMED
+from daemon.adapters.store.retention.candidates import HAS_NOTHING_TO_RESUME
 from daemon.adapters.store.retention.removal import delete_where, remove_messages
 from daemon.adapters.store.tables import (
     AUDIT,
     AUDIT_HEADS,
     DEAD_LETTERS,
     IDEMPOTENCY_KEYS,
+    LEARNED,
     LOCK_HISTORY,
     OUTBOX,
     OUTBOX_WAITING,
@@ -39,6 +40,8 @@ async def prune_records(
         letters, messages = await _letters(tx, before, newest, retention.most_letters, limit)
         removed["dead_letters"] = letters
         removed["outbox"] += messages
+    if retention.resets is not None:
+        removed["learned"] = await _learned(tx, now - retention.resets, limit)
     if retention.audit is not None:
         removed["audit"], removed["audit_heads"] = await _audit(tx, now - retention.audit, limit)
     return removed
@@ -49,7 +52,7 @@ async def _events(tx: Tx, before: datetime, limit: int) -> int:
     due = (
         select(SEEN_EVENTS.c.key)
         .outerjoin(RESETS, RESETS.c.id == SEEN_EVENTS.c.reset_id)
-        .where(SEEN_EVENTS.c.seen_at < before, or_(SEEN_EVENTS.c.reset_id.is_(None), CAN_NOT_BE_RESUMED))
+        .where(SEEN_EVENTS.c.seen_at < before, or_(SEEN_EVENTS.c.reset_id.is_(None), HAS_NOTHING_TO_RESUME))
         .limit(limit)
     )
     return await delete_where(tx, SEEN_EVENTS, SEEN_EVENTS.c.key.in_(due))
@@ -60,7 +63,7 @@ async def _keys(tx: Tx, before: datetime, limit: int) -> int:
     due = (
         select(*columns)
         .join(RESETS, RESETS.c.id == IDEMPOTENCY_KEYS.c.reset_id)
-        .where(CAN_NOT_BE_RESUMED, RESETS.c.updated_at < before)
+        .where(HAS_NOTHING_TO_RESUME, RESETS.c.updated_at < before)
         .limit(limit)
     )
     return await delete_where(tx, IDEMPOTENCY_KEYS, tuple_(*columns).in_(due))
@@ -129,6 +132,18 @@ async def _locks(tx: Tx, limit: int) -> int:
 
 _HOLDERS_KEPT = 2
 """One may be the reset that is asked about. Then the other one superseded it."""
+
+
+async def _learned(tx: Tx, before: datetime, limit: int) -> int:
+    """What was learned of an image stays as long as no other image taught the same step as much since."""
+    later = LEARNED.alias("later")
+    same = [later.c[name] == LEARNED.c[name] for name in ("environment", "step", "check_name")]
+    # `json` has no equality in PostgreSQL.
+    same += [
+        cast(later.c[name], String) == cast(LEARNED.c[name], String) for name in ("options", "integrations")
+    ]
+    due = select(LEARNED.c.key).where(LEARNED.c.at < before, exists().where(*same, later.c.at > LEARNED.c.at))
+    return await delete_where(tx, LEARNED, LEARNED.c.key.in_(due.order_by(LEARNED.c.at).limit(limit)))
 
 
 async def _audit(tx: Tx, before: datetime, limit: int) -> tuple[int, int]:
