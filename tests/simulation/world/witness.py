@@ -92,6 +92,7 @@ class Witness:
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
     acceptances: int = 0
+    second_acceptances: int = 0
     """How many were applied."""
     _read: int = 0
     """Lines of the audit that were looked at."""
@@ -221,6 +222,7 @@ class Witness:
             and line.actor == entry.reset.request.requested_by
         ):
             self._say(f"{line.actor} accepted what became of {line.reset_id}, which is protected and theirs")
+        self.second_acceptances += line.facts.get("accepts") == "2 of 2"
         if protected and entry.reset.channel is not Channel.HTTP and line.facts.get("accepts") != "1 of 2":
             since = max(stop for stop in self._stops(line.reset_id) if stop <= (line.sequence or 0))
             people = {
