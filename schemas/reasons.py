@@ -166,8 +166,9 @@ TEXTS: dict[Reason, str] = {
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
     Reason.SERVICE_UNSEEN: (
-        "A protected environment shows no workload of a service, so nobody knows what the service uses. Correct its "
-        "`selector` in the catalog, or list the environment under its `absent`."
+        "A protected environment shows no workload of a service, or one that has no pod to ask, so nobody knows what "
+        "the service uses. Correct its `selector` in the catalog, list the environment under its `absent`, or delete "
+        "the workload that nothing needs."
     ),
     Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",

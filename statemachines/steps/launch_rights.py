@@ -6,7 +6,7 @@ step, people may have mended what a stopped reset left behind, and a plan may pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from schemas.plan import Plan, PlannedStep, StepKind
@@ -65,6 +65,11 @@ def missing_right(
             Reason.BACKUP_OUTDATED,
             f"{step.name} needs a dump of {', '.join(sorted(old))} from after the reset's last stop",
         )
+    return no_backup(step, missing)
+
+
+def no_backup(step: PlannedStep, missing: Collection[ResourceKey]) -> Refused:
+    """Say that these databases, which the step touches, have no backup; none: it is unknown what it touches."""
     return Refused(
         Reason.BACKUP_UNPROVEN,
         f"{step.name} needs a backup of {', '.join(sorted(missing)) or 'what it touches'}, "
