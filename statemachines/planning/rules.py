@@ -18,6 +18,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
+from statemachines.planning.namespaces import UNASKED
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -261,7 +262,7 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
             continue
         if gap.subject.startswith(("migrations", SEED_OF, LOSSES_OF)):
             continue  # says nothing of who uses which database
-        if gap.reason is Reason.SERVICE_UNSEEN:
+        if gap.reason is Reason.SERVICE_UNSEEN and not gap.subject.startswith(UNASKED):
             unseen.setdefault(gap.environment, []).append(gap)
         elif gap.service is not None or not gap.subject.startswith("repository"):
             yield Refused(Reason.SHARING_UNKNOWN, _not_read(gap), temporary=gap.temporary)
@@ -274,12 +275,23 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
 
 def _not_read(gap: Unreadable) -> str:
     """Say what could not be read of a protected environment, and the next step."""
+    if gap.subject.startswith(UNASKED):
+        return _not_asked(gap)
     whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
     scope = "/".join(filter(None, (gap.environment, gap.service)))
     detail = f"{whose} could not be read ({gap.reason.value})"
     if gap.reason is Reason.KUBERNETES_FORBIDDEN:
         detail += f": {gap.detail}. Give the daemon's account that right"
     return f"{detail}; an approver may say what it uses: resetd protected confirm {scope}"
+
+
+def _not_asked(gap: Unreadable) -> str:
+    """Say which workload of a protected service nobody could ask, and the next step."""
+    return (
+        f"{gap.environment}: {gap.service} {gap.subject.removeprefix(UNASKED)} {gap.detail}, and no pod that was asked "
+        f"has its variables, so nobody knows which database it uses. If nothing needs it, delete it; an approver may "
+        f"say what it uses: resetd protected confirm {gap.environment}/{gap.service}"
+    )
 
 
 def _not_seen(environment: str, gaps: Sequence[Unreadable]) -> str:

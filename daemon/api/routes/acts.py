@@ -120,6 +120,7 @@ async def accept(
 
     Needs the role `operator`. On protected resources it needs `approver` instead, in each environment of the plan's
     `approversIn`, and somebody who did not ask for the reset.
+    Two such people have to accept the same where the reset was not asked for with a token. Until then it stays there.
     """
     asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
     return await _append(context, caller, reference, asked, if_match)
