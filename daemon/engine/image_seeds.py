@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from daemon.engine.commands.short_answers import last_said
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
 from daemon.redaction import redact
@@ -27,7 +28,7 @@ _TIMEOUT = 60.0
 """Seconds."""
 _ROUNDS = 4
 """How often directories that the scripts lead to are looked into."""
-_SHOWN = 500
+_FILES_SHOWN = 500
 _LOADS_KEPT = 256
 _END = b"end - .\n"
 
@@ -188,10 +189,11 @@ async def _files(cluster: Asked, pod: Pod, directories: Sequence[str]) -> list[I
             return _parsed(result.stdout)
         except ValueError:
             pass
-    said = redact((result.stdout[:_SHOWN] + result.stderr).decode(errors="replace")).strip()
+    # What the script printed are the image's files: their beginning is enough.
+    said = last_said(replace(result, stdout=result.stdout[:_FILES_SHOWN]))
     raise TemporaryError(
         Reason.CHECK_FAILED,
-        f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said[-_SHOWN:]}",
+        f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said}",
     )
 
 
