@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from daemon.engine.commands.short_answers import last_said
+from daemon.engine.short_answers import last_said
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
 from daemon.redaction import redact
