@@ -112,7 +112,7 @@ def _next_step(gap: Unreadable) -> str:
     elif gap.subject.startswith(UNASKED):
         step = "If nothing needs it, delete it"
     else:
-        step = "Bring it back"
+        step = "Mend what keeps it from being read"
     return f"{step}; {_a_word(gap)}." if gap.protected else f"{step}."
 
 

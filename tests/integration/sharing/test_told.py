@@ -232,5 +232,6 @@ async def test_c2_the_doctor_of_a_sandbox_says_what_makes_its_sharing_unknown(
 ) -> None:
     await cluster.namespace(PRODUCTION)
     await cluster.workload(PRODUCTION, label=label, replicas=1)
-    await cluster.api.pods(namespace=PRODUCTION)
+    if label == "app":
+        await cluster.pods_ready(PRODUCTION)
     assert level in {finding.level for finding in await found(admin)}
