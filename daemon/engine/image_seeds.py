@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from daemon.engine.short_answers import last_said
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.cluster import Pod, Result
 from daemon.redaction import redact
@@ -28,7 +27,9 @@ _TIMEOUT = 60.0
 """Seconds."""
 _ROUNDS = 4
 """How often directories that the scripts lead to are looked into."""
-_FILES_SHOWN = 500
+_SHOWN = 500
+_LOOKED_AT = 16_384
+"""Bytes that are masked before the first ones of them are shown."""
 _LOADS_KEPT = 256
 _END = b"end - .\n"
 
@@ -189,11 +190,13 @@ async def _files(cluster: Asked, pod: Pod, directories: Sequence[str]) -> list[I
             return _parsed(result.stdout)
         except ValueError:
             pass
-    # What the script printed are the image's files: their beginning is enough.
-    said = last_said(replace(result, stdout=result.stdout[:_FILES_SHOWN]))
+    listed, told = (
+        redact(said.decode(errors="replace")) for said in (result.stdout[:_LOOKED_AT], result.stderr)
+    )
+    said = (listed[:_SHOWN] + told).strip()
     raise TemporaryError(
         Reason.CHECK_FAILED,
-        f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said}",
+        f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said[-_SHOWN:]}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a seed without a check left a sign in its database: a session of its own, or rows that changed.
+"""Whether a seed of which no check tells left a sign in its database: a session of its own, or rows that changed.
 
 Exit code 0 of a command that nobody saw in the database is no answer. So:
 
@@ -14,17 +14,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from schemas.checks import Absent, PlannedCheck
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 from schemas.wire import ResourceKey
+from statemachines.steps.check_outcomes import SHOWN_BY
+from statemachines.steps.database_checks import counts_ledger
 from statemachines.steps.session_names import of_any_attempt, session_name
 
 ACTIVITY = "activity"
 """The key in an attempt's baseline: database -> what `as_fact` returned, and `seen` once a session was seen."""
 _SEEN = "seen"
-_SHOWN_BY = "shownBy"
-"""The fact of an outcome: by what sign a step without a check was shown to have worked."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,33 @@ class Written:
 
 
 def needs_sign(step: PlannedStep) -> bool:
-    """Whether the step counts as done only where the database shows a sign of it.
+    """Whether the step may need a sign in the database to count as done; `is_shown` says whether its checks are one.
 
-    A check of what has to stay unchanged is met by a command that does nothing. A step that repeats ends with a
-    repetition that finds nothing to do.
+    - Checks that are met by a command that does nothing are none: a ledger in order, what has to stay unchanged, rows
+      of a table that may be missing.
+    - A step that migrates promises a ledger in order, and nothing else.
+    - A step that repeats ends with a repetition that finds nothing to do.
     """
     return (
         step.kind is StepKind.COMMAND
         and step.phase is Phase.SEED
         and step.repeat is None
+        and not step.migrates
         and bool(databases_of(step))
-        and all(check.unchanged is not None for check in step.checks)
+        and not any(_asks_for_rows(check) for check in step.checks)
     )
+
+
+def _asks_for_rows(check: PlannedCheck) -> bool:
+    """Whether the check is met by nothing but rows beside the ledger, or by a person who said that there are none."""
+    if check.learned is not None:
+        return True
+    return check.rows is not None and check.rows.absent is Absent.FAIL and not counts_ledger(check)
+
+
+def is_shown(outcome: Outcome) -> bool:
+    """Whether a check that was met found rows that the command may have left."""
+    return SHOWN_BY in outcome.facts
 
 
 def databases_of(step: PlannedStep) -> tuple[ResourceKey, ...]:
@@ -134,7 +150,7 @@ def rows_since(attempt: Attempt, key: ResourceKey, written: Written) -> str | No
 
 def shown(outcome: Outcome, sign: str) -> Outcome:
     """The outcome of a command that left a sign."""
-    return outcome.model_copy(update={"facts": {**outcome.facts, _SHOWN_BY: sign}})
+    return outcome.model_copy(update={"facts": {**outcome.facts, SHOWN_BY: sign}})
 
 
 def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
@@ -147,12 +163,13 @@ def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
         exit_code=outcome.exit_code,
         cause=Reason.SEED_NOT_SEEN,
         detail=(
-            f"can't tell whether {step.name} seeded anything: it exited with 0 and has no check, no session of it was "
-            f"seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
+            f"can't tell whether {step.name} seeded anything: it exited with 0, none of its checks tells, no session "
+            f"of it was seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
         ),
         hint=(
             "Read its output (`resetd logs ID STEP`). Give the step a check in the catalog (`checks`: `rows`, or "
-            f"`learned: true`), then `resetd resume ID --replan`. It runs again.{skip}"
+            f"`learned: true`), or `migrated: true` where it only migrates; then `resetd resume ID --replan`. It runs "
+            f"again.{skip}"
         ),
         facts=outcome.facts,
     )

@@ -12,6 +12,8 @@ from statemachines.steps.learned import TABLES, UNMET
 
 _TOLD = "told"
 """The fact of an outcome: what its checks say although they are met."""
+SHOWN_BY = "shownBy"
+"""The fact of an outcome: the check, or the sign, by which a command was shown to have left something."""
 
 _HINTS = {
     Reason.CHECK_NOT_MET: (
@@ -89,6 +91,9 @@ def _met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
     told = [verdict.told for verdict in verdicts if verdict.told is not None]
     if told:
         facts[_TOLD] = told
+    shown_by = next((verdict.check for verdict in verdicts if verdict.shows), None)
+    if shown_by is not None:
+        facts[SHOWN_BY] = shown_by
     return outcome.model_copy(update={"facts": facts})
 
 

@@ -37,6 +37,16 @@ def dumped(reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step]) -> M
     }
 
 
+def last_dumps(plan: Plan | None, steps: Mapping[StepName, Step]) -> Mapping[ResourceKey, Step]:
+    """Return the databases of which there is a dump, from before or after a stop, each with the step that made it."""
+    return {
+        key: steps[planned.name]
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.BACKUP_DATABASE and steps[planned.name].state is StepState.SUCCEEDED
+        for key in planned.touches
+    }
+
+
 def missing_right(
     reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step], step: PlannedStep, *, now: datetime
 ) -> Refused | None:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.database_checks import DatabaseChecks
+from daemon.engine.steps.proven_servers import check_incarnation
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
@@ -23,6 +24,7 @@ from statemachines.steps.activity import (
     ACTIVITY,
     as_fact,
     databases_of,
+    is_shown,
     needs_sign,
     rows_since,
     seen,
@@ -77,7 +79,7 @@ class DatabaseActivity:
         The command has run, so that a database that does not answer is asked again for a while. No error is raised.
         """
         outcome = await self._checks.confirm(step, attempt, outcome)
-        if outcome.kind is not OutcomeKind.SUCCEEDED or not needs_sign(step):
+        if outcome.kind is not OutcomeKind.SUCCEEDED or not needs_sign(step) or is_shown(outcome):
             return outcome
         backoff = Backoff(self._clock, shortest=0.1, longest=1.0)
         began = self._clock.now()
@@ -86,6 +88,7 @@ class DatabaseActivity:
             try:
                 sign = await self._sign(step, attempt)
                 if sign is not None:
+                    await self._check_servers(step)
                     return shown(outcome, sign)
                 if waited >= REPORT_LIMIT:
                     return without_sign(step, outcome)
@@ -95,6 +98,17 @@ class DatabaseActivity:
             except PermanentError as error:
                 return no_answer(outcome, error.reason, error.detail, hint=error.hint)
             await backoff.wait()
+
+    async def _check_servers(self, step: PlannedStep) -> None:
+        """Refuse a sign in another server than the one that was dumped.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            TemporaryError: a database does not answer.
+        """
+        for key in databases_of(step):
+            witness = await self._witnesses.of(key)
+            check_incarnation(self._leased, key, witness.incarnation, asks=step.name)
 
     async def _sign(self, step: PlannedStep, attempt: Attempt) -> str | None:
         """A session that was seen while the command ran, or rows that were written since; one database is enough."""

@@ -7,7 +7,8 @@ the plan names, by a short session of the daemon's own, before the step counts a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.image_migrations import image_migrations
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.steps.proven_servers import check_incarnation
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
 from daemon.ports.contents import Contents, Reader
@@ -96,9 +98,7 @@ class DatabaseChecks:
         found: dict[str, Any] = {}
         for database, checks in _by_database(asked).items():
             url, _ = await self._facts.identify(pod, self._pod_choice.service(step), database)
-            async with self._contents.open(
-                url, environment=pod.environment, resource=checks[0].resource
-            ) as reader:
+            async with self._reading(url, step, pod, checks[0]) as reader:
                 for check in checks:
                     assert check.unchanged is not None
                     seen = await reader.fingerprint(check.unchanged)
@@ -132,9 +132,10 @@ class DatabaseChecks:
         checks: Sequence[PlannedCheck],
         baseline: Mapping[str, Any] | None = None,
     ) -> list[Verdict]:
-        """Look at each check once, by one session for each database.
+        """Look at each check once, by one session for each database, in the server that was dumped.
 
         Raises:
+            PermanentError: `database-mismatch`: another server answers, or it was started again since.
             PortError: a database or the container could not be asked.
         """
         service = self._pod_choice.service(step)
@@ -150,9 +151,7 @@ class DatabaseChecks:
             except PortError:
                 # The command's container is gone; the service's present one shows where the database is.
                 url, _ = await self._facts.identify(await self._pod_choice.choose(step), service, database)
-            async with self._contents.open(
-                url, environment=pod.environment, resource=some[0].resource
-            ) as reader:
+            async with self._reading(url, step, pod, some[0]) as reader:
                 for check in some:
                     verdict = (
                         await _verdict(reader, check, ids.get(check, ()), baseline)
@@ -161,6 +160,21 @@ class DatabaseChecks:
                     )
                     found.append(replace(verdict, check=check.name))
         return found
+
+    @asynccontextmanager
+    async def _reading(
+        self, url: str, step: PlannedStep, pod: Pod, check: PlannedCheck
+    ) -> AsyncIterator[Reader]:
+        """A session in the server that was dumped, and in no other one: rows of a copy say nothing of it.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            PortError: it could not be opened.
+        """
+        opened = self._contents.open(url, environment=pod.environment, resource=check.resource)
+        async with opened as reader:
+            check_incarnation(self._leased, check.resource, reader.incarnation, asks=step.name)
+            yield reader
 
     async def _compare_with_learned(self, reader: Reader, step: PlannedStep, check: PlannedCheck) -> Verdict:
         plan = self._leased.plan

@@ -12,7 +12,7 @@ from daemon.cli.client import Json
 from daemon.cli.next_step import next_step
 from daemon.cli.output import Format, listed
 from daemon.cli.plan_output import show_plan
-from daemon.cli.reset_output import step_table
+from daemon.cli.reset_output import show_reset, step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 
@@ -100,3 +100,24 @@ def test_names_that_can_be_environments_and_keys_that_people_copy_stay_whole(
     keys = [f"{'e' * 63}/12", f"sha256:{'0' * 64}", f"database/{'7' * 19}/{'d' * 63}"]
     output.table(["KEY"], [[key] for key in keys])
     assert capsys.readouterr().out.split() == ["KEY", *keys]
+
+
+def test_d4_who_has_accepted_while_another_person_has_to_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"accepts": {"learned.core": {"required": 2, "by": ["ben"], "stop": 1}}}
+    outcome = {"kind": "failed", "cause": "tables-empty", "exitCode": 0, "facts": facts}
+    step = {"name": "seed", "attempts": 1, "outcome": outcome, "state": "failed"}
+    shown = {
+        "id": "1",
+        "request": {"mode": "wipe"},
+        "requestedBy": ["a pipeline"],
+        "channel": "kafka",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "approvals": {"required": 0},
+        "planHash": None,
+        "stoppedAt": "seed",
+        "detail": None,
+        "hint": None,
+        "attempts": (),
+    }
+    show_reset(reset("failed", **(shown | {"steps": [step]})))
+    assert "accepts:      learned.core 1 of 2 (ben)" in capsys.readouterr().out

@@ -117,7 +117,9 @@ def test_a_seed_that_only_reads_is_shown_by_its_session(role: str) -> None:
     run(scenario())
 
 
-def test_a_session_that_carries_the_attempts_name_is_shown_also_in_a_server_that_was_started_again() -> None:
+def test_a_session_of_the_attempt_in_a_server_that_was_started_again_is_no_sign_in_the_one_that_was_dumped() -> (
+    None
+):
     async def scenario() -> None:
         engine = silent()
 
@@ -130,7 +132,9 @@ def test_a_session_that_carries_the_attempts_name_is_shown_also_in_a_server_that
 
         engine.programs["work"] = read
         await engine.ask()
-        assert (await engine.drive()).state is ResetState.DONE
+        failed = await engine.drive()
+        assert (failed.state, failed.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
+        assert "can't tell" in (failed.detail or "")
 
     run(scenario())
 
