@@ -17,6 +17,8 @@ from statemachines.planning.wipes import LOSSES_OF, SEED_OF
 from statemachines.planning.words import consult
 
 CHECK = "sharing"
+_PODS = "pods"
+"""The subject of a gap whose service has no pod that can be asked."""
 
 
 def refuses(gap: Unreadable) -> bool:
@@ -101,7 +103,9 @@ def _unknown(gap: Unreadable) -> str:
         )
     if is_unseen(gap) or gap.service is None:
         return gap.detail
-    return f"{gap.subject} could not be read ({gap.reason.value}): {gap.detail}"
+    unread = f"{gap.subject} could not be read ({gap.reason.value})"
+    # Addresses of its databases are nothing for people of other environments.
+    return f"{unread}: {gap.detail}" if gap.subject == _PODS else unread
 
 
 def _next_step(gap: Unreadable) -> str:
@@ -111,8 +115,10 @@ def _next_step(gap: Unreadable) -> str:
         step = "Correct the service's `selector` in the catalog, or list the environment under its `absent`"
     elif gap.subject.startswith(UNASKED):
         step = "If nothing needs it, delete it"
-    else:
+    elif gap.service is None or gap.subject == _PODS:
         step = "Mend what keeps it from being read"
+    else:
+        step = f"Mend what keeps it from being read; `resetd plan {gap.environment}` says why"
     return f"{step}; {_a_word(gap)}." if gap.protected else f"{step}."
 
 

@@ -171,7 +171,8 @@ async def test_c1_a_pod_that_does_not_tell_its_database_is_told_by_the_doctor_wh
     assert isinstance(await planned(admin), Refusal)
     (told,) = [finding for finding in await found(admin) if finding.level is FindingLevel.FAILED]
     assert told.subject == f"{PRODUCTION}/app"
-    assert "database app could not be read (database-unidentified)" in told.detail
+    assert told.detail == "database app could not be read (database-unidentified)"
+    assert f"resetd plan {PRODUCTION}" in (told.hint or "")
 
 
 async def test_c1_an_environment_that_shows_nothing_and_is_remembered_is_told(
