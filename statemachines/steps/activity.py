@@ -1,6 +1,7 @@
 """Whether a seed of which no check tells left a sign in its database: a session of its own, or rows that changed.
 
-Exit code 0 of a command that nobody saw in the database is no answer. So:
+Exit code 0 of a command that nobody saw in the database is no answer, and a check that was met before the command ran
+says nothing of it. So:
 
 1. Right before the launch it is recorded who is connected and how many rows were ever written.
 2. A session that began after that is a sign. A standing one, such as the running service's pool, is none.
@@ -50,11 +51,9 @@ class Written:
     rows: int
 
 
-def needs_sign(step: PlannedStep) -> bool:
-    """Whether the step may need a sign in the database to count as done; `is_shown` says whether its checks are one.
+def may_need_sign(step: PlannedStep) -> bool:
+    """Whether the step may need a sign in the database to count as done.
 
-    - Checks that are met by a command that does nothing are none: a ledger in order, what has to stay unchanged, rows
-      of a table that may be missing.
     - A step that migrates promises a ledger in order, and nothing else.
     - A step that repeats ends with a repetition that finds nothing to do.
     """
@@ -64,8 +63,26 @@ def needs_sign(step: PlannedStep) -> bool:
         and step.repeat is None
         and not step.migrates
         and bool(databases_of(step))
-        and not any(_asks_for_rows(check) for check in step.checks)
     )
+
+
+def needs_sign(step: PlannedStep, met_before: Collection[str]) -> bool:
+    """Whether a step that may need a sign needs one, given the checks that found rows before its launch.
+
+    Checks that are met by a command that does nothing tell nothing: a ledger in order, what has to stay unchanged, rows
+    of a table that may be missing, and whatever was met before.
+    """
+    return all(check.name in met_before for check in step.checks if _asks_for_rows(check))
+
+
+def is_watched(attempt: Attempt | None) -> bool:
+    """Whether a sign of the attempt is looked for: it was recorded what there was before."""
+    return attempt is not None and ACTIVITY in (attempt.baseline or {})
+
+
+def finds_rows(check: PlannedCheck) -> bool:
+    """Whether the check may find rows that the command left."""
+    return check.rows is not None or check.learned is not None
 
 
 def _asks_for_rows(check: PlannedCheck) -> bool:
@@ -76,7 +93,7 @@ def _asks_for_rows(check: PlannedCheck) -> bool:
 
 
 def is_shown(outcome: Outcome) -> bool:
-    """Whether a check that was met found rows that the command may have left."""
+    """Whether a check that was not met before found rows that the command may have left."""
     return SHOWN_BY in outcome.facts
 
 
@@ -158,18 +175,22 @@ def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
     skip = (
         " Or `resetd skip ID STEP --reason ...`, where you know that it went well." if step.skippable else ""
     )
+    if any(_asks_for_rows(check) for check in step.checks):
+        checks, mend = "its checks of rows were met before it ran", "Then `resetd resume ID`."
+    else:
+        checks = "none of its checks tells"
+        mend = (
+            "Give the step a check in the catalog (`checks`: `rows`, or `learned: true`), or `migrated: true` where it "
+            "only migrates; then `resetd resume ID --replan`."
+        )
     return Outcome(
         kind=OutcomeKind.FAILED,
         exit_code=outcome.exit_code,
         cause=Reason.SEED_NOT_SEEN,
         detail=(
-            f"can't tell whether {step.name} seeded anything: it exited with 0, none of its checks tells, no session "
-            f"of it was seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
+            f"can't tell whether {step.name} seeded anything: it exited with 0, {checks}, no session of it was seen in "
+            f"{', '.join(databases_of(step))}, and the server counts no row that was written there"
         ),
-        hint=(
-            "Read its output (`resetd logs ID STEP`). Give the step a check in the catalog (`checks`: `rows`, or "
-            f"`learned: true`), or `migrated: true` where it only migrates; then `resetd resume ID --replan`. It runs "
-            f"again.{skip}"
-        ),
+        hint=(f"Read its output (`resetd logs ID STEP`). {mend} It runs again.{skip}"),
         facts=outcome.facts,
     )

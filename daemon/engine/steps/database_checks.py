@@ -27,6 +27,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
+from statemachines.steps.activity import finds_rows
 from statemachines.steps.check_outcomes import earliest_baseline, hint_of, judged, no_answer
 from statemachines.steps.database_checks import (
     Verdict,
@@ -105,6 +106,15 @@ class DatabaseChecks:
                     found[check.name] = {} if seen is None else seen.as_fact()
         return found
 
+    async def met_before(self, step: PlannedStep, pod: Pod) -> tuple[str, ...]:
+        """Name the checks that find rows right now, which they are to find after the step.
+
+        Raises:
+            PortError: a database could not be asked.
+        """
+        verdicts = await self.look(step, pod, [check for check in step.checks if finds_rows(check)])
+        return tuple(verdict.check for verdict in verdicts if verdict.shows)
+
     async def confirm(self, step: PlannedStep, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Answer `outcome`, of a command that ended well, once its checks are met; else how they fail.
 
@@ -117,7 +127,8 @@ class DatabaseChecks:
         while True:
             try:
                 pod = pod_of(attempt.control) if attempt.control else await self._pod_choice.choose(step)
-                return judged(await self.look(step, pod, step.checks, attempt.baseline), outcome)
+                found = await self.look(step, pod, step.checks, attempt.baseline)
+                return judged(found, outcome, attempt.baseline)
             except TemporaryError as error:
                 if self._clock.now() > until:
                     return no_answer(outcome, error.reason, error.detail, temporary=True)

@@ -297,12 +297,17 @@ def test_a_database_that_does_not_answer_for_good_is_no_sign() -> None:
         (Phase.MIGRATE, {}),
     ],
 )
-def test_a_step_that_has_a_check_or_seeds_nothing_needs_no_sign(
+def test_a_step_whose_check_comes_to_be_met_or_that_seeds_nothing_needs_no_sign(
     phase: Phase, step: dict[str, object]
 ) -> None:
     async def scenario() -> None:
         engine = silent(phase=phase.value, target="app", **step)
-        engine.database.tables["roles"] = ["admin"]
+
+        async def fill(_process: Process) -> int:
+            engine.database.tables["roles"] = ["admin"]
+            return 0
+
+        engine.programs["work"] = fill
         await engine.ask()
         assert (await engine.drive()).state is ResetState.DONE
         attempts = await engine.store.attempts(engine.id)

@@ -93,12 +93,65 @@ def test_a_seed_of_which_only_the_ledger_is_looked_at_is_done_once_it_wrote(
 def test_rows_that_a_check_found_beside_the_ledger_are_enough(check: dict[str, Any]) -> None:
     async def scenario() -> None:
         engine = silent(check)
-        engine.database.tables["roles"] = ["admin"]
+
+        async def fill(_process: Process) -> int:
+            engine.database.tables["roles"] = ["admin"]
+            return 0
+
+        engine.programs["work"] = fill
         await engine.ask()
         assert (await engine.drive()).state is ResetState.DONE
         outcome = (await engine.attempts())[-1].outcome
         assert outcome is not None
         assert str(outcome.facts["shownBy"]).startswith(("rows app", "learned.app"))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("does_something", [False, True])
+@pytest.mark.parametrize(
+    "checks",
+    [
+        [{"rows": {"table": ["roles"]}}],
+        [{"rows": {"query": "roles"}}],
+        [{"rows": {"anyTable": True}}],
+        [{"learned": True}],
+        [{"rows": {"table": ["roles"]}}, {"learned": True}],
+    ],
+)
+def test_a1_a_check_that_was_met_before_the_seed_says_nothing_of_it(
+    checks: list[dict[str, Any]],
+    does_something: bool,
+) -> None:
+    async def scenario() -> None:
+        engine = silent(*checks)
+        engine.database.tables["roles"] = ["admin"]
+        if does_something:
+            engine.silent.clear()
+        await engine.ask()
+        reset = await engine.drive()
+        if does_something:
+            assert reset.state is ResetState.DONE
+        else:
+            assert (reset.state, reset.cause) == (ResetState.FAILED, Reason.SEED_NOT_SEEN)
+            assert "were met before it ran" in (reset.detail or "")
+        assert engine.launched() == 1
+
+    run(scenario())
+
+
+def test_a1_one_of_two_checks_that_was_not_met_before_is_enough() -> None:
+    async def scenario() -> None:
+        engine = silent({"rows": {"table": ["roles"]}}, {"rows": {"table": ["people"]}})
+        engine.database.tables["roles"] = ["admin"]
+
+        async def fill(_process: Process) -> int:
+            engine.database.tables["people"] = ["ann"]
+            return 0
+
+        engine.programs["work"] = fill
+        await engine.ask()
+        assert (await engine.drive()).state is ResetState.DONE
 
     run(scenario())
 
