@@ -264,7 +264,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
