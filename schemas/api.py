@@ -266,6 +266,9 @@ class ConfirmBody(WordBody):
     uses: Annotated[tuple[ResourceKey, ...], Field(max_length=100)] | None = None
     """Exactly these databases, `database/{system identifier}/{name}`; none where the list is empty. Unless given, what
     is remembered of it still holds."""
+    unseen: bool = False
+    """That `uses` is right although it names a database that nobody ever saw. Without it such a name is refused: it may
+    be misspelt."""
 
 
 class ForgetBody(WordBody):

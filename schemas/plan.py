@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from schemas.checks import PlannedCheck
 from schemas.facts import Loss
-from schemas.protection import Word
+from schemas.protection import Assurance
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
@@ -189,8 +189,8 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
-    assurances: tuple[Word, ...] = ()
-    """The words of people about protected environments that the plan relies on."""
+    assurances: tuple[Assurance, ...] = ()
+    """The words of people about protected environments that the plan relies on, and what each is taken to mean."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str

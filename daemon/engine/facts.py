@@ -44,11 +44,12 @@ from schemas.reasons import Reason
 from schemas.requests import Mode, ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
 from statemachines.planning.commands import Command, commands
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
 from statemachines.planning.selection import CoreAction, Selection, select
 from statemachines.planning.sessions import UNREAD
-from statemachines.planning.wipes import LOSSES_OF, SEED_OF, drops_schema, seed_looked_for, wiped_pairs
+from statemachines.planning.wipes import drops_schema, seed_looked_for, wiped_pairs
 from statemachines.steps.tool_seeds import Answer
 
 READS_AT_ONCE = 8
@@ -153,6 +154,14 @@ class FactsReader:
             words=tuple(kept.word for kept in words),
             unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
         )
+
+    async def remember(self, uses: Sequence[ProtectedUse]) -> None:
+        """Remember what protected environments are seen to use.
+
+        Raises:
+            PortError: the state database does not answer.
+        """
+        await self._store.remember_protected(uses, now=self._clock.now())
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """The values of the container's variables."""
@@ -269,50 +278,58 @@ class FactsReader:
         wanted: bool,
         workloads: Workloads,
     ) -> None:
-        subject = "pods"
-        where = (environment, service.selector_text, service.container)
-        try:
-            async with slots:
+        """Read each database of a service by itself: one that can't be read hides no other, and no other pod."""
+        name, where = ServiceName(service.name), (environment, service.selector_text, service.container)
+        async with slots:
+            try:
                 # What a service of another environment uses, all of its pods' templates tell together.
                 pods = (await self._pods.choose(*where),) if wanted else await self._pods.choose_each(*where)
-                pod = pods[0]
-                if wanted:
-                    findings.services.append(
-                        ServiceFact(
-                            service=ServiceName(service.name),
-                            image_digest=pod.image_digest,
-                            pod=pod.name,
-                            consumers=workloads.replicas(service.selector_text),
-                        )
+            except PortError as error:
+                findings.unreadable.append(self._unreadable(error, environment, name, "pods"))
+                return
+            if wanted:
+                findings.services.append(
+                    ServiceFact(
+                        service=name,
+                        image_digest=pods[0].image_digest,
+                        pod=pods[0].name,
+                        consumers=workloads.replicas(service.selector_text),
                     )
-                for database in service.databases:
-                    subject = f"database {database.name}"
-                    url, identity = await self.identify(pod, service, database.name)
-                    if wanted:  # what is to be reset has to be dumped, too
-                        check_marker(identity, environment)
-                        await self._databases.check_direct(url, environment=environment)
-                    self._note_use(findings, environment, service, database, url, identity)
-                    if wanted:
-                        findings.databases.append(
-                            DatabaseFact(
-                                service=ServiceName(service.name),
-                                database=database.name,
-                                key=identity.key,
-                                name=identity.name,
-                                tables=identity.tables,
-                                size_bytes=identity.size_bytes,
-                                copied_markers=tuple(
-                                    mark.environment for mark in identity.markers if not mark.believed
-                                ),
-                                server_version=identity.server_version,
-                            )
-                        )
-                for other in pods[1:]:
-                    subject = f"pod {other.name}"
+                )
+            for database in service.databases:
+                try:
+                    await self._read_database(findings, pods[0], service, database, wanted)
+                except PortError as error:
+                    gap = self._unreadable(error, environment, name, f"database {database.name}")
+                    findings.unreadable.append(gap)
+            for other in pods[1:]:
+                try:
                     await self._note_uses(findings, other, service)
-        except PortError as error:
-            findings.unreadable.append(
-                self._unreadable(error, environment, ServiceName(service.name), subject)
+                except PortError as error:
+                    gap = self._unreadable(error, environment, name, f"pod {other.name}")
+                    findings.unreadable.append(gap)
+
+    async def _read_database(
+        self, findings: _Findings, pod: Pod, service: Service, database: Database, wanted: bool
+    ) -> None:
+        environment = pod.environment
+        url, identity = await self.identify(pod, service, database.name)
+        if wanted:  # what is to be reset has to be dumped, too
+            check_marker(identity, environment)
+            await self._databases.check_direct(url, environment=environment)
+        self._note_use(findings, environment, service, database, url, identity)
+        if wanted:
+            findings.databases.append(
+                DatabaseFact(
+                    service=ServiceName(service.name),
+                    database=database.name,
+                    key=identity.key,
+                    name=identity.name,
+                    tables=identity.tables,
+                    size_bytes=identity.size_bytes,
+                    copied_markers=tuple(mark.environment for mark in identity.markers if not mark.believed),
+                    server_version=identity.server_version,
+                )
             )
 
     async def _note_uses(self, findings: _Findings, pod: Pod, service: Service) -> None:

@@ -14,6 +14,7 @@ from schemas.resets import Channel
 from statemachines.consent import too_few
 from statemachines.planning.planner import plan
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
+from statemachines.planning.words import to_remember
 from statemachines.refusals import Refusal
 
 
@@ -46,19 +47,22 @@ class Planning:
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
         """Plan a new reset for this request as things are now; nothing is touched.
 
+        What protected environments are seen to use is remembered, as by every reading.
+
         Raises:
             PortError: the cluster itself or the state database can't be asked.
         """
         refusal = self.refuse_new()
         if refusal is not None:
             return refusal
-        answer, _ = await self.with_protected(request, channel)
+        answer, protected = await self.with_protected(request, channel)
+        await self._facts.remember(protected)
         return answer
 
     async def with_protected(
         self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        """The same for people who joined the request, too, with what protected environments are seen to use."""
+        """The same for people who joined the request, too, with what has to be remembered of protected environments."""
         facts = await self._facts.read(request)
         answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
         if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
@@ -67,4 +71,4 @@ class Planning:
             warning = too_few(able, answer.approvals_required, (*first, *requesters[1:]))
             if warning is not None:  # people read warnings, and the hash leaves them out
                 answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
-        return answer, facts.protected_uses
+        return answer, to_remember(facts)

@@ -18,6 +18,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF, leaves_users_open
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -27,9 +28,8 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
+from statemachines.planning.suggestions import how_to_confirm
 from statemachines.planning.wipes import (
-    LOSSES_OF,
-    SEED_OF,
     loss_text,
     seed_looked_for,
     seed_text,
@@ -255,41 +255,37 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
-    unseen: dict[str, list[Unreadable]] = {}
+    unread: dict[tuple[str, Reason, bool, str], list[Unreadable]] = {}
     for gap in case.facts.unreadable:
-        if gap.answered_by or not gap.protected:
-            continue
-        if gap.subject.startswith(("migrations", SEED_OF, LOSSES_OF)):
-            continue  # says nothing of who uses which database
-        if gap.reason is Reason.SERVICE_UNSEEN:
-            unseen.setdefault(gap.environment, []).append(gap)
-        elif gap.service is not None or not gap.subject.startswith("repository"):
-            yield Refused(Reason.SHARING_UNKNOWN, _not_read(gap), temporary=gap.temporary)
-    for environment, gaps in unseen.items():
-        yield Refused(Reason.SHARING_UNKNOWN, _not_seen(environment, gaps))
+        if gap.protected and not gap.answered_by and leaves_users_open(gap):
+            # What forbids the reading is a right, which the detail names.
+            detail = gap.detail if gap.reason is Reason.KUBERNETES_FORBIDDEN else ""
+            unread.setdefault((gap.environment, gap.reason, gap.temporary, detail), []).append(gap)
+    for (_, reason, temporary, _), gaps in unread.items():
+        what = _not_seen(gaps) if reason is Reason.SERVICE_UNSEEN else _not_read(gaps)
+        said = f"{what}; an approver may say what it uses: {how_to_confirm(gaps, case)}"
+        yield Refused(Reason.SHARING_UNKNOWN, said, temporary=temporary)
     for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
 
 
-def _not_read(gap: Unreadable) -> str:
+def _not_read(gaps: Sequence[Unreadable]) -> str:
     """Say what could not be read of a protected environment, and the next step."""
-    whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
-    scope = "/".join(filter(None, (gap.environment, gap.service)))
-    detail = f"{whose} could not be read ({gap.reason.value})"
-    if gap.reason is Reason.KUBERNETES_FORBIDDEN:
-        detail += f": {gap.detail}. Give the daemon's account that right"
-    return f"{detail}; an approver may say what it uses: resetd protected confirm {scope}"
+    first = gaps[0]
+    what = ", ".join(f"{gap.service or ''} {gap.subject}".strip() for gap in gaps)
+    detail = f"{first.environment}: {what} could not be read ({first.reason.value})"
+    if first.reason is Reason.KUBERNETES_FORBIDDEN:
+        detail += f": {first.detail}. Give the daemon's account that right"
+    return detail
 
 
-def _not_seen(environment: str, gaps: Sequence[Unreadable]) -> str:
+def _not_seen(gaps: Sequence[Unreadable]) -> str:
     """Say which services of a protected environment are not seen, and the next step."""
     services = "; ".join(f"{gap.service} ({gap.detail})" for gap in gaps)
-    scope = environment if len(gaps) > 1 else f"{environment}/{gaps[0].service}"
     return (
-        f"{environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in the "
-        f"catalog, or list the environment under `absent`; an approver may say what it uses: "
-        f"resetd protected confirm {scope}"
+        f"{gaps[0].environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in "
+        "the catalog, or list the environment under `absent`"
     )
 
 

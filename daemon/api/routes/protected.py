@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query
 from daemon.api.authentication import WHOAMI, Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
+from daemon.api.protected_names import check_environment, check_uses
 from daemon.api.protected_words import (
     LIST_HINT,
     WordAsked,
@@ -67,17 +68,21 @@ async def confirm(subject: str, sent: ConfirmBody, context: Context, caller: Cal
     """Say which databases a protected environment uses, or a part of it that can't be read, until the word expires.
 
     Needs the role `approver` or `admin` in that environment. It lets resets of others go on that would be refused as
-    `sharing-unknown`; their plans show the word. Without `uses`, what is remembered still holds.
+    `sharing-unknown`; their plans show the word. Without `uses`, what is remembered still holds: each database of each
+    service that the scope names has to be. The word ends for a database of a service once that is seen again.
     """
     asked = WordAsked(AuditAction.CONFIRM, subject, sent)
     async with audit_refused_word(context, caller, asked):
         scope = _checked_scope(context, caller, asked)
         uses = uses_of(scope, sent)
+        remembered = await context.store.protected()
+        await check_environment(context, scope, remembered)
         if uses is None:
             words = await context.store.words(now=context.clock.now())
-            remembered = await context.store.protected()
             counting = [use for use in remembered if not any(forgets(word, use) for word in words)]
             check_remembered(context.catalog, scope, counting)
+        else:
+            await check_uses(context, caller, scope, sent, remembered)
         return await _give(context, caller, asked, scope, uses)
 
 
