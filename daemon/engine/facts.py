@@ -152,7 +152,12 @@ class FactsReader:
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
-            unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
+            unreadable=tuple(
+                sorted(
+                    findings.unreadable,
+                    key=lambda fact: (fact.environment, fact.subject, fact.service or ""),
+                )
+            ),
         )
 
     async def remember(self, uses: Sequence[ProtectedUse]) -> None:
