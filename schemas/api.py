@@ -301,6 +301,8 @@ class ProtectedBody(Wire):
     """What a word is about: `ENV`, `ENV/SERVICE`, `ENV/SERVICE/DATABASE` or `ENV/KEY`."""
     uses: tuple[ResourceKey, ...] | None = None
     """What the word says is in use; None for what is remembered."""
+    seen_since: tuple[str, ...] = ()
+    """Of a word to `confirm`: the databases, `SERVICE/DATABASE`, for which it ended: they were seen after it was given."""
     first_seen_at: Time | None = None
     last_seen_at: Time | None = None
     given_by: str | None = None

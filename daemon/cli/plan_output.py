@@ -63,7 +63,9 @@ def what_it_says(word: Json) -> str:
     if word.get("what", word.get("kind")) == "forget":
         return f"not in use any more{meant}"
     uses = word["uses"]
-    return f"as remembered{meant}" if uses is None else f"uses {', '.join(uses) or 'none'}"
+    seen = word.get("seenSince") or ()
+    ended = f"; ended for {', '.join(seen)}, seen since" if seen else ""
+    return f"as remembered{meant}{ended}" if uses is None else f"uses {', '.join(uses) or 'none'}{ended}"
 
 
 def _use(use: Json) -> str:

@@ -1,12 +1,12 @@
-"""What a gap, something that could not be read, leaves open of who uses which database."""
+"""What a gap, something that could not be read, leaves open of who uses which database, and how people answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from schemas.catalog.catalog import Catalog
-from schemas.facts import Unreadable
-from schemas.protection import Scope
+from schemas.facts import Facts, Unreadable
+from schemas.protection import Scope, WordKind
 from schemas.wire import ServiceName
 
 SEED_OF = "configured seed of "
@@ -17,6 +17,8 @@ MIGRATIONS_OF = "migrations "
 """The same of the migrations that an image carries."""
 DATABASE, REPOSITORY = "database ", "repository "
 """The same of a database, and of a repository; its name follows."""
+CONFIRM = "resetd protected confirm"
+STATED = "--uses database/SYSTEM-IDENTIFIER/NAME (or --none)"
 
 
 def leaves_users_open(gap: Unreadable) -> bool:
@@ -52,6 +54,50 @@ def databases_of(scope: Scope, catalog: Catalog) -> tuple[Scope, ...]:
         for each in service.databases
         if scope.database in {None, each.name}
     )
+
+
+def how_to_confirm(gaps: Sequence[Unreadable], facts: Facts, catalog: Catalog) -> str:
+    """Write the commands that answer the gaps of one environment: with a list of databases where memory has none."""
+    scopes = tuple(dict.fromkeys(_scope(gap) for gap in gaps))
+    held = [scope for scope in scopes if _is_remembered(scope, facts, catalog)]
+    stated = [scope for scope in scopes if scope not in held]
+    if len(scopes) == 1:
+        said = [f"{CONFIRM} {scopes[0].text}{f' {STATED}' if stated else ''}"]
+    else:
+        each = f"{CONFIRM} {gaps[0].environment}/SERVICE"
+        said = [f"{each} where what is remembered still holds ({_names(held)})"] if held else []
+        said += [f"{each} {STATED} for {_names(stated)}"] if stated else []
+    return "; ".join((*said, *_why_no_word_counts(gaps, facts)))
+
+
+def _scope(gap: Unreadable) -> Scope:
+    database = gap.subject.removeprefix(DATABASE) if gap.subject.startswith(DATABASE) else None
+    return Scope(environment=gap.environment, service=gap.service, database=database)
+
+
+def _is_remembered(scope: Scope, facts: Facts, catalog: Catalog) -> bool:
+    places = databases_of(scope, catalog)
+    return bool(places) and all(any(place.includes(use) for use in facts.remembered) for place in places)
+
+
+def _names(scopes: Sequence[Scope]) -> str:
+    return ", ".join(scope.text.partition("/")[2] or scope.text for scope in scopes)
+
+
+def _why_no_word_counts(gaps: Sequence[Unreadable], facts: Facts) -> tuple[str, ...]:
+    """Say why the words that were given do not answer, where there are any."""
+    given = any(
+        word.kind is WordKind.CONFIRM
+        and word.scope.environment == gap.environment
+        and word.scope.service in {None, gap.service}
+        for word in facts.words
+        for gap in gaps
+    )
+    why = (
+        "a word does not count for what was seen after it was given, for what it leaves to a memory that has nothing, "
+        "or for other resources than its own"
+    )
+    return (why,) if given else ()
 
 
 def _expected(environment: str, catalog: Catalog) -> tuple[ServiceName, ...]:

@@ -18,7 +18,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
-from statemachines.planning.gaps import LOSSES_OF, SEED_OF, leaves_users_open
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF, how_to_confirm, leaves_users_open
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -28,7 +28,6 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
-from statemachines.planning.suggestions import how_to_confirm
 from statemachines.planning.wipes import (
     loss_text,
     seed_looked_for,
@@ -263,7 +262,7 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
             unread.setdefault((gap.environment, gap.reason, gap.temporary, detail), []).append(gap)
     for (_, reason, temporary, _), gaps in unread.items():
         what = _not_seen(gaps) if reason is Reason.SERVICE_UNSEEN else _not_read(gaps)
-        said = f"{what}; an approver may say what it uses: {how_to_confirm(gaps, case)}"
+        said = f"{what}; an approver may say what it uses: {how_to_confirm(gaps, case.facts, case.catalog)}"
         yield Refused(Reason.SHARING_UNKNOWN, said, temporary=temporary)
     for key in case.touched():
         if not case.facts.users.get(key):

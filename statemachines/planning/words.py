@@ -103,6 +103,11 @@ def forgets(word: Word, use: RememberedUse) -> bool:
     return word.kind is WordKind.FORGET and word.scope.includes(use) and not since
 
 
+def seen_since(word: Word, place: Scope, remembered: Iterable[RememberedUse]) -> bool:
+    """Tell whether a word to `confirm` ended for a place: that was seen after the word was given."""
+    return any(place.includes(use) and use.last_seen_at > word.given_at for use in remembered)
+
+
 def to_remember(facts: Facts) -> tuple[ProtectedUse, ...]:
     """Return what is seen of protected environments and has to be written down.
 
@@ -163,8 +168,7 @@ def _says(
         and scope.database in {None, place.database}
         and scope.key in {None, key}
     )
-    ended = any(place.includes(use) and use.last_seen_at > word.given_at for use in memory.seen)
-    if not about_it or ended:
+    if not about_it or seen_since(word, place, memory.seen):
         return None
     if word.uses is not None:
         return () if all(map(is_database, word.uses)) else None

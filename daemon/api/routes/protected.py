@@ -32,7 +32,8 @@ from schemas.audit import AuditAction
 from schemas.protection import KeptWord, RememberedUse, Scope, Word, WordKind
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, kind_of
-from statemachines.planning.words import forgets
+from statemachines.planning.gaps import databases_of
+from statemachines.planning.words import forgets, seen_since
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["protected"])
@@ -56,7 +57,10 @@ async def list_protected(
     in_force = [word for word in words if word.withdrawn_at is None and word.expires_at > now]
     bodies = [
         *(_use(use, in_force) for use in remembered),
-        *(_word(word, in_force=word in in_force) for word in words),
+        *(
+            _word(word, in_force=word in in_force, seen=_seen_since(context, word, remembered))
+            for word in words
+        ),
     ]
     return tuple(
         body for body in bodies if caller.sees(body.environment) and environment in {None, body.environment}
@@ -177,7 +181,16 @@ def _use(use: RememberedUse, words: Sequence[KeptWord]) -> ProtectedBody:
     )
 
 
-def _word(word: KeptWord, *, in_force: bool) -> ProtectedBody:
+def _seen_since(context: ApiContext, word: KeptWord, remembered: Sequence[RememberedUse]) -> tuple[str, ...]:
+    if word.kind is not WordKind.CONFIRM:
+        return ()
+    places = databases_of(word.scope, context.catalog)
+    return tuple(
+        f"{place.service}/{place.database}" for place in places if seen_since(word.word, place, remembered)
+    )
+
+
+def _word(word: KeptWord, *, in_force: bool, seen: tuple[str, ...] = ()) -> ProtectedBody:
     return ProtectedBody(
         id=word.id,
         what=ProtectedEntry(word.kind.value),
@@ -188,6 +201,7 @@ def _word(word: KeptWord, *, in_force: bool) -> ProtectedBody:
         key=word.scope.key,
         scope=word.scope.text,
         uses=word.uses,
+        seen_since=seen,
         given_by=word.given_by,
         given_at=word.given_at,
         expires_at=word.expires_at,

@@ -237,6 +237,18 @@ async def test_c3_a_word_leaves_nothing_to_a_memory_of_the_repository_or_of_othe
     assert f"{PRODUCTION}/{missing}" in refused.json()["detail"]
 
 
+async def test_a_word_that_was_given_before_what_it_covers_was_seen_is_listed_with_that(
+    resetd: CommandLine,
+) -> None:
+    assert (await say(resetd.stand, "ben", SCOPE, uses=[])).json()["seenSince"] == []
+    await remembered(resetd.stand)
+    async with resetd.stand.client("ben") as ben:
+        (word,) = [row for row in (await ben.get("/protected")).json() if row["what"] == "confirm"]
+    assert word["seenSince"] == ["ui-builder-api/ui-builder"]
+    table = await resetd.run("protected", "list", person="ben")
+    assert "uses none; ended for ui-builder-api/ui-builder, seen since" in table.out
+
+
 async def test_c3_a_dry_run_remembers_what_it_sees_of_protected_environments(stand: Stand) -> None:
     async with stand.client("ana") as ana, stand.client("ben") as ben:
         assert (await ben.get("/protected")).json() == []
