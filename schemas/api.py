@@ -302,7 +302,7 @@ class ProtectedBody(Wire):
     uses: tuple[ResourceKey, ...] | None = None
     """What the word says is in use; None for what is remembered."""
     seen_since: tuple[str, ...] = ()
-    """Of a word to `confirm`: the databases, `SERVICE/DATABASE`, for which it ended: they were seen after it was given."""
+    """Of a word to `confirm`: the databases, `SERVICE/DATABASE`, for which it ended, because they were seen since."""
     first_seen_at: Time | None = None
     last_seen_at: Time | None = None
     given_by: str | None = None
