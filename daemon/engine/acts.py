@@ -69,7 +69,9 @@ class Acts:
         for act in await leased.read_acts():
             refusal, effect = await self._answer(leased, act, unresolved)
             repeated = effect.repeated if act.kind is ActKind.RESUME else ()
-            entry = act_entry(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
+            entry = act_entry(
+                act, leased.reset, refusal, at=self._clock.now(), again=repeated, accepts=effect.accepts
+            )
             await leased.commit(
                 replace(effect.update, acts_seen=act.id),
                 trigger=effect.trigger,

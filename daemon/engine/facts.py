@@ -13,11 +13,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import Loads, Seen, configured_seed
 from daemon.engine.markers import check_marker
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
+from daemon.engine.wipe_facts import WipeReader
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
@@ -38,19 +37,15 @@ from schemas.facts import (
     SessionFact,
     Unreadable,
 )
-from schemas.plan import ConfiguredSeed
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
-from schemas.requests import Mode, ResetRequested
+from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
-from statemachines.planning.commands import Command, commands
-from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.namespaces import Standing
 from statemachines.planning.protection import is_protected_kind
-from statemachines.planning.selection import CoreAction, Selection, select
+from statemachines.planning.selection import Selection, select
 from statemachines.planning.sessions import UNREAD
-from statemachines.planning.wipes import drops_schema, seed_looked_for, wiped_pairs
-from statemachines.steps.tool_seeds import Answer
+from statemachines.planning.wipes import drops_schema
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -69,6 +64,8 @@ class _Findings:
     databases: list[DatabaseFact] = field(default_factory=list)
     migrations: list[MigrationsFact] = field(default_factory=list)
     seeds: list[ConfiguredSeedFact] = field(default_factory=list)
+    pods: dict[ServiceName, Pod] = field(default_factory=dict)
+    """The pods that the steps of a plan would run in."""
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     markers: dict[ResourceKey, tuple[str, ...]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -101,7 +98,7 @@ class FactsReader:
         self._clock = clock
         self._sessions = SessionReader(pods, databases)
         self._survey = Survey(pods, catalog)
-        self._loads: Loads = {}
+        self._wipes = WipeReader(pods, catalog, self.lost_by_wipe)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -127,7 +124,6 @@ class FactsReader:
         except* PortError as errors:
             raise _first(errors) from errors
         selection = select(request, self._catalog)
-        await self._read_migrations(findings, slots, environment, selection)
         await self._read_wipes(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
@@ -250,11 +246,8 @@ class FactsReader:
         for service in self._catalog.services:
             # Other environments are asked only about the services that they run.
             if service.name in wanted or workloads.matching(service.selector_text):
-                group.create_task(
-                    self._read_service(
-                        findings, slots, environment, service, service.name in wanted, workloads
-                    )
-                )
+                read = self._read_wanted if service.name in wanted else self._read_other
+                group.create_task(read(findings, slots, environment, service, workloads))
 
     def _note_unseen(
         self, findings: _Findings, environment: str, remembered: set[str]
@@ -274,78 +267,102 @@ class FactsReader:
                 findings.unreadable += gaps
         return tuple(absent)
 
-    async def _read_service(
+    async def _read_wanted(
         self,
         findings: _Findings,
         slots: asyncio.Semaphore,
         environment: str,
         service: Service,
-        wanted: bool,
         workloads: Workloads,
     ) -> None:
-        """Read each database of a service by itself: one that can't be read hides no other, and no other pod."""
-        name, where = ServiceName(service.name), (environment, service.selector_text, service.container)
-        async with slots:
-            try:
-                # What a service of another environment uses, all of its pods' templates tell together.
-                pods = (await self._pods.choose(*where),) if wanted else await self._pods.choose_each(*where)
-            except PortError as error:
-                findings.unreadable.append(self._unreadable(error, environment, name, "pods"))
-                return
-            if wanted:
+        """Read a service that is to be reset, by the pod that its steps run in."""
+        subject = "pods"
+        try:
+            async with slots:
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                findings.pods[ServiceName(service.name)] = pod
                 findings.services.append(
                     ServiceFact(
-                        service=name,
-                        image_digest=pods[0].image_digest,
-                        pod=pods[0].name,
+                        service=ServiceName(service.name),
+                        image_digest=pod.image_digest,
+                        pod=pod.name,
                         consumers=workloads.replicas(service.selector_text),
                     )
                 )
-            for database in service.databases:
-                try:
-                    await self._read_database(findings, pods[0], service, database, wanted)
-                except PortError as error:
-                    gap = self._unreadable(error, environment, name, f"database {database.name}")
-                    findings.unreadable.append(gap)
-            for other in pods[1:]:
-                try:
-                    await self._note_uses(findings, other, service)
-                except PortError as error:
-                    gap = self._unreadable(error, environment, name, f"pod {other.name}")
-                    findings.unreadable.append(gap)
-
-    async def _read_database(
-        self, findings: _Findings, pod: Pod, service: Service, database: Database, wanted: bool
-    ) -> None:
-        environment = pod.environment
-        url, identity = await self.identify(pod, service, database.name)
-        if wanted:  # what is to be reset has to be dumped, too
-            check_marker(identity, environment)
-            await self._databases.check_direct(url, environment=environment)
-        self._note_use(findings, environment, service, database, url, identity)
-        if wanted:
-            findings.databases.append(
-                DatabaseFact(
-                    service=ServiceName(service.name),
-                    database=database.name,
-                    key=identity.key,
-                    name=identity.name,
-                    tables=identity.tables,
-                    size_bytes=identity.size_bytes,
-                    copied_markers=tuple(mark.environment for mark in identity.markers if not mark.believed),
-                    server_version=identity.server_version,
-                )
+                for database in service.databases:
+                    subject = f"database {database.name}"
+                    url, identity = await self.identify(pod, service, database.name)
+                    check_marker(identity, environment)
+                    await self._databases.check_direct(url, environment=environment)  # it has to be dumped
+                    self._note_use(findings, environment, service, database, url, identity)
+                    findings.databases.append(
+                        DatabaseFact(
+                            service=ServiceName(service.name),
+                            database=database.name,
+                            key=identity.key,
+                            name=identity.name,
+                            tables=identity.tables,
+                            size_bytes=identity.size_bytes,
+                            copied_markers=tuple(
+                                mark.environment for mark in identity.markers if not mark.believed
+                            ),
+                            server_version=identity.server_version,
+                        )
+                    )
+        except PortError as error:
+            findings.unreadable.append(
+                self._unreadable(error, environment, ServiceName(service.name), subject)
             )
 
-    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service) -> None:
-        """Note the databases that another pod of a service uses; one without the variables uses none by them."""
-        names = [variable for each in service.databases for variable in each.variables]
-        values = await self.variables(pod, names)
+    async def _read_other(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        service: Service,
+        workloads: Workloads,
+    ) -> None:
+        """Read which databases a service uses that is not reset. All of its pods' templates tell that together.
+
+        What one of them fails to tell is a gap, and the others are asked all the same: a word that answers for the
+        gap says nothing of them.
+        """
+        name, where = ServiceName(service.name), (environment, service.selector_text, service.container)
+        async with slots:
+            try:
+                pods: Sequence[Pod] = await self._pods.choose_each(*where)
+                chosen = pods[0]
+            except PortError as error:
+                findings.unreadable.append(self._unreadable(error, environment, name, "pods"))
+                try:
+                    pods, chosen = await self._pods.ready_each(*where), None
+                except PortError:
+                    return
+            for pod in pods:
+                await self._note_uses(findings, pod, service, own=pod is chosen)
+        # Where something could not be listed, that is why a workload seems to be unasked.
+        protected = is_protected_kind(kind_of(environment), self._catalog)
+        if protected and chosen is not None and not workloads.unread:
+            findings.unreadable += self._survey.unasked(service, environment, workloads, pods)
+
+    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service, *, own: bool) -> None:
+        """Note the databases that a pod of a service uses. Where it is not its `own`, it may lack their variables."""
         for database in service.databases:
-            if database.url(values) is None:
+            try:
+                if not own and await self._uses_none(pod, service, database):
+                    continue
+                url, identity = await self.identify(pod, service, database.name)
+            except PortError as error:
+                subject = f"database {database.name}" if own else f"pod {pod.name}"
+                gap = self._unreadable(error, pod.environment, ServiceName(service.name), subject)
+                if gap not in findings.unreadable:
+                    findings.unreadable.append(gap)
                 continue
-            url, identity = await self.identify(pod, service, database.name)
             self._note_use(findings, pod.environment, service, database, url, identity)
+
+    async def _uses_none(self, pod: Pod, service: Service, database: Database) -> bool:
+        names = [variable for each in service.databases for variable in each.variables]
+        return database.url(await self.variables(pod, names)) is None
 
     def _note_use(
         self,
@@ -363,119 +380,19 @@ class FactsReader:
         findings.users[identity.key].add(environment)
         self._note_protected(findings, environment, identity.key, ServiceName(service.name), database.name)
 
-    async def _read_migrations(
-        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
-    ) -> None:
-        """List what the images of a wipe carry. Other modes leave a database that has its tables."""
-        if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
-            return
-        async with asyncio.TaskGroup() as group:
-            for service in selection.services:
-                group.create_task(self._read_images_migrations(findings, slots, environment, service))
-
-    async def _read_images_migrations(
-        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
-    ) -> None:
-        name = ServiceName(service.name)
-        for database in service.databases:
-            if database.migrations is None:
-                continue
-            try:
-                async with slots:
-                    pod = await self._pods.choose(environment, service.selector_text, service.container)
-                    ids = await image_migrations(self._pods, pod, database.migrations)
-                findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
-            except PortError as error:
-                findings.unreadable.append(
-                    self._unreadable(error, environment, name, f"migrations {database.name}")
-                )
-
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what goes with each database that is wiped, and what the commands of a wipe would seed unasked."""
-        planned = commands(selection)
-        async with asyncio.TaskGroup() as group:
-            for service, database in wiped_pairs(self._catalog, selection, planned):
-                group.create_task(self._read_losses(findings, slots, environment, service, database))
-            for own in selection.services:
-                looked = [
-                    (command, how)
-                    for command in planned
-                    if command.service is own
-                    and (how := seed_looked_for(self._catalog, selection, planned, command)) is not None
-                ]
-                group.create_task(self._read_seeds(findings, slots, environment, looked))
-
-    async def _read_losses(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        name: ServiceName,
-        database: str,
-    ) -> None:
-        service = self._catalog.service(name)
-        at = next(
-            (
-                place
-                for place, fact in enumerate(findings.databases)
-                if (fact.service, fact.database) == (name, database)
-            ),
-            None,
-        )
-        if service is None or at is None:
-            return
-        try:
-            async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
-                losses = await self.lost_by_wipe(pod, service, database)
-            findings.databases[at] = findings.databases[at].model_copy(update={"losses": losses})
-        except PortError as error:
-            findings.unreadable.append(self._unreadable(error, environment, name, f"{LOSSES_OF}{database}"))
-
-    async def _read_seeds(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        looked: Sequence[tuple[Command, ConfiguredSeed]],
-    ) -> None:
-        """Read what the commands of one service would seed unasked; its files are read once."""
-        seen: Seen = {}
-        for command, how in looked:
-            await self._read_seed(findings, slots, environment, command, how, seen)
-
-    async def _read_seed(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        command: Command,
-        looked: ConfiguredSeed,
-        seen: Seen,
-    ) -> None:
-        service = command.service
-        try:
-            async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
-                answer = await configured_seed(
-                    self._pods,
-                    pod,
-                    command.argv,
-                    declared=looked is ConfiguredSeed.REFUSE,
-                    seen=seen,
-                    loads=self._loads,
-                )
-        except PortError as error:
-            findings.unreadable.append(
-                self._unreadable(error, environment, command.service_name, f"{SEED_OF}{command.name}")
-            )
-            return
-        if answer.answer is not Answer.NONE:
-            findings.seeds.append(
-                ConfiguredSeedFact(service=command.service_name, step=command.name, detail=answer.detail)
-            )
+        """Read what the wipes of the selection depend on."""
+        places = {(fact.service, fact.database): place for place, fact in enumerate(findings.databases)}
+        found = await self._wipes.read(environment, selection, places, findings.pods, slots)
+        findings.migrations, findings.seeds = found.migrations, found.seeds
+        for key, losses in found.losses.items():
+            fact = findings.databases[places[key]]
+            findings.databases[places[key]] = fact.model_copy(update={"losses": losses})
+        findings.unreadable += [
+            self._unreadable(each.error, environment, each.service, each.subject) for each in found.unread
+        ]
 
     async def _read_sessions(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str

@@ -13,18 +13,18 @@ reader of facts asks their pods.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from daemon.ports.errors import PortError
-from daemon.ports.pods.cluster import Workload, Workloads
+from daemon.ports.pods.cluster import Pod, Workload, Workloads
 from daemon.ports.pods.pods import Pods
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog, Service
 from schemas.facts import AbsentService, Unreadable
 from schemas.reasons import Reason
 from schemas.wire import ServiceName
-from statemachines.planning.namespaces import Standing, is_known, looked_at, standing_of
+from statemachines.planning.namespaces import UNASKED, Standing, is_known, looked_at, standing_of
 
 NAMESPACES_AT_ONCE = 4
 """Namespaces that are listed at the same time: five lists each."""
@@ -108,6 +108,25 @@ class Survey:
             ),
         )
 
+    def unasked(
+        self, service: Service, environment: str, workloads: Workloads, asked: Iterable[Pod]
+    ) -> Iterator[Unreadable]:
+        """Yield a gap for each workload of a protected environment's service for which no asked pod answers.
+
+        Its template gives other variables than those of the pods that were asked, or nobody can tell. So it may use
+        another database, now or as soon as it is scaled up.
+        """
+        makers = {pod.maker for pod in asked}
+        for workload in workloads.unasked(service.selector_text, makers):
+            gap = self._gap(environment, Reason.SERVICE_UNSEEN, _why_unasked(workload), protected=True)
+            yield gap.model_copy(
+                update={
+                    "service": ServiceName(service.name),
+                    "subject": f"{UNASKED}{workload.kind} {workload.name}",
+                    "temporary": workload.replicas > 0,
+                }
+            )
+
     async def findings(self, *, beside: str | None = None) -> list[Finding]:
         """All that the survey finds, `beside` one environment, for people; what can't be looked at is a finding, too.
 
@@ -168,6 +187,14 @@ class Survey:
             detail += f"; {_described(named[0])}"
         gap = self._gap(environment, Reason.SERVICE_UNSEEN, detail, protected=True)
         return gap.model_copy(update={"service": ServiceName(service.name)})
+
+
+def _why_unasked(workload: Workload) -> str:
+    if workload.replicas == 0:
+        return "is scaled to 0"
+    if not workload.templated:
+        return "is not ready"
+    return "has a template by which no pod is ready"
 
 
 def _described(workload: Workload) -> str:

@@ -14,6 +14,8 @@ from schemas.wire import client_of, kind_of
 
 _OF_KUBERNETES = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
+UNASKED = "workload "
+"""How the subject of a gap begins whose workload nobody could ask; kind and name follow."""
 
 
 class Standing(StrEnum):

@@ -159,6 +159,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
 def _command(case: Case, command: Command) -> PlannedStep:
     entry = command.entry
     repeat = entry.repeat_until
+    checks = checks_after(case, command)
     return PlannedStep(
         name=StepName(command.name),
         phase=Phase(entry.phase.value),
@@ -176,7 +177,8 @@ def _command(case: Case, command: Command) -> PlannedStep:
         skippable=entry.skippable,
         repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
         fail_on=entry.fail_on,
-        checks=checks_after(case, command),
+        checks=checks,
+        migrates=bool(entry.migrated) and any(check.migrations for check in checks),
         launch_needs=launch_needs(case, command),
         wipes=wiped_by(case, command),
         configured_seed=seed_looked_for(case.catalog, case.selection, case.commands, command),

@@ -19,6 +19,7 @@ from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
 from statemachines.planning.gaps import LOSSES_OF, SEED_OF, how_to_confirm, leaves_users_open
+from statemachines.planning.namespaces import UNASKED
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -257,11 +258,15 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     unread: dict[tuple[str, Reason, bool, str], list[Unreadable]] = {}
     for gap in case.facts.unreadable:
         if gap.protected and not gap.answered_by and leaves_users_open(gap):
-            # What forbids the reading is a right, which the detail names.
-            detail = gap.detail if gap.reason is Reason.KUBERNETES_FORBIDDEN else ""
-            unread.setdefault((gap.environment, gap.reason, gap.temporary, detail), []).append(gap)
+            # Each right that is missing, and each workload that nobody could ask, has a sentence of its own.
+            apart = gap.reason is Reason.KUBERNETES_FORBIDDEN or gap.subject.startswith(UNASKED)
+            what = f"{gap.subject} {gap.detail}" if apart else ""
+            unread.setdefault((gap.environment, gap.reason, gap.temporary, what), []).append(gap)
     for (_, reason, temporary, _), gaps in unread.items():
-        what = _not_seen(gaps) if reason is Reason.SERVICE_UNSEEN else _not_read(gaps)
+        if gaps[0].subject.startswith(UNASKED):
+            what = _not_asked(gaps)
+        else:
+            what = _not_seen(gaps) if reason is Reason.SERVICE_UNSEEN else _not_read(gaps)
         said = f"{what}; an approver may say what it uses: {how_to_confirm(gaps, case.facts, case.catalog)}"
         yield Refused(Reason.SHARING_UNKNOWN, said, temporary=temporary)
     for key in case.touched():
@@ -277,6 +282,16 @@ def _not_read(gaps: Sequence[Unreadable]) -> str:
     if first.reason is Reason.KUBERNETES_FORBIDDEN:
         detail += f": {first.detail}. Give the daemon's account that right"
     return detail
+
+
+def _not_asked(gaps: Sequence[Unreadable]) -> str:
+    """Say which workload of protected services nobody could ask, and the next step."""
+    first = gaps[0]
+    services = ", ".join(gap.service or "" for gap in gaps)
+    return (
+        f"{first.environment}: {services} {first.subject.removeprefix(UNASKED)} {first.detail}, and no pod that was "
+        "asked has its variables, so nobody knows which database it uses. If nothing needs it, delete it"
+    )
 
 
 def _not_seen(gaps: Sequence[Unreadable]) -> str:

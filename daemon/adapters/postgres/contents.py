@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import connection_error, one_line
+from daemon.adapters.postgres.identity import incarnation_of
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import Address, Network, parse_address, schema_of
@@ -36,7 +37,10 @@ SELECT set_config('transaction_read_only', 'on', true),
 """
 _NO_VALUES: Mapping[str, Any] = {}
 
-_WHO = "SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), pg_is_in_recovery()"
+_WHO = """
+SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), pg_is_in_recovery(),
+       pg_postmaster_start_time(), (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+"""
 
 # The tables of the database beside those of the server and of extensions; a partition counts with its table.
 _TABLES = """
@@ -90,16 +94,18 @@ class _Reader:
         self._connection = connection
         self._where = where
         self._schema = schema
+        self.incarnation = ""
 
     async def begin(self, timeout_ms: int, resource: ResourceKey) -> None:
         """Bind the transaction to reading, and compare the database with what was agreed to."""
         await self._ask(_BEGIN, {"timeout": str(timeout_ms)})
-        ((identifier, name, in_recovery),) = await self._ask(_WHO)
+        ((identifier, name, in_recovery, started_at, oid),) = await self._ask(_WHO)
         if in_recovery:
             raise standby(self._where)  # it may be behind, and tells of what was there before
         found = f"database/{identifier}/{name}"
         if found != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{self._where} is {found}, not {resource}")
+        self.incarnation = incarnation_of(started_at, oid)
 
     async def ledger(self, ledger: Ledger) -> tuple[LedgerRow, ...] | None:
         """See the port."""

@@ -114,6 +114,7 @@ async def accept(
     """Take what a learned check found as the new truth: the reset goes on behind its step, and runs nothing again.
 
     Needs the role `operator`; on protected resources `approver` instead, and somebody who did not ask for the reset.
+    Two such people have to accept the same where the reset was not asked for with a token. Until then it stays there.
     """
     asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
     return await _append(context, caller, reference, asked, if_match)

@@ -125,6 +125,6 @@ class QueueState:
         now = self._clock.now()
         reset = self._leased.reset
         if now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
-            return facts_unread(detail)
+            return facts_unread(reset, detail, now)
         await stop_failed(self._leased, reason, detail)
         return None

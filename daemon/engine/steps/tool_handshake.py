@@ -7,6 +7,7 @@ import secrets
 from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Cluster, Pod, Result
+from daemon.redaction import redact
 from schemas.catalog.catalog import Handshake
 from schemas.plan import Failure
 from schemas.reasons import Reason
@@ -59,7 +60,7 @@ async def shake_hands(
 
 def _not_heard(pod: Pod, name: str, result: Result, failures: tuple[Failure, ...]) -> PortError:
     said = (result.stdout + result.stderr).decode(errors="replace")
-    told = f" (exit code {result.exit_code}): {said.strip()[-_SHOWN:]}"
+    told = f" (exit code {result.exit_code}): {redact(said).strip()[-_SHOWN:]}"
     if "during recovery" in said:
         return PermanentError(
             Reason.DATABASE_STANDBY,

@@ -119,3 +119,14 @@ async def test_partitions_count_with_their_table_and_odd_names_are_read(url: str
     )
     async with reading(url) as reader:
         assert await reader.filled([]) == {"public.50% off": True, "public.events": True}
+
+
+async def test_b2_the_running_server_is_the_same_one_in_whatever_time_zone_a_role_lives(url: str) -> None:
+    async with reading(url) as reader:
+        before = reader.incarnation
+    execute(url, "ALTER ROLE CURRENT_USER SET timezone = 'Pacific/Chatham'")
+    try:
+        async with reading(url) as reader:
+            assert reader.incarnation == before
+    finally:
+        execute(url, "ALTER ROLE CURRENT_USER RESET timezone")

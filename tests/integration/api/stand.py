@@ -89,6 +89,8 @@ class Stand:
     services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
     failing: dict[str, bytes] = field(default_factory=dict)
     """Text of a command -> what it prints before it ends with exit code 1."""
+    halves: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Text of a command -> what it prints at once, and what it prints before it ends; `held` is between the two."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Text of a command -> it ends only once this is set."""
     codes: dict[str, int] = field(default_factory=dict)
@@ -151,9 +153,12 @@ class Stand:
                 return 1
         if "migration:show" in text:
             process.write(b"[X] 1 Initial1700000000000\n")
+        first, second = next((both for part, both in self.halves.items() if part in text), (b"", b""))
+        process.write(first)
         for part, event in self.held.items():
             if part in text:
                 await event.wait()
+        process.write(second)
         return next((code for part, code in self.codes.items() if part in text), 0)
 
 

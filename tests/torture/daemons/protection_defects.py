@@ -16,7 +16,7 @@ from statemachines import act_effects, acts, consent, reset_update
 from statemachines.planning import rules, words
 from statemachines.planning.words import Consulted
 from statemachines.refusals import Refusal
-from statemachines.steps import launch_rights, resuming
+from statemachines.steps import accepts, launch_rights, resuming
 
 
 def nobody_is_asked() -> None:
@@ -77,6 +77,11 @@ def accepting_runs_again() -> None:
     act_effects._EFFECTS = {**act_effects._EFFECTS, ActKind.ACCEPT: accepted}
 
 
+def one_accepts_alone() -> None:
+    """One person's accept is enough, whoever asked for the reset."""
+    _instead(accepts.accepts_required, lambda _, __: 1)
+
+
 def own_words_count() -> None:
     """A plan may rely on the word of somebody who asked for it."""
     consult = words.consult
@@ -129,6 +134,7 @@ PROTECTION_DEFECTS: Mapping[str, Callable[[], None]] = {
     "own-approvals-count": own_approvals_count,
     "any-plan-is-approved": any_plan_is_approved,
     "accepting-runs-again": accepting_runs_again,
+    "one-accepts-alone": one_accepts_alone,
     "own-words-count": own_words_count,
     "memory-says-all": memory_says_all,
     "the-unseen-is-nobody": the_unseen_is_nobody,

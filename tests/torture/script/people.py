@@ -30,7 +30,7 @@ IN_CAPITALS = Person("OPERATOR", ("approver",))
 BEN = Person("ben", ("requester", "approver"))
 CLEO = Person("cleo", ("approver", "admin"))
 FAY = Person("fay", ("operator", "approver"))
-"""Accepts, too, what the operator may not accept in a reset of their own."""
+"""Accepts, too, what the operator may not accept in a reset of their own, or not alone."""
 EVE = Person("eve", ("approver",), ("qa-*",))
 """Approves elsewhere."""
 DAN = Person("dan", ("operator",))

@@ -7,7 +7,7 @@ import pytest
 from daemon.cli.client import Json
 from daemon.cli.next_step import next_step
 from daemon.cli.plan_output import show_plan
-from daemon.cli.reset_output import step_table
+from daemon.cli.reset_output import show_reset, step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 from tests.unit.statemachines.words.test_words import knowing, made, remembered, word
@@ -66,3 +66,24 @@ def test_the_next_step_is_one_that_is_taken_there() -> None:
     assert "resume qa-sandbox/12 --force" in (next_step(lost) or "")
     assert "resume qa-sandbox/12" in (next_step(reset("cancelled")) or "")
     assert next_step(reset("cancelled", destroyed=False)) is None
+
+
+def test_d4_who_has_accepted_while_another_person_has_to_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"accepts": {"learned.core": {"required": 2, "by": ["ben"], "stop": 1}}}
+    outcome = {"kind": "failed", "cause": "tables-empty", "exitCode": 0, "facts": facts}
+    step = {"name": "seed", "attempts": 1, "outcome": outcome, "state": "failed"}
+    shown = {
+        "id": "1",
+        "request": {"mode": "wipe"},
+        "requestedBy": ["a pipeline"],
+        "channel": "kafka",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "approvals": {"required": 0},
+        "planHash": None,
+        "stoppedAt": "seed",
+        "detail": None,
+        "hint": None,
+        "attempts": (),
+    }
+    show_reset(reset("failed", **(shown | {"steps": [step]})))
+    assert "accepts:      learned.core 1 of 2 (ben)" in capsys.readouterr().out
