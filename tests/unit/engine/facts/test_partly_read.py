@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from daemon.engine.facts import FactsReader
 from daemon.engine.planning import Planning
+from schemas.plan import Plan
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Channel
+from statemachines.refusals import Refusal
+from tests.contract.store.test_protection import line
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
@@ -13,6 +18,7 @@ from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock, run
 from tests.unit.statemachines.planner.world import LOADED
+from tests.unit.statemachines.words.test_words import word
 
 SANDBOX, PRODUCTION = "los-demo-sandbox", "los-demo-production"
 MIGRATOR = "data-builder-api"
@@ -75,5 +81,35 @@ def test_c3_a_dry_run_remembers_and_leaves_a_service_that_is_seen_in_part_as_it_
         then = {(use.service, use.database): use.last_seen_at for use in await fleet.store.protected()}
         same = {place for place in first if then[place] == first[place]}
         assert same == {(MIGRATOR, "core"), (MIGRATOR, "data-builder"), ("los-core-api", "core")}
+
+    run(story())
+
+
+def test_c3_a_word_lasts_while_its_outage_lasts_and_ends_with_it() -> None:
+    async def story() -> None:
+        fleet = Fleet()
+
+        async def look() -> Plan | Refusal:
+            await fleet.clock.sleep(60.0)
+            return await fleet.planning.plan(fleet.request, Channel.HTTP)
+
+        await look()
+        fleet.made[f"{PRODUCTION}-core"].answers = False
+        assert isinstance(await look(), Refusal)
+        given = word(
+            PRODUCTION,
+            uses=None,
+            given_at=fleet.clock.now(),
+            expires_at=fleet.clock.now() + timedelta(days=9),
+        )
+        await fleet.store.give_word(given, line())
+        for _ in range(3):
+            answer = await look()
+            assert isinstance(answer, Plan), answer
+            assert {use.database for use in answer.assurances[0].remembered} == {"core"}
+        fleet.made[f"{PRODUCTION}-core"].answers = True
+        assert isinstance(await look(), Plan)
+        fleet.made[f"{PRODUCTION}-core"].answers = False
+        assert isinstance(await look(), Refusal)
 
     run(story())
