@@ -200,6 +200,9 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    approvers_in: tuple[str, ...] = ()
+    """The environments in each of which whoever approves has to be an approver: the reset's own, and all by which a
+    resource is protected, in whichever cluster. Empty where nobody has to approve."""
     assurances: tuple[Assurance, ...] = ()
     """The words of people about protected environments that the plan relies on, and what each is taken to mean."""
     warnings: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     NOTHING_REMEMBERED = "nothing-remembered"
     WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
+    TOKENS_UNREADABLE = "tokens-unreadable"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     TOO_MANY_STREAMS = "too-many-streams"
@@ -75,6 +76,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
     # Why a reset stopped.
     APPROVAL_EXPIRED = "approval-expired"
+    CONSENT_VOID = "consent-void"
     DENIED = "denied"
     CANCELLED_BY_REQUEST = "cancelled-by-request"
     DEPROVISIONED = "deprovisioned"
@@ -201,6 +203,7 @@ TEXTS: dict[Reason, str] = {
         "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
     ),
     Reason.UNAUTHENTICATED: "A valid token is needed.",
+    Reason.TOKENS_UNREADABLE: "The file of tokens can't be used, so nobody is known.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
     Reason.TOO_MANY_STREAMS: "So many streams are open that the daemon opens no other one.",
@@ -211,6 +214,10 @@ TEXTS: dict[Reason, str] = {
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
     Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
+    Reason.CONSENT_VOID: (
+        "Somebody approved who has no token any more that lets them approve in each environment concerned; another "
+        "approver has to agree."
+    ),
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",

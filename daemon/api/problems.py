@@ -44,6 +44,7 @@ _STATUS: dict[Reason, int] = {
     Reason.NOTHING_TO_DO: 422,
     Reason.INTERNAL: 500,
     Reason.UNAVAILABLE: 503,
+    Reason.TOKENS_UNREADABLE: 503,
 }
 _BY_STATUS = {
     400: Reason.MALFORMED_JSON,

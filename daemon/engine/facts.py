@@ -19,7 +19,7 @@ from daemon.engine.survey import Survey
 from daemon.engine.wipe_facts import WipeReader
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
@@ -40,9 +40,8 @@ from schemas.facts import (
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
-from statemachines.planning.namespaces import Standing
-from statemachines.planning.protection import is_protected_kind
+from schemas.wire import ResourceKey, ServiceName, client_of
+from statemachines.planning.namespaces import protects
 from statemachines.planning.selection import Selection, select
 from statemachines.planning.sessions import UNREAD
 from statemachines.planning.wipes import drops_schema
@@ -114,21 +113,36 @@ class FactsReader:
         if environment not in names:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
-        findings = _Findings()
         slots = asyncio.Semaphore(READS_AT_ONCE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for name in names:
-                    wanted = chosen if name == environment else set[str]()
-                    group.create_task(self._read_namespace(group, findings, slots, name, wanted))
-        except* PortError as errors:
-            raise _first(errors) from errors
+        findings = await self._read_namespaces(slots, names, environment, chosen)
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
         )
+        return await self._facts(findings, environment, repositories, sessions)
+
+    async def sharing(self, environment: str) -> tuple[Facts, list[str]]:
+        """Read who uses which database, as for a plan of all services of an environment. Return the namespaces, too.
+
+        Raises:
+            PortError: the cluster itself or the state database can't be asked.
+        """
+        names = await self._survey.namespaces()
+        chosen = {service.name for service in self._catalog.services}
+        slots = asyncio.Semaphore(READS_AT_ONCE)
+        findings = await self._read_namespaces(slots, names, environment, chosen)
+        return await self._facts(findings, environment), names
+
+    async def _facts(
+        self,
+        findings: _Findings,
+        environment: str,
+        repositories: tuple[RepositoryFact, ...] = (),
+        sessions: tuple[SessionFact, ...] = (),
+    ) -> Facts:
+        """Make facts of what was found, of what is remembered, and of what people said."""
         remembered = await self._store.protected()
         absent = self._note_unseen(findings, environment, {use.environment for use in remembered})
         words = await self._store.words(now=self._clock.now())
@@ -232,6 +246,20 @@ class FactsReader:
                 hint="Correct one of the two variables.",
             )
 
+    async def _read_namespaces(
+        self, slots: asyncio.Semaphore, names: Sequence[str], environment: str, chosen: set[str]
+    ) -> _Findings:
+        """Read the chosen services of the environment, and what all others use."""
+        findings = _Findings()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    wanted = chosen if name == environment else set[str]()
+                    group.create_task(self._read_namespace(group, findings, slots, name, wanted))
+        except* PortError as errors:
+            raise _first(errors) from errors
+        return findings
+
     async def _read_namespace(
         self,
         group: asyncio.TaskGroup,
@@ -263,8 +291,7 @@ class FactsReader:
             else:
                 gaps = list(view.gaps)
                 absent += view.absent
-            if view.standing is not Standing.OTHER:
-                findings.unreadable += gaps
+            findings.unreadable += gaps
         return tuple(absent)
 
     async def _read_wanted(
@@ -311,7 +338,7 @@ class FactsReader:
                     )
         except PortError as error:
             findings.unreadable.append(
-                self._unreadable(error, environment, ServiceName(service.name), subject)
+                self._survey.unreadable(error, environment, ServiceName(service.name), subject)
             )
 
     async def _read_other(
@@ -322,28 +349,12 @@ class FactsReader:
         service: Service,
         workloads: Workloads,
     ) -> None:
-        """Read which databases a service uses that is not reset. All of its pods' templates tell that together.
-
-        What one of them fails to tell is a gap, and the others are asked all the same: a word that answers for the
-        gap says nothing of them.
-        """
-        name, where = ServiceName(service.name), (environment, service.selector_text, service.container)
+        """Read which databases a service uses that is not reset. All of its pods' templates tell that together."""
         async with slots:
-            try:
-                pods: Sequence[Pod] = await self._pods.choose_each(*where)
-                chosen = pods[0]
-            except PortError as error:
-                findings.unreadable.append(self._unreadable(error, environment, name, "pods"))
-                try:
-                    pods, chosen = await self._pods.ready_each(*where), None
-                except PortError:
-                    return
-            for pod in pods:
-                await self._note_uses(findings, pod, service, own=pod is chosen)
-        # Where something could not be listed, that is why a workload seems to be unasked.
-        protected = is_protected_kind(kind_of(environment), self._catalog)
-        if protected and chosen is not None and not workloads.unread:
-            findings.unreadable += self._survey.unasked(service, environment, workloads, pods)
+            to_ask = await self._survey.to_ask(environment, service, workloads)
+            findings.unreadable += to_ask.gaps
+            for pod in to_ask.pods:
+                await self._note_uses(findings, pod, service, own=pod is to_ask.chosen)
 
     async def _note_uses(self, findings: _Findings, pod: Pod, service: Service, *, own: bool) -> None:
         """Note the databases that a pod of a service uses. Where it is not its `own`, it may lack their variables."""
@@ -354,7 +365,7 @@ class FactsReader:
                 url, identity = await self.identify(pod, service, database.name)
             except PortError as error:
                 subject = f"database {database.name}" if own else f"pod {pod.name}"
-                gap = self._unreadable(error, pod.environment, ServiceName(service.name), subject)
+                gap = self._survey.unreadable(error, pod.environment, ServiceName(service.name), subject)
                 if gap not in findings.unreadable:
                     findings.unreadable.append(gap)
                 continue
@@ -391,7 +402,8 @@ class FactsReader:
             fact = findings.databases[places[key]]
             findings.databases[places[key]] = fact.model_copy(update={"losses": losses})
         findings.unreadable += [
-            self._unreadable(each.error, environment, each.service, each.subject) for each in found.unread
+            self._survey.unreadable(each.error, environment, each.service, each.subject)
+            for each in found.unread
         ]
 
     async def _read_sessions(
@@ -400,7 +412,7 @@ class FactsReader:
         names = {fact.key: fact.name for fact in findings.databases}
         found = await self._sessions.read(findings.ways, findings.users, names, slots)
         for key, error in sorted(found.unread.items()):
-            gap = self._unreadable(error, environment, None, f"{UNREAD}{names[key]}")
+            gap = self._survey.unreadable(error, environment, None, f"{UNREAD}{names[key]}")
             findings.unreadable.append(gap.model_copy(update={"protected": False}))
         return tuple(found.sessions)
 
@@ -415,7 +427,7 @@ class FactsReader:
                 branch = await self._repositories.read(name, declared.branch)
             except PortError as error:
                 findings.unreadable.append(
-                    self._unreadable(error, request.environment, None, f"repository {name}")
+                    self._survey.unreadable(error, request.environment, None, f"repository {name}")
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
@@ -445,23 +457,10 @@ class FactsReader:
         service: ServiceName | None = None,
         database: str | None = None,
     ) -> None:
-        if is_protected_kind(kind_of(environment), self._catalog):
+        if protects(environment, self._catalog):
             findings.uses.append(
                 ProtectedUse(environment=environment, service=service, database=database, key=key)
             )
-
-    def _unreadable(
-        self, error: PortError, environment: str, service: ServiceName | None, subject: str
-    ) -> Unreadable:
-        return Unreadable(
-            environment=environment,
-            service=service,
-            subject=subject,
-            reason=error.reason,
-            detail=error.detail,
-            protected=is_protected_kind(kind_of(environment), self._catalog),
-            temporary=isinstance(error, TemporaryError),
-        )
 
 
 def _declared(service: Service, database: str) -> Database:

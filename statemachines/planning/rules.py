@@ -9,7 +9,7 @@ Over 300 lines: all rules side by side, in the order in which they are applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from schemas.facts import Unreadable
 from schemas.reasons import Reason
@@ -18,8 +18,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
-from statemachines.planning.gaps import LOSSES_OF, SEED_OF, how_to_confirm, leaves_users_open
-from statemachines.planning.namespaces import UNASKED
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -29,6 +28,7 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
+from statemachines.planning.sharing import refusals
 from statemachines.planning.wipes import (
     loss_text,
     seed_looked_for,
@@ -255,52 +255,11 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
-    unread: dict[tuple[str, Reason, bool, str], list[Unreadable]] = {}
-    for gap in case.facts.unreadable:
-        if gap.protected and not gap.answered_by and leaves_users_open(gap):
-            # Each right that is missing, and each workload that nobody could ask, has a sentence of its own.
-            apart = gap.reason is Reason.KUBERNETES_FORBIDDEN or gap.subject.startswith(UNASKED)
-            what = f"{gap.subject} {gap.detail}" if apart else ""
-            unread.setdefault((gap.environment, gap.reason, gap.temporary, what), []).append(gap)
-    for (_, reason, temporary, _), gaps in unread.items():
-        if gaps[0].subject.startswith(UNASKED):
-            what = _not_asked(gaps)
-        else:
-            what = _not_seen(gaps) if reason is Reason.SERVICE_UNSEEN else _not_read(gaps)
-        said = f"{what}; an approver may say what it uses: {how_to_confirm(gaps, case.facts, case.catalog)}"
-        yield Refused(Reason.SHARING_UNKNOWN, said, temporary=temporary)
+    for detail, temporary in refusals(case.facts, case.catalog):
+        yield Refused(Reason.SHARING_UNKNOWN, detail, temporary=temporary)
     for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
-
-
-def _not_read(gaps: Sequence[Unreadable]) -> str:
-    """Say what could not be read of a protected environment, and the next step."""
-    first = gaps[0]
-    what = ", ".join(f"{gap.service or ''} {gap.subject}".strip() for gap in gaps)
-    detail = f"{first.environment}: {what} could not be read ({first.reason.value})"
-    if first.reason is Reason.KUBERNETES_FORBIDDEN:
-        detail += f": {first.detail}. Give the daemon's account that right"
-    return detail
-
-
-def _not_asked(gaps: Sequence[Unreadable]) -> str:
-    """Say which workload of protected services nobody could ask, and the next step."""
-    first = gaps[0]
-    services = ", ".join(gap.service or "" for gap in gaps)
-    return (
-        f"{first.environment}: {services} {first.subject.removeprefix(UNASKED)} {first.detail}, and no pod that was "
-        "asked has its variables, so nobody knows which database it uses. If nothing needs it, delete it"
-    )
-
-
-def _not_seen(gaps: Sequence[Unreadable]) -> str:
-    """Say which services of a protected environment are not seen, and the next step."""
-    services = "; ".join(f"{gap.service} ({gap.detail})" for gap in gaps)
-    return (
-        f"{gaps[0].environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in "
-        "the catalog, or list the environment under `absent`"
-    )
 
 
 def words_are_of_others(case: Case) -> Iterator[Refused]:

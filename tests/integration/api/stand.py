@@ -22,7 +22,7 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import TokenApprovers, load_tokens
+from daemon.api.token_file import TokenApprovers, load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
@@ -264,7 +264,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
@@ -296,6 +296,7 @@ def _build(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(facts=timedelta(seconds=3)),
+        approvers=approvers,
     )
     driver = Driver(drives, clock)
     ready["mark"] = high_water.check

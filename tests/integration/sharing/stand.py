@@ -23,9 +23,10 @@ from sandbox.kubernetes.launch import Arguments
 from sandbox.kubernetes.objects.kinds import ROLLOUT_DEFINITION
 from schemas.audit import AuditEntry, Verdict
 from schemas.plan import Plan
-from schemas.protection import Scope, Word, WordKind
+from schemas.protection import ProtectedUse, Scope, Word, WordKind
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Channel
+from schemas.wire import ResourceKey, ServiceName
 from statemachines.refusals import Refusal
 from tests.contract.kubernetes_double.stand import SERVES, Api, is_ready, make_image
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
@@ -186,12 +187,25 @@ def rights(environment: str, without: tuple[str, str] | None = None) -> list[dic
     return documents
 
 
+def use_of(environment: str) -> ProtectedUse:
+    """A use of a database that is not the sandbox's."""
+    return ProtectedUse(
+        environment=environment,
+        service=ServiceName("app"),
+        database="app",
+        key=ResourceKey("database/7002/app"),
+    )
+
+
 @asynccontextmanager
-async def reading(
-    kubeconfig: Path, loaded: LoadedCatalog | None = None, words: Sequence[str] = ()
-) -> AsyncIterator[Planning]:
-    """The planning of a daemon with that account, in whose store a person says that these scopes use nothing."""
-    loaded = loaded or catalog()
+async def reader(
+    kubeconfig: Path, loaded: LoadedCatalog, words: Sequence[str] = (), remembered: Sequence[str] = ()
+) -> AsyncIterator[FactsReader]:
+    """The reader of a daemon with that account.
+
+    In its store a person says that the scopes of `words` use nothing, and another database of `remembered`
+    environments is remembered.
+    """
     databases = MemoryDatabases()
     databases.add(URL, MemoryDatabase("7001", "app"))
     databases.add(OTHER_URL, MemoryDatabase("7002", "app"))
@@ -199,8 +213,9 @@ async def reading(
     store = MemoryStore(clock)
     for number, scope in enumerate(words):
         await store.give_word(*_word(number, scope, clock.now()))
+    await store.remember_protected([use_of(environment) for environment in remembered], now=clock.now())
     async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
-        facts = FactsReader(
+        yield FactsReader(
             KubernetesPods(kubernetes),
             databases,
             MemoryRepositories(),
@@ -208,6 +223,18 @@ async def reading(
             clock,
             loaded.catalog,
         )
+
+
+@asynccontextmanager
+async def reading(
+    kubeconfig: Path,
+    loaded: LoadedCatalog | None = None,
+    words: Sequence[str] = (),
+    remembered: Sequence[str] = (),
+) -> AsyncIterator[Planning]:
+    """The planning of a daemon with that account; the arguments are those of `reader`."""
+    loaded = loaded or catalog()
+    async with reader(kubeconfig, loaded, words, remembered) as facts:
         yield Planning(facts, loaded.catalog, loaded.id)
 
 
@@ -235,9 +262,12 @@ def _word(number: int, scope: str, now: datetime) -> tuple[Word, AuditEntry]:
 
 
 async def planned(
-    kubeconfig: Path, loaded: LoadedCatalog | None = None, words: Sequence[str] = ()
+    kubeconfig: Path,
+    loaded: LoadedCatalog | None = None,
+    words: Sequence[str] = (),
+    remembered: Sequence[str] = (),
 ) -> Plan | Refusal:
     """Plan a wipe of the sandbox."""
-    async with reading(kubeconfig, loaded, words) as planning:
+    async with reading(kubeconfig, loaded, words, remembered) as planning:
         request = ResetRequested(environment=SANDBOX, requested_by="ann", mode=Mode.WIPE, git=False)
         return await planning.plan(request, Channel.HTTP)

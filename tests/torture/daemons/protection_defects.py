@@ -50,6 +50,11 @@ def own_approvals_count() -> None:
     _instead(consent.known_requesters, lambda _: frozenset())
 
 
+def rights_in_a_sandbox_are_enough() -> None:
+    """Who approves in the reset's own environment approves for every other one that it touches."""
+    _instead(consent.rights_needed, lambda _, reset: (reset.environment,))
+
+
 def any_plan_is_approved() -> None:
     """An approval of one plan counts for every other one."""
     check = acts._approve
@@ -132,6 +137,7 @@ PROTECTION_DEFECTS: Mapping[str, Callable[[], None]] = {
     "stops-end-no-consent": stops_end_no_consent,
     "stops-end-no-dump": stops_end_no_dump,
     "own-approvals-count": own_approvals_count,
+    "rights-in-a-sandbox-are-enough": rights_in_a_sandbox_are_enough,
     "any-plan-is-approved": any_plan_is_approved,
     "accepting-runs-again": accepting_runs_again,
     "one-accepts-alone": one_accepts_alone,

@@ -29,6 +29,7 @@ from daemon.ports.contents import Contents
 from daemon.ports.databases import Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
+from schemas.facts import Facts
 from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
 from schemas.protection import ProtectedUse
@@ -139,9 +140,13 @@ class _ForgetfulPlanning(Planning):
         self._without_effect = (*self._without_effect, setting)
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+        self,
+        request: ResetRequested,
+        channel: Channel,
+        requesters: Sequence[str] = (),
+        seen_as: Callable[[Facts], Facts] = lambda facts: facts,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        answer, protected = await super().with_protected(request, channel, requesters)
+        answer, protected = await super().with_protected(request, channel, requesters, seen_as)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
