@@ -67,7 +67,7 @@ class Planning:
         requesters: Sequence[str] = (),
         seen_as: Callable[[Facts], Facts] = lambda facts: facts,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        """The same for people who joined the request, too, with what has to be remembered of protected ones.
+        """The same for people who joined the request, too, with what has to be remembered of protected environments.
 
         `seen_as` is how the reset that asks has to see the facts.
         """
