@@ -147,6 +147,7 @@ class Stand:
                 database.notify(nonce)
             return 0
         process.write(f"$ {text}\n".encode())
+        self._write_a_row(process)
         for part, output in self.failing.items():
             if part in text:
                 process.write(output)
@@ -160,6 +161,12 @@ class Stand:
                 await event.wait()
         process.write(second)
         return next((code for part, code in self.codes.items() if part in text), 0)
+
+    def _write_a_row(self, process: Process) -> None:
+        """Count a row in each database of a recorded command, which is its sign there."""
+        for url in process.variables.values():
+            if process.attempt is not None and url.startswith("postgresql://"):
+                self.urls.at(url).written += 1
 
 
 @asynccontextmanager
