@@ -5,12 +5,12 @@ A command's exit code is a claim. A check says what has to be in the database on
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from schemas.patterns import Pattern
 from schemas.wire import ResourceKey, Wire
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
@@ -26,17 +26,13 @@ Tables = Annotated[tuple[TableName, ...], Field(min_length=1, max_length=20)]
 
 
 def _pattern(text: str) -> str:
-    try:
-        groups = re.compile(text).groups
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
-    if groups > 1:
+    if Pattern(text).groups > 1:
         raise ValueError("at most one group: what it finds is the migration's id")
     return text
 
 
 IdPattern = Annotated[str, AfterValidator(_pattern)]
-"""A regular expression that finds a migration's id in a text: its one group, or all that it matches."""
+"""A regular expression (RE2's) that finds a migration's id in a text: its one group, or all that it matches."""
 
 Program = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from schemas.patterns import Pattern, PatternError
 from schemas.plan import Failure
 
 _INTRODUCED = r"(?i:\berror(?:\s+code)?\b|\bcode\b)\W{1,4}"
@@ -50,10 +51,18 @@ def known_failure(failures: Sequence[Failure], output: str) -> Failure | None:
             for failure in failures
             if failure.pattern is not None
             and not (lasts and failure.temporary)
-            and re.search(failure.pattern, output, re.MULTILINE)
+            and _matches(failure.pattern, output)
         ),
         None,
     )
+
+
+def _matches(pattern: str, output: str) -> bool:
+    """Whether the pattern is in the output. One that no engine takes, of a plan from before, explains nothing."""
+    try:
+        return Pattern.of(pattern).matches(output)
+    except PatternError:
+        return False
 
 
 def _has_another_code(coded: Collection[str], output: str) -> bool:
