@@ -160,6 +160,13 @@ def _unreadable() -> PermanentError:
     )
 
 
+DEFAULT_SCHEMA = "public"
+"""Where Prisma has its tables unless the URL names a schema."""
+
+
 def schema_of(url: str) -> str | None:
-    """Return the schema that Prisma's URLs name, in which its tables are."""
+    """Return the schema that Prisma's URLs name, in which its tables are.
+
+    Where the URL names none, a tool finds its tables on the session's search path (TypeORM) or in `DEFAULT_SCHEMA`.
+    """
     return dict(parse_qsl(urlsplit(url.strip()).query)).get("schema")
