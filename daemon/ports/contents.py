@@ -43,6 +43,13 @@ class Reader(Protocol):
         """
         ...
 
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """Return the number by which the server knows each of those tables, by `SCHEMA.TABLE`.
+
+        A table that was dropped and made anew has another number.
+        """
+        ...
+
     async def fingerprint(self, asked: UnchangedCheck) -> Fingerprint | None:
         """Return what the rows say, whatever their order; None where none of the tables exists."""
         ...

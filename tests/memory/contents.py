@@ -39,6 +39,14 @@ class MemoryReader:
             f"public.{name}": bool(rows) for name, rows in self.database.tables.items() if name not in besides
         }
 
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """See the port."""
+        return {
+            f"public.{name}": self.database.number(name)
+            for name in self.database.tables
+            if name not in besides
+        }
+
     async def fingerprint(self, asked: UnchangedCheck) -> Fingerprint | None:
         """See the port."""
         rows = self._rows(asked.table or (asked.query or "",))

@@ -44,7 +44,7 @@ SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), 
 
 # The tables of the database beside those of the server and of extensions; a partition counts with its table.
 _TABLES = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'resetd')
    AND n.nspname = ANY(%(schemas)s)
@@ -154,13 +154,7 @@ class _Reader:
 
     async def filled(self, besides: Sequence[TableName]) -> Mapping[str, bool]:
         """See the port."""
-        left_out = set(besides)
-        told = [schema for name in besides if (schema := name.rpartition(".")[0])]
-        named = [
-            (schema, name)
-            for schema, name in await self._ask(_TABLES, {"schemas": [*self._schemas, *told]})
-            if not left_out & {name, f"{schema}.{name}"}
-        ]
+        named = [(schema, name) for schema, name, _ in await self._tables(besides)]
         found: dict[str, bool] = {}
         for start in range(0, len(named), _TABLES_AT_ONCE):
             some = named[start : start + _TABLES_AT_ONCE]
@@ -172,6 +166,10 @@ class _Reader:
             (answers,) = await self._ask(asked)
             found |= {".".join(table): answer for table, answer in zip(some, answers, strict=True)}
         return found
+
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """See the port."""
+        return {f"{schema}.{name}": number for schema, name, number in await self._tables(besides)}
 
     async def fingerprint(self, asked: UnchangedCheck) -> Fingerprint | None:
         """See the port. Two sums of 60 bits each over the rows' digests: the order is no part of it."""
@@ -201,6 +199,12 @@ class _Reader:
             total += number
             digest.update(f"{number} {first} {second}\n".encode())
         return Fingerprint(total, digest.hexdigest()[:32])
+
+    async def _tables(self, besides: Sequence[TableName]) -> list[TupleRow]:
+        left_out = set(besides)
+        told = [schema for name in besides if (schema := name.rpartition(".")[0])]
+        rows = await self._ask(_TABLES, {"schemas": [*self._schemas, *told]})
+        return [row for row in rows if not left_out & {row[1], f"{row[0]}.{row[1]}"}]
 
     async def _existing(self, names: Sequence[TableName]) -> list[sql.Identifier]:
         found: dict[tuple[str, str], sql.Identifier] = {}

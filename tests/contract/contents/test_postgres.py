@@ -95,7 +95,10 @@ async def test_rows_that_the_session_may_not_see_are_no_answer(url: str, server:
 
 
 async def test_b_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_service(url: str) -> None:
-    execute(url, "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.role (name text)")
+    execute(
+        url,
+        "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.role (name text)",
+    )
     execute(url, "INSERT INTO elsewhere.role VALUES ('admin')")
     async with reading(url.partition("?")[0]) as reader:
         assert await reader.count(RowsCheck(table=("roles", "role", "Role"))) == 0
@@ -106,14 +109,19 @@ async def test_b_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_
 
 
 async def test_b_a_search_path_says_where_the_tool_has_its_tables(url: str) -> None:
-    execute(url, "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.roles (name text)")
+    execute(
+        url,
+        "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.roles (name text)",
+    )
     execute(url, "INSERT INTO elsewhere.roles VALUES ('admin'); CREATE TABLE tags (name text)")
     execute(url, "INSERT INTO tags VALUES ('a')")
     plain = url.partition("?")[0]
     async with reading(f"{plain}?options=-csearch_path%3Delsewhere") as reader:
         assert await reader.count(RowsCheck(table=("roles",))) == 1
         assert await reader.count(RowsCheck(query="SELECT FROM roles")) == 1
-        assert await reader.count(RowsCheck(table=("tags",))) == 1  # Prisma has its tables in public all the same
+        assert (
+            await reader.count(RowsCheck(table=("tags",))) == 1
+        )  # Prisma has its tables in public all the same
         assert set(await reader.filled([])) == {"elsewhere.roles", "public.roles", "public.tags"}
     async with reading(f"{plain}?schema=elsewhere") as reader:
         assert await reader.count(RowsCheck(query="SELECT FROM roles")) == 1
