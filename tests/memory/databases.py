@@ -194,7 +194,6 @@ class MemoryDatabases:
         at_work = [
             Session(-number, asks, name, None, hidden=False, writes=True, since=began)
             for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
-            if name != "resetd" and not name.startswith("resetd:")
         ]
         shown = [
             session if session.role == asks else replace(session, address=None, hidden=True, since=None)
