@@ -155,7 +155,7 @@ def user_data(case: Case) -> Iterator[str]:
 
 def wiped_tables(case: Case) -> Iterator[str]:
     """Say which tables are dropped: all of them with their schema, or those that the tool's own migrations made."""
-    dropped, undone = set(), set()
+    dropped, undone = set[str](), set[str]()
     for service, database in wiped_pairs(case.catalog, case.selection, case.commands):
         declared = case.catalog.service(service)
         found = declared.database(database) if declared else None

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.checks import Absent, KnownLedger, Ledger, MigrationsCheck, PlannedCheck, RowsCheck
-from schemas.patterns import Pattern
+from schemas.patterns import Pattern, PatternError
 from schemas.reasons import Reason
 
 _SHOWN = 5
@@ -88,7 +88,10 @@ def carried(check: MigrationsCheck, lines: Iterable[str]) -> tuple[str, ...]:
 
     Files of one migration that lie side by side (`.ts`, `.js`, `.d.ts`, `.js.map`) are one id.
     """
-    pattern = Pattern.of(ledger_of(check).pattern)
+    try:
+        pattern = Pattern.of(ledger_of(check).pattern)
+    except PatternError:
+        return ()  # of a plan from before: nothing is found, and so nothing can be told
     return tuple(sorted({found for line in lines if (found := pattern.found_in(line.strip())) is not None}))
 
 

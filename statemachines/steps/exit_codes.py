@@ -20,7 +20,9 @@ SHOWN_OF_A_LINE = 2_000
 """Characters of a line that an outcome shows."""
 
 _LOST = "not all of its output was kept, so that a line which means failure may be missing"
-_HINT_OF_LOST = "`resetd logs ID STEP` has what was kept: 16 MiB, if the disk takes it. Mend that, then `resetd resume ID`."
+_HINT_OF_LOST = (
+    "`resetd logs ID STEP` has what was kept: 16 MiB, if the disk takes it. Then `resetd resume ID`."
+)
 _HINT_OF_SILENCE = (
     "Does the tool write its answer elsewhere (a logger with a file, another format)? Let it print the list."
 )

@@ -187,7 +187,7 @@ def test_a_wipe_that_is_done_teaches_what_it_wiped_and_old_images_are_forgotten(
     refresh = planned(request(mode=Mode.REFRESH))
     for plan, kept, learns in ((WIPE, [], True), (WIPE, None, False), (refresh, [], False)):
         # Where nobody looked before the first seed, nothing is learned.
-        looked = {} if kept is None else {"kept": kept}
+        looked: dict[str, object] = {} if kept is None else {"kept": kept}
         facts = {"tables": {CHECK: {"filled": ["public.a"], "empty": [], **looked}}}
         done = Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts)
         steps = {

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 
 import pytest
+from pydantic import TypeAdapter
 
-from schemas.checks import Ledger
+from schemas.checks import Ledger, MigrationsCheck, MigrationsEntry
 from schemas.patterns import Pattern, PatternError
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import OutcomeKind
+from statemachines.steps.database_checks import carried
 from statemachines.steps.exit_codes import outcome_of_command
 from tests.unit.statemachines.planner.world import CATALOG, planned, request
 
@@ -101,7 +103,9 @@ def test_a_line_that_means_failure_is_shown_in_part_where_it_is_long() -> None:
 @pytest.mark.parametrize("text", ["(?!0 )errors", "(?<=a)b", r"(a)\1", "[", "a{3000}"])
 def test_a_pattern_that_backtracks_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="no regular expression that resetd takes"):
-        Ledger(table=("done",), column="name", pattern=text)
+        TypeAdapter(MigrationsEntry).validate_python(
+            {"directory": "migrations", "ledger": {"table": ["done"], "column": "name", "pattern": text}}
+        )
     with pytest.raises(PatternError):
         Pattern(text)
     entry = CATALOG.service("los-core-api")
@@ -115,3 +119,5 @@ def test_a_plan_from_before_with_a_pattern_that_backtracks_is_answered_with_can_
     step = SEED.model_copy(update={"fail_on": "(?!0 )errors"})
     outcome = outcome_of_command(step, 0, "fine", "fine")
     assert (outcome.kind, outcome.cause) == (OutcomeKind.FAILED, Reason.CHECK_FAILED)
+    ledger = Ledger(table=("done",), column="name", pattern="(?!0 )[0-9]+")
+    assert carried(MigrationsCheck(directory="migrations", ledger=ledger), ["1"]) == ()
