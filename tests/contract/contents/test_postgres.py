@@ -13,7 +13,7 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.contents import Reader
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres import Server
-from schemas.checks import Ledger, RowsCheck, UnchangedCheck
+from schemas.checks import CheckEntry, Ledger, RowsCheck, UnchangedCheck
 from schemas.reasons import Reason
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
@@ -94,7 +94,7 @@ async def test_rows_that_the_session_may_not_see_are_no_answer(url: str, server:
     assert raised.value.reason is Reason.CHECK_FAILED
 
 
-async def test_b_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_service(url: str) -> None:
+async def test_a1_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_service(url: str) -> None:
     execute(
         url,
         "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.role (name text)",
@@ -108,7 +108,7 @@ async def test_b_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_
         assert await reader.filled(["elsewhere.ledger"]) == {"public.roles": False, "elsewhere.role": True}
 
 
-async def test_b_a_search_path_says_where_the_tool_has_its_tables(url: str) -> None:
+async def test_a1_a_search_path_says_where_the_tool_has_its_tables(url: str) -> None:
     execute(
         url,
         "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.roles (name text)",
@@ -151,3 +151,21 @@ async def test_partitions_count_with_their_table_and_odd_names_are_read(url: str
     )
     async with reading(url) as reader:
         assert await reader.filled([]) == {"public.50% off": True, "public.events": True}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT ';' AS semicolon /* ; /* ; */ */ WHERE $$;$$ = $x$;$x$",
+        "SELECT 1 -- ; the first\n, 2",
+        r"SELECT E'\';' || e'\\' || U&'\0041;'",
+        "WITH a AS (SELECT 1), b AS (TABLE a) SELECT * FROM b",
+        "VALUES (1)",
+        "(SELECT 1) INTERSECT (SELECT 1)",
+    ],
+)
+async def test_a_question_that_a_catalog_may_ask_is_understood(url: str, query: str) -> None:
+    entry = CheckEntry.model_validate({"rows": {"query": query, "atLeast": 5}})
+    assert entry.rows is not None
+    async with reading(url) as reader:
+        assert await reader.count(entry.rows) == 1

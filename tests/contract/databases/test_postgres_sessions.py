@@ -110,7 +110,7 @@ async def test_a_session_that_is_only_named_alike_is_told(
         f"resetd-dump-{'0' * 32}",
     ],
 )
-async def test_c_the_resetd_of_another_cluster_is_somebody_else(
+async def test_c3_the_resetd_of_another_cluster_is_somebody_else(
     server: Server, database: str, application: str
 ) -> None:
     async with visiting(server, "fuse", application):
@@ -118,14 +118,14 @@ async def test_c_the_resetd_of_another_cluster_is_somebody_else(
 
 
 @pytest.mark.parametrize("program", ["pg_dump", "pg_restore"])
-async def test_c_a_dump_of_somebody_else_from_the_same_address_is_told(
+async def test_c3_a_dump_of_somebody_else_from_the_same_address_is_told(
     server: Server, database: str, program: str
 ) -> None:
     async with visiting(server, "fuse", program):
         assert program in await sessions(database)
 
 
-async def test_c_sessions_of_the_same_daemon_are_its_own_whichever_worker_has_them(
+async def test_c3_sessions_of_the_same_daemon_are_its_own_whichever_worker_has_them(
     server: Server, database: str
 ) -> None:
     mine = Network(NETWORK.hosts, daemon="0123456789abcdef")

@@ -43,7 +43,7 @@ from schemas.sql import check_question
         "DO $$ BEGIN END $$",
     ],
 )
-def test_a_query_that_is_more_than_one_question_is_refused_when_it_is_read(query: str) -> None:
+def test_a1_a_query_that_is_more_than_one_question_is_refused_when_it_is_read(query: str) -> None:
     for check in ("rows", "unchanged"):
         with pytest.raises(ValidationError):
             CheckEntry.model_validate({check: {"query": query}})
