@@ -19,14 +19,12 @@ _INTRODUCED = r"(?i:\berror(?:\s+code)?\b|\bcode\b)\W{1,4}"
 _PASSING_STATES = ("08", "40", "53", "57P", "55P03", "58")
 """SQLSTATEs that may be others the next time: connections, conflicts, lacking resources, a server that ends, a lock."""
 
-_USAGE = re.compile(
-    r"unknown or unexpected option|[Uu]nknown (option|argument|command)|^\s*[Uu]sage:?(\s|$)", re.MULTILINE
-)
+_USAGE = Pattern(r"unknown or unexpected option|[Uu]nknown (option|argument|command)|^\s*[Uu]sage:?(\s|$)")
 
 
 def printed_usage(output: str) -> bool:
     """Whether a tool printed its usage: it did not understand the command, and never will."""
-    return _USAGE.search(output) is not None
+    return _USAGE.matches(output)
 
 
 def known_failure(failures: Sequence[Failure], output: str) -> Failure | None:

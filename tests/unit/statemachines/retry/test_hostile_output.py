@@ -15,6 +15,7 @@ from schemas.requests import Mode
 from schemas.resets import OutcomeKind
 from statemachines.steps.database_checks import carried
 from statemachines.steps.exit_codes import outcome_of_command
+from statemachines.steps.known_failures import known_failure, printed_usage
 from tests.unit.statemachines.planner.world import CATALOG, planned, request
 
 SEED = next(
@@ -121,3 +122,14 @@ def test_a_plan_from_before_with_a_pattern_that_backtracks_is_answered_with_can_
     assert (outcome.kind, outcome.cause) == (OutcomeKind.FAILED, Reason.CHECK_FAILED)
     ledger = Ledger(table=("done",), column="name", pattern="(?!0 )[0-9]+")
     assert carried(MigrationsCheck(directory="migrations", ledger=ledger), ["1"]) == ()
+
+
+@pytest.mark.parametrize(
+    "unit", ["\n", " \n", "error ", "error: ", "error code ", "code: A", "P1", " Usage:"]
+)
+def test_h4_the_meaning_of_a_failure_is_found_in_a_time_that_grows_with_the_output_alone(unit: str) -> None:
+    def told(length: int) -> float:
+        output = unit * (length // len(unit))
+        return seconds(lambda: (known_failure(SEED.failures, output), printed_usage(output)))
+
+    assert told(MIB // 4) < 10 * told(MIB // 16) + 0.05
