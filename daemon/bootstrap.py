@@ -31,14 +31,14 @@ from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
-from daemon.adapters.store import embedded_lock, migrations, open_store
+from daemon.adapters.store import embedded_lock, is_missing_file, migrations, open_store
 from daemon.adapters.system import garbage_collector
 from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_boot_id, new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import TokenApprovers, load_tokens
+from daemon.api.token_file import TokenApprovers, load_tokens
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
@@ -60,14 +60,17 @@ from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
+from daemon.ports.errors import PortError
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from daemon.redaction.known_values import KNOWN
-from schemas.api import Finding
+from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog
+from schemas.protection import RememberedUse, Word
 from schemas.retention import Retention
+from statemachines.planning.sharing import CHECK, findings
 
 log = structlog.get_logger()
 
@@ -241,11 +244,12 @@ def _engine(
         metrics=metrics,
         limits=WaitingLimits(approval_ttl=settings.approval_ttl),
         handshake_max_age=settings.handshake_max_age,
+        approvers=approvers,
     )
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, catalog), high_water, supervisor)
+    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
 
 
 def _retention(settings: Settings) -> Retention:
@@ -305,13 +309,40 @@ def kubernetes_settings(settings: Settings) -> KubernetesSettings:
 
 
 async def survey_cluster(settings: Settings, catalog: Catalog) -> Sequence[Finding]:
-    """Look for the services of a catalog in the cluster.
+    """Look for the services of a catalog in the cluster, by lists and by what the state database remembers.
 
     Raises:
         PortError: no cluster is configured, or it can't be asked.
     """
+    remembered, words, unread = await _memory(settings)
     async with open_kubernetes(kubernetes_settings(settings)) as kubernetes:
-        return await Survey(KubernetesPods(kubernetes), catalog).findings()
+        facts, namespaces = await Survey(KubernetesPods(kubernetes), catalog).look(remembered, words)
+    return [*findings(facts, namespaces, catalog), *unread]
+
+
+async def _memory(
+    settings: Settings,
+) -> tuple[Sequence[RememberedUse], Sequence[Word], Sequence[Finding]]:
+    """What is remembered of protected environments, what people said, and a finding where that can't be read."""
+    try:
+        url = settings.state_url.get_secret_value()
+        if is_missing_file(url):
+            return (), (), [_no_memory(FindingLevel.WARNING, "there is no state database here")]
+        async with open_store(url) as store:
+            kept = await store.words(now=SystemClock().now())
+            return await store.protected(), tuple(word.word for word in kept), ()
+    except PortError as error:
+        return (), (), [_no_memory(FindingLevel.UNKNOWN, error.detail)]
+
+
+def _no_memory(level: FindingLevel, why: str) -> Finding:
+    return Finding(
+        check=CHECK,
+        subject="memory",
+        level=level,
+        detail=f"{why}: what is remembered of protected environments was not looked at",
+        hint="`resetd doctor ENV` looks at it, or name the daemon's state by RESETD_DATABASE_URL.",
+    )
 
 
 def backup_directory(settings: Settings) -> Path:

@@ -145,10 +145,21 @@ class PlannedStep(Wire):
     """What the daemon itself has to see in the databases once the step is done. Exit code 0 is a claim."""
     launch_needs: tuple[PlannedCheck, ...] = ()
     """Migrations that the image has to show before the step is launched: it belongs to a wipe."""
+    migrates: bool = False
+    """Whether the step promises nothing but migrations: it is shown by its check of them."""
     wipes: tuple[WipedDatabase, ...] = ()
     """The databases that the step empties: no step of the plan before it writes to them."""
     configured_seed: ConfiguredSeed | None = None
     """How the image is asked, before the launch, for a seed that the command would run unasked; None: it is not."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the step may write to a database, also where no backup is needed to bring back what it changes.
+
+        A verification changes nothing.
+        """
+        touches_one = any(key.startswith("database/") for key in self.touches)
+        return self.kind is StepKind.COMMAND and self.phase is not Phase.VERIFY and touches_one
 
 
 class Resource(Wire):
@@ -189,6 +200,9 @@ class Plan(Wire):
     resources: tuple[Resource, ...]
     images: dict[ServiceName, str]
     approvals_required: int
+    approvers_in: tuple[str, ...] = ()
+    """The environments in each of which whoever approves has to be an approver: the reset's own, and all by which a
+    resource is protected, in whichever cluster. Empty where nobody has to approve."""
     assurances: tuple[Word, ...] = ()
     """The words of people about protected environments that the plan relies on."""
     warnings: tuple[str, ...] = ()

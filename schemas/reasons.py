@@ -52,6 +52,7 @@ class Reason(StrEnum):
     WRONG_PLAN = "wrong-plan"
     SELF_APPROVAL = "self-approval"
     ALREADY_APPROVED = "already-approved"
+    ALREADY_ACCEPTED = "already-accepted"
     CONSENT_NEEDS_A_TOKEN = "consent-needs-a-token"  # noqa: S105 - a code, no password
     STALE_SEQUENCE = "stale-sequence"
     SUPERSEDED = "superseded"
@@ -63,6 +64,7 @@ class Reason(StrEnum):
     NOTHING_REMEMBERED = "nothing-remembered"
     WOULD_REPEAT = "would-repeat"
     UNAUTHENTICATED = "unauthenticated"
+    TOKENS_UNREADABLE = "tokens-unreadable"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     TOO_MANY_STREAMS = "too-many-streams"
@@ -74,6 +76,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
     # Why a reset stopped.
     APPROVAL_EXPIRED = "approval-expired"
+    CONSENT_VOID = "consent-void"
     DENIED = "denied"
     CANCELLED_BY_REQUEST = "cancelled-by-request"
     DEPROVISIONED = "deprovisioned"
@@ -165,8 +168,9 @@ TEXTS: dict[Reason, str] = {
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
     Reason.SERVICE_UNSEEN: (
-        "A protected environment shows no workload of a service, so nobody knows what the service uses. Correct its "
-        "`selector` in the catalog, or list the environment under its `absent`."
+        "A protected environment shows no workload of a service, or one that has no pod to ask, so nobody knows what "
+        "the service uses. Correct its `selector` in the catalog, list the environment under its `absent`, or delete "
+        "the workload that nothing needs."
     ),
     Reason.WITHOUT_EFFECT: "The catalog or a setting asks for something that nothing acts on yet; no new reset starts.",
     Reason.NOTHING_TO_DO: "The request leads to a plan without a single step.",
@@ -175,6 +179,10 @@ TEXTS: dict[Reason, str] = {
     Reason.WRONG_PLAN: "The approval is of another plan than the present one; read the plan again.",
     Reason.SELF_APPROVAL: "Who asked for a reset can not approve it.",
     Reason.ALREADY_APPROVED: "The same person has approved this plan already; another one is needed.",
+    Reason.ALREADY_ACCEPTED: (
+        "The same person has accepted what this check found already; another one is needed, since nobody is known to "
+        "have asked for the reset."
+    ),
     Reason.CONSENT_NEEDS_A_TOKEN: (
         "What is or may be protected is approved, resumed and cancelled by a person known by a token, not over Kafka."
     ),
@@ -195,6 +203,7 @@ TEXTS: dict[Reason, str] = {
         "Steps that succeeded and are not to be repeated would run again; say so with `force` (`--force`)."
     ),
     Reason.UNAUTHENTICATED: "A valid token is needed.",
+    Reason.TOKENS_UNREADABLE: "The file of tokens can't be used, so nobody is known.",
     Reason.FORBIDDEN: "The token's roles do not allow this here.",
     Reason.NOT_FOUND: "There is nothing at this address.",
     Reason.TOO_MANY_STREAMS: "So many streams are open that the daemon opens no other one.",
@@ -205,12 +214,17 @@ TEXTS: dict[Reason, str] = {
     Reason.METHOD_NOT_ALLOWED: "This address does not take that method.",
     Reason.INTERNAL: "resetd made a mistake; its log says which.",
     Reason.APPROVAL_EXPIRED: "Nobody approved, or nothing was begun on an approval, within RESETD_APPROVAL_TTL.",
+    Reason.CONSENT_VOID: (
+        "Somebody approved who has no token any more that lets them approve in each environment concerned; another "
+        "approver has to agree."
+    ),
     Reason.DENIED: "An approver denied it.",
     Reason.CANCELLED_BY_REQUEST: "Somebody asked for it to be cancelled.",
     Reason.DEPROVISIONED: "The environment was deprovisioned while the reset waited.",
     Reason.PLAN_CHANGED: "The facts under the plan changed; it has to be planned and agreed to again.",
     Reason.DATABASE_MISMATCH: (
-        "The database that the service's own tool reaches is not the one that was backed up."
+        "A database is not the one that it has to be: two addresses lead to different ones, another one answers than "
+        "was planned or backed up, or its marker names other environments."
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
@@ -230,7 +244,8 @@ TEXTS: dict[Reason, str] = {
         "The command ended well, and tables are empty that had rows after this step in the last wipe that was done."
     ),
     Reason.SEED_NOT_SEEN: (
-        "The seed exited with 0, has no check, and left no sign in its database: whether it did anything can't be told."
+        "The seed exited with 0, none of its checks tells of it, and it left no sign in its database: whether it did "
+        "anything can't be told."
     ),
     Reason.MIGRATIONS_NOT_SHOWN: "The image shows no migration, so whether the database has all of them can't be told.",
     Reason.CONFIGURED_SEED: (

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from schemas.wire import StepName
 from statemachines.acts import plans_anew, to_accept
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import UNCHANGED, ResetUpdate
+from statemachines.steps.accepts import accepted_by, accepted_once_more, accepts_required, hint_of
 from statemachines.steps.learned import NOTHING_TAKEN, UNMET, Taken, accepted_change, without
 from statemachines.steps.outcomes import interrupted
 from statemachines.steps.progress import ended, resolved, skipped, to_run_again
@@ -37,6 +38,8 @@ class ResetEffect:
     """Whether a status is told although the state stays."""
     taken: Taken = NOTHING_TAKEN
     """What is learned, and no longer expected, because of it."""
+    accepts: str | None = None
+    """`1 of 2`, where an acceptance takes more than one person's word."""
 
     @property
     def repeated(self) -> tuple[StepName, ...]:
@@ -127,23 +130,35 @@ def _skip(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
 def _accept(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
     """The step is done as its check would have said, and the reset goes on behind it. Nothing runs again for it.
 
-    Where another step failed, too, or another check of this one, the reset stays where it stopped.
+    Where another step failed, too, or another check of this one, the reset stays where it stopped. It stays as it is,
+    too, until as many people have accepted as have to.
     """
     reset, plan, steps = snapshot.reset, snapshot.plan, snapshot.steps
     failed = to_accept(act, reset, tuple(steps.values()))
     if plan is None or failed is None or failed.outcome is None or act.check_name is None:
         raise RuntimeError("an acceptance of no failed check was allowed")
+    people = (*accepted_by(failed.outcome, act.check_name, reset), act.actor)
+    required = accepts_required(plan, reset)
+    accepts = f"{len(people)} of {required}" if required > 1 else None
+    if len(people) < required:
+        outcome = accepted_once_more(failed.outcome, act.check_name, reset, people, required)
+        return ResetEffect(
+            steps=(resolved(failed, StepState.FAILED, outcome),),
+            update=_told_of(outcome, failed, reset),
+            tell_again=True,
+            accepts=accepts,
+        )
     taken = accepted_change(plan, failed, act.check_name, snapshot.learned, reset, at=now)
     outcome = without(failed.outcome, act.check_name)
     if outcome.facts[UNMET]:
         step = resolved(failed, StepState.FAILED, outcome)
-        update = ResetUpdate(detail=outcome.detail) if failed.name == reset.stopped_at else UNCHANGED
-        return ResetEffect(steps=(step,), update=update, tell_again=True, taken=taken)
+        update = _told_of(outcome, failed, reset)
+        return ResetEffect(steps=(step,), update=update, tell_again=True, taken=taken, accepts=accepts)
     done = Outcome(
         kind=OutcomeKind.SUCCEEDED,
         exit_code=outcome.exit_code,
-        detail=f"{act.check_name} accepted {_who_and_why(act)}",
-        facts={**outcome.facts, "acceptedBy": act.actor},
+        detail=f"{act.check_name} accepted {_who_and_why(act, people)}",
+        facts={**outcome.facts, "acceptedBy": " and ".join(people)},
     )
     step = resolved(failed, StepState.SUCCEEDED, done)
     after = replace(snapshot, steps={**steps, step.name: step})
@@ -156,11 +171,23 @@ def _accept(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
             stopped_at=left.name,
         )
         return ResetEffect(
-            steps=(step,), update=update, step_event=(step, None), tell_again=True, taken=taken
+            steps=(step,),
+            update=update,
+            step_event=(step, None),
+            tell_again=True,
+            taken=taken,
+            accepts=accepts,
         )
     # As any resume does: what was dumped before the stop, and is still to be destroyed, is dumped once more.
     on = _resume(act.model_copy(update={"step": None}), after, now)
-    return replace(on, steps=(step, *on.steps), step_event=(step, None), taken=taken)
+    return replace(on, steps=(step, *on.steps), step_event=(step, None), taken=taken, accepts=accepts)
+
+
+def _told_of(outcome: Outcome, failed: Step, reset: Reset) -> ResetUpdate:
+    """What the reset says of the step that still fails by `outcome`, where it is the one at which the reset stopped."""
+    if failed.name != reset.stopped_at:
+        return UNCHANGED
+    return ResetUpdate(detail=outcome.detail, hint=hint_of(outcome, reset))
 
 
 def _resolve(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
@@ -234,5 +261,6 @@ def _named(act: Act, snapshot: ResetSnapshot) -> Step:
     return snapshot.steps[act.step]
 
 
-def _who_and_why(act: Act) -> str:
-    return f"by {act.actor}: {act.reason}" if act.reason else f"by {act.actor}"
+def _who_and_why(act: Act, people: Sequence[str] = ()) -> str:
+    who = " and ".join(people) or act.actor
+    return f"by {who}: {act.reason}" if act.reason else f"by {who}"

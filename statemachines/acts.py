@@ -28,6 +28,7 @@ from schemas.wire import ResetId, StepName
 from statemachines.consent import consenting, known_requesters, needs_consent, person
 from statemachines.lifecycle import STOPPED, TERMINAL, WAITING, WORKING, Trigger, allows, cancelled_for_good
 from statemachines.refusals import Refusal, refuse
+from statemachines.steps.accepts import accepted_by
 from statemachines.steps.learned import acceptable
 from statemachines.steps.resuming import runs_in_pod, to_repeat, unrepeatable
 
@@ -222,7 +223,8 @@ def _accept(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
     doubt = _doubt(plan, steps)
     if doubt is not None:
         return doubt
-    if to_accept(act, reset, steps) is None:
+    failed = to_accept(act, reset, steps)
+    if failed is None:
         names = sorted({name for step in steps for name in acceptable(step)})
         detail = f"{act.check_name or '(none was named)'} is no learned check by which alone a step failed"
         return refuse(
@@ -235,6 +237,11 @@ def _accept(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) ->
         return refuse(
             Reason.SELF_APPROVAL, f"{act.actor} asked for this reset: a second person has to accept"
         )
+    assert failed.outcome is not None
+    assert act.check_name is not None
+    before = accepted_by(failed.outcome, act.check_name, reset)
+    if person(act.actor) in {person(name) for name in before}:
+        return refuse(Reason.ALREADY_ACCEPTED, f"{act.actor} has accepted {act.check_name} of {failed.name}")
     return None
 
 

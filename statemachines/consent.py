@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.plan import Plan
@@ -72,21 +72,34 @@ def answerable(reset: Reset) -> tuple[str, ...]:
     )
 
 
+def rights_needed(plan: Plan | None, reset: Reset) -> tuple[str, ...]:
+    """Return the environments in each of which a person needs the role approver, for their consent to count."""
+    return (plan.approvers_in if plan is not None else ()) or (reset.environment,)
+
+
+def approvers_text(environments: Sequence[str]) -> str:
+    """Say for people who may approve: `approver in los-demo-production and los-demo-sandbox`."""
+    *others, last = environments
+    return f"approver in {', '.join(others)} and {last}" if others else f"approver in {last}"
+
+
 TOO_FEW = "Too few people can approve this"
 """How the warning begins that `too_few` gives."""
 
 
-def too_few(able: Iterable[str], required: int, askers: Iterable[str]) -> str | None:
-    """Warn where fewer people have a token that lets them approve than are needed; None where there are enough.
+def too_few(able: Iterable[str], plan: Plan, askers: Iterable[str]) -> str | None:
+    """Warn where fewer people can approve the plan than it needs; None where there are enough.
 
-    `askers` are those who asked with a token: they can't approve.
+    `able` are those with a token that gives the role approver in each of the plan's `approvers_in`. `askers` are those
+    who asked with a token: they can't approve.
     """
     asked = {person(name) for name in askers}
     left = sorted({person(name): name for name in able if person(name) not in asked}.values())
-    if len(left) >= required:
+    if len(left) >= plan.approvals_required:
         return None
     who = f"only {', '.join(left)}" if left else "nobody"
-    return f"{TOO_FEW}: it needs {required}, and {who} has a token for it beside those who asked."
+    needed = f"it needs {plan.approvals_required}, and {who} has a token for it beside those who asked"
+    return f"{TOO_FEW}: {needed} ({approvers_text(plan.approvers_in)})."
 
 
 def person(name: str) -> str:

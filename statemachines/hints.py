@@ -29,6 +29,10 @@ _HINTS: Mapping[Reason, str] = {
     Reason.OUT_OF_MEMORY: "Raise the container's memory limit, then `resetd resume ID`.",
     Reason.KUBERNETES_UNREACHABLE: _CLUSTER,
     Reason.KUBERNETES_FORBIDDEN: _CLUSTER,
+    Reason.DATABASE_MISMATCH: (
+        "The detail says what differs. Compare the URL variables of the services and where each address leads; of a "
+        "database with a marker, the table `identity` in its schema `resetd`. Then `resetd resume ID --replan`."
+    ),
     Reason.BACKUP_FAILED: "Nothing of this database was destroyed. Mend what pg_dump says, then `resetd resume ID`.",
 }
 

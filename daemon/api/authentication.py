@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError, respond
+from daemon.api.token_file import TokensUnreadableError
 from daemon.api.tokens import Caller as _Caller
 from schemas.api import Role
 from schemas.reasons import Reason
@@ -33,7 +34,7 @@ def _known(context: ApiContext, token: str) -> _Caller:
     """The caller of a token.
 
     Raises:
-        ProblemError: `unauthenticated`.
+        ProblemError: `unauthenticated`, `tokens-unreadable`.
     """
     if not token:
         raise ProblemError(
@@ -41,7 +42,11 @@ def _known(context: ApiContext, token: str) -> _Caller:
             "no token was sent",
             hint="Send `Authorization: Bearer TOKEN`; the command line takes it from RESETD_TOKEN.",
         )
-    caller = context.tokens.caller(token, now=context.clock.now())
+    try:
+        caller = context.tokens.caller(token, now=context.clock.now())
+    except TokensUnreadableError as error:
+        hint = "Mend the file; it is read again with the next call."
+        raise ProblemError(Reason.TOKENS_UNREADABLE, str(error), hint=hint) from None
     if caller is None:
         raise ProblemError(Reason.UNAUTHENTICATED, "the token is unknown or has expired")
     return caller

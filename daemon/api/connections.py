@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import h11
 import structlog
@@ -122,8 +122,12 @@ class Streams:
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
-    def stream(self, subject: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def stream(
+        self, subject: str, pieces: AsyncIterator[bytes], known: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
         """Return the pieces of a stream that counts until it ends, or its client goes away.
+
+        `known` says whether the caller's token still lets them in. Where it does not, nothing more is sent.
 
         Raises:
             ProblemError: `too-many-streams`.
@@ -134,12 +138,16 @@ class Streams:
                 f"{self._open[subject]} of {subject} are open, and {self._open.total()} of all",
                 hint=f"Close some: {STREAMS_OF_ONE} of one subject and {STREAMS} of all can be open at one time.",
             )
-        return self._counted(subject, pieces)
+        return self._counted(subject, pieces, known)
 
-    async def _counted(self, subject: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _counted(
+        self, subject: str, pieces: AsyncIterator[bytes], known: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
         self._open[subject] += 1
         try:
             async for piece in pieces:
+                if not known():
+                    return
                 yield piece
         finally:
             self._open[subject] -= 1

@@ -11,7 +11,8 @@ from fastapi import Depends, Request
 
 from daemon.api.connections import Streams
 from daemon.api.refusal_budget import RefusalBudget
-from daemon.api.tokens import Tokens
+from daemon.api.token_file import TokenFile, TokensUnreadableError
+from daemon.api.tokens import Caller
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
 from daemon.ports.logs import Logs
@@ -52,7 +53,7 @@ class ApiContext:
 
     store: Store
     catalog: Catalog
-    tokens: Tokens
+    tokens: TokenFile
     logs: Logs
     pods: Pods
     planning: PlansResets
@@ -67,6 +68,13 @@ class ApiContext:
     refusals: RefusalBudget = field(default_factory=RefusalBudget)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the daemon drains. Streams then end, which lets the server stop."""
+
+    def knows(self, caller: Caller) -> bool:
+        """Whether the token of a call is still what it was when the call began."""
+        try:
+            return self.tokens.knows(caller, now=self.clock.now())
+        except TokensUnreadableError:
+            return False
 
     async def refuse_restored_state(self) -> None:
         """Refuse to store a request or an act in a state that was restored from an older backup.

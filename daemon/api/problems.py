@@ -44,6 +44,7 @@ _STATUS: dict[Reason, int] = {
     Reason.NOTHING_TO_DO: 422,
     Reason.INTERNAL: 500,
     Reason.UNAVAILABLE: 503,
+    Reason.TOKENS_UNREADABLE: 503,
 }
 _BY_STATUS = {
     400: Reason.MALFORMED_JSON,
@@ -126,6 +127,9 @@ async def _port_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PortError)
     temporary = isinstance(error, TemporaryError)
     status = 503 if temporary else 502 if isinstance(error, PermanentError) else 500
+    if error.reason is Reason.UNKNOWN_RESET:
+        # It was pruned after the call had found it.
+        status = _STATUS[error.reason]
     headers = (
         {"Retry-After": str(max(1, round(error.delay or 1)))} if isinstance(error, TemporaryError) else None
     )

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -14,9 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
-from daemon.config.settings import Settings
-from daemon.config.yaml_documents import DocumentError, Flaw, read_document
-from daemon.ports.clock import Clock
+from daemon.config.yaml_documents import DocumentError, Flaw, parse_document
 from schemas.api import Role
 from schemas.wire import Text, Time, Wire
 
@@ -65,6 +64,10 @@ class Caller:
         has = any(role in _IMPLIED[given] for given in self.token.roles)
         return has and (environment is None or self.sees(environment))
 
+    def lacks(self, role: Role, environments: Collection[str]) -> tuple[str, ...]:
+        """Return those of the environments in which the token does not give the role."""
+        return tuple(environment for environment in environments if not self.may(role, environment))
+
     @property
     def sees_all(self) -> bool:
         """Whether the token is for every environment."""
@@ -76,10 +79,14 @@ class Caller:
 
 
 class Tokens:
-    """All tokens that the daemon accepts."""
+    """Tokens that the daemon accepts."""
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._by_digest = {token.sha256: token for token in tokens}
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._by_digest)
 
     def caller(self, secret: str, *, now: datetime) -> Caller | None:
         """Find the caller of a token; None where the token is unknown or has expired."""
@@ -89,22 +96,16 @@ class Tokens:
             return None
         return Caller(token)
 
-    def approvers(self, environment: str, *, now: datetime) -> frozenset[str]:
-        """Return the subjects whose tokens let them approve in that environment now."""
+    def knows(self, caller: Caller, *, now: datetime) -> bool:
+        """Whether the caller's token is among these as it is, and has not expired."""
+        return self._by_digest.get(caller.token.sha256) == caller.token and not _is_over(caller.token, now)
+
+    def approvers(self, environments: Collection[str], *, now: datetime) -> frozenset[str]:
+        """Return the subjects of whom one token lets them approve in each of those environments now."""
         valid = (token for token in self._by_digest.values() if not _is_over(token, now))
-        return frozenset(token.subject for token in valid if Caller(token).may(Role.APPROVER, environment))
-
-
-class TokenApprovers:
-    """Implements `daemon.ports.approvers.Approvers` by the file of tokens."""
-
-    def __init__(self, tokens: Tokens, clock: Clock) -> None:
-        self._tokens = tokens
-        self._clock = clock
-
-    def of(self, environment: str) -> frozenset[str]:
-        """See the port."""
-        return self._tokens.approvers(environment, now=self._clock.now())
+        return frozenset(
+            token.subject for token in valid if not Caller(token).lacks(Role.APPROVER, environments)
+        )
 
 
 def _is_over(token: Token, now: datetime) -> bool:
@@ -116,21 +117,27 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def load_tokens(settings: Settings) -> Tokens:
-    """Load the tokens of the file `RESETD_API_TOKENS`. Without that setting, the operator's token is the only one.
+def parse_tokens(text: str, *, file: str) -> Tokens:
+    """Make tokens of the text of the file `RESETD_API_TOKENS`.
 
     Raises:
-        DocumentError: the file can't be used; the error names file, line and field.
+        DocumentError: the file can't be used; the error names it, line and field.
     """
-    if settings.api_tokens is None:
-        secret = operator_token(settings.operator_token_file)
-        return Tokens((_operator(secret),))
-    tokens = read_document(settings.api_tokens, _FILE)
+    tokens = parse_document(text, _FILE, file=file)
     digests = [token.sha256 for token in tokens]
     if len(set(digests)) != len(digests):
         twice = "two tokens have one sha256; every token needs its own"
-        raise DocumentError([Flaw(str(settings.api_tokens), 1, "", twice)])
+        raise DocumentError([Flaw(file, 1, "", twice)])
     return Tokens(tokens)
+
+
+def parse_operator_token(text: str, *, file: str) -> Tokens:
+    """Make the operator's token, the only one, of the text of its file.
+
+    Raises:
+        DocumentError: the file holds no token.
+    """
+    return Tokens((_operator(_secret(text, file)),))
 
 
 def operator_token(path: Path) -> str:
@@ -152,10 +159,14 @@ def operator_token(path: Path) -> str:
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)
         fresh.unlink()
-    secret = path.read_text(encoding="utf-8").strip()
+    return _secret(path.read_text(encoding="utf-8"), str(path))
+
+
+def _secret(text: str, file: str) -> str:
+    secret = text.strip()
     if len(secret) < _SHORTEST:
         empty = "holds no token; delete the file, the next start makes a new one"
-        raise DocumentError([Flaw(str(path), 1, "", empty)])
+        raise DocumentError([Flaw(file, 1, "", empty)])
     return secret
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -30,6 +31,9 @@ class Format(StrEnum):
 Output = Annotated[Format, typer.Option("--output", "-o", help="table, wide, json, yaml or name")]
 Column = tuple[str, Callable[[Json], object]]
 
+_TOO_LONG = re.compile(r"(\S{20})\S{70,}(\S{11})")
+"""A word of more than 100 letters. Names that can be an environment's, hashes and keys of databases are shorter."""
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -50,6 +54,11 @@ def styled(value: object) -> Text:
 def clean(text: str) -> str:
     """Replace control characters, so that text which others wrote can't steer the terminal."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
+
+
+def _cell(value: object) -> str:
+    """Make the text of a cell. A word that others wrote is cut where it would make the table unreadable."""
+    return _TOO_LONG.sub("\\1\N{HORIZONTAL ELLIPSIS}\\2", clean("" if value is None else str(value)))
 
 
 def say(text: str) -> None:
@@ -98,16 +107,19 @@ def listed(
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on a terminal. When piped, print columns in plain lines that are never cut."""
+    """Print a table on a terminal. When piped, print columns in plain lines as wide as they are.
+
+    A word of more than 100 letters is shown by its beginning and its end; `-o json` has it whole.
+    """
     if out.is_terminal:
         built = Table(box=None, pad_edge=False, header_style="bold")
         for title in titles:
             built.add_column(title)
         for row in rows:
-            built.add_row(*(styled(value) for value in row))
+            built.add_row(*(styled(_cell(value)) for value in row))
         out.print(built, soft_wrap=False)
         return
-    texts = [[clean("" if value is None else str(value)).replace("\n", " ") for value in row] for row in rows]
+    texts = [[_cell(value).replace("\n", " ") for value in row] for row in rows]
     widths = [max(len(line[at]) for line in [list(titles), *texts]) for at in range(len(titles))]
     for line in [list(titles), *texts]:
         padded = "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True))

@@ -46,7 +46,10 @@ def show_plan(plan: Json) -> None:
             ],
         )
     if plan["approvalsRequired"]:
-        say(f"\nneeds {plan['approvalsRequired']} approval(s), by others than who asks")
+        where = " and ".join(plan.get("approversIn") or ()) or plan["environment"]
+        say(
+            f"\nneeds {plan['approvalsRequired']} approval(s), by others than who asks: each an approver in {where}"
+        )
     for warning in plan["warnings"]:
         note(f"warning: {warning}")
 

@@ -43,6 +43,7 @@ def show_reset(reset: Json) -> None:
         ("cause", reset["cause"]),
         ("stopped at", reset["stoppedAt"]),
         ("detail", reset["detail"]),
+        ("accepts", _accepts(reset)),
         ("hint", reset["hint"]),
     ]
     for name, value in facts:
@@ -110,3 +111,13 @@ def _approvals(approvals: Json) -> str | None:
     who = ", ".join(approval["actor"] for approval in approvals["given"]) or "nobody yet"
     until = f", until {approvals['expiresAt']}" if approvals["expiresAt"] else ""
     return f"{len(approvals['given'])} of {approvals['required']} ({who}){until}"
+
+
+def _accepts(reset: Json) -> str | None:
+    """Who has accepted what a learned check found, where it takes more people's word than are there."""
+    failed = [step for step in reset.get("steps") or () if step["state"] == "failed" and step.get("outcome")]
+    return ", ".join(
+        f"{check} {len(kept['by'])} of {kept['required']} ({', '.join(kept['by'])})"
+        for step in failed
+        for check, kept in step["outcome"].get("facts", {}).get("accepts", {}).items()
+    )

@@ -145,7 +145,7 @@ class Settings(Environment):
     approval_ttl: Duration = timedelta(hours=24)
     """How long a reset waits for approval."""
     handshake_max_age: Duration = timedelta(seconds=60)
-    """How old a handshake may be when something destructive is launched on it; an older one is made again first."""
+    """How old a handshake may be when a step that writes is launched on it; an older one is made again first."""
     request_max_age: Duration = timedelta(hours=24)
     """How old an event may be; an older request is refused as `too-old`."""
     retention_resets: Kept = timedelta(days=400)

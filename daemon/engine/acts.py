@@ -13,6 +13,7 @@ from dataclasses import replace
 import structlog
 
 from daemon.engine.commands.unresolved import UnresolvedAttempts
+from daemon.engine.consents import Consents
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -39,7 +40,10 @@ ACT_READS_PER_SECOND = 100
 class Acts:
     """Applies acts to leased resets. One for each daemon; its catalog says which kinds are protected."""
 
-    def __init__(self, store: Store, clock: Clock, catalog: Catalog) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, catalog: Catalog, consents: Consents | None = None
+    ) -> None:
+        self._consents = consents or Consents()
         self._catalog = catalog
         self._store = store
         self._clock = clock
@@ -69,7 +73,9 @@ class Acts:
         for act in await leased.read_acts():
             refusal, effect = await self._answer(leased, act, unresolved)
             repeated = effect.repeated if act.kind is ActKind.RESUME else ()
-            entry = act_entry(act, leased.reset, refusal, at=self._clock.now(), again=repeated)
+            entry = act_entry(
+                act, leased.reset, refusal, at=self._clock.now(), again=repeated, accepts=effect.accepts
+            )
             await leased.commit(
                 replace(effect.update, acts_seen=act.id),
                 trigger=effect.trigger,
@@ -103,6 +109,9 @@ class Acts:
         return None, effect_of(act, leased.snapshot(learned), now=self._clock.now())
 
     async def _refusal(self, leased: LeasedReset, act: Act) -> Refusal | None:
+        forbidden = self._consents.refusal(act, leased.reset, leased.plan)
+        if forbidden is not None:
+            return forbidden
         later = await self._store.superseded_by(leased.reset.id)
         stop_sequence = None
         if act.kind in ANSWERS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from daemon.engine.survey import Survey
+from daemon.engine.facts import FactsReader
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
@@ -20,6 +20,7 @@ from schemas.catalog.operations import DoctorCheck
 from schemas.catalog.steps import DoctorCommand
 from schemas.patterns import Pattern
 from statemachines.planning.commands import failures_of
+from statemachines.planning.sharing import CHECK, findings
 from statemachines.steps.known_failures import known_failure
 
 COMMANDS_AT_ONCE = 4
@@ -32,11 +33,11 @@ _POD_HINT = "Look at `kubectl get pods -n {environment}` and the Deployment's ev
 class Doctor:
     """Examines environments by what the catalog declares."""
 
-    def __init__(self, pods: Pods, deployments: Deployments, catalog: Catalog) -> None:
+    def __init__(self, pods: Pods, deployments: Deployments, facts: FactsReader, catalog: Catalog) -> None:
         self._pods = pods
         self._deployments = deployments
         self._catalog = catalog
-        self._survey = Survey(pods, catalog)
+        self._facts = facts
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
@@ -69,12 +70,13 @@ class Doctor:
         return await _safely("deployments", environment, examine)
 
     async def _sharing(self, environment: str) -> list[Finding]:
-        """Look whether the services of the other environments are seen: what is not, refuses every reset."""
+        """Read who shares what as for a plan, and tell what would refuse it."""
 
         async def examine() -> list[Finding]:
-            return await self._survey.findings(beside=environment)
+            facts, namespaces = await self._facts.sharing(environment)
+            return list(findings(facts, namespaces, self._catalog, beside=environment))
 
-        return await _safely("sharing", environment, examine)
+        return await _safely(CHECK, environment, examine)
 
     async def _argocd(self, environment: str) -> list[Finding]:
         async def examine() -> list[Finding]:

@@ -17,6 +17,7 @@ from daemon.engine.commands.follow import CommandFollower
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
+from daemon.engine.consents import Consents
 from daemon.engine.facts import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
@@ -44,6 +45,7 @@ from daemon.engine.steps.wipe_checks import WipeChecks
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.approvers import Approvers
 from daemon.ports.deployments import Deployments
 from daemon.ports.store.leases import Claimed
 from daemon.ports.store.store import Store
@@ -86,7 +88,9 @@ class DriveFactory:
         metrics: Metrics,
         limits: WaitingLimits,
         handshake_max_age: timedelta = HANDSHAKE_MAX_AGE,
+        approvers: Approvers | None = None,
     ) -> None:
+        """Without `approvers` a consent counts whoever gave it."""
         self._store = store
         self._ports = ports
         self._deployments = deployments
@@ -97,7 +101,8 @@ class DriveFactory:
         self._metrics = metrics
         self._limits = limits
         self._handshake_max_age = handshake_max_age
-        self._acts = Acts(store, ports.clock, catalog)
+        self._consents = Consents(approvers)
+        self._acts = Acts(store, ports.clock, catalog, self._consents)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
         """The claimed reset, ready to be changed."""
@@ -128,6 +133,7 @@ class DriveFactory:
             unresolved,
             pod_choice,
             self._acts,
+            self._consents,
             self._catalog.retry,
             clock,
             output,
@@ -135,9 +141,9 @@ class DriveFactory:
         )
         states: dict[ResetState, RunState] = {
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
-            ResetState.AWAITING_APPROVAL: ApprovalState(leased, clock, self._limits).run,
+            ResetState.AWAITING_APPROVAL: ApprovalState(leased, self._consents, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
-                leased, self._planning, self._deployments, self._store, clock, self._limits
+                leased, self._planning, self._consents, self._deployments, self._store, clock, self._limits
             ).run,
             **dict.fromkeys(WORKING, working.run),
             ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,

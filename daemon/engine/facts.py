@@ -13,14 +13,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import Loads, Seen, configured_seed
 from daemon.engine.markers import check_marker
 from daemon.engine.session_facts import SessionReader, WaysIn
 from daemon.engine.survey import Survey
+from daemon.engine.wipe_facts import WipeReader
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.pods import Pods
 from daemon.ports.repositories import Repositories
@@ -38,18 +37,14 @@ from schemas.facts import (
     SessionFact,
     Unreadable,
 )
-from schemas.plan import ConfiguredSeed
 from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
-from schemas.requests import Mode, ResetRequested
-from schemas.wire import ResourceKey, ServiceName, client_of, kind_of
-from statemachines.planning.commands import Command, commands
-from statemachines.planning.namespaces import Standing
-from statemachines.planning.protection import is_protected_kind
-from statemachines.planning.selection import CoreAction, Selection, select
+from schemas.requests import ResetRequested
+from schemas.wire import ResourceKey, ServiceName, client_of
+from statemachines.planning.namespaces import protects
+from statemachines.planning.selection import Selection, select
 from statemachines.planning.sessions import UNREAD
-from statemachines.planning.wipes import LOSSES_OF, SEED_OF, drops_schema, seed_looked_for, wiped_pairs
-from statemachines.steps.tool_seeds import Answer
+from statemachines.planning.wipes import drops_schema
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
@@ -68,6 +63,8 @@ class _Findings:
     databases: list[DatabaseFact] = field(default_factory=list)
     migrations: list[MigrationsFact] = field(default_factory=list)
     seeds: list[ConfiguredSeedFact] = field(default_factory=list)
+    pods: dict[ServiceName, Pod] = field(default_factory=dict)
+    """The pods that the steps of a plan would run in."""
     users: dict[ResourceKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     markers: dict[ResourceKey, tuple[str, ...]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -100,7 +97,7 @@ class FactsReader:
         self._clock = clock
         self._sessions = SessionReader(pods, databases)
         self._survey = Survey(pods, catalog)
-        self._loads: Loads = {}
+        self._wipes = WipeReader(pods, catalog, self.lost_by_wipe)
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
@@ -116,22 +113,36 @@ class FactsReader:
         if environment not in names:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
-        findings = _Findings()
         slots = asyncio.Semaphore(READS_AT_ONCE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for name in names:
-                    wanted = chosen if name == environment else set[str]()
-                    group.create_task(self._read_namespace(group, findings, slots, name, wanted))
-        except* PortError as errors:
-            raise _first(errors) from errors
+        findings = await self._read_namespaces(slots, names, environment, chosen)
         selection = select(request, self._catalog)
-        await self._read_migrations(findings, slots, environment, selection)
         await self._read_wipes(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
         )
+        return await self._facts(findings, environment, repositories, sessions)
+
+    async def sharing(self, environment: str) -> tuple[Facts, list[str]]:
+        """Read who uses which database, as for a plan of all services of an environment. Return the namespaces, too.
+
+        Raises:
+            PortError: the cluster itself or the state database can't be asked.
+        """
+        names = await self._survey.namespaces()
+        chosen = {service.name for service in self._catalog.services}
+        slots = asyncio.Semaphore(READS_AT_ONCE)
+        findings = await self._read_namespaces(slots, names, environment, chosen)
+        return await self._facts(findings, environment), names
+
+    async def _facts(
+        self,
+        findings: _Findings,
+        environment: str,
+        repositories: tuple[RepositoryFact, ...] = (),
+        sessions: tuple[SessionFact, ...] = (),
+    ) -> Facts:
+        """Make facts of what was found, of what is remembered, and of what people said."""
         remembered = await self._store.protected()
         absent = self._note_unseen(findings, environment, {use.environment for use in remembered})
         words = await self._store.words(now=self._clock.now())
@@ -222,6 +233,20 @@ class FactsReader:
                 hint="Correct one of the two variables.",
             )
 
+    async def _read_namespaces(
+        self, slots: asyncio.Semaphore, names: Sequence[str], environment: str, chosen: set[str]
+    ) -> _Findings:
+        """Read the chosen services of the environment, and what all others use."""
+        findings = _Findings()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    wanted = chosen if name == environment else set[str]()
+                    group.create_task(self._read_namespace(group, findings, slots, name, wanted))
+        except* PortError as errors:
+            raise _first(errors) from errors
+        return findings
+
     async def _read_namespace(
         self,
         group: asyncio.TaskGroup,
@@ -236,11 +261,8 @@ class FactsReader:
         for service in self._catalog.services:
             # Other environments are asked only about the services that they run.
             if service.name in wanted or workloads.matching(service.selector_text):
-                group.create_task(
-                    self._read_service(
-                        findings, slots, environment, service, service.name in wanted, workloads
-                    )
-                )
+                read = self._read_wanted if service.name in wanted else self._read_other
+                group.create_task(read(findings, slots, environment, service, workloads))
 
     def _note_unseen(
         self, findings: _Findings, environment: str, remembered: set[str]
@@ -256,74 +278,89 @@ class FactsReader:
             else:
                 gaps = list(view.gaps)
                 absent += view.absent
-            if view.standing is not Standing.OTHER:
-                findings.unreadable += gaps
+            findings.unreadable += gaps
         return tuple(absent)
 
-    async def _read_service(
+    async def _read_wanted(
         self,
         findings: _Findings,
         slots: asyncio.Semaphore,
         environment: str,
         service: Service,
-        wanted: bool,
         workloads: Workloads,
     ) -> None:
+        """Read a service that is to be reset, by the pod that its steps run in."""
         subject = "pods"
-        where = (environment, service.selector_text, service.container)
         try:
             async with slots:
-                # What a service of another environment uses, all of its pods' templates tell together.
-                pods = (await self._pods.choose(*where),) if wanted else await self._pods.choose_each(*where)
-                pod = pods[0]
-                if wanted:
-                    findings.services.append(
-                        ServiceFact(
-                            service=ServiceName(service.name),
-                            image_digest=pod.image_digest,
-                            pod=pod.name,
-                            consumers=workloads.replicas(service.selector_text),
-                        )
+                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                findings.pods[ServiceName(service.name)] = pod
+                findings.services.append(
+                    ServiceFact(
+                        service=ServiceName(service.name),
+                        image_digest=pod.image_digest,
+                        pod=pod.name,
+                        consumers=workloads.replicas(service.selector_text),
                     )
+                )
                 for database in service.databases:
                     subject = f"database {database.name}"
                     url, identity = await self.identify(pod, service, database.name)
-                    if wanted:  # what is to be reset has to be dumped, too
-                        check_marker(identity, environment)
-                        await self._databases.check_direct(url, environment=environment)
+                    check_marker(identity, environment)
+                    await self._databases.check_direct(url, environment=environment)  # it has to be dumped
                     self._note_use(findings, environment, service, database, url, identity)
-                    if wanted:
-                        findings.databases.append(
-                            DatabaseFact(
-                                service=ServiceName(service.name),
-                                database=database.name,
-                                key=identity.key,
-                                name=identity.name,
-                                tables=identity.tables,
-                                size_bytes=identity.size_bytes,
-                                copied_markers=tuple(
-                                    mark.environment for mark in identity.markers if not mark.believed
-                                ),
-                                server_version=identity.server_version,
-                            )
+                    findings.databases.append(
+                        DatabaseFact(
+                            service=ServiceName(service.name),
+                            database=database.name,
+                            key=identity.key,
+                            name=identity.name,
+                            tables=identity.tables,
+                            size_bytes=identity.size_bytes,
+                            copied_markers=tuple(
+                                mark.environment for mark in identity.markers if not mark.believed
+                            ),
+                            server_version=identity.server_version,
                         )
-                for other in pods[1:]:
-                    subject = f"pod {other.name}"
-                    await self._note_uses(findings, other, service)
+                    )
         except PortError as error:
             findings.unreadable.append(
-                self._unreadable(error, environment, ServiceName(service.name), subject)
+                self._survey.unreadable(error, environment, ServiceName(service.name), subject)
             )
 
-    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service) -> None:
-        """Note the databases that another pod of a service uses; one without the variables uses none by them."""
-        names = [variable for each in service.databases for variable in each.variables]
-        values = await self.variables(pod, names)
+    async def _read_other(
+        self,
+        findings: _Findings,
+        slots: asyncio.Semaphore,
+        environment: str,
+        service: Service,
+        workloads: Workloads,
+    ) -> None:
+        """Read which databases a service uses that is not reset. All of its pods' templates tell that together."""
+        async with slots:
+            to_ask = await self._survey.to_ask(environment, service, workloads)
+            findings.unreadable += to_ask.gaps
+            for pod in to_ask.pods:
+                await self._note_uses(findings, pod, service, own=pod is to_ask.chosen)
+
+    async def _note_uses(self, findings: _Findings, pod: Pod, service: Service, *, own: bool) -> None:
+        """Note the databases that a pod of a service uses. Where it is not its `own`, it may lack their variables."""
         for database in service.databases:
-            if database.url(values) is None:
+            try:
+                if not own and await self._uses_none(pod, service, database):
+                    continue
+                url, identity = await self.identify(pod, service, database.name)
+            except PortError as error:
+                subject = f"database {database.name}" if own else f"pod {pod.name}"
+                gap = self._survey.unreadable(error, pod.environment, ServiceName(service.name), subject)
+                if gap not in findings.unreadable:
+                    findings.unreadable.append(gap)
                 continue
-            url, identity = await self.identify(pod, service, database.name)
             self._note_use(findings, pod.environment, service, database, url, identity)
+
+    async def _uses_none(self, pod: Pod, service: Service, database: Database) -> bool:
+        names = [variable for each in service.databases for variable in each.variables]
+        return database.url(await self.variables(pod, names)) is None
 
     def _note_use(
         self,
@@ -341,119 +378,20 @@ class FactsReader:
         findings.users[identity.key].add(environment)
         self._note_protected(findings, environment, identity.key, ServiceName(service.name), database.name)
 
-    async def _read_migrations(
-        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
-    ) -> None:
-        """List what the images of a wipe carry. Other modes leave a database that has its tables."""
-        if selection.core is not CoreAction.WIPE and Mode.WIPE not in selection.modes.values():
-            return
-        async with asyncio.TaskGroup() as group:
-            for service in selection.services:
-                group.create_task(self._read_images_migrations(findings, slots, environment, service))
-
-    async def _read_images_migrations(
-        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, service: Service
-    ) -> None:
-        name = ServiceName(service.name)
-        for database in service.databases:
-            if database.migrations is None:
-                continue
-            try:
-                async with slots:
-                    pod = await self._pods.choose(environment, service.selector_text, service.container)
-                    ids = await image_migrations(self._pods, pod, database.migrations)
-                findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
-            except PortError as error:
-                findings.unreadable.append(
-                    self._unreadable(error, environment, name, f"migrations {database.name}")
-                )
-
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what goes with each database that is wiped, and what the commands of a wipe would seed unasked."""
-        planned = commands(selection)
-        async with asyncio.TaskGroup() as group:
-            for service, database in wiped_pairs(self._catalog, selection, planned):
-                group.create_task(self._read_losses(findings, slots, environment, service, database))
-            for own in selection.services:
-                looked = [
-                    (command, how)
-                    for command in planned
-                    if command.service is own
-                    and (how := seed_looked_for(self._catalog, selection, planned, command)) is not None
-                ]
-                group.create_task(self._read_seeds(findings, slots, environment, looked))
-
-    async def _read_losses(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        name: ServiceName,
-        database: str,
-    ) -> None:
-        service = self._catalog.service(name)
-        at = next(
-            (
-                place
-                for place, fact in enumerate(findings.databases)
-                if (fact.service, fact.database) == (name, database)
-            ),
-            None,
-        )
-        if service is None or at is None:
-            return
-        try:
-            async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
-                losses = await self.lost_by_wipe(pod, service, database)
-            findings.databases[at] = findings.databases[at].model_copy(update={"losses": losses})
-        except PortError as error:
-            findings.unreadable.append(self._unreadable(error, environment, name, f"{LOSSES_OF}{database}"))
-
-    async def _read_seeds(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        looked: Sequence[tuple[Command, ConfiguredSeed]],
-    ) -> None:
-        """Read what the commands of one service would seed unasked; its files are read once."""
-        seen: Seen = {}
-        for command, how in looked:
-            await self._read_seed(findings, slots, environment, command, how, seen)
-
-    async def _read_seed(
-        self,
-        findings: _Findings,
-        slots: asyncio.Semaphore,
-        environment: str,
-        command: Command,
-        looked: ConfiguredSeed,
-        seen: Seen,
-    ) -> None:
-        service = command.service
-        try:
-            async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
-                answer = await configured_seed(
-                    self._pods,
-                    pod,
-                    command.argv,
-                    declared=looked is ConfiguredSeed.REFUSE,
-                    seen=seen,
-                    loads=self._loads,
-                )
-        except PortError as error:
-            findings.unreadable.append(
-                self._unreadable(error, environment, command.service_name, f"{SEED_OF}{command.name}")
-            )
-            return
-        if answer.answer is not Answer.NONE:
-            findings.seeds.append(
-                ConfiguredSeedFact(service=command.service_name, step=command.name, detail=answer.detail)
-            )
+        """Read what the wipes of the selection depend on."""
+        places = {(fact.service, fact.database): place for place, fact in enumerate(findings.databases)}
+        found = await self._wipes.read(environment, selection, places, findings.pods, slots)
+        findings.migrations, findings.seeds = found.migrations, found.seeds
+        for key, losses in found.losses.items():
+            fact = findings.databases[places[key]]
+            findings.databases[places[key]] = fact.model_copy(update={"losses": losses})
+        findings.unreadable += [
+            self._survey.unreadable(each.error, environment, each.service, each.subject)
+            for each in found.unread
+        ]
 
     async def _read_sessions(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str
@@ -461,7 +399,7 @@ class FactsReader:
         names = {fact.key: fact.name for fact in findings.databases}
         found = await self._sessions.read(findings.ways, findings.users, names, slots)
         for key, error in sorted(found.unread.items()):
-            gap = self._unreadable(error, environment, None, f"{UNREAD}{names[key]}")
+            gap = self._survey.unreadable(error, environment, None, f"{UNREAD}{names[key]}")
             findings.unreadable.append(gap.model_copy(update={"protected": False}))
         return tuple(found.sessions)
 
@@ -476,7 +414,7 @@ class FactsReader:
                 branch = await self._repositories.read(name, declared.branch)
             except PortError as error:
                 findings.unreadable.append(
-                    self._unreadable(error, request.environment, None, f"repository {name}")
+                    self._survey.unreadable(error, request.environment, None, f"repository {name}")
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
@@ -506,23 +444,10 @@ class FactsReader:
         service: ServiceName | None = None,
         database: str | None = None,
     ) -> None:
-        if is_protected_kind(kind_of(environment), self._catalog):
+        if protects(environment, self._catalog):
             findings.uses.append(
                 ProtectedUse(environment=environment, service=service, database=database, key=key)
             )
-
-    def _unreadable(
-        self, error: PortError, environment: str, service: ServiceName | None, subject: str
-    ) -> Unreadable:
-        return Unreadable(
-            environment=environment,
-            service=service,
-            subject=subject,
-            reason=error.reason,
-            detail=error.detail,
-            protected=is_protected_kind(kind_of(environment), self._catalog),
-            temporary=isinstance(error, TemporaryError),
-        )
 
 
 def _declared(service: Service, database: str) -> Database:

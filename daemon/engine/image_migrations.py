@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from daemon.ports.errors import TemporaryError
+from daemon.engine.short_answers import no_answer
 from daemon.ports.pods.cluster import Cluster, Pod
-from daemon.redaction import redact
 from schemas.checks import KnownLedger, MigrationsCheck
-from schemas.reasons import Reason
 from statemachines.steps.database_checks import carried
 
 _TIMEOUT = 60.0
 """Seconds; `npx` alone takes 2.3 s on a small machine."""
-_SHOWN = 500
 
 # A directory that is not there lists nothing. Prisma's migrations are directories with a script.
 _OF_PRISMA = (
@@ -39,9 +36,5 @@ async def image_migrations(cluster: Cluster, pod: Pod, check: MigrationsCheck) -
         argv = ("sh", "-c", script, "sh", check.directory or ".")
     result = await cluster.read(pod, argv, timeout=_TIMEOUT)
     if result.exit_code != 0:
-        said = redact((result.stdout + result.stderr).decode(errors="replace")).strip()
-        raise TemporaryError(
-            Reason.CHECK_FAILED,
-            f"the list of migrations in {pod.name} ended with {result.exit_code}, which is no answer: {said[-_SHOWN:]}",
-        )
+        raise no_answer(f"the list of migrations in {pod.name}", result)
     return carried(check, result.stdout.decode(errors="replace").splitlines())

@@ -28,6 +28,8 @@ _TIMEOUT = 60.0
 _ROUNDS = 4
 """How often directories that the scripts lead to are looked into."""
 _SHOWN = 500
+_LOOKED_AT = 16_384
+"""Bytes that are masked before the first ones of them are shown."""
 _LOADS_KEPT = 256
 _END = b"end - .\n"
 
@@ -188,7 +190,10 @@ async def _files(cluster: Asked, pod: Pod, directories: Sequence[str]) -> list[I
             return _parsed(result.stdout)
         except ValueError:
             pass
-    said = redact((result.stdout[:_SHOWN] + result.stderr).decode(errors="replace")).strip()
+    listed, told = (
+        redact(said.decode(errors="replace")) for said in (result.stdout[:_LOOKED_AT], result.stderr)
+    )
+    said = (listed[:_SHOWN] + told).strip()
     raise TemporaryError(
         Reason.CHECK_FAILED,
         f"what {pod.name} configures for Prisma could not be read (exit code {result.exit_code}): {said[-_SHOWN:]}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from daemon.engine.facts import FactsReader
 from daemon.ports.approvers import Approvers
 from schemas.catalog.catalog import Catalog
+from schemas.facts import Facts
 from schemas.plan import Plan
 from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
@@ -56,15 +57,22 @@ class Planning:
         return answer
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+        self,
+        request: ResetRequested,
+        channel: Channel,
+        requesters: Sequence[str] = (),
+        seen_as: Callable[[Facts], Facts] = lambda facts: facts,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        """The same for people who joined the request, too, with what protected environments are seen to use."""
-        facts = await self._facts.read(request)
+        """The same for people who joined the request, too, with what protected environments are seen to use.
+
+        `seen_as` is how the reset that asks has to see the facts.
+        """
+        facts = seen_as(await self._facts.read(request))
         answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
         if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
             first = (request.requested_by,) if channel is Channel.HTTP else ()
-            able = self._approvers.of(request.environment)
-            warning = too_few(able, answer.approvals_required, (*first, *requesters[1:]))
+            able = self._approvers.of(answer.approvers_in)
+            warning = too_few(able, answer, (*first, *requesters[1:]))
             if warning is not None:  # people read warnings, and the hash leaves them out
                 answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
         return answer, facts.protected_uses

@@ -1,34 +1,39 @@
-"""Looks for the services of the catalog in all namespaces, and says of which nobody knows whether they are there.
+"""Looks for the services of the catalog in all namespaces, and says of which nobody knows what they use.
 
 - In an environment of a protected kind every service has to be seen, unless the catalog says `absent`.
 - So it is in one of an undeclared kind, as soon as something says that it is an environment: it shows a service, or
   something is remembered of it.
-- What is scaled to 0 is seen. A service whose workload has other labels than the selector is not, since its pods can't
-  be asked.
+- What is scaled to 0 is seen, and its pods can't be asked. A service whose workload has other labels than the selector
+  is not seen.
 
-Whoever scales services down on purpose has to keep what their pods said: this survey sees their workloads, and the
-reader of facts asks their pods.
+The survey lists, and asks no pod. Whoever reads facts asks the pods that it names.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from daemon.ports.errors import PortError
-from daemon.ports.pods.cluster import Workload, Workloads
+from daemon.ports.errors import PortError, TemporaryError
+from daemon.ports.pods.cluster import Pod, Workload, Workloads
 from daemon.ports.pods.pods import Pods
-from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog, Service
-from schemas.facts import AbsentService, Unreadable
+from schemas.facts import AbsentService, Facts, Unreadable
+from schemas.protection import RememberedUse, Word
 from schemas.reasons import Reason
 from schemas.wire import ServiceName
-from statemachines.planning.namespaces import Standing, is_known, looked_at, standing_of
+from statemachines.planning.namespaces import (
+    UNASKED,
+    Standing,
+    is_known,
+    looked_at,
+    protects,
+    standing_of,
+)
 
 NAMESPACES_AT_ONCE = 4
 """Namespaces that are listed at the same time: five lists each."""
-CHECK = "sharing"
 WORKLOADS = "workloads"
 """The subject of a gap: what runs there."""
 MISSING_RIGHT = "missing right: "
@@ -47,7 +52,17 @@ class View:
     absent: tuple[AbsentService, ...]
     """Services that are not seen, and that the catalog says are not there."""
     gaps: tuple[Unreadable, ...]
-    """What could not be listed, and services that are not seen and have to be."""
+    """What could not be listed, and services that are not seen and have to be; none without a kind."""
+
+
+@dataclass(frozen=True)
+class ToAsk:
+    """Ready pods that together tell what a service uses, and what none of them can tell."""
+
+    pods: Sequence[Pod]
+    chosen: Pod | None
+    """The service's own, in which its steps would run; None where there is none."""
+    gaps: tuple[Unreadable, ...]
 
 
 class Survey:
@@ -96,7 +111,9 @@ class Survey:
                 for service in missing
                 if service.is_absent_from(environment)
             ),
-            gaps=(
+            gaps=()
+            if standing is Standing.OTHER
+            else (
                 *self._unlisted(environment, workloads, protected=counts),
                 *(
                     self._unseen(environment, service, workloads)
@@ -108,41 +125,101 @@ class Survey:
             ),
         )
 
-    async def findings(self, *, beside: str | None = None) -> list[Finding]:
-        """All that the survey finds, `beside` one environment, for people; what can't be looked at is a finding, too.
+    async def look(
+        self, remembered: Sequence[RememberedUse] = (), words: Sequence[Word] = ()
+    ) -> tuple[Facts, list[str]]:
+        """Look into all namespaces by lists alone. Return what is unknown of each, and their names.
+
+        Args:
+            remembered: What is remembered of protected environments.
+            words: What people said about them.
 
         Raises:
             PortError: the namespaces can't be listed.
         """
         names = await self.namespaces()
         slots = asyncio.Semaphore(NAMESPACES_AT_ONCE)
-        others = [name for name in names if name != beside]
-        found = await asyncio.gather(*(self._findings(name, names, slots) for name in others))
-        return [finding for each in found for finding in each]
+        known = {use.environment for use in remembered}
+        found = await asyncio.gather(*(self._listed(name, names, known, slots) for name in names))
+        facts = Facts(
+            environment="",
+            exists=False,
+            unreadable=tuple(gap for gaps, _ in found for gap in gaps),
+            absent=tuple(each for _, absent in found for each in absent),
+            remembered=tuple(remembered),
+            words=tuple(words),
+        )
+        return facts, names
 
-    async def _findings(self, name: str, names: Sequence[str], slots: asyncio.Semaphore) -> list[Finding]:
+    async def to_ask(self, environment: str, service: Service, workloads: Workloads) -> ToAsk:
+        """Find the pods that together tell what a service uses that is seen.
+
+        What one of them fails to tell is a gap, and the others are there all the same: a word that answers for the gap
+        says nothing of them.
+        """
+        where = (environment, service.selector_text, service.container)
         try:
-            async with slots:
-                workloads = await self._pods.workloads(name)
+            pods = await self._pods.choose_each(*where)
         except PortError as error:
-            return [_finding(name, FindingLevel.UNKNOWN, error.detail, error.hint)]
-        view = self.view(name, workloads, names)
-        return list(self._told(view))
+            gap = self.unreadable(error, environment, ServiceName(service.name), "pods")
+            try:
+                return ToAsk(await self._pods.ready_each(*where), None, (gap,))
+            except PortError:
+                return ToAsk((), None, (gap,))
+        return ToAsk(pods, pods[0], tuple(self._unasked(service, environment, workloads, pods)))
 
-    def _told(self, view: View) -> Iterator[Finding]:
-        for gap in view.gaps:
-            subject = "/".join(filter(None, (gap.environment, gap.service)))
-            if gap.protected:
-                yield _finding(subject, FindingLevel.FAILED, gap.detail, _hint(gap))
-            elif view.standing is not Standing.OTHER:
-                detail = f"{gap.detail}; it counts as no environment"
-                yield _finding(subject, FindingLevel.WARNING, detail, _hint(gap))
-        for absent in view.absent:
-            detail = "not seen, and the catalog says that it is not there"
-            yield _finding(f"{absent.environment}/{absent.service}", FindingLevel.OK, detail, None)
-        if view.standing is Standing.PROTECTED and not view.gaps:
-            count = len(self._catalog.services) - len(view.absent)
-            yield _finding(view.environment, FindingLevel.OK, f"{count} services are seen", None)
+    def unreadable(
+        self, error: PortError, environment: str, service: ServiceName | None, subject: str
+    ) -> Unreadable:
+        """Make the gap for what could not be read of a namespace that is an environment, or of what is seen there."""
+        return Unreadable(
+            environment=environment,
+            service=service,
+            subject=subject,
+            reason=error.reason,
+            detail=error.detail,
+            protected=protects(environment, self._catalog),
+            temporary=isinstance(error, TemporaryError),
+        )
+
+    async def _listed(
+        self, name: str, names: Sequence[str], remembered: Collection[str], slots: asyncio.Semaphore
+    ) -> tuple[list[Unreadable], tuple[AbsentService, ...]]:
+        async with slots:
+            try:
+                workloads = await self._pods.workloads(name)
+            except PortError as error:
+                # Without the lists of all namespaces nothing is planned.
+                gap = self.unreadable(error, name, None, WORKLOADS)
+                return [gap.model_copy(update={"protected": True})], ()
+            view = self.view(name, workloads, names, remembered)
+            gaps = list(view.gaps)
+            for service in self._catalog.in_order:
+                if workloads.matching(service.selector_text):
+                    gaps += (await self.to_ask(name, service, workloads)).gaps
+        return gaps, view.absent
+
+    def _unasked(
+        self, service: Service, environment: str, workloads: Workloads, asked: Iterable[Pod]
+    ) -> Iterator[Unreadable]:
+        """Yield a gap for each workload of a protected environment's service for which no asked pod answers.
+
+        Its template gives other variables than those of the pods that were asked, or nobody can tell. So it may use
+        another database, now or as soon as it is scaled up.
+        """
+        # Where something could not be listed, that is why a workload seems to be unasked.
+        if workloads.unread or not protects(environment, self._catalog):
+            return
+        makers = {pod.maker for pod in asked}
+        for workload in workloads.unasked(service.selector_text, makers):
+            gap = self._gap(environment, Reason.SERVICE_UNSEEN, _why_unasked(workload), protected=True)
+            yield gap.model_copy(
+                update={
+                    "service": ServiceName(service.name),
+                    "subject": f"{UNASKED}{workload.kind} {workload.name}",
+                    "temporary": workload.replicas > 0,
+                }
+            )
 
     def _unlisted(self, environment: str, workloads: Workloads, *, protected: bool) -> Iterator[Unreadable]:
         """One gap for all that could not be listed of a namespace."""
@@ -170,16 +247,14 @@ class Survey:
         return gap.model_copy(update={"service": ServiceName(service.name)})
 
 
+def _why_unasked(workload: Workload) -> str:
+    if workload.replicas == 0:
+        return "is scaled to 0"
+    if not workload.templated:
+        return "is not ready"
+    return "has a template by which no pod is ready"
+
+
 def _described(workload: Workload) -> str:
-    labels = ",".join(f"{label}={value}" for label, value in sorted(workload.labels.items())) or "none"
+    labels = ", ".join(f"{label}={value}" for label, value in sorted(workload.labels.items())) or "none"
     return f"the labels of {workload.kind} {workload.name} are {labels}"
-
-
-def _hint(gap: Unreadable) -> str:
-    if gap.reason is not Reason.SERVICE_UNSEEN:
-        return "Give the daemon's account the right in that namespace (deploy/kubernetes/rbac.yaml)."
-    return "Correct the service's `selector` in the catalog, or list the environment under its `absent`."
-
-
-def _finding(subject: str, level: FindingLevel, detail: str, hint: str | None) -> Finding:
-    return Finding(check=CHECK, subject=subject, level=level, detail=detail, hint=hint)

@@ -56,12 +56,14 @@ class Backups(Protocol):
 
         Raises:
             TemporaryError: the store does not answer.
-            PermanentError: `backup-unproven`.
+            PermanentError: `backup-unproven`. So is a dump that was never proven and whose counted rows are lost.
         """
         ...
 
-    async def holds(self, path: str, size_bytes: int) -> bool:
-        """Tell whether a dump of that size is still at that path. Its contents are not read.
+    async def holds(self, path: str, size_bytes: int, sha256: str) -> bool:
+        """Tell whether that very dump is still at that path.
+
+        It is read again where the file system does not say that it is unchanged since it was read last.
 
         Raises:
             TemporaryError: the store does not answer.

@@ -25,6 +25,11 @@ class Reader(Protocol):
     takes too long: that is no answer, and never a row less.
     """
 
+    @property
+    def incarnation(self) -> str:
+        """The server's running process, and the database in it, that this very session is in: `Witness.incarnation`."""
+        ...
+
     async def ledger(self, ledger: Ledger) -> tuple[LedgerRow, ...] | None:
         """Return all rows of a migration ledger; None where none of its tables exists."""
         ...

@@ -16,7 +16,8 @@ class Logs(Protocol):
 
     - What is kept of an attempt is only appended to, and bounded in size; a marker says where it was cut.
     - Offsets are those of the command's own output.
-    - No secret that the daemon knows is kept.
+    - No secret that the daemon knows is kept, and no first part of one: the end of what was given is held back while it
+      may be one, until more comes or `settle` is called.
     - Every method but `keep` raises TemporaryError (`unavailable`) where the disk does not answer.
     """
 
@@ -26,6 +27,13 @@ class Logs(Protocol):
         - Output that is kept already is left as it is.
         - Output that the disk does not take is logged as a warning, and raises nothing: how a command ends counts for
           more than what it prints. `whole` tells that it is missing.
+        """
+        ...
+
+    async def settle(self, attempt: AttemptId) -> None:
+        """Keep also what was held back: nothing more comes. Of what then is most of a secret no more is shown.
+
+        It raises nothing, as `keep`.
         """
         ...
 

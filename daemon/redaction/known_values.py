@@ -9,14 +9,18 @@ import base64
 import json
 import re
 import shlex
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 SHORTEST = 6
 """Characters of the shortest value that is masked: a shorter one is in too many words."""
 MOST_VALUES = 2000
-"""Values that are remembered. The one that was learned longest ago goes first."""
+"""Values that are remembered beside those that are in use."""
+BEGINS_WITH = 3
+"""Characters of a value by which one that has not come whole is told; fewer begin any word."""
+_LONGEST_BEGINNING = 16 * 1024
 _ANSWERS_ENOUGH = 8
 """Characters of the shortest form in base64 that is masked: a part of one is in too many words as well."""
 
@@ -37,53 +41,148 @@ _PUBLIC = re.compile(
 """Names that speak of a secret and hold none: where it lies, how long it lives, whose it is."""
 
 
-class KnownValues:
-    """The values of one process. Redaction has one, because whatever the process writes passes through it."""
+class _Forms:
+    """All forms by their first characters: what a text holds is found in the time that the text takes to read.
+
+    Threads may look while another one adds and removes: what they look at is replaced, and never changed.
+    """
 
     def __init__(self) -> None:
-        self._forms: OrderedDict[str, tuple[tuple[str, bytes], ...]] = OrderedDict()
+        self._by_beginning: dict[str, tuple[str, ...]] = {}
+        self.longest = 0
+        """Characters of the longest form that was ever added."""
+
+    def add(self, form: str) -> None:
+        beginning = form[:BEGINS_WITH]
+        self._by_beginning[beginning] = (*self._by_beginning.get(beginning, ()), form)
+        self.longest = max(self.longest, len(form))
+
+    def remove(self, form: str) -> None:
+        beginning = form[:BEGINS_WITH]
+        left = list(self._by_beginning.pop(beginning))
+        left.remove(form)
+        if left:
+            self._by_beginning[beginning] = tuple(left)
+
+    def at(self, text: str, place: int) -> Sequence[str]:
+        """The forms that begin with the characters that stand there."""
+        return self._by_beginning.get(text[place : place + BEGINS_WITH], ())
+
+    def held_by(self, text: str) -> set[str]:
+        """The forms that the text holds; those over several lines as they stand."""
+        found = self._whole(text)
+        squeezed = _BREAKS.sub("", text)
+        if len(squeezed) < len(text):
+            for form in self._whole(squeezed):
+                found |= {each[0] for each in _over_lines(form).finditer(text)}
+        return found
+
+    def _whole(self, text: str) -> set[str]:
+        return {
+            form
+            for place in range(len(text) - BEGINS_WITH + 1)
+            for form in self.at(text, place)
+            if text.startswith(form, place)
+        }
+
+
+class KnownValues:
+    """The values of one process. Redaction has one, because whatever the process writes passes through it.
+
+    `MOST_VALUES` are remembered, and all that are in use however many those are. Others go, the one whose use was the
+    longest ago first; whoever uses a container again lets its values be learned again.
+    """
+
+    def __init__(self) -> None:
+        self._forms: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._in_use: Counter[str] = Counter()
         self.never: frozenset[str] = frozenset()
         """Names of services and databases. Masked, they would make every plan and every error unreadable."""
+        self._texts = _Forms()
+        self._bytes = _Forms()
+        """The same, as Latin-1 has their bytes."""
+
+    def __len__(self) -> int:
+        return len(self._forms)
 
     def learn(self, values: Iterable[str]) -> None:
-        """Remember values; those that are shorter than `SHORTEST`, and names (`never`), are left out."""
+        """Remember values, as used just now; those shorter than `SHORTEST`, and names (`never`), are left out."""
         for value in values:
             if len(value) < SHORTEST or value in self.never:
                 continue
             if value not in self._forms:
-                forms = sorted(set(_forms(value)), key=len, reverse=True)
-                self._forms[value] = tuple((form, form.encode("utf-8", "surrogateescape")) for form in forms)
+                self._forms[value] = tuple(set(_forms(value)))
+                for form in self._forms[value]:
+                    self._texts.add(form)
+                    self._bytes.add(_bytes_as_text(form))
             self._forms.move_to_end(value)
-            while len(self._forms) > MOST_VALUES:
-                self._forms.popitem(last=False)
+        self._forget_surplus()
+
+    @contextmanager
+    def in_use(self, values: Collection[str]) -> Iterator[None]:
+        """Learn values that are not forgotten within the block."""
+        self._in_use.update(values)
+        try:
+            self.learn(values)
+            yield
+        finally:
+            self._in_use.subtract(values)
+            self._in_use = +self._in_use
+            self.learn(values)
 
     def forms_in(self, text: str) -> list[str]:
         """The forms of known values that the text holds, the longest first; those over several lines as they stand."""
-        squeezed = _BREAKS.sub("", text)
-        found: set[str] = set()
-        for form, _ in self._all():
-            if form in text:
-                found.add(form)
-            if form in squeezed:
-                found |= {each[0] for each in _over_lines(form).finditer(text)}
-        return sorted(found, key=len, reverse=True)
+        return sorted(self._texts.held_by(text), key=len, reverse=True)
 
     def forms_in_bytes(self, data: bytes) -> list[bytes]:
         """The same for bytes."""
         # Latin-1 maps each byte to one character and back.
-        text = data.decode("latin-1")
-        squeezed = _BREAKS.sub("", text)
-        found: set[bytes] = set()
-        for _, form in self._all():
-            if form in data:
-                found.add(form)
-            if (wrapped := form.decode("latin-1")) in squeezed:
-                found |= {each[0].encode("latin-1") for each in _over_lines(wrapped).finditer(text)}
-        return sorted(found, key=len, reverse=True)
+        found = self._bytes.held_by(data.decode("latin-1"))
+        return [form.encode("latin-1") for form in sorted(found, key=len, reverse=True)]
 
-    def _all(self) -> Iterator[tuple[str, bytes]]:
-        for forms in self._forms.values():
-            yield from forms
+    def begun_in_bytes(self, data: bytes) -> tuple[int, bool] | None:
+        """Where the data ends with the first part of a form: (where that begins, whether it tells most of the form).
+
+        None where it does not. Behind a line break more of the form has to stand there: words go over lines, too.
+        """
+        text = data[-_LONGEST_BEGINNING:].decode("latin-1")
+        before = len(data) - len(text)
+        places = [at for at, character in enumerate(text) if character not in "\r\n"]
+        squeezed = "".join(text[place] for place in places)
+        found = (
+            self._first_begun(string, text, where)
+            for string, where in ((text, range(len(text))), (squeezed, places))
+        )
+        return min(((before + place, tells) for place, tells in filter(None, found)), default=None)
+
+    def _first_begun(self, string: str, text: str, where: Sequence[int]) -> tuple[int, bool] | None:
+        """The longest end of `string` that begins a form; `where` says where its characters stand in `text`."""
+        forms = self._bytes
+        for at in range(max(0, len(string) - forms.longest + 1), len(string) - BEGINS_WITH + 1):
+            for form in forms.at(string, at):
+                length = len(string) - at
+                if length >= len(form) or not form.startswith(string[at:]):
+                    continue
+                if length >= SHORTEST or not re.search(r"[\r\n]", text[where[at] :]):
+                    return where[at], length >= SHORTEST or 2 * length >= len(form)
+        return None
+
+    def _forget_surplus(self) -> None:
+        if len(self._forms) <= MOST_VALUES:
+            return
+        unused = [value for value in self._forms if value not in self._in_use]
+        self.forget(unused[: len(self._forms) - MOST_VALUES])
+
+    def forget(self, values: Iterable[str]) -> None:
+        """Forget values."""
+        for value in values:
+            for form in self._forms.pop(value, ()):
+                self._texts.remove(form)
+                self._bytes.remove(_bytes_as_text(form))
+
+
+def _bytes_as_text(form: str) -> str:
+    return form.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _over_lines(form: str) -> re.Pattern[str]:

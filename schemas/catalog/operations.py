@@ -38,7 +38,7 @@ class DoctorCheck(StrEnum):
     DEPLOYMENTS = "deployments"  # kubectl get deployments
     ARGOCD = "argocd"  # argocd app get
     LOGS = "logs"  # kubectl logs --tail
-    SHARING = "sharing"  # whether the services of protected environments are seen
+    SHARING = "sharing"  # whether it is known who shares what, as a plan needs it
 
 
 class Doctor(Wire):

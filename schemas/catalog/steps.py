@@ -128,7 +128,8 @@ class StepEntry(Wire):
     """What the daemon itself has to see in a database once the command ended well."""
     migrated: bool | None = None
     """Whether the databases that the command writes to have all migrations once it ended. Unless given, they do, except
-    after a command that repeats: that one undoes migrations."""
+    after a command that repeats: that one undoes migrations. `true` says that migrating is all that the command is for:
+    one of phase `seed` then needs no sign beside the ledger."""
     configured_seed: ConfiguredSeed = ConfiguredSeed.DETECT
     """What follows where the image configures a seed that Prisma runs unasked after a reset. The option `--skip-seed`
     in the command, or in the npm scripts that it runs, makes every seed harmless."""

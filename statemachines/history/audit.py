@@ -17,11 +17,18 @@ DAEMON = "resetd"
 
 
 def act_entry(
-    act: Act, reset: Reset, refusal: Refusal | None, *, at: datetime, again: Sequence[StepName] = ()
+    act: Act,
+    reset: Reset,
+    refusal: Refusal | None,
+    *,
+    at: datetime,
+    again: Sequence[StepName] = (),
+    accepts: str | None = None,
 ) -> AuditEntry:
     """Make the line for an act that was applied to `reset` or refused.
 
-    `again` are the steps that succeeded and that the act makes run once more.
+    `again` are the steps that succeeded and that the act makes run once more. `accepts` (`1 of 2`) says how many of the
+    people have accepted who have to.
     """
     named: dict[str, Any] = {
         "step": act.step,
@@ -31,6 +38,7 @@ def act_entry(
         "replan": act.replan or None,
         "force": act.force or None,
         "again": list(again) or None,
+        "accepts": accepts,
     }
     return AuditEntry(
         chain=reset.id,

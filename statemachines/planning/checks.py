@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.catalog.catalog import Catalog, Service
-from schemas.checks import LearnedCheck, PlannedCheck, TableName
+from schemas.checks import CheckEntry, LearnedCheck, PlannedCheck, TableName
 from schemas.plan import Phase, PlannedStep, RunIn, StepKind
 from schemas.wire import ServiceName, StepName
 from statemachines.planning.case import Case
@@ -95,10 +95,17 @@ def _own_checks(case: Case, command: Command) -> Iterator[PlannedCheck]:
                 learned=LearnedCheck(emptied=(command.service_name, database) in wiped)
                 if entry.learned
                 else None,
-                ledgers=ledgers(case.catalog, command.service, database)
-                if entry.learned or (entry.rows is not None and entry.rows.any_table)
-                else (),
+                ledgers=_ledgers_of(case, command, entry, database),
             )
+
+
+def _ledgers_of(case: Case, command: Command, entry: CheckEntry, database: str) -> tuple[TableName, ...]:
+    """The ledgers of the database where the check may meet one of them."""
+    found = ledgers(case.catalog, command.service, database)
+    if entry.learned or (entry.rows is not None and entry.rows.any_table):
+        return found
+    named = {table.rpartition(".")[2] for table in (entry.rows.table if entry.rows else None) or ()}
+    return found if named & {table.rpartition(".")[2] for table in found} else ()
 
 
 def ledgers(catalog: Catalog, service: Service, database: str) -> tuple[TableName, ...]:

@@ -11,9 +11,12 @@ from enum import StrEnum
 
 from schemas.catalog.catalog import Catalog
 from schemas.wire import client_of, kind_of
+from statemachines.planning.protection import is_protected_kind
 
 _OF_KUBERNETES = "kube-"
 """Namespaces of this prefix are Kubernetes' own (Kubernetes documentation, Namespaces)."""
+UNASKED = "workload "
+"""How the subject of a gap begins whose workload nobody could ask; kind and name follow."""
 
 
 class Standing(StrEnum):
@@ -34,6 +37,15 @@ def standing_of(namespace: str, catalog: Catalog) -> Standing:
     if kind is None:
         return Standing.UNDECLARED
     return Standing.PROTECTED if kind.protected else Standing.OPEN
+
+
+def protects(namespace: str, catalog: Catalog) -> bool:
+    """Tell whether what a service uses that is seen there is protected, so that it has to be known.
+
+    A namespace without a kind need not be readable. But what is seen there counts, also where nobody can ask it now: a
+    production may run in `default`.
+    """
+    return is_protected_kind(kind_of(namespace), catalog)
 
 
 def looked_at(namespaces: Collection[str], catalog: Catalog) -> list[str]:

@@ -16,7 +16,7 @@ from statemachines.canonical_json import digest
 from statemachines.planning.case import Case
 from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
-from statemachines.planning.protection import approvals_required, protection_of
+from statemachines.planning.protection import approvals_required, protection_of, protectors_of
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.used_catalog import digest_of_used
@@ -53,6 +53,7 @@ def plan(
     selection = case.selection
     images = {fact.service: fact.image_digest for fact in facts.services}
     protections = {key: protection_of(key, case.facts, catalog) for key in _touched(steps)}
+    required = approvals_required(protections.values(), request.environment, channel, catalog)
     fields: dict[str, Any] = {
         "environment": request.environment,
         "mode": request.mode,
@@ -69,7 +70,8 @@ def plan(
         "images": {
             ServiceName(service.name): images[ServiceName(service.name)] for service in selection.services
         },
-        "approvals_required": approvals_required(protections.values(), request.environment, channel, catalog),
+        "approvals_required": required,
+        "approvers_in": _approvers_in(case, protections) if required else (),
         "assurances": case.assurances,
     }
     unhashed = Plan(**fields, warnings=warnings(case), hash="")
@@ -159,6 +161,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
 def _command(case: Case, command: Command) -> PlannedStep:
     entry = command.entry
     repeat = entry.repeat_until
+    checks = checks_after(case, command)
     return PlannedStep(
         name=StepName(command.name),
         phase=Phase(entry.phase.value),
@@ -176,7 +179,8 @@ def _command(case: Case, command: Command) -> PlannedStep:
         skippable=entry.skippable,
         repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
         fail_on=entry.fail_on,
-        checks=checks_after(case, command),
+        checks=checks,
+        migrates=bool(entry.migrated) and any(check.migrations for check in checks),
         launch_needs=launch_needs(case, command),
         wipes=wiped_by(case, command),
         configured_seed=seed_looked_for(case.catalog, case.selection, case.commands, command),
@@ -245,6 +249,12 @@ def _keys(case: Case, service: ServiceName, databases: Iterable[str]) -> tuple[R
 def _touched(steps: Iterable[PlannedStep]) -> tuple[ResourceKey, ...]:
     """List every resource of the plan once, sorted."""
     return tuple(sorted({key for step in steps for key in step.touches}))
+
+
+def _approvers_in(case: Case, touched: Iterable[ResourceKey]) -> tuple[str, ...]:
+    """List the environments whose approvers are asked: a right in one of them is none in another."""
+    protectors = (protectors_of(key, case.facts, case.catalog) for key in touched)
+    return tuple(sorted({case.environment}.union(*protectors)))
 
 
 def _resource(case: Case, key: ResourceKey) -> Resource:

@@ -60,6 +60,27 @@ def protection_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> Protectio
     return Protection(None)
 
 
+UNNAMED = "(an environment whose name was not kept)"
+"""Stands for a protecting environment without a name. Only a token for all environments is for it."""
+
+
+def protectors_of(key: ResourceKey, facts: Facts, catalog: Catalog) -> frozenset[str]:
+    """Name every environment by which a resource is protected: seen, marked, elsewhere or remembered.
+
+    An environment elsewhere goes by its name alone, because tokens do not know clusters.
+    """
+    seen = (
+        facts.environment,
+        *facts.users.get(key, ()),
+        *facts.markers.get(key, ()),
+        *(entry.environment for entry in catalog.elsewhere if entry.uses(key)),
+    )
+    named = {name for name in seen if is_protected_kind(kind_of(name), catalog)}
+    if key in facts.remembered_protected:
+        named |= {use.environment for use in facts.remembered if use.key == key} or {UNNAMED}
+    return frozenset(named)
+
+
 def approvals_required(
     protections: Iterable[Protection], environment: str, channel: Channel, catalog: Catalog
 ) -> int:

@@ -9,7 +9,7 @@ Over 300 lines: all rules side by side, in the order in which they are applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from schemas.facts import Unreadable
 from schemas.reasons import Reason
@@ -27,6 +27,7 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
+from statemachines.planning.sharing import is_unseen, not_read, not_seen, refuses
 from statemachines.planning.wipes import (
     LOSSES_OF,
     SEED_OF,
@@ -256,41 +257,16 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     if not case.facts.exists:
         return
     unseen: dict[str, list[Unreadable]] = {}
-    for gap in case.facts.unreadable:
-        if gap.answered_by or not gap.protected:
-            continue
-        if gap.subject.startswith(("migrations", SEED_OF, LOSSES_OF)):
-            continue  # says nothing of who uses which database
-        if gap.reason is Reason.SERVICE_UNSEEN:
+    for gap in filter(refuses, case.facts.unreadable):
+        if is_unseen(gap):
             unseen.setdefault(gap.environment, []).append(gap)
-        elif gap.service is not None or not gap.subject.startswith("repository"):
-            yield Refused(Reason.SHARING_UNKNOWN, _not_read(gap), temporary=gap.temporary)
+        else:
+            yield Refused(Reason.SHARING_UNKNOWN, not_read(gap), temporary=gap.temporary)
     for environment, gaps in unseen.items():
-        yield Refused(Reason.SHARING_UNKNOWN, _not_seen(environment, gaps))
+        yield Refused(Reason.SHARING_UNKNOWN, not_seen(environment, gaps))
     for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")
-
-
-def _not_read(gap: Unreadable) -> str:
-    """Say what could not be read of a protected environment, and the next step."""
-    whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
-    scope = "/".join(filter(None, (gap.environment, gap.service)))
-    detail = f"{whose} could not be read ({gap.reason.value})"
-    if gap.reason is Reason.KUBERNETES_FORBIDDEN:
-        detail += f": {gap.detail}. Give the daemon's account that right"
-    return f"{detail}; an approver may say what it uses: resetd protected confirm {scope}"
-
-
-def _not_seen(environment: str, gaps: Sequence[Unreadable]) -> str:
-    """Say which services of a protected environment are not seen, and the next step."""
-    services = "; ".join(f"{gap.service} ({gap.detail})" for gap in gaps)
-    scope = environment if len(gaps) > 1 else f"{environment}/{gaps[0].service}"
-    return (
-        f"{environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in the "
-        f"catalog, or list the environment under `absent`; an approver may say what it uses: "
-        f"resetd protected confirm {scope}"
-    )
 
 
 def words_are_of_others(case: Case) -> Iterator[Refused]:

@@ -1,6 +1,7 @@
-"""Whether a seed without a check left a sign in its database: a session of its own, or rows that changed.
+"""Whether a seed of which no check tells left a sign in its database: a session of its own, or rows that changed.
 
-Exit code 0 of a command that nobody saw in the database is no answer. So:
+Exit code 0 of a command that nobody saw in the database is no answer, and a check that was met before the command ran
+says nothing of it. So:
 
 1. Right before the launch it is recorded who is connected and how many rows were ever written.
 2. A session that began after that is a sign. A standing one, such as the running service's pool, is none.
@@ -14,17 +15,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from schemas.checks import Absent, PlannedCheck
 from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 from schemas.wire import ResourceKey
+from statemachines.steps.check_outcomes import SHOWN_BY
+from statemachines.steps.database_checks import counts_ledger
 from statemachines.steps.session_names import of_any_attempt, session_name
 
 ACTIVITY = "activity"
 """The key in an attempt's baseline: database -> what `as_fact` returned, and `seen` once a session was seen."""
 _SEEN = "seen"
-_SHOWN_BY = "shownBy"
-"""The fact of an outcome: by what sign a step without a check was shown to have worked."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,50 @@ class Written:
     rows: int
 
 
-def needs_sign(step: PlannedStep) -> bool:
-    """Whether the step counts as done only where the database shows a sign of it.
+def may_need_sign(step: PlannedStep) -> bool:
+    """Whether the step may need a sign in the database to count as done.
 
-    A check of what has to stay unchanged is met by a command that does nothing. A step that repeats ends with a
-    repetition that finds nothing to do.
+    - A step that migrates promises a ledger in order, and nothing else.
+    - A step that repeats ends with a repetition that finds nothing to do.
     """
     return (
         step.kind is StepKind.COMMAND
         and step.phase is Phase.SEED
         and step.repeat is None
+        and not step.migrates
         and bool(databases_of(step))
-        and all(check.unchanged is not None for check in step.checks)
     )
+
+
+def needs_sign(step: PlannedStep, met_before: Collection[str]) -> bool:
+    """Whether a step that may need a sign needs one, given the checks that found rows before its launch.
+
+    Checks that are met by a command that does nothing tell nothing: a ledger in order, what has to stay unchanged, rows
+    of a table that may be missing, and whatever was met before.
+    """
+    return all(check.name in met_before for check in step.checks if _asks_for_rows(check))
+
+
+def is_watched(attempt: Attempt | None) -> bool:
+    """Whether a sign of the attempt is looked for: it was recorded what there was before."""
+    return attempt is not None and ACTIVITY in (attempt.baseline or {})
+
+
+def finds_rows(check: PlannedCheck) -> bool:
+    """Whether the check may find rows that the command left."""
+    return check.rows is not None or check.learned is not None
+
+
+def _asks_for_rows(check: PlannedCheck) -> bool:
+    """Whether the check is met by nothing but rows beside the ledger, or by a person who said that there are none."""
+    if check.learned is not None:
+        return True
+    return check.rows is not None and check.rows.absent is Absent.FAIL and not counts_ledger(check)
+
+
+def is_shown(outcome: Outcome) -> bool:
+    """Whether a check that was not met before found rows that the command may have left."""
+    return SHOWN_BY in outcome.facts
 
 
 def databases_of(step: PlannedStep) -> tuple[ResourceKey, ...]:
@@ -134,7 +167,7 @@ def rows_since(attempt: Attempt, key: ResourceKey, written: Written) -> str | No
 
 def shown(outcome: Outcome, sign: str) -> Outcome:
     """The outcome of a command that left a sign."""
-    return outcome.model_copy(update={"facts": {**outcome.facts, _SHOWN_BY: sign}})
+    return outcome.model_copy(update={"facts": {**outcome.facts, SHOWN_BY: sign}})
 
 
 def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
@@ -142,17 +175,22 @@ def without_sign(step: PlannedStep, outcome: Outcome) -> Outcome:
     skip = (
         " Or `resetd skip ID STEP --reason ...`, where you know that it went well." if step.skippable else ""
     )
+    if any(_asks_for_rows(check) for check in step.checks):
+        checks, mend = "its checks of rows were met before it ran", "Then `resetd resume ID`."
+    else:
+        checks = "none of its checks tells"
+        mend = (
+            "Give the step a check in the catalog (`checks`: `rows`, or `learned: true`), or `migrated: true` where it "
+            "only migrates; then `resetd resume ID --replan`."
+        )
     return Outcome(
         kind=OutcomeKind.FAILED,
         exit_code=outcome.exit_code,
         cause=Reason.SEED_NOT_SEEN,
         detail=(
-            f"can't tell whether {step.name} seeded anything: it exited with 0 and has no check, no session of it was "
-            f"seen in {', '.join(databases_of(step))}, and the server counts no row that was written there"
+            f"can't tell whether {step.name} seeded anything: it exited with 0, {checks}, no session of it was seen in "
+            f"{', '.join(databases_of(step))}, and the server counts no row that was written there"
         ),
-        hint=(
-            "Read its output (`resetd logs ID STEP`). Give the step a check in the catalog (`checks`: `rows`, or "
-            f"`learned: true`), then `resetd resume ID --replan`. It runs again.{skip}"
-        ),
+        hint=(f"Read its output (`resetd logs ID STEP`). {mend} It runs again.{skip}"),
         facts=outcome.facts,
     )

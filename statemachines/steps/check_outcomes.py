@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.checks import PlannedCheck
@@ -14,6 +14,11 @@ from statemachines.steps.learned import TABLES, UNMET
 
 _TOLD = "told"
 """The fact of an outcome: what its checks say although they are met."""
+SHOWN_BY = "shownBy"
+"""The fact of an outcome: the check, or the sign, by which a command was shown to have left something."""
+
+MET_BEFORE = "metBefore"
+"""The key in an attempt's baseline: the names of the checks that found rows before the launch."""
 
 _HINTS = {
     Reason.CHECK_NOT_MET: (
@@ -37,11 +42,16 @@ def hint_of(cause: Reason) -> str | None:
     return _HINTS.get(cause)
 
 
-def judged(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
-    """The outcome of a step by its checks; `outcome` is the one that it has where all of them are met."""
+def judged(
+    verdicts: Sequence[Verdict], outcome: Outcome, baseline: Mapping[str, Any] | None = None
+) -> Outcome:
+    """The outcome of a step by its checks; `outcome` is the one that it has where all of them are met.
+
+    `baseline` is what was recorded before the launch.
+    """
     if any(verdict.reason is not None for verdict in verdicts):
         return _not_met(verdicts, outcome)
-    return _met(verdicts, outcome)
+    return _met(verdicts, outcome, (baseline or {}).get(MET_BEFORE, ()))
 
 
 def _not_met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
@@ -85,12 +95,17 @@ def no_answer(
     )
 
 
-def _met(verdicts: Sequence[Verdict], outcome: Outcome) -> Outcome:
+def _met(verdicts: Sequence[Verdict], outcome: Outcome, before: Collection[str]) -> Outcome:
     """The outcome where all checks are met, with what they told and what a wipe teaches."""
     facts = _with_tables(outcome.facts, verdicts)
     told = [verdict.told for verdict in verdicts if verdict.told is not None]
     if told:
         facts[_TOLD] = told
+    shown_by = next(
+        (verdict.check for verdict in verdicts if verdict.shows and verdict.check not in before), None
+    )
+    if shown_by is not None:
+        facts[SHOWN_BY] = shown_by
     return outcome.model_copy(update={"facts": facts})
 
 

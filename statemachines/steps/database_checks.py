@@ -70,9 +70,13 @@ class Verdict:
     """Of a learned check: the tables with rows (`filled`), and those that fail it (`empty`)."""
     hint: str | None = None
     """How a person takes what was found as the new truth."""
+    shows: bool = False
+    """Whether there are rows that a seed may have left. A ledger in order, or what is as before, tells of no seed."""
 
 
 MET = Verdict()
+SHOWN = Verdict(shows=True)
+"""It is met, by rows that a seed may have left."""
 
 
 def ledger_of(check: MigrationsCheck) -> Ledger:
@@ -148,10 +152,17 @@ def judge_rows(check: PlannedCheck, found: int | None) -> Verdict:
             f"{check.database}: expected at least {rows.at_least} {what}, found no such table",
         )
     if found >= rows.at_least:
-        return MET
+        return MET if counts_ledger(check) else SHOWN
     return Verdict(
         Reason.CHECK_NOT_MET, f"{check.database}: expected at least {rows.at_least} {what}, found {found}"
     )
+
+
+def counts_ledger(check: PlannedCheck) -> bool:
+    """Whether a check of rows is met by those of a migration ledger."""
+    ledgers = {table.rpartition(".")[2] for table in check.ledgers}
+    counted = check.rows.table if check.rows is not None else None
+    return any(table.rpartition(".")[2] in ledgers for table in counted or ())
 
 
 def judge_unchanged(

@@ -6,7 +6,7 @@ step, people may have mended what a stopped reset left behind, and a plan may pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from schemas.plan import Plan, PlannedStep, StepKind
@@ -33,6 +33,16 @@ def dumped(reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step]) -> M
         key: steps[planned.name]
         for planned in (plan.steps if plan else ())
         if planned.kind is StepKind.BACKUP_DATABASE and _is_current(reset, steps[planned.name])
+        for key in planned.touches
+    }
+
+
+def last_dumps(plan: Plan | None, steps: Mapping[StepName, Step]) -> Mapping[ResourceKey, Step]:
+    """Return the databases of which there is a dump, from before or after a stop, each with the step that made it."""
+    return {
+        key: steps[planned.name]
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.BACKUP_DATABASE and steps[planned.name].state is StepState.SUCCEEDED
         for key in planned.touches
     }
 
@@ -65,6 +75,11 @@ def missing_right(
             Reason.BACKUP_OUTDATED,
             f"{step.name} needs a dump of {', '.join(sorted(old))} from after the reset's last stop",
         )
+    return no_backup(step, missing)
+
+
+def no_backup(step: PlannedStep, missing: Collection[ResourceKey]) -> Refused:
+    """Say that these databases, which the step touches, have no backup; none: it is unknown what it touches."""
     return Refused(
         Reason.BACKUP_UNPROVEN,
         f"{step.name} needs a backup of {', '.join(sorted(missing)) or 'what it touches'}, "

@@ -21,6 +21,7 @@ from schemas.plan import Plan, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Outcome, Reset, Step, StepState
 from schemas.wire import StepName, Time
+from statemachines.steps.accepts import ACCEPTS
 from statemachines.steps.database_checks import Verdict, listed
 
 KEPT_IMAGES = 5
@@ -138,6 +139,7 @@ def _compared(
     return Verdict(
         told=_differs(check, same, _last_of_another_image(key, known), found),
         tables=_tables(filled, ()),
+        shows=bool(shown),
     )
 
 
@@ -159,7 +161,8 @@ def without(outcome: Outcome, check: str) -> Outcome:
     unmet = [name for name in outcome.facts[UNMET] if name != check]
     prefix = f"{check.partition('.')[2]}: "
     left = [line for line in (outcome.detail or "").split("\n") if not line.startswith(prefix)]
-    facts = {**outcome.facts, TABLES: tables, UNMET: unmet, "accepted": accepted}
+    waiting = {name: kept for name, kept in outcome.facts.get(ACCEPTS, {}).items() if name != check}
+    facts = {**outcome.facts, TABLES: tables, UNMET: unmet, "accepted": accepted, ACCEPTS: waiting}
     return outcome.model_copy(update={"facts": facts, "detail": "\n".join(left)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, StepKind
+from schemas.reasons import Reason
 from schemas.resets import Step, StepState
 from schemas.wire import ResourceKey, StepName
 from statemachines.lifecycle import STEP_DONE
@@ -19,8 +20,9 @@ def to_repeat(
 
     - Steps that failed, and steps of the daemon's own (a dump, a branch) that the stop cut short.
     - From `start` on, also steps that succeeded. Skipped steps stay skipped, unless the skipped step is `start` itself.
-    - Backups of what is still to be destroyed, each as a new dump: others may have written to it since the reset
+    - Backups of what is still to be written to, each as a new dump: others may have written to it since the reset
       stopped. The dumps before stay where they are.
+    - Backups of what a step found in another server than the dumped one: who resumes says that this one is right.
     """
     begin = steps[start].index if start is not None else len(plan.steps)
 
@@ -33,16 +35,17 @@ def to_repeat(
         named = step.state is StepState.SKIPPED and step.index == begin
         return named or (step.state is StepState.SUCCEEDED and step.index >= begin)
 
-    destroyed = {
+    written = {
         key
         for planned in plan.steps
-        if planned.destructive and (steps[planned.name].state not in STEP_DONE or again(planned))
+        if (planned.writes and (steps[planned.name].state not in STEP_DONE or again(planned)))
+        or _was_elsewhere(steps[planned.name])
         for key in planned.touches
     }
     return tuple(
         planned.name
         for planned in plan.steps
-        if again(planned) or _is_outdated(planned, steps[planned.name], destroyed)
+        if again(planned) or _is_outdated(planned, steps[planned.name], written)
     )
 
 
@@ -67,26 +70,31 @@ def carried_over(
         return fresh
     if step.state not in STEP_DONE or not _is_same_step(old, before, new, planned):
         return fresh.model_copy(update={"outcome": step.outcome})
-    if planned.phase is Phase.BACKUP and _is_outdated(planned, step, _left_to_destroy(old, steps, new)):
+    if planned.phase is Phase.BACKUP and _is_outdated(planned, step, _left_to_write(old, steps, new)):
         return fresh.model_copy(update={"outcome": step.outcome})
     return step.model_copy(update={"index": index})
 
 
-def _left_to_destroy(old: Plan, steps: Mapping[StepName, Step], new: Plan) -> set[ResourceKey]:
-    """Collect what the destructive steps of the new plan touch, but for those that are done already."""
+def _left_to_write(old: Plan, steps: Mapping[StepName, Step], new: Plan) -> set[ResourceKey]:
+    """Collect what the steps of the new plan that write touch, but for those that are done already."""
     return {
         key
         for index, planned in enumerate(new.steps)
-        if planned.destructive and carried_over(old, steps, new, index, 0).state not in STEP_DONE
+        if (planned.writes and carried_over(old, steps, new, index, 0).state not in STEP_DONE)
+        or ((step := steps.get(planned.name)) is not None and _was_elsewhere(step))
         for key in planned.touches
     }
 
 
-def _is_outdated(planned: PlannedStep, step: Step, destroyed: set[ResourceKey]) -> bool:
-    """Whether a step before the work was done before a stop, for something that is still to be destroyed."""
-    return (
-        planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(destroyed & set(planned.touches))
-    )
+def _was_elsewhere(step: Step) -> bool:
+    """Whether the step failed because another server answered than the one that was dumped."""
+    mismatch = step.outcome is not None and step.outcome.cause is Reason.DATABASE_MISMATCH
+    return step.state is StepState.FAILED and mismatch
+
+
+def _is_outdated(planned: PlannedStep, step: Step, written: set[ResourceKey]) -> bool:
+    """Whether a step before the work was done before a stop, for something that is still to be written to."""
+    return planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(written & set(planned.touches))
 
 
 def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:

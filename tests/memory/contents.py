@@ -23,6 +23,11 @@ class MemoryReader:
 
     database: MemoryDatabase
 
+    @property
+    def incarnation(self) -> str:
+        """See the port."""
+        return self.database.incarnation
+
     async def ledger(self, ledger: Ledger) -> tuple[LedgerRow, ...] | None:
         """See the port."""
         rows = self._rows(ledger.table)

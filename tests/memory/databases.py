@@ -287,9 +287,10 @@ class MemoryBackups:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is not what was written")
         return replace(backup, proven=True)
 
-    async def holds(self, path: str, size_bytes: int) -> bool:
+    async def holds(self, path: str, size_bytes: int, sha256: str) -> bool:
         """See the port."""
-        return path in self.files and len(self.files[path]) == size_bytes
+        content = self.files.get(path, b"")
+        return (len(content), hashlib.sha256(content).hexdigest()) == (size_bytes, sha256)
 
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
         """See the port."""

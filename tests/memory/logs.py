@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
+from daemon.redaction.open_ends import joined, masked_end, open_end
 from schemas.wire import AttemptId, ResetId, Time
 
 _CUT = MARKER + b"the output went on; it was not kept]\n"
@@ -20,6 +21,7 @@ class MemoryLogs:
         self.full = False
         self._limit = limit
         self._kept: dict[AttemptId, bytes] = defaultdict(bytes)
+        self._held: dict[AttemptId, tuple[int, bytes]] = {}
         self._given: dict[AttemptId, int] = {}
         self._written_at: dict[AttemptId, datetime] = {}
 
@@ -28,15 +30,33 @@ class MemoryLogs:
         if self.full:
             self._given[attempt] = max(offset + len(data), self._given.get(attempt, 0))
             return
+        held = self._held.get(attempt)
+        if held is not None and offset > held[0] + len(held[1]):
+            await self.settle(attempt)
+        elif held is not None:
+            offset, data = joined(held, offset, data)
+        self._held.pop(attempt, None)
+        self._add(attempt, offset, data, over=False)
+
+    async def settle(self, attempt: AttemptId) -> None:
+        """See the port."""
+        if attempt in self._held:
+            self._add(attempt, *self._held.pop(attempt), over=True)
+
+    def _add(self, attempt: AttemptId, offset: int, data: bytes, *, over: bool) -> None:
         kept = self._kept[attempt]
         if len(kept) >= self._limit or offset + len(data) <= len(kept):
             return
         marker = MARKER + f"{offset - len(kept)} bytes of output are missing here]\n".encode()
         gap = max(0, offset - len(kept))
-        kept += marker[:gap].ljust(gap, b"\n") + data[max(0, len(kept) - offset) :]
+        whole = kept + marker[:gap].ljust(gap, b"\n") + data[max(0, len(kept) - offset) :]
+        end = len(whole) if over else max(len(kept), open_end(whole))
+        if end < len(whole):
+            self._held[attempt] = (end, whole[end:])
+        kept = redact_in_place(masked_end(whole) if over else whole[:end])
         if len(kept) > self._limit:
             kept = kept[: self._limit] + _CUT
-        self._kept[attempt] = redact_in_place(kept)
+        self._kept[attempt] = kept
         self._written_at[attempt] = datetime.now(UTC)
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import count
 
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
-from daemon.ports.pods.cluster import Addresses, Pod, Result, Workload, Workloads
+from daemon.ports.pods.cluster import Addresses, Pod, Result, Template, Workload, Workloads
 from daemon.ports.pods.commands import ContainerFate, Fate, Observation, Tombstone
 from daemon.ports.pods.holders import Holder, Need
 from daemon.redaction.known_values import KNOWN, secret_values
@@ -114,6 +114,7 @@ class MemoryPods:
                     labels={LABEL: service.label or service.name},
                     replicas=service.replicas,
                     templated=service.owned,
+                    templates=(Template(service.name, repr(sorted(service.variables.items()))),),
                 )
                 for service in self._services.values()
                 if service.environment == environment
@@ -151,6 +152,22 @@ class MemoryPods:
             and each.ready
         )
         return chosen, *others
+
+    async def ready_each(
+        self,
+        environment: str,
+        selector: str,
+        container: str | None,  # noqa: ARG002 - the port's
+    ) -> tuple[Pod, ...]:
+        """See the port."""
+        self._maybe_fail("ready_each")
+        return tuple(
+            each.pod()
+            for each in self._services.values()
+            if (each.environment, each.label or each.name) == (environment, selector.rpartition("=")[2])
+            and each.replicas
+            and each.ready
+        )
 
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """See the port."""

@@ -67,4 +67,5 @@ class MemoryService:
             container_id=f"memory://{self.environment}/{self.incarnation}",
             image_digest=self.image_digest,
             restart_count=self.restarts,
+            maker=self.name,
         )

@@ -1,38 +1,28 @@
-"""`python -m tests.simulation HISTORIES [SEED]`: a long run in batches of a few hundred, with what it covered."""
+"""`python -m tests.simulation HISTORIES [SEED]`: a long run on all processors, with what it covered."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 
-from tests.simulation.machine import Simulation
-from tests.simulation.running import STEPS, simulate
-
-BATCH = 250
-"""Histories from one seed: Hypothesis slows down where it has to remember more of them."""
+from tests.simulation.batches import BATCH, batches
+from tests.simulation.running import STEPS
 
 
 def main(histories: int, start: int) -> int:
     """Run them all; the exit code."""
-    began, total, number = time.process_time(), Counter[str](), start
-    code = 0
-    while total["histories"] < histories and not code:
-        try:
-            simulate(Simulation, min(BATCH, histories - total["histories"]), start=number, shrink=True)
-        except AssertionError as error:
-            notes = "\n".join(getattr(error, "__notes__", ()))
-            print(
-                f"{error}\n\n{notes}\n\nseed {number}: `make simulate HISTORIES={BATCH} SEED={number}` repeats it"
-            )
+    total, seconds, code = Counter[str](), 0.0, 0
+    for batch in batches(histories, start):
+        total += batch.counts
+        seconds += batch.seconds
+        told = f"{total['histories']} histories, {seconds:.0f} s of processors"
+        print(told, file=sys.stderr, flush=True)
+        if batch.error is not None:
+            again = f"make simulate HISTORIES={BATCH} SEED={batch.seed}"
+            print(f"{batch.error}\n\nseed {batch.seed}: `{again}` repeats it")
             code = 1
-        total += Simulation.counts
-        number += 1
-        took = time.process_time() - began
-        print(f"{total['histories']} histories, {took:.0f} s of a processor", file=sys.stderr, flush=True)
-    print(
-        f"{total['histories']} histories of {STEPS} rules, {total['histories'] / took:.1f} a second of one processor"
-    )
+    each = total["histories"] / seconds
+    print(f"{total['histories']} histories of {STEPS} rules, {each:.1f} a second of one processor")
     for name, count in sorted(total.items()):
         print(f"{count:>12}  {name}")
     return code

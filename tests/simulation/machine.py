@@ -216,16 +216,18 @@ class Simulation(RuleBasedStateMachine):
 
     @happens(environment=INDEX, who=INDEX, wipes=st.integers(2, 4), seconds=SECONDS)
     def wipes_are_compared_and_accepted(self, environment: int, who: int, wipes: int, seconds: float) -> None:
-        for _ in range(wipes):
-            self.history.ask(_request(environment, list(Mode).index(Mode.WIPE), who, git=False))
-            for _ in range(6):
+        for number in range(wipes):
+            # Where nobody is known to have asked for what is protected, two have to accept.
+            ask = self.history.publish if who % 2 and number else self.history.ask
+            ask(_request(environment, list(Mode).index(Mode.WIPE), who, git=False))
+            for turn in range(6):
                 self.history.pass_time(20.0)
                 for one in self.history.resets():
                     if one.state is ResetState.AWAITING_APPROVAL:
                         for person in APPROVERS:
                             self.history.act(one, ActKind.APPROVE, person, plan_hash=one.plan_hash)
                     if one.state is ResetState.FAILED:
-                        self.history.accept(one, APPROVERS[who % len(APPROVERS)])
+                        self.history.accept(one, APPROVERS[(who + turn // 2) % len(APPROVERS)])
         self.history.pass_time(seconds)
 
     # -- faults ------------------------------------------------------------------------------------------------------
@@ -324,6 +326,7 @@ class Simulation(RuleBasedStateMachine):
         counts["crashes"] += history.crashes
         counts["commands"] += len(history.witness.runs)
         counts["acceptances"] += history.witness.acceptances
+        counts["acceptances of two"] += history.witness.second_acceptances
         counts["branches moved"] += len(history.witness.rewound)
         counts.update({f"fault: {name}": number for name, number in history.network.hits.items()})
         counts.update(f"ended: {reset.state}" for reset in history.resets())

@@ -15,6 +15,7 @@ import structlog
 from daemon.ports.errors import TemporaryError
 from daemon.ports.logs import MARKER
 from daemon.redaction import redact_in_place
+from daemon.redaction.open_ends import joined, masked_end, open_end
 from schemas.reasons import Reason
 from schemas.wire import AttemptId, ResetId, Time
 
@@ -36,7 +37,8 @@ _PATH_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 class FileLogs:
     """Implements `daemon.ports.logs.Logs` in a directory.
 
-    - Secrets are overwritten in place before anything is written, so that no offset moves.
+    - Secrets are overwritten in place before anything is written, so that no offset moves. What may be the first part
+      of one is written once more of it came.
     - A write goes to a fixed offset of the file, so that a second writer of the same output does no harm.
     - Nothing is synced to the disk: after a crash of the machine the output is read again from the pod.
     """
@@ -44,6 +46,9 @@ class FileLogs:
     def __init__(self, directory: Path, *, limit: int = DEFAULT_LIMIT) -> None:
         self._directory = directory
         self._limit = limit
+        self._held: dict[AttemptId, tuple[int, bytes]] = {}
+        """What is held back of an output: where it begins, and what it is. In memory only: after a restart it is read
+        again from the pod."""
         self._given: dict[AttemptId, int] = {}
         """Where the output ends that the disk did not take. A process that starts anew does not know it; but it has not
         seen the end of the attempt, and reads the output again from where the file ends."""
@@ -52,11 +57,20 @@ class FileLogs:
         """See the port. A gap, which is output that never came, is filled with a marker of the same length."""
         path = self._path(attempt)
         try:
-            await _in_thread(self._keep, path, offset, data)
+            await _in_thread(self._keep, attempt, path, offset, data)
         except TemporaryError as error:
-            if attempt not in self._given:
-                log.warning("logs.not-kept", attempt=attempt, detail=error.detail)
-            self._given[attempt] = max(offset + len(data), self._given.get(attempt, 0))
+            self._not_kept(attempt, offset + len(data), error)
+
+    async def settle(self, attempt: AttemptId) -> None:
+        """See the port."""
+        held = self._held.get(attempt)
+        if held is None:
+            return
+        start, data = held
+        try:
+            await _in_thread(self._write_held, attempt, self._path(attempt))
+        except TemporaryError as error:
+            self._not_kept(attempt, start + len(data), error)
 
     async def read(self, attempt: AttemptId, offset: int, limit: int) -> bytes:
         """See the port."""
@@ -86,6 +100,8 @@ class FileLogs:
         """See the port."""
         if not _PATH_SEGMENT.fullmatch(reset_id):
             raise ValueError(f"not a reset's id: {reset_id!r}")
+        for attempt in [each for each in self._held if each.partition("/")[0] == reset_id]:
+            del self._held[attempt]
         await _in_thread(_remove, self._directory / reset_id)
 
     def _path(self, attempt: AttemptId) -> Path:
@@ -94,18 +110,46 @@ class FileLogs:
             raise ValueError(f"not an attempt's id: {attempt!r}")
         return self._directory.joinpath(*parts[:-1], f"{parts[-1]}.log")
 
-    def _keep(self, path: Path, offset: int, data: bytes) -> None:
+    def _not_kept(self, attempt: AttemptId, end: int, error: TemporaryError) -> None:
+        if attempt not in self._given:
+            log.warning("logs.not-kept", attempt=attempt, detail=error.detail)
+        self._given[attempt] = max(end, self._given.get(attempt, 0))
+
+    def _keep(self, attempt: AttemptId, path: Path, offset: int, data: bytes) -> None:
+        held = self._held.get(attempt)
+        if held is not None and offset > held[0] + len(held[1]):
+            self._write_held(attempt, path)
+            held = None
+        if held is not None:
+            offset, data = joined(held, offset, data)
+        left = self._write(path, offset, data, over=False)
+        self._held.pop(attempt, None)
+        if left is not None:
+            self._held[attempt] = left
+
+    def _write_held(self, attempt: AttemptId, path: Path) -> None:
+        self._write(path, *self._held.pop(attempt), over=True)
+
+    def _write(self, path: Path, offset: int, data: bytes, *, over: bool) -> tuple[int, bytes] | None:
+        """Write output, and return what is held back of it: (offset, bytes). Where it is `over` nothing is."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             size = os.fstat(file).st_size
             if size >= self._limit or offset + len(data) <= size:
-                return
+                return None
             new = data[size - offset :] if offset <= size else _gap(offset - size, self._limit - size) + data
-            if size + len(new) > self._limit:
-                new = new[: self._limit - size] + _CUT
             start = max(0, size - _REDACTION_WINDOW_BYTES)
-            _write(file, redact_in_place(os.pread(file, size - start, start) + new), start)
+            known = os.pread(file, size - start, start)
+            whole = known + new
+            end = len(whole) if over else max(len(known), open_end(whole))
+            # Masked before it is cut: a part of a secret would have no shape.
+            kept = redact_in_place(masked_end(whole) if over else whole[:end])
+            if start + len(kept) > self._limit:
+                _write(file, kept[: self._limit - start] + _CUT, start)
+                return None
+            _write(file, kept, start)
+            return (start + end, whole[end:]) if end < len(whole) else None
         finally:
             os.close(file)
 

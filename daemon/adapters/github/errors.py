@@ -18,6 +18,7 @@ from github import (
 
 from daemon.adapters.github.connection import RedirectedError
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.redaction import redact
 from schemas.reasons import Reason
 
 _CONFLICT = 409
@@ -116,7 +117,7 @@ def error_text(error: Exception, secrets: tuple[str, ...]) -> str:
     text = _text(error) or type(error).__name__
     for secret in secrets:
         text = text.replace(secret, "***")
-    return f"GitHub says {' '.join(text.split())[:_MAX_TEXT_LENGTH]!r} ({error.status})"
+    return f"GitHub says {redact(' '.join(text.split()))[:_MAX_TEXT_LENGTH]!r} ({error.status})"
 
 
 def delay_of(error: GithubException) -> float | None:

@@ -15,7 +15,7 @@ from daemon.adapters.kubernetes.container_variables import ContainerVariables
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.exec.short_exec import execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
-from daemon.adapters.kubernetes.workloads import WorkloadLists
+from daemon.adapters.kubernetes.workloads.lists import WorkloadLists
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Addresses, Pod, Result, Workloads
 from schemas.reasons import Reason
@@ -71,6 +71,11 @@ class KubernetesCluster:
         listed = await self._pods(environment, selector)
         chosen = await self._choose(listed, environment, selector, container)
         return chosen, *pod_selection.others(listed, chosen, container)
+
+    async def ready_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """See the port."""
+        listed = await self._pods(environment, selector)
+        return tuple(pod_selection.ready_each(listed, environment, container))
 
     async def _choose(
         self, listed: Sequence[V1Pod], environment: str, selector: str, container: str | None

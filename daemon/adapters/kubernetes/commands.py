@@ -107,7 +107,14 @@ class KubernetesCommands:
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port. Nothing that the command prints is read before redaction knows its container's secrets."""
         container = ContainerRef.of_control(control)
-        await self._variables.learn(container, control.pod_uid, control.container_id)
+        async with (
+            self._variables.known(container, control.pod_uid, control.container_id),
+            aclosing(self._observe(control, offset)) as observations,
+        ):
+            async for seen in observations:
+                yield seen
+
+    async def _observe(self, control: Control, offset: int) -> AsyncGenerator[Observation, None]:
         pause = _MIN_COMMAND_POLL_SECONDS
         while True:
             if not self._kubernetes.streams.has_free_slot(control.environment, control.pod):

@@ -1,12 +1,15 @@
 """The environment variables of a container, and which of them are secret: redaction learns those before anything else.
 
-A container's variables stay the same while it runs, so redaction learns them once for each container.
+A container's variables stay the same while it runs, so they are read once for each container. Redaction learns the
+secret ones each time that the container is used: it may have forgotten them in favour of others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
+import structlog
 from kubernetes_asyncio.client import CoreV1Api, V1Container
 
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
@@ -14,8 +17,10 @@ from daemon.adapters.kubernetes.errors import translated
 from daemon.adapters.kubernetes.exec.short_exec import SCRIPT_TIMEOUT_SECONDS, execute
 from daemon.adapters.kubernetes.exec.websocket_stream import ContainerRef
 from daemon.ports.errors import TemporaryError
-from daemon.redaction.known_values import KNOWN, secret_values
+from daemon.redaction.known_values import KNOWN, MOST_VALUES, secret_values
 from schemas.reasons import Reason
+
+log = structlog.get_logger()
 
 _MOST_CONTAINERS = 10_000
 _OF_EVERY_CONTAINER = frozenset({"HOSTNAME", "HOME", "PATH", "PWD", "SHLVL", "TERM"})
@@ -28,8 +33,10 @@ class ContainerVariables:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
         self._core = CoreV1Api(kubernetes.rest)
-        self._learned: set[tuple[str, str]] = set()
-        """(pod UID, containerID)"""
+        self._secrets: dict[tuple[str, str], frozenset[str]] = {}
+        """(pod UID, containerID) -> the secret values of the container, the one that was read last at the end"""
+        self._told = False
+        """Whether it was logged that more values are in use than are remembered of those that are not."""
 
     async def read(self, container: ContainerRef, uid: str, container_id: str) -> Mapping[str, str]:
         """Return the variables as a command of ours in the container has them; redaction has learned the secret ones.
@@ -45,10 +52,12 @@ class ContainerVariables:
         entries = result.stdout.decode("utf-8", "surrogateescape").split("\0")
         variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
         from_secrets, may_be_secret = await self._from_secrets(container, variables)
-        KNOWN.learn(secret_values(variables, from_secrets=from_secrets, may_be_secret=may_be_secret))
-        if len(self._learned) >= _MOST_CONTAINERS:
-            self._learned.clear()
-        self._learned.add((uid, container_id))
+        secrets = secret_values(variables, from_secrets=from_secrets, may_be_secret=may_be_secret)
+        self._learn(secrets)
+        self._secrets.pop((uid, container_id), None)
+        self._secrets[uid, container_id] = secrets
+        if len(self._secrets) > _MOST_CONTAINERS:
+            del self._secrets[next(iter(self._secrets))]
         return variables
 
     async def learn(self, container: ContainerRef, uid: str, container_id: str) -> None:
@@ -57,8 +66,26 @@ class ContainerVariables:
         Raises:
             PortError: as `read`.
         """
-        if (uid, container_id) not in self._learned:
+        if (uid, container_id) not in self._secrets:
             await self.read(container, uid, container_id)
+        self._learn(self._secrets[uid, container_id])
+
+    @asynccontextmanager
+    async def known(self, container: ContainerRef, uid: str, container_id: str) -> AsyncIterator[None]:
+        """As `learn`; within the block redaction forgets none of the values.
+
+        Raises:
+            PortError: as `read`.
+        """
+        await self.learn(container, uid, container_id)
+        with KNOWN.in_use(self._secrets[uid, container_id]):
+            yield
+
+    def _learn(self, secrets: frozenset[str]) -> None:
+        KNOWN.learn(secrets)
+        if len(KNOWN) > MOST_VALUES and not self._told:
+            self._told = True
+            log.warning("redaction.many-secrets", known=len(KNOWN), remembered=MOST_VALUES)
 
     async def _from_secrets(
         self, container: ContainerRef, variables: Mapping[str, str]

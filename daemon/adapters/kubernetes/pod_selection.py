@@ -7,6 +7,7 @@ pod counts only where a ReplicaSet (of a Deployment or an Argo Rollout) or a Sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from kubernetes_asyncio.client import V1ContainerStatus, V1Deployment, V1Pod, V1ReplicaSet
@@ -51,13 +52,7 @@ def candidates(pods: Sequence[V1Pod], selector: str) -> list[V1Pod]:
     Raises:
         PermanentError: `pod-not-found`: several workloads match, and none has the service's name.
     """
-    owned = [
-        pod
-        for pod in pods
-        if generation_of(pod)
-        and not pod.metadata.deletion_timestamp
-        and pod.status.phase not in {"Succeeded", "Failed"}
-    ]
+    owned = [pod for pod in pods if generation_of(pod) and not is_over(pod)]
     workloads = {_workload_of(pod) for pod in owned}
     if len(workloads) <= 1:
         return owned
@@ -82,24 +77,42 @@ def others(pods: Sequence[V1Pod], chosen: Pod, container: str | None) -> list[Po
     Raises:
         PermanentError: `pod-not-found`: it can't be told which of several containers is the service's.
     """
+    return [
+        found
+        for each in _ready_by_maker(pods)
+        if all(str(pod.metadata.uid) != chosen.uid for pod in each)
+        and (found := _pod_to_ask(each[0], chosen.environment, container)) is not None
+    ]
+
+
+def ready_each(pods: Sequence[V1Pod], environment: str, container: str | None) -> list[Pod]:
+    """Return a ready pod of each workload and generation. One whose container is ambiguous is left out."""
+    found = []
+    for each in _ready_by_maker(pods):
+        with suppress(PermanentError):
+            found.append(_pod_to_ask(each[0], environment, container))
+    return [pod for pod in found if pod is not None]
+
+
+def _ready_by_maker(pods: Sequence[V1Pod]) -> list[list[V1Pod]]:
+    """Return the ready pods of each maker, the oldest first."""
     ready: dict[str, list[tuple[datetime, str, V1Pod]]] = {}
     for pod in pods:
         since = None if pod.metadata.deletion_timestamp else _ready_since(pod)
         if since is not None:
-            ready.setdefault(_maker_of(pod), []).append((since, str(pod.metadata.name), pod))
-    found: list[Pod] = []
-    for each in ready.values():
-        if any(str(pod.metadata.uid) == chosen.uid for _, _, pod in each):
-            continue
-        _, _, pod = min(each, key=lambda candidate: candidate[:2])
-        names = [str(one.name) for one in pod.spec.containers]
-        status = container_status(pod, container_name(pod, container if container in names else None))
-        if status is not None:
-            found.append(port_pod(chosen.environment, pod, status))
-    return found
+            ready.setdefault(maker_of(pod), []).append((since, str(pod.metadata.name), pod))
+    return [
+        [pod for _, _, pod in sorted(each, key=lambda candidate: candidate[:2])] for each in ready.values()
+    ]
 
 
-def _maker_of(pod: V1Pod) -> str:
+def _pod_to_ask(pod: V1Pod, environment: str, container: str | None) -> Pod | None:
+    names = [str(one.name) for one in pod.spec.containers]
+    status = container_status(pod, container_name(pod, container if container in names else None))
+    return port_pod(environment, pod, status) if status is not None else None
+
+
+def maker_of(pod: V1Pod) -> str:
     """Name what made a pod by a template, so that all that it made are alike."""
     owner = next((each for each in pod.metadata.owner_references or () if each.controller), None)
     return (
@@ -183,6 +196,7 @@ def port_pod(environment: str, pod: V1Pod, status: V1ContainerStatus) -> Pod:
         container_id=str(status.container_id),
         image_digest=str(status.image_id),
         restart_count=int(status.restart_count or 0),
+        maker=maker_of(pod),
     )
 
 
@@ -264,6 +278,11 @@ def _workload_of(pod: V1Pod) -> str:
         if label in labels:
             replica_set = replica_set.removesuffix(f"-{labels[label]}")
     return stateful_set_of(pod) or replica_set
+
+
+def is_over(pod: V1Pod) -> bool:
+    """Tell whether a pod has ended or is being deleted."""
+    return bool(pod.metadata.deletion_timestamp) or pod.status.phase in {"Succeeded", "Failed"}
 
 
 def _ready_since(pod: V1Pod) -> datetime | None:

@@ -10,7 +10,6 @@ is destroyed already, and must not replace what was saved by what is left.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import secrets
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from daemon.adapters.postgres.checksums import Checksum, Checksums
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.dumping import dump_into
 from daemon.adapters.postgres.errors import one_line
@@ -37,7 +37,6 @@ from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 
 _PARTIAL = ".partial"
-_CHUNK_BYTES = 1024 * 1024
 
 
 class DirectoryBackups:
@@ -63,6 +62,7 @@ class DirectoryBackups:
         self._timeout = timeout
         self._network = network or Network()
         self._databases = PostgresDatabases(self._network)
+        self._checksums = Checksums()
 
     async def dump(
         self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
@@ -79,8 +79,10 @@ class DirectoryBackups:
             partial = await asyncio.to_thread(self._new_partial_file, folder, attempt)
             try:
                 rows = await dump_into(partial, programs, where, witness, timeout=self._timeout)
-                size, sha256 = await asyncio.to_thread(_checksum, partial)
-                backup = Backup(resource, str(path), size, sha256, datetime.now(UTC), proven=False)
+                found = await asyncio.to_thread(self._checksums.read, partial)
+                backup = Backup(
+                    resource, str(path), found.size_bytes, found.sha256, datetime.now(UTC), proven=False
+                )
                 await asyncio.to_thread(self._finish, partial, backup, rows)
             finally:
                 partial.unlink(missing_ok=True)
@@ -96,12 +98,11 @@ class DirectoryBackups:
         """See the port."""
         return await self._read_through(backup, newest_programs(self._pg_bin))
 
-    async def holds(self, path: str, size_bytes: int) -> bool:
+    async def holds(self, path: str, size_bytes: int, sha256: str) -> bool:
         """See the port."""
+        wanted = Checksum(size_bytes, sha256)
         try:
-            return (await asyncio.to_thread((self._root / path).stat)).st_size == size_bytes
-        except FileNotFoundError:
-            return False
+            return await asyncio.to_thread(self._checksums.is_of, self._root / path, wanted)
         except OSError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{path}: {error.strerror}") from error
 
@@ -123,28 +124,34 @@ class DirectoryBackups:
     async def _read_through(self, backup: Backup, programs: Programs) -> Backup:
         path = self._root / backup.path
         try:
-            size, sha256 = await asyncio.to_thread(_checksum, path)
+            found = await asyncio.to_thread(self._checksums.read, path)
         except FileNotFoundError as error:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is gone") from error
         except OSError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{backup.path}: {error.strerror}") from error
-        if (size, sha256) != (backup.size_bytes, backup.sha256):
+        if found != Checksum(backup.size_bytes, backup.sha256):
             raise PermanentError(
                 Reason.BACKUP_UNPROVEN,
-                f"{backup.path} has {size} bytes and sha256 {sha256[:12]}..., "
+                f"{backup.path} has {found.size_bytes} bytes and sha256 {found.sha256[:12]}..., "
                 f"not {backup.size_bytes} and {backup.sha256[:12]}...",
             )
         # Listing proves nothing: a dump that was cut still lists.
         try:
             async with asyncio.timeout(self._timeout):
-                code, found, errors = await read_through(programs, path)
+                code, held, errors = await read_through(programs, path)
         except TimeoutError as error:
             raise TemporaryError(Reason.BACKUP_UNPROVEN, f"reading {backup.path} took too long") from error
         if code != 0:
             raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} can't be read: {one_line(errors)}")
         try:
             rows = await asyncio.to_thread(self._counted_rows, backup)
-            _check_rows(backup, rows or {}, found)
+            if rows is None and not backup.proven:
+                raise PermanentError(
+                    Reason.BACKUP_UNPROVEN,
+                    f"{backup.path} lost its manifest, which says how many rows it has to hold",
+                )
+            # Without a manifest its checksum says that it is the very dump whose rows were compared before.
+            _check_rows(backup, rows or {}, held)
             proven = replace(backup, proven=True)
             await asyncio.to_thread(self._write_manifest, proven, rows)
         except OSError as error:
@@ -231,12 +238,3 @@ def _check_rows(backup: Backup, counted: Mapping[str, int], found: Mapping[str, 
 def _path_segment(name: str) -> str:
     """Write a name as one part of a path: slashes become dots, and odd characters are escaped."""
     return quote(name.replace("/", "."), safe="").lstrip(".") or "_"
-
-
-def _checksum(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()

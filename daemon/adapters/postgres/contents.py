@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import connection_error, one_line
+from daemon.adapters.postgres.identity import incarnation_of
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import DEFAULT_SCHEMA, Address, Network, parse_address, schema_of
@@ -39,6 +40,7 @@ _NO_VALUES: Mapping[str, Any] = {}
 
 _WHO = """
 SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), pg_is_in_recovery(),
+       pg_postmaster_start_time(), (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
        current_schemas(false)
 """
 
@@ -96,16 +98,18 @@ class _Reader:
         self._schema = schema
         self._schemas: list[str] = []
         """Where the service's tables are: the first one that has a name counts."""
+        self.incarnation = ""
 
     async def begin(self, timeout_ms: int, resource: ResourceKey) -> None:
         """Bind the transaction to reading, and compare the database with what was agreed to."""
         await self._ask(_BEGIN, {"timeout": str(timeout_ms), "schema": self._schema})
-        ((identifier, name, in_recovery, schemas),) = await self._ask(_WHO)
+        ((identifier, name, in_recovery, started_at, oid, schemas),) = await self._ask(_WHO)
         if in_recovery:
             raise standby(self._where)  # it may be behind, and tells of what was there before
         found = f"database/{identifier}/{name}"
         if found != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{self._where} is {found}, not {resource}")
+        self.incarnation = incarnation_of(started_at, oid)
         unless_named = [DEFAULT_SCHEMA] if self._schema is None else []
         self._schemas = list(dict.fromkeys([*schemas, *unless_named]))
 

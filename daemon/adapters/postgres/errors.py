@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.adapters.postgres import tls
 from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.redaction import redact
 from schemas.reasons import Reason
 
 # Of a server that speaks another language only the codes are understood. Failed logins carry none: they count as
@@ -98,5 +99,5 @@ def program_error(address: Address, program: str, message: str) -> PortError:
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """Return the end of a message, on one line."""
-    return " ".join(text.split())[-limit:]
+    """Return the end of a message, on one line, without secrets: they are masked before it is cut."""
+    return redact(" ".join(text.split()))[-limit:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -55,3 +57,8 @@ async def read_identity(connection: AsyncConnection[TupleRow]) -> Identity:
 def key_of(system_identifier: int, name: str) -> ResourceKey:
     """Return the key of a database."""
     return ResourceKey(f"database/{system_identifier}/{name}")
+
+
+def incarnation_of(server_started_at: datetime, oid: int) -> str:
+    """Return the running server and the database in it as `Witness.incarnation`, whatever the session's time zone."""
+    return f"{server_started_at.astimezone(UTC).isoformat()}/{oid}"

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.activity import read_clients, read_written
-from daemon.adapters.postgres.identity import key_of, read_identity
+from daemon.adapters.postgres.identity import incarnation_of, key_of, read_identity
 from daemon.ports.databases import CHANNEL, Identity
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
@@ -107,7 +107,7 @@ class PostgresWitness:
             witness = cls(
                 connection,
                 identity,
-                incarnation=_incarnation(server_started_at, oid),
+                incarnation=incarnation_of(server_started_at, oid),
                 pid=pid,
                 started_at=started_at,
             )
@@ -191,14 +191,10 @@ async def recognises(
     return (
         not in_recovery
         and key_of(identifier, name) == key
-        and _incarnation(server_started_at, oid) == incarnation
+        and incarnation_of(server_started_at, oid) == incarnation
         and bool(is_locked)
         and bool(is_same_backend)
     )
-
-
-def _incarnation(server_started_at: datetime, oid: int) -> str:
-    return f"{server_started_at.isoformat()}/{oid}"
 
 
 async def _row(

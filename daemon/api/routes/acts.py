@@ -31,10 +31,11 @@ from schemas.api import (
     RollbackBody,
     SkipBody,
 )
+from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, Reset
 from statemachines.acts import check_act, has_begun
-from statemachines.consent import needs_consent
+from statemachines.consent import needs_consent, rights_needed
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["acts"])
@@ -56,7 +57,11 @@ _ROLES = {
 async def approve(
     reference: str, sent: ApproveBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Approve the plan with this hash. Needs the role `approver`. Nobody approves a request of their own."""
+    """Approve the plan with this hash. Nobody approves a request of their own.
+
+    Needs the role `approver` in each environment of the plan's `approversIn`: the reset's own, and each by which
+    something is protected that the plan touches.
+    """
     asked = _Asked(ActKind.APPROVE, sent, {"plan_hash": sent.plan_hash}, confirm=sent.confirm)
     return await _append(context, caller, reference, asked, if_match)
 
@@ -113,7 +118,9 @@ async def accept(
 ) -> ActAccepted:
     """Take what a learned check found as the new truth: the reset goes on behind its step, and runs nothing again.
 
-    Needs the role `operator`; on protected resources `approver` instead, and somebody who did not ask for the reset.
+    Needs the role `operator`. On protected resources it needs `approver` instead, in each environment of the plan's
+    `approversIn`, and somebody who did not ask for the reset.
+    Two such people have to accept the same where the reset was not asked for with a token. Until then it stays there.
     """
     asked = _Asked(ActKind.ACCEPT, sent, {"check_name": sent.check_name})
     return await _append(context, caller, reference, asked, if_match)
@@ -169,8 +176,9 @@ async def _append(
     if act.kind is ActKind.CANCEL and not caller.may(Role.OPERATOR, reset.environment):
         act = act.model_copy(update={"as_requester": True})
     async with audit_refused_act(context, caller, reset, act):
-        consents = act.kind is ActKind.ACCEPT and needs_consent(await context.store.plan(reset.id), reset)
-        _permit(caller, reset, ActKind.APPROVE if consents else act.kind)
+        # Read once: the rights are those that the plan asks for whose hash is compared.
+        plan = await context.store.plan(reset.id)
+        _permit(caller, reset, act.kind, plan)
         if asked.confirm is not None and asked.confirm != reset.environment:
             detail = f"is not the environment's name, {reset.environment}"
             raise violation("/confirm", detail, reset=reset.id)
@@ -181,25 +189,31 @@ async def _append(
         if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
-        await _check(context, reset, act)
+        await _check(context, reset, act, plan)
     await context.refuse_restored_state()
     stored = await context.store.append_act(act)
     return ActAccepted(act=stored.id, reset=reset_bodies.summary(reset))
 
 
-def _permit(caller: Caller, reset: Reset, kind: ActKind) -> None:
+def _permit(caller: Caller, reset: Reset, kind: ActKind, plan: Plan | None) -> None:
     """Check that the caller's roles allow an act of this kind on the reset.
+
+    A consent needs the role approver in the reset's environment and in each by which something is protected.
 
     Raises:
         ProblemError: `forbidden`.
     """
     own = reset.channel is Channel.HTTP and caller.subject == reset.request.requested_by
     mine = kind is ActKind.CANCEL and own and not has_begun(reset)
+    if kind is ActKind.APPROVE or (kind is ActKind.ACCEPT and needs_consent(plan, reset)):
+        for environment in rights_needed(plan, reset):
+            require(caller, Role.APPROVER, environment)
+        return
     role = Role.REQUESTER if mine else _ROLES[kind]
     require(caller, role, reset.environment)
 
 
-async def _check(context: ApiContext, reset: Reset, act: Act) -> None:
+async def _check(context: ApiContext, reset: Reset, act: Act, plan: Plan | None) -> None:
     """Check the act against the reset as it stands.
 
     Raises:
@@ -208,7 +222,7 @@ async def _check(context: ApiContext, reset: Reset, act: Act) -> None:
     refusal = check_act(
         act,
         reset,
-        await context.store.plan(reset.id),
+        plan,
         await context.store.steps(reset.id),
         superseded_by=await context.store.superseded_by(reset.id),
     )

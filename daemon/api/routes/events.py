@@ -41,7 +41,9 @@ async def read_events(
     seen = _sequence(last_event_id) if last_event_id else after
     if EVENT_STREAM in http.headers.get("accept", ""):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        pieces = context.streams.stream(caller.subject, _events(context, reset.id, seen))
+        pieces = context.streams.stream(
+            caller.subject, _events(context, reset.id, seen), lambda: context.knows(caller)
+        )
         return StreamingResponse(pieces, media_type=EVENT_STREAM, headers=headers)
     return await context.store.history(reset.id, after=seen)
 

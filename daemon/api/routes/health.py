@@ -36,7 +36,8 @@ async def live() -> dict[str, str]:
 async def ready(context: Context) -> JSONResponse:
     """Answer 200 when all that resets need answers. Else answer 503 and say which part does not.
 
-    `degraded` is 200 as well: what is in flight goes on and acts are taken, but no new reset starts.
+    `degraded` is 200 as well: what is in flight goes on. With `configuration` acts are taken, but no new reset starts;
+    with `tokens` the last tokens that could be read count for a minute, and then nobody is let in.
     """
     checks = {"state": context.store.ping, **context.ready}
     failed: dict[str, str] = {}
@@ -52,7 +53,11 @@ async def ready(context: Context) -> JSONResponse:
     refused = context.planning.refuse_new()
     if refused is not None:
         parts["configuration"] = refused.detail
-    status = "failed" if failed else "degraded" if refused is not None else "ok"
+    unreadable = context.tokens.wrong()
+    if unreadable is not None:
+        parts["tokens"] = unreadable
+    degraded = refused is not None or unreadable is not None
+    status = "failed" if failed else "degraded" if degraded else "ok"
     return JSONResponse({"status": status, "checks": parts}, 503 if failed else 200)
 
 

@@ -55,7 +55,7 @@ async def read_log(
     headers = {"Cache-Control": "no-store"}
     pieces = reader.pieces(follow=follow)
     if follow:
-        pieces = context.streams.stream(caller.subject, pieces)
+        pieces = context.streams.stream(caller.subject, pieces, lambda: context.knows(caller))
     return StreamingResponse(pieces, media_type="text/plain; charset=utf-8", headers=headers)
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from daemon.engine.consents import Consents
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.states.waiting import Pause, WaitingLimits
 from daemon.ports.clock import Clock
 from schemas.reasons import Reason
 from schemas.resets import Waiting
-from statemachines.consent import TOO_FEW, consenting, lacks_consent, usable_until
+from statemachines.consent import (
+    TOO_FEW,
+    approvers_text,
+    consenting,
+    lacks_consent,
+    rights_needed,
+    usable_until,
+)
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
 
@@ -18,13 +26,15 @@ _WITHOUT_EXPIRY = 3600.0
 class ApprovalState:
     """Leads to `queued`, or to `cancelled` once the approval has expired."""
 
-    def __init__(self, leased: LeasedReset, clock: Clock, limits: WaitingLimits) -> None:
+    def __init__(self, leased: LeasedReset, consents: Consents, clock: Clock, limits: WaitingLimits) -> None:
+        self._consents = consents
         self._limits = limits
         self._leased = leased
         self._clock = clock
 
     async def run(self) -> Pause | None:
-        """Count who agreed. A pause while more people have to agree and there is time."""
+        """Count who agreed and may still do so. A pause while more people have to agree and there is time."""
+        await self._consents.drop_void(self._leased)
         reset = self._leased.reset
         if not lacks_consent(reset):
             until = usable_until(reset, self._limits.approval_ttl)
@@ -41,7 +51,8 @@ class ApprovalState:
             )
             return None
         left = (expires - self._clock.now()).total_seconds() if expires else _WITHOUT_EXPIRY
-        detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given"
+        who = approvers_text(rights_needed(self._leased.plan, reset))
+        detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given, each by an {who}"
         warnings = self._leased.plan.warnings if self._leased.plan else ()
         said = (detail, *(warning for warning in warnings if warning.startswith(TOO_FEW)))
         return Pause(Waiting(reason="approval", detail=". ".join(said), until=expires), left)

@@ -16,19 +16,20 @@ from statemachines.steps.resuming import to_repeat
 async def ask_again(
     leased: LeasedReset, now: datetime, limits: WaitingLimits, *, reason: Reason | None = None
 ) -> None:
-    """Lead the reset to `awaiting-approval`, with new time to approve. `reason`: why the approvals it has do not count.
+    """Lead the reset to `awaiting-approval`, with new time to approve. `reason`: why approvals it had do not count.
 
     It lets its locks go, so that others may write to the databases meanwhile: they are dumped again afterwards.
     """
     reset = leased.reset
+    void = reason is Reason.CONSENT_VOID and reset.cause is reason
     spent = tuple(approval for approval in reset.approvals if approval.spent)
     again = to_repeat(leased.plan, leased.steps) if leased.plan is not None else ()
     await leased.commit(
         ResetUpdate(
-            approvals=spent if reason is not None else reset.approvals,
+            approvals=spent if reason is Reason.APPROVAL_EXPIRED else reset.approvals,
             approval_expires_at=now + limits.approval_ttl,
             cause=reason,
-            detail=TEXTS[reason] if reason is not None else None,
+            detail=reset.detail if void else TEXTS[reason] if reason is not None else None,
             waiting_for=None,
         ),
         trigger=Trigger.NEEDS_APPROVAL,

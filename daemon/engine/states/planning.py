@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
@@ -48,13 +48,13 @@ class PlanningState:
             if isinstance(error, PermanentError):
                 await stop_failed(leased, error.reason, error.detail, error.hint)
                 return None
-            return facts_unread(error.detail)
+            return facts_unread(reset, error.detail, self._clock.now())
         await self._store.remember_protected(protected, now=self._clock.now())
         if isinstance(answer, Refusal):
             now = self._clock.now()
             may_pass = answer.temporary or _still_comes_up(reset, answer)
             if may_pass and now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
-                return facts_unread(answer.detail)
+                return facts_unread(reset, answer.detail, now)
             await self._refuse(answer)
             return None
         await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl)
@@ -73,9 +73,13 @@ class PlanningState:
         )
 
 
-def facts_unread(detail: str) -> Pause:
-    """The pause of a reset whose facts can't be read now."""
-    return Pause(Waiting(reason="facts", detail=detail), 2.0)
+def facts_unread(reset: Reset, detail: str, now: datetime) -> Pause:
+    """The pause of a reset whose facts can't be read now: a quarter of the time that it has waited, 2 to 15 seconds.
+
+    Each look opens sessions in databases and asks the cluster, so that what lasts is asked for less often.
+    """
+    waited = (now - waiting_since(reset, "facts", now)).total_seconds()
+    return Pause(Waiting(reason="facts", detail=detail), min(max(waited / 4, 2.0), 15.0))
 
 
 def facts_patience(reset: Reset, limits: WaitingLimits) -> timedelta:

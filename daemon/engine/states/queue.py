@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemon.engine.consents import Consents
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.states.asking import ask_again
@@ -18,6 +19,7 @@ from schemas.reasons import Reason
 from schemas.resets import Waiting
 from statemachines.consent import answerable, expired, lacks_consent, never_agreed
 from statemachines.lifecycle import Trigger
+from statemachines.planning.own_work import as_agreed
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.launch_rights import left_to_destroy
@@ -32,6 +34,7 @@ class QueueState:
         self,
         leased: LeasedReset,
         planning: Planning,
+        consents: Consents,
         deployments: Deployments,
         store: Store,
         clock: Clock,
@@ -39,6 +42,7 @@ class QueueState:
     ) -> None:
         self._leased = leased
         self._planning = planning
+        self._consents = consents
         self._deployments = deployments
         self._store = store
         self._clock = clock
@@ -62,9 +66,12 @@ class QueueState:
         if leased.plan is None:
             raise RuntimeError("a queued reset has a plan")
         destroys = bool(left_to_destroy(leased.plan, leased.steps))
+        void = destroys and await self._consents.drop_void(leased)
+        reset = leased.reset
         if never_agreed(reset) or (destroys and lacks_consent(reset)):
-            # The reset was resumed from a stop: nobody had agreed to this plan yet, or their consent was spent.
-            await ask_again(leased, now, self._limits)
+            # The reset was resumed from a stop: nobody had agreed to this plan yet, or their consent was spent. Or who
+            # agreed may not any more.
+            await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
         if not leased.in_progress:
             gate = await self._deployments.gate(reset.environment)
@@ -101,7 +108,10 @@ class QueueState:
             return None
         try:
             answer, protected = await self._planning.with_protected(
-                reset.request, reset.channel, answerable(reset)
+                reset.request,
+                reset.channel,
+                answerable(reset),
+                lambda facts: as_agreed(facts, agreed, leased.steps),
             )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)
@@ -125,6 +135,6 @@ class QueueState:
         now = self._clock.now()
         reset = self._leased.reset
         if now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
-            return facts_unread(detail)
+            return facts_unread(reset, detail, now)
         await stop_failed(self._leased, reason, detail)
         return None

@@ -13,6 +13,7 @@ import structlog
 from daemon.engine.acts import Acts
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
+from daemon.engine.consents import Consents
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.states.asking import ask_again
@@ -26,7 +27,7 @@ from schemas.plan import Phase, PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
-from statemachines.consent import expired
+from statemachines.consent import expired, lacks_consent
 from statemachines.lifecycle import PHASE_OF, WORKING, Trigger
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.container_scope import needed_before
@@ -57,6 +58,7 @@ class WorkingState:
         unresolved: UnresolvedAttempts,
         pod_choice: PodChoice,
         acts: Acts,
+        consents: Consents,
         retry: Retry,
         clock: Clock,
         output: RecordedOutput,
@@ -69,6 +71,7 @@ class WorkingState:
         self._unresolved = unresolved
         self._pod_choice = pod_choice
         self._acts = acts
+        self._consents = consents
         self._retry = retry
         self._clock = clock
         self._output = output
@@ -110,10 +113,15 @@ class WorkingState:
         return taken_at_done(leased.plan, leased.steps, known, leased.reset, at=self._clock.now())
 
     async def _asked_again(self, batch: list[PlannedStep]) -> bool:
-        """Ask for consent again, where it got too old before this batch would be the first to destroy something."""
+        """Ask for consent again, where it got too old or void before this batch, the first to destroy something."""
         leased, now = self._leased, self._clock.now()
         destroys = any(step.destructive and not self._is_finished(step) for step in batch)
-        if not destroys or not expired(leased.reset, now):
+        if not destroys:
+            return False
+        if await self._consents.drop_void(leased) and lacks_consent(leased.reset):
+            await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID)
+            return True
+        if not expired(leased.reset, now):
             return False
         await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
         return True

@@ -6,16 +6,14 @@ So only the exit codes that the catalog defines are answers.
 
 from __future__ import annotations
 
-from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.pods.cluster import Cluster, Pod, Result
-from daemon.redaction import redact
+from daemon.engine.short_answers import no_answer
+from daemon.ports.errors import PermanentError
+from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import NOTHING_LEFT, PlannedStep
 from schemas.reasons import Reason
 
 CHECK_TIMEOUT = 60.0
 """Seconds that a check gets; `npx` alone takes 2.3 s on a small machine."""
-_SHOWN = 500
-"""Last characters of a check's output that an error shows."""
 
 
 async def has_to_run(cluster: Cluster, pod: Pod, step: PlannedStep) -> bool:
@@ -27,7 +25,7 @@ async def has_to_run(cluster: Cluster, pod: Pod, step: PlannedStep) -> bool:
     """
     result = await cluster.read(pod, step.check, timeout=CHECK_TIMEOUT)
     if result.exit_code not in {0, NOTHING_LEFT}:
-        raise _no_answer("check", step, result)
+        raise no_answer(f"the check of {step.name}", result)
     return result.exit_code == 0
 
 
@@ -43,7 +41,7 @@ async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | N
         return None
     result = await cluster.read(pod, step.repeat.bound, timeout=CHECK_TIMEOUT)
     if result.exit_code != 0:
-        raise _no_answer("bound", step, result)
+        raise no_answer(f"the bound of {step.name}", result)
     lines = result.stdout.splitlines()
     applied = sum(b"[X]" in line for line in lines)
     if not applied and not any(b"[ ]" in line for line in lines):
@@ -54,11 +52,3 @@ async def left_to_undo(cluster: Cluster, pod: Pod, step: PlannedStep) -> int | N
             hint="Let the tool print its list (TypeORM: no logger with a file); then `resetd resume ID`.",
         )
     return applied
-
-
-def _no_answer(which: str, step: PlannedStep, result: Result) -> TemporaryError:
-    said = redact((result.stdout + result.stderr).decode(errors="replace")).strip()
-    return TemporaryError(
-        Reason.CHECK_FAILED,
-        f"the {which} of {step.name} ended with {result.exit_code}, which is no answer: {said[-_SHOWN:]}",
-    )

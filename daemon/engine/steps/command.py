@@ -71,7 +71,9 @@ class CommandStep:
             nothing_to_do = Outcome(
                 kind=OutcomeKind.SUCCEEDED, detail="its check says that nothing is left to do"
             )
-            unstarted = self._recorder.next_attempt(step)
+            # What has to survive is compared with what earlier attempts recorded.
+            survives = await self._checks.baseline(step, pod)
+            unstarted = self._recorder.next_attempt(step, baseline=survives)
             return AttemptResult(
                 None, await self._checks.confirm(step, unstarted, nothing_to_do), bound=bound
             )

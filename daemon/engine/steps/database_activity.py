@@ -1,4 +1,4 @@
-"""Looks for a seed in its database while it runs, where no check of the catalog says what it has to leave there.
+"""Looks for a seed in its database while it runs, where no check says what it left there.
 
 The looks are those of the witness that stands in the proven database. What was there before the launch, and a session
 that was seen, are recorded with the attempt: whoever finds its command again goes on from there.
@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.database_checks import DatabaseChecks
+from daemon.engine.steps.proven_servers import check_incarnation
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
@@ -23,6 +24,9 @@ from statemachines.steps.activity import (
     ACTIVITY,
     as_fact,
     databases_of,
+    is_shown,
+    is_watched,
+    may_need_sign,
     needs_sign,
     rows_since,
     seen,
@@ -31,7 +35,7 @@ from statemachines.steps.activity import (
     with_seen,
     without_sign,
 )
-from statemachines.steps.check_outcomes import no_answer
+from statemachines.steps.check_outcomes import MET_BEFORE, no_answer
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks for a session. A seed of a moment may be over between them."""
@@ -42,7 +46,7 @@ ASKING_LIMIT = 60.0
 
 
 class DatabaseActivity:
-    """One for each drive of a reset. It costs nothing where a step has a check of its own."""
+    """One for each drive of a reset. Where a check is not met before the launch it does not look."""
 
     def __init__(
         self, witnesses: Witnesses, checks: DatabaseChecks, leased: LeasedReset, clock: Clock
@@ -59,13 +63,19 @@ class DatabaseActivity:
             PortError: a database could not be asked.
         """
         measured = await self._checks.baseline(step, pod)
-        if not needs_sign(step):
+        if not may_need_sign(step):
             return measured
+        before = await self._checks.met_before(step, pod)
+        kept = {name: value for name, value in (measured or {}).items() if name != ACTIVITY}
+        if before:
+            kept[MET_BEFORE] = list(before)
+        if not needs_sign(step, before):
+            return kept or None
         found: dict[ResourceKey, Any] = {}
         for key in databases_of(step):
             witness = await self._witnesses.of(key)
             found[key] = as_fact(witness.incarnation, await witness.clients(), await witness.written())
-        return {**(measured or {}), ACTIVITY: found}
+        return {**kept, ACTIVITY: found}
 
     def watch(self, step: PlannedStep) -> ActivityWatch:
         """A watch over one attempt at the step."""
@@ -77,7 +87,7 @@ class DatabaseActivity:
         The command has run, so that a database that does not answer is asked again for a while. No error is raised.
         """
         outcome = await self._checks.confirm(step, attempt, outcome)
-        if outcome.kind is not OutcomeKind.SUCCEEDED or not needs_sign(step):
+        if outcome.kind is not OutcomeKind.SUCCEEDED or not is_watched(attempt) or is_shown(outcome):
             return outcome
         backoff = Backoff(self._clock, shortest=0.1, longest=1.0)
         began = self._clock.now()
@@ -86,6 +96,7 @@ class DatabaseActivity:
             try:
                 sign = await self._sign(step, attempt)
                 if sign is not None:
+                    await self._check_servers(step)
                     return shown(outcome, sign)
                 if waited >= REPORT_LIMIT:
                     return without_sign(step, outcome)
@@ -95,6 +106,17 @@ class DatabaseActivity:
             except PermanentError as error:
                 return no_answer(outcome, error.reason, error.detail, hint=error.hint)
             await backoff.wait()
+
+    async def _check_servers(self, step: PlannedStep) -> None:
+        """Refuse a sign in another server than the one that was dumped.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            TemporaryError: a database does not answer.
+        """
+        for key in databases_of(step):
+            witness = await self._witnesses.of(key)
+            check_incarnation(self._leased, key, witness.incarnation, asks=step.name)
 
     async def _sign(self, step: PlannedStep, attempt: Attempt) -> str | None:
         """A session that was seen while the command ran, or rows that were written since; one database is enough."""
@@ -111,7 +133,7 @@ class ActivityWatch:
     """Looks for a session of one attempt from its launch to its end. A session that was seen once is enough."""
 
     def __init__(self, step: PlannedStep, witnesses: Witnesses, leased: LeasedReset, clock: Clock) -> None:
-        self._keys = databases_of(step) if needs_sign(step) else ()
+        self._databases = databases_of(step)
         self._witnesses = witnesses
         self._leased = leased
         self._clock = clock
@@ -127,6 +149,10 @@ class ActivityWatch:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+
+    @property
+    def _keys(self) -> tuple[ResourceKey, ...]:
+        return self._databases if is_watched(self.attempt) else ()
 
     async def note_standing(self) -> None:
         """Note who is there right before a launch: a handshake that was shown meanwhile is no sign of the seed.

@@ -7,7 +7,8 @@ the plan names, by a short session of the daemon's own, before the step counts a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.image_migrations import image_migrations
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.steps.proven_servers import check_incarnation
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
 from daemon.ports.contents import Contents, Reader
@@ -25,6 +27,7 @@ from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
+from statemachines.steps.activity import finds_rows
 from statemachines.steps.check_outcomes import hint_of, judged, known_before, no_answer
 from statemachines.steps.database_checks import (
     Verdict,
@@ -91,12 +94,19 @@ class DatabaseChecks:
         asked = [check for check in again if check.learned is None or self._first_kept(step, check) is None]
         for database, checks in _by_database(asked).items():
             url, _ = await self._facts.identify(pod, self._pod_choice.service(step), database)
-            async with self._contents.open(
-                url, environment=pod.environment, resource=checks[0].resource
-            ) as reader:
+            async with self._reading(url, step, pod, checks[0]) as reader:
                 for check in checks:
                     found[check.name] = await _before(reader, check)
         return found or None
+
+    async def met_before(self, step: PlannedStep, pod: Pod) -> tuple[str, ...]:
+        """Name the checks that find rows right now, which they are to find after the step.
+
+        Raises:
+            PortError: a database could not be asked.
+        """
+        verdicts = await self.look(step, pod, [check for check in step.checks if finds_rows(check)])
+        return tuple(verdict.check for verdict in verdicts if verdict.shows)
 
     async def confirm(self, step: PlannedStep, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Answer `outcome`, of a command that ended well, once its checks are met; else how they fail.
@@ -110,7 +120,8 @@ class DatabaseChecks:
         while True:
             try:
                 pod = pod_of(attempt.control) if attempt.control else await self._pod_choice.choose(step)
-                return judged(await self.look(step, pod, step.checks, attempt.baseline), outcome)
+                found = await self.look(step, pod, step.checks, attempt.baseline)
+                return judged(found, outcome, attempt.baseline)
             except TemporaryError as error:
                 if self._clock.now() > until:
                     return no_answer(outcome, error.reason, error.detail, temporary=True)
@@ -125,9 +136,10 @@ class DatabaseChecks:
         checks: Sequence[PlannedCheck],
         baseline: Mapping[str, Any] | None = None,
     ) -> list[Verdict]:
-        """Look at each check once, by one session for each database.
+        """Look at each check once, by one session for each database, in the server that was dumped.
 
         Raises:
+            PermanentError: `database-mismatch`: another server answers, or it was started again since.
             PortError: a database or the container could not be asked.
         """
         service = self._pod_choice.service(step)
@@ -143,9 +155,7 @@ class DatabaseChecks:
             except PortError:
                 # The command's container is gone; the service's present one shows where the database is.
                 url, _ = await self._facts.identify(await self._pod_choice.choose(step), service, database)
-            async with self._contents.open(
-                url, environment=pod.environment, resource=some[0].resource
-            ) as reader:
+            async with self._reading(url, step, pod, some[0]) as reader:
                 for check in some:
                     verdict = (
                         await _verdict(reader, check, ids.get(check, ()), baseline)
@@ -154,6 +164,21 @@ class DatabaseChecks:
                     )
                     found.append(replace(verdict, check=check.name))
         return found
+
+    @asynccontextmanager
+    async def _reading(
+        self, url: str, step: PlannedStep, pod: Pod, check: PlannedCheck
+    ) -> AsyncIterator[Reader]:
+        """A session in the server that was dumped, and in no other one: rows of a copy say nothing of it.
+
+        Raises:
+            PermanentError: `database-mismatch`.
+            PortError: it could not be opened.
+        """
+        opened = self._contents.open(url, environment=pod.environment, resource=check.resource)
+        async with opened as reader:
+            check_incarnation(self._leased, check.resource, reader.incarnation, asks=step.name)
+            yield reader
 
     async def _compare_with_learned(
         self, reader: Reader, step: PlannedStep, check: PlannedCheck, baseline: Mapping[str, Any] | None

@@ -5,7 +5,8 @@ Variables lie: a tool may read another variable or a file, resolve a host name e
 1. One session of the daemon, the witness, listens in the database of the backup, opened with the URL of the backup.
 2. Each service's own tool sends a nonce where it arrives. The witness hears it, or nothing was shown.
 3. Before each launch the daemon looks itself whether the service's URL still leads to its witness, and whether the
-   witness is in the very server whose dump it has. The tool shows it again where its word is not from a moment ago.
+   witness is in the very server whose dump it has. That holds for whatever writes, and for a verification.
+4. Before what writes is launched, the tool shows it again where its word is not from a moment ago.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 
 from daemon.engine.facts import OUT_OF_REACH, FactsReader
 from daemon.engine.leased_reset import LeasedReset
-from daemon.engine.steps.required_backups import backup_facts
+from daemon.engine.steps.proven_servers import NEW_DUMP, check_incarnation, dumped_incarnation
 from daemon.engine.steps.tool_handshake import shake_hands
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.ports import Ports
@@ -30,8 +31,7 @@ from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 
 HANDSHAKE_MAX_AGE = timedelta(seconds=60)
-"""How old a handshake may be when something destructive is launched on it."""
-_NEW_DUMP = "Find out which server is right (a failover, a copy, a restart); `resetd resume ID` makes a new dump first."
+"""How old a handshake may be when something that writes is launched on it."""
 
 _Where = tuple[str, str, str]
 """(service, database, containerID)"""
@@ -71,7 +71,7 @@ class DatabaseProofs:
         """Show that the service's tool in this container reaches every database that the step touches.
 
         Raises:
-            PermanentError: `database-mismatch`, `database-standby`.
+            PermanentError: `database-mismatch`, `database-standby`, `backup-unproven`.
             TemporaryError: it could not be tried.
         """
         touched = {key for key in step.touches if key.startswith("database/")}
@@ -97,10 +97,10 @@ class DatabaseProofs:
     ) -> None:
         url, key = self._reached[where]
         witness = await self._witnesses.of(key, url)
-        if step.destructive:
-            self._check_incarnation(witness, key, step)
+        if step.kind is not StepKind.HANDSHAKE:  # that one runs beside the dump
+            self._check_server(witness, key, step)
         proof = self._proofs.get(where)
-        if proof is None or proof.witness is not witness or (step.destructive and self._is_old(proof)):
+        if proof is None or proof.witness is not witness or (step.writes and self._is_old(proof)):
             began = self._clock.now()
             await self._shake_hands(pod, database, witness, service.name)
             self._proofs[where] = _Proof(witness, began)
@@ -112,7 +112,7 @@ class DatabaseProofs:
                 Reason.DATABASE_MISMATCH,
                 f"the address of {service.name} for {database.name} leads to another server than {key}, "
                 "of which the backup is",
-                hint=_NEW_DUMP,
+                hint=NEW_DUMP,
             )
 
     async def _leads_to(
@@ -144,18 +144,15 @@ class DatabaseProofs:
         age = self._clock.now() - proof.shown_at
         return not timedelta(0) <= age <= self._max_age  # a clock may be set back
 
-    def _check_incarnation(self, witness: Witness, key: ResourceKey, step: PlannedStep) -> None:
-        """Refuse a server that is not the one that was dumped, whatever its identity says.
-
-        A witness that was opened after the dump, because the daemon or the server was started again, may be in a copy.
-        """
-        facts = backup_facts(self._leased, key)
-        if facts is not None and facts.get("incarnation") != witness.incarnation:
+    def _check_server(self, witness: Witness, key: ResourceKey, step: PlannedStep) -> None:
+        """Refuse a server of which there is no dump. A verification may look where the plan writes nothing."""
+        if step.writes and dumped_incarnation(self._leased, key) is None:
             raise PermanentError(
-                Reason.DATABASE_MISMATCH,
-                f"{step.name}: the server of {key} is not the one that was dumped, or was started again since",
-                hint=_NEW_DUMP,
+                Reason.BACKUP_UNPROVEN,
+                f"{step.name}: there is no dump of {key}, so nothing shows which server it may write to",
+                hint="`resetd resume ID --replan` makes a new plan, with a backup.",
             )
+        check_incarnation(self._leased, key, witness.incarnation, asks=step.name)
 
     def _known_failures(self, service: str, database: str) -> tuple[Failure, ...]:
         for step in self._leased.plan.steps if self._leased.plan else ():

@@ -32,6 +32,8 @@ class ExitInterpreter:
 
     async def interpret(self, step: PlannedStep, attempt: Attempt | None, outcome: Outcome) -> Outcome:
         """The outcome with its meaning; one without an exit code stays as it is."""
+        if attempt is not None and outcome.kind is not OutcomeKind.UNKNOWN:
+            await self._logs.settle(attempt.id)
         if attempt is None or outcome.exit_code is None:
             return outcome
         output, whole = None, True

@@ -8,6 +8,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
+from statemachines.refusals import Refused
 from statemachines.steps.launch_rights import missing_right
 
 _HINTS = {
@@ -24,4 +25,9 @@ def check_rights(leased: LeasedReset, step: PlannedStep, *, now: datetime) -> No
     """
     lacking = missing_right(leased.reset, leased.plan, leased.steps, step, now=now)
     if lacking is not None:
-        raise PermanentError(lacking.reason, lacking.detail, hint=_HINTS.get(lacking.reason, _RESUME))
+        raise as_error(lacking)
+
+
+def as_error(lacking: Refused) -> PermanentError:
+    """What a step lacks, with what leads on."""
+    return PermanentError(lacking.reason, lacking.detail, hint=_HINTS.get(lacking.reason, _RESUME))

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.launch_rights import as_error
 from daemon.ports.backups import Backups
-from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
-from schemas.reasons import Reason
 from schemas.wire import ResourceKey
-from statemachines.steps.launch_rights import dumped
+from statemachines.steps.launch_rights import dumped, no_backup
 
 
 async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep) -> None:
@@ -31,12 +30,7 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
     touched = {key for key in step.touches if key.startswith("database/")}
     missing = touched - await _still_there(backups, leased, touched)
     if missing or not touched:
-        raise PermanentError(
-            Reason.BACKUP_UNPROVEN,
-            f"{step.name} needs a backup of {', '.join(sorted(missing)) or 'what it touches'}, "
-            "and none has succeeded and is still there",
-            hint="Put its file back (`resetd backups list` names it), or ask for a new reset.",
-        )
+        raise as_error(no_backup(step, missing))
 
 
 def backup_facts(leased: LeasedReset, key: ResourceKey) -> Mapping[str, Any] | None:
@@ -50,6 +44,6 @@ async def _still_there(backups: Backups, leased: LeasedReset, touched: set[Resou
     found: set[ResourceKey] = set()
     for key in touched:
         facts = backup_facts(leased, key)
-        if facts is not None and await backups.holds(facts["path"], facts["sizeBytes"]):
+        if facts is not None and await backups.holds(facts["path"], facts["sizeBytes"], facts["sha256"]):
             found.add(key)
     return found

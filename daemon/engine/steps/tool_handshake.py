@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from daemon.engine.short_answers import last_said
 from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Cluster, Pod, Result
@@ -15,8 +16,6 @@ from statemachines.steps.known_failures import known_failure, printed_usage
 
 _ON_THE_WAY_SECONDS = 2.0
 """How long a nonce may be on its way once the tool has ended: it was sent when its transaction was committed."""
-_SHOWN = 500
-"""Last characters of the tool's output that an error shows."""
 _HINT = (
     "Compare the URL variable, directUrl, .env and prisma.config of the service, and where each address leads; the "
     "catalog's `handshake` has to commit its statement (docs/handshake.md)."
@@ -59,7 +58,7 @@ async def shake_hands(
 
 def _not_heard(pod: Pod, name: str, result: Result, failures: tuple[Failure, ...]) -> PortError:
     said = (result.stdout + result.stderr).decode(errors="replace")
-    told = f" (exit code {result.exit_code}): {said.strip()[-_SHOWN:]}"
+    told = f" (exit code {result.exit_code}): {last_said(result)}"
     if "during recovery" in said:
         return PermanentError(
             Reason.DATABASE_STANDBY,

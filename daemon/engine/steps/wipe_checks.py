@@ -14,7 +14,11 @@ from statemachines.steps.tool_seeds import Answer
 
 
 class WipeChecks:
-    """One for each drive of a reset."""
+    """One for each drive of a reset.
+
+    What was read for the plan is read again here, the tool's loader included: a configuration takes parts from other
+    files of the container, and those may have changed since.
+    """
 
     def __init__(self, facts: FactsReader, cluster: Cluster, pod_choice: PodChoice) -> None:
         self._facts = facts

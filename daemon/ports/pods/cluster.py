@@ -5,8 +5,8 @@ The facts of a plan, handshakes, checks and the doctor are read through this par
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from daemon.ports.errors import PermanentError
@@ -23,6 +23,8 @@ class Pod:
     container_id: str
     image_digest: str
     restart_count: int
+    maker: str = field(default="", compare=False)
+    """What made it by a template: all pods of one maker are alike."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class Addresses:
 
 
 @dataclass(frozen=True)
+class Template:
+    """What a workload makes pods by: it has pods of it, or its next pods will be of it."""
+
+    maker: str = ""
+    """As the pods have it; empty where no pod was made by it."""
+    variables: str = ""
+    """Equal for templates whose containers get equal variables; empty where that can't be told."""
+
+
+@dataclass(frozen=True)
 class Workload:
     """What has pods in an environment, or would have them if it were not scaled to 0."""
 
@@ -57,6 +69,8 @@ class Workload:
     """The pods that it asks for."""
     templated: bool = True
     """Whether it makes pods by a template; else it stands for one pod that is there."""
+    templates: tuple[Template, ...] = ()
+    """Those of the pods that it has, and of those that it would make next; none for what has ended, and for Jobs."""
 
     def matches(self, selector: str) -> bool:
         """Tell whether a selector, `LABEL=VALUE` or several with commas between them, matches its pods."""
@@ -79,6 +93,28 @@ class Workloads:
     def named(self, name: str) -> tuple[Workload, ...]:
         """Return the workloads of that name, whatever the labels of their pods."""
         return tuple(workload for workload in self.found if workload.templated and workload.name == name)
+
+    def unasked(self, selector: str, asked: Collection[str]) -> tuple[Workload, ...]:
+        """Return the workloads of a selector that have, or will have, pods with variables that no asked pod has.
+
+        Args:
+            selector: As `matching` takes it.
+            asked: The makers of the pods that were asked.
+        """
+        shown = {
+            template.variables
+            for workload in self.found
+            for template in workload.templates
+            if template.maker in asked and template.variables
+        }
+        return tuple(
+            workload
+            for workload in self.matching(selector)
+            if any(
+                template.maker not in asked and template.variables not in shown
+                for template in workload.templates
+            )
+        )
 
     def replicas(self, selector: str) -> int:
         """Return how many pods are asked for; where nothing with a template matches, how many pods there are."""
@@ -129,6 +165,13 @@ class Cluster(Protocol):
 
         Raises:
             TemporaryError, PermanentError: as `choose`; also where another workload's container is ambiguous.
+        """
+        ...
+
+    async def ready_each(self, environment: str, selector: str, container: str | None) -> tuple[Pod, ...]:
+        """Return a ready pod of each generation and workload of a selector, also where `choose` finds none.
+
+        One whose container is ambiguous is left out.
         """
         ...
 

@@ -26,9 +26,18 @@ def reconcile(objects: Objects, stateful_set: Object) -> None:
     pods = owned(objects, PODS, stateful_set)
 
     def change(stored: Object) -> None:
-        stored["status"] = {"replicas": len(pods), "readyReplicas": sum(map(ready, pods))}
+        stored["status"] = {
+            "replicas": len(pods),
+            "readyReplicas": sum(map(ready, pods)),
+            "updateRevision": _revision(stateful_set),
+            "observedGeneration": meta["generation"],
+        }
 
     objects.update(STATEFUL_SETS, meta["namespace"], meta["name"], change)
+
+
+def _revision(stateful_set: Object) -> str:
+    return f"{stateful_set['metadata']['name']}-{template_hash(stateful_set['spec']['template'])}"
 
 
 def _pod(stateful_set: Object, name: str) -> Object:
@@ -40,7 +49,7 @@ def _pod(stateful_set: Object, name: str) -> Object:
             "namespace": meta["namespace"],
             "labels": (own.get("labels") or {})
             | {
-                REVISION: f"{meta['name']}-{template_hash(template)}",
+                REVISION: _revision(stateful_set),
                 "statefulset.kubernetes.io/pod-name": name,
             },
             "annotations": own.get("annotations") or {},

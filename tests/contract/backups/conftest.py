@@ -49,8 +49,16 @@ class Stand:
     contents: Callable[[], Awaitable[object]]
     cut: Callable[[str], None]
     """Cuts a stored dump to a third."""
+    flip_a_byte: Callable[[str], None]
+    """Changes a byte in the middle of a stored dump."""
     stored: Callable[[], set[str]]
     """Returns the paths of everything in the store that looks like a dump."""
+
+
+def flipped(whole: bytes) -> bytes:
+    """Return the same with another byte in the middle."""
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
 
 
 @pytest.fixture
@@ -80,6 +88,9 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         whole = (root / path).read_bytes()
         (root / path).write_bytes(whole[: len(whole) // 3])
 
+    def flip_a_byte(path: str) -> None:
+        (root / path).write_bytes(flipped((root / path).read_bytes()))
+
     return Stand(
         backups=DirectoryBackups(root, network=NETWORK),
         databases=PostgresDatabases(NETWORK),
@@ -87,6 +98,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         change=change,
         contents=contents,
         cut=cut,
+        flip_a_byte=flip_a_byte,
         stored=lambda: {str(path.relative_to(root)) for path in root.rglob("*.dump")},
     )
 
@@ -118,6 +130,9 @@ def _memory() -> Stand:
     def cut(path: str) -> None:
         backups.files[path] = backups.files[path][: len(backups.files[path]) // 3]
 
+    def flip_a_byte(path: str) -> None:
+        backups.files[path] = flipped(backups.files[path])
+
     return Stand(
         backups=backups,
         databases=databases,
@@ -125,5 +140,6 @@ def _memory() -> Stand:
         change=change,
         contents=contents,
         cut=cut,
+        flip_a_byte=flip_a_byte,
         stored=lambda: set(backups.files),
     )

@@ -45,10 +45,22 @@ async def test_a_dump_that_was_cut_to_a_third_is_not_proven(stand: Stand) -> Non
 
 async def test_a_dump_that_is_gone_or_was_cut_is_held_no_more(stand: Stand) -> None:
     backup = await dumped(stand)
-    assert await stand.backups.holds(backup.path, backup.size_bytes)
-    assert not await stand.backups.holds(f"{backup.path}.other", backup.size_bytes)
+    known = (backup.size_bytes, backup.sha256)
+    assert await stand.backups.holds(backup.path, *known)
+    assert not await stand.backups.holds(f"{backup.path}.other", *known)
     stand.cut(backup.path)
-    assert not await stand.backups.holds(backup.path, backup.size_bytes)
+    assert not await stand.backups.holds(backup.path, *known)
+
+
+async def test_a_dump_that_was_rewritten_to_the_same_size_is_held_no_more(stand: Stand) -> None:
+    backup = await dumped(stand)
+    known = (backup.size_bytes, backup.sha256)
+    assert await stand.backups.holds(backup.path, *known)
+    stand.flip_a_byte(backup.path)
+    assert not await stand.backups.holds(backup.path, *known)
+    with pytest.raises(PermanentError) as raised:
+        await stand.backups.prove(backup)
+    assert raised.value.reason is Reason.BACKUP_UNPROVEN
 
 
 async def test_another_database_than_was_planned_is_not_dumped(stand: Stand) -> None:

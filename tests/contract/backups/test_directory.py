@@ -118,6 +118,21 @@ async def test_a_store_that_takes_no_manifest_is_temporary_and_leaves_nothing_ha
     assert files(tmp_path) == {backup.path}
 
 
+async def test_a_dump_whose_counted_rows_are_lost_is_proven_only_where_it_was_before(
+    tmp_path: Path, url: str
+) -> None:
+    backup = await dumped(tmp_path, url)
+    manifest = tmp_path / f"{backup.path}.json"
+    for lost in ("", "[1", "{}"):
+        manifest.write_text(lost)
+        store = DirectoryBackups(tmp_path, network=NETWORK)
+        assert (await store.prove(backup)).proven
+        manifest.unlink()
+        with pytest.raises(PermanentError) as refused:
+            await store.prove(replace(backup, proven=False))
+        assert refused.value.reason is Reason.BACKUP_UNPROVEN
+
+
 async def test_a_cancelled_dump_leaves_neither_files_nor_processes(tmp_path: Path, url: str) -> None:
     program(tmp_path / "bin", "pg_dump", f'echo $$ >"{tmp_path}/pid"; "$real" "$@"; exec sleep 60')
     dump = asyncio.create_task(dumped(tmp_path / "store", url, pg_bin=tmp_path / "bin"))

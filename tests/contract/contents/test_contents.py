@@ -131,3 +131,13 @@ async def test_a_server_that_does_not_answer_is_temporary_and_its_error_holds_no
             pass
     assert raised.value.reason is Reason.DATABASE_UNREACHABLE
     assert PASSWORD not in str(raised.value)
+
+
+async def test_b2_a_session_tells_the_running_server_that_it_is_in_as_a_witness_there_does(
+    stand: Stand,
+) -> None:
+    async with (
+        stand.databases.witness(stand.url, environment=ENVIRONMENT) as witness,
+        reading(stand) as reader,
+    ):
+        assert reader.incarnation == witness.incarnation != ""

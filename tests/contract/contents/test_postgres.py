@@ -169,3 +169,14 @@ async def test_a_question_that_a_catalog_may_ask_is_understood(url: str, query: 
     assert entry.rows is not None
     async with reading(url) as reader:
         assert await reader.count(entry.rows) == 1
+
+
+async def test_b2_the_running_server_is_the_same_one_in_whatever_time_zone_a_role_lives(url: str) -> None:
+    async with reading(url) as reader:
+        before = reader.incarnation
+    execute(url, "ALTER ROLE CURRENT_USER SET timezone = 'Pacific/Chatham'")
+    try:
+        async with reading(url) as reader:
+            assert reader.incarnation == before
+    finally:
+        execute(url, "ALTER ROLE CURRENT_USER RESET timezone")

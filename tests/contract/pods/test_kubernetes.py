@@ -34,6 +34,7 @@ from daemon.adapters.kubernetes.exec.websocket_stream import exit_code_of
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod
+from daemon.redaction import known_values
 from daemon.redaction.known_values import KnownValues
 from sandbox.kubernetes.launch import Running
 from schemas.reasons import Reason
@@ -68,6 +69,25 @@ async def test_h1_the_secrets_of_a_container_are_known_before_its_output_is_read
             async for _ in observations:
                 break
         assert known.forms_in(f"the key is {API_KEY}")
+
+
+async def test_h1_what_was_forgotten_is_known_again_while_the_container_is_used(
+    double: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_variables, "KNOWN", known := KnownValues())
+    monkeypatch.setattr(known_values, "MOST_VALUES", 3)
+    others = [f"a-value-of-others-{number}" for number in range(3)]
+    async with cluster_stand(double.kubeconfig, double) as stand:
+        control = await stand.pods.prepare(await stand.pod(), ATTEMPT)
+        known.learn(others)
+        assert not known.forms_in(f"the key is {API_KEY}")
+        async with asyncio.timeout(20), aclosing(stand.pods.follow(control, offset=0)) as observations:
+            async for _ in observations:
+                known.learn(others)
+                assert known.forms_in(f"the key is {API_KEY}")
+                break
+        known.learn(others)
+        assert not known.forms_in(f"the key is {API_KEY}")
 
 
 def test_h1_a_secret_that_gives_all_of_its_keys_gives_what_nothing_else_names() -> None:

@@ -71,6 +71,10 @@ async def test_the_environment_its_service_and_its_pod_are_found(stand: Stand) -
     assert pod.container_id
     assert pod == await stand.pod()
     assert await stand.pods.choose_each(stand.environment, stand.selector, None) == (pod,)
+    assert await stand.pods.ready_each(stand.environment, stand.selector, None) == (pod,)
+    assert pod.maker
+    assert not workloads.unasked(stand.selector, {pod.maker})
+    assert workloads.unasked(stand.selector, ()) == workloads.matching(stand.selector)
 
 
 async def test_the_addresses_of_its_pods_and_of_their_nodes_are_found(stand: Stand) -> None:

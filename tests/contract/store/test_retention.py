@@ -5,6 +5,7 @@ Over 300 lines: its rows of every kind are made by one set of makers.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ import pytest
 
 from daemon.adapters.store import SqlStore
 from daemon.ports.backups import Backup
+from daemon.ports.errors import PermanentError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
 from schemas.intake import NewRequest
@@ -495,3 +497,39 @@ async def test_without_limits_nothing_goes(store: Store) -> None:
     await publish(store)
     keep_all = Retention(resets=None, records=None, answers=None, most_unknown=1, most_answers=1)
     assert (await pruned(store, keep_all, at=LATER)).rows == {}
+
+
+async def test_h5_an_act_on_a_reset_that_was_pruned_is_one_on_no_reset(store: Store) -> None:
+    gone = await over(store)
+    await over(store)
+    await publish(store)
+    assert (await pruned(store, at=LATER)).resets == (gone.id,)
+    with pytest.raises(PermanentError) as refused_act:
+        await store.append_act(act(gone.id))
+    assert refused_act.value.reason is Reason.UNKNOWN_RESET
+    assert (await store.unread_acts(gone.id, 0)) == ()
+
+
+async def test_h5_a_reset_with_an_act_that_nobody_has_read_stays_also_where_both_come_at_once(
+    store: Store,
+) -> None:
+    old = [await over(store) for _ in range(6)]
+    await over(store)
+    await publish(store)
+
+    async def ask(reset: Reset) -> bool:
+        try:
+            await store.append_act(act(reset.id))
+        except PermanentError as error:
+            if error.reason is not Reason.UNKNOWN_RESET:
+                raise
+            return False
+        return True
+
+    *appended, _, _ = await asyncio.gather(
+        *(ask(reset) for reset in old), pruned(store, at=LATER), pruned(store, at=LATER)
+    )
+    left = await kept(store)
+    assert [reset.id in left for reset in old] == appended
+    for reset, taken_in in zip(old, appended, strict=True):
+        assert len(await store.unread_acts(reset.id, 0)) == taken_in

@@ -22,7 +22,7 @@ from daemon.adapters.system.identifiers import new_reset_id
 from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
-from daemon.api.tokens import TokenApprovers, load_tokens
+from daemon.api.token_file import TokenApprovers, load_tokens
 from daemon.config.catalog_file import load_catalog
 from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
@@ -89,6 +89,8 @@ class Stand:
     services: dict[tuple[str, str], MemoryService] = field(default_factory=dict)
     failing: dict[str, bytes] = field(default_factory=dict)
     """Text of a command -> what it prints before it ends with exit code 1."""
+    halves: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Text of a command -> what it prints at once, and what it prints before it ends; `held` is between the two."""
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Text of a command -> it ends only once this is set."""
     codes: dict[str, int] = field(default_factory=dict)
@@ -151,9 +153,12 @@ class Stand:
                 return 1
         if "migration:show" in text:
             process.write(b"[X] 1 Initial1700000000000\n")
+        first, second = next((both for part, both in self.halves.items() if part in text), (b"", b""))
+        process.write(first)
         for part, event in self.held.items():
             if part in text:
                 await event.wait()
+        process.write(second)
         return next((code for part, code in self.codes.items() if part in text), 0)
 
 
@@ -259,7 +264,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
@@ -291,6 +296,7 @@ def _build(
         high_water=high_water,
         metrics=metrics,
         limits=WaitingLimits(facts=timedelta(seconds=3)),
+        approvers=approvers,
     )
     driver = Driver(drives, clock)
     ready["mark"] = high_water.check

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.api.tokens import digest, load_tokens
+from daemon.api.token_file import load_tokens
+from daemon.api.tokens import digest
 from daemon.config.settings import load
 from daemon.config.yaml_documents import DocumentError
 from tests.integration.api.stand import SECRET, Stand

@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from daemon.config.catalog_file import load_catalog
 from schemas.catalog.catalog import Kind
 from schemas.plan import Plan
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
+from schemas.wire import ResetId
 from tests.integration.api.stand import Stand, running
 
 
@@ -177,3 +180,25 @@ async def test_d3_whether_enough_people_can_approve_at_all_is_said_when_the_plan
             while not (found := (await client.get(f"/resets/{reset['id']}")).json())["waitingFor"]:  # noqa: ASYNC110 - the API sends no event
                 await asyncio.sleep(0.02)
         assert few in found["waitingFor"]["detail"]
+
+
+async def test_h5_an_act_on_a_reset_that_was_pruned_a_moment_earlier_is_one_on_no_reset(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.failing["seed:system"] = b"Error: the roles are broken\n"
+    reset = await stand.asked()
+    await stand.until(reset, "failed")
+    look = stand.store.superseded_by
+
+    async def pruned_after_the_look(reset_id: ResetId) -> ResetId | None:
+        answer = await look(reset_id)
+        stand.store.state.entries.pop(reset_id)
+        return answer
+
+    monkeypatch.setattr(stand.store, "superseded_by", pruned_after_the_look)
+    async with stand.client("oli") as client:
+        path = f"/resets/{reset['id']}/resume"
+        late = await client.post(path, json={})
+        later = await client.post(path, json={})
+    for answer in (late, later):
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-reset")

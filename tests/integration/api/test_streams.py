@@ -3,13 +3,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
+from daemon.redaction.known_values import KNOWN
 from tests.integration.api.stand import Stand, served
+
+SECRET = "tr0ub4dor-and-3"
+KEY = "-----BEGIN X-----\nQmVnaW5uaW5n\nRW5kaW5nLg==\n-----END X-----"
 
 
 @contextlib.asynccontextmanager
@@ -108,3 +114,38 @@ async def test_a_log_is_read_by_step_attempt_offset_and_tail(stand: Stand) -> No
         unknown = await client.get(path, params={"step": "seed.nothing"})
         assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-step")
         assert (await client.get(path, params={"offset": 5})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "masked"),
+    [
+        (SECRET[:7], f"{SECRET[7:]} indeed\n", "*" * len(SECRET) + " indeed\n"),
+        (KEY[:30], f"{KEY[30:]}\n", re.sub(r"[^\n]", "*", KEY) + "\n"),
+        ("postgresql://app:unkn", "own-to-all@db/core\n", "postgresql://app:**************@db/core\n"),
+    ],
+)
+async def test_h1_who_follows_a_log_never_sees_the_first_part_of_a_secret_whose_rest_comes_later(
+    stand: Stand, first: str, second: str, masked: str
+) -> None:
+    KNOWN.learn([SECRET, KEY])
+    stand.halves["seed:system"] = (f"it is {first}".encode(), second.encode())
+    hold = stand.held["seed:system"] = asyncio.Event()
+    step = "seed.los-core-api.system"
+    async with _served(stand) as client, asyncio.timeout(60):
+        reset = await stand.asked()
+        await stand.until_launched("seed:system")
+        text = ""
+        async with client.stream(
+            "GET", f"/resets/{reset['id']}/log", params={"follow": True, "step": step}
+        ) as answer:
+            async for piece in answer.aiter_text():
+                text += piece
+                if "it is " in text:
+                    # The first half came with these words.
+                    assert hold.is_set() or text.endswith("it is "), text
+                    hold.set()
+        await stand.until(reset, "done")
+        kept = (await client.get(f"/resets/{reset['id']}/log", params={"step": step})).text
+    assert text == kept
+    assert text.endswith(f"it is {masked}")
+    KNOWN.forget([SECRET, KEY])

@@ -14,6 +14,7 @@ import psycopg
 import yaml
 
 from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
@@ -30,27 +31,31 @@ PSQL = ["psql", "--no-psqlrc", "--quiet"]
 """It reads statements from stdin, and exits with 0 although one of them failed: ON_ERROR_STOP is not set."""
 
 
-def services(**handshakes: list[str]) -> LoadedCatalog:
-    """A catalog of `alpha` and `beta`, which share a database; each destroys it, in this order, in every mode."""
+def services(step: dict[str, Any] | None = None, **handshakes: list[str]) -> LoadedCatalog:
+    """A catalog of `alpha` and `beta`, which share a database; each destroys it, in this order, in every mode.
+
+    After that each runs a command that writes to no database. `step` says more of the steps that write.
+    """
     document = {
         "name": "identity",
         "kinds": {"sandbox": {}},
         "order": ["alpha", "beta"],
-        "services": [_service(name, handshakes.get(name, PSQL)) for name in ("alpha", "beta")],
+        "services": [_service(name, handshakes.get(name, PSQL), step or {}) for name in ("alpha", "beta")],
         "retry": {"attempts": 1, "initialDelay": 1, "maximumDelay": 1},
     }
     return parse_catalog(yaml.safe_dump(document), "identity.yaml")
 
 
-def _service(name: str, handshake: list[str]) -> dict[str, Any]:
-    step = {"name": "empty", "argv": ["empty", name], "idempotent": "never", "phase": "migrate"}
+def _service(name: str, handshake: list[str], more: dict[str, Any]) -> dict[str, Any]:
+    step = {"name": "empty", "argv": ["empty", name], "idempotent": "never", "phase": "migrate", **more}
+    after = {"name": "after", "argv": ["after", name], "idempotent": "safe", "phase": "seed", "databases": []}
     return {
         "name": name,
         "databases": [{"name": "core", "handshake": {"argv": handshake}}],
         "steps": {
-            Mode.WIPE.value: [step],
-            Mode.REFRESH.value: [step],
-            Mode.SEED.value: [{**step, "phase": "seed"}],
+            Mode.WIPE.value: [step, after],
+            Mode.REFRESH.value: [step, after],
+            Mode.SEED.value: [{**step, "phase": "seed"}, after],
         },
     }
 
@@ -108,14 +113,18 @@ class Services(Engine):
             loaded,
             databases=PostgresDatabases(_NETWORK),
             backups=DirectoryBackups(store, network=_NETWORK),
+            contents=PostgresContents(_NETWORK),
             psql=_psql,
             empty=self._empty,
+            after=self._after,
         )
         for name, url in (("alpha", alpha), ("beta", beta)):
             self.pods.add(ENVIRONMENT, name, self._run, {"DATABASE_URL": url})
         self.emptied: list[str] = []
         self.meanwhile: dict[str, Any] = {}
         """Service -> what happens in the world while it empties its database."""
+        self.afterwards: dict[str, Any] = {}
+        """Service -> what happens once that was looked at."""
 
     async def reset_in(self, mode: Mode) -> Reset:
         """Ask for a reset in this mode and drive it."""
@@ -137,6 +146,11 @@ class Services(Engine):
             await connection.execute("INSERT INTO emptied VALUES (%s)", (name,))
         if name in self.meanwhile:
             await self.meanwhile[name]()
+        return 0
+
+    async def _after(self, process: Process) -> int:
+        if process.argv[1] in self.afterwards:
+            await self.afterwards[process.argv[1]]()
         return 0
 
 

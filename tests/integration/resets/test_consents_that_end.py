@@ -259,8 +259,8 @@ def test_d5_who_asked_over_kafka_in_a_name_gives_that_name_no_right_to_cancel(
     assert call(daemon, GUS, "/api/v1/resets", environment=SANDBOX, **wanted).status_code == 202
     assert refusal(act(daemon, GUS, reference, "cancel", reason="joined")) == (403, "forbidden")
     plan_hash = daemon.reset(reference)["planHash"]
-    assert act(daemon, EVE, reference, "approve", planHash=plan_hash).status_code == 202
-    until_given(daemon, reference, EVE)
+    assert act(daemon, CLEO, reference, "approve", planHash=plan_hash).status_code == 202
+    until_given(daemon, reference, CLEO)
     assert untouched(daemon, reference, before)
     assert act(daemon, EVE, reference, "deny", reason="tests").status_code == 202
     daemon.wait_state(reference, "denied")

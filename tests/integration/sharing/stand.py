@@ -5,9 +5,10 @@ The sandbox `acme-sandbox` runs `app`, whose database is the one that every pod 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from daemon.engine.facts import FactsReader
 from daemon.engine.planning import Planning
 from sandbox.kubernetes.launch import Arguments
 from sandbox.kubernetes.objects.kinds import ROLLOUT_DEFINITION
+from schemas.audit import AuditEntry, Verdict
 from schemas.plan import Plan
+from schemas.protection import ProtectedUse, Scope, Word, WordKind
 from schemas.requests import Mode, ResetRequested
 from schemas.resets import Channel
+from schemas.wire import ResourceKey, ServiceName
 from statemachines.refusals import Refusal
-from tests.contract.kubernetes_double.stand import SERVES, Api, make_image
+from tests.contract.kubernetes_double.stand import SERVES, Api, is_ready, make_image
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
@@ -114,6 +118,37 @@ class Cluster:
         body = {"metadata": {"name": name}, "spec": spec}
         await self.create(f"/apis/{group}/namespaces/{namespace}/{kind}", body)
 
+    async def job_pod(self, namespace: str, name: str, label: str, image: str) -> None:
+        """Make a pod as a Job does."""
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": "job-1", "controller": True}
+        body = {
+            "metadata": {"name": name, "labels": {LABEL: label}, "ownerReferences": [owner]},
+            "spec": {"containers": [{"name": "app", "image": f"fuse/{image}:1.0.0"}]},
+        }
+        await self.create(f"/api/v1/namespaces/{namespace}/pods", body)
+
+    async def set_url(self, namespace: str, kind: str, name: str, url: str) -> None:
+        """Give the template of a workload another database."""
+        path = f"/apis/apps/v1/namespaces/{namespace}/{kind}/{name}"
+        spec = (await self.api.call("GET", path)).body["spec"]["template"]["spec"]
+        spec["containers"][0]["env"] = [{"name": "DATABASE_URL", "value": url}]
+        body = {"spec": {"template": {"spec": {"containers": spec["containers"]}}}}
+        answer = await self.api.call("PATCH", path, body, "application/merge-patch+json")
+        assert answer.code == 200, answer.body
+
+    async def pods_ready(self, namespace: str, url: str | None = None) -> None:
+        """Wait until there is one pod of the service, it is ready, and it has that database where one is named."""
+
+        def fulfilled(found: Any) -> bool:  # noqa: ANN401 - a JSON document
+            pods = found["items"]
+            return (
+                len(pods) == 1
+                and is_ready(pods[0])
+                and (url is None or pods[0]["spec"]["containers"][0]["env"][0]["value"] == url)
+            )
+
+        await self.api.until(f"/api/v1/namespaces/{namespace}/pods", fulfilled, labelSelector=f"{LABEL}=app")
+
     async def create(self, path: str, body: Mapping[str, Any]) -> None:
         """POST an object."""
         answer = await self.api.call("POST", path, dict(body))
@@ -152,28 +187,87 @@ def rights(environment: str, without: tuple[str, str] | None = None) -> list[dic
     return documents
 
 
+def use_of(environment: str) -> ProtectedUse:
+    """A use of a database that is not the sandbox's."""
+    return ProtectedUse(
+        environment=environment,
+        service=ServiceName("app"),
+        database="app",
+        key=ResourceKey("database/7002/app"),
+    )
+
+
 @asynccontextmanager
-async def reading(kubeconfig: Path, loaded: LoadedCatalog | None = None) -> AsyncIterator[Planning]:
-    """The planning of a daemon with that account."""
-    loaded = loaded or catalog()
+async def reader(
+    kubeconfig: Path, loaded: LoadedCatalog, words: Sequence[str] = (), remembered: Sequence[str] = ()
+) -> AsyncIterator[FactsReader]:
+    """The reader of a daemon with that account.
+
+    In its store a person says that the scopes of `words` use nothing, and another database of `remembered`
+    environments is remembered.
+    """
     databases = MemoryDatabases()
     databases.add(URL, MemoryDatabase("7001", "app"))
     databases.add(OTHER_URL, MemoryDatabase("7002", "app"))
     clock = LoopClock()
+    store = MemoryStore(clock)
+    for number, scope in enumerate(words):
+        await store.give_word(*_word(number, scope, clock.now()))
+    await store.remember_protected([use_of(environment) for environment in remembered], now=clock.now())
     async with open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes:
-        facts = FactsReader(
+        yield FactsReader(
             KubernetesPods(kubernetes),
             databases,
             MemoryRepositories(),
-            MemoryStore(clock),
+            store,
             clock,
             loaded.catalog,
         )
+
+
+@asynccontextmanager
+async def reading(
+    kubeconfig: Path,
+    loaded: LoadedCatalog | None = None,
+    words: Sequence[str] = (),
+    remembered: Sequence[str] = (),
+) -> AsyncIterator[Planning]:
+    """The planning of a daemon with that account; the arguments are those of `reader`."""
+    loaded = loaded or catalog()
+    async with reader(kubeconfig, loaded, words, remembered) as facts:
         yield Planning(facts, loaded.catalog, loaded.id)
 
 
-async def planned(kubeconfig: Path, loaded: LoadedCatalog | None = None) -> Plan | Refusal:
+def _word(number: int, scope: str, now: datetime) -> tuple[Word, AuditEntry]:
+    word = Word(
+        id=f"word-{number}",
+        kind=WordKind.CONFIRM,
+        scope=Scope.of_text(scope),
+        uses=(),
+        reason="off for good",
+        given_by="bob",
+        given_at=now,
+        expires_at=now + timedelta(days=30),
+    )
+    entry = AuditEntry(
+        chain=word.scope.environment,
+        at=now,
+        action="confirm",
+        verdict=Verdict.APPLIED,
+        actor="bob",
+        channel="http",
+        environment=word.scope.environment,
+    )
+    return word, entry
+
+
+async def planned(
+    kubeconfig: Path,
+    loaded: LoadedCatalog | None = None,
+    words: Sequence[str] = (),
+    remembered: Sequence[str] = (),
+) -> Plan | Refusal:
     """Plan a wipe of the sandbox."""
-    async with reading(kubeconfig, loaded) as planning:
+    async with reading(kubeconfig, loaded, words, remembered) as planning:
         request = ResetRequested(environment=SANDBOX, requested_by="ann", mode=Mode.WIPE, git=False)
         return await planning.plan(request, Channel.HTTP)

@@ -20,6 +20,8 @@ from tests.simulation.world.network import AWAY, Network
 class Remote:
     """A port as a worker has it: every method is a call over the network."""
 
+    incarnation: str
+
     def __init__(self, network: Network, port: str, there: object) -> None:
         self._network = network
         self._port = port
@@ -67,7 +69,9 @@ class RemoteContents(Remote):
     async def open(self, url: str, *, environment: str, resource: ResourceKey) -> AsyncIterator[Any]:
         """See the port."""
         async with self._there.open(url, environment=environment, resource=resource) as reader:
-            yield Remote(self._network, "databases", reader)
+            session = Remote(self._network, "databases", reader)
+            session.incarnation = reader.incarnation
+            yield session
 
 
 class RemoteDatabases(Remote):

@@ -42,6 +42,8 @@ against the tombstone, in `needs-operator` nobody knew better.
 
 STOPPED = frozenset({ResetState.FAILED, ResetState.CANCELLED, ResetState.NEEDS_OPERATOR})
 """A reset that comes to one of these needs a new dump and a new consent before it destroys anything more."""
+_UNKNOWN_ASKER = 2
+"""How many people accept what is protected where nobody is known to have asked."""
 
 
 @dataclass
@@ -90,6 +92,7 @@ class Witness:
     _told: dict[ResetId, int] = field(default_factory=lambda: defaultdict(int))
     _judged: set[tuple[str, OutcomeKind]] = field(default_factory=set)
     acceptances: int = 0
+    second_acceptances: int = 0
     """How many were applied."""
     _read: int = 0
     """Lines of the audit that were looked at."""
@@ -204,7 +207,10 @@ class Witness:
             self._say(f"{run.attempt} was started without a handshake with {key} in {run.container}")
 
     def _accepted(self, line: AuditEntry) -> None:
-        """A person's word was about tables alone, and on protected resources that of a second person."""
+        """A person's word was about tables alone, and on protected resources that of a second person.
+
+        Where nobody is known to have asked for those, two people said the same since the reset stopped.
+        """
         self.acceptances += 1
         assert line.reset_id is not None
         entry = self.store.state.entries[line.reset_id]
@@ -216,6 +222,18 @@ class Witness:
             and line.actor == entry.reset.request.requested_by
         ):
             self._say(f"{line.actor} accepted what became of {line.reset_id}, which is protected and theirs")
+        self.second_acceptances += line.facts.get("accepts") == "2 of 2"
+        if protected and entry.reset.channel is not Channel.HTTP and line.facts.get("accepts") != "1 of 2":
+            since = max(stop for stop in self._stops(line.reset_id) if stop <= (line.sequence or 0))
+            people = {
+                act.actor
+                for act in self.store.state.acts
+                if (act.reset_id, act.kind) == (line.reset_id, ActKind.ACCEPT)
+                and since <= (act.last_status or 0)
+                and act.id <= (line.act or 0)
+            }
+            if len(people) < _UNKNOWN_ASKER:
+                self._say(f"{line.reset_id}: {line.actor} alone accepted, and nobody is known to have asked")
         if line.state is not ResetState.FAILED:
             self._say(f"{line.reset_id} took an acceptance while it was {line.state}")
 

@@ -14,7 +14,7 @@ from statemachines import act_effects, acts, consent, reset_update
 from statemachines.planning import rules, words
 from statemachines.planning.words import Consulted
 from statemachines.refusals import Refusal
-from statemachines.steps import launch_rights, resuming
+from statemachines.steps import accepts, launch_rights, resuming
 
 
 def nobody_is_asked() -> None:
@@ -48,6 +48,11 @@ def own_approvals_count() -> None:
     _instead(consent.known_requesters, lambda _: frozenset())
 
 
+def rights_in_a_sandbox_are_enough() -> None:
+    """Who approves in the reset's own environment approves for every other one that it touches."""
+    _instead(consent.rights_needed, lambda _, reset: (reset.environment,))
+
+
 def any_plan_is_approved() -> None:
     """An approval of one plan counts for every other one."""
     check = acts._approve
@@ -73,6 +78,11 @@ def accepting_runs_again() -> None:
         return act_effects._resume(act.model_copy(update={"step": None}), snapshot, now)
 
     act_effects._EFFECTS = {**act_effects._EFFECTS, ActKind.ACCEPT: accepted}
+
+
+def one_accepts_alone() -> None:
+    """One person's accept is enough, whoever asked for the reset."""
+    _instead(accepts.accepts_required, lambda _, __: 1)
 
 
 def own_words_count() -> None:
@@ -111,8 +121,10 @@ PROTECTION_DEFECTS: Mapping[str, Callable[[], None]] = {
     "stops-end-no-consent": stops_end_no_consent,
     "stops-end-no-dump": stops_end_no_dump,
     "own-approvals-count": own_approvals_count,
+    "rights-in-a-sandbox-are-enough": rights_in_a_sandbox_are_enough,
     "any-plan-is-approved": any_plan_is_approved,
     "accepting-runs-again": accepting_runs_again,
+    "one-accepts-alone": one_accepts_alone,
     "own-words-count": own_words_count,
     "the-unseen-is-nobody": the_unseen_is_nobody,
     "next-door": next_door,

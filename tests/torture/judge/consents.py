@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from sandbox.journal import Journal, Marker
 from tests.torture.judge import histories
@@ -129,16 +130,17 @@ def _required(evidence: Evidence, destroyed: Destroyed) -> int:
     plan = histories.plan_of(evidence, destroyed.reset, plan_hash) or {}
     keys = {resource["key"] for resource in plan.get("resources", ())} | destroyed.resources
     environment = evidence.resets.get(destroyed.reset, {}).get("environment")
-    protected = any(_is_protected(evidence, key, environment, destroyed, plan) for key in keys)
+    protected = any(_protectors(evidence, key, environment, destroyed, plan) for key in keys)
     by_http = any(asked.reset_id == destroyed.reset for asked in evidence.asked)
     least = (_BY_HTTP if by_http else _BY_KAFKA) if protected else 0
     return max(least, int(plan.get("approvalsRequired", 0)))
 
 
-def _is_protected(
+def _protectors(
     evidence: Evidence, key: str, environment: str | None, destroyed: Destroyed, plan: Mapping[str, object]
-) -> bool:
-    """Whether a protected environment uses the resource, and no word took that away while it could not be seen."""
+) -> set[str]:
+    """The protected environments that use the resource, where no word took that away while it could not be seen."""
+    found = set()
     for user, service in evidence.protected.get(key, frozenset()):
         unseen = any(
             (out.environment, out.service) == (user, service) and out.begun < destroyed.at
@@ -146,8 +148,12 @@ def _is_protected(
         )
         forgotten = unseen and user != environment and _forgets(plan, user, service, key)
         if not forgotten:
-            return True
-    return False
+            found.add(user)
+    return found
+
+
+def _approves(evidence: Evidence, subject: str, environment: str) -> bool:
+    return any(fnmatchcase(environment, glob) for glob in evidence.approves_in.get(subject, ("*",)))
 
 
 def _forgets(plan: Mapping[str, object], user: str, service: str | None, key: str) -> bool:
@@ -163,13 +169,19 @@ def _forgets(plan: Mapping[str, object], user: str, service: str | None, key: st
 
 
 def _given(evidence: Evidence, destroyed: Destroyed, since: float) -> Mapping[str, float]:
-    """When each of the others last agreed to the plan that the reset had then."""
+    """When each of the others last agreed to the plan that the reset had then, of those who may in each environment."""
     plan_hash = histories.hash_at(evidence, destroyed.reset, destroyed.at)
+    plan = histories.plan_of(evidence, destroyed.reset, plan_hash) or {}
+    environment = evidence.resets.get(destroyed.reset, {}).get("environment")
+    keys = {resource["key"] for resource in plan.get("resources", ())} | destroyed.resources
+    concerned = {environment} if environment else set()
+    concerned |= {one for key in keys for one in _protectors(evidence, key, environment, destroyed, plan)}
     asked = histories.requesters(evidence, destroyed.reset)
     given: dict[str, float] = {}
     for act in evidence.acted:
         who = histories.person(act.actor)
         mine = (act.reset_id, act.kind, act.plan_hash) == (destroyed.reset, "approve", plan_hash)
-        if mine and who not in asked and since < act.taken_by and act.at < destroyed.at:
+        able = all(_approves(evidence, act.actor, name) for name in concerned)
+        if mine and able and who not in asked and since < act.taken_by and act.at < destroyed.at:
             given[who] = max(given.get(who, 0.0), act.taken_by)
     return given

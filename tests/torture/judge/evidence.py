@@ -164,6 +164,8 @@ class Evidence:
     """What protected environments really use, by resource: the environments, each with the service that uses it."""
     former_plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Plans as they were seen on the way, by hash. One that was replaced at once may be missing."""
+    approves_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Subject -> globs of the environments in which they are an approver; who is not here is one everywhere."""
     approval_ttl: float = math.inf
     """The seconds for which a consent may be used."""
     audit: tuple[Mapping[str, Any], ...] = ()

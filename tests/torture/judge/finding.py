@@ -24,6 +24,7 @@ RULES = {
     "expired-consent": "destroyed without a consent that counted",
     "invented-consent": "destroyed without a consent that counted",
     "own-acceptance": "destroyed without a consent that counted",
+    "lone-acceptance": "destroyed without a consent that counted",
     "dead-word": "words that did not count",
     "unseen-user": "words that did not count",
     "unaudited": "acts that the audit does not know",

@@ -65,6 +65,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     words.unaudited_words,
     acceptances.ran_again,
     acceptances.of_ones_own,
+    acceptances.of_one_alone,
     launches.elsewhere,
     resources.wrong_database,
     resources.repositories,

@@ -30,13 +30,17 @@ IN_CAPITALS = Person("OPERATOR", ("approver",))
 BEN = Person("ben", ("requester", "approver"))
 CLEO = Person("cleo", ("approver", "admin"))
 FAY = Person("fay", ("operator", "approver"))
-"""Accepts, too, what the operator may not accept in a reset of their own."""
+"""Accepts, too, what the operator may not accept in a reset of their own, or not alone."""
 EVE = Person("eve", ("approver",), ("qa-*",))
 """Approves elsewhere."""
+SAM = Person("sam", ("approver",), ("*-sandbox",))
+"""Approves for sandboxes: never what a production uses, too."""
 DAN = Person("dan", ("operator",))
 """No approver."""
-PEOPLE = (OPERATOR, IN_CAPITALS, BEN, CLEO, FAY, EVE, DAN)
+PEOPLE = (OPERATOR, IN_CAPITALS, BEN, CLEO, FAY, EVE, SAM, DAN)
 _APPROVERS = (BEN, CLEO, FAY)
+APPROVES_IN = {one.subject: one.environments if "approver" in one.roles else () for one in PEOPLE}
+"""Subject -> globs of the environments in which they are an approver."""
 
 
 class Which(StrEnum):
@@ -97,7 +101,7 @@ def _that_does_not_count(
     """Approvals that a daemon has to refuse, some of which come after those that count."""
     capitals = [IN_CAPITALS.subject] if OPERATOR.subject in requesters else []
     candidates = [
-        *(Reply(0.0, who) for who in (*requesters, *capitals, EVE.subject, DAN.subject)),
+        *(Reply(0.0, who) for who in (*requesters, *capitals, EVE.subject, SAM.subject, DAN.subject)),
         Reply(0.0, CLEO.subject, plan=Which.NONE),
         Reply(0.0, FAY.subject, plan=Which.FORMER),
     ]

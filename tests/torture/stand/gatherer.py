@@ -20,7 +20,7 @@ from sandbox.polling import wait_until
 from tests.torture.judge.evidence import Acted, Asked, Doubt, Dump, Evidence, Out, Told, Word
 from tests.torture.judge.launches import seconds
 from tests.torture.judge.state_order import AT_REST
-from tests.torture.script.people import APPROVAL_TTL
+from tests.torture.script.people import APPROVAL_TTL, APPROVES_IN
 from tests.torture.script.protection import PRODUCTION
 from tests.torture.stand import witnesses
 from tests.torture.stand.stand import Stand
@@ -145,6 +145,7 @@ class Gatherer:
             protected=self._protected(),
             former_plans=plans_seen or {},
             approval_ttl=APPROVAL_TTL,
+            approves_in=APPROVES_IN,
             audit=tuple(self._audit()),
             stuck=tuple(stuck),
         )

@@ -73,16 +73,32 @@ class Operator:
         **body: Any,  # noqa: ANN401 - JSON
     ) -> bool:
         """Ask for an act on a reset; returns whether the daemon accepted it."""
-        at = time.time()
-        answer = self._post(f"/resets/{identifier}/{kind}", body, by=by)
+        at, step = time.time(), body.get("step") or body.get("from")
+
+        def note() -> None:
+            told = Acted(at, identifier, kind, step, body.get("outcome"), by, answered_at=time.time())
+            self.acted.append(told)
+
+        try:
+            answer = self._post(f"/resets/{identifier}/{kind}", body, by=by)
+        except httpx.ConnectError:
+            raise
+        except httpx.TransportError:
+            if kind == "accept":
+                # The daemon may have taken it before the call broke off.
+                note()
+            raise
         if answer.status_code != httpx.codes.ACCEPTED:
             return False
-        step = body.get("step") or body.get("from")
-        self.acted.append(Acted(at, identifier, kind, step, body.get("outcome"), by, answered_at=time.time()))
+        note()
         return True
 
     def _accept(self, reset: Mapping[str, Any]) -> bool:
-        """Accept that tables are empty: of a protected reset that was the operator's own, somebody else has to."""
+        """Accept that tables are empty.
+
+        Of a protected reset that was the operator's own somebody else has to. Of one that only an event asked for the
+        operator can do so once, and somebody else has to do so, too.
+        """
         stopped = next(step for step in reset["steps"] if step["name"] == reset["stoppedAt"])
         check = ((stopped["outcome"] or {}).get("facts", {}).get("unmet") or ["none"])[0]
         said = {"check": check, "reason": "torture: so be it"}

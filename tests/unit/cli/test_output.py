@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from daemon.cli import output
 from daemon.cli.client import Json
 from daemon.cli.next_step import next_step
+from daemon.cli.output import Format, listed
 from daemon.cli.plan_output import show_plan
-from daemon.cli.reset_output import step_table
+from daemon.cli.reset_output import show_reset, step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
 
@@ -57,3 +62,62 @@ def test_the_next_step_is_one_that_is_taken_there() -> None:
     assert "resume qa-sandbox/12 --force" in (next_step(lost) or "")
     assert "resume qa-sandbox/12" in (next_step(reset("cancelled")) or "")
     assert next_step(reset("cancelled", destroyed=False)) is None
+
+
+FOREIGN = f"{'a' * 240}-production"
+"""The longest name that an event may give."""
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_h5_a_name_of_253_letters_leaves_a_table_readable_and_the_json_whole(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[Json] = [
+        {"name": "qa-sandbox", "why": "there is no namespace qa-sandbox"},
+        {"name": FOREIGN, "why": f"there is no namespace {FOREIGN}"},
+    ]
+    columns = [("ENVIRONMENT", lambda row: row["name"]), ("WHY", lambda row: row["why"])]
+    if terminal:
+        monkeypatch.setattr(
+            output, "out", Console(force_terminal=True, color_system=None, width=80, file=StringIO())
+        )
+
+    def shown(chosen: Format) -> str:
+        listed(rows, chosen, name=lambda row: row["name"], columns=columns, empty="none")
+        written = output.out.file.getvalue() if isinstance(output.out.file, StringIO) else ""
+        return capsys.readouterr().out + written
+
+    assert FOREIGN in shown(Format.JSON)
+    lines = shown(Format.TABLE).splitlines()[-5:]
+    assert max(len(line) for line in lines) < 100
+    assert sum("aaaa" in line for line in lines) <= 2
+    assert any("\N{HORIZONTAL ELLIPSIS}" in line and "production" in line for line in lines)
+
+
+def test_names_that_can_be_environments_and_keys_that_people_copy_stay_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keys = [f"{'e' * 63}/12", f"sha256:{'0' * 64}", f"database/{'7' * 19}/{'d' * 63}"]
+    output.table(["KEY"], [[key] for key in keys])
+    assert capsys.readouterr().out.split() == ["KEY", *keys]
+
+
+def test_d4_who_has_accepted_while_another_person_has_to_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"accepts": {"learned.core": {"required": 2, "by": ["ben"], "stop": 1}}}
+    outcome = {"kind": "failed", "cause": "tables-empty", "exitCode": 0, "facts": facts}
+    step = {"name": "seed", "attempts": 1, "outcome": outcome, "state": "failed"}
+    shown = {
+        "id": "1",
+        "request": {"mode": "wipe"},
+        "requestedBy": ["a pipeline"],
+        "channel": "kafka",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "approvals": {"required": 0},
+        "planHash": None,
+        "stoppedAt": "seed",
+        "detail": None,
+        "hint": None,
+        "attempts": (),
+    }
+    show_reset(reset("failed", **(shown | {"steps": [step]})))
+    assert "accepts:      learned.core 1 of 2 (ben)" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.adapters.files.logs import FileLogs
-from daemon.redaction import redact, redact_in_place
+from daemon.redaction import known_values, redact, redact_in_place
 from daemon.redaction.known_values import KNOWN, KnownValues, secret_values
 from schemas.wire import AttemptId
 
@@ -26,10 +26,10 @@ URL = f"postgresql://app:{quote(PASSWORD, safe='')}@db.qa-sandbox.svc:5432/los-s
 
 @pytest.fixture(autouse=True)
 def known() -> Iterator[KnownValues]:
-    before = KNOWN._forms.copy()
+    before = set(KNOWN._forms)
     KNOWN.learn(secret_values({"DATABASE_URL": URL, "LOG_LEVEL": "production", "NODE_ENV": "development"}))
     yield KNOWN
-    KNOWN._forms = before
+    KNOWN.forget(set(KNOWN._forms) - before)
 
 
 FORMS = {
@@ -152,3 +152,34 @@ def test_h1_no_value_survives_raw_encoded_or_in_base64(value: str, around: str) 
         assert form in known.forms_in(f"{around}{form}{around}")
     encoded = base64.b64encode(f"{around}{value}{around}".encode()).decode()
     assert len(value) < 9 or known.forms_in(encoded)
+
+
+def test_h1_the_values_whose_use_is_the_longest_ago_are_forgotten_and_none_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(known_values, "MOST_VALUES", 4)
+    some = KnownValues()
+    first, second = (
+        [f"first-{number}-of-4" for number in range(2)],
+        [f"second-{number}-of-4" for number in range(4)],
+    )
+
+    def masked(values: list[str]) -> list[bool]:
+        return [bool(some.forms_in(f"<{value}>")) for value in values]
+
+    some.learn([*first, *second[:2]])
+    some.learn(first)
+    some.learn(second[2:])
+    assert (masked(first), masked(second)) == ([True, True], [False, False, True, True])
+    with some.in_use(first), some.in_use(first[:1]):
+        some.learn(second)
+        assert (masked(first), masked(second)) == ([True, True], [False, False, True, True])
+        with some.in_use(second):
+            # More than are remembered otherwise: whatever runs may print them.
+            assert (len(some), masked([*first, *second])) == (6, [True] * 6)
+        assert len(some) == 4
+    some.learn(second)
+    assert masked(first) == [False, False]
+    assert some.begun_in_bytes(first[0][:-1].encode()) is None
+    some.learn(first)
+    assert masked(first) == [True, True]

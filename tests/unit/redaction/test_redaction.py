@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from daemon.config.logging import redacting, set_up
 from daemon.ports.errors import PermanentError
 from daemon.redaction import redact, redact_in_place, redact_value
+from daemon.redaction.open_ends import masked_end, open_end
 from schemas.reasons import Reason
 
 PLAIN = st.text(string.ascii_letters + string.digits + " .,-_\n", max_size=40)
@@ -84,10 +85,26 @@ def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a-", "://a:", "eyJ-", "-----BEGIN PRIVATE KEY-----", "token=", "bearer ", "@"]
+    "piece",
+    [
+        "a-",
+        "://a:",
+        "eyJ-",
+        "-----BEGIN PRIVATE KEY-----",
+        "token=",
+        "token='",
+        "bearer ",
+        "@",
+        "eyJaaaaaaaa-",
+        "eyJaaaaaaaa.",
+    ],
 )
 def test_hostile_output_takes_no_time(piece: str) -> None:
-    redact_in_place((piece * 30_000)[:65_536].encode())
+    hostile = (piece * 30_000)[:65_536].encode()
+    redact_in_place(hostile)
+    for cut in range(20):
+        open_end(hostile[: len(hostile) - cut])
+        masked_end(hostile[: len(hostile) - cut])
 
 
 def test_what_an_adapter_says_of_a_failure_holds_no_secret() -> None:

@@ -14,6 +14,7 @@ from tests.unit.torture.cases import (
     WIPE,
     attempt,
     launch,
+    moment,
     plan,
     reset,
     rules,
@@ -33,7 +34,14 @@ ON = (
     "releasing",
 )
 ACCEPTED = Acted(BEGUN + 9.0, RESET, "accept", actor="fay", answered_at=BEGUN + 9.1)
-LINE = {"action": "accept", "verdict": "applied", "actor": "fay", "resetId": RESET, "facts": {}}
+LINE = {
+    "action": "accept",
+    "verdict": "applied",
+    "actor": "fay",
+    "resetId": RESET,
+    "at": moment(9.1),
+    "facts": {},
+}
 
 
 def accepted(**more: Any) -> Evidence:  # noqa: ANN401 - any field of the evidence
@@ -91,3 +99,29 @@ def test_who_asked_for_a_protected_reset_does_not_accept_what_it_left() -> None:
     assert rules(accepted(asked=asked, plans=shown, acted=(ACCEPTED, agreed))) == {"own-acceptance"}
     protected = {CORE: frozenset({("los-demo-production", None)})}
     assert rules(accepted(asked=asked, protected=protected, acted=(ACCEPTED, agreed))) == {"own-acceptance"}
+
+
+def test_d4_a_protected_reset_of_an_event_that_went_on_by_one_persons_accept_is_found() -> None:
+    asked = (Asked(f"tag of {RESET}", "qa-sandbox"),)
+    shown = {RESET: plan() | {"approvalsRequired": 2}}
+    agreed = tuple(Acted(BEGUN + 3.0, RESET, "approve", actor=who) for who in ("ben", "cleo"))
+
+    def judged(*acted: Acted, audit: tuple[Any, ...] = (LINE,), **more: Any) -> set[str]:  # noqa: ANN401 - as above
+        return rules(
+            accepted(**{"asked": asked, "plans": shown, "acted": (*agreed, *acted), "audit": audit} | more)
+        )
+
+    assert judged(ACCEPTED) == {"lone-acceptance"}
+    others = LINE | {"actor": "ben", "at": moment(8.6)}
+    same = replace(ACCEPTED, actor=" Fay", at=BEGUN + 8.5, answered_at=BEGUN + 8.6)
+    assert judged(same, ACCEPTED, audit=(LINE, LINE | {"actor": " Fay"})) == {"lone-acceptance"}
+    ben = replace(same, actor="ben")
+    assert judged(ben, ACCEPTED, audit=(others, LINE)) == set()
+    early = replace(ben, at=BEGUN + 6.0, answered_at=BEGUN + 6.1)
+    assert judged(early, ACCEPTED, audit=(others, LINE)) == {"lone-acceptance"}
+    # Whoever resumes needs nobody beside him.
+    resumed = LINE | {"action": "resume"}
+    assert judged(ACCEPTED, Acted(BEGUN + 9.0, RESET, "resume"), audit=(LINE, resumed)) == set()
+    # Of who asked with a token another person is the second.
+    known = (Asked(f"tag of {RESET}", "qa-sandbox", reset_id=RESET, by="ana"),)
+    assert judged(ACCEPTED, asked=known) == set()

@@ -174,3 +174,9 @@ def test_a_consent_that_nobody_gave_and_one_that_the_audit_lacks_are_found() -> 
 def test_the_figures_tell_how_much_consent_there_was_to_judge() -> None:
     seen = judge(agreed(approved(2.5))).seen
     assert (seen["approvals"], seen["protected things destroyed"]) == (1, 2)
+
+
+def test_who_approves_for_the_sandbox_alone_does_not_consent_for_the_production_that_uses_it() -> None:
+    rights = {"sam": ("*-sandbox",), "ben": ("*-sandbox", "*-production"), "dan": ()}
+    for who, expected in (("ben", set()), ("sam", {"no-consent"}), ("dan", {"no-consent"})):
+        assert rules(agreed(approved(2.5, who), approves_in=rights)) == expected

@@ -18,6 +18,7 @@ from daemon.adapters.kubernetes.exec.websocket_stream import (
 )
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Result
+from daemon.redaction import redact
 from schemas.reasons import Reason
 
 SCRIPT_TIMEOUT_SECONDS = 30.0
@@ -69,7 +70,8 @@ def unexpected_exit(script: str, container: ContainerRef, result: Result) -> Por
 
     Some runtimes (CRI-O, Docker) give 126 or 127 for a command that they could not start, and say why as its output.
     """
-    errors = (result.stderr or result.stdout).decode("utf-8", "replace").strip()[-300:]
+    # Masked before it is cut: a part of a secret has no shape.
+    errors = redact((result.stderr or result.stdout).decode("utf-8", "replace")).strip()[-300:]
     if result.exit_code in _NOT_RUN and says_program_is_missing(errors, "sh"):
         return not_started(errors, str(container), "sh")
     return TemporaryError(

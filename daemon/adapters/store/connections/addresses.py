@@ -52,3 +52,13 @@ def is_embedded(url: URL) -> bool:
 def file_of(url: URL) -> Path:
     """Return the path of the SQLite file."""
     return Path(url.database or "")
+
+
+def is_missing_file(database_url: str) -> bool:
+    """Tell whether the database is a SQLite file that is not there: a session would make it.
+
+    Raises:
+        PermanentError: as `parse`.
+    """
+    url = parse(database_url)
+    return is_embedded(url) and not file_of(url).exists()

@@ -36,7 +36,8 @@ def check_catalog(
 ) -> None:
     """Validate a catalog. Each error names file, line and field. What nothing acts on is an error, too.
 
-    With --cluster the exit code is 1 when a protected environment does not show a service, or can't be read.
+    With --cluster the exit code is 1 when something is unknown for which a plan would be refused, as far as lists show
+    it. Only `resetd doctor ENV` also asks the pods which databases they use.
     """
     from daemon.config.catalog_file import load_catalog
     from daemon.config.without_effect import NOTHING_ACTS, given_without_effect

@@ -25,9 +25,11 @@ from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.backups import Backups
+from daemon.ports.contents import Contents
 from daemon.ports.databases import Databases
 from daemon.ports.errors import PortError
 from daemon.ports.store.leases import Change
+from schemas.facts import Facts
 from schemas.intake import NewRequest
 from schemas.plan import Plan, PlannedStep
 from schemas.protection import ProtectedUse
@@ -75,11 +77,12 @@ def catalog(
     before: dict[str, Any] | None = None,
     verify: dict[str, Any] | None = None,
     database: dict[str, Any] | None = None,
+    kind: dict[str, Any] | None = None,
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
     """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
 
-    `database` says more of the service's database.
+    `database` says more of the service's database, and `kind` of the environment's kind.
     """
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
@@ -91,7 +94,7 @@ def catalog(
     }
     document = {
         "name": "engine",
-        "kinds": {"sandbox": {}},
+        "kinds": {"sandbox": kind or {}},
         "order": [SERVICE],
         "services": [service],
         "failures": {"known": [_UNREACHABLE]},
@@ -137,9 +140,13 @@ class _ForgetfulPlanning(Planning):
         self._without_effect = (*self._without_effect, setting)
 
     async def with_protected(
-        self, request: ResetRequested, channel: Channel, requesters: Sequence[str] = ()
+        self,
+        request: ResetRequested,
+        channel: Channel,
+        requesters: Sequence[str] = (),
+        seen_as: Callable[[Facts], Facts] = lambda facts: facts,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        answer, protected = await super().with_protected(request, channel, requesters)
+        answer, protected = await super().with_protected(request, channel, requesters, seen_as)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
@@ -149,7 +156,7 @@ class _ForgetfulPlanning(Planning):
 class Engine:
     """A daemon's engine without intake. `programs` maps the first word of a command to what it does.
 
-    A program that is not there succeeds at once and prints nothing. Databases and backups are in memory unless given.
+    A program that is not there succeeds at once and prints nothing. Databases are in memory unless all three are given.
     """
 
     def __init__(
@@ -160,6 +167,7 @@ class Engine:
         without_effect: Sequence[str] = (),
         databases: Databases | None = None,
         backups: Backups | None = None,
+        contents: Contents | None = None,
         **programs: Program,
     ) -> None:
         self.clock = LoopClock()
@@ -181,7 +189,7 @@ class Engine:
             logs=self.logs,
             clock=self.clock,
             marks=MemoryMarks(),
-            contents=self.contents,
+            contents=contents or self.contents,
         )
         facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
@@ -234,13 +242,18 @@ class Engine:
         """Another server answers under the service's address; sessions with the former one live on."""
         self.databases.add(_URL, database)
 
-    async def ask(self, mode: Mode = Mode.SEED, **wanted: Any) -> None:  # noqa: ANN401 - of the request
+    async def ask(
+        self,
+        mode: Mode = Mode.SEED,
+        channel: Channel = Channel.HTTP,
+        **wanted: Any,  # noqa: ANN401 - of the request
+    ) -> None:
         """Ask for the reset."""
         request = ResetRequested(environment=ENVIRONMENT, requested_by="ann", mode=mode, **wanted)
         new = NewRequest(
             id=self.id,
             request=request,
-            channel=Channel.HTTP,
+            channel=channel,
             source="/tests",
             event_id=self.id,
             content_hash=content_hash(request),
@@ -248,12 +261,12 @@ class Engine:
         )
         await self.store.admit(new, now=self.clock.now(), limit_waiting=3)
 
-    async def act(self, kind: ActKind, **fields: Any) -> None:  # noqa: ANN401 - of the act
+    async def act(self, kind: ActKind, actor: str = "olga", **fields: Any) -> None:  # noqa: ANN401 - of the act
         """Append an act."""
         act = Act(
             reset_id=self.id,
             kind=kind,
-            actor="olga",
+            actor=actor,
             channel=Channel.HTTP,
             reason="I looked",
             at=self.clock.now(),

@@ -117,7 +117,9 @@ def test_a_seed_that_only_reads_is_shown_by_its_session(role: str) -> None:
     run(scenario())
 
 
-def test_a_session_that_carries_the_attempts_name_is_shown_also_in_a_server_that_was_started_again() -> None:
+def test_a_session_of_the_attempt_in_a_server_that_was_started_again_is_no_sign_in_the_one_that_was_dumped() -> (
+    None
+):
     async def scenario() -> None:
         engine = silent()
 
@@ -130,7 +132,9 @@ def test_a_session_that_carries_the_attempts_name_is_shown_also_in_a_server_that
 
         engine.programs["work"] = read
         await engine.ask()
-        assert (await engine.drive()).state is ResetState.DONE
+        failed = await engine.drive()
+        assert (failed.state, failed.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
+        assert "can't tell" in (failed.detail or "")
 
     run(scenario())
 
@@ -293,12 +297,17 @@ def test_a_database_that_does_not_answer_for_good_is_no_sign() -> None:
         (Phase.MIGRATE, {}),
     ],
 )
-def test_a_step_that_has_a_check_or_seeds_nothing_needs_no_sign(
+def test_a_step_whose_check_comes_to_be_met_or_that_seeds_nothing_needs_no_sign(
     phase: Phase, step: dict[str, object]
 ) -> None:
     async def scenario() -> None:
         engine = silent(phase=phase.value, target="app", **step)
-        engine.database.tables["roles"] = ["admin"]
+
+        async def fill(_process: Process) -> int:
+            engine.database.tables["roles"] = ["admin"]
+            return 0
+
+        engine.programs["work"] = fill
         await engine.ask()
         assert (await engine.drive()).state is ResetState.DONE
         attempts = await engine.store.attempts(engine.id)

@@ -159,6 +159,37 @@ def test_a_check_that_says_that_nothing_is_left_does_not_stand_for_what_the_step
     run(scenario())
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_check_that_says_that_nothing_is_left_compares_with_what_an_earlier_attempt_recorded(
+    lost: bool,
+) -> None:
+    async def scenario() -> None:
+        step: dict[str, Any] = {"idempotent": "rerun-after-check", "check": ["check"], "checks": [MAPPINGS]}
+        engine = Engine(catalog(**step))
+        engine.database.tables["mappings"] = ["dana", "eli"]
+
+        async def broken(_process: Process) -> int:
+            if lost:
+                engine.database.tables["mappings"] = ["dana"]
+            return 1
+
+        async def nothing_left(_process: Process) -> int:
+            return 99
+
+        engine.programs.update(work=broken, check=nothing_left)
+        await engine.ask()
+        assert (await engine.drive()).cause is Reason.COMMAND_FAILED
+        await engine.act(ActKind.RESUME)
+        ended = await engine.drive()
+        assert engine.launched() == 1
+        if lost:
+            assert ended.detail == "app: expected mappings as before the command (2 rows), found 1 rows"
+        else:
+            assert (ended.state, ended.cause) == (ResetState.DONE, None)
+
+    run(scenario())
+
+
 def test_what_has_to_survive_is_recorded_before_the_launch_and_compared_by_whoever_resumes() -> None:
     async def scenario() -> None:
         engine = Engine(catalog(checks=[MAPPINGS]))

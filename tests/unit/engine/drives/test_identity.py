@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from schemas.reasons import Reason
+from schemas.reasons import TEXTS, Reason
 from schemas.resets import ActKind, ResetState
 from schemas.wire import StepName
 from tests.memory.databases import MemoryDatabase
 from tests.memory.processes import Process, sent_nonce
 from tests.unit.engine.drives.loop import run
-from tests.unit.engine.drives.stand import STEP, Engine, Program, catalog
+from tests.unit.engine.drives.stand import ENVIRONMENT, STEP, Engine, Program, catalog
 
 PREPARE: dict[str, Any] = {"name": "prepare", "phase": "migrate", "argv": ["prepare"], "idempotent": "safe"}
 
@@ -351,5 +351,22 @@ def test_a_witness_that_the_server_ends_makes_the_try_temporary() -> None:
         first = (await engine.attempts(StepName("backup.handshake.app")))[0].outcome
         assert first is not None
         assert (first.cause, first.temporary) == (Reason.DATABASE_UNREACHABLE, True)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("named", ["qa-production", ""])
+def test_what_a_marker_that_names_others_stops_is_told_with_where_to_look(named: str) -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog())
+        engine.database.markers.add((named, "7001", "app"))
+        await engine.ask()
+        stopped = await engine.drive()
+        assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.DATABASE_MISMATCH)
+        assert f"not of {ENVIRONMENT}" in (stopped.detail or "")
+        for told in (stopped.hint or "", TEXTS[Reason.DATABASE_MISMATCH]):
+            assert "marker" in told
+        assert "the table `identity` in its schema `resetd`" in (stopped.hint or "")
+        assert not engine.launched("handshake")
 
     run(scenario())

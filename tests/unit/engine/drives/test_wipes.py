@@ -16,6 +16,7 @@ from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 GRANTS = Loss(name="grants to reporting", for_good=True)
+PUBLIC = Loss(name="grants to PUBLIC", for_good=True)
 CITEXT = Loss(name="extension citext", for_good=False)
 RESET = ["npx", "prisma", "migrate", "reset", "--force"]
 
@@ -177,3 +178,47 @@ def test_a_seed_that_the_catalog_allows_is_not_looked_for() -> None:
         assert (await engine.drive()).state is ResetState.DONE
 
     run(scenario())
+
+
+def test_d1_a_tried_wipe_may_find_less_to_lose_and_more_is_another_plan() -> None:
+    async def scenario(left: list[Loss], *, same: bool) -> None:
+        engine = Engine(catalog(database={"knownLosses": [GRANTS.name, "grants to PUBLIC"]}))
+        engine.database.losses = [CITEXT, GRANTS]
+        failing(engine)
+        await engine.ask(Mode.WIPE)
+        failed = await engine.drive()
+        assert failed.stopped_at == STEP
+        engine.database.losses = left
+        engine.programs.pop("work")
+        await engine.act(ActKind.RESUME)
+        done = await engine.drive()
+        assert done.state is ResetState.DONE
+        assert (done.plan_hash == failed.plan_hash) is same
+
+    for left in ([], [GRANTS], [CITEXT, GRANTS]):
+        run(scenario(left, same=True))
+    run(scenario([PUBLIC], same=False))
+
+
+def test_d1_what_is_lost_is_read_anew_for_a_wipe_that_is_to_run_again_by_a_new_plan() -> None:
+    async def scenario() -> None:
+        engine = Engine(catalog(database={"knownLosses": [GRANTS.name]}))
+        engine.database.losses = [GRANTS]
+        failing(engine)
+        await engine.ask(Mode.WIPE)
+        await engine.drive()
+        engine.database.losses = [PUBLIC]
+        await engine.act(ActKind.RESUME, replan=True)
+        assert (await engine.drive()).cause is Reason.LOST_BY_WIPE
+
+    run(scenario())
+
+
+def failing(engine: Engine) -> None:
+    """Let the step fail."""
+
+    async def work(process: Process) -> int:
+        process.write(b"broken\n")
+        return 1
+
+    engine.programs["work"] = work

@@ -9,7 +9,7 @@ from schemas.learned import Learned, LearnedKey
 from schemas.plan import Phase, Plan
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
-from schemas.resets import ActKind, Channel, Outcome, OutcomeKind, ResetState, Step, StepState
+from schemas.resets import ActKind, Channel, Outcome, OutcomeKind, Reset, ResetState, Step, StepState
 from schemas.wire import StepName
 from statemachines.act_effects import ResetEffect, ResetSnapshot, effect_of
 from statemachines.acts import check_act
@@ -34,6 +34,7 @@ def failing(*unmet: str, empty: tuple[str, ...] = ("public.b",)) -> Outcome:
         exit_code=0,
         cause=Reason.TABLES_EMPTY,
         detail="\n".join(lines),
+        hint="look first",
         facts={"tables": tables, "unmet": list(unmet)},
     )
 
@@ -81,6 +82,96 @@ def test_on_protected_resources_a_second_person_has_to_accept() -> None:
     assert refusal is not None
     assert refusal.reason is Reason.SELF_APPROVAL
     assert check_act(act(ActKind.ACCEPT, actor="ben", check_name=CHECK), of, PLAN, steps) is None
+
+
+def claimed(**fields: object) -> Reset:
+    """A protected reset that stopped, and that only an event asked for, in the name of Ana."""
+    return reset(
+        ResetState.FAILED,
+        stopped_at=SYSTEM,
+        channel=Channel.KAFKA,
+        claimed_by=("ana",),
+        stops=1,
+        **fields,
+    )
+
+
+def accepted(of: Reset, steps: dict[StepName, Step], actor: str) -> ResetEffect:
+    accepts = act(ActKind.ACCEPT, actor=actor, check_name=CHECK)
+    assert check_act(accepts, of, PLAN, tuple(steps.values())) is None
+    return effect_of(accepts, ResetSnapshot(of, PLAN, steps, {}), now=NOW)
+
+
+def with_steps(steps: dict[StepName, Step], effect: ResetEffect) -> dict[StepName, Step]:
+    return steps | {step.name: step for step in effect.steps}
+
+
+@pytest.mark.parametrize("channel", [Channel.KAFKA, Channel.PROVISIONING])
+def test_d4_where_nobody_is_known_to_have_asked_two_people_have_to_accept(channel: Channel) -> None:
+    of = claimed().model_copy(update={"channel": channel})
+    steps = stopped(PLAN, seed__los_core_api__system=failing(CHECK))
+    first = accepted(
+        of, steps, "ana"
+    )  # the name in the event is a claim: whoever Ana is, she may be the second
+    assert (first.trigger, first.taken.learned, first.accepts) == (None, (), "1 of 2")
+    assert first.tell_again
+    (step,) = first.steps
+    assert (step.name, step.state) == (SYSTEM, StepState.FAILED)
+    assert first.update.hint == (
+        f"1 of 2 accepts of {CHECK} (ana): somebody else has to accept it, too. look first"
+    )
+    steps = with_steps(steps, first)
+    for same in ("ana", " Ana"):
+        refusal = check_act(
+            act(ActKind.ACCEPT, actor=same, check_name=CHECK), of, PLAN, tuple(steps.values())
+        )
+        assert refusal is not None
+        assert refusal.reason is Reason.ALREADY_ACCEPTED
+    second = accepted(of, steps, "ben")
+    assert (second.trigger, second.accepts) == (Trigger.RESUME, "2 of 2")
+    done = second.steps[0]
+    assert done.state is StepState.SUCCEEDED
+    assert done.outcome is not None
+    assert done.outcome.detail == f"{CHECK} accepted by ana and ben: why not"
+    assert done.outcome.facts["acceptedBy"] == "ana and ben"
+    assert [one.tables for one in second.taken.learned] == [()]
+
+
+def test_d4_an_accept_counts_for_its_check_and_its_stop_only() -> None:
+    of = claimed()
+    steps = stopped(PLAN, seed__los_core_api__system=failing(CHECK, "learned.other"))
+    steps = with_steps(steps, accepted(of, steps, "ben"))
+    other = act(ActKind.ACCEPT, actor="ben", check_name="learned.other")
+    assert check_act(other, of, PLAN, tuple(steps.values())) is None
+    changed = effect_of(other, ResetSnapshot(of, PLAN, steps, {}), now=NOW)
+    assert (changed.trigger, changed.accepts) == (None, "1 of 2")
+    # Even if the very same outcome were found again: with another stop it is another word.
+    again = accepted(of.model_copy(update={"stops": 2}), steps, "cleo")
+    assert (again.trigger, again.accepts) == (None, "1 of 2")
+
+
+def test_d4_who_joins_with_a_token_after_having_accepted_is_no_second_person() -> None:
+    of = claimed()
+    steps = stopped(PLAN, seed__los_core_api__system=failing(CHECK))
+    steps = with_steps(steps, accepted(of, steps, "ben"))
+    joined = of.model_copy(update={"requested_by": ("ana", "Ben")})
+    assert accepted(joined, steps, "cleo").accepts == "1 of 2"
+    refusal = check_act(
+        act(ActKind.ACCEPT, actor="ben", check_name=CHECK), joined, PLAN, tuple(steps.values())
+    )
+    assert refusal is not None
+    assert refusal.reason is Reason.SELF_APPROVAL
+
+
+def test_one_person_accepts_what_is_not_protected_or_was_asked_for_with_a_token() -> None:
+    steps = stopped(PLAN, seed__los_core_api__system=failing(CHECK))
+    changed = accepted(reset(ResetState.FAILED, stopped_at=SYSTEM), steps, "ben")
+    assert (changed.trigger, changed.accepts) == (Trigger.RESUME, None)
+    free = claimed(approvals_required=0, plan_hash=WIPE.hash)
+    wiped = stopped(WIPE, seed__los_core_api__system=failing(CHECK))
+    accepts = act(ActKind.ACCEPT, check_name=CHECK)
+    assert check_act(accepts, free, WIPE, tuple(wiped.values())) is None
+    assert effect_of(accepts, ResetSnapshot(free, WIPE, wiped, {}), now=NOW).trigger is Trigger.RESUME
 
 
 @pytest.mark.parametrize("over", [Channel.KAFKA, Channel.PROVISIONING])

@@ -1,0 +1,52 @@
+"""What a reset's own work has changed speaks not against its plan: a wipe takes what people agreed to lose with it.
+
+Of all that a plan's hash covers, losses alone are read from what a wipe destroys. Where the plan is made anew, after
+`--replan`, they are read as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.facts import DatabaseFact, Facts
+from schemas.plan import Plan, WipedDatabase
+from schemas.resets import Step
+from schemas.wire import ServiceName, StepName
+from statemachines.lifecycle import STEP_DONE
+from statemachines.planning.wipes import LOSSES_OF
+
+
+def as_agreed(facts: Facts, agreed: Plan, steps: Mapping[StepName, Step]) -> Facts:
+    """Return the facts with the losses that people agreed to, for each wipe of the agreed plan that has begun.
+
+    - Of one that is done, or skipped, whatever is there now is not lost by it.
+    - Of one that was tried, less may be there than was agreed to. What is there beside that counts as it is read.
+    """
+    done: dict[tuple[ServiceName | None, str], WipedDatabase] = {}
+    tried: dict[tuple[ServiceName | None, str], WipedDatabase] = {}
+    for planned in agreed.steps:
+        step = steps[planned.name]
+        for wiped in planned.wipes:
+            if step.state in STEP_DONE:
+                done[planned.service, wiped.database] = wiped
+            elif step.attempts:
+                tried[planned.service, wiped.database] = wiped
+    read = {
+        (gap.service, gap.subject): gap for gap in facts.unreadable if gap.environment == facts.environment
+    }
+    over = [read.get((service, f"{LOSSES_OF}{database}")) for service, database in done]
+
+    def agreed_to(fact: DatabaseFact) -> DatabaseFact:
+        place = (fact.service, fact.database)
+        wiped = done.get(place) or tried.get(place)
+        if wiped is None or wiped.resource != fact.key:
+            return fact
+        less = all(loss in wiped.losses for loss in fact.losses)
+        return fact.model_copy(update={"losses": wiped.losses}) if place in done or less else fact
+
+    return facts.model_copy(
+        update={
+            "databases": tuple(agreed_to(fact) for fact in facts.databases),
+            "unreadable": tuple(gap for gap in facts.unreadable if gap not in over),
+        }
+    )
