@@ -266,6 +266,9 @@ class ConfirmBody(WordBody):
     uses: Annotated[tuple[ResourceKey, ...], Field(max_length=100)] | None = None
     """Exactly these databases, `database/{system identifier}/{name}`; none where the list is empty. Unless given, what
     is remembered of it still holds."""
+    unseen: bool = False
+    """That `uses` is right although it names a database that nobody ever saw. Without it such a name is refused: it may
+    be misspelt."""
 
 
 class ForgetBody(WordBody):
@@ -298,6 +301,8 @@ class ProtectedBody(Wire):
     """What a word is about: `ENV`, `ENV/SERVICE`, `ENV/SERVICE/DATABASE` or `ENV/KEY`."""
     uses: tuple[ResourceKey, ...] | None = None
     """What the word says is in use; None for what is remembered."""
+    seen_since: tuple[str, ...] = ()
+    """Of a word to `confirm`: the databases, `SERVICE/DATABASE`, for which it ended, because they were seen since."""
     first_seen_at: Time | None = None
     last_seen_at: Time | None = None
     given_by: str | None = None

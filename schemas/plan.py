@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from schemas.checks import PlannedCheck
 from schemas.facts import Loss
-from schemas.protection import Word
+from schemas.protection import Assurance
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
@@ -203,8 +203,8 @@ class Plan(Wire):
     approvers_in: tuple[str, ...] = ()
     """The environments in each of which whoever approves has to be an approver: the reset's own, and all by which a
     resource is protected, in whichever cluster. Empty where nobody has to approve."""
-    assurances: tuple[Word, ...] = ()
-    """The words of people about protected environments that the plan relies on."""
+    assurances: tuple[Assurance, ...] = ()
+    """The words of people about protected environments that the plan relies on, and what each is taken to mean."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from schemas.wire import ResourceKey, ServiceName, Text, Time, Wire
 
 DATABASE_KEY, REPOSITORY_KEY = "database/", "repository/"
 """How the keys of resources begin."""
+_DATABASE = re.compile(r"database/[0-9]{1,20}/.{1,63}", re.DOTALL)
+
+
+def is_database(key: str) -> bool:
+    """Tell whether a key has the form of a database's: a server in ASCII digits, and a name that people can read."""
+    return _DATABASE.fullmatch(key) is not None and key.isprintable()
 
 
 class ProtectedUse(Wire):
@@ -98,6 +105,14 @@ class Word(Wire):
     """The subject of the token."""
     given_at: Time
     expires_at: Time
+
+
+class Assurance(Word):
+    """A word that a plan relies on, with what it is taken to mean."""
+
+    remembered: tuple[ProtectedUse, ...] = ()
+    """What memory says where the word has no list of its own: for `confirm` without `uses`, what still holds of all
+    that can't be read; for `forget`, what is true no more."""
 
 
 class KeptWord(Word):

@@ -31,7 +31,7 @@ class PlansResets(Protocol):
     """`daemon.engine.planning.Planning`, as the API uses it."""
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
-        """Plan a reset for this request from the facts of now, or say which rule refuses it. Nothing is changed."""
+        """Plan a reset for this request from the facts of now, or say which rule refuses it. No reset is made."""
         ...
 
     def refuse_new(self) -> Refusal | None:

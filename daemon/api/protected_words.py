@@ -16,10 +16,11 @@ from daemon.api.tokens import Caller
 from schemas.api import ConfirmBody, Pointer, Problem, WordBody
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.catalog.catalog import Catalog
-from schemas.protection import DATABASE_KEY, REPOSITORY_KEY, RememberedUse, Scope
+from schemas.protection import DATABASE_KEY, REPOSITORY_KEY, RememberedUse, Scope, is_database
 from schemas.reasons import Reason
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, kind_of
+from statemachines.planning.gaps import databases_of
 from statemachines.planning.protection import is_protected_kind
 
 LIFETIME, LONGEST = timedelta(days=30), timedelta(days=90)
@@ -59,6 +60,7 @@ def audit_entry(
     facts = {"subject": asked.subject[:_LONGEST_SUBJECT]}
     if isinstance(asked.body, ConfirmBody) and asked.body.uses is not None:
         facts["uses"] = ", ".join(asked.body.uses)[:_LONGEST_SUBJECT]
+        facts |= {"unseen": "yes"} if asked.body.unseen else {}
     entry = AuditEntry(
         chain=chain_of(caller, environment),
         at=at,
@@ -137,12 +139,12 @@ def uses_of(scope: Scope, sent: ConfirmBody) -> tuple[ResourceKey, ...] | None:
     Raises:
         ProblemError: `schema-violation`: something else than a database, or one outside of the scope.
     """
-    if scope.key is not None and not _is_database(scope.key):
+    if scope.key is not None and not is_database(scope.key):
         raise ProblemError(Reason.UNKNOWN_PROTECTED, f"{scope.key} is no database", hint=LIST_HINT)
     for at, key in enumerate(sent.uses or ()):
         wrong = None
-        if not _is_database(key):
-            wrong = "a database is database/SYSTEM-IDENTIFIER/NAME"
+        if not is_database(key):
+            wrong = "a database is database/SYSTEM-IDENTIFIER/NAME, the identifier in digits"
         elif scope.key not in {None, key}:
             wrong = f"the word is about {scope.key} alone"
         if wrong:
@@ -153,24 +155,23 @@ def uses_of(scope: Scope, sent: ConfirmBody) -> tuple[ResourceKey, ...] | None:
 
 
 def check_remembered(catalog: Catalog, scope: Scope, remembered: Sequence[RememberedUse]) -> None:
-    """Check that memory says all that a word leaves to it: something, and each database of a service that is named.
+    """Check that memory says all that a word leaves to it: each database of each service that the scope names.
 
     Raises:
         ProblemError: `nothing-remembered`.
     """
     known = [use for use in remembered if scope.includes(use)]
-    service = catalog.service(scope.service) if scope.service else None
-    wanted = {each.name for each in service.databases} if service else set()
-    missing = sorted(
-        (wanted if scope.database is None else {scope.database}) - {use.database for use in known}
-    )
+    places = () if scope.key else databases_of(scope, catalog)
+    missing = [place.text for place in places if not any(place.includes(use) for use in known)]
     if known and not missing:
         return
-    what = f" as {', '.join(missing)}" if missing else ""
+    hint = "Say which databases it uses (`--uses database/SYSTEM-IDENTIFIER/NAME`), or that it uses none (`--none`)"
+    if known:
+        hint += "; or give the word about those services alone whose databases are remembered"
     raise ProblemError(
         Reason.NOTHING_REMEMBERED,
-        f"nothing is remembered of what {scope.text} uses{what}",
-        hint="Say which databases it uses (`--uses database/SYSTEM-IDENTIFIER/NAME`), or that it uses none (`--none`).",
+        f"nothing is remembered of what {', '.join(missing) or scope.text} uses",
+        hint=f"{hint}.",
     )
 
 
@@ -185,9 +186,3 @@ def end_of(sent: WordBody, now: datetime) -> datetime:
         return end
     wrong = f"a word ends in the future, and after {LONGEST.days} days at most"
     raise ProblemError(Reason.SCHEMA_VIOLATION, wrong, errors=(Pointer(pointer="/expiresAt", detail=wrong),))
-
-
-def _is_database(key: str) -> bool:
-    _, _, rest = key.partition(DATABASE_KEY)
-    server, _, name = rest.partition("/")
-    return key.startswith(DATABASE_KEY) and server.isdecimal() and 0 < len(name) <= _LONGEST_SUBJECT

@@ -60,11 +60,20 @@ def scope_text(scope: Json) -> str:
 
 
 def what_it_says(word: Json) -> str:
-    """What a word says, in short."""
+    """What a word says, in short; of a word that a plan relies on also what it is taken to mean."""
+    memory = "; ".join(map(_use, word.get("remembered") or ()))
+    meant = f": {memory}" if memory else ""
     if word.get("what", word.get("kind")) == "forget":
-        return "not in use any more"
+        return f"not in use any more{meant}"
     uses = word["uses"]
-    return "as remembered" if uses is None else f"uses {', '.join(uses) or 'none'}"
+    seen = word.get("seenSince") or ()
+    ended = f"; ended for {', '.join(seen)}, seen since" if seen else ""
+    return f"as remembered{meant}{ended}" if uses is None else f"uses {', '.join(uses) or 'none'}{ended}"
+
+
+def _use(use: Json) -> str:
+    place = " ".join(filter(None, (use["service"], use["database"])))
+    return f"{place} {use['key']}".strip()
 
 
 def _what(step: Json) -> str:

@@ -162,8 +162,21 @@ class FactsReader:
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
-            unreadable=tuple(sorted(findings.unreadable, key=lambda fact: (fact.environment, fact.subject))),
+            unreadable=tuple(
+                sorted(
+                    findings.unreadable,
+                    key=lambda fact: (fact.environment, fact.subject, fact.service or ""),
+                )
+            ),
         )
+
+    async def remember(self, uses: Sequence[ProtectedUse]) -> None:
+        """Remember what protected environments are seen to use.
+
+        Raises:
+            PortError: the state database does not answer.
+        """
+        await self._store.remember_protected(uses, now=self._clock.now())
 
     async def variables(self, pod: Pod, names: Sequence[str]) -> Mapping[str, str]:
         """The values of the container's variables."""

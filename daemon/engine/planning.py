@@ -15,6 +15,7 @@ from schemas.resets import Channel
 from statemachines.consent import too_few
 from statemachines.planning.planner import plan
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
+from statemachines.planning.words import to_remember
 from statemachines.refusals import Refusal
 
 
@@ -47,13 +48,16 @@ class Planning:
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
         """Plan a new reset for this request as things are now; nothing is touched.
 
+        What protected environments are seen to use is remembered, as by every reading.
+
         Raises:
             PortError: the cluster itself or the state database can't be asked.
         """
         refusal = self.refuse_new()
         if refusal is not None:
             return refusal
-        answer, _ = await self.with_protected(request, channel)
+        answer, protected = await self.with_protected(request, channel)
+        await self._facts.remember(protected)
         return answer
 
     async def with_protected(
@@ -63,7 +67,7 @@ class Planning:
         requesters: Sequence[str] = (),
         seen_as: Callable[[Facts], Facts] = lambda facts: facts,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        """The same for people who joined the request, too, with what protected environments are seen to use.
+        """The same for people who joined the request, too, with what has to be remembered of protected environments.
 
         `seen_as` is how the reset that asks has to see the facts.
         """
@@ -75,4 +79,4 @@ class Planning:
             warning = too_few(able, answer, (*first, *requesters[1:]))
             if warning is not None:  # people read warnings, and the hash leaves them out
                 answer = answer.model_copy(update={"warnings": (*answer.warnings, warning)})
-        return answer, facts.protected_uses
+        return answer, to_remember(facts)

@@ -16,8 +16,9 @@ from schemas.plan import ConfiguredSeed
 from schemas.requests import Mode
 from schemas.wire import ServiceName
 from statemachines.planning.commands import Command, commands
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.selection import CoreAction, Selection
-from statemachines.planning.wipes import LOSSES_OF, SEED_OF, seed_looked_for, wiped_pairs
+from statemachines.planning.wipes import seed_looked_for, wiped_pairs
 from statemachines.steps.tool_seeds import Answer
 
 ReadLosses = Callable[[Pod, Service, str], Awaitable[tuple[Loss, ...]]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, Unreadable
-from schemas.protection import Word
+from schemas.protection import Assurance, Word
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey
 from statemachines.planning.commands import Command, commands, written
@@ -24,8 +24,8 @@ class Case:
     facts: Facts
     selection: Selection
     commands: tuple[Command, ...]
-    assurances: tuple[Word, ...] = ()
-    """Words of people that complete the facts."""
+    assurances: tuple[Assurance, ...] = ()
+    """Words of people that complete the facts, and what each is taken to mean."""
     own_words: tuple[Word, ...] = ()
     """Words that would complete the facts, were they not of people who asked for the plan."""
 

@@ -13,7 +13,7 @@ from schemas.plan import Plan, WipedDatabase
 from schemas.resets import Step
 from schemas.wire import ServiceName, StepName
 from statemachines.lifecycle import STEP_DONE
-from statemachines.planning.wipes import LOSSES_OF
+from statemachines.planning.gaps import LOSSES_OF
 
 
 def as_agreed(facts: Facts, agreed: Plan, steps: Mapping[StepName, Step]) -> Facts:

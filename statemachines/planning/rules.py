@@ -18,6 +18,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
+from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.protection import protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -27,10 +28,8 @@ from statemachines.planning.sessions import (
     unread_sessions,
     why_shared,
 )
-from statemachines.planning.sharing import is_unseen, not_read, not_seen, refuses
+from statemachines.planning.sharing import refusals
 from statemachines.planning.wipes import (
-    LOSSES_OF,
-    SEED_OF,
     loss_text,
     seed_looked_for,
     seed_text,
@@ -256,14 +255,7 @@ def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
         return
-    unseen: dict[str, list[Unreadable]] = {}
-    for gap in filter(refuses, case.facts.unreadable):
-        if is_unseen(gap):
-            unseen.setdefault(gap.environment, []).append(gap)
-        else:
-            yield Refused(Reason.SHARING_UNKNOWN, not_read(gap), temporary=gap.temporary)
-    for environment, gaps in unseen.items():
-        yield Refused(Reason.SHARING_UNKNOWN, not_seen(environment, gaps))
+    yield from refusals(case.facts, case.catalog)
     for key in case.touched():
         if not case.facts.users.get(key):
             yield Refused(Reason.SHARING_UNKNOWN, f"nobody knows which environments use {key}")

@@ -12,9 +12,10 @@ from schemas.catalog.catalog import Catalog
 from schemas.facts import Facts, Unreadable
 from schemas.protection import Word
 from schemas.reasons import Reason
+from statemachines.planning.gaps import how_to_confirm, leaves_users_open
 from statemachines.planning.namespaces import UNASKED, Standing, standing_of
-from statemachines.planning.wipes import LOSSES_OF, SEED_OF
 from statemachines.planning.words import consult
+from statemachines.refusals import Refused
 
 CHECK = "sharing"
 _PODS = "pods"
@@ -24,6 +25,10 @@ _PODS = "pods"
 def refuses(gap: Unreadable) -> bool:
     """Tell whether a gap refuses every plan: a protected environment may use what the plan touches."""
     return not gap.answered_by and _hides_a_user(gap)
+
+
+def _hides_a_user(gap: Unreadable) -> bool:
+    return gap.protected and leaves_users_open(gap)
 
 
 def is_unseen(gap: Unreadable) -> bool:
@@ -48,13 +53,13 @@ def findings(
         subject = "/".join(filter(None, (gap.environment, gap.service)))
         if refuses(gap):
             level = FindingLevel.UNKNOWN if gap.temporary else FindingLevel.FAILED
-            yield _finding(subject, level, _unknown(gap), _next_step(gap))
+            yield _finding(subject, level, _unknown(gap), _next_step(gap, known, catalog))
         elif _hides_a_user(gap):
             said = "; ".join(_said(words[word_id]) for word_id in gap.answered_by)
             yield _finding(subject, FindingLevel.WARNING, f"{_unknown(gap)}; {said}")
         elif gap.service is None and not gap.protected and gap.environment != beside:
             detail = f"{gap.detail}; it counts as no environment"
-            yield _finding(subject, FindingLevel.WARNING, detail, _next_step(gap))
+            yield _finding(subject, FindingLevel.WARNING, detail, _next_step(gap, known, catalog))
     for absent in known.absent:
         detail = "not seen, and the catalog says that it is not there"
         yield _finding(f"{absent.environment}/{absent.service}", FindingLevel.OK, detail)
@@ -65,35 +70,49 @@ def findings(
             yield _finding(name, FindingLevel.OK, f"{count} services are seen")
 
 
-def not_read(gap: Unreadable) -> str:
+def refusals(facts: Facts, catalog: Catalog) -> Iterator[Refused]:
+    """Yield why plans are refused: one for all gaps of an environment that have the same reason and the same way on."""
+    groups: dict[tuple[str, Reason, bool, str], list[Unreadable]] = {}
+    for gap in filter(refuses, facts.unreadable):
+        # Each right that is missing, and each workload that nobody could ask, has a sentence of its own.
+        apart = gap.reason is Reason.KUBERNETES_FORBIDDEN or gap.subject.startswith(UNASKED)
+        what = f"{gap.subject} {gap.detail}" if apart else ""
+        groups.setdefault((gap.environment, gap.reason, gap.temporary, what), []).append(gap)
+    for (_, _, temporary, _), gaps in groups.items():
+        if gaps[0].subject.startswith(UNASKED):
+            what = _not_asked(gaps)
+        else:
+            what = _not_seen(gaps) if is_unseen(gaps[0]) else _not_read(gaps)
+        said = f"{what}; {_a_word(gaps, facts, catalog)}"
+        yield Refused(Reason.SHARING_UNKNOWN, said, temporary=temporary)
+
+
+def _not_read(gaps: Sequence[Unreadable]) -> str:
     """Say what could not be read of a protected environment, and the next step."""
-    if gap.subject.startswith(UNASKED):
-        return (
-            f"{gap.environment}: {gap.service} {_unknown(gap)}, so nobody knows which database it uses. "
-            f"If nothing needs it, delete it; {_a_word(gap)}"
-        )
-    whose = f"{gap.environment}: {gap.service or ''} {gap.subject}".replace("  ", " ")
-    detail = f"{whose} could not be read ({gap.reason.value})"
-    if gap.reason is Reason.KUBERNETES_FORBIDDEN:
-        detail += f": {gap.detail}. Give the daemon's account that right"
-    return f"{detail}; {_a_word(gap)}"
+    first = gaps[0]
+    what = ", ".join(f"{gap.service or ''} {gap.subject}".strip() for gap in gaps)
+    detail = f"{first.environment}: {what} could not be read ({first.reason.value})"
+    if first.reason is Reason.KUBERNETES_FORBIDDEN:
+        detail += f": {first.detail}. Give the daemon's account that right"
+    return detail
 
 
-def not_seen(environment: str, gaps: Sequence[Unreadable]) -> str:
-    """Say which services of a protected environment are not seen, and the next step."""
-    services = "; ".join(f"{gap.service} ({gap.detail})" for gap in gaps)
-    scope = environment if len(gaps) > 1 else f"{environment}/{gaps[0].service}"
+def _not_asked(gaps: Sequence[Unreadable]) -> str:
+    """Say which workload of protected services nobody could ask, and the next step."""
+    services = ", ".join(gap.service or "" for gap in gaps)
     return (
-        f"{environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in the "
-        f"catalog, or list the environment under `absent`; an approver may say what it uses: "
-        f"resetd protected confirm {scope}"
+        f"{gaps[0].environment}: {services} {_unknown(gaps[0])}, so nobody knows which database it uses. "
+        "If nothing needs it, delete it"
     )
 
 
-def _hides_a_user(gap: Unreadable) -> bool:
-    if not gap.protected or gap.subject.startswith(("migrations", SEED_OF, LOSSES_OF)):
-        return False  # says nothing of who uses which database
-    return gap.service is not None or not gap.subject.startswith("repository")
+def _not_seen(gaps: Sequence[Unreadable]) -> str:
+    """Say which services of a protected environment are not seen, and the next step."""
+    services = "; ".join(f"{gap.service} ({gap.detail})" for gap in gaps)
+    return (
+        f"{gaps[0].environment} shows no workload of {services}, so nobody knows what they use. Correct `selector` in "
+        "the catalog, or list the environment under `absent`"
+    )
 
 
 def _unknown(gap: Unreadable) -> str:
@@ -108,7 +127,7 @@ def _unknown(gap: Unreadable) -> str:
     return f"{unread}: {gap.detail}" if gap.subject == _PODS else unread
 
 
-def _next_step(gap: Unreadable) -> str:
+def _next_step(gap: Unreadable, facts: Facts, catalog: Catalog) -> str:
     if gap.reason is Reason.KUBERNETES_FORBIDDEN:
         return "Give the daemon's account the right in that namespace (deploy/kubernetes/rbac.yaml)."
     if is_unseen(gap):
@@ -119,12 +138,11 @@ def _next_step(gap: Unreadable) -> str:
         step = "Mend what keeps it from being read"
     else:
         step = f"Mend what keeps it from being read; `resetd plan {gap.environment}` says why"
-    return f"{step}; {_a_word(gap)}." if gap.protected else f"{step}."
+    return f"{step}; {_a_word([gap], facts, catalog)}." if gap.protected else f"{step}."
 
 
-def _a_word(gap: Unreadable) -> str:
-    scope = "/".join(filter(None, (gap.environment, gap.service)))
-    return f"an approver may say what it uses: resetd protected confirm {scope}"
+def _a_word(gaps: Sequence[Unreadable], facts: Facts, catalog: Catalog) -> str:
+    return f"an approver may say what it uses: {how_to_confirm(gaps, facts, catalog)}"
 
 
 def _said(word: Word) -> str:

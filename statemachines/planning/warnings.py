@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.catalog.steps import Condition
 from schemas.plan import ConfiguredSeed
-from schemas.protection import WordKind
+from schemas.protection import DATABASE_KEY, Assurance, WordKind
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
@@ -91,13 +91,36 @@ def assurances(case: Case) -> Iterator[str]:
     """Say on whose word the plan goes, about what, and until when."""
     for word in case.assurances:
         until = f"{word.expires_at:%Y-%m-%d %H:%M} UTC"
+        memory = "; ".join(_remembered(word))
         if word.kind is WordKind.FORGET:
-            what = f"what is remembered of {word.scope.text} is true no more"
+            what = f"what is remembered of {word.scope.text} is true no more ({memory})"
         elif word.uses is None:
-            what = f"{word.scope.text} uses what is remembered of it"
+            what = f"{word.scope.text} uses what is remembered of it ({memory})"
         else:
             what = f"{word.scope.text} uses {', '.join(word.uses) or 'none of these databases'}"
         yield f"Nobody looked: {word.given_by} says until {until} that {what} ({word.reason})."
+
+
+def doubtful_words(case: Case) -> Iterator[str]:
+    """Name databases that a word says are in use and that nobody sees or remembers: one may be misspelt."""
+    facts = case.facts
+    known = {*facts.users, *(use.key for use in facts.remembered)}
+    for word in case.assurances:
+        for key in word.uses or ():
+            if key in known or any(entry.uses(key) for entry in case.catalog.elsewhere):
+                continue
+            databases = [resource for resource in case.touched() if resource.startswith(DATABASE_KEY)]
+            yield (
+                f"Nobody sees or remembers {key}, which the word of {word.given_by} names: compare it with what this "
+                f"plan touches ({', '.join(databases) or 'no database'})."
+            )
+
+
+def _remembered(word: Assurance) -> Iterator[str]:
+    """Write the uses that a word is about as memory has them."""
+    for use in word.remembered:
+        place = " ".join(filter(None, (use.service, use.database)))
+        yield f"{place}: {use.key}" if place else use.key
 
 
 def absent_services(case: Case) -> Iterator[str]:
@@ -242,6 +265,7 @@ WARNINGS: tuple[Warn, ...] = (
     used_elsewhere,
     copied_markers,
     assurances,
+    doubtful_words,
     foreign_sessions,
     unexpected_database,
     wiped_tables,

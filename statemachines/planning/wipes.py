@@ -15,10 +15,6 @@ from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.selection import CoreAction, Selection
 
-SEED_OF = "configured seed of "
-"""How the subject of a gap begins that says whose configured seed could not be read; the step's name follows."""
-LOSSES_OF = "losses of "
-"""The same of what goes with a database; the catalog's name of the database follows."""
 SEED_HINT = (
     "Give Prisma `--skip-seed` in the command or its npm script (Prisma 6), take the seed out of the configuration, or "
     "say `configuredSeed: allow` for the step in the catalog."

@@ -101,6 +101,7 @@ class MemoryStoreQueries:
         environment: str | None = None,
         actor: str | None = None,
         since: Time | None = None,
+        before: AuditEntry | None = None,
         limit: int = 100,
     ) -> tuple[AuditEntry, ...]:
         await asyncio.sleep(0)
@@ -111,8 +112,8 @@ class MemoryStoreQueries:
             and actor in (None, entry.actor)
             and (since is None or entry.at >= since)
         ]
-        found.sort(key=lambda entry: (entry.at, entry.chain, entry.number), reverse=True)
-        return tuple(found[:limit])
+        found.sort(key=_place, reverse=True)
+        return tuple([entry for entry in found if before is None or _place(entry) < _place(before)][:limit])
 
     async def locks(self) -> tuple[LockRow, ...]:
         await asyncio.sleep(0)
@@ -185,3 +186,7 @@ class MemoryStoreQueries:
 
     def _unread(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         return tuple(act for act in self._state.acts if act.reset_id == reset_id and act.id > after)
+
+
+def _place(entry: AuditEntry) -> tuple[Time, str, int]:
+    return entry.at, entry.chain, entry.number

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ClauseElement, FromClause, RowMapping, Select, select
+from sqlalchemy import ClauseElement, FromClause, RowMapping, Select, and_, or_, select
 
 from daemon.adapters.store.bulk_statements import bulk_insert, bulk_statement, bulk_upsert
 from daemon.adapters.store.connections.pipeline import BoundStatements
@@ -91,7 +91,13 @@ def hashed_content(entry: HistoryEntry) -> Mapping[str, Any]:
 
 
 async def page(
-    tx: Tx, *, environment: str | None, actor: str | None, since: datetime | None, limit: int
+    tx: Tx,
+    *,
+    environment: str | None,
+    actor: str | None,
+    since: datetime | None,
+    before: AuditEntry | None,
+    limit: int,
 ) -> tuple[AuditEntry, ...]:
     """Return lines of the audit, newest first."""
     lines = select(AUDIT).order_by(AUDIT.c.at.desc(), AUDIT.c.chain.desc(), AUDIT.c.number.desc())
@@ -101,6 +107,10 @@ async def page(
         lines = lines.where(AUDIT.c.actor == actor)
     if since is not None:
         lines = lines.where(AUDIT.c.at >= since)
+    if before is not None:
+        same_chain = and_(AUDIT.c.chain == before.chain, AUDIT.c.number < before.number)
+        same_moment = and_(AUDIT.c.at == before.at, or_(AUDIT.c.chain < before.chain, same_chain))
+        lines = lines.where(or_(AUDIT.c.at < before.at, same_moment))
     rows = (await tx.connection.execute(lines.limit(limit))).mappings()
     return tuple(audit_from_row(row) for row in rows)
 

@@ -199,10 +199,13 @@ class SqlStore:
         environment: str | None = None,
         actor: str | None = None,
         since: Time | None = None,
+        before: AuditEntry | None = None,
         limit: int = 100,
     ) -> tuple[AuditEntry, ...]:
         return await self._read(
-            lambda tx: auditing.page(tx, environment=environment, actor=actor, since=since, limit=limit)
+            lambda tx: auditing.page(
+                tx, environment=environment, actor=actor, since=since, before=before, limit=limit
+            )
         )
 
     async def broken_chains(self) -> tuple[str, ...]:

@@ -38,7 +38,9 @@ async def read_plan(reference: str, context: Context, caller: Caller) -> Plan:
     response_model=None,
 )
 async def make_plan(wanted: ResetWanted, context: Context, caller: Caller, http: Request) -> Plan | Response:
-    """Plan what a reset would do now. Nothing is changed, and no reset is made.
+    """Plan what a reset would do now. Nothing is changed in any environment, and no reset is made.
+
+    What protected environments are seen to use is remembered, as whenever a plan is made.
 
     With `Accept: text/x-shellscript` the plan is written as the guide's kubectl commands, for a person to type.
     """

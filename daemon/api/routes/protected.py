@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query
 from daemon.api.authentication import WHOAMI, Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.problems import ProblemError
+from daemon.api.protected_names import check_environment, check_uses
 from daemon.api.protected_words import (
     LIST_HINT,
     WordAsked,
@@ -31,7 +32,8 @@ from schemas.audit import AuditAction
 from schemas.protection import KeptWord, RememberedUse, Scope, Word, WordKind
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, kind_of
-from statemachines.planning.words import forgets
+from statemachines.planning.gaps import databases_of
+from statemachines.planning.words import forgets, seen_since
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["protected"])
@@ -55,7 +57,10 @@ async def list_protected(
     in_force = [word for word in words if word.withdrawn_at is None and word.expires_at > now]
     bodies = [
         *(_use(use, in_force) for use in remembered),
-        *(_word(word, in_force=word in in_force) for word in words),
+        *(
+            _word(word, in_force=word in in_force, seen=_seen_since(context, word, remembered))
+            for word in words
+        ),
     ]
     return tuple(
         body for body in bodies if caller.sees(body.environment) and environment in {None, body.environment}
@@ -67,17 +72,21 @@ async def confirm(subject: str, sent: ConfirmBody, context: Context, caller: Cal
     """Say which databases a protected environment uses, or a part of it that can't be read, until the word expires.
 
     Needs the role `approver` or `admin` in that environment. It lets resets of others go on that would be refused as
-    `sharing-unknown`; their plans show the word. Without `uses`, what is remembered still holds.
+    `sharing-unknown`; their plans show the word. Without `uses`, what is remembered still holds: each database of each
+    service that the scope names has to be. The word ends for a database of a service once that is seen again.
     """
     asked = WordAsked(AuditAction.CONFIRM, subject, sent)
     async with audit_refused_word(context, caller, asked):
         scope = _checked_scope(context, caller, asked)
         uses = uses_of(scope, sent)
+        remembered = await context.store.protected()
+        await check_environment(context, scope, remembered)
         if uses is None:
             words = await context.store.words(now=context.clock.now())
-            remembered = await context.store.protected()
             counting = [use for use in remembered if not any(forgets(word, use) for word in words)]
             check_remembered(context.catalog, scope, counting)
+        else:
+            await check_uses(context, caller, scope, sent, remembered)
         return await _give(context, caller, asked, scope, uses)
 
 
@@ -172,7 +181,16 @@ def _use(use: RememberedUse, words: Sequence[KeptWord]) -> ProtectedBody:
     )
 
 
-def _word(word: KeptWord, *, in_force: bool) -> ProtectedBody:
+def _seen_since(context: ApiContext, word: KeptWord, remembered: Sequence[RememberedUse]) -> tuple[str, ...]:
+    if word.kind is not WordKind.CONFIRM:
+        return ()
+    places = databases_of(word.scope, context.catalog)
+    return tuple(
+        f"{place.service}/{place.database}" for place in places if seen_since(word.word, place, remembered)
+    )
+
+
+def _word(word: KeptWord, *, in_force: bool, seen: tuple[str, ...] = ()) -> ProtectedBody:
     return ProtectedBody(
         id=word.id,
         what=ProtectedEntry(word.kind.value),
@@ -183,6 +201,7 @@ def _word(word: KeptWord, *, in_force: bool) -> ProtectedBody:
         key=word.scope.key,
         scope=word.scope.text,
         uses=word.uses,
+        seen_since=seen,
         given_by=word.given_by,
         given_at=word.given_at,
         expires_at=word.expires_at,

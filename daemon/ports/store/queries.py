@@ -65,9 +65,10 @@ class StoreQueries(Protocol):
         environment: str | None = None,
         actor: str | None = None,
         since: Time | None = None,
+        before: AuditEntry | None = None,
         limit: int = 100,
     ) -> tuple[AuditEntry, ...]:
-        """Return lines of the audit, newest first."""
+        """Return lines of the audit, newest first; with `before` those that come after that line in this order."""
         ...
 
     async def locks(self) -> tuple[LockRow, ...]:

@@ -94,6 +94,15 @@ class TestWhatIsWrittenDown:
         assert [entry.at.second for entry in await store.audit(since=NOW + timedelta(seconds=2))] == [3, 2]
         assert [entry.at.second for entry in await store.audit(limit=1)] == [3]
 
+    async def test_it_is_read_on_from_any_line_also_among_lines_of_one_moment(self, store: Store) -> None:
+        for at, chain in ((1, "b"), (2, "a"), (2, "a"), (2, "b"), (3, "a")):
+            await store.append_audit(line(chain, at))
+        whole = await store.audit()
+        assert len(whole) == 5
+        for place, entry in enumerate(whole):
+            assert await store.audit(before=entry) == whole[place + 1 :]
+            assert await store.audit(before=entry, limit=1) == whole[place + 1 : place + 2]
+
     async def test_many_that_write_to_one_chain_at_once_leave_no_gap(self, another: Opener) -> None:
         stores = [another(), another()]
         await asyncio.gather(*(stores[at % 2].append_audit(line(at=at)) for at in range(20)))

@@ -48,3 +48,15 @@ async def test_it_is_shown_from_a_moment_on_and_only_for_the_tokens_environments
         [line] = (await oli.get("/audit", params={"since": "2001-01-01T00:00:00Z"})).json()
         assert line["actor"] == "pat"
         assert (await oli.get("/audit", params={"since": "2999-01-01T00:00:00Z"})).json() == []
+
+
+async def test_a_line_that_the_token_may_see_is_found_behind_many_that_it_may_not(stand: Stand) -> None:
+    await stand.asked()
+    (first,) = await stand.store.audit()
+    beside = {"chain": "environment/los-demo-production", "environment": "los-demo-production"}
+    for _ in range(1005):
+        await stand.store.append_audit(first.model_copy(update=beside))
+    async with stand.client("vera") as vera:
+        for limit in (1, 2, 1000):
+            lines = (await vera.get("/audit", params={"limit": limit})).json()
+            assert [line["environment"] for line in lines] == ["qa-sandbox"]

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.wire import ResourceKey
+from schemas.protection import ProtectedUse
+from schemas.wire import ResourceKey, ServiceName
 from tests.integration.api.stand import Stand
 from tests.integration.api.test_command_line import CommandLine, resetd
 
@@ -85,7 +86,22 @@ async def test_a_word_is_given_listed_and_taken_back(stand: Stand) -> None:
         ("ben", f"{PRODUCTION}/repository/fuse/los-demo-workflows/main", {}, 404, "unknown-protected"),
         ("ben", "%00", {}, 404, "unknown-protected"),
         ("ben", KEY, {}, 404, "unknown-protected"),
-        ("ben", "other-production", {}, 409, "nothing-remembered"),
+        ("ben", PRODUCTION, {"uses": ["database/\u0661/x"]}, 422, "schema-violation"),
+        ("ben", SCOPE, {"uses": ["database/7001/\0x"]}, 422, "schema-violation"),
+        ("ben", SCOPE, {"uses": ["database/7001/x\n"], "unseen": True}, 422, "schema-violation"),
+        ("ben", SCOPE, {"uses": ["database/7100/los-demo-production-ui-builder"]}, 404, "unknown-protected"),
+        ("ben", SCOPE, {"uses": ["database/7001/los-demo-production-ui-biulder"]}, 404, "unknown-protected"),
+        ("ben", SCOPE, {"uses": [KEY, "database/7001/x"]}, 404, "unknown-protected"),
+        ("ben", f"{PRODUCTION}/database/7100/x", {"uses": []}, 404, "unknown-protected"),
+        ("ben", "other-production", {}, 404, "unknown-protected"),
+        ("ben", "nothere-production", {"uses": []}, 404, "unknown-protected"),
+        (
+            "ben",
+            "nothere-production/ui-builder-api",
+            {"uses": [KEY], "unseen": True},
+            404,
+            "unknown-protected",
+        ),
         ("ben", f"{PRODUCTION}/database/7001/never-seen", {}, 409, "nothing-remembered"),
         ("ben", SCOPE, {"reason": None}, 422, "schema-violation"),
         ("ben", SCOPE, {"reason": ""}, 422, "schema-violation"),
@@ -181,3 +197,62 @@ async def test_the_command_line_gives_words_lists_them_and_takes_them_back(reset
     assert (taken.code, "taken back" in taken.out) == (0, True)
     none = await resetd.run("protected", "confirm", SCOPE, "--none", "--reason", "x", "--yes", person="ben")
     assert (none.code, "uses none" in none.out) == (0, True)
+
+
+async def test_c3_a_database_that_nobody_saw_is_named_only_by_who_says_so(stand: Stand) -> None:
+    unseen = "database/7713933224801768231/workflow-builder"
+    await remembered(stand)
+    refused = await say(stand, "ben", SCOPE, uses=[KEY, unseen])
+    assert refused.json()["errors"] == [{"pointer": "/uses/1", "detail": "nobody ever saw it"}]
+    assert KEY in refused.json()["hint"]
+    assert (await say(stand, "ben", SCOPE, uses=[KEY])).status_code == 201
+    given = await say(stand, "ben", SCOPE, uses=[unseen], unseen=True)
+    assert (given.status_code, given.json()["uses"]) == (201, [unseen])
+    (line, *_) = await stand.store.audit(environment=PRODUCTION)
+    assert (line.facts["uses"], line.facts["unseen"]) == (unseen, "yes")
+
+
+@pytest.mark.parametrize(
+    ("known", "scope", "missing"),
+    [
+        ([], PRODUCTION, "ui-builder-api/ui-builder"),
+        ([], SCOPE, "ui-builder-api/ui-builder"),
+        (["ui-builder-api"], PRODUCTION, "los-core-api/core"),
+        (["los-core-api"], SCOPE, "ui-builder-api/ui-builder"),
+        (["ui-builder-api"], f"{PRODUCTION}/data-builder-api", "data-builder-api/data-builder"),
+    ],
+)
+async def test_c3_a_word_leaves_nothing_to_a_memory_of_the_repository_or_of_other_services(
+    stand: Stand, known: list[str], scope: str, missing: str
+) -> None:
+    repository = ResourceKey("repository/fuse/los-demo-workflows/main")
+    uses = [ProtectedUse(environment=PRODUCTION, key=repository)]
+    for service in known:
+        database = "core" if service == "los-core-api" else service.removesuffix("-api")
+        name = ServiceName(service)
+        uses.append(ProtectedUse(environment=PRODUCTION, service=name, database=database, key=KEY))
+    await stand.store.remember_protected(uses, now=datetime.now(UTC))
+    refused = await say(stand, "ben", scope)
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing-remembered")
+    assert f"{PRODUCTION}/{missing}" in refused.json()["detail"]
+
+
+async def test_a_word_that_was_given_before_what_it_covers_was_seen_is_listed_with_that(
+    resetd: CommandLine,
+) -> None:
+    assert (await say(resetd.stand, "ben", SCOPE, uses=[])).json()["seenSince"] == []
+    await remembered(resetd.stand)
+    async with resetd.stand.client("ben") as ben:
+        (word,) = [row for row in (await ben.get("/protected")).json() if row["what"] == "confirm"]
+    assert word["seenSince"] == ["ui-builder-api/ui-builder"]
+    table = await resetd.run("protected", "list", person="ben")
+    assert "uses none; ended for ui-builder-api/ui-builder, seen since" in table.out
+
+
+async def test_c3_a_dry_run_remembers_what_it_sees_of_protected_environments(stand: Stand) -> None:
+    async with stand.client("ana") as ana, stand.client("ben") as ben:
+        assert (await ben.get("/protected")).json() == []
+        assert (await ana.post("/plans", json={"environment": "qa-sandbox"})).status_code == 200
+        rows = (await ben.get("/protected")).json()
+    assert KEY in {row["key"] for row in rows}
+    assert (await say(stand, "ben", PRODUCTION)).status_code == 201

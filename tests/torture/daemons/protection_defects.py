@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from daemon.api import protected_words
 from daemon.engine.pod_choice import PodChoice
 from schemas.facts import Facts
 from schemas.plan import PlannedStep
+from schemas.protection import Word
 from schemas.resets import Act, ActKind, Approval, Reset, StepState
 from statemachines import act_effects, acts, consent, reset_update
 from statemachines.planning import rules, words
@@ -95,6 +97,20 @@ def own_words_count() -> None:
     _instead(consult, consulted)
 
 
+def memory_says_all() -> None:
+    """A word that leaves it to memory counts also for what memory has not."""
+    says = words._says
+
+    def said(word: Word, *rest: Any) -> Any:  # noqa: ANN401 - passed on
+        found = says(word, *rest)
+        if found is None and word.uses is None:
+            return says(word.model_copy(update={"uses": ()}), *rest)
+        return found
+
+    _instead(says, said)
+    _instead(protected_words.check_remembered, lambda *_: None)
+
+
 def the_unseen_is_nobody() -> None:
     """What can't be read of a production uses nothing."""
     rules.WORLD_RULES = tuple(rule for rule in rules.WORLD_RULES if rule is not rules.sharing_is_known)
@@ -126,6 +142,7 @@ PROTECTION_DEFECTS: Mapping[str, Callable[[], None]] = {
     "accepting-runs-again": accepting_runs_again,
     "one-accepts-alone": one_accepts_alone,
     "own-words-count": own_words_count,
+    "memory-says-all": memory_says_all,
     "the-unseen-is-nobody": the_unseen_is_nobody,
     "next-door": next_door,
 }

@@ -1,7 +1,8 @@
 """Rules about words: none is relied on that does not count, and nothing is done beside a production that nobody saw.
 
 A reset is let to work on facts that are read between its last `queued` and its `quiescing`. A word that was not in
-force at any moment between the two was not to be used.
+force at any moment between the two was not to be used. Nor was one that is older than facts by which everything was
+seen: a reset that went to work without any word had such facts.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def dead_words(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("dead-word", f"{what}, who asked for the reset")
             elif not _in_force(word, begin):
                 yield Finding("dead-word", f"{what}, which had ended when its facts were read")
+            elif _seen_since(evidence, used, begin):
+                yield Finding("dead-word", f"{what}, although everything was seen after it was given")
 
 
 def beside_the_unseen(evidence: Evidence) -> Iterator[Finding]:
@@ -102,10 +105,30 @@ def _in_force(word: Word, begin: Begin) -> bool:
     return word.given_at <= begin.at and begin.queued_at < min(word.expires_at, word.ended_at)
 
 
+def _seen_since(evidence: Evidence, used: Mapping[str, Any], begin: Begin) -> bool:
+    """Whether a reset of another environment read its facts after the word and before these, and needed no word."""
+    environment = used["scope"]["environment"]
+    for other in histories.begins(evidence):
+        plan = histories.plan_of(evidence, other.reset, other.plan_hash)
+        asked_for = evidence.resets.get(other.reset, {}).get("environment")
+        between = seconds(used["givenAt"]) < other.queued_at and other.at < begin.queued_at
+        if used["kind"] != "confirm" or plan is None or not between or asked_for in {None, environment}:
+            continue
+        if not any(word["kind"] == "confirm" for word in plan.get("assurances", ())):
+            return True
+    return False
+
+
 def _covers(evidence: Evidence, used: Mapping[str, Any], out: Out, plan: Mapping[str, Any]) -> bool:
-    """Whether the word says what the service uses: all of it, or whether it is what the plan touches."""
+    """Whether the word says what the service uses: all of it, or whether it is what the plan touches.
+
+    One without a list says so only where the plan shows what is remembered of that service.
+    """
     word = _given(evidence, used)
     if word is None or word.kind != "confirm" or word.environment != out.environment:
+        return False
+    shown = {(use["environment"], use["service"]) for use in used.get("remembered", ())}
+    if used.get("uses") is None and (out.environment, out.service) not in shown:
         return False
     databases = {resource["key"] for resource in plan["resources"] if resource["key"].startswith("database/")}
     return word.service in {None, out.service} and (word.key is None or databases == {word.key})

@@ -33,7 +33,7 @@ def block_of(seed: str, round_: int, *, defect: str | None = None) -> Block:
 
 _WANTS_REPLICAS = frozenset({"drop-compare-and-set", "skip-tombstone"})
 """The defects that show only with a second daemon."""
-_WANTS_OUTAGES = frozenset({"the-unseen-is-nobody", "words-for-ever", "own-words-count"})
+_WANTS_OUTAGES = frozenset({"the-unseen-is-nobody", "words-for-ever", "own-words-count", "memory-says-all"})
 """The defects that show only where a protected environment can't be read."""
 
 

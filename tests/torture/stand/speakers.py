@@ -77,7 +77,8 @@ class Speakers:
             "expiresAt": datetime.fromtimestamp(ends, UTC).isoformat(),
         }
         if said.verb == "confirm" and said.uses is Uses.TRUE:
-            body["uses"] = [self._keys[said.service]]
+            # In the first rounds of a state the daemon has not seen it yet.
+            body |= {"uses": [self._keys[said.service]], "unseen": True}
         word = Word(
             None,
             said.verb,

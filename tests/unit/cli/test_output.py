@@ -15,6 +15,7 @@ from daemon.cli.plan_output import show_plan
 from daemon.cli.reset_output import show_reset, step_table
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
+from tests.unit.statemachines.words.test_words import knowing, made, remembered, word
 
 
 def reset(state: str, **fields: object) -> Json:
@@ -36,6 +37,14 @@ def test_each_destructive_step_of_a_plan_is_called_so_also_where_a_shell_runs_it
     for step in plan.steps:
         (line,) = [printed for printed in lines if f"  {step.name}  " in printed]
         assert ("(destructive)" in line) is step.destructive
+
+
+def test_c3_a_plan_shows_which_databases_a_word_without_a_list_is_taken_to_mean(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = knowing(word(uses=None), memory=(remembered(),))
+    show_plan(made(known).model_dump(mode="json", by_alias=True))
+    assert f"as remembered: los-core-api core {remembered().key}" in capsys.readouterr().out
 
 
 def test_what_an_attempt_before_came_to_is_not_said_of_the_one_that_runs(

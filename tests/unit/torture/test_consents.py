@@ -144,7 +144,7 @@ def test_a_rewound_repository_needs_a_consent_as_a_command_does() -> None:
 def test_a_forgotten_use_of_a_service_that_nobody_could_see_protects_no_more() -> None:
     scope = {"environment": "los-demo-production", "service": "los-core-api"}
     used: list[dict[str, Any]] = [
-        {"id": name, "kind": name, "givenBy": "ben", "givenAt": moment(0.5), "scope": scope}
+        {"id": name, "kind": name, "givenBy": "ben", "givenAt": moment(0.5), "scope": scope, "uses": []}
         for name in ("forget", "confirm")
     ]
     words = tuple(

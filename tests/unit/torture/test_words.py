@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ def used(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """The word as a plan shows it that relies on it."""
     scope = {"environment": PRODUCTION, "service": UI, "key": None}
     word = {"id": "w1", "kind": "confirm", "givenBy": "ben", "givenAt": moment(0.6), "scope": scope}
-    return word | more
+    return word | {"uses": [CORE], "remembered": []} | more
 
 
 def assured(*words: Word, by: tuple[dict[str, Any], ...] = (used(),), **more: Any) -> Evidence:  # noqa: ANN401
@@ -134,3 +135,33 @@ def test_words_that_the_audit_does_not_know_are_found() -> None:
     assert rules(assured(GIVEN, audit=())) == {"unaudited"}
     ended = replace(GIVEN, ended_at=BEGUN + 40)
     assert rules(assured(ended, audit=tuple(_lines((GIVEN,))[:1]))) == {"unaudited"}
+
+
+def test_a_word_without_a_list_covers_only_services_of_which_the_plan_shows_what_is_remembered() -> None:
+    shown = [{"environment": PRODUCTION, "service": UI, "database": "ui-builder", "key": CORE}]
+    assert rules(assured(GIVEN, by=(used(uses=None, remembered=shown),))) == set()
+    others = [{**shown[0], "service": "workflow-api"}]
+    elsewhere = [{**shown[0], "environment": "acme-production"}]
+    for remembered in ([], others, elsewhere):
+        assert rules(assured(GIVEN, by=(used(uses=None, remembered=remembered),))) == {"unseen-user"}
+
+
+def test_a_word_is_dead_once_a_reset_went_to_work_that_needed_none() -> None:
+    other = "0198-other"
+    before = story(other, STATES, plan_hash="sha256:free")
+    seen = assured(GIVEN, outages=(replace(OUT, begun=BEGUN + 20),))
+    told = (*before, *story(RESET, STATES, 20.0, plan_hash=PLAN))
+    resets = {**seen.resets, other: {**seen.resets[RESET], "environment": "qa-sandbox"}}
+    plans = {**seen.plans, other: plan() | {"hash": "sha256:free", "assurances": []}}
+    both = replace(seen, told=told, resets=resets, plans=plans)
+    assert "dead-word" in rules(both)
+    relied = {**plans, other: plan() | {"hash": "sha256:free", "assurances": [used()]}}
+    assert "dead-word" not in rules(replace(both, plans=relied))
+    own = {**resets, other: {**resets[other], "environment": PRODUCTION}}
+    assert "dead-word" not in rules(replace(both, resets=own))
+    late = replace(both, plans={**plans, RESET: _given_late(plans[RESET])})
+    assert "dead-word" not in rules(late)
+
+
+def _given_late(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {**plan, "assurances": [used(givenAt=moment(10.0))]}

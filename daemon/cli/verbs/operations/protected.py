@@ -77,18 +77,23 @@ def confirm(
         ),
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="it uses no database of these")] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="--uses is right, although nobody ever saw such a database")
+    ] = False,
     expires: Expires = None,
     yes: Yes = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Say what a protected environment that can't be read uses, so that the resets of others go on.
 
-    Without --uses and --none, what is remembered of it still holds. It never lifts what is seen.
+    Without --uses and --none, what is remembered of it still holds. It never lifts what is seen, and ends for what is
+    seen again.
     """
     if uses and none:
         raise EndError(Exit.USAGE, "--uses and --none contradict each other", "Give one of them.")
     stated: list[str] | None = uses or ([] if none else None)
-    body = {"reason": reason, "uses": stated, "expiresAt": _end(expires)}
+    body: Json = {"reason": reason, "uses": stated, "expiresAt": _end(expires)}
+    body |= {"unseen": True} if unseen else {}
     says = what_it_says({"uses": stated})
     _give(subject, "confirm", body, f"Say for {subject}: {says}?", yes=yes, output=output)
 
