@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -119,7 +120,9 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
             kubernetes = await stack.enter_async_context(open_kubernetes(kubernetes_settings(settings)))
             topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
             store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
-            daemon = _build(settings, catalog, kubernetes, store, stop, listening)
+            # Workers share their state, and so the name by which databases know them.
+            name = sha256((await store.state_id()).encode()).hexdigest()[:16]
+            daemon = _build(settings, catalog, kubernetes, store, stop, listening, name)
             if settings.database_url is None:
                 # The file's lock proves that the holders of these leases are dead.
                 await store.release_all()
@@ -137,11 +140,12 @@ def _build(
     store: Store,
     stop: asyncio.Event,
     listening: socket.socket,
+    name: str,
 ) -> Daemon:
     clock, metrics, owner = SystemClock(), Metrics(), new_boot_id()
     tokens = load_tokens(settings)
     approvers = TokenApprovers(tokens, clock)
-    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner, approvers)
+    engine = _engine(settings, loaded, kubernetes, store, clock, metrics, owner, approvers, name)
     connection = _kafka(settings)
     inbox = KafkaInbox(
         connection,
@@ -210,10 +214,11 @@ def _engine(
     metrics: Metrics,
     owner: str,
     approvers: Approvers,
+    name: str,
 ) -> _Engine:
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
-    network = Network(settings.addresses_of_databases, settings.database_ca_file)
+    network = Network(settings.addresses_of_databases, settings.database_ca_file, name)
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(network),

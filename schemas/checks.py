@@ -5,12 +5,13 @@ A command's exit code is a claim. A check says what has to be in the database on
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from schemas.patterns import Pattern
+from schemas.sql import check_expression, check_question
 from schemas.wire import ResourceKey, Wire
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_$]{0,62}"
@@ -19,24 +20,12 @@ TableName = Annotated[str, StringConstraints(pattern=rf"^({_WORD}\.)?{_WORD}$")]
 ColumnName = Annotated[str, StringConstraints(pattern=rf"^{_WORD}$")]
 
 Sql = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
-"""SQL of the catalog. Nothing of an event ever becomes a part of it."""
+"""SQL of the catalog. Nothing of an event ever becomes a part of it. A catalog's is looked at when it is read; a plan's
+stays as it is, so that plans of an earlier version can be read."""
 
 Tables = Annotated[tuple[TableName, ...], Field(min_length=1, max_length=20)]
 """Names that a table may have, where versions of a service spell it differently. Those that exist are looked at."""
 
-
-def _pattern(text: str) -> str:
-    try:
-        groups = re.compile(text).groups
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
-    if groups > 1:
-        raise ValueError("at most one group: what it finds is the migration's id")
-    return text
-
-
-IdPattern = Annotated[str, AfterValidator(_pattern)]
-"""A regular expression that finds a migration's id in a text: its one group, or all that it matches."""
 
 Program = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
 
@@ -54,8 +43,9 @@ class Ledger(Wire):
     table: Tables
     column: Sql
     """A column, or an SQL expression over the row, with the text that names the migration."""
-    pattern: IdPattern
-    """Finds the migration's id in that text, and in each line of the list of what the image carries."""
+    pattern: str
+    """A regular expression (RE2's). It finds the migration's id in that text, and in each line of the list of what the
+    image carries: by its one group, or all that it matches."""
     finished: Sql | None = None
     """An SQL condition over the row that holds once the migration is applied; a row is enough unless it is given."""
     undone: Sql | None = None
@@ -80,6 +70,21 @@ class MigrationsCheck(Wire):
         if self.table is not None and isinstance(self.ledger, Ledger):
             raise ValueError("the ledger names its table")
         return self
+
+
+def _of_catalog(migrations: MigrationsCheck) -> MigrationsCheck:
+    ledger = migrations.ledger
+    if isinstance(ledger, Ledger):
+        if Pattern(ledger.pattern).groups > 1:
+            raise ValueError("at most one group: what it finds is the migration's id")
+        for text in (ledger.column, ledger.finished, ledger.undone):
+            if text is not None:
+                check_expression(text)
+    return migrations
+
+
+MigrationsEntry = Annotated[MigrationsCheck, AfterValidator(_of_catalog)]
+"""The check of the migrations in the catalog: its pattern compiles, and its SQL are expressions."""
 
 
 class Absent(StrEnum):
@@ -155,6 +160,15 @@ class CheckEntry(Wire):
     def _is_one_check(self) -> Self:
         if (self.rows is not None) + (self.unchanged is not None) + self.learned != 1:
             raise ValueError("give one of rows, unchanged and learned")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_one_question(self) -> Self:
+        for asked in (self.rows, self.unchanged):
+            if asked is not None and asked.query is not None:
+                check_question(asked.query)
+            if asked is not None and asked.where is not None:
+                check_expression(asked.where)
         return self
 
 

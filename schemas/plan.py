@@ -86,7 +86,7 @@ class Failure(Wire):
     codes: tuple[str, ...] = ()
     """Codes that the tool prints as an error's (`P3018`). A code counts before every pattern."""
     pattern: str | None = None
-    """A regular expression (Python `re`), searched in the command's last output."""
+    """A regular expression (RE2's), searched in the command's last output."""
     reason: str
     """The code of a reason (`schemas.reasons`)."""
     temporary: bool = False

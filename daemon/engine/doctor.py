@@ -6,7 +6,6 @@ Nothing is changed. What can't be looked at is a finding of its own, beside all 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 
 from daemon.engine.facts import FactsReader
@@ -19,6 +18,7 @@ from schemas.api import DoctorReport, Finding, FindingLevel
 from schemas.catalog.catalog import Catalog, Service
 from schemas.catalog.operations import DoctorCheck
 from schemas.catalog.steps import DoctorCommand
+from schemas.patterns import Pattern
 from statemachines.planning.commands import failures_of
 from statemachines.planning.sharing import CHECK, findings
 from statemachines.steps.known_failures import known_failure
@@ -178,10 +178,7 @@ def _deployment(service: Service, workloads: Workloads, environment: str) -> Fin
 
 
 def _matching_line(expression: str | None, output: str) -> str | None:
-    if expression is None:
-        return None
-    pattern = re.compile(expression)
-    return next((line for line in output.splitlines() if pattern.search(line)), None)
+    return None if expression is None else Pattern.of(expression).first_line(output)
 
 
 async def _safely(check: str, subject: str, examine: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:

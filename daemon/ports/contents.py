@@ -17,7 +17,9 @@ MOST_LEDGER_ROWS = 20_000
 class Reader(Protocol):
     """One short session.
 
-    A table is found by its exact name: in the schema that the URL names, else where it is visible, else anywhere.
+    A table is found by its exact name, in the schemas that the service's tool uses: the one that the URL names; else
+    those of the search path, in their order, and then `public`. A name with a schema (`SCHEMA.TABLE`) is found there.
+    SQL of the catalog is asked with the same search path.
 
     Every method raises TemporaryError or PermanentError with `check-failed` where the database refuses the question or
     takes too long: that is no answer, and never a row less.
@@ -40,9 +42,16 @@ class Reader(Protocol):
         ...
 
     async def filled(self, besides: Sequence[TableName]) -> Mapping[str, bool]:
-        """Tell of each table of the database, by `SCHEMA.TABLE`, whether it has a row.
+        """Tell of each table of those schemas, by `SCHEMA.TABLE`, whether it has a row.
 
-        Tables of `besides` are left out.
+        Tables of `besides` are left out; a schema that one of them names is looked at, too.
+        """
+        ...
+
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """Return the number by which the server knows each of those tables, by `SCHEMA.TABLE`.
+
+        A table that was dropped and made anew has another number.
         """
         ...
 

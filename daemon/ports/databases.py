@@ -170,7 +170,9 @@ class Databases(Protocol):
         ...
 
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
-        """Return the clients' sessions in the database, but for the daemon's own and those of its attempts.
+        """Return the clients' sessions in the database, but for those of this daemon's workers and programs.
+
+        A daemon of another cluster is somebody else. So is a command of an attempt: its pod says whose that is.
 
         Raises:
             TemporaryError, PermanentError: as `identify`.

@@ -13,7 +13,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     # ?password=SECRET and PGPASSWORD=SECRET. After a colon, as in JSON and YAML, only what is quoted or has a digit.
     re.compile(
         r"(?P<keep>\b[\w-]{0,40}(?:password|passwd|pwd|secret|token|(?:api|access|private)[_-]?key)"
-        r"(?:\\?[\"']?\s?=\s?|\\?[\"']?\s?:\s?(?=\\?[\"']|[^\s\d]*\d)))"
+        r"(?:\\?[\"']?\s?=\s?|\\?[\"']?\s?:\s?(?=\\?[\"']|[^\s\d]{0,256}\d)))"
         r"(?P<secret>\\\"[^\"\n]+\"|\"[^\"\n]+\"|'[^'\n]+'|[^\s&,;\"')}\]]+)",
         re.IGNORECASE,
     ),

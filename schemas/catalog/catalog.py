@@ -30,7 +30,7 @@ from schemas.catalog.steps import (
     VerifyEntry,
     excludes,
 )
-from schemas.checks import MigrationsCheck
+from schemas.checks import MigrationsEntry
 from schemas.plan import Scope
 from schemas.requests import Mode, Option
 from schemas.wire import Wire, client_of, kind_of
@@ -117,7 +117,7 @@ class Database(Wire):
     """By the tool of the commands. Its statement has to be heard in the database that was backed up."""
     client_handshake: Handshake | None = None
     """By the service's client, where the client may read another URL than the tool. It has to be heard there, too."""
-    migrations: MigrationsCheck | None = None
+    migrations: MigrationsEntry | None = None
     """How the daemon sees that the database has every migration of the service's image: after each step that writes to
     it, and at the end."""
     known_losses: Annotated[tuple[str, ...], Field(max_length=100)] = ()

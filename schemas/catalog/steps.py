@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.checks import CheckEntry
+from schemas.patterns import Pattern
 from schemas.plan import ConfiguredSeed, Failure, Idempotency, Phase, RunIn, Scope
 from schemas.reasons import Reason
 from schemas.wire import Wire
@@ -27,15 +28,12 @@ INTEGRATION = "{integration}"
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from error
+    Pattern(text)
     return text
 
 
-Pattern = Annotated[str, AfterValidator(_pattern)]
-"""A regular expression (Python `re`) that is searched in each line."""
+LinePattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression (RE2's) that is searched in each line."""
 
 
 class Condition(StrEnum):
@@ -135,7 +133,7 @@ class StepEntry(Wire):
     configured_seed: ConfiguredSeed = ConfiguredSeed.DETECT
     """What follows where the image configures a seed that Prisma runs unasked after a reset. The option `--skip-seed`
     in the command, or in the npm scripts that it runs, makes every seed harmless."""
-    fail_on: Pattern | None = None
+    fail_on: LinePattern | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
     failures: tuple[Name, ...] = ()
     """Names of sets of known failures, besides those of the service."""
@@ -166,9 +164,9 @@ class VerifyEntry(Wire):
     when: tuple[Condition, ...] = ()
     databases: tuple[Name, ...] | None = None
     timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0
-    fail_on: Pattern | None = None
+    fail_on: LinePattern | None = None
     """A regular expression. A line of the output that matches means failure although the exit code is 0."""
-    pass_on: Pattern | None = None
+    pass_on: LinePattern | None = None
     """A regular expression. Without a line of the output that matches the answer is "can't tell": a failure."""
     failures: tuple[Name, ...] = ()
 
@@ -179,8 +177,8 @@ class DoctorCommand(Wire):
     name: Name
     argv: Argv
     timeout: Annotated[float, Field(ge=1, le=3600)] = 60.0
-    fail_on: Pattern | None = None
-    pass_on: Pattern | None = None
+    fail_on: LinePattern | None = None
+    pass_on: LinePattern | None = None
 
 
 def _known(failure: Failure) -> Failure:

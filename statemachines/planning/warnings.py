@@ -15,7 +15,7 @@ from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
-from statemachines.planning.wipes import wiped_by
+from statemachines.planning.wipes import drops_schema, wiped_by, wiped_pairs
 
 NAMED = 10
 """Namespaces that could not be looked into, and are named."""
@@ -177,11 +177,24 @@ def user_data(case: Case) -> Iterator[str]:
 
 
 def wiped_tables(case: Case) -> Iterator[str]:
-    """Say that all tables are dropped, including those that no migration knows."""
+    """Say which tables are dropped: all of them with their schema, or those that the tool's own migrations made."""
+    dropped, undone = set[str](), set[str]()
+    for service, database in wiped_pairs(case.catalog, case.selection, case.commands):
+        declared = case.catalog.service(service)
+        found = declared.database(database) if declared else None
+        (dropped if found is None or drops_schema(found) else undone).add(service)
     wiped = [name for name, mode in case.selection.modes.items() if mode is Mode.WIPE]
-    if wiped:
+    # A service without a database of its own is wiped by the one whose schema it shares.
+    whole = [name for name in wiped if name in dropped or name not in undone]
+    if whole:
         yield (
-            f"All tables of {', '.join(wiped)} are dropped and made anew, also those that people made themselves; "
+            f"All tables of {', '.join(whole)} are dropped and made anew, also those that people made themselves; "
+            "every database is backed up first."
+        )
+    if parts := [name for name in wiped if name in undone]:
+        yield (
+            f"The migrations of {', '.join(parts)} are undone and applied anew: the tables that they made are dropped. "
+            "Tables that people made themselves stay, with their rows, unless a migration drops them; "
             "every database is backed up first."
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from schemas.checks import PlannedCheck
+from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 from statemachines.steps.database_checks import Verdict
@@ -110,6 +112,27 @@ def _met(verdicts: Sequence[Verdict], outcome: Outcome, before: Collection[str])
 def _with_tables(facts: Mapping[str, Any], verdicts: Iterable[Verdict]) -> dict[str, Any]:
     tables = {verdict.check: dict(verdict.tables) for verdict in verdicts if verdict.tables is not None}
     return {**facts, TABLES: tables} if tables else dict(facts)
+
+
+def known_before(
+    step: PlannedStep, former: Sequence[Attempt]
+) -> tuple[dict[str, Any], Sequence[PlannedCheck]]:
+    """What is known of the time before the step, by check, and the checks for which it has to be measured.
+
+    Of a learned check in a wipe only what was there before the first launch counts, whatever happened since.
+    """
+    unchanged = [check for check in step.checks if check.unchanged is not None]
+    learned = [check for check in step.checks if check.learned is not None and check.learned.emptied]
+    measured = earliest_baseline(former)
+    known = {
+        name: value for name, value in (measured or {}).items() if name in {one.name for one in unchanged}
+    }
+    again = unchanged if measured is None else []
+    launched = [one for one in former if one.control is not None]
+    if not launched:
+        return known, [*again, *learned]
+    first = launched[0].baseline or {}
+    return known | {one.name: first[one.name] for one in learned if one.name in first}, again
 
 
 def earliest_baseline(attempts: Iterable[Attempt]) -> dict[str, Any] | None:

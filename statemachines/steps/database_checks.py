@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from schemas.checks import Absent, KnownLedger, Ledger, MigrationsCheck, PlannedCheck, RowsCheck
+from schemas.patterns import Pattern, PatternError
 from schemas.reasons import Reason
 
 _SHOWN = 5
@@ -22,7 +22,7 @@ _KNOWN: Mapping[KnownLedger, Ledger] = {
         finished="finished_at IS NOT NULL",
         undone="rolled_back_at IS NOT NULL",
     ),
-    KnownLedger.TYPEORM: Ledger(table=("migrations",), column="name", pattern=r"(?<!\d)\d{13}(?!\d)"),
+    KnownLedger.TYPEORM: Ledger(table=("migrations",), column="name", pattern=r"(?:^|\D)(\d{13})(?:\D|$)"),
 }
 
 
@@ -92,9 +92,11 @@ def carried(check: MigrationsCheck, lines: Iterable[str]) -> tuple[str, ...]:
 
     Files of one migration that lie side by side (`.ts`, `.js`, `.d.ts`, `.js.map`) are one id.
     """
-    pattern = re.compile(ledger_of(check).pattern)
-    found = (pattern.search(line.strip()) for line in lines)
-    return tuple(sorted({match[pattern.groups] for match in found if match and match[pattern.groups]}))
+    try:
+        pattern = Pattern.of(ledger_of(check).pattern)
+    except PatternError:
+        return ()  # of a plan from before: nothing is found, and so nothing can be told
+    return tuple(sorted({found for line in lines if (found := pattern.found_in(line.strip())) is not None}))
 
 
 def judge_migrations(check: PlannedCheck, ids: Sequence[str], rows: Sequence[LedgerRow] | None) -> Verdict:
@@ -109,11 +111,10 @@ def judge_migrations(check: PlannedCheck, ids: Sequence[str], rows: Sequence[Led
             Reason.MIGRATIONS_PENDING,
             f"{check.database}: expected {len(ids)} migrations in {name}, found no such table",
         )
-    pattern = re.compile(ledger.pattern)
+    pattern = Pattern.of(ledger.pattern)
     records: dict[str, set[Record]] = {}
     for row in rows:
-        match = pattern.search(row.text)
-        records.setdefault(match[pattern.groups] if match else row.text, set()).add(row.record)
+        records.setdefault(pattern.found_in(row.text) or row.text, set()).add(row.record)
     unfinished = [one for one in ids if Record.OPEN in records.get(one, ())]
     pending = [one for one in ids if not records.get(one, set()) & {Record.APPLIED, Record.OPEN}]
     if unfinished or pending:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from schemas.patterns import Pattern, PatternError
 from schemas.plan import Failure, Phase, PlannedStep
 from schemas.reasons import TEXTS, Reason
 from schemas.resets import Outcome, OutcomeKind
@@ -14,6 +15,17 @@ KILLED = 137
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 """Terminal colours, which some loggers print into pipes as well."""
+
+SHOWN_OF_A_LINE = 2_000
+"""Characters of a line that an outcome shows."""
+
+_LOST = "not all of its output was kept, so that a line which means failure may be missing"
+_HINT_OF_LOST = (
+    "`resetd logs ID STEP` has what was kept: 16 MiB, if the disk takes it. Then `resetd resume ID`."
+)
+_HINT_OF_SILENCE = (
+    "Does the tool write its answer elsewhere (a logger with a file, another format)? Let it print the list."
+)
 
 NOT_EXECUTABLE = 126
 """The shell's exit code for a program that it may not execute."""
@@ -32,13 +44,23 @@ def outcome_of_command(
     is missing. A command of a `repeat` step that has to run again succeeded, with the fact `repeat: true`.
     """
     printed = tail if output is None else output
-    line = _failing_line(step, printed, whole=whole)
-    if exit_code == 0 and line is None and not _shows_anything(step, printed):
-        return _nothing_shown(step, tail)
+    try:
+        line = _failing_line(step, printed)
+        shown = step.pass_on is None or Pattern.of(step.pass_on).first_line(printed) is not None
+    except PatternError as error:
+        return _unclear(
+            tail, exit_code, str(error), "The catalog's pattern has to be one of RE2's: plan again."
+        )
     if exit_code == 0 and line is None:
+        if step.fail_on is not None and not whole:
+            return _unclear(tail, exit_code, _LOST, _HINT_OF_LOST, cause=_cause(step))
+        if not shown:
+            return _unclear(
+                tail, exit_code, f"no line of its output matches {step.pass_on}", _HINT_OF_SILENCE
+            )
         return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0, facts=_success_facts(step, tail))
     if line is not None and line not in tail:
-        tail = f"{line}\n[...]\n{tail}"
+        tail = f"{line[:SHOWN_OF_A_LINE]}\n[...]\n{tail}"
     cause, hint, temporary = _meaning(step, exit_code, known_failure(step.failures, tail))
     return Outcome(
         kind=OutcomeKind.FAILED,
@@ -50,22 +72,16 @@ def outcome_of_command(
     )
 
 
-def _shows_anything(step: PlannedStep, output: str) -> bool:
-    """Whether the output has a line without which the command says nothing about what it was asked."""
-    if step.pass_on is None:
-        return True
-    pattern = re.compile(step.pass_on)
-    return any(pattern.search(line) for line in output.splitlines())
-
-
-def _nothing_shown(step: PlannedStep, tail: str) -> Outcome:
-    """The outcome of a command that exited 0 and left its question open: silence is never taken for yes."""
+def _unclear(
+    tail: str, exit_code: int, why: str, hint: str, *, cause: Reason = Reason.CHECK_FAILED
+) -> Outcome:
+    """The outcome of a command whose output leaves open whether it did its work: silence is never taken for yes."""
     return Outcome(
         kind=OutcomeKind.FAILED,
-        exit_code=0,
-        cause=Reason.CHECK_FAILED,
-        detail=f"can't tell: no line of its output matches {step.pass_on}\n{tail}".rstrip(),
-        hint="Does the tool write its answer elsewhere (a logger with a file, another format)? Let it print the list.",
+        exit_code=exit_code,
+        cause=cause,
+        detail=f"can't tell: {why}\n{tail}".rstrip(),
+        hint=hint,
     )
 
 
@@ -73,17 +89,9 @@ def _success_facts(step: PlannedStep, tail: str) -> dict[str, bool]:
     return {"repeat": True} if step.repeat is not None and step.repeat.until not in tail else {}
 
 
-def _failing_line(step: PlannedStep, output: str, *, whole: bool) -> str | None:
+def _failing_line(step: PlannedStep, output: str) -> str | None:
     """Find the first line that means failure although the exit code is 0."""
-    if step.fail_on is None:
-        return None
-    pattern = re.compile(step.fail_on)
-    lines = (_COLOURS.sub("", line) for line in output.splitlines())
-    found = next((line for line in lines if pattern.search(line)), None)
-    # What the daemon sees in the database itself says more than a line that may have been lost.
-    if found is None and not whole and not step.checks:
-        return "Not all of its output was kept: whether a line of it means failure can't be told."
-    return found
+    return None if step.fail_on is None else Pattern.of(step.fail_on).first_line(_COLOURS.sub("", output))
 
 
 def _meaning(step: PlannedStep, exit_code: int, known: Failure | None) -> tuple[Reason, str, bool]:
@@ -93,7 +101,11 @@ def _meaning(step: PlannedStep, exit_code: int, known: Failure | None) -> tuple[
         return Reason.OUT_OF_MEMORY, "It was killed (signal 9): look at the container's memory limit.", False
     if exit_code in {NOT_EXECUTABLE, NOT_FOUND}:
         return Reason.COMMAND_FAILED, "The image lacks a program that the catalog's command needs.", False
-    reason = Reason.VERIFY_FAILED if step.phase is Phase.VERIFY else Reason.COMMAND_FAILED
+    reason = _cause(step)
     if step.phase is Phase.SEED:
         return reason, "`resetd logs ID STEP` shows all of its output; then `resetd resume ID`.", False
     return reason, f"{TEXTS[reason]} `resetd doctor ENV` says more.", False
+
+
+def _cause(step: PlannedStep) -> Reason:
+    return Reason.VERIFY_FAILED if step.phase is Phase.VERIFY else Reason.COMMAND_FAILED

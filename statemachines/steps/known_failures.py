@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from schemas.patterns import Pattern, PatternError
 from schemas.plan import Failure
 
 _INTRODUCED = r"(?i:\berror(?:\s+code)?\b|\bcode\b)\W{1,4}"
@@ -18,14 +19,12 @@ _INTRODUCED = r"(?i:\berror(?:\s+code)?\b|\bcode\b)\W{1,4}"
 _PASSING_STATES = ("08", "40", "53", "57P", "55P03", "58")
 """SQLSTATEs that may be others the next time: connections, conflicts, lacking resources, a server that ends, a lock."""
 
-_USAGE = re.compile(
-    r"unknown or unexpected option|[Uu]nknown (option|argument|command)|^\s*[Uu]sage:?(\s|$)", re.MULTILINE
-)
+_USAGE = Pattern(r"unknown or unexpected option|[Uu]nknown (option|argument|command)|^\s*[Uu]sage:?(\s|$)")
 
 
 def printed_usage(output: str) -> bool:
     """Whether a tool printed its usage: it did not understand the command, and never will."""
-    return _USAGE.search(output) is not None
+    return _USAGE.matches(output)
 
 
 def known_failure(failures: Sequence[Failure], output: str) -> Failure | None:
@@ -50,10 +49,18 @@ def known_failure(failures: Sequence[Failure], output: str) -> Failure | None:
             for failure in failures
             if failure.pattern is not None
             and not (lasts and failure.temporary)
-            and re.search(failure.pattern, output, re.MULTILINE)
+            and _matches(failure.pattern, output)
         ),
         None,
     )
+
+
+def _matches(pattern: str, output: str) -> bool:
+    """Whether the pattern is in the output. One that no engine takes, of a plan from before, explains nothing."""
+    try:
+        return Pattern.of(pattern).matches(output)
+    except PatternError:
+        return False
 
 
 def _has_another_code(coded: Collection[str], output: str) -> bool:

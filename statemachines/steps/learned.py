@@ -1,7 +1,8 @@
 """What a wipe teaches of its steps, what a later run of them is compared with, and what a person accepted as changed.
 
-1. A reset that wiped a database, and is done, teaches which tables of it had rows after each step. Only there the
-   tables were empty before, so that rows show who wrote them.
+1. A reset that wiped a database, and is done, teaches which tables of it had rows after each step, beside those that
+   kept rows from before its first seed: what a wipe says that it empties is a claim. Rows in the other ones show who
+   wrote them.
 2. With the same environment, step, options, integrations and image, a table that is learned, exists and is empty fails
    the step. One that does not exist any more is told.
 3. The first time, and with another image, one table with rows is enough, and what differs is told.
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.checks import PlannedCheck
@@ -30,6 +31,9 @@ MOST_TABLES = 2_000
 
 TABLES = "tables"
 """The fact of an outcome: a learned check's name -> `filled`, the tables with rows, and `empty`, what failed it."""
+KEPT = "kept"
+"""Beside `filled`, in a reset that wiped the database: the tables whose rows are older than its seeds. Where nobody
+looked before the first of them it is missing, and nothing is learned."""
 UNMET = "unmet"
 """The fact of an outcome that a learned check failed: the names of all checks that are not met."""
 
@@ -58,20 +62,73 @@ def key_of(plan: Plan, step: PlannedStep, check: PlannedCheck) -> LearnedKey:
     )
 
 
+def first_seed_kept(
+    plan: Plan, steps: Mapping[StepName, Step], step: PlannedStep, check: PlannedCheck
+) -> Sequence[str] | None:
+    """The tables that kept rows from before the first seed of this check's database, as an earlier step found them."""
+    for planned in plan.steps:
+        if planned.name == step.name:
+            return None
+        for one in planned.checks:
+            if one.learned is not None and one.resource == check.resource:
+                outcome = steps[planned.name].outcome
+                kept = outcome.facts.get(TABLES, {}).get(one.name, {}).get(KEPT) if outcome else None
+                if kept is not None:
+                    return tuple(kept)
+    return None
+
+
+def kept_tables(
+    before: Mapping[str, int], numbers: Mapping[str, int], found: Mapping[str, bool]
+) -> tuple[str, ...]:
+    """The tables whose rows may be older than the step: with rows before it and now, and not made anew meanwhile.
+
+    `before`: each table with rows right before the launch -> its number; `numbers`: each table now.
+    """
+    return tuple(
+        sorted(table for table, number in before.items() if found.get(table) and numbers.get(table) == number)
+    )
+
+
 def judge_learned(
-    check: PlannedCheck, key: LearnedKey, known: Sequence[Learned], found: Mapping[str, bool]
+    check: PlannedCheck,
+    key: LearnedKey,
+    known: Sequence[Learned],
+    found: Mapping[str, bool],
+    kept: Sequence[str] | None = None,
 ) -> Verdict:
-    """Compare the tables that have rows with what was learned. `found`: `SCHEMA.TABLE` -> whether it has a row."""
+    """Compare the tables that have rows with what was learned.
+
+    `found`: `SCHEMA.TABLE` -> whether it has a row. `kept`: those of which nothing is learned; None: nobody looked.
+    """
+    verdict = _compared(check, key, known, found, kept or ())
+    if kept is None or verdict.tables is None:
+        return verdict
+    return replace(verdict, tables={**verdict.tables, KEPT: list(kept)})
+
+
+def _compared(
+    check: PlannedCheck,
+    key: LearnedKey,
+    known: Sequence[Learned],
+    found: Mapping[str, bool],
+    kept: Sequence[str],
+) -> Verdict:
     filled = sorted(table for table, has_rows in found.items() if has_rows)
+    shown = set(filled) - set(kept)
+    beside = f" beside those that were there before its seeds ({listed(kept)})" if kept else ""
     same = next((one for one in known if one.key == key), None)
-    if same is None and not filled:
+    if same is None and not shown:
         return _failed(
-            check, filled, (), f"{check.database}: expected rows in a table beside the ledger, found none"
+            check,
+            filled,
+            (),
+            f"{check.database}: expected rows in a table beside the ledger, found none{beside}",
         )
     if same is not None:
         empty = tuple(table for table in same.tables if found.get(table) is False)
-        if same.tables and not filled and not empty:
-            detail = f"expected rows in {listed(same.tables)}, found no table with rows"
+        if same.tables and not shown and not empty:
+            detail = f"expected rows in {listed(same.tables)}, found no table with rows{beside}"
             return _failed(check, filled, (), f"{check.database}: {detail}")
         if empty:
             detail = (
@@ -82,7 +139,7 @@ def judge_learned(
     return Verdict(
         told=_differs(check, same, _last_of_another_image(key, known), found),
         tables=_tables(filled, ()),
-        shows=bool(filled),
+        shows=bool(shown),
     )
 
 
@@ -159,8 +216,11 @@ def taken_at_done(
 def _seen(step: Step, check: PlannedCheck) -> TableNames | None:
     if step.state is not StepState.SUCCEEDED or step.outcome is None:
         return None
-    filled = step.outcome.facts.get(TABLES, {}).get(check.name, {}).get("filled")
-    return None if filled is None else tuple(filled)
+    tables = step.outcome.facts.get(TABLES, {}).get(check.name, {})
+    filled, kept = tables.get("filled"), tables.get(KEPT)
+    if filled is None or kept is None:
+        return None
+    return tuple(table for table in filled if table not in kept)
 
 
 def _too_old(learned: Iterable[Learned], known: Sequence[Learned]) -> Iterable[LearnedKey]:

@@ -127,13 +127,13 @@ def _configured(files: Sequence[ImageFile]) -> SeedAnswer:
 
 def _of_config(file: ImageFile) -> SeedAnswer:
     """Read a configuration that is a program: a `seed` in it counts, and what it takes from elsewhere is unclear."""
-    text = re.sub(r"/\*.*?\*/", " ", file.text or "", flags=re.DOTALL)
+    text = _without_comments(file.text or "")
     text = re.sub(r"(?<![:\"'`\w])//[^\n]*", " ", text)
     if re.search(r"(?<!skip-)\bseed\b(?!:\s*(undefined|null|''|\"\"))", text):
         return SeedAnswer(Answer.CONFIGURED, f"{file.path} has a seed")
     text = re.sub(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`]*`", "''", text)
     literal = re.search(r"(export\s+default|module\.exports\s*=)\s*(\w+\s*\(\s*)?\{", text)
-    elsewhere = re.search(r"\.\.\.|\bmigrations\b\s*(?!\s*:\s*\{)", text)
+    elsewhere = re.search(r"\.\.\.|\bmigrations\b(?!\s*:\s*\{)", text)
     if literal is None or elsewhere is not None:
         if file.loaded is not None and file.loaded.seed is None:
             return SeedAnswer(Answer.NONE)
@@ -141,6 +141,15 @@ def _of_config(file: ImageFile) -> SeedAnswer:
             return SeedAnswer(Answer.CONFIGURED, f"{file.path} comes to the seed {file.loaded.seed}")
         return SeedAnswer(Answer.UNCLEAR, f"{file.path} takes its migrations from elsewhere")
     return SeedAnswer(Answer.NONE)
+
+
+def _without_comments(text: str) -> str:
+    """The text without `/* ... */`; what has no end is no comment. One pass, however many of them begin."""
+    kept, at = [], 0
+    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        kept += [text[at:start], " "]
+        at = end + 2
+    return "".join([*kept, text[at:]])
 
 
 def _broken(file: ImageFile) -> bool:

@@ -34,8 +34,8 @@ class MemoryReader:
         return None if rows is None else tuple(_record(row, ledger) for row in rows)
 
     async def count(self, rows: RowsCheck) -> int | None:
-        """See the port. A query is the name of a table."""
-        found = self._rows(rows.table or (rows.query or "",))
+        """See the port. A query is `TABLE` and the name of a table."""
+        found = self._rows(rows.table or (_table(rows.query),))
         return None if found is None else min(len(found), rows.at_least)
 
     async def filled(self, besides: Sequence[TableName]) -> Mapping[str, bool]:
@@ -44,9 +44,17 @@ class MemoryReader:
             f"public.{name}": bool(rows) for name, rows in self.database.tables.items() if name not in besides
         }
 
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """See the port."""
+        return {
+            f"public.{name}": self.database.number(name)
+            for name in self.database.tables
+            if name not in besides
+        }
+
     async def fingerprint(self, asked: UnchangedCheck) -> Fingerprint | None:
         """See the port."""
-        rows = self._rows(asked.table or (asked.query or "",))
+        rows = self._rows(asked.table or (_table(asked.query),))
         if rows is None:
             return None
         said = sorted(json.dumps(_chosen(row, asked.columns), sort_keys=True) for row in rows)
@@ -82,6 +90,10 @@ class MemoryContents:
             yield MemoryReader(database)
         finally:
             self.open_now -= 1
+
+
+def _table(query: str | None) -> str:
+    return (query or "").removeprefix("TABLE ")
 
 
 def _record(row: Any, ledger: Ledger) -> LedgerRow:  # noqa: ANN401 - a row of any table

@@ -30,6 +30,8 @@ class MemoryDatabase:
     server: str
     name: str
     tables: dict[str, list[Any]] = field(default_factory=dict)
+    made: list[list[Any]] = field(default_factory=list)
+    """The tables that were ever numbered: another list is another table."""
     witnesses: list[MemoryWitness] = field(default_factory=list)
     """Sessions that listen here now. A copy of the server is another object with the same server and name."""
     incarnation: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -50,6 +52,13 @@ class MemoryDatabase:
     written: int = 0
     """Rows that were written, beside one for each time that other `tables` were seen."""
     tables_seen: bytes | None = None
+
+    def number(self, table: str) -> int:
+        """By which number the server knows the table."""
+        rows = self.tables[table]
+        if not any(one is rows for one in self.made):
+            self.made.append(rows)
+        return next(number for number, one in enumerate(self.made, start=1) if one is rows)
 
     def written_rows(self) -> int:
         """Count what was written so far."""
@@ -185,7 +194,6 @@ class MemoryDatabases:
         at_work = [
             Session(-number, asks, name, None, hidden=False, writes=True, since=began)
             for number, (name, began) in enumerate(sorted(database.at_work.items()), 1)
-            if name != "resetd" and not name.startswith("resetd:")
         ]
         shown = [
             session if session.role == asks else replace(session, address=None, hidden=True, since=None)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from daemon.adapters.postgres.sessions import APPLICATION_NAME
 from statemachines.steps.activity import Client, Written
 
-# Of another role's session a plain role sees neither start nor type. Replication it sees by views of its own.
+# No daemon's session is the sign of a seed, whichever daemon it is. Of another role's session a plain role sees
+# neither start nor type. Replication it sees by views of its own.
 _CLIENTS = """
 SELECT pid, usename, application_name, backend_type IS NULL
   FROM pg_stat_activity
  WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
    AND coalesce(backend_type, 'client backend') = 'client backend'
-   AND application_name <> %(own)s AND application_name !~ '^resetd-dump-[0-9a-f]{16}$'
+   AND application_name !~ '^resetd($| |-dump-)'
    AND pid NOT IN (SELECT pid FROM pg_stat_replication)
    AND pid NOT IN (SELECT pid FROM pg_stat_subscription WHERE pid IS NOT NULL)
  ORDER BY pid
@@ -34,7 +34,7 @@ SELECT (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_d
 
 async def read_clients(connection: AsyncConnection[TupleRow]) -> tuple[Client, ...]:
     """See `daemon.ports.databases.Witness.clients`."""
-    rows = await (await connection.execute(_CLIENTS, {"own": APPLICATION_NAME})).fetchall()
+    rows = await (await connection.execute(_CLIENTS)).fetchall()
     return tuple(
         Client(pid, str(role), str(application or ""), bool(hidden))
         for pid, role, application, hidden in rows

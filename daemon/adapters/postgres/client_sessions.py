@@ -16,10 +16,7 @@ WITH present AS (
     FROM pg_stat_activity
    WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
      AND coalesce(backend_type, 'client backend') = 'client backend'
-     AND NOT (application_name = %(own)s OR application_name LIKE %(own)s || ':%%'
-              OR application_name ~ '^resetd-dump-[0-9a-f]{16}$')
-     AND NOT (application_name IN ('pg_dump', 'pg_restore') AND client_addr IS NOT DISTINCT FROM inet_client_addr()
-              AND backend_start IS NOT NULL)
+     AND application_name !~ %(own)s
 ), writers AS (
   SELECT usesysid FROM (SELECT DISTINCT usesysid FROM present) AS roles
    WHERE EXISTS (
@@ -38,8 +35,12 @@ SELECT pid, usename, application_name, address, backend_start, usesysid IN (SELE
 """
 
 
-async def read_sessions(connection: AsyncConnection[TupleRow], own: str) -> tuple[Session, ...]:
-    """Return the sessions of others in the connection's database. `own` is the daemon's `application_name`."""
+async def read_sessions(connection: AsyncConnection[TupleRow], daemon: str) -> tuple[Session, ...]:
+    """Return the sessions of others in the connection's database. `daemon` is in the names of its own ones.
+
+    Another cluster's resetd is one of the others, and so is what a command of a reset left: pods tell whose that is.
+    """
+    own = rf"^resetd( {daemon}|-dump-{daemon}[0-9a-f]{{16}})$"
     rows = await (await connection.execute(_SESSIONS, {"own": own})).fetchall()
     return tuple(
         Session(

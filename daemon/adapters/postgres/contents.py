@@ -15,7 +15,7 @@ from daemon.adapters.postgres.errors import connection_error, one_line
 from daemon.adapters.postgres.identity import incarnation_of
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
-from daemon.adapters.postgres.urls import Address, Network, parse_address, schema_of
+from daemon.adapters.postgres.urls import DEFAULT_SCHEMA, Address, Network, parse_address, schema_of
 from daemon.ports.contents import MOST_LEDGER_ROWS
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from schemas.checks import Ledger, RowsCheck, TableName, UnchangedCheck
@@ -33,21 +33,23 @@ _BEGIN = """
 SELECT set_config('transaction_read_only', 'on', true),
        set_config('statement_timeout', %(timeout)s, true),
        set_config('lock_timeout', %(timeout)s, true),
-       set_config('row_security', 'off', true)
+       set_config('row_security', 'off', true),
+       set_config('search_path', coalesce(quote_ident(%(schema)s), current_setting('search_path')), true)
 """
 _NO_VALUES: Mapping[str, Any] = {}
 
 _WHO = """
 SELECT (SELECT system_identifier FROM pg_control_system()), current_database(), pg_is_in_recovery(),
-       pg_postmaster_start_time(), (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
+       pg_postmaster_start_time(), (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+       current_schemas(false)
 """
 
 # The tables of the database beside those of the server and of extensions; a partition counts with its table.
 _TABLES = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'resetd')
-   AND n.nspname = coalesce(%(schema)s, n.nspname)
+   AND n.nspname = ANY(%(schemas)s)
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                     AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2
@@ -56,8 +58,8 @@ _FIND = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = %(name)s
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND n.nspname = coalesce(%(schema)s, n.nspname)
- ORDER BY pg_table_is_visible(c.oid) DESC, n.nspname LIMIT 1
+   AND n.nspname = ANY(%(schemas)s)
+ ORDER BY array_position(%(schemas)s, n.nspname::text) LIMIT 1
 """
 
 
@@ -94,18 +96,22 @@ class _Reader:
         self._connection = connection
         self._where = where
         self._schema = schema
+        self._schemas: list[str] = []
+        """Where the service's tables are: the first one that has a name counts."""
         self.incarnation = ""
 
     async def begin(self, timeout_ms: int, resource: ResourceKey) -> None:
         """Bind the transaction to reading, and compare the database with what was agreed to."""
-        await self._ask(_BEGIN, {"timeout": str(timeout_ms)})
-        ((identifier, name, in_recovery, started_at, oid),) = await self._ask(_WHO)
+        await self._ask(_BEGIN, {"timeout": str(timeout_ms), "schema": self._schema})
+        ((identifier, name, in_recovery, started_at, oid, schemas),) = await self._ask(_WHO)
         if in_recovery:
             raise standby(self._where)  # it may be behind, and tells of what was there before
         found = f"database/{identifier}/{name}"
         if found != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{self._where} is {found}, not {resource}")
         self.incarnation = incarnation_of(started_at, oid)
+        unless_named = [DEFAULT_SCHEMA] if self._schema is None else []
+        self._schemas = list(dict.fromkeys([*schemas, *unless_named]))
 
     async def ledger(self, ledger: Ledger) -> tuple[LedgerRow, ...] | None:
         """See the port."""
@@ -152,12 +158,7 @@ class _Reader:
 
     async def filled(self, besides: Sequence[TableName]) -> Mapping[str, bool]:
         """See the port."""
-        left_out = set(besides)
-        named = [
-            (schema, name)
-            for schema, name in await self._ask(_TABLES, {"schema": self._schema})
-            if not left_out & {name, f"{schema}.{name}"}
-        ]
+        named = [(schema, name) for schema, name, _ in await self._tables(besides)]
         found: dict[str, bool] = {}
         for start in range(0, len(named), _TABLES_AT_ONCE):
             some = named[start : start + _TABLES_AT_ONCE]
@@ -169,6 +170,10 @@ class _Reader:
             (answers,) = await self._ask(asked)
             found |= {".".join(table): answer for table, answer in zip(some, answers, strict=True)}
         return found
+
+    async def table_numbers(self, besides: Sequence[TableName]) -> Mapping[str, int]:
+        """See the port."""
+        return {f"{schema}.{name}": number for schema, name, number in await self._tables(besides)}
 
     async def fingerprint(self, asked: UnchangedCheck) -> Fingerprint | None:
         """See the port. Two sums of 60 bits each over the rows' digests: the order is no part of it."""
@@ -199,11 +204,17 @@ class _Reader:
             digest.update(f"{number} {first} {second}\n".encode())
         return Fingerprint(total, digest.hexdigest()[:32])
 
+    async def _tables(self, besides: Sequence[TableName]) -> list[TupleRow]:
+        left_out = set(besides)
+        told = [schema for name in besides if (schema := name.rpartition(".")[0])]
+        rows = await self._ask(_TABLES, {"schemas": [*self._schemas, *told]})
+        return [row for row in rows if not left_out & {row[1], f"{row[0]}.{row[1]}"}]
+
     async def _existing(self, names: Sequence[TableName]) -> list[sql.Identifier]:
         found: dict[tuple[str, str], sql.Identifier] = {}
         for name in names:
             schema, _, table = name.rpartition(".")
-            rows = await self._ask(_FIND, {"name": table, "schema": schema or self._schema})
+            rows = await self._ask(_FIND, {"name": table, "schemas": [schema] if schema else self._schemas})
             found |= {(row[0], row[1]): sql.Identifier(row[0], row[1]) for row in rows}
         return list(found.values())
 

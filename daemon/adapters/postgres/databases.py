@@ -14,8 +14,8 @@ from daemon.adapters.postgres.client_sessions import read_sessions
 from daemon.adapters.postgres.identity import read_identity
 from daemon.adapters.postgres.losses import read_losses
 from daemon.adapters.postgres.pooling import check_direct, standby
-from daemon.adapters.postgres.sessions import APPLICATION_NAME, as_port_errors, connect
-from daemon.adapters.postgres.urls import Network, parse_address, schema_of
+from daemon.adapters.postgres.sessions import as_port_errors, connect
+from daemon.adapters.postgres.urls import DEFAULT_SCHEMA, Network, parse_address, schema_of
 from daemon.adapters.postgres.witness import (
     PostgresWitness,
     StandbyError,
@@ -28,7 +28,6 @@ from schemas.reasons import Reason
 from schemas.wire import AttemptId
 from statemachines.steps.session_names import session_name
 
-_DEFAULT_SCHEMA = "public"
 MAX_CLOCK_SKEW = timedelta(minutes=1)
 """Between the clock of the worker that recorded an attempt and that of the worker that asks about it."""
 # Lists the sessions that are in a statement. The statement's start tells an orphan, which begins no other one.
@@ -83,7 +82,7 @@ class PostgresDatabases:
         with as_port_errors(where):
             async with await connect(where) as connection:
                 await self._set_statement_timeout(connection)
-                return await read_sessions(connection, APPLICATION_NAME)
+                return await read_sessions(connection, where.daemon)
 
     async def lost_by_wipe(
         self, url: str, *, environment: str, service_url: str, whole: bool
@@ -96,7 +95,7 @@ class PostgresDatabases:
                 return await read_losses(
                     connection,
                     role=unquote(urlsplit(service_url.strip()).username or ""),
-                    schema=schema_of(service_url) or _DEFAULT_SCHEMA,
+                    schema=schema_of(service_url) or DEFAULT_SCHEMA,
                     whole=whole,
                 )
 
@@ -156,7 +155,7 @@ class PostgresDatabases:
                 skew = at - datetime.now(UTC)
                 parameters = {
                     "name": session_name(attempt),
-                    "own": APPLICATION_NAME,
+                    "own": where.session_name,
                     "since": since + skew - MAX_CLOCK_SKEW,
                     "working_at": working_at or at,
                 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import secrets
 import struct
 import termios
 from asyncio.subprocess import Process
@@ -74,7 +73,7 @@ async def _together(
 
 
 async def _pg_dump(file: Path, programs: Programs, where: Address, witness: Witness, snapshot: str) -> None:
-    name = f"resetd-dump-{secrets.token_hex(8)}"
+    name = where.dump_name()
     argv = [
         programs["pg_dump"],
         "--format=custom",

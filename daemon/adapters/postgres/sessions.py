@@ -13,14 +13,11 @@ from daemon.adapters.postgres.errors import connection_error
 from daemon.adapters.postgres.hosts import check_resolves_elsewhere
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address
 
-APPLICATION_NAME = "resetd"
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
-async def connect(
-    where: Address, *, name: str = APPLICATION_NAME, autocommit: bool = False
-) -> AsyncConnection[TupleRow]:
-    """Begin a session called `name`.
+async def connect(where: Address, *, autocommit: bool = False) -> AsyncConnection[TupleRow]:
+    """Begin a session under the daemon's name.
 
     Raises:
         PermanentError: `database-local-to-pod`.
@@ -29,7 +26,7 @@ async def connect(
     if where.hostaddr is None:
         await check_resolves_elsewhere(where.host)
     return await AsyncConnection.connect(
-        where.conninfo(connect_timeout=_CONNECT_TIMEOUT_SECONDS, application_name=name, **KEEPALIVE_OPTIONS),
+        where.conninfo(connect_timeout=_CONNECT_TIMEOUT_SECONDS, **KEEPALIVE_OPTIONS),
         password=where.password or None,
         autocommit=autocommit,
         # Prepared statements outlive a transaction, which a pooler does not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,8 @@ class Network:
     """Name of a host, as it is outside its namespace -> the IP address at which the daemon reaches it."""
     authorities: Path | None = None
     """Certificates of the authorities that databases' certificates come from."""
+    daemon: str = field(default_factory=lambda: secrets.token_hex(8))
+    """16 hexadecimal digits by which the sessions of this daemon (all its workers) are told from those of others."""
 
 
 _DIRECT = Network()
@@ -67,6 +70,16 @@ class Address:
     extra: dict[str, str] = field(default_factory=dict)
     hostaddr: str | None = None
     """The IP address of `host`, where the daemon was told; None: as the name resolves."""
+    daemon: str = ""
+
+    @property
+    def session_name(self) -> str:
+        """The `application_name` of the daemon's own sessions, and of what it starts but dumps."""
+        return f"resetd {self.daemon}"
+
+    def dump_name(self) -> str:
+        """A new `application_name` for one dump. It has 44 bytes; PostgreSQL keeps 63."""
+        return f"resetd-dump-{self.daemon}{secrets.token_hex(8)}"
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}/{self.name}"
@@ -83,6 +96,7 @@ class Address:
             "user": self.user,
             "dbname": self.name,
             "hostaddr": self.hostaddr or "",
+            "application_name": self.session_name,
         }
         return make_conninfo(**(known | self.extra | more))
 
@@ -118,6 +132,7 @@ def parse_address(url: str, environment: str, network: Network = _DIRECT) -> Add
         extra={key: value for key, value in said.items() if key in _LIBPQ_OPTIONS}
         | tls.libpq_options(said, network.authorities),
         hostaddr=network.hosts.get(host.removesuffix(".").lower()),
+        daemon=network.daemon,
     )
     _check_said_once(address, said)
     return address
@@ -160,6 +175,13 @@ def _unreadable() -> PermanentError:
     )
 
 
+DEFAULT_SCHEMA = "public"
+"""Where Prisma has its tables unless the URL names a schema."""
+
+
 def schema_of(url: str) -> str | None:
-    """Return the schema that Prisma's URLs name, in which its tables are."""
+    """Return the schema that Prisma's URLs name, in which its tables are.
+
+    Where the URL names none, a tool finds its tables on the session's search path (TypeORM) or in `DEFAULT_SCHEMA`.
+    """
     return dict(parse_qsl(urlsplit(url.strip()).query)).get("schema")

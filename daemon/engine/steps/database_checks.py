@@ -28,7 +28,7 @@ from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
 from statemachines.steps.activity import finds_rows
-from statemachines.steps.check_outcomes import earliest_baseline, hint_of, judged, no_answer
+from statemachines.steps.check_outcomes import hint_of, judged, known_before, no_answer
 from statemachines.steps.database_checks import (
     Verdict,
     judge_migrations,
@@ -37,7 +37,7 @@ from statemachines.steps.database_checks import (
     ledger_of,
     nothing_carried,
 )
-from statemachines.steps.learned import judge_learned, key_of
+from statemachines.steps.learned import first_seed_kept, judge_learned, kept_tables, key_of
 
 ASKING_LIMIT = timedelta(seconds=60)
 """How long a database that does not answer is asked again, once a command ended well."""
@@ -82,29 +82,22 @@ class DatabaseChecks:
                 raise PermanentError(verdict.reason, detail, hint=hint_of(verdict.reason))
 
     async def baseline(self, step: PlannedStep, pod: Pod) -> dict[str, Any] | None:
-        """What has to survive the step, to be recorded with its attempt before the launch; None: nothing has to.
+        """What is there before the step, to be recorded with its attempt before the launch; None: nobody will ask.
 
         An earlier attempt of the step may have changed it already: what was recorded for that one stands.
 
         Raises:
             PortError: a database could not be asked.
         """
-        asked = [check for check in step.checks if check.unchanged is not None]
-        if not asked:
-            return None
         former = [one for one in await self._leased.attempts() if one.step == step.name]
-        known = earliest_baseline(former)
-        if known is not None:
-            return known
-        found: dict[str, Any] = {}
+        found, again = known_before(step, former)
+        asked = [check for check in again if check.learned is None or self._first_kept(step, check) is None]
         for database, checks in _by_database(asked).items():
             url, _ = await self._facts.identify(pod, self._pod_choice.service(step), database)
             async with self._reading(url, step, pod, checks[0]) as reader:
                 for check in checks:
-                    assert check.unchanged is not None
-                    seen = await reader.fingerprint(check.unchanged)
-                    found[check.name] = {} if seen is None else seen.as_fact()
-        return found
+                    found[check.name] = await _before(reader, check)
+        return found or None
 
     async def met_before(self, step: PlannedStep, pod: Pod) -> tuple[str, ...]:
         """Name the checks that find rows right now, which they are to find after the step.
@@ -167,7 +160,7 @@ class DatabaseChecks:
                     verdict = (
                         await _verdict(reader, check, ids.get(check, ()), baseline)
                         if check.learned is None
-                        else await self._compare_with_learned(reader, step, check)
+                        else await self._compare_with_learned(reader, step, check, baseline)
                     )
                     found.append(replace(verdict, check=check.name))
         return found
@@ -187,11 +180,21 @@ class DatabaseChecks:
             check_incarnation(self._leased, check.resource, reader.incarnation, asks=step.name)
             yield reader
 
-    async def _compare_with_learned(self, reader: Reader, step: PlannedStep, check: PlannedCheck) -> Verdict:
+    async def _compare_with_learned(
+        self, reader: Reader, step: PlannedStep, check: PlannedCheck, baseline: Mapping[str, Any] | None
+    ) -> Verdict:
         plan = self._leased.plan
         assert plan is not None
-        known = await self._leased.learned()
-        return judge_learned(check, key_of(plan, step, check), known, await reader.filled(check.ledgers))
+        known, found = await self._leased.learned(), await reader.filled(check.ledgers)
+        kept = self._first_kept(step, check)
+        before = (baseline or {}).get(check.name)
+        if kept is None and before is not None:
+            kept = kept_tables(before, await reader.table_numbers(check.ledgers), found)
+        return judge_learned(check, key_of(plan, step, check), known, found, kept)
+
+    def _first_kept(self, step: PlannedStep, check: PlannedCheck) -> Sequence[str] | None:
+        plan = self._leased.plan
+        return None if plan is None else first_seed_kept(plan, self._leased.steps, step, check)
 
     async def _ids(self, step: PlannedStep, pod: Pod, check: MigrationsCheck) -> tuple[str, ...]:
         """The migrations that the container carries; they are listed once for each."""
@@ -219,6 +222,14 @@ async def _verdict(
     assert check.unchanged is not None
     before = (baseline or {}).get(check.name)
     return judge_unchanged(check, before, await reader.fingerprint(check.unchanged))
+
+
+async def _before(reader: Reader, check: PlannedCheck) -> dict[str, Any]:
+    if check.unchanged is not None:
+        seen = await reader.fingerprint(check.unchanged)
+        return {} if seen is None else seen.as_fact()
+    found, numbers = await reader.filled(check.ledgers), await reader.table_numbers(check.ledgers)
+    return {table: numbers[table] for table, has_rows in found.items() if has_rows and table in numbers}
 
 
 def _by_database(checks: Sequence[PlannedCheck]) -> dict[str, list[PlannedCheck]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from daemon.engine.pod_choice import container_name
@@ -14,6 +15,9 @@ from statemachines.steps.exit_codes import outcome_of_command
 
 Confirm = Callable[[PlannedStep, Attempt, Outcome], Awaitable[Outcome]]
 """Looks at what a command that ended well has left, and answers its outcome."""
+
+_MUCH_OUTPUT = 64 * 1024
+"""Characters whose search takes longer than anything else should wait."""
 
 SHOWN_LINES = 20
 """Last lines of output that an outcome shows."""
@@ -41,12 +45,18 @@ class ExitInterpreter:
         except PortError as error:
             # The command ran: lost output must not make it one that never started.
             tail, output, whole = f"its output can't be read: {error.detail}", "", False
-        if not reads_whole:
-            meaning = outcome_of_command(step, outcome.exit_code, tail)
-        else:
-            meaning = outcome_of_command(step, outcome.exit_code, tail, output, whole=whole)
+        meaning = await _meaning(step, outcome.exit_code, tail, output, whole=whole)
         if meaning.kind is OutcomeKind.SUCCEEDED and not meaning.facts.get("repeat"):
             meaning = await self._confirm(step, attempt, meaning)
         if attempt.control is None:
             return meaning
         return with_container(step, meaning, container_name(attempt.control))
+
+
+async def _meaning(step: PlannedStep, code: int, tail: str, output: str | None, *, whole: bool) -> Outcome:
+    """The core's decision; much output is searched in a thread, and RE2 lets go of the interpreter's lock for it."""
+    if output is None:
+        return outcome_of_command(step, code, tail)
+    if len(output) <= _MUCH_OUTPUT:
+        return outcome_of_command(step, code, tail, output, whole=whole)
+    return await asyncio.to_thread(outcome_of_command, step, code, tail, output, whole=whole)

@@ -78,6 +78,20 @@ async def test_tables_with_and_without_rows_are_told_apart_and_the_ledger_is_non
         assert await reader.filled(["_prisma_migrations"]) == {"public.roles": True, "public.loans": False}
 
 
+async def test_a_table_that_was_made_anew_has_another_number(stand: Stand) -> None:
+    stand.put("_prisma_migrations", {"migration_name": "1_a"})
+    stand.put("roles", {"name": "admin"})
+    stand.put("notes")
+    async with reading(stand) as reader:
+        before = await reader.table_numbers(["_prisma_migrations"])
+    stand.put("roles", {"name": "admin"})
+    async with reading(stand) as reader:
+        after = await reader.table_numbers(["_prisma_migrations"])
+    assert before.keys() == after.keys() == {"public.roles", "public.notes"}
+    assert before["public.notes"] == after["public.notes"]
+    assert before["public.roles"] != after["public.roles"]
+
+
 async def test_a_fingerprint_is_of_the_rows_and_not_of_their_order(stand: Stand) -> None:
     first, second = {"id": "1", "who": "dana"}, {"id": "2", "who": "eli"}
     asked, chosen = UnchangedCheck(table=("mappings",)), UnchangedCheck(table=("mappings",), columns=("who",))

@@ -13,7 +13,7 @@ from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.contents import Reader
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.postgres import Server
-from schemas.checks import Ledger, RowsCheck, UnchangedCheck
+from schemas.checks import CheckEntry, Ledger, RowsCheck, UnchangedCheck
 from schemas.reasons import Reason
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
 
@@ -94,14 +94,46 @@ async def test_rows_that_the_session_may_not_see_are_no_answer(url: str, server:
     assert raised.value.reason is Reason.CHECK_FAILED
 
 
-async def test_a_table_is_found_in_the_schema_that_the_url_names_and_else_wherever_it_is(url: str) -> None:
+async def test_a1_rows_of_a_schema_that_the_tool_does_not_use_are_no_rows_of_the_service(url: str) -> None:
+    execute(
+        url,
+        "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.role (name text)",
+    )
+    execute(url, "INSERT INTO elsewhere.role VALUES ('admin')")
+    async with reading(url.partition("?")[0]) as reader:
+        assert await reader.count(RowsCheck(table=("roles", "role", "Role"))) == 0
+        assert await reader.filled([]) == {"public.roles": False}
+        assert await reader.fingerprint(UnchangedCheck(table=("role",))) is None
+        assert await reader.ledger(Ledger(table=("role",), column="name", pattern=".+")) is None
+        assert await reader.filled(["elsewhere.ledger"]) == {"public.roles": False, "elsewhere.role": True}
+
+
+async def test_a1_a_search_path_says_where_the_tool_has_its_tables(url: str) -> None:
+    execute(
+        url,
+        "CREATE TABLE roles (name text); CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.roles (name text)",
+    )
+    execute(url, "INSERT INTO elsewhere.roles VALUES ('admin'); CREATE TABLE tags (name text)")
+    execute(url, "INSERT INTO tags VALUES ('a')")
+    plain = url.partition("?")[0]
+    async with reading(f"{plain}?options=-csearch_path%3Delsewhere") as reader:
+        assert await reader.count(RowsCheck(table=("roles",))) == 1
+        assert await reader.count(RowsCheck(query="SELECT FROM roles")) == 1
+        assert (
+            await reader.count(RowsCheck(table=("tags",))) == 1
+        )  # Prisma has its tables in public all the same
+        assert set(await reader.filled([])) == {"elsewhere.roles", "public.roles", "public.tags"}
+    async with reading(f"{plain}?schema=elsewhere") as reader:
+        assert await reader.count(RowsCheck(query="SELECT FROM roles")) == 1
+        assert await reader.count(RowsCheck(table=("tags",))) is None
+    async with reading(f"{plain}?schema=nowhere") as reader:
+        assert await reader.count(RowsCheck(table=("roles",))) is None
+        assert await reader.filled([]) == {}
+
+
+async def test_a_table_is_found_in_the_schema_that_the_url_names(url: str) -> None:
     execute(url, "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.roles (name text)")
     execute(url, "INSERT INTO elsewhere.roles VALUES ('admin')")
-    ledger = Ledger(table=("roles",), column="name", pattern=".+")
-    async with reading(url.replace("schema=public", "connection_limit=1")) as reader:
-        assert await reader.count(RowsCheck(table=("roles",))) == 1
-        assert await reader.ledger(ledger) is not None
-        assert await reader.filled([]) == {"elsewhere.roles": True}
     plain = url.partition("?")[0]
     async with reading(f"{plain}?schema=public") as reader:
         assert await reader.count(RowsCheck(table=("roles",))) is None
@@ -119,6 +151,24 @@ async def test_partitions_count_with_their_table_and_odd_names_are_read(url: str
     )
     async with reading(url) as reader:
         assert await reader.filled([]) == {"public.50% off": True, "public.events": True}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT ';' AS semicolon /* ; /* ; */ */ WHERE $$;$$ = $x$;$x$",
+        "SELECT 1 -- ; the first\n, 2",
+        r"SELECT E'\';' || e'\\' || U&'\0041;'",
+        "WITH a AS (SELECT 1), b AS (TABLE a) SELECT * FROM b",
+        "VALUES (1)",
+        "(SELECT 1) INTERSECT (SELECT 1)",
+    ],
+)
+async def test_a_question_that_a_catalog_may_ask_is_understood(url: str, query: str) -> None:
+    entry = CheckEntry.model_validate({"rows": {"query": query, "atLeast": 5}})
+    assert entry.rows is not None
+    async with reading(url) as reader:
+        assert await reader.count(entry.rows) == 1
 
 
 async def test_b2_the_running_server_is_the_same_one_in_whatever_time_zone_a_role_lives(url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.urls import Network, parse_address
 from daemon.ports.databases import Session
 from sandbox.postgres import Server
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
@@ -96,3 +97,47 @@ async def test_a_session_that_is_only_named_alike_is_told(
 ) -> None:
     async with visiting(server, "fuse", application):
         assert application in await sessions(database)
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        "resetd",
+        "resetd:",
+        "resetd:0123",
+        "resetd 0123456789abcdef",
+        f"resetd-dump-{'0' * 16}",
+        f"resetd-dump-{'0' * 32}",
+    ],
+)
+async def test_c3_the_resetd_of_another_cluster_is_somebody_else(
+    server: Server, database: str, application: str
+) -> None:
+    async with visiting(server, "fuse", application):
+        assert application in await sessions(database)
+
+
+@pytest.mark.parametrize("program", ["pg_dump", "pg_restore"])
+async def test_c3_a_dump_of_somebody_else_from_the_same_address_is_told(
+    server: Server, database: str, program: str
+) -> None:
+    async with visiting(server, "fuse", program):
+        assert program in await sessions(database)
+
+
+async def test_c3_sessions_of_the_same_daemon_are_its_own_whichever_worker_has_them(
+    server: Server, database: str
+) -> None:
+    mine = Network(NETWORK.hosts, daemon="0123456789abcdef")
+    worker, other = (
+        PostgresDatabases(mine),
+        PostgresDatabases(Network(NETWORK.hosts, daemon="fedcba9876543210")),
+    )
+    async with worker.witness(database, environment="qa-sandbox"):
+        where = parse_address(database, "qa-sandbox", mine)
+        async with visiting(server, "fuse", where.dump_name()):
+            second = PostgresDatabases(Network(NETWORK.hosts, daemon="0123456789abcdef"))
+            assert await second.sessions(database, environment="qa-sandbox") == ()
+            seen = await other.sessions(database, environment="qa-sandbox")
+            assert {one.application for one in seen} >= {"resetd 0123456789abcdef"}
+            assert len(seen) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from sandbox.services.standins.controls import Control
@@ -13,6 +14,7 @@ from tests.integration.stand.harness import Harness
 from tests.integration.stand.waiting import wait_for
 
 SEQUENCE = "sequence-builder-api"
+WORKFLOW = "workflow-api"
 SEED = SEEDED[SEQUENCE]
 FIRST_TABLE = 1
 """Rows that the seed writes into the first of its tables."""
@@ -69,3 +71,30 @@ def test_a1_a_table_that_the_last_wipe_filled_and_that_is_empty_now_stops_until_
         if one["action"] == "accept" and one["verdict"] == "applied"
     ]
     assert line["facts"]["check"] == CHECK
+
+
+@pytest.mark.timeout(480)
+def test_a1_a_table_that_people_made_is_left_by_the_wipe_of_typeorm_and_never_learned(
+    harness: Harness,
+) -> None:
+    url = harness.platform.postgres_url(ENVIRONMENT, WORKFLOW).partition("?")[0]
+
+    def execute(statement: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    execute("DROP TABLE IF EXISTS people_notes; CREATE TABLE people_notes (note text)")
+    execute("INSERT INTO people_notes VALUES ('mine')")
+    try:
+        first = ask(harness, WORKFLOW, mode="wipe", git=False)
+        harness.wait_state(first, "done")
+        warnings = harness.daemon.get(f"/api/v1/resets/{first}/plan")["warnings"]
+        assert not any("All tables of" in warning for warning in warnings)
+        assert any(f"The migrations of {WORKFLOW} are undone" in warning for warning in warnings)
+        assert execute("SELECT note FROM people_notes") == [("mine",)]
+        execute("DELETE FROM people_notes")
+        second = ask(harness, WORKFLOW, mode="wipe", git=False)
+        harness.wait_state(second, "done")
+    finally:
+        execute("DROP TABLE people_notes")

@@ -133,6 +133,8 @@ def test_comments_do_not_change_the_id_and_commands_do() -> None:
         ("- codes: [P3009]", "- codes: []", "needs codes or a pattern"),
         ("- codes: [P3009]", "- codes: ['P3009|.*']", "a code is a word"),
         ("failOn: '\\[ \\]'", "failOn: '['", "no regular expression"),
+        ("failOn: '\\[ \\]'", "failOn: '(?<!x)\\[ \\]'", "no lookaround"),
+        ("- {rows: {anyTable: true}}", '- {rows: {query: "SELECT 1; DROP TABLE x"}}', "without a semicolon"),
         ('pattern: "{client}-workflows"', 'pattern: "{customer}-workflows"', "{client} and {kind}"),
         ("idempotent: rerun-after-check", "idempotent: safe", "rerun-after-check"),
     ],

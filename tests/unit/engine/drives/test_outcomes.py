@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable
 
 from daemon.engine.leased_reset import LeaseDeadline
+from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.ports.errors import TemporaryError
-from schemas.plan import StepKind
+from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
-from schemas.resets import ActKind, OutcomeKind, ResetState, StepState
+from schemas.resets import ActKind, Attempt, Outcome, OutcomeKind, ResetState, StepState
+from schemas.wire import AttemptId, ResetId, StepName
 from tests.memory.logs import MemoryLogs
 from tests.memory.processes import Process
-from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.loop import BEGAN, run
 from tests.unit.engine.drives.stand import STEP, Engine, catalog
 
 UNREACHABLE = TemporaryError(Reason.KUBERNETES_UNREACHABLE, "no answer")
@@ -254,3 +256,37 @@ class TestACommandThatFailedByItself:
             assert (await engine.drive()).state is ResetState.FAILED
 
         run(scenario())
+
+
+def test_h4_much_output_is_judged_while_the_daemon_goes_on() -> None:
+    async def scenario() -> None:
+        logs, attempt = MemoryLogs(), AttemptId("reset/work/1")
+        await logs.keep(attempt, 0, b"... " * 1_000_000)
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def met(_step: PlannedStep, _attempt: Attempt, outcome: Outcome) -> Outcome:
+            return outcome
+
+        step = PlannedStep(
+            name=StepName("seed.app.work"),
+            phase=Phase.SEED,
+            kind=StepKind.COMMAND,
+            batch=0,
+            argv=("work",),
+            fail_on="^Error",
+        )
+        mine = Attempt(id=attempt, reset_id=ResetId("reset"), step=step.name, number=1, started_at=BEGAN)
+        running = asyncio.create_task(others())
+        ended = Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0)
+        judged = await ExitInterpreter(logs, met).interpret(step, mine, ended)
+        running.cancel()
+        assert judged.kind is OutcomeKind.SUCCEEDED
+        assert turns > 1
+
+    asyncio.run(scenario())

@@ -85,7 +85,7 @@ def test_a_seed_of_which_only_the_ledger_is_looked_at_is_done_once_it_wrote(
     [
         {"rows": {"table": ["roles"]}},
         {"rows": {"table": ["roles"], "absent": "tell"}},
-        {"rows": {"query": "roles"}},
+        {"rows": {"query": "TABLE roles"}},
         {"rows": {"anyTable": True}},
         {"learned": True},
     ],
@@ -113,7 +113,7 @@ def test_rows_that_a_check_found_beside_the_ledger_are_enough(check: dict[str, A
     "checks",
     [
         [{"rows": {"table": ["roles"]}}],
-        [{"rows": {"query": "roles"}}],
+        [{"rows": {"query": "TABLE roles"}}],
         [{"rows": {"anyTable": True}}],
         [{"learned": True}],
         [{"rows": {"table": ["roles"]}}, {"learned": True}],

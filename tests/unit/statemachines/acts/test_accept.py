@@ -276,8 +276,10 @@ def test_what_was_learned_counts_for_the_same_step_options_integrations_and_imag
 
 def test_a_wipe_that_is_done_teaches_what_it_wiped_and_old_images_are_forgotten() -> None:
     refresh = planned(request(mode=Mode.REFRESH))
-    for plan, learns in ((WIPE, True), (refresh, False)):
-        facts = {"tables": {CHECK: {"filled": ["public.a"], "empty": []}}}
+    for plan, kept, learns in ((WIPE, [], True), (WIPE, None, False), (refresh, [], False)):
+        # Where nobody looked before the first seed, nothing is learned.
+        looked: dict[str, object] = {} if kept is None else {"kept": kept}
+        facts = {"tables": {CHECK: {"filled": ["public.a"], "empty": [], **looked}}}
         done = Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts)
         steps = {
             step.name: Step(name=step.name, index=index, state=StepState.SUCCEEDED, outcome=done)

@@ -86,9 +86,16 @@ def test_a1_harmless_lines_with_the_word_error_are_none(line: str) -> None:
     )
 
 
-def test_a1_a_seed_whose_output_was_not_kept_whole_is_judged_by_its_checks() -> None:
+def test_a1_a_seed_whose_output_was_not_kept_whole_has_failed_although_it_has_checks() -> None:
     assert SEED.checks
-    assert outcome_of_command(SEED, 0, "more", "more", whole=False).kind is OutcomeKind.SUCCEEDED
+    outcome = outcome_of_command(SEED, 0, "more", "more", whole=False)
+    assert (outcome.kind, outcome.cause) == (OutcomeKind.FAILED, Reason.COMMAND_FAILED)
+    assert "can't tell: not all of its output was kept" in (outcome.detail or "")
+
+
+def test_a1_a_lost_line_changes_nothing_where_no_line_means_failure() -> None:
+    step = SEED.model_copy(update={"fail_on": None})
+    assert outcome_of_command(step, 0, "more", "more", whole=False).kind is OutcomeKind.SUCCEEDED
 
 
 def test_a3_a_deploy_that_found_no_migration_has_failed() -> None:

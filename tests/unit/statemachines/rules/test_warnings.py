@@ -109,6 +109,7 @@ def test_a_service_on_another_database_than_the_guides_table_says_is_named() -> 
         ({"mode": Mode.SEED}, "los-integrations keeps its user data"),
         ({"options": [Option.KEEP_USER_DATA]}, "los-integrations keeps its user data"),
         ({"mode": Mode.WIPE}, "are dropped and made anew"),
+        ({"mode": Mode.WIPE}, "The migrations of workflow-api are undone and applied anew"),
         ({"mode": Mode.SEED}, "it fails where migrations are pending"),
         ({"options": [Option.MOCK]}, "for testing environments only"),
         ({"mode": Mode.WIPE}, "undoes one migration at a time"),
@@ -120,6 +121,20 @@ def test_what_the_guide_warns_of_is_said_by_the_plans_that_do_it(
     fields: dict[str, object], text: str
 ) -> None:
     assert warned(text, planned(request(**fields)).warnings)
+
+
+def test_a_wipe_that_undoes_migrations_promises_to_drop_nothing_else() -> None:
+    alone = planned(request(services=["workflow-api"], mode=Mode.WIPE)).warnings
+    assert not warned("All tables of", alone)
+    assert warned("Tables that people made themselves stay", alone)
+    assert not warned(
+        "stay, with their rows", planned(request(services=["ui-builder-api"], mode="wipe")).warnings
+    )
+    (everything,) = (
+        text for text in planned(request(mode=Mode.WIPE)).warnings if text.startswith("All tables of")
+    )
+    assert "workflow-api" not in everything
+    assert "los-core-api" in everything
 
 
 def test_a_repository_that_a_production_uses_too_is_named() -> None:
