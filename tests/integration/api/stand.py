@@ -147,7 +147,7 @@ class Stand:
                 database.notify(nonce)
             return 0
         process.write(f"$ {text}\n".encode())
-        self._write_a_row(process)
+        self._leave_a_sign(process)
         for part, output in self.failing.items():
             if part in text:
                 process.write(output)
@@ -162,11 +162,13 @@ class Stand:
         process.write(second)
         return next((code for part, code in self.codes.items() if part in text), 0)
 
-    def _write_a_row(self, process: Process) -> None:
-        """Count a row in each database of a recorded command, which is its sign there."""
+    def _leave_a_sign(self, process: Process) -> None:
+        """Make the table anew with a row, as wipes and seeds do, in each database of a recorded command."""
         for url in process.variables.values():
             if process.attempt is not None and url.startswith("postgresql://"):
-                self.urls.at(url).written += 1
+                database = self.urls.at(url)
+                database.tables["dirt"] = [1]  # another list is another table
+                database.written += 1
 
 
 @asynccontextmanager
