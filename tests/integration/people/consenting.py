@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
+from sandbox.services.standins.controls import Control
 from schemas.publish import ResetRequested
 from tests.integration.people.people import Person, call
 from tests.integration.stand.harness import Harness
@@ -26,6 +30,17 @@ GUS = Person("gus", ("requester",), ("los-demo-*",))
 PEOPLE = (ANA, BEN, CLEO, DAN, EVE, FAY, GUS)
 QUICK = {"mode": "seed", "services": ["ui-builder-api"], "git": False}
 SOON = 30.0
+
+
+@contextmanager
+def quick_seeds(platform: Platform) -> Iterator[None]:
+    """Let all seeds of the client take a moment; afterwards nothing is controlled."""
+    for environment in (SANDBOX, PRODUCTION):
+        for service in SERVICES:
+            seeds = ("db:seed:data-builder", "seed:system", "seed:reset", "seed:sync", "seed")
+            platform.control(environment, service, **dict.fromkeys(seeds, Control(seconds=0.05)))
+    yield
+    platform.clear_controls()
 
 
 def ask(harness: Harness, person: Person, environment: str, **wanted: Any) -> str:  # noqa: ANN401 - JSON

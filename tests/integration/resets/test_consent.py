@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
 from schemas.publish import Mode, ResetRequested, ResumeRequested
@@ -34,6 +33,7 @@ from tests.integration.people.consenting import (
     ask,
     commands,
     publish,
+    quick_seeds,
     until_asked,
     until_given,
     untouched,
@@ -53,12 +53,8 @@ def daemon(los_demo_sandbox: Platform, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(autouse=True)
 def paced(los_demo_sandbox: Platform) -> Iterator[None]:
-    for environment in (SANDBOX, PRODUCTION):
-        for service in SERVICES:
-            seeds = ("db:seed:data-builder", "seed:system", "seed:reset", "seed:sync", "seed")
-            los_demo_sandbox.control(environment, service, **dict.fromkeys(seeds, Control(seconds=0.05)))
-    yield
-    los_demo_sandbox.clear_controls()
+    with quick_seeds(los_demo_sandbox):
+        yield
 
 
 @pytest.mark.timeout(480)

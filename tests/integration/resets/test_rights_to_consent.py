@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
-from sandbox.services.standins.controls import Control
 from tests.integration.people.consenting import (
     BEN,
     PRODUCTION,
@@ -18,6 +16,7 @@ from tests.integration.people.consenting import (
     ask,
     commands,
     publish,
+    quick_seeds,
     until_asked,
     untouched,
 )
@@ -43,12 +42,8 @@ def daemon(los_demo: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(autouse=True)
 def paced(los_demo: Platform) -> Iterator[None]:
-    for environment in (SANDBOX, PRODUCTION):
-        for service in SERVICES:
-            seeds = ("db:seed:data-builder", "seed:system", "seed:reset", "seed:sync", "seed")
-            los_demo.control(environment, service, **dict.fromkeys(seeds, Control(seconds=0.05)))
-    yield
-    los_demo.clear_controls()
+    with quick_seeds(los_demo):
+        yield
 
 
 @pytest.mark.timeout(480)
