@@ -41,6 +41,7 @@ from schemas.protection import ProtectedUse
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey, ServiceName, client_of
+from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
 from statemachines.planning.selection import Selection, select
 from statemachines.planning.sessions import UNREAD
@@ -317,7 +318,7 @@ class FactsReader:
                     )
                 )
                 for database in service.databases:
-                    subject = f"database {database.name}"
+                    subject = f"{DATABASE}{database.name}"
                     url, identity = await self.identify(pod, service, database.name)
                     check_marker(identity, environment)
                     await self._databases.check_direct(url, environment=environment)  # it has to be dumped
@@ -364,7 +365,7 @@ class FactsReader:
                     continue
                 url, identity = await self.identify(pod, service, database.name)
             except PortError as error:
-                subject = f"database {database.name}" if own else f"pod {pod.name}"
+                subject = f"{DATABASE}{database.name}" if own else f"pod {pod.name}"
                 gap = self._survey.unreadable(error, pod.environment, ServiceName(service.name), subject)
                 if gap not in findings.unreadable:
                     findings.unreadable.append(gap)
@@ -427,7 +428,7 @@ class FactsReader:
                 branch = await self._repositories.read(name, declared.branch)
             except PortError as error:
                 findings.unreadable.append(
-                    self._survey.unreadable(error, request.environment, None, f"repository {name}")
+                    self._survey.unreadable(error, request.environment, None, f"{REPOSITORY}{name}")
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")

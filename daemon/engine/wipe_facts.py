@@ -16,7 +16,7 @@ from schemas.plan import ConfiguredSeed
 from schemas.requests import Mode
 from schemas.wire import ServiceName
 from statemachines.planning.commands import Command, commands
-from statemachines.planning.gaps import LOSSES_OF, SEED_OF
+from statemachines.planning.gaps import LOSSES_OF, MIGRATIONS_OF, SEED_OF
 from statemachines.planning.selection import CoreAction, Selection
 from statemachines.planning.wipes import seed_looked_for, wiped_pairs
 from statemachines.steps.tool_seeds import Answer
@@ -120,7 +120,7 @@ class _Reading:
                     pod = await self._pod(service)
                     ids = await image_migrations(self._cluster, pod, database.migrations)
             except PortError as error:
-                self._note(name, f"migrations {database.name}", error)
+                self._note(name, f"{MIGRATIONS_OF}{database.name}", error)
                 continue
             self.findings.migrations.append(MigrationsFact(service=name, database=database.name, ids=ids))
 

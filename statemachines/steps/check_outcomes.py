@@ -114,6 +114,11 @@ def _with_tables(facts: Mapping[str, Any], verdicts: Iterable[Verdict]) -> dict[
     return {**facts, TABLES: tables} if tables else dict(facts)
 
 
+def is_measured_before(step: PlannedStep) -> bool:
+    """Whether a check of the step compares with what was there before it."""
+    return any(check.unchanged is not None or _is_of_wipe(check) for check in step.checks)
+
+
 def known_before(
     step: PlannedStep, former: Sequence[Attempt]
 ) -> tuple[dict[str, Any], Sequence[PlannedCheck]]:
@@ -122,7 +127,7 @@ def known_before(
     Of a learned check in a wipe only what was there before the first launch counts, whatever happened since.
     """
     unchanged = [check for check in step.checks if check.unchanged is not None]
-    learned = [check for check in step.checks if check.learned is not None and check.learned.emptied]
+    learned = [check for check in step.checks if _is_of_wipe(check)]
     measured = earliest_baseline(former)
     known = {
         name: value for name, value in (measured or {}).items() if name in {one.name for one in unchanged}
@@ -133,6 +138,10 @@ def known_before(
         return known, [*again, *learned]
     first = launched[0].baseline or {}
     return known | {one.name: first[one.name] for one in learned if one.name in first}, again
+
+
+def _is_of_wipe(check: PlannedCheck) -> bool:
+    return check.learned is not None and check.learned.emptied
 
 
 def earliest_baseline(attempts: Iterable[Attempt]) -> dict[str, Any] | None:

@@ -64,12 +64,7 @@ def missing_right(
     missing = touched - dumped(reset, plan, steps).keys()
     if touched and not missing:
         return None
-    old = missing & {
-        key
-        for planned in (plan.steps if plan else ())
-        if planned.kind is StepKind.BACKUP_DATABASE and steps[planned.name].state is StepState.SUCCEEDED
-        for key in planned.touches
-    }
+    old = missing & last_dumps(plan, steps).keys()
     if old and old == missing:
         return Refused(
             Reason.BACKUP_OUTDATED,

@@ -187,7 +187,7 @@ class _Guard:
         self._watch = watch
         watch.attempt = taken_up
         self.baseline: dict[str, Any] | None = None
-        """What has to survive the command; recorded with the attempt."""
+        """What is there before the launch; recorded with the attempt."""
 
     @property
     def attempt(self) -> Attempt | None:

@@ -66,7 +66,7 @@ class DatabaseActivity:
         if not may_need_sign(step):
             return measured
         before = await self._checks.met_before(step, pod)
-        kept = {name: value for name, value in (measured or {}).items() if name != ACTIVITY}
+        kept = dict(measured or {})
         if before:
             kept[MET_BEFORE] = list(before)
         if not needs_sign(step, before):

@@ -28,7 +28,7 @@ from schemas.checks import MigrationsCheck, PlannedCheck
 from schemas.plan import PlannedStep
 from schemas.resets import Attempt, Outcome
 from statemachines.steps.activity import finds_rows
-from statemachines.steps.check_outcomes import hint_of, judged, known_before, no_answer
+from statemachines.steps.check_outcomes import hint_of, is_measured_before, judged, known_before, no_answer
 from statemachines.steps.database_checks import (
     Verdict,
     judge_migrations,
@@ -89,6 +89,8 @@ class DatabaseChecks:
         Raises:
             PortError: a database could not be asked.
         """
+        if not is_measured_before(step):
+            return None
         former = [one for one in await self._leased.attempts() if one.step == step.name]
         found, again = known_before(step, former)
         asked = [check for check in again if check.learned is None or self._first_kept(step, check) is None]

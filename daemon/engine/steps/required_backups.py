@@ -6,9 +6,6 @@ share, or that somebody tidied up, leaves nothing to go back to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.launch_rights import as_error
 from daemon.ports.backups import Backups
@@ -33,17 +30,13 @@ async def check_backups(backups: Backups, leased: LeasedReset, step: PlannedStep
         raise as_error(no_backup(step, missing))
 
 
-def backup_facts(leased: LeasedReset, key: ResourceKey) -> Mapping[str, Any] | None:
-    """What the reset's dump of a resource since its last stop told of itself; None: there is none."""
-    step = dumped(leased.reset, leased.plan, leased.steps).get(key)
-    return step.outcome.facts if step is not None and step.outcome is not None else None
-
-
 async def _still_there(backups: Backups, leased: LeasedReset, touched: set[ResourceKey]) -> set[ResourceKey]:
     """Databases of `touched` whose dump since the last stop is still there."""
     found: set[ResourceKey] = set()
-    for key in touched:
-        facts = backup_facts(leased, key)
-        if facts is not None and await backups.holds(facts["path"], facts["sizeBytes"], facts["sha256"]):
+    for key, step in dumped(leased.reset, leased.plan, leased.steps).items():
+        if key not in touched or step.outcome is None:
+            continue
+        facts = step.outcome.facts
+        if await backups.holds(facts["path"], facts["sizeBytes"], facts["sha256"]):
             found.add(key)
     return found
