@@ -1,9 +1,8 @@
-"""Databases and backups in memory. A database is found by its URL: one that nobody added does not answer."""
+"""Databases in memory. A database is found by its URL: one that nobody added does not answer."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon.ports.backups import Backup
 from daemon.ports.databases import Identity, Leftover, Marker, Session, Witness
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.facts import Loss
@@ -62,11 +60,15 @@ class MemoryDatabase:
 
     def written_rows(self) -> int:
         """Count what was written so far."""
-        tables = _dumped(self)
+        tables = self.dumped()
         if self.tables_seen not in {None, tables}:
             self.written += 1
         self.tables_seen = tables
         return self.written
+
+    def dumped(self) -> bytes:
+        """Write all rows down, the same rows as the same bytes."""
+        return json.dumps(self.tables, sort_keys=True).encode()
 
     def notify(self, text: str) -> None:
         """Do what `NOTIFY resetd` does: whoever listens here hears it."""
@@ -179,7 +181,7 @@ class MemoryDatabases:
             key=database.key,
             name=database.name,
             server_version=database.server_version,
-            size_bytes=len(_dumped(database)),
+            size_bytes=len(database.dumped()),
             tables=len(database.tables),
             markers=tuple(
                 Marker(environment, believed=(server, name) == (database.server, database.name))
@@ -256,48 +258,3 @@ class MemoryDatabases:
         database.at_work.pop(session_name(attempt), None)
         sessions = tuple(f"{name} since {began:%H:%M:%S}" for name, began in found.items())
         return Leftover(at, sessions, tuple(database.hidden))
-
-
-class MemoryBackups:
-    """Implements `daemon.ports.backups.Backups`. A test may remove from `files` what a disk may lose."""
-
-    def __init__(self, databases: MemoryDatabases) -> None:
-        self._databases = databases
-        self.files: dict[str, bytes] = {}
-
-    async def dump(
-        self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
-    ) -> Backup:
-        """See the port."""
-        database = self._databases.at(url)
-        if witness.identity.key != resource:
-            raise PermanentError(Reason.DATABASE_MISMATCH, f"{witness.identity.key} answers, not {resource}")
-        if not await self._databases.leads_to(witness, url, environment=environment):
-            raise PermanentError(Reason.DATABASE_MISMATCH, f"{database.key} is not where the witness is")
-        content = _dumped(database)
-        path = f"{environment}/{database.name}/{attempt.replace('/', '.')}.{secrets.token_hex(4)}.dump"
-        self.files[path] = content
-        digest = hashlib.sha256(content).hexdigest()
-        return Backup(resource, path, len(content), digest, datetime.now(UTC), proven=True)
-
-    async def prove(self, backup: Backup) -> Backup:
-        """See the port."""
-        content = self.files.get(backup.path)
-        if content is None or hashlib.sha256(content).hexdigest() != backup.sha256:
-            raise PermanentError(Reason.BACKUP_UNPROVEN, f"{backup.path} is not what was written")
-        return replace(backup, proven=True)
-
-    async def holds(self, path: str, size_bytes: int, sha256: str) -> bool:
-        """See the port."""
-        content = self.files.get(path, b"")
-        return (len(content), hashlib.sha256(content).hexdigest()) == (size_bytes, sha256)
-
-    async def restore(self, backup: Backup, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
-        """See the port."""
-        database = self._databases.at(url)
-        await self.prove(backup)
-        database.tables = json.loads(self.files[backup.path])
-
-
-def _dumped(database: MemoryDatabase) -> bytes:
-    return json.dumps(database.tables, sort_keys=True).encode()

@@ -15,7 +15,8 @@ from daemon.ports.backups import Backups
 from daemon.ports.databases import Databases
 from sandbox.postgres import Server
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
-from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from tests.memory.backups import MemoryBackups
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
 ENVIRONMENT = "qa-sandbox"
 FILL = """

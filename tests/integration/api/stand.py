@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 from fastapi import FastAPI
 
 from daemon.adapters.files.logs import FileLogs
@@ -36,8 +34,10 @@ from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from schemas.catalog.catalog import Catalog
+from tests.integration.api.people import write_tokens
+from tests.memory.backups import MemoryBackups
 from tests.memory.contents import MemoryContents
-from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
@@ -47,13 +47,6 @@ from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
 
 SECRET = "hunter2-of-the-database"
-PEOPLE: dict[str, tuple[list[str], list[str]]] = {
-    "vera": (["viewer"], ["qa-*"]),
-    "ana": (["requester"], ["qa-*", "los-demo-*"]),
-    "oli": (["operator"], ["*"]),
-    "ben": (["approver"], ["*"]),
-    "pat": (["requester", "approver"], ["*"]),
-}
 _CATALOG = load_catalog()
 ENVIRONMENTS = ("qa-sandbox", "los-demo-production")
 
@@ -192,24 +185,6 @@ def free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
-
-
-def write_tokens(directory: Path) -> tuple[Path, dict[str, str]]:
-    """Write the file of tokens for all people. The answer is its path, and each person's token."""
-    tokens = {person: f"token-of-{person}-for-these-tests" for person in PEOPLE}
-    entries = [
-        {
-            "name": f"{person}'s laptop",
-            "subject": person,
-            "sha256": hashlib.sha256(tokens[person].encode()).hexdigest(),
-            "roles": roles,
-            "environments": environments,
-        }
-        for person, (roles, environments) in PEOPLE.items()
-    ]
-    file = directory / "tokens.yaml"
-    file.write_text(yaml.safe_dump(entries))
-    return file, tokens
 
 
 @asynccontextmanager

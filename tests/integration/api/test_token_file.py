@@ -16,7 +16,8 @@ from daemon.api.token_file import LAST_GOOD_SECONDS, TokenFile, TokensUnreadable
 from daemon.api.tokens import digest, parse_tokens
 from daemon.config.settings import load
 from statemachines.planning.protection import UNNAMED
-from tests.integration.api.stand import PEOPLE, Stand, running
+from tests.integration.api.people import PEOPLE
+from tests.integration.api.stand import Stand, running
 
 NOW = datetime.now(UTC)
 

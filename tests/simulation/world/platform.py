@@ -18,8 +18,9 @@ from daemon.ports.databases import Witness as WitnessSession
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.wire import ResetId, ResourceKey
+from tests.memory.backups import MemoryBackups
 from tests.memory.contents import MemoryContents
-from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods

@@ -50,8 +50,9 @@ from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import AT_REST
 from statemachines.refusals import Refusal
+from tests.memory.backups import MemoryBackups
 from tests.memory.contents import MemoryContents
-from tests.memory.databases import MemoryBackups, MemoryDatabase, MemoryDatabases
+from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.deployments import MemoryDeployments
 from tests.memory.logs import MemoryLogs
 from tests.memory.marks import MemoryMarks
