@@ -124,7 +124,7 @@ def told(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     platform.control(ENVIRONMENT, "sequence-builder-api", seed=Control(seconds=0.05))
     world = World()
     events = world.events()
-    with running(platform, directory, crashing=True, settings={"RESETD_CATALOG": str(catalog)}) as harness:
+    with running(platform, directory, settings={"RESETD_CATALOG": str(catalog)}) as harness:
         expected = 0
         for number, wave in enumerate(waves(events)):
             expected += sum(one.id is not None for one in wave)

@@ -60,7 +60,7 @@ def test_a_reset_killed_in_every_state_and_every_seed_ends_as_one_that_was_not(
     for service, seed in SEEDS.items():
         platform.control(ENVIRONMENT, service, **{seed: Control(seconds=1.5)})
     kills = 0
-    with running(platform, tmp_path / "killed", crashing=True) as harness:
+    with running(platform, tmp_path / "killed") as harness:
         for state in STATES:
             (harness.crashes / f"after-{state}").touch()
         ask(harness, mode)

@@ -101,7 +101,7 @@ def test_a_reset_that_waits_can_be_cancelled_by_people_and_by_events(harness: Ha
 def test_a_kill_in_a_state_of_rest_or_of_cancelling_changes_nothing_and_the_state_is_told(
     platform: Platform, tmp_path: Path
 ) -> None:
-    with running(platform, tmp_path, crashing=True) as harness:
+    with running(platform, tmp_path) as harness:
         crash_after(harness, "planned")
         planned = ask(harness, UI, dryRun=True)
         killed_after(harness, "planned")

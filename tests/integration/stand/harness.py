@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import journal
-from sandbox.daemon_process import DaemonProcess, by_module
+from sandbox.daemon_process import DaemonProcess
 from sandbox.events import Publisher, Seen, read_until
 from sandbox.platform.platform import Platform
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
 from tests.integration.stand.starts import forks
 from tests.integration.stand.waiting import wait_for
+from tests.torture.daemons import failpoints
 
-CRASHING = by_module("-m", "tests.integration.stand.crashing_daemon")
 RESET_WITHIN = 180.0
 """Seconds for one whole reset on a machine that other tests load, too."""
 
@@ -31,7 +31,6 @@ class Harness:
         platform: Platform,
         directory: Path,
         *,
-        crashing: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.platform = platform
@@ -48,10 +47,10 @@ class Harness:
             "RESETD_STATUS_TOPIC": self.topics["status"],
             "RESETD_DEAD_LETTERS_TOPIC": self.topics["dead-letters"],
             "RESETD_KAFKA_GROUP_ID": tag,
-            "CRASH_DIRECTORY": str(self.crashes),
+            failpoints.STATES: str(self.crashes),
             **(settings or {}),
         }
-        self.daemon = DaemonProcess(directory, variables, start=CRASHING if crashing else forks().start)
+        self.daemon = DaemonProcess(directory, variables, start=forks().start)
         names = {REQUESTS_TOPIC: self.topics["requests"], ENVIRONMENTS_TOPIC: self.topics["environments"]}
         self.publisher = Publisher(platform.bootstrap, topics=names)
 
@@ -138,11 +137,10 @@ def running(
     platform: Platform,
     directory: Path,
     *,
-    crashing: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Harness]:
     """A started daemon with these RESETD_ variables besides its own; killed at the end, whatever happened."""
-    harness = Harness(platform, directory, crashing=crashing, settings=settings)
+    harness = Harness(platform, directory, settings=settings)
     try:
         harness.start()
         yield harness

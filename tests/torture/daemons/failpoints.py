@@ -21,6 +21,10 @@ the commit since the process started, or `launch`: the commit that records an at
 EACH = "TORTURE_EACH"
 """The variable with a file of one line for each point at which a daemon died; it dies once at each other point."""
 
+STATES = "TORTURE_STATES"
+"""The variable with a directory. A file `after-STATE` in it means: the daemon dies right after the commit that puts a
+reset into STATE. The file is removed first, so the next start comes past that point."""
+
 COMMITS = ("take_in", "admit", "append_act", "claim", "release_all", "save", "lock", "remember_protected")
 _LAUNCH = "launch"
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -32,6 +36,8 @@ def from_environment(environment: Mapping[str, str]) -> Callable[[Store], Store]
         return lambda store: cast("Store", _Watched(store, _EachOnce(Path(path))))
     if said := environment.get(VARIABLE):
         return lambda store: cast("Store", _Watched(store, _Once(*said.split(":"))))
+    if directory := environment.get(STATES):
+        return lambda store: cast("Store", _Watched(store, _AtStates(Path(directory))))
     return lambda store: store
 
 
@@ -101,6 +107,27 @@ class _EachOnce:
         return bool(self._died) and self._died[-1].startswith("after:save:")
 
 
+class _AtStates:
+    """A death right after each commit that puts a reset into a state for which a file asks."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def before(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Called right before a commit; returns whether it may put a reset into a state."""
+        return name == "take_in" or (name == "save" and bool(cast("Change", arguments[0]).history))
+
+    def after(self, name: str, arguments: tuple[Any, ...], result: Any, *, met: bool) -> None:  # noqa: ANN401, ARG002 - of any commit
+        """Called right after the commit; `met` is what `before` returned."""
+        if not met:
+            return
+        for reset in [result] if name == "save" else [admission.reset for admission in result]:
+            wanted = self._directory / f"after-{reset.state.value}"
+            if wanted.exists():
+                wanted.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
 _OTHERS = {"claim": 2, "published": 10, "take_in": 1, "lock": 1}
 """How often a daemon dies before, and after, commits of each name that is no `save`."""
 
@@ -115,7 +142,7 @@ def _records_a_launch(name: str, arguments: tuple[Any, ...]) -> bool:
 class _Watched:
     """A store in front of the real one, which calls the failpoint before and after each commit."""
 
-    def __init__(self, store: Store, failpoint: _Once | _EachOnce) -> None:
+    def __init__(self, store: Store, failpoint: _Once | _EachOnce | _AtStates) -> None:
         self._store = store
         self._failpoint = failpoint
 
