@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from random import Random
@@ -57,6 +58,7 @@ class History:
             Worker(world, f"worker-{number}", VirtualClock(self.loop)) for number in range(workers)
         ]
         self.events: list[Message] = []
+        self._under_way: list[asyncio.Task[Any]] = []
         self.crashes = 0
         self.failed = False
         self._watch_log()
@@ -74,7 +76,7 @@ class History:
 
     def do(self, what: Coroutine[Any, Any, Any]) -> None:
         """A coroutine of the world, which nobody waits for."""
-        self.loop.start(self.loop.world, what)
+        self._under_way.append(self.loop.start(self.loop.world, what))
 
     def publish(self, request: ResetRequested) -> None:
         """An event asks for a reset."""
@@ -226,7 +228,9 @@ class History:
                 self.act(reset, ActKind.RESUME, "oli")
 
     def _at_rest(self) -> bool:
-        return all(self._rests(one) for one in self.resets()) and self._all_read()
+        # What was asked for in this very instant may not have arrived yet.
+        arrived = all(task.done() for task in self._under_way)
+        return arrived and all(self._rests(one) for one in self.resets()) and self._all_read()
 
     def _rests(self, reset: Reset) -> bool:
         if reset.state not in RESTING or reset.wake_at is not None:
