@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from sandbox.services.standins.controls import Control
 from schemas.publish import ResetRequested
 from tests.integration.by_hand.typing import Hands, hands
 from tests.integration.stand.harness import Harness, running
+from tests.integration.stand.starts import forks
 
 ENVIRONMENT = "qa-sandbox"
 REPOSITORY = "qa-workflows"
@@ -114,14 +113,7 @@ class Stage:
     def type_resetd(self, *arguments: str) -> str:
         """The command line, which has to end with 0: what it prints."""
         token = (self.harness.daemon.directory / "operator-token").read_text().strip()
-        done = subprocess.run(
-            [sys.executable, "-m", "daemon", *arguments],
-            env={**self.harness.daemon.environment, "RESETD_TOKEN": token},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
+        done = forks().run(arguments, {**self.harness.daemon.environment, "RESETD_TOKEN": token}, within=90)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import Any
 
 from sandbox.journal import Launch
 from tests.integration.stand.harness import Harness
+from tests.integration.stand.starts import forks
 from tests.integration.stand.waiting import wait_for
 
 ENVIRONMENT = "qa-sandbox"
@@ -97,12 +97,4 @@ def launched(harness: Harness, reference: str, name: str) -> list[int]:
 
 def resetd(harness: Harness, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line against this daemon, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "daemon", *arguments],
-        env={**harness.daemon.environment, "COLUMNS": "200"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return forks().run(arguments, {**harness.daemon.environment, "COLUMNS": "200"}, within=120)

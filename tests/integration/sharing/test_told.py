@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +33,7 @@ from tests.integration.sharing.stand import (
     reader,
     use_of,
 )
+from tests.integration.stand.starts import forks
 
 
 async def check(directory: Path, kubeconfig: Path, *absent: str) -> tuple[int, dict[str, Any], str]:
@@ -43,13 +42,10 @@ async def check(directory: Path, kubeconfig: Path, *absent: str) -> tuple[int, d
     file.write_text(yaml.safe_dump(catalog(*absent).catalog.model_dump(mode="json", by_alias=True)))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
     done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "daemon", "catalog", "check", str(file), "--cluster", "-o", "json"],
-        env={**kept, "KUBECONFIG": str(kubeconfig), "RESETD_DATA_DIR": str(directory / "data")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        forks().run,
+        ["catalog", "check", str(file), "--cluster", "-o", "json"],
+        {**kept, "RESETD_KUBECONFIG": str(kubeconfig), "RESETD_DATA_DIR": str(directory / "data")},
+        within=60,
     )
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 

@@ -1,7 +1,8 @@
-"""How the daemons of these tests are started: as forks of a process that has imported all that `resetd serve` imports.
+"""How these tests start daemons and command lines: as forks of a process that has imported all that `resetd` imports.
 
-Importing takes two seconds of a processor, and these tests start some hundred daemons. What a daemon does is the same
-`serve(load())`; that `python -m daemon serve` is one, too, is shown by the demo and where a test starts it itself.
+Importing takes two seconds of a processor, and these tests start some hundred. What each does is the same
+`serve(load())`, or the same command line. That `python -m daemon` is these, too, is shown by the demo, and where a test
+starts it itself.
 """
 
 from __future__ import annotations

@@ -10,17 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.stand.starts import forks
+
 
 def resetd(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
-    return subprocess.run(
-        [sys.executable, "-m", "daemon", *args],
-        env={**kept, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return forks().run(args, {**kept, **variables}, within=60)
 
 
 def test_config_shows_what_is_in_force_without_secrets_and_what_is_misspelt() -> None:
