@@ -119,7 +119,11 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
         async with AsyncExitStack() as stack:
             kubernetes = await stack.enter_async_context(open_kubernetes(kubernetes_settings(settings)))
             topics = StatusTopics(status=settings.status_topic, public_url=settings.api_url)
-            store = store_as(await stack.enter_async_context(open_store(state_url, topics)))
+            store = store_as(
+                await stack.enter_async_context(
+                    open_store(state_url, topics, url_file=secret_file("database_url"))
+                )
+            )
             # Workers share their state, and so the name by which databases know them.
             name = sha256((await store.state_id()).encode()).hexdigest()[:16]
             daemon = _build(settings, catalog, kubernetes, store, stop, listening, name)
@@ -276,6 +280,7 @@ def _kafka(settings: Settings) -> Connection:
         sasl_mechanism=settings.kafka_sasl_mechanism or "PLAIN",
         sasl_username=settings.kafka_sasl_username,
         sasl_password=password.get_secret_value() if password else None,
+        sasl_password_file=secret_file("kafka_sasl_password") if password else None,
         ssl_cafile=str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None,
         ssl_certfile=str(settings.kafka_ssl_certfile) if settings.kafka_ssl_certfile else None,
         ssl_keyfile=str(settings.kafka_ssl_keyfile) if settings.kafka_ssl_keyfile else None,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
@@ -28,11 +30,27 @@ class Connection:
     sasl_mechanism: str = "PLAIN"
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
+    sasl_password_file: Path | None = None
+    """Where `sasl_password` was read from: others rotate it."""
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     request_timeout: float = 15.0
     """Seconds that one request may take."""
+
+    def shown(self) -> tuple[object, ...]:
+        """Return what the brokers are shown of us now. A client that showed something else is to be made anew.
+
+        A file that is away or empty for a moment is being rotated: what the daemon started with stands for it.
+        """
+        return (self._password(), *map(_changed_at, (self.ssl_cafile, self.ssl_certfile, self.ssl_keyfile)))
+
+    def _password(self) -> str | None:
+        if self.sasl_password_file is None:
+            return self.sasl_password
+        with suppress(OSError, UnicodeDecodeError):
+            return self.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n") or self.sasl_password
+        return self.sasl_password
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments that a consumer and a producer both take."""
@@ -42,7 +60,7 @@ class Connection:
             "security_protocol": self.security_protocol,
             "sasl_mechanism": self.sasl_mechanism,
             "sasl_plain_username": self.sasl_username,
-            "sasl_plain_password": self.sasl_password,
+            "sasl_plain_password": self._password(),
             "ssl_context": create_ssl_context(
                 cafile=self.ssl_cafile, certfile=self.ssl_certfile, keyfile=self.ssl_keyfile
             )
@@ -51,6 +69,15 @@ class Connection:
             "metadata_max_age_ms": int(_METADATA_MAX_AGE_SECONDS * 1000),
             "request_timeout_ms": int(self.request_timeout * 1000),
         }
+
+
+def _changed_at(path: str | None) -> int | None:
+    """When a file was written last, in nanoseconds; None where there is none."""
+    if path is None:
+        return None
+    with suppress(OSError):
+        return Path(path).stat().st_mtime_ns
+    return None
 
 
 async def close(stop: Callable[[], Awaitable[None]], client: AIOKafkaClient) -> None:

@@ -90,6 +90,7 @@ class KafkaInbox:
         self._session_timeout = session_timeout
         self._sought = _SoughtPositions()
         self._consumer: Any = None
+        self._shown: tuple[object, ...] = ()
         self._positions: Positions | None = None
         self._reading: asyncio.Task[list[Record]] | None = None
 
@@ -133,6 +134,7 @@ class KafkaInbox:
         await self._close()
 
     async def _open(self) -> None:
+        self._shown = self._connection.shown()
         # Without topics `start` only connects. With topics it waits for the whole rebalance, and an error of that (a
         # mock broker's InvalidRequestError, for example) leaves a consumer that can't be started again.
         consumer = AIOKafkaConsumer(
@@ -167,6 +169,9 @@ class KafkaInbox:
             await asyncio.wait({reading})
 
     async def _read(self, timeout: float) -> list[Record]:
+        if self._consumer is not None and self._shown != self._connection.shown():
+            _log.info("the kafka consumer is made anew: its credentials were rotated")
+            await self._close()
         if self._consumer is None:
             await self._open()
         try:

@@ -33,9 +33,12 @@ class KafkaOutlet:
         self._max_message_bytes = max_message_bytes
         self._idempotent = True
         self._producer: Any = None
+        self._shown: tuple[object, ...] = ()
 
     async def start(self) -> None:
-        """See the port."""
+        """See the port. A producer whose credentials were rotated is made anew."""
+        if self._producer is not None and self._shown != self._connection.shown():
+            await self.stop()
         if self._producer is None:
             await self._open()
 
@@ -67,6 +70,7 @@ class KafkaOutlet:
             self._producer = await self._connected()
 
     async def _connected(self) -> AIOKafkaProducer:
+        self._shown = self._connection.shown()
         producer = AIOKafkaProducer(
             **self._connection.options(),
             acks="all",

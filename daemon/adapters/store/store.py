@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,21 +36,26 @@ from schemas.retention import Pruned, Refusal, Retention
 from schemas.wire import ResetId, ResourceKey, Time
 
 
-def open_store(database_url: str, topics: StatusTopics | None = None) -> SqlStore:
+def open_store(
+    database_url: str, topics: StatusTopics | None = None, *, url_file: Path | None = None
+) -> SqlStore:
     """Make a store, which connects when it is first used. The schema has to be there (`migrations.upgrade`).
+
+    `url_file` is where the URL was read from: role and password in it are read again for each connection.
 
     Raises:
         PermanentError: the address is neither a SQLite file nor PostgreSQL.
     """
-    return SqlStore(database_url, topics or StatusTopics())
+    return SqlStore(database_url, topics or StatusTopics(), url_file)
 
 
 class SqlStore:
     """Implements `daemon.ports.store.store.Store`. Use it as an async context manager, or call `close`."""
 
-    def __init__(self, database_url: str, topics: StatusTopics) -> None:
+    def __init__(self, database_url: str, topics: StatusTopics, url_file: Path | None = None) -> None:
         url = parse(database_url)
-        self._transactions = Transactions(make_engine(url), postgres=not is_embedded(url), topics=topics)
+        engine = make_engine(url, url_file)
+        self._transactions = Transactions(engine, postgres=not is_embedded(url), topics=topics)
         self._state_id: str | None = None
         self._read, self._write = self._transactions.read, self._transactions.write
         self._commits = SharedCommits(self._transactions)

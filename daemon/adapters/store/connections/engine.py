@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from daemon.adapters.store.connections.addresses import asynchronous, file_of, is_embedded
+from daemon.adapters.store.connections.addresses import asynchronous, file_of, is_embedded, parse
+from daemon.ports.errors import PermanentError
 
 BUSY_SECONDS = 10.0
 """Seconds that SQLite waits for another process's write."""
@@ -27,11 +31,15 @@ def as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return to_json(value, inf_nan_mode="constants").decode()
 
 
-def make_engine(url: URL) -> AsyncEngine:
-    """Make an engine, which connects when it is first used."""
+def make_engine(url: URL, url_file: Path | None = None) -> AsyncEngine:
+    """Make an engine, which connects when it is first used.
+
+    `url_file` is where the URL was read from. Others rotate the role and the password in it: each new connection takes
+    those that are in it then. A file that is away or no URL for a moment is being rotated, and the former ones hold.
+    """
     if is_embedded(url):
         return _sqlite(url)
-    return create_async_engine(
+    engine = create_async_engine(
         asynchronous(url),
         pool_size=8,
         max_overflow=8,
@@ -46,6 +54,18 @@ def make_engine(url: URL) -> AsyncEngine:
             "options": _POSTGRES_OPTIONS,
         },
     )
+    if url_file is not None:
+        event.listen(engine.sync_engine, "do_connect", partial(_with_rotated, url_file))
+    return engine
+
+
+def _with_rotated(
+    url_file: Path, _dialect: Any, _record: Any, _arguments: Any, named: dict[str, Any]
+) -> None:  # noqa: ANN401 - the driver's own types
+    with suppress(OSError, UnicodeDecodeError, PermanentError):
+        now = parse(url_file.read_text(encoding="utf-8").strip())
+        if now.username and now.password:
+            named.update(user=now.username, password=now.password)
 
 
 def _sqlite(url: URL) -> AsyncEngine:
