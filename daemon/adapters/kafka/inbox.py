@@ -170,7 +170,7 @@ class KafkaInbox:
 
     async def _read(self, timeout: float) -> list[Record]:
         if self._consumer is not None and self._shown != self._connection.shown():
-            _log.info("the kafka consumer is made anew: its credentials were rotated")
+            _log.info("kafka.credentials-rotated")
             await self._close()
         if self._consumer is None:
             await self._open()

@@ -1,4 +1,4 @@
-"""A password that others rotate in its file is shown to the brokers without a restart, and nothing is lost meanwhile."""
+"""A password that others rotate in its file is shown to the brokers without a restart. Nothing is lost meanwhile."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ async def fronted(broker: str, password: Path) -> AsyncIterator[tuple[Front, Con
         yield front, Connection(f"127.0.0.1:{port}", sasl_password_file=password, request_timeout=5)
 
 
-async def test_a_rotated_password_is_read_again_and_a_file_that_is_away_is_being_rotated(tmp_path: Path) -> None:
+async def test_a_rotated_password_is_read_again_and_a_file_that_is_away_is_being_rotated(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "password"
     file.write_text("former\n")
     connection = Connection(

@@ -26,7 +26,7 @@ async def test_a_rotated_password_is_taken_by_the_next_connection(
 ) -> None:
     role = f"resetd_{secrets.token_hex(4)}"
     place = f"{urlsplit(postgres_url).hostname}:{urlsplit(postgres_url).port}/state"
-    end_sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    end_sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"  # noqa: S608 - a name of this test's own
     execute(server, f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'former'")
     file = tmp_path / "url"
     file.write_text(f"postgresql://{role}:former@{place}\n")

@@ -60,8 +60,8 @@ def make_engine(url: URL, url_file: Path | None = None) -> AsyncEngine:
 
 
 def _with_rotated(
-    url_file: Path, _dialect: Any, _record: Any, _arguments: Any, named: dict[str, Any]
-) -> None:  # noqa: ANN401 - the driver's own types
+    url_file: Path, _dialect: object, _record: object, _arguments: object, named: dict[str, Any]
+) -> None:
     with suppress(OSError, UnicodeDecodeError, PermanentError):
         now = parse(url_file.read_text(encoding="utf-8").strip())
         if now.username and now.password:
