@@ -188,21 +188,22 @@ class FactsReader:
                 del self._variables[next(iter(self._variables))]
         return self._variables[key]
 
-    async def identify(self, pod: Pod, service: Service, database: str) -> tuple[str, Identity]:
+    async def identify(
+        self, pod: Pod, service: Service, database: str, *, direct: bool = False
+    ) -> tuple[str, Identity]:
         """The connection string for the daemon's sessions in a service's database, and who answers there.
 
-        It is the service's own, unless the pod has the catalog's `directUrlVariable`.
+        It is the service's own, unless the pod has the catalog's `directUrlVariable`. `direct` is the port's.
 
         Raises:
             PortError: it could not be read or reached.
         """
         declared = _declared(service, database)
-        url, direct = await self.urls(pod, service, declared)
-        if direct is None:
-            return url, await self._databases.identify(url, environment=pod.environment)
-        identity = await self._databases.identify(direct, environment=pod.environment)
-        await self._check_leads_there(url, declared, identity, pod.environment)
-        return direct, identity
+        url, own = await self.urls(pod, service, declared)
+        identity = await self._databases.identify(own or url, environment=pod.environment, direct=direct)
+        if own is not None:
+            await self._check_leads_there(url, declared, identity, pod.environment)
+        return own or url, identity
 
     async def urls(self, pod: Pod, service: Service, declared: Database) -> tuple[str, str | None]:
         """The service's own connection string, and the one for the daemon's sessions where that is another one.
@@ -319,9 +320,9 @@ class FactsReader:
                 )
                 for database in service.databases:
                     subject = f"{DATABASE}{database.name}"
-                    url, identity = await self.identify(pod, service, database.name)
+                    # It has to be dumped, which takes a session of its own.
+                    url, identity = await self.identify(pod, service, database.name, direct=True)
                     check_marker(identity, environment)
-                    await self._databases.check_direct(url, environment=environment)  # it has to be dumped
                     self._note_use(findings, environment, service, database, url, identity)
                     findings.databases.append(
                         DatabaseFact(

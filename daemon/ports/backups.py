@@ -75,6 +75,6 @@ class Backups(Protocol):
 
         Raises:
             TemporaryError: `database-unreachable`, or `backup-failed`: somebody held locks too long.
-            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.check_direct`.
+            PermanentError: `backup-unproven`, `backup-failed`; others as `Databases.identify` with `direct`.
         """
         ...

@@ -158,14 +158,18 @@ class Databases(Protocol):
     A host without a dot is looked up in the environment's namespace.
     """
 
-    async def identify(self, url: str, *, environment: str) -> Identity:
+    async def identify(self, url: str, *, environment: str, direct: bool = False) -> Identity:
         """Return the identity of the database that answers at `url`.
+
+        With `direct`, check as well that sessions at `url` stay in one backend of a primary. It sets nothing in any.
 
         Raises:
             TemporaryError: `database-unreachable`.
             PermanentError: `database-unidentified`: a refused login, no such database, or no PostgreSQL URL;
                 `database-local-to-pod`, `database-several-hosts`: an address that leads the daemon elsewhere than the
                 pod, or not always to one server; `database-tls`: no connection encrypted as the URL asks.
+            PermanentError: with `direct`: `database-pooled`: a pooler changes backends between transactions or
+                statements; `database-standby`.
         """
         ...
 
@@ -176,16 +180,6 @@ class Databases(Protocol):
 
         Raises:
             TemporaryError, PermanentError: as `identify`.
-        """
-        ...
-
-    async def check_direct(self, url: str, *, environment: str) -> None:
-        """Check that sessions at `url` stay in one backend of a primary. It sets nothing in any session.
-
-        Raises:
-            PermanentError: `database-pooled`: a pooler changes backends between transactions or statements;
-                `database-standby`; others as `identify`.
-            TemporaryError: as `identify`.
         """
         ...
 

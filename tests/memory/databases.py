@@ -174,9 +174,13 @@ class MemoryDatabases:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{urlsplit(url).hostname}: connection refused")
         return database
 
-    async def identify(self, url: str, *, environment: str) -> Identity:  # noqa: ARG002 - the port's
+    async def identify(self, url: str, *, environment: str, direct: bool = False) -> Identity:  # noqa: ARG002 - the port's
         """See the port."""
         database = self.at(url)
+        if direct and database.pooled:
+            raise PermanentError(Reason.DATABASE_POOLED, f"{database.key} is behind a pooler")
+        if direct and database.standby:
+            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
         return Identity(
             key=database.key,
             name=database.name,
@@ -214,20 +218,11 @@ class MemoryDatabases:
         """See the port."""
         return tuple(sorted(self.at(url).losses, key=lambda loss: loss.name))
 
-    async def check_direct(self, url: str, *, environment: str) -> None:  # noqa: ARG002 - the port's
-        """See the port."""
-        database = self.at(url)
-        if database.pooled:
-            raise PermanentError(Reason.DATABASE_POOLED, f"{database.key} is behind a pooler")
-        if database.standby:
-            raise PermanentError(Reason.DATABASE_STANDBY, f"{database.key} is in recovery")
-
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[MemoryWitness]:
         """See the port."""
-        await self.check_direct(url, environment=environment)
         database = self.at(url)
-        identity = await self.identify(url, environment=environment)
+        identity = await self.identify(url, environment=environment, direct=True)
         role = urlsplit(url).username or ""
         witness = MemoryWitness(database, identity, database.incarnation, self._now(), role)
         database.witnesses.append(witness)

@@ -25,7 +25,6 @@ from daemon.adapters.postgres.checksums import Checksum, Checksums
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.dumping import dump_into
 from daemon.adapters.postgres.errors import one_line
-from daemon.adapters.postgres.pooling import check_direct
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import restore_into
@@ -109,8 +108,8 @@ class DirectoryBackups:
     async def restore(self, backup: Backup, url: str, *, environment: str) -> None:
         """See the port. The dump is read through once more first. A failure on the way changes nothing."""
         where = parse_address(url, environment, self._network)
-        await check_direct(where)  # a restore sets what a pooler would leave to others
-        identity = await self._databases.identify(url, environment=environment)
+        # A restore sets what a pooler would leave to others.
+        identity = await self._databases.identify(url, environment=environment, direct=True)
         programs = programs_for(identity.server_version, self._pg_bin)
         await self._read_through(backup, programs)
         try:

@@ -13,9 +13,9 @@ from psycopg.rows import TupleRow
 from daemon.adapters.postgres.client_sessions import read_sessions
 from daemon.adapters.postgres.identity import read_identity
 from daemon.adapters.postgres.losses import read_losses
-from daemon.adapters.postgres.pooling import check_direct, standby
+from daemon.adapters.postgres.pooling import direct_session, standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
-from daemon.adapters.postgres.urls import DEFAULT_SCHEMA, Network, parse_address, schema_of
+from daemon.adapters.postgres.urls import DEFAULT_SCHEMA, Address, Network, parse_address, schema_of
 from daemon.adapters.postgres.witness import (
     PostgresWitness,
     StandbyError,
@@ -64,78 +64,61 @@ class PostgresDatabases:
         self._network = network or Network()
         self._timeout_ms = timeout_ms
 
-    async def identify(self, url: str, *, environment: str) -> Identity:
+    async def identify(self, url: str, *, environment: str, direct: bool = False) -> Identity:
         """See the port."""
         where = parse_address(url, environment, self._network)
-        with as_port_errors(where):
-            async with await connect(where) as connection:
-                await self._set_statement_timeout(connection)
-                return await read_identity(connection)
-
-    async def check_direct(self, url: str, *, environment: str) -> None:
-        """See the port."""
-        await check_direct(parse_address(url, environment, self._network))
+        async with self._session(where, direct=direct) as connection:
+            return await read_identity(connection)
 
     async def sessions(self, url: str, *, environment: str) -> tuple[Session, ...]:
         """See the port."""
         where = parse_address(url, environment, self._network)
-        with as_port_errors(where):
-            async with await connect(where) as connection:
-                await self._set_statement_timeout(connection)
-                return await read_sessions(connection, where.daemon)
+        async with self._session(where) as connection:
+            return await read_sessions(connection, where.daemon)
 
     async def lost_by_wipe(
         self, url: str, *, environment: str, service_url: str, whole: bool
     ) -> tuple[Loss, ...]:
         """See the port."""
         where = parse_address(url, environment, self._network)
-        with as_port_errors(where):
-            async with await connect(where) as connection:
-                await self._set_statement_timeout(connection)
-                return await read_losses(
-                    connection,
-                    role=unquote(urlsplit(service_url.strip()).username or ""),
-                    schema=schema_of(service_url) or DEFAULT_SCHEMA,
-                    whole=whole,
-                )
+        async with self._session(where) as connection:
+            return await read_losses(
+                connection,
+                role=unquote(urlsplit(service_url.strip()).username or ""),
+                schema=schema_of(service_url) or DEFAULT_SCHEMA,
+                whole=whole,
+            )
 
     @asynccontextmanager
     async def witness(self, url: str, *, environment: str) -> AsyncIterator[PostgresWitness]:
         """See the port."""
         where = parse_address(url, environment, self._network)
         # A witness sets, locks and listens. Behind a pooler that would stay in a session of somebody else.
-        await check_direct(where)
-        try:
-            with as_port_errors(where):
-                connection = await connect(where, autocommit=True)
-                try:
+        async with direct_session(where) as connection:
+            try:
+                with as_port_errors(where):
+                    await connection.set_autocommit(True)
                     witness = await PostgresWitness.begin(connection)
-                except BaseException:  # a caller that is cancelled leaves no session behind, either
-                    await connection.close()
-                    raise
-        except StandbyError as error:
-            raise standby(where) from error
-        except TimeoutError as error:
-            raise TemporaryError(Reason.DATABASE_UNREACHABLE, f"{where} does not answer in time") from error
-        try:
+            except StandbyError as error:
+                raise standby(where) from error
+            except TimeoutError as error:
+                raise TemporaryError(
+                    Reason.DATABASE_UNREACHABLE, f"{where} does not answer in time"
+                ) from error
             yield witness
-        finally:
-            await connection.close()  # ends the session, and with it the lock
 
     async def leads_to(self, witness: Witness, url: str, *, environment: str) -> bool:
         """See the port."""
         where = parse_address(url, environment, self._network)
-        with as_port_errors(where):
-            async with await connect(where) as connection:
-                await self._set_statement_timeout(connection)
-                return await recognises(
-                    connection,
-                    lock=witness.lock,
-                    pid=witness.pid,
-                    started_at=witness.started_at,
-                    key=witness.identity.key,
-                    incarnation=witness.incarnation,
-                )
+        async with self._session(where) as connection:
+            return await recognises(
+                connection,
+                lock=witness.lock,
+                pid=witness.pid,
+                started_at=witness.started_at,
+                key=witness.identity.key,
+                incarnation=witness.incarnation,
+            )
 
     async def leftover(
         self,
@@ -148,23 +131,21 @@ class PostgresDatabases:
     ) -> Leftover:
         """See the port. The URL's role may end its own sessions."""
         where = parse_address(url, environment, self._network)
-        with as_port_errors(where):
-            async with await connect(where) as connection:
-                await self._set_statement_timeout(connection)
-                at = await self._server_time(connection)
-                skew = at - datetime.now(UTC)
-                parameters = {
-                    "name": session_name(attempt),
-                    "own": where.session_name,
-                    "since": since + skew - MAX_CLOCK_SKEW,
-                    "working_at": working_at or at,
-                }
-                # A role may be set to become another one, and what it sees and may end is then another's.
-                await connection.execute("SET LOCAL ROLE NONE")
-                rows = await (await connection.execute(_ACTIVE_SESSIONS, parameters)).fetchall()
-                hidden = await (await connection.execute(_HIDDEN_SESSIONS, parameters)).fetchall()
-                for pid in (pid for pid, _, is_ours, _ in rows if is_ours):
-                    await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        async with self._session(where) as connection:
+            at = await self._server_time(connection)
+            skew = at - datetime.now(UTC)
+            parameters = {
+                "name": session_name(attempt),
+                "own": where.session_name,
+                "since": since + skew - MAX_CLOCK_SKEW,
+                "working_at": working_at or at,
+            }
+            # A role may be set to become another one, and what it sees and may end is then another's.
+            await connection.execute("SET LOCAL ROLE NONE")
+            rows = await (await connection.execute(_ACTIVE_SESSIONS, parameters)).fetchall()
+            hidden = await (await connection.execute(_HIDDEN_SESSIONS, parameters)).fetchall()
+            for pid in (pid for pid, _, is_ours, _ in rows if is_ours):
+                await connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
         sessions = tuple(f"pid {pid} of {role} since {began:%H:%M:%S}" for pid, role, _, began in rows)
         return Leftover(at, sessions, tuple(f"pid {pid} of {role}" for pid, role in hidden))
 
@@ -174,6 +155,15 @@ class PostgresDatabases:
         at: datetime = row[0]
         return at
 
-    async def _set_statement_timeout(self, connection: AsyncConnection[TupleRow]) -> None:
-        # For this transaction only: poolers refuse start-up options, and hand a session's settings to others.
-        await connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(self._timeout_ms),))
+    @asynccontextmanager
+    async def _session(
+        self, where: Address, *, direct: bool = False
+    ) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Begin a session in which statements end in time; the client's errors become the port's."""
+        with as_port_errors(where):
+            async with direct_session(where) if direct else await connect(where) as connection:
+                # For this transaction only: poolers refuse start-up options, and hand a session's settings to others.
+                await connection.execute(
+                    "SELECT set_config('statement_timeout', %s, true)", (str(self._timeout_ms),)
+                )
+                yield connection

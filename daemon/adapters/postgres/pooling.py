@@ -8,7 +8,8 @@ only asks for its backend, while other sessions of the daemon hold the backends 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -27,36 +28,41 @@ _HOLDERS_OF_SUSPECT = 3
 _PATIENCE_SECONDS = 20.0
 
 
-async def check_direct(where: Address) -> None:
-    """Refuse an address at which sessions do not stay in one backend, or at which a standby answers.
+@asynccontextmanager
+async def direct_session(where: Address) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """Begin a session that stays in one backend of a primary, as sessions at this address do. It is in no transaction.
 
     Raises:
         PermanentError: `database-pooled`, `database-standby`; others as a connection's.
         TemporaryError: `database-unreachable`.
     """
-    try:
-        with as_port_errors(where):
-            async with asyncio.timeout(_PATIENCE_SECONDS), AsyncExitStack() as stack:
-                await _check_in(stack, where)
-    except TimeoutError as error:
-        raise TemporaryError(
-            Reason.DATABASE_UNREACHABLE, f"{where} did not begin a second session in {_PATIENCE_SECONDS:g} s"
-        ) from error
+    async with AsyncExitStack() as stack:
+        try:
+            with as_port_errors(where):
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    asking = await _session(stack, where)
+                    await _check_direct(asking, where)
+        except TimeoutError as error:
+            raise TemporaryError(
+                Reason.DATABASE_UNREACHABLE,
+                f"{where} did not begin a second session in {_PATIENCE_SECONDS:g} s",
+            ) from error
+        yield asking
 
 
-async def _check_in(stack: AsyncExitStack, where: Address) -> None:
-    asking = await _session(stack, where)
+async def _check_direct(asking: AsyncConnection[TupleRow], where: Address) -> None:
     backend = await _backend(asking, where)
     await asking.rollback()
     is_suspect = backend != asking.info.backend_pid
     for _ in range((_TRANSACTIONS_OF_SUSPECT if is_suspect else _TRANSACTIONS) - 1):
         await _check_stays(asking, where, backend)
-    for _ in range(_HOLDERS_OF_SUSPECT if is_suspect else _HOLDERS):
-        # Its transaction stays open, so a pooler has to give the next one another backend.
-        holder = await _session(stack, where)
-        if await _backend(holder, where) == backend:
-            raise _pooled(where)
-        await _check_stays(asking, where, backend)
+    async with AsyncExitStack() as holders:
+        for _ in range(_HOLDERS_OF_SUSPECT if is_suspect else _HOLDERS):
+            # Its transaction stays open, so a pooler has to give the next one another backend.
+            holder = await _session(holders, where)
+            if await _backend(holder, where) == backend:
+                raise _pooled(where)
+            await _check_stays(asking, where, backend)
 
 
 async def _session(stack: AsyncExitStack, where: Address) -> AsyncConnection[TupleRow]:

@@ -188,7 +188,7 @@ async def test_a_session_that_carries_the_attempts_name_is_ended(stand: Stand) -
 
 
 async def test_a_servers_own_address_suits_locks_and_dumps(stand: Stand) -> None:
-    await stand.databases.check_direct(stand.core, environment=ENVIRONMENT)
+    await stand.databases.identify(stand.core, environment=ENVIRONMENT, direct=True)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ async def test_a_servers_own_address_suits_locks_and_dumps(stand: Stand) -> None
 )
 async def test_an_address_that_may_lead_elsewhere_is_refused(stand: Stand, host: str, reason: Reason) -> None:
     url = f"postgresql://fuse:{PASSWORD}@{host}/core"
-    for asked in (stand.databases.identify, stand.databases.check_direct):
+    for direct in (False, True):
         with pytest.raises(PermanentError) as raised:
-            await asked(url, environment=ENVIRONMENT)
+            await stand.databases.identify(url, environment=ENVIRONMENT, direct=direct)
         assert raised.value.reason is reason
         assert PASSWORD not in repr(raised.value)
 

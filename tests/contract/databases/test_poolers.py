@@ -30,7 +30,7 @@ def pooler(server: Server, **ways: bool) -> Pooler:
 async def refused(through: Pooler) -> PermanentError:
     url = through.url("core", "fuse", POD_HOST)
     with pytest.raises(PermanentError) as raised:
-        await PostgresDatabases(NETWORK).check_direct(url, environment=ENVIRONMENT)
+        await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT, direct=True)
     assert [query for query in through.queries if SET_OF_A_SESSION.search(query)] == []
     return raised.value
 
@@ -94,7 +94,7 @@ async def test_b4_round_robin_among_many_idle_backends_is_noticed(server: Server
 
 async def test_a_servers_own_address_is_direct(server: Server) -> None:
     url = server.pod_url("core", "fuse", PASSWORD)
-    await PostgresDatabases(NETWORK).check_direct(url, environment=ENVIRONMENT)
+    await PostgresDatabases(NETWORK).identify(url, environment=ENVIRONMENT, direct=True)
 
 
 async def test_the_sandboxes_pooler_hands_what_was_set_to_the_next_client(server: Server) -> None:

@@ -32,9 +32,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Ser
 async def test_b3_a_standby_is_no_place_for_a_dump_or_a_reset(pair: tuple[Server, Server]) -> None:
     primary, standby = (server.pod_url("core", "fuse", PASSWORD) for server in pair)
     databases = PostgresDatabases(NETWORK)
-    await databases.check_direct(primary, environment=ENVIRONMENT)
+    await databases.identify(primary, environment=ENVIRONMENT, direct=True)
     with pytest.raises(PermanentError) as raised:
-        await databases.check_direct(standby, environment=ENVIRONMENT)
+        await databases.identify(standby, environment=ENVIRONMENT, direct=True)
     assert raised.value.reason is Reason.DATABASE_STANDBY
     assert raised.value.hint
 

@@ -34,10 +34,7 @@ POINTS: tuple[tuple[str, str], ...] = (
     ),
     *(("pods", name) for name in ("choose", "read", "variables", "prepare", "launch", "follow")),
     *(("pods", name) for name in ("give_up", "stop", "gone", "fate")),
-    *(
-        ("databases", name)
-        for name in ("identify", "check_direct", "witness", "hear", "is_alive", "leads_to")
-    ),
+    *(("databases", name) for name in ("identify", "witness", "hear", "is_alive", "leads_to")),
     ("backups", "dump"),
     *(("repositories", name) for name in ("read", "rewind")),
     ("deployments", "gate"),
