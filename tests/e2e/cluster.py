@@ -49,6 +49,10 @@ class RealCluster:
         """The official client of pods and namespaces."""
         return self._kinds().CoreV1Api(self._client())
 
+    def apps(self) -> Untyped:
+        """The official client of Deployments."""
+        return self._kinds().AppsV1Api(self._client())
+
     def remove_namespace(self, name: str) -> None:
         """Delete it with all that is in it, and wait."""
         core = self.core()

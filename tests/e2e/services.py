@@ -98,9 +98,16 @@ class RealServices:
                 kept.rename(place)
 
     def _until_ready(self) -> None:
-        core = self.cluster.core()
+        core, apps = self.cluster.core(), self.cluster.apps()
+
+        def rolled_out(one: Any) -> bool:  # noqa: ANN401 - the official client's
+            seen = one.status.observed_generation == one.metadata.generation
+            return bool(seen and one.status.replicas == one.status.updated_replicas == one.spec.replicas)
 
         def ready() -> bool:
+            # A Deployment that was changed a moment ago has its former pods still, all of them ready.
+            if not all(map(rolled_out, apps.list_namespaced_deployment(self.environment).items)):
+                return False
             pods = core.list_namespaced_pod(self.environment).items
             states = [status.ready for pod in pods for status in pod.status.container_statuses or ()]
             return len(pods) == len(SERVICES) and len(states) == len(pods) and all(states)
