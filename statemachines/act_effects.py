@@ -57,6 +57,8 @@ class ResetSnapshot:
     open_attempts: Mapping[StepName, Attempt]
     learned: tuple[Learned, ...] = ()
     """What is learned of the environment's steps; read for `accept` alone."""
+    forfeited: frozenset[str] = frozenset()
+    """People whose earlier accepts count no more: they may not approve any longer."""
 
 
 def effect_of(act: Act, snapshot: ResetSnapshot, *, now: datetime) -> ResetEffect:
@@ -137,7 +139,8 @@ def _accept(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
     failed = to_accept(act, reset, tuple(steps.values()))
     if plan is None or failed is None or failed.outcome is None or act.check_name is None:
         raise RuntimeError("an acceptance of no failed check was allowed")
-    people = (*accepted_by(failed.outcome, act.check_name, reset), act.actor)
+    earlier = accepted_by(failed.outcome, act.check_name, reset)
+    people = (*(name for name in earlier if name not in snapshot.forfeited), act.actor)
     required = accepts_required(plan, reset)
     accepts = f"{len(people)} of {required}" if required > 1 else None
     if len(people) < required:

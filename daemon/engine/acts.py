@@ -28,6 +28,7 @@ from statemachines.history.audit import act_entry
 from statemachines.planning.protection import is_protected_kind
 from statemachines.refusals import Refusal, refuse
 from statemachines.reset_update import ResetUpdate
+from statemachines.steps.accepts import all_who_accepted
 
 log = structlog.get_logger()
 
@@ -105,8 +106,12 @@ class Acts:
             detail = f"{what} has to wait: {unknown.detail}"
             told = ResetEffect(update=ResetUpdate(detail=detail, hint=unknown.hint), tell_again=True)
             return refuse(Reason.OUTCOME_UNKNOWN, detail), told
-        learned = await leased.learned() if act.kind is ActKind.ACCEPT else ()
-        return None, effect_of(act, leased.snapshot(learned), now=self._clock.now())
+        snapshot = leased.snapshot()
+        if act.kind is ActKind.ACCEPT:
+            earlier = all_who_accepted(leased.steps.values())
+            forfeited = self._consents.forfeited(earlier, leased.reset, leased.plan)
+            snapshot = replace(snapshot, learned=await leased.learned(), forfeited=forfeited)
+        return None, effect_of(act, snapshot, now=self._clock.now())
 
     async def _refusal(self, leased: LeasedReset, act: Act) -> Refusal | None:
         forbidden = self._consents.refusal(act, leased.reset, leased.plan)

@@ -6,6 +6,8 @@ lease holder looks again when it reads an act, and until the consent is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import structlog
 
 from daemon.engine.leased_reset import LeasedReset
@@ -32,6 +34,12 @@ class Consents:
         if not consents or self._may(act.actor, reset, plan):
             return None
         return refuse(Reason.FORBIDDEN, f"{act.actor} is no {approvers_text(rights_needed(plan, reset))}")
+
+    def forfeited(self, names: Iterable[str], reset: Reset, plan: Plan | None) -> frozenset[str]:
+        """Return those of these people who may not give a consent now; nobody where no consent is needed."""
+        if not needs_consent(plan, reset):
+            return frozenset()
+        return frozenset(name for name in names if not self._may(name, reset, plan))
 
     async def drop_void(self, leased: LeasedReset) -> bool:
         """Take approvals away that were not used yet and whose givers may not approve any more. True: some were.

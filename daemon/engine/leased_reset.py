@@ -83,9 +83,9 @@ class LeasedReset:
         """Whether some step has left `pending`: something was done for this reset already."""
         return any(step.state is not StepState.PENDING for step in self.steps.values())
 
-    def snapshot(self, learned: Sequence[Learned] = ()) -> ResetSnapshot:
-        """What the core decides by. `learned` is what its environment taught, where that matters."""
-        return ResetSnapshot(self.reset, self.plan, self.steps, self.open_attempts, tuple(learned))
+    def snapshot(self) -> ResetSnapshot:
+        """What the core decides by, but for what is learned of its environment."""
+        return ResetSnapshot(self.reset, self.plan, self.steps, self.open_attempts)
 
     async def learned(self) -> tuple[Learned, ...]:
         """What earlier resets of its environment taught of their steps."""

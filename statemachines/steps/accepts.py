@@ -3,15 +3,16 @@
 1. One person is enough, who on protected resources is another one than those who asked.
 2. Where a protected reset was not asked for with a token nobody is known to have asked, so two people have to say the
    same: a name that came by Kafka is a claim.
-3. An accept is kept with the outcome of the step that failed. It counts for that check, and for that stop of the reset.
+3. An accept is kept with the outcome of the step that failed. It counts for that check, and for that stop of the reset,
+   as long as the one who gave it may approve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.plan import Plan
-from schemas.resets import Channel, Outcome, Reset
+from schemas.resets import Channel, Outcome, Reset, Step
 from statemachines.consent import known_requesters, needs_consent, person
 
 ACCEPTS = "accepts"
@@ -33,6 +34,13 @@ def accepted_by(outcome: Outcome, check: str, reset: Reset) -> tuple[str, ...]:
     if kept is None or kept["stop"] != reset.stops:
         return ()
     return tuple(name for name in kept["by"] if person(name) not in known_requesters(reset))
+
+
+def all_who_accepted(steps: Iterable[Step]) -> frozenset[str]:
+    """Return the names of all whose accepts are kept with these steps."""
+    outcomes = [step.outcome for step in steps if step.outcome is not None]
+    kept = [each for outcome in outcomes for each in outcome.facts.get(ACCEPTS, {}).values()]
+    return frozenset(name for each in kept for name in each["by"])
 
 
 def accepted_once_more(

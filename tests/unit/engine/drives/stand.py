@@ -24,6 +24,7 @@ from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
+from daemon.ports.approvers import Approvers
 from daemon.ports.backups import Backups
 from daemon.ports.contents import Contents
 from daemon.ports.databases import Databases
@@ -169,6 +170,7 @@ class Engine:
         databases: Databases | None = None,
         backups: Backups | None = None,
         contents: Contents | None = None,
+        approvers: Approvers | None = None,
         **programs: Program,
     ) -> None:
         self.clock = LoopClock()
@@ -206,6 +208,7 @@ class Engine:
             high_water=HighWater(self.store, ports.marks, self.clock),
             metrics=_METRICS,
             limits=WaitingLimits(approval_ttl=timedelta(hours=1)),
+            approvers=approvers,
         )
         self.driver = Driver(drives, self.clock)
         self.running: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from uuid_utils import uuid7
@@ -31,9 +32,20 @@ async def agreed(engine: Engine) -> Reset:
     return await engine.drive()
 
 
-async def emptied() -> Engine:
+class People:
+    """Those who may approve; a test takes somebody out."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = set(names)
+
+    def of(self, environments: Collection[str]) -> frozenset[str]:  # noqa: ARG002 - everywhere
+        return frozenset(self.names)
+
+
+async def emptied(approvers: People | None = None) -> Engine:
     """A wipe by an event that failed: its seed filled less than that of the wipe before."""
-    engine = Engine(catalog(checks=[{"learned": True}], database={"name": "app"}, kind=PROTECTED))
+    loaded = catalog(checks=[{"learned": True}], database={"name": "app"}, kind=PROTECTED)
+    engine = Engine(loaded, approvers=approvers)
     filled: dict[str, list[str]] = {"roles": ["row"], "users": ["row"]}
 
     async def seed(_process: Process) -> int:
@@ -104,5 +116,22 @@ def test_two_accepts_at_once_are_two_peoples_word() -> None:
             await engine.act(ActKind.ACCEPT, person, check_name=CHECK)
         assert (await engine.drive()).state is ResetState.DONE
         assert [what for _, _, what in await lines(engine)] == ["1 of 2", Reason.ALREADY_ACCEPTED, "2 of 2"]
+
+    run(scenario())
+
+
+def test_d4_an_accept_of_somebody_who_may_not_approve_any_more_is_not_counted() -> None:
+    async def scenario() -> None:
+        people = People("ben", "cleo", "dan")
+        engine = await emptied(people)
+        assert (await accept(engine, "ben")).state is ResetState.FAILED
+        people.names.remove("ben")
+        second = await accept(engine, "cleo")
+        assert second.state is ResetState.FAILED
+        assert f"1 of 2 accepts of {CHECK} (cleo): somebody else has to accept it, too." in (
+            second.hint or ""
+        )
+        assert (await accept(engine, "dan")).state is ResetState.DONE
+        assert [accepts for _, _, accepts in await lines(engine)] == ["1 of 2", "1 of 2", "2 of 2"]
 
     run(scenario())
