@@ -127,7 +127,8 @@ class Streams:
     ) -> AsyncIterator[bytes]:
         """Return the pieces of a stream that counts until it ends, or its client goes away.
 
-        `known` says whether the caller's token still lets them in. Where it does not, nothing more is sent.
+        `known` says whether the caller's token still lets them in. Where it does not, the stream ends. It is asked
+        before each piece: an empty one is not sent, and asks all the same.
 
         Raises:
             ProblemError: `too-many-streams`.
@@ -148,6 +149,7 @@ class Streams:
             async for piece in pieces:
                 if not known():
                     return
-                yield piece
+                if piece:
+                    yield piece
         finally:
             self._open[subject] -= 1

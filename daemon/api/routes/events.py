@@ -64,6 +64,7 @@ async def _events(context: ApiContext, reset_id: ResetId, seen: int) -> AsyncIte
             event = entry.type.removeprefix("com.fuse.environment.reset.").removesuffix(".v1")
             text = entry.model_dump_json(by_alias=True)
             yield format_sse_event(data_str=text, event=event, id=str(entry.sequence))
+        yield b""
         await context.clock.sleep(_HISTORY_POLL_SECONDS)
         silence += _HISTORY_POLL_SECONDS
         if silence >= _KEEP_ALIVE:

@@ -98,7 +98,8 @@ class _Reader:
     async def pieces(self, *, follow: bool) -> AsyncIterator[bytes]:
         """Yield the output piece by piece.
 
-        Without `follow` it ends after what is kept now, with `follow` once nothing more can come.
+        Without `follow` it ends after what is kept now, with `follow` once nothing more can come. An empty piece says
+        that there is nothing new.
         """
         while True:
             ended = await self._ended() if follow else True
@@ -108,6 +109,7 @@ class _Reader:
                     yield piece
             if ended or self.context.closing.is_set():
                 return
+            yield b""
             await self.context.clock.sleep(_LOG_POLL_SECONDS)
 
     async def _ended(self) -> bool:

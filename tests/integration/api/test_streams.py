@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from daemon.redaction.known_values import KNOWN
 from tests.integration.api.stand import Stand, served
@@ -71,6 +73,29 @@ async def test_a_stream_ends_when_the_daemon_drains(stand: Stand) -> None:
         async for _, event, _ in _events(client, "/resets/qa-sandbox/1/events"):
             if event == "planned":
                 stand.context.closing.set()
+
+
+@pytest.mark.parametrize("path", ["log?follow=true&step=seed.los-core-api.system", "events"])
+async def test_a_stream_that_has_nothing_to_say_ends_as_well_when_its_token_is_taken_out(
+    stand: Stand, tmp_path: Path, path: str
+) -> None:
+    hold = stand.held["seed:system"] = asyncio.Event()
+    async with _served(stand) as client:
+        await stand.asked()
+        await stand.until_launched("seed:system")
+        headers = {"Accept": "text/event-stream"}
+        async with (
+            asyncio.timeout(10),
+            client.stream("GET", f"/resets/qa-sandbox/1/{path}", headers=headers) as answer,
+        ):
+            pieces = answer.aiter_bytes()
+            assert await anext(pieces)
+            tokens = tmp_path / "tokens.yaml"
+            left = [one for one in yaml.safe_load(tokens.read_text()) if one["subject"] != "oli"]
+            tokens.write_text(yaml.safe_dump(left))
+            async for _ in pieces:
+                pass
+        hold.set()
 
 
 async def test_a_log_is_followed_to_the_end_of_the_reset(stand: Stand) -> None:

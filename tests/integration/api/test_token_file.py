@@ -180,7 +180,7 @@ async def test_a_file_that_stays_broken_is_a_problem_of_its_own(
         assert "tokens.yaml" in answer.json()["detail"]
 
 
-async def test_a_stream_ends_when_its_token_is_taken_out(tmp_path: Path) -> None:
+async def test_a_caller_whose_token_is_taken_out_is_known_no_more(tmp_path: Path) -> None:
     async with running(tmp_path) as stand:
         caller = stand.context.tokens.caller(stand.tokens["vera"], now=NOW)
         assert caller is not None
