@@ -8,6 +8,7 @@ import functools
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from sandbox.faults import FaultKind
@@ -17,6 +18,7 @@ from schemas.requests import Mode
 from tests.torture import exhaustive, figures, sleepers
 from tests.torture.daemons import zygote
 from tests.torture.daemons.defects import DEFECTS
+from tests.torture.script.generator import BLOCK
 from tests.torture.session import ENVIRONMENTS, Session
 
 _EXHAUSTIVE = ("exhaustive", "chained")
@@ -35,7 +37,7 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     _say(f"everything is kept in {directory}")
     found = asyncio.run(_run(directory.resolve(), arguments, seed, rounds))
-    if arguments.report:
+    if arguments.report and arguments.what != "rounds":
         found.append_to(arguments.report)
     return _show(found)
 
@@ -63,7 +65,20 @@ async def _run(
             )
             if arguments.what == "defects":
                 return await asyncio.to_thread(_defects, session, seed, rounds, arguments.break_)
-            return await asyncio.to_thread(session(defect=arguments.break_).run, seed, rounds)
+            return await asyncio.to_thread(
+                _rounds, session(defect=arguments.break_), seed, rounds, arguments.report
+            )
+
+
+def _rounds(session: Session, seed: str, rounds: Sequence[int], report: Path | None) -> figures.Figures:
+    """Play the rounds block by block. What a block brought is in the report before the next one begins."""
+    total = figures.Figures()
+    for _, members in groupby(rounds, key=lambda number: number // BLOCK):
+        found = session.run(seed, list(members))
+        if report:
+            found.append_to(report)
+        total.add(found)
+    return total
 
 
 def _defects(
@@ -155,7 +170,9 @@ def _arguments() -> argparse.Namespace:
         "--environment", action="append", help=f"only these; {', '.join(ENVIRONMENTS)} unless given"
     )
     parser.add_argument("--directory", type=Path, help="where evidence is kept; a temporary one unless given")
-    parser.add_argument("--report", type=Path, help="append the figures to this file")
+    parser.add_argument(
+        "--report", type=Path, help="append the figures to this file, of rounds every ten: --first N goes on"
+    )
     parser.add_argument(
         "--sum", type=Path, nargs="+", help="add up the figures of such files, and run nothing"
     )
