@@ -24,7 +24,7 @@ demo: $(STAMP)   ## the main job on the embedded platform: events, a kill, a res
 	$(BIN)/resetd demo
 
 test: $(STAMP)   ## the tests
-	$(BIN)/python -m pytest -m "not e2e" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not e2e" -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## linters, types, import contracts, generated documents (tests are `make test`)
 	bash .ci/check
