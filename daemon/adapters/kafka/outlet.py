@@ -106,7 +106,7 @@ class KafkaOutlet:
         return [refused.get(index) for index in range(len(messages))]
 
     async def _send(self, queues: Sequence[PartitionQueue]) -> None:
-        sending = [queue.send(self._producer, self._connection.options()) for queue in queues]
+        sending = [queue.send(self._producer, self._connection.options) for queue in queues]
         # All are awaited before one's error is raised, so that no error is left unread.
         for ended in await asyncio.gather(*sending, return_exceptions=True):
             if isinstance(ended, BaseException):

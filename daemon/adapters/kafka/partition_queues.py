@@ -8,7 +8,7 @@ sent again one by one, before anything that comes after them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +43,12 @@ class PartitionQueue:
     """Whether the broker refused the last batch of `send`. An idempotent producer can't go on after the gap in its
     count."""
 
-    async def send(self, producer: AIOKafkaProducer, options: Mapping[str, Any]) -> None:
+    async def send(self, producer: AIOKafkaProducer, options: Callable[[], Mapping[str, Any]]) -> None:
         """Send until nothing waits, or until the broker refuses a batch.
 
         Args:
             producer: A started one.
-            options: Those of the connection.
+            options: Reads those of the connection. Only a message with a header that is no UTF-8 needs them.
 
         Raises:
             KafkaError: of aiokafka, for every other error.
@@ -63,7 +63,7 @@ class PartitionQueue:
                     topic, number = self.partition.topic, self.partition.partition
                     await (await producer.send_batch(batch, topic, partition=number))
                 else:
-                    await non_utf8_headers.send(options, self.partition, first)
+                    await non_utf8_headers.send(options(), self.partition, first)
             except _REFUSALS as error:
                 self.ended_refused = True
                 if count > 1:

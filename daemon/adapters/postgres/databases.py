@@ -111,14 +111,7 @@ class PostgresDatabases:
         """See the port."""
         where = parse_address(url, environment, self._network)
         async with self._session(where) as connection:
-            return await recognises(
-                connection,
-                lock=witness.lock,
-                pid=witness.pid,
-                started_at=witness.started_at,
-                key=witness.identity.key,
-                incarnation=witness.incarnation,
-            )
+            return await recognises(connection, witness)
 
     async def leftover(
         self,

@@ -123,15 +123,7 @@ async def _check_is_with(connection: AsyncConnection[TupleRow], where: Address, 
     row = await (await connection.execute("SELECT pg_is_in_recovery()")).fetchone()
     if row != (False,):
         raise standby(where)
-    is_there = await recognises(
-        connection,
-        lock=witness.lock,
-        pid=witness.pid,
-        started_at=witness.started_at,
-        key=witness.identity.key,
-        incarnation=witness.incarnation,
-    )
-    if not is_there:
+    if not await recognises(connection, witness):
         raise PermanentError(
             Reason.DATABASE_MISMATCH,
             f"{where} led a second session elsewhere than the one that the handshake was shown to",

@@ -17,10 +17,9 @@ from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.activity import read_clients, read_written
 from daemon.adapters.postgres.identity import incarnation_of, key_of, read_identity
-from daemon.ports.databases import CHANNEL, Identity
+from daemon.ports.databases import CHANNEL, Identity, Witness
 from daemon.ports.errors import TemporaryError
 from schemas.reasons import Reason
-from schemas.wire import ResourceKey
 from statemachines.steps.activity import Client, Written
 
 LARGEST_LOCK_NUMBER = 2**31 - 1
@@ -170,28 +169,20 @@ class PostgresWitness:
             raise TemporaryError(Reason.DATABASE_UNREACHABLE, detail) from error
 
 
-async def recognises(
-    connection: AsyncConnection[TupleRow],
-    *,
-    lock: int,
-    pid: int,
-    started_at: datetime,
-    key: ResourceKey,
-    incarnation: str,
-) -> bool:
-    """Tell whether this session is in the database of the witness of that lock.
+async def recognises(connection: AsyncConnection[TupleRow], witness: Witness) -> bool:
+    """Tell whether this session is in the database of the witness.
 
     Raises:
         psycopg.Error: the server does not answer.
     """
-    parameters = {"lock": lock, "pid": pid, "started_at": started_at}
+    parameters = {"lock": witness.lock, "pid": witness.pid, "started_at": witness.started_at}
     identifier, name, in_recovery, server_started_at, oid, is_locked, is_same_backend = await _row(
         connection, _RECOGNISED, parameters
     )
     return (
         not in_recovery
-        and key_of(identifier, name) == key
-        and incarnation_of(server_started_at, oid) == incarnation
+        and key_of(identifier, name) == witness.identity.key
+        and incarnation_of(server_started_at, oid) == witness.incarnation
         and bool(is_locked)
         and bool(is_same_backend)
     )

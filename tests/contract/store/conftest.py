@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a PostgreSQL server with a database `state` that has our tables."""
     running = start(tmp_path_factory.mktemp("postgres"), "state")
     try:
-        _execute(running.superuser_url, "CREATE DATABASE state")
+        execute(running.superuser_url, "CREATE DATABASE state")
         migrations.upgrade(_database(running.superuser_url, "state"))
         yield running
     finally:
@@ -53,12 +53,12 @@ def given_database() -> Iterator[str]:
     if not given:
         pytest.skip("RESETD_E2E_DATABASE_URL is not set")
     name = f"resetd_contract_{uuid4().hex[:8]}"
-    _execute(given, f"CREATE DATABASE {name}")
+    execute(given, f"CREATE DATABASE {name}")
     try:
         migrations.upgrade(_database(given, name))
         yield _database(given, name)
     finally:
-        _execute(given, f"DROP DATABASE {name} WITH (FORCE)")
+        execute(given, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -129,10 +129,11 @@ def _database(url: str, name: str) -> str:
 
 def _emptied(url: str) -> str:
     tables = ", ".join(Row.metadata.tables)
-    _execute(url, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    execute(url, f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
     return url
 
 
-def _execute(url: str, statement: str) -> None:
+def execute(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
+        for statement in statements:
+            connection.execute(statement.encode())

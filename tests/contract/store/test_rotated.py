@@ -6,19 +6,12 @@ import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from daemon.adapters.store import open_store
 from daemon.ports.errors import TemporaryError
 from sandbox.postgres.server import Server
-from tests.contract.store.conftest import TOPICS
-
-
-def execute(server: Server, *statements: str) -> None:
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
+from tests.contract.store.conftest import TOPICS, execute
 
 
 async def test_a_rotated_password_is_taken_by_the_next_connection(
@@ -27,12 +20,12 @@ async def test_a_rotated_password_is_taken_by_the_next_connection(
     role = f"resetd_{secrets.token_hex(4)}"
     place = f"{urlsplit(postgres_url).hostname}:{urlsplit(postgres_url).port}/state"
     end_sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"  # noqa: S608 - a name of this test's own
-    execute(server, f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'former'")
+    execute(server.superuser_url, f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'former'")
     file = tmp_path / "url"
     file.write_text(f"postgresql://{role}:former@{place}\n")
     async with open_store(file.read_text().strip(), TOPICS, url_file=file) as store:
         await store.state_id()
-        execute(server, f"ALTER ROLE {role} PASSWORD 'later'", end_sessions)
+        execute(server.superuser_url, f"ALTER ROLE {role} PASSWORD 'later'", end_sessions)
         with pytest.raises(TemporaryError):
             await store.protected()
         file.write_text(f"postgresql://{role}:later@{place}\n")
@@ -42,4 +35,4 @@ async def test_a_rotated_password_is_taken_by_the_next_connection(
         assert await store.protected() == ()
         file.write_text("no address")
         assert await store.protected() == ()
-    execute(server, end_sessions, f"DROP ROLE {role}")
+    execute(server.superuser_url, end_sessions, f"DROP ROLE {role}")

@@ -35,7 +35,7 @@ def make_engine(url: URL, url_file: Path | None = None) -> AsyncEngine:
     """Make an engine, which connects when it is first used.
 
     `url_file` is where the URL was read from. Others rotate the role and the password in it: each new connection takes
-    those that are in it then. A file that is away or no URL for a moment is being rotated, and the former ones hold.
+    those that are in it then. A file that is away or no URL for a moment is being rotated: those of `url` are taken.
     """
     if is_embedded(url):
         return _sqlite(url)
