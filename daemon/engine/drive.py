@@ -39,11 +39,13 @@ from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import HANDSHAKE_MAX_AGE, DatabaseProofs
 from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
+from daemon.engine.steps.foreign_sessions import ForeignSessions
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.quiesce import QuiesceStep, ReleaseStep
 from daemon.engine.steps.repository import RepositoryStep
 from daemon.engine.steps.step_runner import StepRunner
+from daemon.engine.steps.still_quiesced import StillQuiesced
 from daemon.engine.steps.wipe_checks import WipeChecks
 from daemon.engine.steps.witnesses import Witnesses
 from daemon.metrics import Metrics
@@ -167,8 +169,10 @@ class DriveFactory:
         ports = self._ports
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
         wipe_checks = WipeChecks(self._facts, ports.pods, pod_choice)
+        sessions = ForeignSessions(ports.databases, self._facts, pod_choice, self._catalog)
+        still_quiesced = StillQuiesced(ports.quiescing, sessions, leased, ports.clock)
         preconditions = LaunchPreconditions(
-            ports.backups, proofs, checks, wipe_checks, pod_choice, ports.quiescing, leased, ports.clock
+            ports.backups, proofs, checks, wipe_checks, pod_choice, still_quiesced, leased, ports.clock
         )
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
@@ -188,9 +192,7 @@ class DriveFactory:
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
             StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
             StepKind.QUIESCE: QuiesceStep(ports.quiescing, leased, recorder, ports.clock),
-            StepKind.CLEAR_SESSIONS: ClearSessionsStep(
-                ports.databases, self._facts, pod_choice, recorder, self._catalog, ports.clock
-            ),
+            StepKind.CLEAR_SESSIONS: ClearSessionsStep(sessions, recorder, ports.clock),
             StepKind.RELEASE: ReleaseStep(ports.quiescing, leased, recorder),
             StepKind.AWAIT_HEALTH: AwaitHealthStep(ports.quiescing, leased, recorder, ports.clock),
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, Unreadable
+from schemas.plan import RunIn
 from schemas.protection import Assurance, Word
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey
@@ -48,6 +49,15 @@ class Case:
     def quiesces(self) -> bool:
         """Whether services are scaled to 0 while their databases are rebuilt."""
         return quiesces(self.selection, self.catalog)
+
+    def place(self, service: str) -> RunIn:
+        """Say where a service is asked, backed up and verified: in its holder if a command of it runs there."""
+        holds = self.quiesces or any(
+            command.entry.run_in is RunIn.HOLDER
+            for command in self.commands
+            if command.service_name == service
+        )
+        return RunIn.HOLDER if holds else RunIn.SERVICE
 
     def database(self, service: str, database: str) -> DatabaseFact | None:
         """Find what is known of a database as that service reaches it. `database` is the catalog's name for it."""

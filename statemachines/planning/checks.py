@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from schemas.catalog.catalog import Catalog, Service
 from schemas.checks import CheckEntry, LearnedCheck, PlannedCheck, TableName
-from schemas.plan import Phase, PlannedStep, RunIn, StepKind
+from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.wire import ServiceName, StepName
 from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
@@ -56,14 +56,9 @@ def verifications_by_daemon(case: Case) -> Iterator[PlannedStep]:
                     service=name,
                     touches=tuple(dict.fromkeys(check.resource for check in checks)),
                     timeout=VERIFY_TIMEOUT,
-                    run_in=_place(mine),
+                    run_in=case.place(name),
                     checks=checks,
                 )
-
-
-def _place(commands: list[Command]) -> RunIn:
-    held = any(command.entry.run_in is RunIn.HOLDER for command in commands)
-    return RunIn.HOLDER if held else RunIn.SERVICE
 
 
 def _migrations_after(case: Case, command: Command) -> Iterator[PlannedCheck]:

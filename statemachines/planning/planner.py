@@ -131,7 +131,7 @@ def _backups(case: Case, pairs: Iterable[tuple[ServiceName, str]]) -> list[Plann
             database=fact.database,
             touches=(fact.key,),
             timeout=BACKUP_TIMEOUT,
-            run_in=_place(case, fact.service),
+            run_in=case.place(fact.service),
         )
         for fact in facts.values()
     ]
@@ -156,7 +156,7 @@ def _handshake(case: Case, service: ServiceName, database: str) -> PlannedStep:
         client_argv=client.argv if client else (),
         touches=(fact.key,),
         timeout=declared.handshake.timeout,
-        run_in=_place(case, service),
+        run_in=case.place(service),
         failures=failures_of(
             case.catalog, (*declared.handshake.failures, *(client.failures if client else ()))
         ),
@@ -226,19 +226,11 @@ def _verification(case: Case, verification: Verification) -> PlannedStep:
         touches=_keys(case, ServiceName(verification.service.name), verification.databases),
         timeout=entry.timeout,
         idempotent=Idempotency.SAFE,
-        run_in=_place(case, verification.service.name),
+        run_in=case.place(verification.service.name),
         fail_on=entry.fail_on,
         pass_on=entry.pass_on,
         failures=failures_of(case.catalog, entry.failures),
     )
-
-
-def _place(case: Case, service: str) -> RunIn:
-    """Say where a service is backed up, shaken hands with and verified: in its holder if a command of it runs there."""
-    holds = case.quiesces or any(
-        command.entry.run_in is RunIn.HOLDER for command in case.commands if command.service_name == service
-    )
-    return RunIn.HOLDER if holds else RunIn.SERVICE
 
 
 def _fact(case: Case, service: str, database: str) -> DatabaseFact:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from schemas.facts import Unreadable
 from schemas.plan import Phase, PlannedStep, RunIn, StepKind
 from schemas.quiescing import APPLICATION, ConsumerFact, ObjectRef
 from schemas.reasons import Reason
@@ -31,6 +32,29 @@ def consumers_can_be_quiesced(case: Case) -> Iterator[Refused]:
         for right in fact.missing_rights:
             detail = f"{fact.object} can't be quiesced: missing right: {right}. Give the daemon's account that right"
             yield Refused(Reason.KUBERNETES_FORBIDDEN, detail, by_rule=False)
+
+
+def others_could_be_asked(case: Case) -> Iterator[Refused]:
+    """The cluster must have answered what other environments use: what uses a database of the plan is found by that."""
+    if not case.quiesces:
+        return
+    for gap in _unread(case):
+        if gap.reason is Reason.KUBERNETES_UNREACHABLE:
+            detail = f"what {gap.environment} uses could not be read: {gap.detail}"
+            yield Refused(gap.reason, detail, temporary=gap.temporary, by_rule=False)
+
+
+def maybe_consumers(case: Case) -> Iterator[str]:
+    """Name what could not be read of other environments: where it uses these databases, too, it stays up."""
+    if not case.quiesces:
+        return
+    for gap in _unread(case):
+        if gap.reason is not Reason.KUBERNETES_UNREACHABLE:
+            who = "/".join(filter(None, (gap.environment, gap.service)))
+            yield (
+                f"What {who} uses could not be read ({gap.detail}): it is not scaled to 0. Once it is connected to "
+                "one of these databases, the reset stops."
+            )
 
 
 def quiesce_groups(case: Case, backups: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
@@ -87,6 +111,13 @@ def down(case: Case) -> Iterator[str]:
     for environment in environments:
         names = [fact.object.name for fact in workloads if fact.object.environment == environment]
         yield f"{environment} is down from the first step until the end: {', '.join(names)}."
+
+
+def _unread(case: Case) -> Iterator[Unreadable]:
+    """What could not be read of other environments, and refuses no plan by itself."""
+    for gap in case.facts.unreadable:
+        if gap.environment != case.environment and not gap.protected:
+            yield gap
 
 
 def _parted(facts: Collection[ConsumerFact]) -> tuple[list[ConsumerFact], list[ConsumerFact]]:

@@ -249,7 +249,9 @@ class MemoryPods:
         """See the port."""
         self._maybe_fail("read")
         service = self._service(pod.environment, pod.name)
-        process = Process(None, tuple(argv), stdin or b"", service.variables)
+        process = Process(
+            None, tuple(argv), stdin or b"", service.variables, container_id=service.pod().container_id
+        )
         try:
             async with asyncio.timeout(timeout):
                 code = await service.program(process)
@@ -296,7 +298,10 @@ class MemoryPods:
         self._maybe_fail("launch")
         service, command = self._command(control)
         variables = service.variables | {"RESETD_ATTEMPT": attempt}
-        if command.start(service.program, Process(attempt, tuple(argv), stdin or b"", variables)):
+        process = Process(
+            attempt, tuple(argv), stdin or b"", variables, container_id=service.pod().container_id
+        )
+        if command.start(service.program, process):
             self.launched.append((attempt, tuple(argv)))
         await asyncio.sleep(0)
         self._maybe_fail("launch", after=True)

@@ -22,6 +22,8 @@ class Process:
     argv: tuple[str, ...]
     stdin: bytes
     variables: Mapping[str, str]
+    container_id: str = ""
+    """The container that it runs in: a service's own, or a holder's."""
     output: bytearray = field(default_factory=bytearray)
     ignores_term: bool = False
     wrote: asyncio.Event = field(default_factory=asyncio.Event)

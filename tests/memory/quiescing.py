@@ -84,8 +84,8 @@ class MemoryQuiescing:
             memory.resets = (*memory.resets, reset_id)
         memory.uses = tuple(sorted({*memory.uses, *uses}))
         memory.version += 1
-        await self._set(target, 0)
         self._tell(target)
+        await self._set(target, 0)
         self._maybe_fail("quiesce", after=True)
         return self._quiesced(target)
 

@@ -14,11 +14,13 @@ from daemon.adapters.system.identifiers import new_reset_id
 from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.publish import REQUESTS_TOPIC, to_kafka
+from schemas.quiescing import APPLICATION
 from schemas.records import LogPosition, Message
 from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName
 from statemachines.intake.content_hash import content_hash
+from statemachines.lifecycle import needs_rest
 from statemachines.steps.learned import acceptable
 from tests.memory.bus import MemoryBus
 from tests.memory.pods import MemoryPods
@@ -186,8 +188,12 @@ class History:
         self.platform.calm = True
         self.platform.deployments.closed.clear()
         self.do(self.platform.lead_right())
+        for application in self.platform.quiescing.applications_.values():
+            application.syncing = False
         for service in self.platform.services:
             service.ready = True
+            if not service.replicas and not service.quiesced_by:
+                self.do(self.platform.pods.scale(service.environment, service.name, 1))
         # Leases and pauses that a clock gave out while it was ahead last that much longer.
         clocks = [self.server_clock, *(worker.clock for worker in self.workers)]
         ahead = max(clock.ahead.total_seconds() for clock in clocks)
@@ -230,13 +236,23 @@ class History:
     def _at_rest(self) -> bool:
         # What was asked for in this very instant may not have arrived yet.
         arrived = all(task.done() for task in self._under_way)
-        return arrived and all(self._rests(one) for one in self.resets()) and self._all_read()
+        at_rest = arrived and all(self._rests(one) for one in self.resets()) and self._all_read()
+        return at_rest and not self._kept_down()
 
     def _rests(self, reset: Reset) -> bool:
         if reset.state not in RESTING or reset.wake_at is not None:
             return False
         acts = self.store.state.acts
         return not any(act.reset_id == reset.id and act.id > reset.acts_seen for act in acts)
+
+    def _kept_down(self) -> list[str]:
+        """What rests for resets none of which needs it at rest, or of which none is left."""
+        resets = {one.id: one for one in self.resets()}
+        return [
+            str(target)
+            for target, memory in self.platform.quiescing.memories.items()
+            if not any(needs_rest(resets[reset_id]) for reset_id in memory.resets)
+        ]
 
     def _all_read(self) -> bool:
         state = self.store.state
@@ -265,6 +281,17 @@ class History:
             assert self.store.state.seen.get(("/tests", str(number))), f"event {number} led to nothing"
         locked = {row.reset_id for row in self.store.state.locks}
         assert not locked, f"locks are kept by {locked}"
+        quiescing = self.platform.quiescing
+        for service in self.platform.services:
+            assert service.replicas or service.quiesced_by, (
+                f"{service.environment}/{service.name} was left without pods"
+            )
+        for environment, application in quiescing.applications_.items():
+            held = any(
+                target.environment == environment and target.kind == APPLICATION
+                for target in quiescing.memories
+            )
+            assert application.automated != held, f"the sync of {environment} is left {application.automated}"
 
     def _watch_log(self) -> None:
         """A drive that ends with an error of the program is told in the log, and nowhere else."""

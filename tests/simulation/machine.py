@@ -36,6 +36,9 @@ MOMENTS = (
     *(
         ("pods", "choose"),
         ("pods", "gone"),
+        ("quiescing", "quiesce"),
+        ("quiescing", "running"),
+        ("quiescing", "release"),
         ("repositories", "read"),
         ("repositories", "rewind"),
         ("backups", "dump"),
@@ -285,6 +288,7 @@ class Simulation(RuleBasedStateMachine):
     def a_pod_is_not_ready(self, service: int) -> None:
         one = self.history.platform.services[service]
         one.ready = not one.ready
+        self.history.platform.unready.add(id(one))
 
     @happens(service=INDEX)
     def a_tool_is_misled(self, service: int) -> None:
@@ -293,6 +297,23 @@ class Simulation(RuleBasedStateMachine):
     @happens(environment=INDEX, turns=TURNS)
     def somebody_pushes(self, environment: int, turns: int) -> None:
         self.history.platform.push(ENVIRONMENTS[environment % 3])
+        self._then(turns)
+
+    @happens(service=INDEX, replicas=st.integers(0, 1), turns=TURNS)
+    def somebody_scales(self, service: int, replicas: int, turns: int) -> None:
+        one = self.history.platform.services[service]
+        self.history.do(self.history.platform.scale(one, replicas))
+        self._then(turns)
+
+    @happens(turns=TURNS)
+    def argocd_looks(self, turns: int) -> None:
+        self.history.do(self.history.platform.argocd_looks())
+        self._then(turns)
+
+    @happens(environment=INDEX, turns=TURNS)
+    def a_sync_goes_on(self, environment: int, turns: int) -> None:
+        one = self.history.platform.quiescing.applications_[ENVIRONMENTS[environment % 3]]
+        one.syncing = not one.syncing
         self._then(turns)
 
     @happens(environment=INDEX)

@@ -16,6 +16,8 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
+from daemon.engine.sweepers.holders import HolderSweeper
+from daemon.engine.sweepers.quiesced import QuiesceSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -152,7 +154,10 @@ class Worker:
             limit_waiting=catalog.queue.waiting,
         )
         outbox = Outbox(store, outlet, self.clock, owner=self.process.name)
-        for run in (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run):
+        holders = HolderSweeper(pods, store, self.clock, high_water)
+        quiesced = QuiesceSweeper(ports.quiescing, store, self.clock, high_water)
+        loops = (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run)
+        for run in (*loops, holders.run, quiesced.run):
             loop.start(self.process, run(), name=run.__qualname__)
 
     def crash(self) -> None:

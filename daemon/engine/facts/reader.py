@@ -20,7 +20,7 @@ from daemon.engine.facts.survey import Survey
 from daemon.engine.facts.wipes import WipeReader
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.holders import Need
 from daemon.ports.pods.pods import Pods
@@ -45,6 +45,7 @@ from schemas.quiescing import ConsumerFact
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
+from statemachines.lifecycle import AT_REST, needs_rest
 from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
@@ -375,14 +376,20 @@ class FactsReader:
         if not resting or workloads.replicas(service.selector_text):
             return await self._pods.choose(*where)
         if holding is None or any(holding not in each.quiesced_by for each in resting):
-            others = ", ".join(dict.fromkeys(reset for each in resting for reset in each.quiesced_by))
-            raise PermanentError(
-                Reason.QUIESCED,
-                f"{service.name} of {environment} is scaled to 0 by {others}",
-                hint="Resume that reset, or `resetd release ID` gives its services back.",
-            )
+            by = dict.fromkeys(reset for each in resting for reset in each.quiesced_by)
+            raise await self._quiesced(f"{service.name} of {environment} is scaled to 0 by", list(by))
         need = Need(service.name, AttemptId(f"{holding}/facts/0"), _FACTS_SECONDS)
         return await self._pods.hold(*where, need)
+
+    async def _quiesced(self, what: str, resets: Sequence[ResetId]) -> PortError:
+        """The error for a service that other resets keep down: it passes where one of them is at work."""
+        detail = f"{what} {', '.join(resets)}"
+        for reset_id in resets:
+            reset = await self._store.find(reset_id)
+            if reset is not None and (reset.state not in AT_REST or not needs_rest(reset)):
+                return TemporaryError(Reason.QUIESCED, detail)
+        hint = "Resume that reset: it gives its services back at its end."
+        return PermanentError(Reason.QUIESCED, detail, hint=hint)
 
     async def _read_other(
         self,
@@ -471,7 +478,7 @@ class FactsReader:
     ) -> None:
         """Read what the wipes of the selection depend on."""
         places = {(fact.service, fact.database): place for place, fact in enumerate(findings.databases)}
-        found = await self._wipes.read(environment, selection, places, findings.pods, slots)
+        found = await self._wipes.read(selection, places, findings.pods, slots)
         findings.migrations, findings.seeds = found.migrations, found.seeds
         for key, losses in found.losses.items():
             fact = findings.databases[places[key]]

@@ -60,7 +60,6 @@ class WipeReader:
 
     async def read(
         self,
-        environment: str,
         selection: Selection,
         identified: Collection[tuple[ServiceName, str]],
         pods: Mapping[ServiceName, Pod],
@@ -69,24 +68,25 @@ class WipeReader:
         """Read what the wipes of the selection depend on; nothing where nothing is wiped.
 
         Args:
-            environment: Whose services they are.
             selection: What is asked for.
             identified: The databases (service and the catalog's name) of which it is known where they are.
-            pods: The pods that were chosen already.
+            pods: The pods that were chosen. Of a service without one nothing is read.
             slots: How much is read at the same time.
         """
-        reading = _Reading(self._cluster, environment, pods, slots)
+        reading = _Reading(self._cluster, pods, slots)
         planned = commands(selection)
+        # Why a service has no pod is known already.
+        readable = [service for service in selection.services if ServiceName(service.name) in pods]
         async with asyncio.TaskGroup() as group:
             # Other modes leave a database that has its tables.
             if selection.core is CoreAction.WIPE or Mode.WIPE in selection.modes.values():
-                for service in selection.services:
+                for service in readable:
                     group.create_task(reading.migrations(service))
             for name, database in wiped_pairs(self._catalog, selection, planned):
                 wiped = self._catalog.service(name)
                 if wiped is not None and (name, database) in identified:
                     group.create_task(reading.losses(wiped, database, self._losses))
-            for own in selection.services:
+            for own in readable:
                 looked = [
                     (command, how)
                     for command in planned
@@ -100,11 +100,8 @@ class WipeReader:
 class _Reading:
     """One reading of one environment."""
 
-    def __init__(
-        self, cluster: Cluster, environment: str, pods: Mapping[ServiceName, Pod], slots: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, cluster: Cluster, pods: Mapping[ServiceName, Pod], slots: asyncio.Semaphore) -> None:
         self._cluster = cluster
-        self._environment = environment
         self._pods = pods
         self._slots = slots
         self.findings = WipeFindings()
@@ -117,7 +114,7 @@ class _Reading:
                 continue
             try:
                 async with self._slots:
-                    pod = await self._pod(service)
+                    pod = self._pod(service)
                     ids = await image_migrations(self._cluster, pod, database.migrations)
             except PortError as error:
                 self._note(name, f"{MIGRATIONS_OF}{database.name}", error)
@@ -129,7 +126,7 @@ class _Reading:
         name = ServiceName(service.name)
         try:
             async with self._slots:
-                self.findings.losses[name, database] = await read(await self._pod(service), service, database)
+                self.findings.losses[name, database] = await read(self._pod(service), service, database)
         except PortError as error:
             self._note(name, f"{LOSSES_OF}{database}", error)
 
@@ -144,7 +141,7 @@ class _Reading:
             async with self._slots:
                 answer = await configured_seed(
                     self._cluster,
-                    await self._pod(command.service),
+                    self._pod(command.service),
                     command.argv,
                     declared=looked is ConfiguredSeed.REFUSE,
                     seen=seen,
@@ -158,12 +155,8 @@ class _Reading:
                 ConfiguredSeedFact(service=command.service_name, step=command.name, detail=answer.detail)
             )
 
-    async def _pod(self, service: Service) -> Pod:
-        """The pod that was chosen for the service, or one that is chosen now."""
-        chosen = self._pods.get(ServiceName(service.name))
-        return chosen or await self._cluster.choose(
-            self._environment, service.selector_text, service.container
-        )
+    def _pod(self, service: Service) -> Pod:
+        return self._pods[ServiceName(service.name)]
 
     def _note(self, service: ServiceName, subject: str, error: PortError) -> None:
         self.findings.unread.append(Unread(service, subject, error))

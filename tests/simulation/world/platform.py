@@ -16,8 +16,10 @@ from random import Random
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness as WitnessSession
+from daemon.ports.quiescing import Quiesced
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
+from schemas.quiescing import ObjectRef
 from schemas.wire import ResetId, ResourceKey
 from tests.memory.backups import MemoryBackups
 from tests.memory.contents import MemoryContents
@@ -66,14 +68,18 @@ class Platform:
     deployments: MemoryDeployments = field(default_factory=MemoryDeployments)
     marks: MemoryMarks = field(default_factory=MemoryMarks)
     services: list[MemoryService] = field(default_factory=list)
+    unready: set[int] = field(default_factory=set)
+    """Services that were not ready at some time: what they use could not be read."""
     misled: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(environment, service, variable) -> the URL that the service's tool uses instead of the variable's."""
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
         self.contents = MemoryContents(self.databases)
-        self.quiescing = MemoryQuiescing(self.pods, self.now)
+        self.quiescing = _Quiescing(self.pods, self.now)
         self.repositories = _Repositories(self)
+        for environment in ENVIRONMENTS:
+            self.quiescing.add_application(environment)
         core = {"qa-sandbox": "shared", "los-sandbox": "shared", "qa-production": "production"}
         for environment in ENVIRONMENTS:
             self.repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
@@ -95,6 +101,19 @@ class Platform:
     def push(self, environment: str) -> None:
         """Somebody commits to the environment's repository."""
         self.repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
+
+    async def scale(self, service: MemoryService, replicas: int) -> None:
+        """Somebody scales a service by hand; no daemon has seen that yet."""
+        target = ObjectRef(environment=service.environment, kind="Deployment", name=service.name)
+        await self.pods.scale(service.environment, service.name, replicas)
+        if replicas:
+            self.quiescing.unseen.add(target)
+
+    async def argocd_looks(self) -> None:
+        """Let self-heal scale up whatever git says should run."""
+        for one in self.services:
+            if self.quiescing.applications_[one.environment].automated and not one.replicas:
+                await self.pods.scale(one.environment, one.name, 1)
 
     async def mislead(self, service: MemoryService) -> None:
         """Deploy it anew with a tool that reads another URL than its first variable."""
@@ -134,7 +153,9 @@ class Platform:
             return self._ask(service, process)
         databases = [self._hit(service, name) for name in names]
         keys = tuple(one.key for one in databases)
-        run = self.witness.started(process.attempt, service.pod().container_id, keys, writes=what in WRITES)
+        run = self.witness.started(process.attempt, process.container_id, keys, writes=what in WRITES)
+        if what == "destroy":
+            self._nobody_else_starts(process.attempt, keys)
         process.ignores_term = self.chance.random() < 0.15
         code = None
         try:
@@ -142,6 +163,15 @@ class Platform:
         finally:
             self.witness.ended(run, code)
         return code
+
+    def _nobody_else_starts(self, attempt: str, keys: tuple[ResourceKey, ...]) -> None:
+        """Tell the witness of services with pods that use a database which is destroyed."""
+        for one in self.services:
+            used = {self._hit(one, variable).key for variable in one.variables}
+            target = ObjectRef(environment=one.environment, kind="Deployment", name=one.name)
+            known = target not in self.quiescing.unseen and id(one) not in self.unready
+            if one.replicas and used.intersection(keys) and known:
+                self.witness.second_writer(attempt, f"{one.environment}/{one.name}")
 
     async def _do(self, what: str, process: Process, databases: list[MemoryDatabase]) -> int:
         for one in databases if what == "destroy" else ():
@@ -174,7 +204,7 @@ class Platform:
             nonce = sent_nonce(process)
             assert nonce is not None
             if database.witnesses:
-                self.witness.shown(service.pod().container_id, database.key)
+                self.witness.shown(process.container_id, database.key)
             database.notify(nonce)
             return 0
         if what == "carried":
@@ -184,6 +214,18 @@ class Platform:
             process.write(b"[X]\n" * len(migrations) + b"[ ]\n")
             return 0
         return 0 if migrations else _NOTHING_LEFT
+
+
+class _Quiescing(MemoryQuiescing):
+    """Knows what was scaled up by hand since a daemon looked last: nobody can launch and look in one moment."""
+
+    def __init__(self, pods: MemoryPods, now: Callable[[], datetime]) -> None:
+        super().__init__(pods, now)
+        self.unseen: set[ObjectRef] = set()
+
+    async def find(self, target: ObjectRef) -> Quiesced | None:
+        self.unseen.discard(target)
+        return await super().find(target)
 
 
 class _Backups(MemoryBackups):

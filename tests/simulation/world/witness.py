@@ -124,6 +124,10 @@ class Witness:
         self.runs.append(run)
         return run
 
+    def second_writer(self, attempt: str, who: str) -> None:
+        """A command that destroys began while pods of a service ran that uses the same database."""
+        self._say(f"{attempt} was started while {who} had pods")
+
     def ended(self, run: Run, exit_code: int | None) -> None:
         """It is over; None: it was killed."""
         run.alive, run.exit_code = False, exit_code

@@ -233,7 +233,7 @@ def test_a_session_of_somebody_else_stops_the_reset_before_it_destroys(writes: b
         await engine.ask(Mode.WIPE)
         stopped = await engine.drive()
         assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.SESSIONS_LEFT)
-        assert "app has 1 session of others after 60 s: reporting with psql" in (stopped.detail or "")
+        assert stopped.detail == "app has 1 session of others: reporting with psql, after 60 s"
         assert not engine.pods.launched
         engine.database.sessions = []
         await engine.act(ActKind.RESUME)
