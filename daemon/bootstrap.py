@@ -27,6 +27,7 @@ from daemon.adapters.kafka.outlet import KafkaOutlet
 from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.adapters.postgres.backups import DirectoryBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
@@ -46,14 +47,15 @@ from daemon.config.without_effect import given_without_effect, warn_of_what_has_
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
+from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
-from daemon.engine.holder_sweeper import HolderSweeper
 from daemon.engine.planning import Planning
-from daemon.engine.pruner import Pruner
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
-from daemon.engine.survey import Survey
+from daemon.engine.sweepers.holders import HolderSweeper
+from daemon.engine.sweepers.pruner import Pruner
+from daemon.engine.sweepers.quiesced import QuiesceSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -194,6 +196,7 @@ def _build(
     )
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
+    quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     return Daemon(
         owner,
@@ -203,6 +206,7 @@ def _build(
             "intake": intake.run,
             "outbox": outbox.run,
             "sweeper": sweeper.run,
+            "quiesce-sweeper": quiesce_sweeper.run,
             "pruner": pruner.run,
             "api": lambda: serve_api(app, listening),
         },
@@ -232,9 +236,10 @@ def _engine(
         clock=clock,
         marks=FileMarks(backup_directory(settings)),
         contents=PostgresContents(network),
+        quiescing=KubernetesQuiescing(kubernetes, settings.argocd_namespace),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog)
+    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog, ports.quiescing)
     planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from schemas.protection import ProtectedUse, RememberedUse, Word
+from schemas.quiescing import ConsumerFact
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
@@ -158,6 +159,8 @@ class Facts(Wire):
     """What protected environments are seen to use now."""
     words: tuple[Word, ...] = ()
     """What people said about protected environments, and has not expired, oldest first."""
+    consumers: tuple[ConsumerFact, ...] = ()
+    """What has to be quiesced, in the order of environment, kind and name."""
     sessions: tuple[SessionFact, ...] = ()
     """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from schemas.checks import PlannedCheck
 from schemas.facts import Loss
 from schemas.protection import Assurance
+from schemas.quiescing import ObjectRef
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
@@ -31,6 +32,10 @@ class StepKind(StrEnum):
     COMMAND = "command"  # argv in a service's pod
     RESET_REPOSITORY = "reset-repository"
     CHECK_DATABASE = "check-database"  # the daemon looks into the databases itself
+    QUIESCE = "quiesce"  # an object of the cluster is kept from starting anything
+    CLEAR_SESSIONS = "clear-sessions"  # nobody else is connected to a database
+    RELEASE = "release"  # a quiesced object gets its original values back
+    AWAIT_HEALTH = "await-health"  # what was released runs again
 
 
 NOTHING_LEFT = 99
@@ -119,6 +124,10 @@ class PlannedStep(Wire):
     """Name of the repository that is reset."""
     repository_id: str | None = None
     """The hub's own id of that repository: one that is made anew under the same name is another one."""
+    object: ObjectRef | None = None
+    """The object of the cluster that is quiesced or released."""
+    environment: str | None = None
+    """The environment whose health is awaited."""
     argv: tuple[str, ...] = ()
     client_argv: tuple[str, ...] = ()
     """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""
@@ -163,13 +172,13 @@ class PlannedStep(Wire):
 
 
 class Resource(Wire):
-    """A database or repository that a plan touches: it is locked, and needs consent where it is protected."""
+    """What a plan touches: it is locked, and needs consent where it is protected."""
 
     key: ResourceKey
     kind: str
-    """`database` or `repository`."""
+    """`database`, `repository`, or `workload`: what is scaled to 0 meanwhile."""
     name: str
-    """The name for people: `los-sandbox`, `qa-workflows`."""
+    """The name for people: `los-sandbox`, `qa-workflows`, `Deployment qa-sandbox/workflow-api`."""
     users: tuple[str, ...]
     """The environments that use it, this one included."""
     elsewhere: tuple[str, ...] = ()

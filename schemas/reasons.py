@@ -2,6 +2,8 @@
 
 Each reason has a code for machines, a text for people and a page `/problems/CODE`. A reason says nothing of the case at
 hand: the `detail` beside it does, from which secrets were removed.
+
+Over 300 lines: one closed list, each code with its text.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class Reason(StrEnum):
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     REPOSITORY_MISMATCH = "repository-mismatch"
+    QUIESCE_REFUSED = "quiesce-refused"
     SERVICE_MISSING = "service-missing"
     SERVICE_UNSEEN = "service-unseen"
     NOTHING_TO_DO = "nothing-to-do"
@@ -87,6 +90,11 @@ class Reason(StrEnum):
     BACKUP_OUTDATED = "backup-outdated"
     CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
+    QUIESCED = "quiesced"
+    QUIESCE_UNDONE = "quiesce-undone"
+    STILL_RUNNING = "still-running"
+    SESSIONS_LEFT = "sessions-left"
+    NOT_HEALTHY = "not-healthy"
     POD_NOT_READY = "pod-not-ready"
     EXEC_REFUSED = "exec-refused"
     COMMAND_FAILED = "command-failed"
@@ -166,6 +174,7 @@ TEXTS: dict[Reason, str] = {
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
     Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
+    Reason.QUIESCE_REFUSED: "Something that uses the databases can't be kept at rest while they are rebuilt.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
     Reason.SERVICE_UNSEEN: (
         "A protected environment shows no workload of a service, or one that has no pod to ask, so nobody knows what "
@@ -233,6 +242,11 @@ TEXTS: dict[Reason, str] = {
         "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
     ),
     Reason.POD_NOT_FOUND: "No pod of the service exists.",
+    Reason.QUIESCED: "A reset that has not come to its end keeps the service scaled to 0.",
+    Reason.QUIESCE_UNDONE: "Somebody has scaled up, or set free, what was quiesced.",
+    Reason.STILL_RUNNING: "What was quiesced has not ended yet.",
+    Reason.SESSIONS_LEFT: "Somebody else is connected to a database that is to be rebuilt.",
+    Reason.NOT_HEALTHY: "What was released does not run again.",
     Reason.POD_NOT_READY: "No pod of the service is ready.",
     Reason.EXEC_REFUSED: "Kubernetes refused to run a command in the pod.",
     Reason.COMMAND_FAILED: "The command ended with an exit code other than 0.",

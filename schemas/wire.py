@@ -19,7 +19,8 @@ AttemptId = NewType("AttemptId", str)
 """`{reset}/{step}/{n}` with n from 1. It is known before the attempt starts."""
 
 ResourceKey = NewType("ResourceKey", str)
-"""`database/{system identifier}/{name}` or `repository/{owner}/{name}/{branch}`."""
+"""`database/{system identifier}/{name}`, `repository/{owner}/{name}/{branch}`, or
+`workload/{environment}/{kind}/{name}`."""
 
 ServiceName = NewType("ServiceName", str)
 """The name of a service in the catalog."""

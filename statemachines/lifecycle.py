@@ -149,3 +149,17 @@ def failed_at_planning(reset: Reset) -> bool:
 def cancelled_for_good(reset: Reset) -> bool:
     """Whether the reset was cancelled before it destroyed anything. It is over then: ask for another one."""
     return reset.state is ResetState.CANCELLED and not reset.destroyed
+
+
+def needs_rest(reset: Reset) -> bool:
+    """Whether what a reset has quiesced has to stay at rest.
+
+    - While it is at work it does, and while nobody knows what became of a step.
+    - Where it stopped after it destroyed something the services would start on what is half done: they stay down.
+    - Where it ended, or stopped before it destroyed anything, they are given back.
+    """
+    if reset.state in TERMINAL:
+        return False
+    if reset.state not in AT_REST or reset.state is _S.NEEDS_OPERATOR:
+        return True
+    return reset.destroyed

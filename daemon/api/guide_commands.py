@@ -7,6 +7,7 @@ import shlex
 from schemas.catalog.catalog import Catalog
 from schemas.checks import PlannedCheck
 from schemas.plan import Plan, PlannedStep, StepKind
+from schemas.quiescing import APPLICATION
 
 _HEADER = """\
 #!/bin/sh
@@ -70,8 +71,24 @@ def _lines(step: PlannedStep, plan: Plan, catalog: Catalog) -> str:
             return f"# make sure that {step.service} reaches the database that was dumped\n"
         case StepKind.RESET_REPOSITORY:
             return _repository(step, plan)
+        case StepKind.QUIESCE | StepKind.RELEASE:
+            return _quiescing(step)
+        case StepKind.CLEAR_SESSIONS:
+            return f"# make sure that nobody else is connected to {_resource_name(step, plan)}\n"
+        case StepKind.AWAIT_HEALTH:
+            return f"kubectl get pods -n {shlex.quote(step.environment or '')}\n"
         case StepKind.CHECK_DATABASE:
             return "".join(f"# look yourself: {_checked(check)}\n" for check in step.checks)
+
+
+def _quiescing(step: PlannedStep) -> str:
+    """Say what resetd does. By hand the commands need the services' own pods, so those stay."""
+    does = "scales to 0" if step.kind is StepKind.QUIESCE else "gives back what it was"
+    what = f"{step.object}"
+    if step.object is not None and step.object.kind == APPLICATION:
+        does = "holds the automated sync of" if step.kind is StepKind.QUIESCE else "sets free the sync of"
+        return f"# resetd {does} {what}; by hand: look that ArgoCD starts no pod meanwhile\n"
+    return f"# resetd {does} {what}; by hand its pods are needed: look that none of them restarts meanwhile\n"
 
 
 def _checked(check: PlannedCheck) -> str:

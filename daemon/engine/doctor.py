@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads

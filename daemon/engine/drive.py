@@ -18,7 +18,7 @@ from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.planning import Planning
@@ -30,7 +30,9 @@ from daemon.engine.states.queue import QueueState
 from daemon.engine.states.waiting import Pause, WaitingLimits
 from daemon.engine.states.working import WorkingState
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.await_health import AwaitHealthStep
 from daemon.engine.steps.backup import BackupStep
+from daemon.engine.steps.clear_sessions import ClearSessionsStep
 from daemon.engine.steps.command import CommandStep, LaunchPreconditions
 from daemon.engine.steps.database_activity import DatabaseActivity
 from daemon.engine.steps.database_checks import DatabaseChecks
@@ -39,6 +41,7 @@ from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.performer import Performer
+from daemon.engine.steps.quiesce import QuiesceStep, ReleaseStep
 from daemon.engine.steps.repository import RepositoryStep
 from daemon.engine.steps.step_runner import StepRunner
 from daemon.engine.steps.wipe_checks import WipeChecks
@@ -165,7 +168,7 @@ class DriveFactory:
         proofs = DatabaseProofs(witnesses, self._facts, ports, leased, self._handshake_max_age)
         wipe_checks = WipeChecks(self._facts, ports.pods, pod_choice)
         preconditions = LaunchPreconditions(
-            ports.backups, proofs, checks, wipe_checks, pod_choice, leased, ports.clock
+            ports.backups, proofs, checks, wipe_checks, pod_choice, ports.quiescing, leased, ports.clock
         )
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
@@ -184,4 +187,10 @@ class DriveFactory:
             ),
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
             StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
+            StepKind.QUIESCE: QuiesceStep(ports.quiescing, leased, recorder, ports.clock),
+            StepKind.CLEAR_SESSIONS: ClearSessionsStep(
+                ports.databases, self._facts, pod_choice, recorder, self._catalog, ports.clock
+            ),
+            StepKind.RELEASE: ReleaseStep(ports.quiescing, leased, recorder),
+            StepKind.AWAIT_HEALTH: AwaitHealthStep(ports.quiescing, leased, recorder, ports.clock),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.ports.approvers import Approvers
 from schemas.catalog.catalog import Catalog
 from schemas.facts import Facts
@@ -12,6 +12,7 @@ from schemas.plan import Plan
 from schemas.protection import ProtectedUse
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
+from schemas.wire import ResetId
 from statemachines.consent import too_few
 from statemachines.planning.planner import plan
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
@@ -66,12 +67,14 @@ class Planning:
         channel: Channel,
         requesters: Sequence[str] = (),
         seen_as: Callable[[Facts], Facts] = lambda facts: facts,
+        holding: ResetId | None = None,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
         """The same for people who joined the request, too, with what has to be remembered of protected environments.
 
-        `seen_as` is how the reset that asks has to see the facts.
+        `seen_as` is how the reset that asks has to see the facts. `holding` is that reset, which may have scaled
+        services to 0.
         """
-        facts = seen_as(await self._facts.read(request))
+        facts = seen_as(await self._facts.read(request, holding))
         answer = plan(request, channel, self._catalog, self._catalog_id, facts, requesters)
         if isinstance(answer, Plan) and self._approvers is not None and answer.approvals_required:
             first = (request.requested_by,) if channel is Channel.HTTP else ()

@@ -12,6 +12,7 @@ from daemon.ports.databases import Databases
 from daemon.ports.logs import Logs
 from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods
+from daemon.ports.quiescing import Quiescing
 from daemon.ports.repositories import Repositories
 
 
@@ -27,3 +28,4 @@ class Ports:
     clock: Clock
     marks: Marks
     contents: Contents
+    quiescing: Quiescing

@@ -309,7 +309,7 @@ class Catalog(Wire):
     tolerated_sessions: tuple[ToleratedSession, ...] = ()
     """Sessions that may be in a database although no known pod has them."""
     quiesce: tuple[Mode, ...] = ()
-    """Modes in which services are scaled to 0 while their databases are rebuilt. Nothing acts on it yet."""
+    """Modes in which all that uses the databases is scaled to 0 while they are rebuilt."""
     failures: dict[Name, tuple[KnownFailure, ...]] = Field(default_factory=dict)
     """Sets of known failures. They are tried in the order in which a step names them."""
     doctor: Doctor = Doctor()

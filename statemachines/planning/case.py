@@ -11,7 +11,7 @@ from schemas.protection import Assurance, Word
 from schemas.requests import ResetRequested
 from schemas.wire import ResourceKey
 from statemachines.planning.commands import Command, commands, written
-from statemachines.planning.selection import Selection, select
+from statemachines.planning.selection import Selection, quiesces, select
 from statemachines.planning.words import consult
 
 
@@ -43,6 +43,11 @@ class Case:
     def environment(self) -> str:
         """The environment that is to be reset."""
         return self.request.environment
+
+    @property
+    def quiesces(self) -> bool:
+        """Whether services are scaled to 0 while their databases are rebuilt."""
+        return quiesces(self.selection, self.catalog)
 
     def database(self, service: str, database: str) -> DatabaseFact | None:
         """Find what is known of a database as that service reaches it. `database` is the catalog's name for it."""

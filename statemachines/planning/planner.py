@@ -8,6 +8,7 @@ from typing import Any
 from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, Repeat, Resource, RunIn, StepKind
+from schemas.quiescing import ConsumerFact
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
@@ -17,6 +18,7 @@ from statemachines.planning.case import Case
 from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of, protectors_of
+from statemachines.planning.quiescing import quiesce_groups, release_groups
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.used_catalog import digest_of_used
@@ -84,14 +86,16 @@ def plan_hash(of: Plan) -> str:
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
-    """List all steps in order: backups, handshakes, commands, repositories, verifications.
+    """List all steps in order: quiescing, backups, handshakes, commands, repositories, verifications, releasing.
 
     Steps that may run at the same time share a batch.
     """
     pairs = written(case.commands)
+    backups = _backups(case, pairs)
     groups: list[list[PlannedStep]] = [
+        *quiesce_groups(case, backups),
         # The daemon's witness listens before the dumps begin, so a handshake need not wait for them.
-        [*_backups(case, pairs), *(_handshake(case, service, database) for service, database in pairs)],
+        [*backups, *(_handshake(case, service, database) for service, database in pairs)],
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
         [
@@ -100,6 +104,7 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
         ]
         if case.commands
         else [],
+        *release_groups(case),
     ]
     return tuple(
         step.model_copy(update={"batch": batch})
@@ -174,7 +179,7 @@ def _command(case: Case, command: Command) -> PlannedStep:
         idempotent=entry.idempotent,
         check=entry.check,
         scope=entry.scope,
-        run_in=entry.run_in,
+        run_in=RunIn.HOLDER if case.quiesces else entry.run_in,
         destructive=command.destructive,
         skippable=entry.skippable,
         repeat=Repeat(until=repeat.until, bound=repeat.bound) if repeat else None,
@@ -230,7 +235,7 @@ def _verification(case: Case, verification: Verification) -> PlannedStep:
 
 def _place(case: Case, service: str) -> RunIn:
     """Say where a service is backed up, shaken hands with and verified: in its holder if a command of it runs there."""
-    holds = any(
+    holds = case.quiesces or any(
         command.entry.run_in is RunIn.HOLDER for command in case.commands if command.service_name == service
     )
     return RunIn.HOLDER if holds else RunIn.SERVICE
@@ -258,6 +263,9 @@ def _approvers_in(case: Case, touched: Iterable[ResourceKey]) -> tuple[str, ...]
 
 
 def _resource(case: Case, key: ResourceKey) -> Resource:
+    for consumer in case.facts.consumers:
+        if consumer.object.key == key:
+            return _workload(case, consumer)
     because = protection_of(key, case.facts, case.catalog).because
     names: dict[ResourceKey, tuple[str, str]] = {
         fact.key: ("repository", fact.repository) for fact in case.facts.repositories
@@ -273,4 +281,16 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
         marked=case.facts.markers.get(key, ()),
         protected=because is not None,
         protected_because=because,
+    )
+
+
+def _workload(case: Case, fact: ConsumerFact) -> Resource:
+    protection = protection_of(fact.object.key, case.facts, case.catalog)
+    return Resource(
+        key=fact.object.key,
+        kind="workload",
+        name=str(fact.object),
+        users=(fact.object.environment,),
+        protected=protection.because is not None,
+        protected_because=protection.because,
     )

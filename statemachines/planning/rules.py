@@ -20,6 +20,7 @@ from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
 from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.protection import protection_of
+from statemachines.planning.quiescing import consumers_can_be_quiesced
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
     databases_of,
@@ -310,6 +311,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     words_are_of_others,
     sharing_is_known,
     sessions_are_known,
+    consumers_can_be_quiesced,
     no_mock_in_shared_databases,
 )
 

@@ -64,6 +64,11 @@ def select(request: ResetRequested, catalog: Catalog) -> Selection:
     )
 
 
+def quiesces(selection: Selection, catalog: Catalog) -> bool:
+    """Whether services are scaled to 0 while their databases are rebuilt: the catalog names a mode of the plan."""
+    return any(mode in catalog.quiesce for mode in selection.modes.values())
+
+
 def _core_action(request: ResetRequested, catalog: Catalog, modes: dict[ServiceName, Mode]) -> CoreAction:
     """Decide what happens to the core schema.
 

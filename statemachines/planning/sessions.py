@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, SessionFact, Unreadable
 from schemas.wire import kind_of
 from statemachines.planning.case import Case
@@ -61,8 +62,12 @@ def text(session: SessionFact) -> str:
     return f"{session.role} with {application} from {where}"
 
 
-def _is_tolerated(case: Case, session: SessionFact) -> bool:
-    return not session.writes and any(
-        (entry.role, entry.application) == (session.role, session.application)
-        for entry in case.catalog.tolerated_sessions
+def is_tolerated(catalog: Catalog, role: str, application: str, *, writes: bool) -> bool:
+    """Whether the catalog lets such a session be in a database. One that may write is never tolerated."""
+    return not writes and any(
+        (entry.role, entry.application) == (role, application) for entry in catalog.tolerated_sessions
     )
+
+
+def _is_tolerated(case: Case, session: SessionFact) -> bool:
+    return is_tolerated(case.catalog, session.role, session.application, writes=session.writes)

@@ -13,6 +13,7 @@ from schemas.wire import ServiceName, kind_of
 from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
+from statemachines.planning.quiescing import down
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
 from statemachines.planning.wipes import drops_schema, wiped_by, wiped_pairs
@@ -257,6 +258,7 @@ def allowed_seeds(case: Case) -> Iterator[str]:
 
 WARNINGS: tuple[Warn, ...] = (
     production,
+    down,
     core_is_shared,
     only_own_schema,
     shared_resources,

@@ -22,6 +22,7 @@ def to_repeat(
     - From `start` on, also steps that succeeded. Skipped steps stay skipped, unless the skipped step is `start` itself.
     - Backups of what is still to be written to, each as a new dump: others may have written to it since the reset
       stopped. The dumps before stay where they are.
+    - What was quiesced, as long as anything is to be written to: it may have been released meanwhile.
     - Backups of what a step found in another server than the dumped one: who resumes says that this one is right.
     """
     begin = steps[start].index if start is not None else len(plan.steps)
@@ -70,7 +71,7 @@ def carried_over(
         return fresh
     if step.state not in STEP_DONE or not _is_same_step(old, before, new, planned):
         return fresh.model_copy(update={"outcome": step.outcome})
-    if planned.phase is Phase.BACKUP and _is_outdated(planned, step, _left_to_write(old, steps, new)):
+    if planned.phase in _BEFORE and _is_outdated(planned, step, _left_to_write(old, steps, new)):
         return fresh.model_copy(update={"outcome": step.outcome})
     return step.model_copy(update={"index": index})
 
@@ -93,8 +94,15 @@ def _was_elsewhere(step: Step) -> bool:
 
 
 def _is_outdated(planned: PlannedStep, step: Step, written: set[ResourceKey]) -> bool:
-    """Whether a step before the work was done before a stop, for something that is still to be written to."""
-    return planned.phase is Phase.BACKUP and step.state in STEP_DONE and bool(written & set(planned.touches))
+    """Whether a step before the work was done before a stop, for something that is still to be written to.
+
+    What was quiesced may have been released meanwhile. It is quiesced again as long as anything is to be written to.
+    """
+    if step.state not in STEP_DONE:
+        return False
+    if planned.phase is Phase.QUIESCE:
+        return bool(written)
+    return planned.phase is Phase.BACKUP and bool(written & set(planned.touches))
 
 
 def _is_same_step(old: Plan, before: PlannedStep, new: Plan, planned: PlannedStep) -> bool:

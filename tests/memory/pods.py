@@ -86,6 +86,24 @@ class MemoryPods:
         service.replaced += 1
         service.restarts = 0
 
+    def service(self, environment: str, name: str) -> MemoryService | None:
+        """Find a service's Deployment."""
+        return self._services.get((environment, name))
+
+    def is_ready(self, environment: str, name: str) -> bool:
+        """Tell whether a service has the pods that its Deployment asks for."""
+        service = self._services.get((environment, name))
+        return service is not None and (service.ready or not service.replicas)
+
+    async def scale(self, environment: str, name: str, replicas: int) -> None:
+        """Scale a Deployment. At 0 its pod goes with all of its commands; back from 0 there is another pod."""
+        service = self._services[environment, name]
+        if service.replicas and not replicas:
+            await self._end(service)
+            service.replaced += 1
+            service.restarts = 0
+        service.replicas = replicas
+
     async def remove(self, service: MemoryService) -> None:
         """Delete the service with its pod."""
         await self._end(service)
@@ -115,6 +133,8 @@ class MemoryPods:
                     replicas=service.replicas,
                     templated=service.owned,
                     templates=(Template(service.name, repr(sorted(service.variables.items()))),),
+                    quiesced_by=service.quiesced_by,
+                    used=service.used,
                 )
                 for service in self._services.values()
                 if service.environment == environment
@@ -188,6 +208,9 @@ class MemoryPods:
                 pod_name=name,
                 uid=f"holder-{next(self._directories)}",
                 reset_id=reset_id,
+                replicas=1,
+                quiesced_by=(),
+                used=(),
             )
         holder = self._holders[environment, name]
         holder.uses += 1

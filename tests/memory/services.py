@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from daemon.ports.pods.cluster import Pod
-from schemas.wire import ResetId
+from schemas.wire import ResetId, ResourceKey
 from tests.memory.processes import Command, Process
 
 Program = Callable[[Process], Awaitable[int]]
@@ -51,6 +51,9 @@ class MemoryService:
     """The reset that owns a holder."""
     uses: int = 0
     """A holder's version."""
+    quiesced_by: tuple[ResetId, ...] = ()
+    used: tuple[ResourceKey, ...] = ()
+    """What the Deployment remembers while it is quiesced."""
 
     @property
     def incarnation(self) -> str:

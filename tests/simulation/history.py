@@ -51,7 +51,7 @@ class History:
         self.store = store_of(self.server_clock)
         self.witness = Witness(self.store, NEVER)
         self.network = Network(self.loop, self.chance)
-        self.platform = Platform(self.witness, self.chance, pods=pods_of())
+        self.platform = Platform(self.witness, self.chance, self.server_clock.now, pods=pods_of())
         world = World(self.loop, self.network, self.store, self.platform, MemoryBus(partitions=2))
         self.world = world
         self.workers = [

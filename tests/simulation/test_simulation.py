@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.machine import Simulation
 from tests.simulation.running import simulate
 
-HISTORIES = 100
+HISTORIES = 60
 """For each of two seeds."""
 
 

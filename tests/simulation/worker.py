@@ -11,7 +11,7 @@ from typing import Any, cast
 from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
@@ -112,9 +112,12 @@ class Worker:
             clock=self.clock,
             marks=world.platform.marks,
             contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
+            quiescing=cast("Any", Remote(network, "quiescing", world.platform.quiescing)),
         )
         catalog = CATALOG.catalog
-        facts = FactsReader(pods, ports.databases, ports.repositories, store, self.clock, catalog)
+        facts = FactsReader(
+            pods, ports.databases, ports.repositories, store, self.clock, catalog, ports.quiescing
+        )
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
         high_water = HighWater(store, ports.marks, self.clock)
         drives = DriveFactory(

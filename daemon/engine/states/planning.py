@@ -42,7 +42,7 @@ class PlanningState:
             return None
         try:
             answer, protected = await self._planning.with_protected(
-                reset.request, reset.channel, answerable(reset)
+                reset.request, reset.channel, answerable(reset), holding=reset.id
             )
         except PortError as error:
             if isinstance(error, PermanentError):

@@ -112,6 +112,7 @@ class QueueState:
                 reset.channel,
                 answerable(reset),
                 lambda facts: as_agreed(facts, agreed, leased.steps),
+                holding=reset.id,
             )
         except TemporaryError as error:
             return await self._wait_for_facts(error.reason, error.detail)

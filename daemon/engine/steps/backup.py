@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.attempt_recorder import AttemptRecorder

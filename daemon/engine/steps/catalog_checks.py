@@ -6,7 +6,7 @@ So only the exit codes that the catalog defines are answers.
 
 from __future__ import annotations
 
-from daemon.engine.short_answers import no_answer
+from daemon.engine.facts.short_answers import no_answer
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.plan import NOTHING_LEFT, PlannedStep

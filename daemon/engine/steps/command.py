@@ -16,11 +16,13 @@ from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.launch_rights import check_rights
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
+from daemon.engine.steps.still_quiesced import check_still_quiesced
 from daemon.engine.steps.wipe_checks import WipeChecks
 from daemon.ports.backups import Backups
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod
+from daemon.ports.quiescing import Quiescing
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Control, Outcome, OutcomeKind
@@ -124,9 +126,11 @@ class LaunchPreconditions:
         checks: DatabaseChecks,
         wipe_checks: WipeChecks,
         pod_choice: PodChoice,
+        quiescing: Quiescing,
         leased: LeasedReset,
         clock: Clock,
     ) -> None:
+        self._quiescing = quiescing
         self._checks = checks
         self._wipe_checks = wipe_checks
         self._clock = clock
@@ -136,7 +140,8 @@ class LaunchPreconditions:
         self._leased = leased
 
     async def check(self, step: PlannedStep, pod: Pod) -> None:
-        """The step may destroy what it destroys, the dumps are there, and the service's tool reaches those databases.
+        """The step may destroy what it destroys, the dumps are there, nobody else writes meanwhile, and the service's
+        tool reaches those databases.
 
         Before a step of a wipe the image also shows the migrations that make the tables anew, and that it seeds nothing
         unasked; and nothing goes with the tables but what the plan names.
@@ -146,6 +151,7 @@ class LaunchPreconditions:
         """
         check_rights(self._leased, step, now=self._clock.now())
         await check_backups(self._backups, self._leased, step)
+        await check_still_quiesced(self._quiescing, self._leased, step)
         await self._checks.check_image(step, pod)
         await self._wipe_checks.check(step, pod)
         await self._proofs.show(pod, self._pod_choice.service(step), step)

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 from daemon.engine.commands.database_sessions import pod_of
-from daemon.engine.facts import FactsReader
-from daemon.engine.image_migrations import image_migrations
+from daemon.engine.facts.image_migrations import image_migrations
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.steps.proven_servers import check_incarnation

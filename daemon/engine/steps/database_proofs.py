@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.engine.facts import OUT_OF_REACH, FactsReader
+from daemon.engine.facts.reader import OUT_OF_REACH, FactsReader
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.proven_servers import NEW_DUMP, check_incarnation, dumped_incarnation
 from daemon.engine.steps.tool_handshake import shake_hands

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from daemon.engine.short_answers import last_said
+from daemon.engine.facts.short_answers import last_said
 from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.pods.cluster import Cluster, Pod, Result

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemon.engine.facts import FactsReader
-from daemon.engine.image_seeds import Loads, Seen, configured_seed
+from daemon.engine.facts.image_seeds import Loads, Seen, configured_seed
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.pod_choice import PodChoice
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Cluster, Pod

@@ -6,9 +6,9 @@ import asyncio
 from collections import defaultdict
 from contextlib import AsyncExitStack
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.markers import check_marker
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.leased_reset import LeasedReset
-from daemon.engine.markers import check_marker
 from daemon.engine.pod_choice import PodChoice
 from daemon.ports.databases import Databases, Witness
 from daemon.ports.errors import PermanentError

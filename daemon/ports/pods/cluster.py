@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from daemon.ports.errors import PermanentError
+from schemas.wire import ResetId, ResourceKey
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Workload:
     """Whether it makes pods by a template; else it stands for one pod that is there."""
     templates: tuple[Template, ...] = ()
     """Those of the pods that it has, and of those that it would make next; none for what has ended, and for Jobs."""
+    quiesced_by: tuple[ResetId, ...] = ()
+    """The resets that have scaled it to 0."""
+    used: tuple[ResourceKey, ...] = ()
+    """The databases that its pods used when it was quiesced."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether resets have scaled it to 0, and it is so."""
+        return bool(self.quiesced_by) and self.replicas == 0
 
     def matches(self, selector: str) -> bool:
         """Tell whether a selector, `LABEL=VALUE` or several with commas between them, matches its pods."""

@@ -26,7 +26,7 @@ from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
@@ -42,6 +42,7 @@ from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
@@ -235,8 +236,11 @@ def _build(
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
-    ports = Ports(pods, databases, backups, repositories, logs, clock, marks, MemoryContents(databases))
-    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog)
+    quiescing = MemoryQuiescing(pods, clock.now)
+    ports = Ports(
+        pods, databases, backups, repositories, logs, clock, marks, MemoryContents(databases), quiescing
+    )
+    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog, quiescing)
     tokens_known = load_tokens(settings)
     approvers = TokenApprovers(tokens_known, clock)
     planning = Planning(facts, loaded.catalog, loaded.id, approvers=approvers)

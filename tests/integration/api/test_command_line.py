@@ -1,4 +1,7 @@
-"""The command line as a process of its own that talks to a real server."""
+"""The command line as a process of its own that talks to a real server.
+
+Over 300 lines: all verbs against one stand.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from schemas.resets import ResetState
 from schemas.wire import ResetId
 from tests.contract.store.making import claimed, moved
 from tests.integration.api.stand import Stand, free_port, running, served
+from tests.integration.stand.starts import forks
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,21 @@ class CommandLine:
     stand: Stand
     url: str
 
+    def _environment(self, person: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
+        token = self.stand.tokens[person]
+        return {**kept, "RESETD_URL": self.url, "RESETD_TOKEN": token, "COLUMNS": "200"}
+
     @asynccontextmanager
     async def started(
         self, *args: str, person: str = "ana", stdin: int | None = None
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "daemon",
             *args,
-            env={**kept, "RESETD_URL": self.url, "RESETD_TOKEN": self.stand.tokens[person], "COLUMNS": "200"},
+            env=self._environment(person),
             stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -62,6 +70,10 @@ class CommandLine:
                 await process.wait()
 
     async def run(self, *args: str, person: str = "ana", stdin: int | None = None) -> Ended:
+        """Run it to its end. With a terminal as input it is a program that was just started; else a fork of one."""
+        if stdin is None:
+            done = await asyncio.to_thread(forks().run, args, self._environment(person), within=60)
+            return Ended(done.returncode, done.stdout, done.stderr)
         async with asyncio.timeout(60), self.started(*args, person=person, stdin=stdin) as process:
             out, err = await process.communicate()
             assert process.returncode is not None

@@ -16,8 +16,9 @@ import yaml
 
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.planning import Planning
 from sandbox.kubernetes.launch import Arguments
 from sandbox.kubernetes.objects.kinds import ROLLOUT_DEFINITION
@@ -222,6 +223,7 @@ async def reader(
             store,
             clock,
             loaded.catalog,
+            KubernetesQuiescing(kubernetes, "argocd"),
         )
 
 

@@ -23,6 +23,7 @@ AWAY = {
     "backups": Reason.DATABASE_UNREACHABLE,
     "repositories": Reason.REPOSITORY_UNREACHABLE,
     "deployments": Reason.KUBERNETES_UNREACHABLE,
+    "quiescing": Reason.KUBERNETES_UNREACHABLE,
     "outlet": Reason.UNAVAILABLE,
 }
 """Port -> what its error says while nobody answers there."""
@@ -38,6 +39,7 @@ POINTS: tuple[tuple[str, str], ...] = (
     ("backups", "dump"),
     *(("repositories", name) for name in ("read", "rewind")),
     ("deployments", "gate"),
+    *(("quiescing", name) for name in ("quiesce", "find", "running", "release", "unhealthy")),
     ("outlet", "publish"),
 )
 """Where a single call may be made to fail."""

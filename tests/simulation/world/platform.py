@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from tests.memory.deployments import MemoryDeployments
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.services import MemoryService
 from tests.simulation.world.witness import Witness
@@ -54,6 +56,7 @@ class Platform:
 
     witness: Witness
     chance: Random
+    now: Callable[[], datetime]
     calm: bool = False
     """Whether programs neither fail nor take longer than `slow`."""
     slow: float = 0.3
@@ -69,6 +72,7 @@ class Platform:
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
         self.contents = MemoryContents(self.databases)
+        self.quiescing = MemoryQuiescing(self.pods, self.now)
         self.repositories = _Repositories(self)
         core = {"qa-sandbox": "shared", "los-sandbox": "shared", "qa-production": "production"}
         for environment in ENVIRONMENTS:

@@ -17,7 +17,8 @@ from kubernetes_asyncio.client import (
 )
 
 from daemon.adapters.kubernetes.pod_selection import is_over, maker_of, newest_first
-from daemon.adapters.kubernetes.workloads.pod_templates import HASHES, variables_digest
+from daemon.adapters.kubernetes.workloads.memory import UnreadableMemoryError, read_memory
+from daemon.adapters.kubernetes.workloads.pod_templates import HASHES, template_variables, variables_digest
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Template, Workload
 
@@ -60,14 +61,15 @@ def workloads(lists: Lists) -> Iterator[Workload]:
         name, template = str(deployment.metadata.name), deployment.spec.template
         templates = (_next(template, name), *_of_sets(lists.owned(deployment.metadata.uid), name))
         asked_for = _asked_for(deployment.spec.replicas)
-        yield Workload("Deployment", name, _labels(template), asked_for, templates=templates)
+        found = Workload("Deployment", name, _labels(template), asked_for, templates=templates)
+        yield _with_memory(found, deployment.metadata.annotations, template)
     for stateful_set in lists.stateful_sets:
         owners.add(str(stateful_set.metadata.uid))
         template, asked_for = stateful_set.spec.template, _asked_for(stateful_set.spec.replicas)
         templates = tuple(_of_stateful_set(stateful_set, lists))
-        yield Workload(
-            "StatefulSet", str(stateful_set.metadata.name), _labels(template), asked_for, templates=templates
-        )
+        name = str(stateful_set.metadata.name)
+        found = Workload("StatefulSet", name, _labels(template), asked_for, templates=templates)
+        yield _with_memory(found, stateful_set.metadata.annotations, template)
     for rollout in lists.rollouts:
         metadata = rollout.get("metadata") or {}
         owners.add(str(metadata.get("uid")))
@@ -108,7 +110,22 @@ def _of_rollout(rollout: Mapping[str, Any], lists: Lists) -> Workload:
     else:
         labels = _without_hash(_labels(sets[0].spec.template)) if sets else {}
     templates = (_next(template, name), *_of_sets(sets, name))
-    return Workload("Rollout", name, labels, _asked_for(spec.get("replicas")), templates=templates)
+    found = Workload("Rollout", name, labels, _asked_for(spec.get("replicas")), templates=templates)
+    return _with_memory(found, metadata.get("annotations"), template)
+
+
+def _with_memory(
+    workload: Workload, annotations: Mapping[str, str] | None, template: V1PodTemplateSpec | None
+) -> Workload:
+    """Add what a quiesced workload remembers. What its pods used is true of a template with the same variables."""
+    try:
+        memory = read_memory(annotations)
+    except UnreadableMemoryError:
+        return workload
+    if memory is None:
+        return workload
+    same = bool(memory.variables) and memory.variables == template_variables(template, workload.name)
+    return replace(workload, quiesced_by=memory.resets, used=memory.uses if same else ())
 
 
 def _of_stateful_set(stateful_set: V1StatefulSet, lists: Lists) -> Iterator[Template]:
@@ -154,11 +171,7 @@ def _of_pod(pod: V1Pod, owner: str) -> Template:
 
 def _next(template: V1PodTemplateSpec | None, owner: str) -> Template:
     """The template of the pods that a workload makes next. Which of them are there already, it does not say."""
-    if template is None:
-        return Template()
-    metadata = template.metadata
-    labels, annotations = (metadata.labels, metadata.annotations) if metadata else (None, None)
-    return Template(variables=variables_digest(template.spec, labels or {}, annotations or {}, owner))
+    return Template(variables=template_variables(template, owner))
 
 
 def _labels(template: V1PodTemplateSpec | None) -> Mapping[str, str]:

@@ -7,9 +7,7 @@ custom resource: where the cluster does not have it, there are none.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from kubernetes_asyncio.client import (
@@ -18,12 +16,12 @@ from kubernetes_asyncio.client import (
     AppsV1Api,
     CoreV1Api,
     CustomObjectsApi,
-    V1PodTemplateSpec,
 )
 
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
 from daemon.adapters.kubernetes.errors import is_missing, translated
 from daemon.adapters.kubernetes.workloads.documents import Lists, workloads
+from daemon.adapters.kubernetes.workloads.pod_templates import read_template
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Workloads
 
@@ -72,19 +70,11 @@ class WorkloadLists:
             {
                 str(rollout["metadata"]["name"]): template
                 for rollout in rollouts
-                if (template := self._template(rollout)) is not None
+                if (template := read_template(self._rest, (rollout.get("spec") or {}).get("template")))
+                is not None
             },
             tuple(unread),
         )
-
-    def _template(self, rollout: Mapping[str, Any]) -> V1PodTemplateSpec | None:
-        """Read the template of a custom resource, of whose form nobody can be sure."""
-        written: Any = SimpleNamespace(data=json.dumps((rollout.get("spec") or {}).get("template")))
-        try:
-            read: V1PodTemplateSpec | None = self._rest.deserialize(written, "V1PodTemplateSpec")
-        except (ValueError, TypeError, AttributeError):
-            return None
-        return read
 
     async def _list(self, environment: str, resource: str, ask: _List) -> list[Any]:
         items: list[Any] = []

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
-from kubernetes_asyncio.client import V1Container, V1EnvVar, V1PodSpec
+from kubernetes_asyncio.client import ApiClient, V1Container, V1EnvVar, V1PodSpec, V1PodTemplateSpec
 
 HASHES = frozenset({"pod-template-hash", "rollouts-pod-template-hash"})
 """Labels that a controller adds to a template's own."""
@@ -42,6 +43,25 @@ def variables_digest(
         for container in sorted(spec.containers, key=lambda each: str(each.name))
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def template_variables(template: V1PodTemplateSpec | None, owner: str) -> str:
+    """Return `variables_digest` of the pods that a workload of this name makes by its template."""
+    if template is None:
+        return ""
+    metadata = template.metadata
+    labels, annotations = (metadata.labels, metadata.annotations) if metadata else (None, None)
+    return variables_digest(template.spec, labels or {}, annotations or {}, owner)
+
+
+def read_template(rest: ApiClient, template: object) -> V1PodTemplateSpec | None:
+    """Read a template that came as JSON, of whose form nobody can be sure; None where it is none."""
+    written: Any = SimpleNamespace(data=json.dumps(template))
+    try:
+        read: V1PodTemplateSpec | None = rest.deserialize(written, "V1PodTemplateSpec")
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return read
 
 
 def _container(container: V1Container, of_pod: Mapping[str, Any]) -> list[Any]:

@@ -22,7 +22,6 @@ from tests.unit.engine.drives.stand import Engine, catalog
 
 SHIPPED = load_catalog().catalog.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 ASKED = {
-    "quiesce": ["wipe"],
     "windows": [
         {"name": "night", "environments": ["qa-*"], "opens": "0 1 * * *", "durationMinutes": 60},
     ],

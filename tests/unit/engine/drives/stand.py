@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline
 from daemon.engine.planning import Planning
@@ -59,6 +59,7 @@ from tests.memory.logs import MemoryLogs
 from tests.memory.marks import MemoryMarks
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock
@@ -80,11 +81,13 @@ def catalog(
     verify: dict[str, Any] | None = None,
     database: dict[str, Any] | None = None,
     kind: dict[str, Any] | None = None,
+    quiesce: Sequence[Mode] = (),
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
     """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
 
-    `database` says more of the service's database, and `kind` of the environment's kind.
+    `database` says more of the service's database, and `kind` of the environment's kind. `quiesce` are the modes in
+    which services are scaled to 0.
     """
     work = {"name": "work", "phase": "seed", "argv": ["work"], "idempotent": "safe", "timeout": 900, **step}
     service = {
@@ -100,6 +103,7 @@ def catalog(
         "order": [SERVICE],
         "services": [service],
         "failures": {"known": [_UNREACHABLE]},
+        "quiesce": [mode.value for mode in quiesce],
         "retry": {"attempts": 3, "initialDelay": 1, "maximumDelay": 1},
     }
     return parse_catalog(yaml.safe_dump(document), "engine.yaml")
@@ -147,8 +151,9 @@ class _ForgetfulPlanning(Planning):
         channel: Channel,
         requesters: Sequence[str] = (),
         seen_as: Callable[[Facts], Facts] = lambda facts: facts,
+        holding: ResetId | None = None,
     ) -> tuple[Plan | Refusal, Sequence[ProtectedUse]]:
-        answer, protected = await super().with_protected(request, channel, requesters, seen_as)
+        answer, protected = await super().with_protected(request, channel, requesters, seen_as, holding)
         if isinstance(answer, Plan) and self._forgotten is not None:
             steps = tuple(step for step in answer.steps if not self._forgotten(step))
             answer = answer.model_copy(update={"steps": steps})
@@ -184,6 +189,8 @@ class Engine:
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = MemoryRepositories()
+        self.marks = MemoryMarks()
+        self.quiescing = MemoryQuiescing(self.pods, self.clock.now)
         ports = Ports(
             pods=self.pods,
             databases=databases or self.databases,
@@ -191,10 +198,13 @@ class Engine:
             repositories=repositories,
             logs=self.logs,
             clock=self.clock,
-            marks=MemoryMarks(),
+            marks=self.marks,
             contents=contents or self.contents,
+            quiescing=self.quiescing,
         )
-        facts = FactsReader(self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog)
+        facts = FactsReader(
+            self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog, self.quiescing
+        )
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
         self.forget = planning.forget
         self.asks_for = planning.ask_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.ports.errors import PermanentError
 from schemas.catalog.catalog import Catalog
 from schemas.facts import Facts
@@ -13,6 +13,7 @@ from schemas.requests import Mode, ResetRequested
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock, run
@@ -44,7 +45,13 @@ class Reading:
         self.pods = pods
         clock = LoopClock()
         self.reader = FactsReader(
-            pods, self.databases, MemoryRepositories(), MemoryStore(clock), clock, self.catalog
+            pods,
+            self.databases,
+            MemoryRepositories(),
+            MemoryStore(clock),
+            clock,
+            self.catalog,
+            MemoryQuiescing(pods, clock.now),
         )
 
     async def read(self) -> Facts:

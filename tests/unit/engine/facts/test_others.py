@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from schemas.facts import Facts
 from schemas.reasons import Reason
 from schemas.requests import Mode, ResetRequested
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.pods import MemoryPods
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
@@ -37,7 +38,13 @@ class Production:
         changed = loaded.model_copy(update={"services": (service,)})
         clock = LoopClock()
         self.reader = FactsReader(
-            self.pods, self.databases, MemoryRepositories(), MemoryStore(clock), clock, changed
+            self.pods,
+            self.databases,
+            MemoryRepositories(),
+            MemoryStore(clock),
+            clock,
+            changed,
+            MemoryQuiescing(self.pods, clock.now),
         )
 
     def production(self, name: str = SERVICE, **variables: str) -> MemoryService:

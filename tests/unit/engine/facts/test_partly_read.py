@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daemon.engine.facts import FactsReader
+from daemon.engine.facts.reader import FactsReader
 from daemon.engine.planning import Planning
 from schemas.plan import Plan
 from schemas.requests import Mode, ResetRequested
@@ -14,6 +14,7 @@ from tests.contract.store.test_protection import line
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
+from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock, run
@@ -45,7 +46,13 @@ class Fleet:
                         self.made[name] = self.databases.add(url, MemoryDatabase("7001", name))
                 self.pods.add(environment, service.name, _nothing, variables)
         self.reader = FactsReader(
-            self.pods, self.databases, MemoryRepositories(), self.store, self.clock, LOADED.catalog
+            self.pods,
+            self.databases,
+            MemoryRepositories(),
+            self.store,
+            self.clock,
+            LOADED.catalog,
+            MemoryQuiescing(self.pods, self.clock.now),
         )
         self.planning = Planning(self.reader, LOADED.catalog, LOADED.id)
         self.request = ResetRequested(environment=SANDBOX, requested_by="ana", mode=Mode.SEED, git=False)

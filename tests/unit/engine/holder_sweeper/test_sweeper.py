@@ -7,7 +7,7 @@ from uuid_utils import uuid7
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.high_water import BehindError, HighWater
-from daemon.engine.holder_sweeper import HolderSweeper
+from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.ports.pods.holders import Holder, Need
 from schemas.marks import Mark, Position
 from schemas.resets import ResetState

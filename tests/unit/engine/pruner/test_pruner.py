@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.adapters.system.clock import SystemClock
 from daemon.engine.high_water import BehindError, HighWater
-from daemon.engine.pruner import BATCH, Pruner
+from daemon.engine.sweepers.pruner import BATCH, Pruner
 from daemon.metrics import Metrics
 from schemas.marks import Mark, Position
 from schemas.reasons import Reason

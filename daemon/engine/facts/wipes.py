@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.engine.image_migrations import image_migrations
-from daemon.engine.image_seeds import Loads, Seen, configured_seed
+from daemon.engine.facts.image_migrations import image_migrations
+from daemon.engine.facts.image_seeds import Loads, Seen, configured_seed
 from daemon.ports.errors import PortError
 from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.catalog.catalog import Catalog, Service

@@ -13,15 +13,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daemon.engine.markers import check_marker
-from daemon.engine.session_facts import SessionReader, WaysIn
-from daemon.engine.survey import Survey
-from daemon.engine.wipe_facts import WipeReader
+from daemon.engine.facts.consumers import ConsumerReader
+from daemon.engine.facts.markers import check_marker
+from daemon.engine.facts.sessions import SessionReader, WaysIn
+from daemon.engine.facts.survey import Survey
+from daemon.engine.facts.wipes import WipeReader
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
+from daemon.ports.pods.holders import Need
 from daemon.ports.pods.pods import Pods
+from daemon.ports.quiescing import Quiescing
 from daemon.ports.repositories import Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
@@ -38,17 +41,21 @@ from schemas.facts import (
     Unreadable,
 )
 from schemas.protection import ProtectedUse
+from schemas.quiescing import ConsumerFact
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.wire import ResourceKey, ServiceName, client_of
+from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
+from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
-from statemachines.planning.selection import Selection, select
+from statemachines.planning.selection import Selection, quiesces, select
 from statemachines.planning.sessions import UNREAD
 from statemachines.planning.wipes import drops_schema
 
 READS_AT_ONCE = 8
 """Pods and databases that are read at the same time."""
+_FACTS_SECONDS = 600.0
+"""How long a holder is needed whose service is read."""
 REMEMBERED = 1000
 """Containers whose variables are kept."""
 
@@ -60,6 +67,8 @@ OUT_OF_REACH = frozenset(
 
 @dataclass
 class _Findings:
+    holding: ResetId | None = None
+    """The reset that plans, where it may have scaled services to 0."""
     services: list[ServiceFact] = field(default_factory=list)
     databases: list[DatabaseFact] = field(default_factory=list)
     migrations: list[MigrationsFact] = field(default_factory=list)
@@ -73,6 +82,9 @@ class _Findings:
     uses: list[ProtectedUse] = field(default_factory=list)
     """What environments of protected kinds use."""
     ways: WaysIn = field(default_factory=WaysIn)
+    used: dict[tuple[str, str], set[ResourceKey]] = field(default_factory=lambda: defaultdict(set))
+    """(environment, service) -> the databases that it uses there."""
+    consumers: tuple[ConsumerFact, ...] = ()
 
 
 class FactsReader:
@@ -90,7 +102,9 @@ class FactsReader:
         store: Store,
         clock: Clock,
         catalog: Catalog,
+        quiescing: Quiescing,
     ) -> None:
+        self._consumers = ConsumerReader(quiescing, catalog)
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
@@ -102,8 +116,10 @@ class FactsReader:
         self._catalog = catalog
         self._variables: dict[tuple[str, str], Mapping[str, str]] = {}
 
-    async def read(self, request: ResetRequested) -> Facts:
+    async def read(self, request: ResetRequested, holding: ResetId | None = None) -> Facts:
         """Read all that a plan for this request depends on.
+
+        Services that the reset `holding` has scaled to 0 are read in its holders.
 
         Raises:
             PortError: the cluster itself or the state database can't be asked.
@@ -115,9 +131,10 @@ class FactsReader:
             return Facts(environment=environment, exists=False)
         chosen = set(request.services or [service.name for service in self._catalog.services])
         slots = asyncio.Semaphore(READS_AT_ONCE)
-        findings = await self._read_namespaces(slots, names, environment, chosen)
+        findings = await self._read_namespaces(slots, names, environment, chosen, holding)
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
+        await self._read_consumers(findings, slots, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -160,6 +177,7 @@ class FactsReader:
             remembered_protected=tuple(sorted({use.key for use in remembered})),
             remembered=remembered,
             protected_uses=tuple(findings.uses),
+            consumers=findings.consumers,
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
@@ -249,10 +267,15 @@ class FactsReader:
             )
 
     async def _read_namespaces(
-        self, slots: asyncio.Semaphore, names: Sequence[str], environment: str, chosen: set[str]
+        self,
+        slots: asyncio.Semaphore,
+        names: Sequence[str],
+        environment: str,
+        chosen: set[str],
+        holding: ResetId | None = None,
     ) -> _Findings:
         """Read the chosen services of the environment, and what all others use."""
-        findings = _Findings()
+        findings = _Findings(holding=holding)
         try:
             async with asyncio.TaskGroup() as group:
                 for name in names:
@@ -308,7 +331,7 @@ class FactsReader:
         subject = "pods"
         try:
             async with slots:
-                pod = await self._pods.choose(environment, service.selector_text, service.container)
+                pod = await self._pod_of(environment, service, workloads, findings.holding)
                 findings.pods[ServiceName(service.name)] = pod
                 findings.services.append(
                     ServiceFact(
@@ -343,6 +366,24 @@ class FactsReader:
                 self._survey.unreadable(error, environment, ServiceName(service.name), subject)
             )
 
+    async def _pod_of(
+        self, environment: str, service: Service, workloads: Workloads, holding: ResetId | None
+    ) -> Pod:
+        """The pod that the service's steps would run in: its own, or the holder of a reset that has it scaled to 0."""
+        where = (environment, service.selector_text, service.container)
+        resting = [each for each in workloads.matching(service.selector_text) if each.rests]
+        if not resting or workloads.replicas(service.selector_text):
+            return await self._pods.choose(*where)
+        if holding is None or any(holding not in each.quiesced_by for each in resting):
+            others = ", ".join(dict.fromkeys(reset for each in resting for reset in each.quiesced_by))
+            raise PermanentError(
+                Reason.QUIESCED,
+                f"{service.name} of {environment} is scaled to 0 by {others}",
+                hint="Resume that reset, or `resetd release ID` gives its services back.",
+            )
+        need = Need(service.name, AttemptId(f"{holding}/facts/0"), _FACTS_SECONDS)
+        return await self._pods.hold(*where, need)
+
     async def _read_other(
         self,
         findings: _Findings,
@@ -351,7 +392,16 @@ class FactsReader:
         service: Service,
         workloads: Workloads,
     ) -> None:
-        """Read which databases a service uses that is not reset. All of its pods' templates tell that together."""
+        """Read which databases a service uses that is not reset. All of its pods' templates tell that together.
+
+        A workload that a reset has scaled to 0 tells what its pods used before.
+        """
+        matching = workloads.matching(service.selector_text)
+        for workload in (each for each in matching if each.rests):
+            for key in workload.used:
+                self._note_key(findings, environment, service, key)
+        if all(each.rests and each.used for each in matching):
+            return
         async with slots:
             to_ask = await self._survey.to_ask(environment, service, workloads)
             findings.unreadable += to_ask.gaps
@@ -390,8 +440,31 @@ class FactsReader:
         findings.ways.add(identity.key, url, environment)
         if identity.marked:
             findings.markers[identity.key] = identity.marked
-        findings.users[identity.key].add(environment)
-        self._note_protected(findings, environment, identity.key, ServiceName(service.name), database.name)
+        self._note_key(findings, environment, service, identity.key, database.name)
+
+    def _note_key(
+        self,
+        findings: _Findings,
+        environment: str,
+        service: Service,
+        key: ResourceKey,
+        database: str | None = None,
+    ) -> None:
+        findings.users[key].add(environment)
+        findings.used[environment, service.name].add(key)
+        self._note_protected(findings, environment, key, ServiceName(service.name), database)
+
+    async def _read_consumers(
+        self, findings: _Findings, slots: asyncio.Semaphore, selection: Selection
+    ) -> None:
+        """Read what has to be quiesced, where the selection does that. A workload's only user is its environment."""
+        if not quiesces(selection, self._catalog):
+            return
+        pairs = written(commands(selection))
+        keys = {fact.key for fact in findings.databases if (fact.service, fact.database) in pairs}
+        findings.consumers = await self._consumers.read(keys, findings.workloads, findings.used, slots)
+        for fact in findings.consumers:
+            findings.users[fact.object.key].add(fact.object.environment)
 
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.engine.short_answers import no_answer
+from daemon.engine.facts.short_answers import no_answer
 from daemon.ports.pods.cluster import Cluster, Pod
 from schemas.checks import KnownLedger, MigrationsCheck
 from statemachines.steps.database_checks import carried

@@ -1,0 +1,126 @@
+"""Reads and patches objects of the quiesced kinds as JSON, in whichever API group they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from kubernetes_asyncio.client import ApiClient, ApiException, CustomObjectsApi
+
+from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
+from daemon.adapters.kubernetes.errors import is_missing, translated
+
+_CONFLICT = 409
+_MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
+Document = Mapping[str, Any]
+"""An object as the API server's JSON has it."""
+
+
+class ObjectKind:
+    """How the API server names a kind of object."""
+
+    def __init__(self, kind: str, group: str, version: str, plural: str) -> None:
+        self.kind = kind
+        self.group = group
+        self.version = version
+        self.plural = plural
+
+    @property
+    def resource(self) -> str:
+        """The kind as a right names it: `deployments.apps`."""
+        return f"{self.plural}.{self.group}"
+
+
+class Documents:
+    """Objects of any kind. Each method raises TemporaryError or PermanentError."""
+
+    def __init__(self, rest: ApiClient) -> None:
+        # It builds the path of every group and version, also of those that have classes of their own.
+        self._objects = CustomObjectsApi(rest)
+
+    async def get(self, kind: ObjectKind, namespace: str, name: str) -> Document | None:
+        """Read one object; None where there is none, or no such kind."""
+        with translated(f"read {kind.kind} {namespace}/{name}", f"get {kind.resource} in {namespace}"):
+            try:
+                found = await self._objects.get_namespaced_custom_object(
+                    kind.group,
+                    kind.version,
+                    namespace,
+                    kind.plural,
+                    name,
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
+                )
+            except ApiException as error:
+                if is_missing(error):
+                    return None
+                raise
+        return cast("Document", found)
+
+    async def patch(
+        self,
+        kind: ObjectKind,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        version: str,
+        dry_run: bool = False,
+    ) -> Document | None:
+        """Patch an object of this version. None: it has another one by now, or is gone. Return it as it is then."""
+        body = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
+        asked: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
+        with translated(f"patch {kind.kind} {namespace}/{name}", f"patch {kind.resource} in {namespace}"):
+            try:
+                changed = await self._objects.patch_namespaced_custom_object(
+                    kind.group,
+                    kind.version,
+                    namespace,
+                    kind.plural,
+                    name,
+                    body,
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
+                    **_MERGE_PATCH,
+                    **asked,
+                )
+            except ApiException as error:
+                if is_missing(error) or error.status == _CONFLICT:
+                    return None
+                raise
+        return cast("Document", changed)
+
+    async def list(
+        self, kind: ObjectKind, namespace: str | None, *, label_selector: str = ""
+    ) -> Sequence[Document]:
+        """List objects of one namespace, or of all; none where the cluster has no such kind."""
+        found: list[Document] = []
+        token = ""
+        where = f"in {namespace}" if namespace else "in every namespace"
+        while True:
+            wanted: dict[str, Any] = {
+                "limit": PAGE_SIZE,
+                "_continue": token,
+                "_request_timeout": REQUEST_TIMEOUT_SECONDS,
+            }
+            if label_selector:
+                wanted["label_selector"] = label_selector
+            with translated(f"list {kind.plural} {where}", f"list {kind.resource} {where}"):
+                try:
+                    page = await self._page(kind, namespace, wanted)
+                except ApiException as error:
+                    if is_missing(error):
+                        return []
+                    raise
+            found += page.get("items") or ()
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return found
+
+    async def _page(
+        self, kind: ObjectKind, namespace: str | None, wanted: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        of = (kind.group, kind.version)
+        if namespace is None:
+            page = await self._objects.list_cluster_custom_object(*of, kind.plural, **wanted)
+        else:
+            page = await self._objects.list_namespaced_custom_object(*of, namespace, kind.plural, **wanted)
+        return cast("Mapping[str, Any]", page)

@@ -1,0 +1,128 @@
+"""What quiescing means for each kind of object: what is remembered, what is changed, and what undoes the change.
+
+Changes are merge patches (RFC 7386), in which null removes a field.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.adapters.kubernetes.quiescing.documents import Document, ObjectKind
+from schemas.quiescing import APPLICATION
+
+Json = Mapping[str, Any]
+
+
+class QuiescedKind(ObjectKind, ABC):
+    """One kind of object that is quiesced."""
+
+    @abstractmethod
+    def original(self, document: Document) -> Json:
+        """Return what has to be remembered to undo the change."""
+
+    @abstractmethod
+    def said(self, original: Json) -> str:
+        """Say what the object was before, for people."""
+
+    @abstractmethod
+    def to_rest(self, document: Document) -> Json:
+        """Return the patch that keeps the object from starting anything; empty where it starts nothing."""
+
+    @abstractmethod
+    def to_undo(self, original: Json) -> Json:
+        """Return the patch that gives the object back what it was."""
+
+    @abstractmethod
+    def rests(self, document: Document) -> bool:
+        """Tell whether the object starts nothing."""
+
+
+class Replicas(QuiescedKind):
+    """A workload with replicas. An autoscaler (HPA) leaves one alone that asks for none.
+
+    Source: Kubernetes reference, Horizontal Pod Autoscaling, "Implicit maintenance-mode deactivation".
+    """
+
+    def original(self, document: Document) -> Json:
+        """See the base. A workload that says nothing asks for one."""
+        return {"replicas": replicas_of(document)}
+
+    def said(self, original: Json) -> str:
+        """See the base."""
+        count = original.get("replicas", 1)
+        return f"{count} replica{'' if count == 1 else 's'}"
+
+    def to_rest(self, document: Document) -> Json:
+        """See the base."""
+        return {} if self.rests(document) else {"spec": {"replicas": 0}}
+
+    def to_undo(self, original: Json) -> Json:
+        """See the base."""
+        return {"spec": {"replicas": original.get("replicas", 1)}}
+
+    def rests(self, document: Document) -> bool:
+        """See the base."""
+        return replicas_of(document) == 0
+
+
+class AutomatedSync(QuiescedKind):
+    """An Application, whose automated sync is switched off as a whole: self-heal alone would leave the sync of a push.
+
+    Where the CRD keeps `automated.enabled` that says it, and the rest of `automated` stays for who reads it. Older CRDs
+    drop the field; `automated` is removed there.
+
+    Source: argoproj/argo-cd, `SyncPolicyAutomated`.
+    """
+
+    def original(self, document: Document) -> Json:
+        """See the base."""
+        return {"automated": _automated(document)}
+
+    def said(self, original: Json) -> str:
+        """See the base."""
+        return "automated sync" if _is_on(original.get("automated")) else "no automated sync"
+
+    def to_rest(self, document: Document) -> Json:
+        """See the base."""
+        return {} if self.rests(document) else {"spec": {"syncPolicy": {"automated": {"enabled": False}}}}
+
+    def to_rest_without_enabled(self) -> Json:
+        """Return the patch for a CRD that drops `enabled`."""
+        return {"spec": {"syncPolicy": {"automated": None}}}
+
+    def to_undo(self, original: Json) -> Json:
+        """See the base."""
+        automated = original.get("automated")
+        if automated is None:
+            return {}
+        return {"spec": {"syncPolicy": {"automated": {"enabled": None, **automated}}}}
+
+    def rests(self, document: Document) -> bool:
+        """See the base."""
+        return not _is_on(_automated(document))
+
+
+def replicas_of(document: Document) -> int:
+    """Return the pods that a workload asks for."""
+    replicas = (document.get("spec") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _automated(document: Document) -> Json | None:
+    automated: Json | None = ((document.get("spec") or {}).get("syncPolicy") or {}).get("automated")
+    return automated
+
+
+def _is_on(automated: Json | None) -> bool:
+    return automated is not None and automated.get("enabled") is not False
+
+
+APPLICATIONS = AutomatedSync(APPLICATION, "argoproj.io", "v1alpha1", "applications")
+WORKLOADS = (
+    Replicas("Deployment", "apps", "v1", "deployments"),
+    Replicas("StatefulSet", "apps", "v1", "statefulsets"),
+    Replicas("Rollout", "argoproj.io", "v1alpha1", "rollouts"),
+)
+KINDS: Mapping[str, QuiescedKind] = {each.kind: each for each in (*WORKLOADS, APPLICATIONS)}

@@ -1,0 +1,76 @@
+"""Reads what a plan has to quiesce: the workloads that use its databases, wherever, and who would undo it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from daemon.ports.pods.cluster import Workload, Workloads
+from daemon.ports.quiescing import Quiescing
+from schemas.catalog.catalog import Catalog
+from schemas.quiescing import ConsumerFact, ObjectRef
+from schemas.wire import ResourceKey
+
+Uses = Mapping[tuple[str, str], Collection[ResourceKey]]
+"""(environment, service) -> the databases that the service uses there."""
+
+
+class ConsumerReader:
+    """Reads it through ports. What is listed anyway comes as arguments."""
+
+    def __init__(self, quiescing: Quiescing, catalog: Catalog) -> None:
+        self._quiescing = quiescing
+        self._catalog = catalog
+
+    async def read(
+        self,
+        keys: Collection[ResourceKey],
+        workloads: Mapping[str, Workloads],
+        uses: Uses,
+        slots: asyncio.Semaphore,
+    ) -> tuple[ConsumerFact, ...]:
+        """Read the consumers of these databases, and the Applications of their environments.
+
+        Raises:
+            TemporaryError: the cluster can't be asked now.
+        """
+        found: dict[ObjectRef, tuple[Workload, set[ResourceKey]]] = {}
+        for (environment, service), used in uses.items():
+            wanted = set(used).intersection(keys)
+            entry = self._catalog.service(service)
+            if not wanted or entry is None:
+                continue
+            for workload in workloads[environment].matching(entry.selector_text):
+                target = ObjectRef(environment=environment, kind=workload.kind, name=workload.name)
+                found.setdefault(target, (workload, set()))[1].update(wanted)
+        environments = sorted({target.environment for target in found})
+        applications = await asyncio.gather(*(self._applications(name, slots) for name in environments))
+        facts = await asyncio.gather(
+            *(self._fact(target, workload, used, slots) for target, (workload, used) in found.items()),
+            *(self._fact(target, None, (), slots) for listed in applications for target in listed),
+        )
+        return tuple(
+            sorted(facts, key=lambda fact: (fact.object.environment, fact.object.kind, fact.object.name))
+        )
+
+    async def _applications(self, environment: str, slots: asyncio.Semaphore) -> tuple[ObjectRef, ...]:
+        async with slots:
+            return await self._quiescing.applications(environment)
+
+    async def _fact(
+        self,
+        target: ObjectRef,
+        workload: Workload | None,
+        uses: Collection[ResourceKey],
+        slots: asyncio.Semaphore,
+    ) -> ConsumerFact:
+        async with slots:
+            obstacles = await self._quiescing.obstacles(target)
+        return ConsumerFact(
+            object=target,
+            uses=tuple(sorted(uses)),
+            replicas=workload.replicas if workload else 0,
+            quiesced_by=workload.quiesced_by if workload else (),
+            obstacles=obstacles.undone_by,
+            missing_rights=obstacles.missing_rights,
+        )

@@ -1,0 +1,44 @@
+"""Steps that wait until what was released runs again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.quiesce import POLL
+from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.clock import Clock
+from daemon.ports.errors import TemporaryError
+from daemon.ports.quiescing import Quiescing
+from schemas.plan import PlannedStep
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Outcome, OutcomeKind
+from statemachines.planning.quiescing import quiesced_by
+
+
+class AwaitHealthStep:
+    """Looks at what the plan quiesced of one environment. It changes nothing but to ask ArgoCD to look."""
+
+    def __init__(
+        self, quiescing: Quiescing, leased: LeasedReset, recorder: AttemptRecorder, clock: Clock
+    ) -> None:
+        self._quiescing = quiescing
+        self._leased = leased
+        self._recorder = recorder
+        self._clock = clock
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Look until all is well. What ArgoCD said before this attempt does not count."""
+        attempt = taken_up or await self._recorder.start(step)
+        targets = quiesced_by(self._leased.plan.steps if self._leased.plan else (), step.environment)
+        until = self._clock.now() + timedelta(seconds=step.timeout)
+        while why := await self._quiescing.unhealthy(targets, attempt.started_at):
+            if self._clock.now() >= until:
+                raise TemporaryError(
+                    Reason.NOT_HEALTHY,
+                    f"{why}, {step.timeout:g} s after the release",
+                    hint=f"`resetd doctor {step.environment}` shows what its pods say; then `resetd resume ID`.",
+                )
+            await self._clock.sleep(POLL)
+        return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))

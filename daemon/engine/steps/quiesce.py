@@ -1,0 +1,81 @@
+"""Steps that quiesce and release objects of the cluster."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.step_runner import AttemptResult
+from daemon.ports.clock import Clock
+from daemon.ports.errors import TemporaryError
+from daemon.ports.quiescing import Quiescing
+from schemas.plan import PlannedStep
+from schemas.quiescing import ObjectRef
+from schemas.reasons import Reason
+from schemas.resets import Attempt, Outcome, OutcomeKind
+
+POLL = 0.5
+"""Seconds between two looks at what has not ended yet."""
+
+
+class QuiesceStep:
+    """Keeps an object at rest, and waits until nothing of it runs any more. Repeating it is harmless."""
+
+    def __init__(
+        self, quiescing: Quiescing, leased: LeasedReset, recorder: AttemptRecorder, clock: Clock
+    ) -> None:
+        self._quiescing = quiescing
+        self._leased = leased
+        self._recorder = recorder
+        self._clock = clock
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Quiesce. What the object was is remembered in the object itself."""
+        target = object_of(step)
+        attempt = taken_up or await self._recorder.start(step)
+        self._leased.deadline.check()
+        uses = [key for key in step.touches if key != target.key]
+        quiesced = await self._quiescing.quiesce(target, self._leased.reset.id, uses)
+        until = self._clock.now() + timedelta(seconds=step.timeout)
+        while running := await self._quiescing.running(target):
+            if self._clock.now() >= until:
+                raise TemporaryError(
+                    Reason.STILL_RUNNING,
+                    f"{', '.join(running)} did not end within {step.timeout:g} s",
+                    hint="Look at what keeps it: a finalizer, a long grace period, a node that is away.",
+                )
+            await self._clock.sleep(POLL)
+        facts = {"original": quiesced.original, "quiescedBy": list(quiesced.resets)}
+        return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts))
+
+
+class ReleaseStep:
+    """Gives an object its original values back, unless another reset needs it at rest. Repeating it is harmless."""
+
+    def __init__(self, quiescing: Quiescing, leased: LeasedReset, recorder: AttemptRecorder) -> None:
+        self._quiescing = quiescing
+        self._leased = leased
+        self._recorder = recorder
+
+    async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
+        """Release. Whether it runs again is a step of its own."""
+        attempt = taken_up or await self._recorder.start(step)
+        self._leased.deadline.check()
+        left = await self._quiescing.release(object_of(step), self._leased.reset.id)
+        if left is None:
+            return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))
+        others = ", ".join(left.resets)
+        outcome = Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            detail=f"{left.object} stays at rest for {others}",
+            facts={"quiescedBy": list(left.resets)},
+        )
+        return AttemptResult(attempt, outcome)
+
+
+def object_of(step: PlannedStep) -> ObjectRef:
+    """The object that a step of these kinds is about."""
+    if step.object is None:
+        raise RuntimeError(f"{step.name} names no object")
+    return step.object

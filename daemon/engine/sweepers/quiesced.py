@@ -1,0 +1,80 @@
+"""Releases what a reset has quiesced and will not release itself: it ended before it destroyed anything.
+
+Driver and sweeper need no lock between them, as with holders:
+
+1. A drive that quiesces writes into the object, also where nothing changes. That gives the object another version.
+2. The sweeper lists the objects first, and looks at their resets after that.
+3. It releases an object only in the version that it listed.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.engine.high_water import HighWater
+from daemon.ports.backoff import Backoff
+from daemon.ports.clock import Clock
+from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.quiescing import Quiesced, Quiescing
+from daemon.ports.store.store import Store
+from schemas.wire import ResetId
+from statemachines.lifecycle import needs_rest
+
+log = structlog.get_logger()
+
+SWEEP_INTERVAL = 5.0
+"""Seconds between two sweeps."""
+LONGEST_PAUSE = 60.0
+"""Seconds between two sweeps while they fail."""
+
+
+class QuiesceSweeper:
+    """One loop of each daemon; several at once are harmless."""
+
+    def __init__(self, quiescing: Quiescing, store: Store, clock: Clock, high_water: HighWater) -> None:
+        self._quiescing = quiescing
+        self._store = store
+        self._clock = clock
+        self._high_water = high_water
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        backoff = Backoff(self._clock, shortest=2 * SWEEP_INTERVAL, longest=LONGEST_PAUSE)
+        while True:
+            try:
+                await self.sweep()
+            except PortError as error:
+                reason, detail = error.reason.value, error.detail
+                log.warning("quiesce-sweeper.failed", reason=reason, detail=detail, seconds=backoff.pause)
+                await backoff.wait()
+            else:
+                backoff.reset()
+                await self._clock.sleep(SWEEP_INTERVAL)
+
+    async def sweep(self) -> None:
+        """Release what no reset needs at rest any more.
+
+        Raises:
+            PortError: the cluster or the state database could not be asked, or the state is older than what it
+                launched.
+        """
+        await self._high_water.check()
+        for quiesced in await self._quiescing.quiesced():
+            over = [reset_id for reset_id in quiesced.resets if not await self._needs_rest(reset_id)]
+            if over or not quiesced.resets:
+                await self._release(quiesced, over)
+
+    async def _release(self, quiesced: Quiesced, over: list[ResetId]) -> None:
+        try:
+            released = await self._quiescing.release_listed(quiesced, over)
+        except PermanentError as error:
+            log.warning("quiesce-sweeper.refused", object=str(quiesced.object), detail=error.detail)
+            return
+        if released:
+            left = [each for each in quiesced.resets if each not in over]
+            log.info("quiesce-sweeper.released", object=str(quiesced.object), resets=over, left=left)
+
+    async def _needs_rest(self, reset_id: ResetId) -> bool:
+        reset = await self._store.find(reset_id)
+        # A reset that is not known here is another daemon's, or of a state that was lost: nobody knows how far it came.
+        return reset is None or needs_rest(reset)

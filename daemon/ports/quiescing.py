@@ -1,0 +1,108 @@
+"""Quiescing: objects of the cluster are kept from starting a second writer, and get their original values back.
+
+What an object was before is remembered in the object itself, beside the list of the resets that quiesced it. So whoever
+comes next can undo it, whatever became of the reset or of this daemon's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas.quiescing import ObjectRef
+from schemas.wire import ResetId, ResourceKey
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """Why an object could not be quiesced, or not be kept so."""
+
+    undone_by: tuple[str, ...] = ()
+    """Who would undo it, as sentences for people, each with the next step."""
+    missing_rights: tuple[str, ...] = ()
+    """`patch deployments.apps in qa-sandbox`."""
+
+
+@dataclass(frozen=True)
+class Quiesced:
+    """An object that resets have quiesced, as it was read."""
+
+    object: ObjectRef
+    uid: str
+    version: str
+    """Changes with everything that is written to the object."""
+    resets: tuple[ResetId, ...]
+    """The resets that have quiesced it and have not released it, in their order."""
+    original: str
+    """What it was before, for people: `2 replicas`, `automated sync`."""
+    uses: tuple[ResourceKey, ...] = ()
+    """The databases that its pods used, sorted."""
+    held: bool = True
+    """Whether it still is as it was quiesced: False where somebody has changed it since."""
+
+
+class Quiescing(Protocol):
+    """Quiesces and releases objects. Every method raises TemporaryError or PermanentError."""
+
+    async def applications(self, environment: str) -> tuple[ObjectRef, ...]:
+        """Return the ArgoCD Applications that would undo what is done to an environment's workloads.
+
+        Raises:
+            PermanentError: `kubernetes-forbidden`.
+        """
+        ...
+
+    async def obstacles(self, target: ObjectRef) -> Obstacles:
+        """Return what stands against quiescing an object. Nothing is changed."""
+        ...
+
+    async def quiesce(
+        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = ()
+    ) -> Quiesced:
+        """Keep an object at rest for a reset, and remember what it was before.
+
+        - The original values are written once, in the same change. What is remembered already stays.
+        - The reset joins the object's list. Repeating the call is harmless, and gives the object another version.
+        - It answers once the change was read back. What the object ran before may still run: see `running`.
+
+        Raises:
+            TemporaryError: somebody else changes the object at the same time.
+            PermanentError: `quiesce-refused`: there is no such object, or the change did not stay.
+        """
+        ...
+
+    async def find(self, target: ObjectRef) -> Quiesced | None:
+        """Return an object that is quiesced; None where it is not, or is not there."""
+        ...
+
+    async def running(self, target: ObjectRef) -> tuple[str, ...]:
+        """Return what of an object still runs, by name: pods that are not gone, an operation of ArgoCD."""
+        ...
+
+    async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
+        """Take a reset off an object's list. The last one gives the object its original values back, in one change.
+
+        Return what keeps it quiesced: the resets that are left; None where none is. Repeating the call is harmless. An
+        object that is gone, or was never quiesced, has nothing to release.
+
+        Raises:
+            TemporaryError: somebody else changes the object at the same time.
+        """
+        ...
+
+    async def quiesced(self) -> tuple[Quiesced, ...]:
+        """Return all objects that are quiesced, in all environments."""
+        ...
+
+    async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
+        """Take resets off an object as it was listed. Where it was changed since, or is gone, do nothing: False."""
+        ...
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
+        """Say why released objects do not count as healthy yet, for people; empty where they do.
+
+        ArgoCD is believed only where it has looked after `since`. It is asked to look.
+        """
+        ...

@@ -1,0 +1,42 @@
+"""What is quiesced: objects of the cluster that would start a second writer beside a reset."""
+
+from __future__ import annotations
+
+from schemas.wire import ResetId, ResourceKey, Wire
+
+APPLICATION = "Application"
+"""The kind of ArgoCD's objects: their automated sync is what would scale a workload up again."""
+
+
+class ObjectRef(Wire):
+    """An object of the cluster that is quiesced: a workload, or the ArgoCD Application that would undo it."""
+
+    environment: str
+    """The environment that it belongs to. An Application lives in ArgoCD's namespace."""
+    kind: str
+    """`Deployment`, `StatefulSet`, `Rollout`, `Application`."""
+    name: str
+
+    @property
+    def key(self) -> ResourceKey:
+        """What is locked while it is quiesced: `workload/{environment}/{kind}/{name}`."""
+        return ResourceKey(f"workload/{self.environment}/{self.kind}/{self.name}")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.environment}/{self.name}"
+
+
+class ConsumerFact(Wire):
+    """An object of the cluster that has to be quiesced while databases are rebuilt. Read where the plan quiesces."""
+
+    object: ObjectRef
+    uses: tuple[ResourceKey, ...]
+    """The databases that its pods use, sorted; none for an Application."""
+    replicas: int = 0
+    """How many pods it asks for, or asked for before it was quiesced. For information."""
+    quiesced_by: tuple[ResetId, ...] = ()
+    """The resets that have quiesced it already. For information."""
+    obstacles: tuple[str, ...] = ()
+    """Why it could not be kept at rest: who would undo it, and the next step."""
+    missing_rights: tuple[str, ...] = ()
+    """Rights that the daemon's account needs for it and has not: `patch deployments.apps in qa-sandbox`."""

@@ -1,0 +1,123 @@
+"""What a plan quiesces, and in which order: nobody but the reset writes to its databases while they are rebuilt.
+
+First ArgoCD is held, so that it scales nothing up again. Then the workloads rest. Then nobody may be connected.
+It is undone in the reverse order, and the environments have to be healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from schemas.plan import Phase, PlannedStep, RunIn, StepKind
+from schemas.quiescing import APPLICATION, ConsumerFact, ObjectRef
+from schemas.reasons import Reason
+from schemas.wire import StepName
+from statemachines.planning.case import Case
+from statemachines.refusals import Refused
+
+CHANGE_TIMEOUT = 120.0
+"""Seconds: until a pod is gone that was told to end, or a sync is over."""
+SESSIONS_TIMEOUT = 60.0
+"""Seconds: until the last session of somebody else has ended."""
+HEALTH_TIMEOUT = 900.0
+"""Seconds: until what was released is healthy."""
+
+
+def consumers_can_be_quiesced(case: Case) -> Iterator[Refused]:
+    """All that uses a database of the plan must stay at rest until it is released."""
+    for fact in case.facts.consumers:
+        for obstacle in fact.obstacles:
+            yield Refused(Reason.QUIESCE_REFUSED, obstacle, by_rule=False)
+        for right in fact.missing_rights:
+            detail = f"{fact.object} can't be quiesced: missing right: {right}. Give the daemon's account that right"
+            yield Refused(Reason.KUBERNETES_FORBIDDEN, detail, by_rule=False)
+
+
+def quiesce_groups(case: Case, backups: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
+    """List the steps before the backups, each group after the other. `backups` name the databases and the way there."""
+    applications, workloads = _parted(case.facts.consumers)
+    if not workloads:
+        return []
+    return [
+        [_of_object(Phase.QUIESCE, StepKind.QUIESCE, fact) for fact in applications],
+        [_of_object(Phase.QUIESCE, StepKind.QUIESCE, fact) for fact in workloads],
+        [_clear_sessions(backup) for backup in backups],
+    ]
+
+
+def release_groups(case: Case) -> list[list[PlannedStep]]:
+    """List the steps that undo it: the last of a reset that comes to its end."""
+    applications, workloads = _parted(case.facts.consumers)
+    if not workloads:
+        return []
+    environments = dict.fromkeys(fact.object.environment for fact in case.facts.consumers)
+    return [
+        [_of_object(Phase.RELEASE, StepKind.RELEASE, fact) for fact in workloads],
+        [_of_object(Phase.RELEASE, StepKind.RELEASE, fact) for fact in applications],
+        [
+            PlannedStep(
+                name=StepName(f"release.health.{environment}"),
+                phase=Phase.RELEASE,
+                kind=StepKind.AWAIT_HEALTH,
+                batch=0,
+                environment=environment,
+                timeout=HEALTH_TIMEOUT,
+                skippable=True,
+            )
+            for environment in environments
+        ],
+    ]
+
+
+def quiesced_by(steps: Iterable[PlannedStep], environment: str | None = None) -> tuple[ObjectRef, ...]:
+    """List the objects that the steps of a plan quiesce, of one environment where it is given."""
+    return tuple(
+        step.object
+        for step in steps
+        if step.kind is StepKind.QUIESCE
+        and step.object is not None
+        and environment in {None, step.object.environment}
+    )
+
+
+def down(case: Case) -> Iterator[str]:
+    """Warn of who is down meanwhile."""
+    _, workloads = _parted(case.facts.consumers)
+    environments = dict.fromkeys(fact.object.environment for fact in workloads)
+    for environment in environments:
+        names = [fact.object.name for fact in workloads if fact.object.environment == environment]
+        yield f"{environment} is down from the first step until the end: {', '.join(names)}."
+
+
+def _parted(facts: Collection[ConsumerFact]) -> tuple[list[ConsumerFact], list[ConsumerFact]]:
+    """The Applications, and the workloads."""
+    applications = [fact for fact in facts if fact.object.kind == APPLICATION]
+    return applications, [fact for fact in facts if fact.object.kind != APPLICATION]
+
+
+def _of_object(phase: Phase, kind: StepKind, fact: ConsumerFact) -> PlannedStep:
+    target = fact.object
+    is_workload = target.kind != APPLICATION
+    return PlannedStep(
+        name=StepName(f"{phase.value}.{target.environment}.{target.kind.lower()}.{target.name}"),
+        phase=phase,
+        kind=kind,
+        batch=0,
+        object=target,
+        touches=(target.key, *fact.uses) if is_workload else (),
+        timeout=CHANGE_TIMEOUT,
+    )
+
+
+def _clear_sessions(backup: PlannedStep) -> PlannedStep:
+    return PlannedStep(
+        name=StepName(f"quiesce.sessions.{backup.name.partition('.')[2]}"),
+        phase=Phase.QUIESCE,
+        kind=StepKind.CLEAR_SESSIONS,
+        batch=0,
+        service=backup.service,
+        database=backup.database,
+        touches=backup.touches,
+        timeout=SESSIONS_TIMEOUT,
+        run_in=RunIn.HOLDER,
+    )

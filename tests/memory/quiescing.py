@@ -1,0 +1,208 @@
+"""Quiescing in memory: the Deployments are those of `MemoryPods`, and each environment may have an Application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.quiescing import Obstacles, Quiesced
+from schemas.quiescing import APPLICATION, ObjectRef
+from schemas.reasons import Reason
+from schemas.wire import ResetId, ResourceKey
+from tests.memory.pods import MemoryPods
+
+
+@dataclass
+class MemoryApplication:
+    """An Application: whether it syncs by itself, and what it does now."""
+
+    environment: str
+    name: str
+    automated: bool = True
+    syncing: bool = False
+    looked_at: datetime | None = None
+
+
+@dataclass
+class _Memory:
+    original: int
+    resets: tuple[ResetId, ...]
+    uses: tuple[ResourceKey, ...] = ()
+    version: int = 1
+
+
+@dataclass
+class MemoryQuiescing:
+    """Implements `daemon.ports.quiescing.Quiescing`."""
+
+    pods: MemoryPods
+    now: Callable[[], datetime]
+    applications_: dict[str, MemoryApplication] = field(default_factory=dict)
+    obstacles_: dict[ObjectRef, Obstacles] = field(default_factory=dict)
+    """What a test says stands against quiescing an object."""
+    memories: dict[ObjectRef, _Memory] = field(default_factory=dict)
+    faults: dict[str, list[tuple[PortError, bool]]] = field(default_factory=dict)
+
+    def add_application(self, environment: str) -> MemoryApplication:
+        """Let ArgoCD deploy an environment, by an Application of its name."""
+        made = MemoryApplication(environment, environment)
+        self.applications_[environment] = made
+        return made
+
+    def fail(self, method: str, error: PortError, *, after: bool = False) -> None:
+        """Let the next call of a method raise. With `after` the call takes effect, and only its answer is lost."""
+        self.faults.setdefault(method, []).append((error, after))
+
+    async def applications(self, environment: str) -> tuple[ObjectRef, ...]:
+        """See the port."""
+        self._maybe_fail("applications")
+        found = self.applications_.get(environment)
+        return (
+            (ObjectRef(environment=environment, kind=APPLICATION, name=found.name),)
+            if found is not None
+            else ()
+        )
+
+    async def obstacles(self, target: ObjectRef) -> Obstacles:
+        """See the port."""
+        self._maybe_fail("obstacles")
+        if target in self.obstacles_:
+            return self.obstacles_[target]
+        return Obstacles() if self._exists(target) else Obstacles((f"there is no {target}",))
+
+    async def quiesce(
+        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = ()
+    ) -> Quiesced:
+        """See the port."""
+        self._maybe_fail("quiesce")
+        if not self._exists(target):
+            raise PermanentError(Reason.QUIESCE_REFUSED, f"there is no {target}")
+        memory = self.memories.setdefault(target, _Memory(self._value(target), ()))
+        if reset_id not in memory.resets:
+            memory.resets = (*memory.resets, reset_id)
+        memory.uses = tuple(sorted({*memory.uses, *uses}))
+        memory.version += 1
+        await self._set(target, 0)
+        self._tell(target)
+        self._maybe_fail("quiesce", after=True)
+        return self._quiesced(target)
+
+    async def find(self, target: ObjectRef) -> Quiesced | None:
+        """See the port."""
+        self._maybe_fail("find")
+        return self._quiesced(target) if self._exists(target) and target in self.memories else None
+
+    async def running(self, target: ObjectRef) -> tuple[str, ...]:
+        """See the port."""
+        self._maybe_fail("running")
+        if target.kind == APPLICATION:
+            application = self.applications_.get(target.environment)
+            return (f"the sync of {target}",) if application and application.syncing else ()
+        service = self.pods.service(target.environment, target.name)
+        return (f"pod {service.pod().name}",) if service is not None and service.replicas else ()
+
+    async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
+        """See the port."""
+        self._maybe_fail("release")
+        left = await self._release(target, (reset_id,))
+        self._maybe_fail("release", after=True)
+        return left
+
+    async def quiesced(self) -> tuple[Quiesced, ...]:
+        """See the port."""
+        self._maybe_fail("quiesced")
+        return tuple(self._quiesced(target) for target in list(self.memories) if self._exists(target))
+
+    async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
+        """See the port."""
+        self._maybe_fail("release_listed")
+        memory = self.memories.get(listed.object)
+        if (
+            memory is None
+            or not self._exists(listed.object)
+            or self._quiesced(listed.object).version != listed.version
+        ):
+            return False
+        await self._release(listed.object, resets)
+        return True
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
+        """See the port. ArgoCD looks at once when it is asked."""
+        self._maybe_fail("unhealthy")
+        for target in targets:
+            if not self._exists(target):
+                return f"{target} is gone"
+            if target in self.memories and self.memories[target].resets:
+                continue
+            if target.kind == APPLICATION:
+                application = self.applications_[target.environment]
+                if application.looked_at is None or application.looked_at <= since:
+                    application.looked_at = self.now()
+                    return f"ArgoCD has not looked at Application {target.name} since the release"
+            elif not self.pods.is_ready(target.environment, target.name):
+                return f"{target} has no pod that is ready"
+        return ""
+
+    async def _release(self, target: ObjectRef, resets: Collection[ResetId]) -> Quiesced | None:
+        memory = self.memories.get(target)
+        if memory is None or not self._exists(target):
+            return None
+        memory.resets = tuple(each for each in memory.resets if each not in resets)
+        memory.version += 1
+        if memory.resets:
+            self._tell(target)
+            return self._quiesced(target)
+        del self.memories[target]
+        if self._value(target) == 0:
+            await self._set(target, memory.original)
+        self._tell(target)
+        return None
+
+    def _exists(self, target: ObjectRef) -> bool:
+        if target.kind == APPLICATION:
+            return target.environment in self.applications_
+        service = self.pods.service(target.environment, target.name)
+        return service is not None and service.owned and target.kind == "Deployment"
+
+    def _value(self, target: ObjectRef) -> int:
+        if target.kind == APPLICATION:
+            return int(self.applications_[target.environment].automated)
+        service = self.pods.service(target.environment, target.name)
+        return service.replicas if service else 0
+
+    async def _set(self, target: ObjectRef, value: int) -> None:
+        if target.kind == APPLICATION:
+            self.applications_[target.environment].automated = bool(value)
+        else:
+            await self.pods.scale(target.environment, target.name, value)
+
+    def _tell(self, target: ObjectRef) -> None:
+        """Let the listed workload say who quiesced it, as the annotation does."""
+        if target.kind == APPLICATION:
+            return
+        memory = self.memories.get(target)
+        service = self.pods.service(target.environment, target.name)
+        if service is not None:
+            service.quiesced_by = memory.resets if memory else ()
+            service.used = memory.uses if memory else ()
+
+    def _quiesced(self, target: ObjectRef) -> Quiesced:
+        memory = self.memories[target]
+        value = self._value(target)
+        said = f"{memory.original} replicas" if target.kind != APPLICATION else "automated sync"
+        return Quiesced(
+            target,
+            f"uid-{target}",
+            f"{memory.version}/{value}",
+            memory.resets,
+            said,
+            memory.uses,
+            held=value == 0,
+        )
+
+    def _maybe_fail(self, method: str, *, after: bool = False) -> None:
+        waiting = self.faults.get(method) or []
+        if waiting and waiting[0][1] is after:
+            raise waiting.pop(0)[0]
