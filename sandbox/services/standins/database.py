@@ -1,6 +1,6 @@
 """A program's session on its service's database.
 
-The client is psycopg2: a program loads it in a fifth of the time that psycopg 3 takes, and each launch pays for that.
+The client is psycopg2: it is loaded in a fraction of the time that psycopg 3 takes, and each launch pays for that.
 """
 
 from __future__ import annotations
