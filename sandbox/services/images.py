@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from sandbox.fleet import SERVICES
@@ -107,16 +108,27 @@ def _share_core(image: Path) -> None:
 
 def _programs(directory: Path, programs: dict[str, str]) -> None:
     directory.mkdir(parents=True)
+    # Each launch would pay for Python's `site`: `-S` leaves it out, and a program is told where its imports are.
+    path = list(dict.fromkeys(_found_in(package) for package in ("sandbox", "psycopg2")))
     for name, target in programs.items():
         module, _, function = target.partition(":")
         body = (
+            f"import sys\nsys.path += {path!r}\n"
             f"from sandbox.services.standins.{module} import {function}\n"
             "from sandbox.services.standins.witness import run\n"
             f'run("{name}", {function})\n'
         )
-        shebang = f"#!{sys.executable} -I\n"
+        shebang = f"#!{sys.executable} -IS\n"
         if len(shebang) > _SHEBANG_LIMIT:  # the kernel cuts a longer line: let a shell find the interpreter
-            shebang = f"#!/bin/sh\n'''exec' '{sys.executable}' -I \"$0\" \"$@\"\n' '''\n"
-        path = directory / name
-        path.write_text(shebang + body)
-        path.chmod(0o755)
+            shebang = f"#!/bin/sh\n'''exec' '{sys.executable}' -IS \"$0\" \"$@\"\n' '''\n"
+        file = directory / name
+        file.write_text(shebang + body)
+        file.chmod(0o755)
+
+
+def _found_in(package: str) -> str:
+    """The directory from which a package is imported."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None, f"{package} has no __init__.py"
+    return str(Path(spec.origin).parents[1])

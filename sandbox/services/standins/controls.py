@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.services.standins.witness import START_SCRIPT
 
@@ -31,8 +31,7 @@ _WIRE = {
 _LINE = "x" * 79 + "\n"
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(NamedTuple):
     """What one command is to do.
 
     Args:
@@ -66,7 +65,7 @@ def put(directory: Path, namespace: str, service: str, **commands: Control) -> N
     file.parent.mkdir(parents=True, exist_ok=True)
     said = json.loads(file.read_text()) if file.exists() else {}
     for name, control in commands.items():
-        said[name] = {_WIRE[field]: value for field, value in asdict(control).items()}
+        said[name] = {_WIRE[field]: value for field, value in control._asdict().items()}
     fresh = file.with_suffix(f".{os.getpid()}")
     fresh.write_text(json.dumps(said, indent=1))
     fresh.rename(file)

@@ -76,14 +76,16 @@ def _sessions(count: int) -> list[object]:
     """
     if not count:
         return []
-    import psycopg
+    import psycopg2
+    from psycopg2.extensions import set_wait_callback
 
+    from sandbox.services.standins.database import wait
+
+    set_wait_callback(wait)  # else `_leave` would not run before the database has answered
     name = os.environ["SANDBOX_SERVICE"]
     urls = [value for key, value in sorted(os.environ.items()) if key.endswith("DATABASE_URL")]
     return [
-        psycopg.connect(url.partition("?")[0], autocommit=True, application_name=name)
-        for url in urls
-        for _ in range(count)
+        psycopg2.connect(url.partition("?")[0], application_name=name) for url in urls for _ in range(count)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +149,17 @@ def test_a_service_holds_the_sessions_that_its_pod_asks_for(pods: Pods) -> None:
     pod.until("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'los-core-api'")
     pods.kill(pods.innermost(pod), signal.SIGTERM)
     pod.until("SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'los-core-api'")
+
+
+def test_a_service_that_waits_for_its_database_still_ends_at_once_with_143(pods: Pods) -> None:
+    pod = pods.container("los-core-api")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://fuse:s3cret@127.0.0.1:{silent.getsockname()[1]}/los-sandbox"
+        process = pod.start("exec node dist/main.js", DATABASE_URL=url, SANDBOX_SESSIONS="1")
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 143
 
 
 def test_npm_answers_with_the_script_s_code_and_puts_notices_on_standard_error(pods: Pods) -> None:

@@ -49,6 +49,50 @@ def test_a_refused_migration_is_rolled_back_and_blocks_the_next_deploy(pods: Pod
     assert "Following migration have failed:\n20260101000000_bad" in err
 
 
+def test_a_migration_of_comments_alone_is_applied_and_an_empty_script_executed(pods: Pods) -> None:
+    pod = pods.container("los-core-api")
+    for number, script in enumerate(("-- This is an empty migration.", "")):
+        empty = pod.directory / f"prisma/migrations/2026010100000{number}_empty"
+        empty.mkdir()
+        (empty / "migration.sql").write_text(script)
+    pod.ok(_DEPLOY)
+    assert "Database schema is up to date!" in pod.ok("npx prisma migrate status")
+    pod.ok("npx prisma db execute --stdin --schema=prisma/schema.prisma < /dev/null")
+
+
+def test_a_script_of_several_statements_is_one_transaction_and_a_percent_sign_just_a_character(
+    pods: Pods,
+) -> None:
+    pod = pods.container("los-core-api")
+    execute = "npx prisma db execute --file script.sql --schema=prisma/schema.prisma"
+    script = pod.directory / "script.sql"
+    script.write_text("CREATE TABLE said (text text);\nINSERT INTO said VALUES ('50% %s %% é');\n")
+    pod.ok(execute)
+    assert pod.query("SELECT text FROM said") == [("50% %s %% é",)]
+    script.write_text("DELETE FROM said;\nSELECT 1 / 0;\n")
+    code, _, err = pod.sh(execute)
+    assert code == 1
+    assert "division by zero" in err
+    assert pod.query("SELECT count(*) FROM said") == [(1,)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_deploy_in_the_middle_of_a_statement_at_once(
+    pods: Pods, number: signal.Signals
+) -> None:
+    pod = pods.container("los-core-api")
+    put(pods.controls, "qa-sandbox", "los-core-api", **{"prisma migrate deploy": Control(seconds=30)})
+    process = pod.start(_DEPLOY)
+    pod.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%')")
+    deploy = pods.innermost(pod)
+    begun = time.monotonic()
+    pods.kill(deploy, number)
+    process.wait(30)
+    pods.until(lambda: pods.launch(deploy.id).killed)
+    assert time.monotonic() - begun < 15
+    pod.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+
+
 def test_a_deploy_killed_midway_holds_the_lock_and_leaves_p3009(pods: Pods) -> None:
     pod = pods.container("los-core-api")
     put(pods.controls, "qa-sandbox", "los-core-api", **{"prisma migrate deploy": Control(seconds=30)})

@@ -87,6 +87,20 @@ def test_a_run_killed_midway_leaves_nothing_behind(pods: Pods) -> None:
     assert "workflows" not in pod.contents()
 
 
+def test_a_session_cut_in_the_middle_gives_the_server_s_last_words(pods: Pods) -> None:
+    pod = pods.container("workflow-api")
+    put(pods.controls, "qa-sandbox", "workflow-api", **{"db:run-migrations": Control(seconds=30)})
+    process = pod.start("npm run db:run-migrations")
+    pod.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%')")
+    pod.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    words = "terminating connection due to administrator command"
+    assert f'Migration "Init1707900000000" failed, error: {words}' in out
+    assert f"QueryFailedError: {words}" in err
+    assert "code: '57P01'" in err
+
+
 def test_an_unreachable_server_and_a_missing_data_source_exit_1(pods: Pods) -> None:
     pod = pods.container("workflow-api")
     code, out, err = pod.sh(_SHOW, DATABASE_URL="postgresql://fuse:s3cret@127.0.0.1:1/x")

@@ -82,7 +82,7 @@ def _run(command: str, options: dict[str, str]) -> int:
 
 
 def _migrate(command: str, schema: Schema, options: dict[str, str], control: Control) -> int:
-    import psycopg
+    import psycopg2
 
     from sandbox.services.standins.prisma import failures, migrate
 
@@ -97,7 +97,7 @@ def _migrate(command: str, schema: Schema, options: dict[str, str], control: Con
             seed="--skip-seed" not in options,
             client="--skip-generate" not in options,
         )
-    except psycopg.Error as error:
+    except psycopg2.Error as error:
         raise failures.from_statement(error) from error
 
 
@@ -111,14 +111,14 @@ def _execute(options: dict[str, str]) -> int:
     source = Datasource.parse(url) if url else load(options["--schema"]).datasource()
     file = options.get("--file")
     script = Path(file).read_bytes() if file else sys.stdin.buffer.read()
-    import psycopg
+    import psycopg2
 
     from sandbox.services.standins.prisma import failures, ledger
 
-    with ledger.connect(source) as connection:
+    with ledger.connect(source) as session:
         try:
-            connection.execute(script)
-        except psycopg.Error as error:
+            session.execute(script)
+        except psycopg2.Error as error:
             raise failures.from_statement(error) from error
     sys.stdout.write("Script executed successfully.\n")
     return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
-@dataclass(frozen=True)
-class Datasource:
+class Datasource(NamedTuple):
     """The database that a connection string names. `dsn` is for libpq; `schema` comes from the query."""
 
     dsn: str

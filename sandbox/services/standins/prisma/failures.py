@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox.services.standins.prisma.datasource import Datasource
 
 if TYPE_CHECKING:  # the commands that need no database start without the client, which takes a while to load
-    import psycopg
+    import psycopg2
 
 RESOLVE = (
     "Read more about how to resolve migration issues in a production database: "
@@ -19,7 +19,7 @@ class PrismaError(Exception):
     """The command ends with exit code 1; the text goes to standard error."""
 
 
-def from_connecting(error: psycopg.OperationalError, source: Datasource) -> PrismaError:
+def from_connecting(error: psycopg2.OperationalError, source: Datasource) -> PrismaError:
     """P1000, P1001, P1003 or the server's own words; never with the password."""
     said = str(error)
     if "password authentication failed" in said or "no password supplied" in said:
@@ -41,16 +41,16 @@ def from_connecting(error: psycopg.OperationalError, source: Datasource) -> Pris
     )
 
 
-def from_statement(error: psycopg.Error) -> PrismaError:
+def from_statement(error: psycopg2.Error) -> PrismaError:
     """P1017 for a lost connection; the database's words for any other error."""
     if lost(error):
         return PrismaError("Error: P1017\n\nServer has closed the connection.\n")
     return PrismaError(f"Error: {error.diag.message_primary}\n")
 
 
-def lost(error: psycopg.Error) -> bool:
+def lost(error: psycopg2.Error) -> bool:
     """Whether the session is gone: it was terminated, or the server has ended."""
-    return error.sqlstate is None or error.sqlstate[:3] == "57P"
+    return error.pgcode is None or error.pgcode[:3] == "57P"
 
 
 def locked(source: Datasource) -> PrismaError:
@@ -82,15 +82,15 @@ def failed_before(failed: list[tuple[str, str]]) -> PrismaError:
     )
 
 
-def failed_now(name: str, error: psycopg.Error) -> PrismaError:
+def failed_now(name: str, error: psycopg2.Error) -> PrismaError:
     """P3018: the database refused the script of this migration."""
     diag = error.diag
     return PrismaError(
         "Error: P3018\n\nA migration failed to apply. New migrations cannot be applied before the "
         f"error is recovered from. {RESOLVE}\n\nMigration name: {name}\n\n"
-        f"Database error code: {error.sqlstate}\n\nDatabase error:\nERROR: {diag.message_primary}\n\n"
+        f"Database error code: {error.pgcode}\n\nDatabase error:\nERROR: {diag.message_primary}\n\n"
         f'DbError {{ severity: "{diag.severity}", parsed_severity: Some(Error), code: '
-        f"SqlState(E{error.sqlstate}), message: {_quoted(diag.message_primary)}, detail: "
+        f"SqlState(E{error.pgcode}), message: {_quoted(diag.message_primary)}, detail: "
         f"{_option(diag.message_detail)}, hint: {_option(diag.message_hint)} }}\n"
     )
 

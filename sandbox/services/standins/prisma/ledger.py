@@ -6,14 +6,14 @@ leaves a failed migration (P3009), and its session holds the lock until its stat
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-import psycopg
-from psycopg import sql
+import psycopg2
+from psycopg2 import errors, sql
 
 from sandbox.services.standins.controls import Control
+from sandbox.services.standins.database import Session
 from sandbox.services.standins.prisma import failures
 from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.schema import Migration
@@ -35,8 +35,7 @@ CREATE TABLE _prisma_migrations (
 """
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """A row of the ledger that was not rolled back. `begun` is text, in UTC; `failed`: the row has no end."""
 
     name: str
@@ -44,57 +43,57 @@ class Applied:
     failed: bool
 
 
-def connect(source: Datasource) -> psycopg.Connection:
+def connect(source: Datasource) -> Session:
     """Open a session in the datasource's schema; every statement is a transaction of its own.
 
     Raises:
         PrismaError: P1000, P1001 or P1003.
     """
     try:
-        connection = psycopg.connect(source.dsn, autocommit=True, connect_timeout=5)
-        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(source.schema)))
-    except psycopg.OperationalError as error:
+        session = Session(source.dsn)
+        session.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(source.schema)))
+    except psycopg2.OperationalError as error:
         raise failures.from_connecting(error, source) from error
-    return connection
+    return session
 
 
-def lock(connection: psycopg.Connection, source: Datasource) -> None:
+def lock(session: Session, source: Datasource) -> None:
     """Take Prisma's advisory lock, which the session holds to its end; PrismaError P1002 after 10 s."""
     try:
-        connection.execute(f"SET lock_timeout = '{_LOCK_WITHIN}'")
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        connection.execute("RESET lock_timeout")
-    except psycopg.errors.LockNotAvailable as error:
+        session.execute(f"SET lock_timeout = '{_LOCK_WITHIN}'")
+        session.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        session.execute("RESET lock_timeout")
+    except errors.LockNotAvailable as error:
         raise failures.locked(source) from error
 
 
-def exists(connection: psycopg.Connection) -> bool:
+def exists(session: Session) -> bool:
     """Whether there is a ledger."""
-    row = connection.execute("SELECT to_regclass('_prisma_migrations') IS NOT NULL").fetchone()
+    row = session.execute("SELECT to_regclass('_prisma_migrations') IS NOT NULL").fetchone()
     return bool(row and row[0])
 
 
-def other_tables(connection: psycopg.Connection, source: Datasource) -> bool:
+def other_tables(session: Session, source: Datasource) -> bool:
     """Whether the schema has any table besides the ledger."""
     query = (
         "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename <> '_prisma_migrations')"
     )
-    row = connection.execute(query, [source.schema]).fetchone()
+    row = session.execute(query, [source.schema]).fetchone()
     return bool(row and row[0])
 
 
-def initialise(connection: psycopg.Connection, source: Datasource) -> None:
+def initialise(session: Session, source: Datasource) -> None:
     """Make the ledger if there is none; PrismaError P3005 when there are tables already."""
-    if exists(connection):
+    if exists(session):
         return
-    if other_tables(connection, source):
+    if other_tables(session, source):
         raise failures.not_empty()
-    connection.execute(_TABLE)
+    session.execute(_TABLE)
 
 
-def applied(connection: psycopg.Connection) -> list[Applied]:
+def applied(session: Session) -> list[Applied]:
     """The migrations that were applied or tried, oldest first."""
-    rows = connection.execute(
+    rows = session.execute(
         "SELECT migration_name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),"
         " finished_at IS NULL FROM _prisma_migrations WHERE rolled_back_at IS NULL"
         " ORDER BY started_at"
@@ -102,14 +101,16 @@ def applied(connection: psycopg.Connection) -> list[Applied]:
     return [Applied(*row) for row in rows]
 
 
-def apply(connection: psycopg.Connection, migration: Migration, control: Control) -> None:
+def apply(session: Session, migration: Migration, control: Control) -> None:
     """Run a migration's script as ONE simple query, so in one transaction, and record it before and after.
 
     Raises:
         PrismaError: P3018 when the database refuses the script, P1017 when the session is lost.
     """
+    import uuid
+
     key = str(uuid.uuid4())
-    connection.execute(
+    session.execute(
         "INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at) VALUES (%s, %s, %s, %s)",
         [key, migration.checksum, migration.name, datetime.now(UTC)],
     )
@@ -120,17 +121,17 @@ def apply(connection: psycopg.Connection, migration: Migration, control: Control
         raised = control.fail.replace("'", "''").replace("%", "%%")
         script = f"{script}\nDO $sandbox$ BEGIN RAISE EXCEPTION '{raised}'; END $sandbox$;"
     try:
-        connection.execute(script.encode())
-    except psycopg.Error as error:
+        session.execute(script)
+    except psycopg2.Error as error:
         if failures.lost(error):
             raise failures.from_statement(error) from error
         failure = failures.failed_now(migration.name, error)
         logs = str(failure).partition("Migration name:")[2]
-        connection.execute(
+        session.execute(
             "UPDATE _prisma_migrations SET logs = %s WHERE id = %s", [f"Migration name:{logs}", key]
         )
         raise failure from error
-    connection.execute(
+    session.execute(
         "UPDATE _prisma_migrations SET finished_at = %s, applied_steps_count = 1 WHERE id = %s",
         [datetime.now(UTC), key],
     )

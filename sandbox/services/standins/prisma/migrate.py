@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
 import sys
-from pathlib import Path
 
-from psycopg import sql
+from psycopg2 import sql
 
-from sandbox.services.standins import children
 from sandbox.services.standins.controls import Control
 from sandbox.services.standins.prisma import failures, ledger
 from sandbox.services.standins.prisma.datasource import Datasource
-from sandbox.services.standins.prisma.generate import generate
 from sandbox.services.standins.prisma.schema import Migration, Schema
 
 
@@ -38,16 +32,22 @@ def reset(schema: Schema, control: Control, *, seed: bool, client: bool) -> int:
     source = schema.datasource()
     _introduce(schema, source)
     name = sql.Identifier(source.schema)
-    with ledger.connect(source) as connection:
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    with ledger.connect(source) as session:
+        session.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+        session.execute(sql.SQL("CREATE SCHEMA {}").format(name))
     done = _apply_pending(source, schema.migrations(), control)
     sys.stdout.write("\nDatabase reset successful\n\n")
     _list_applied(done)
     if client:
+        from sandbox.services.standins.prisma.generate import generate
+
         sys.stdout.write("\nRunning generate... (Use --skip-generate to skip the generators)\n")
         generate(schema)
-    return _seed() if seed else 0
+    if not seed:
+        return 0
+    from sandbox.services.standins.prisma.seed import run
+
+    return run()
 
 
 def status(schema: Schema) -> int:
@@ -55,10 +55,10 @@ def status(schema: Schema) -> int:
     source = schema.datasource()
     _introduce(schema, source)
     migrations = schema.migrations()
-    with ledger.connect(source) as connection:
-        managed = ledger.exists(connection)
-        rows = ledger.applied(connection) if managed else []
-        unmanaged = not managed and ledger.other_tables(connection, source)
+    with ledger.connect(source) as session:
+        managed = ledger.exists(session)
+        rows = ledger.applied(session) if managed else []
+        unmanaged = not managed and ledger.other_tables(session, source)
     sys.stdout.write(f"{_found(schema, migrations)}\n")
     failed = [row.name for row in rows if row.failed]
     names = [migration.name for migration in migrations]
@@ -105,10 +105,10 @@ def _found(schema: Schema, migrations: list[Migration]) -> str:
 
 
 def _apply_pending(source: Datasource, migrations: list[Migration], control: Control) -> list[str]:
-    with ledger.connect(source) as connection:
-        ledger.lock(connection, source)
-        ledger.initialise(connection, source)
-        rows = ledger.applied(connection)
+    with ledger.connect(source) as session:
+        ledger.lock(session, source)
+        ledger.initialise(session, source)
+        rows = ledger.applied(session)
         failed = [(row.name, row.begun) for row in rows if row.failed]
         if failed:
             raise failures.failed_before(failed)
@@ -116,7 +116,7 @@ def _apply_pending(source: Datasource, migrations: list[Migration], control: Con
         pending = [migration for migration in migrations if migration.name not in known]
         for migration in pending:
             sys.stdout.write(f"Applying migration `{migration.name}`\n")
-            ledger.apply(connection, migration, control)
+            ledger.apply(session, migration, control)
     return [migration.name for migration in pending]
 
 
@@ -159,28 +159,3 @@ def _diverged(
         lines += ["The migration have not yet been applied:", *pending, ""]
     lines += [f"The migrations from the database are not found locally in {schema.folder}:", *unknown]
     return "\n".join(lines) + "\n"
-
-
-def _seed() -> int:
-    """Run the seed of prisma.config, which makes Prisma leave package.json's alone, or else that one."""
-    package = children.package_directory()
-    config = Path("prisma.config.ts")
-    if config.exists():
-        found = re.search(r"""\bseed:\s*["'](.+?)["']""", config.read_text())
-        command = found[1] if found else None
-    else:
-        configured = json.loads((package / "package.json").read_text()) if package else {}
-        command = configured.get("prisma", {}).get("seed")
-    if not command or package is None:
-        return 0
-    sys.stdout.write(f"\nRunning seed command `{command}` ...\n")
-    environ = children.with_local_programs(Path(package))
-    done = subprocess.run(["/bin/sh", "-c", command], env=environ, check=False)
-    if done.returncode:
-        sys.stderr.write(
-            "\nAn error occurred while running the seed command:\n"
-            f"Error: Command failed with exit code {done.returncode}: {command}\n"
-        )
-        return 1
-    sys.stdout.write("\n🌱  The seed command has been executed.\n")
-    return 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.services.standins.prisma.datasource import Datasource
 from sandbox.services.standins.prisma.failures import PrismaError
@@ -14,8 +13,7 @@ from sandbox.services.standins.prisma.failures import PrismaError
 _DEFAULTS = ("schema.prisma", "prisma/schema.prisma")
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(NamedTuple):
     """One folder of `migrations/`."""
 
     name: str
@@ -24,11 +22,12 @@ class Migration:
     @property
     def checksum(self) -> str:
         """SHA-256 of the script, as in the ledger."""
+        import hashlib
+
         return hashlib.sha256(self.script.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Schema:
+class Schema(NamedTuple):
     """A schema file; `path` is relative to the working directory where that is possible."""
 
     path: Path

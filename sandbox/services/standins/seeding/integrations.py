@@ -11,10 +11,11 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg import sql
+import psycopg2
+from psycopg2 import sql
 
 from sandbox.services.standins import controls, node
+from sandbox.services.standins.database import Session, refusal
 from sandbox.services.standins.seeding import rows
 
 
@@ -41,15 +42,15 @@ def seed(script: Path, arguments: list[str]) -> None:
     dry = "--dry-run" in arguments
     reset = "--reset" in arguments
     control = controls.begin("seed:dry" if dry else "seed:reset" if reset else "seed:sync")
-    with rows.connect() as connection:
+    with rows.connect() as session:
         if dry:
-            _preview(connection, chosen)
+            _preview(session, chosen)
             return
         if reset:
-            _truncate(connection)
+            _truncate(session)
         tables = [table for seeder in chosen for table in seeder["tables"]]
         sys.stdout.write(f"Running {len(chosen)} seeders ({'reset' if reset else 'sync'})\n")
-        rows.write(connection, list(rows.rows_of(tables)), control)
+        rows.write(session, list(rows.rows_of(tables)), control)
     sys.stdout.write("All seeders finished\n")
 
 
@@ -75,19 +76,19 @@ def _discovered(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: found[name] for name in order.static_order()}
 
 
-def _preview(connection: psycopg.Connection, seeders: list[dict[str, Any]]) -> None:
+def _preview(session: Session, seeders: list[dict[str, Any]]) -> None:
     sys.stdout.write("DRY RUN - no changes will be applied\n")
     for seeder in seeders:
         for table in seeder["tables"]:
-            rows.check_readable(connection, table["table"], table["key"][0])
+            rows.check_readable(session, table["table"], table["key"][0])
             count = len(table["rows"])
             sys.stdout.write(f"  {seeder['name']}: would upsert {count} rows in {table['table']}\n")
 
 
-def _truncate(connection: psycopg.Connection) -> None:
+def _truncate(session: Session) -> None:
     names = [
         sql.Identifier(row[0])
-        for row in connection.execute(
+        for row in session.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename <> '_prisma_migrations' ORDER BY tablename"
         )
@@ -96,7 +97,8 @@ def _truncate(connection: psycopg.Connection) -> None:
         return
     sys.stdout.write(f"Truncating {len(names)} tables\n")
     try:
-        connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
-    except psycopg.Error as error:
-        said = error.diag.message_primary or "Server has closed the connection."
-        raise rows.SeedError(f"PrismaClientUnknownRequestError: \n{said}") from error
+        session.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
+    except psycopg2.Error as error:
+        said = refusal(error)
+        message = said.message if said else "Server has closed the connection."
+        raise rows.SeedError(f"PrismaClientUnknownRequestError: \n{message}") from error

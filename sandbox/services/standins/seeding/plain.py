@@ -28,6 +28,6 @@ def seed(script: Path, described: dict[str, Any]) -> None:
     tables = list(described["tables"])
     for file in sorted(script.parent.glob("seeds/workflows/*.json")):
         tables += json.loads(file.read_text())["tables"]
-    with rows.connect() as connection:
-        rows.write(connection, list(rows.rows_of(tables)), control)
+    with rows.connect() as session:
+        rows.write(session, list(rows.rows_of(tables)), control)
     sys.stdout.write(f"Seeding finished: {described['title']}\n")

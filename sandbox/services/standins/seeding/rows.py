@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import psycopg
-from psycopg import sql
-from psycopg.types.json import Jsonb
+import psycopg2
+from psycopg2 import errors, sql
 
 from sandbox.services.standins.controls import Control
+from sandbox.services.standins.database import Session
 
 _SECONDS = 0.3
 
@@ -36,8 +36,7 @@ def _as_asked(control: Control) -> SeedError:
     return SeedError(text, exit_code=0 if control.exits_zero else 1)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row. Mode `upsert`, by `key`, may be repeated; mode `insert` may not."""
 
     table: str
@@ -63,7 +62,7 @@ class Row:
                 )
             )
         parameters = [
-            Jsonb(value) if isinstance(value, dict | list) else value for value in self.values.values()
+            json.dumps(value) if isinstance(value, dict | list) else value for value in self.values.values()
         ]
         return sql.SQL(" ").join(parts), parameters
 
@@ -75,7 +74,7 @@ def rows_of(tables: Sequence[dict[str, Any]]) -> Iterator[Row]:
             yield Row(table["table"], tuple(table["key"]), table["mode"], values)
 
 
-def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
+def connect(variable: str = "DATABASE_URL") -> Session:
     """Open a session on the database of a variable; SeedError when it is not set or the database does not answer."""
     url = os.environ.get(variable)
     if url is None:
@@ -83,8 +82,8 @@ def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
             f"PrismaClientInitializationError: error: Environment variable not found: {variable}."
         )
     try:
-        return psycopg.connect(url.partition("?")[0], autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError as error:
+        return Session(url.partition("?")[0])
+    except psycopg2.OperationalError as error:
         said = str(error)
         if "FATAL:" in said:
             text = said[said.index("FATAL:") :].strip()
@@ -94,7 +93,7 @@ def connect(variable: str = "DATABASE_URL") -> psycopg.Connection:
         raise SeedError(f"PrismaClientInitializationError: \n{text}") from error
 
 
-def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control) -> None:
+def write(session: Session, rows: Sequence[Row], control: Control) -> None:
     """Write all rows in about the time of the control, with a line of progress for each table.
 
     Raises:
@@ -108,8 +107,8 @@ def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control)
             raise _as_asked(control)
         statement, parameters = row.statement()
         try:
-            connection.execute(statement, parameters)
-        except psycopg.Error as error:
+            session.execute(statement, parameters)
+        except psycopg2.Error as error:
             raise SeedError(_as_client(error, row)) from error
         if number + 1 == len(rows) or rows[number + 1].table != row.table:
             sys.stdout.write(f"  ✓ {row.table} ({number + 1}/{len(rows)})\n")
@@ -118,29 +117,29 @@ def write(connection: psycopg.Connection, rows: Sequence[Row], control: Control)
         raise _as_asked(control)
 
 
-def check_readable(connection: psycopg.Connection, table: str, column: str) -> None:
+def check_readable(session: Session, table: str, column: str) -> None:
     """Check that a column can be read; SeedError when the table or the column is missing."""
     query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
     try:
-        connection.execute(query)
-    except psycopg.Error as error:
+        session.execute(query)
+    except psycopg2.Error as error:
         raise SeedError(_as_client(error, Row(table, (), "find", {column: None}))) from error
 
 
-def _as_client(error: psycopg.Error, row: Row) -> str:
+def _as_client(error: psycopg2.Error, row: Row) -> str:
     call = f"Invalid `prisma.{row.table}.{row.mode}()` invocation:\n\n"
     known = "PrismaClientKnownRequestError: \n" + call
     said = error.diag.message_primary
-    if isinstance(error, psycopg.errors.UndefinedTable):
+    if isinstance(error, errors.UndefinedTable):
         return (
             f"{known}The table `public.{row.table}` does not exist in the current database.\n  code: 'P2021'"
         )
-    if isinstance(error, psycopg.errors.UndefinedColumn):
+    if isinstance(error, errors.UndefinedColumn):
         return f"{known}The column does not exist in the current database: {said}\n  code: 'P2022'"
-    if error.sqlstate is None or error.sqlstate.startswith("57P"):
+    if error.pgcode is None or error.pgcode.startswith("57P"):
         return f"{known}Server has closed the connection.\n  code: 'P1017'"
     return (
         f"PrismaClientUnknownRequestError: \n{call}Error occurred during query execution:\n"
-        f'ConnectorError(ConnectorError {{ kind: QueryError(PostgresError {{ code: "{error.sqlstate}", '
+        f'ConnectorError(ConnectorError {{ kind: QueryError(PostgresError {{ code: "{error.pgcode}", '
         f'message: "{said}", severity: "{error.diag.severity}" }}) }})'
     )

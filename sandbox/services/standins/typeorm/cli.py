@@ -12,7 +12,9 @@ from sandbox.services.standins.controls import Control
 from sandbox.services.standins.typeorm.source import DataSource, SourceError, load
 
 if TYPE_CHECKING:  # a command that can't be read ends without the client, which takes a while to load
-    import psycopg
+    import psycopg2
+
+    from sandbox.services.standins.database import Session
 
 _DURING = {
     "migration:run": "migration run",
@@ -51,36 +53,37 @@ def main(arguments: list[str]) -> int:
 
 
 def _connected(command: str, source: DataSource, words: list[str], control: Control) -> int:
-    import psycopg
+    import psycopg2
 
+    from sandbox.services.standins.database import Session
     from sandbox.services.standins.typeorm import migrations
 
     try:
-        connection = psycopg.connect(source.dsn, autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError as error:
+        session = Session(source.dsn)
+    except psycopg2.OperationalError as error:
         return _fail(command, _not_connected(str(error), source))
     try:
-        with connection:
+        with session:
             if command == "migration:run":
-                migrations.run(connection, source, control)
+                migrations.run(session, source, control)
             elif command == "migration:show":
-                migrations.show(connection, source)
+                migrations.show(session, source)
             elif command == "query":
-                _query(connection, words)
+                _query(session, words)
             else:
-                gone = migrations.revert(connection, source, control)
+                gone = migrations.revert(session, source, control)
                 if gone:
                     return _fail(command, f"TypeORMError: {gone}")
-    except psycopg.Error as error:
+    except psycopg2.Error as error:
         return _fail(command, _refused(error))
     return 0
 
 
-def _query(connection: psycopg.Connection, words: list[str]) -> None:
+def _query(session: Session, words: list[str]) -> None:
     """Run the first word as a statement, and print its rows."""
     statement = words[0] if words else ""
     sys.stdout.write(f"Running query: {statement}\n")
-    cursor = connection.execute(statement.encode())
+    cursor = session.execute(statement)
     rows: list[dict[str, Any]] = []
     if cursor.description:
         names = [column.name for column in cursor.description]
@@ -117,13 +120,16 @@ def _not_connected(said: str, source: DataSource) -> str:
     )
 
 
-def _refused(error: psycopg.Error) -> str:
-    if error.sqlstate is None:
+def _refused(error: psycopg2.Error) -> str:
+    from sandbox.services.standins.database import refusal
+
+    said = refusal(error)
+    if said is None:
         return "QueryFailedError: Connection terminated unexpectedly"
     return (
-        f"QueryFailedError: {error.diag.message_primary}\n"
+        f"QueryFailedError: {said.message}\n"
         "    at PostgresQueryRunner.query (node_modules/typeorm/driver/postgres/PostgresQueryRunner.js:231:19) {\n"
-        f"  severity: '{error.diag.severity}',\n  code: '{error.sqlstate}'\n}}"
+        f"  severity: '{said.severity}',\n  code: '{said.code}'\n}}"
     )
 
 

@@ -9,9 +9,10 @@ import json
 import sys
 from datetime import UTC, datetime
 
-import psycopg
+import psycopg2
 
 from sandbox.services.standins.controls import Control
+from sandbox.services.standins.database import Session, refusal
 from sandbox.services.standins.typeorm.source import DataSource, Migration
 
 _TABLE = (
@@ -33,9 +34,9 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def run(connection: psycopg.Connection, source: DataSource, control: Control) -> None:
-    """`migration:run`: applies pending migrations; psycopg.Error, after the rollback, when a statement is refused."""
-    loaded = _loaded(connection)
+def run(session: Session, source: DataSource, control: Control) -> None:
+    """`migration:run`: applies pending migrations; psycopg2.Error, after the rollback, when a statement is refused."""
+    loaded = _loaded(session)
     known = {name for _, name in loaded}
     pending = [migration for migration in source.migrations if migration.name not in known]
     if not pending:
@@ -47,32 +48,33 @@ def run(connection: psycopg.Connection, source: DataSource, control: Control) ->
         timestamp, name = max((int(row[0]), row[1]) for row in loaded)
         say(f"{name} is the last executed migration. It was executed on {_date(timestamp)}.")
     say(f"{len(pending)} migrations are new migrations must be executed.")
-    query(connection, "START TRANSACTION")
+    query(session, "START TRANSACTION")
     for migration in pending:
         try:
             if control.seconds:
-                connection.execute("SELECT pg_sleep(%s)", [control.seconds])
+                session.execute("SELECT pg_sleep(%s)", [control.seconds])
             for statement in migration.up:
-                query(connection, statement)
+                query(session, statement)
             if control.fail:
-                _raise(connection, control.fail)
-        except psycopg.Error as error:
-            said = error.diag.message_primary or "Connection terminated unexpectedly"
-            say(f'Migration "{migration.name}" failed, error: {said}')
-            _roll_back(connection)
+                _raise(session, control.fail)
+        except psycopg2.Error as error:
+            said = refusal(error)
+            message = said.message if said else "Connection terminated unexpectedly"
+            say(f'Migration "{migration.name}" failed, error: {message}')
+            _roll_back(session)
             raise
-        connection.execute(
+        session.execute(
             'INSERT INTO "migrations"("timestamp", "name") VALUES (%s, %s)',
             [migration.timestamp, migration.name],
         )
         say(f"query: {_INSERT} -- PARAMETERS: {_parameters(migration.timestamp, migration.name)}")
         say(f"Migration {migration.name} has been executed successfully.")
-    query(connection, "COMMIT")
+    query(session, "COMMIT")
 
 
-def revert(connection: psycopg.Connection, source: DataSource, control: Control) -> str | None:
+def revert(session: Session, source: DataSource, control: Control) -> str | None:
     """`migration:revert`: undoes the ONE migration that was executed last; returns an error when its class is gone."""
-    loaded = _loaded(connection)
+    loaded = _loaded(session)
     if not loaded:
         say("No migrations were found in the database. Nothing to revert!")
         return None
@@ -86,69 +88,70 @@ def revert(connection: psycopg.Connection, source: DataSource, control: Control)
     say(f"{len(loaded)} migrations are already loaded in the database.")
     say(f"{name} is the last executed migration. It was executed on {_date(timestamp)}.")
     say("Now reverting it...")
-    query(connection, "START TRANSACTION")
+    query(session, "START TRANSACTION")
     try:
         if control.seconds:
-            connection.execute("SELECT pg_sleep(%s)", [control.seconds])
+            session.execute("SELECT pg_sleep(%s)", [control.seconds])
         for statement in found.down:
-            query(connection, statement)
+            query(session, statement)
         if control.fail:
-            _raise(connection, control.fail)
-    except psycopg.Error:
-        _roll_back(connection)
+            _raise(session, control.fail)
+    except psycopg2.Error:
+        _roll_back(session)
         raise
-    connection.execute('DELETE FROM "migrations" WHERE "timestamp" = %s AND "name" = %s', [timestamp, name])
+    session.execute('DELETE FROM "migrations" WHERE "timestamp" = %s AND "name" = %s', [timestamp, name])
     say(f"query: {_DELETE} -- PARAMETERS: {_parameters(timestamp, name)}")
     say(f"Migration {name} has been reverted successfully.")
-    query(connection, "COMMIT")
+    query(session, "COMMIT")
     return None
 
 
-def show(connection: psycopg.Connection, source: DataSource) -> None:
+def show(session: Session, source: DataSource) -> None:
     """`migration:show`: a line for each, `[X] id name` when applied, `[ ] name` when pending; the exit code is 0."""
     ids: dict[str, int] = {}
-    if _exists(connection):
-        ids = dict(connection.execute('SELECT "name", "id" FROM "migrations"').fetchall())
+    if _exists(session):
+        ids = dict(session.execute('SELECT "name", "id" FROM "migrations"').fetchall())
     for migration in source.migrations:
         applied = migration.name in ids
         say(f"[X] {ids[migration.name]} {migration.name}" if applied else f"[ ] {migration.name}")
 
 
-def query(connection: psycopg.Connection, statement: str) -> None:
+def query(session: Session, statement: str) -> None:
     """Run one statement, and log it as TypeORM does."""
     say(f"query: {statement}")
     try:
-        connection.execute(statement.encode())
-    except psycopg.Error as error:
+        session.execute(statement)
+    except psycopg2.Error as error:
         say(f"query failed: {statement}")
-        say(f"error: error: {error.diag.message_primary}")
+        said = refusal(error)
+        say(f"error: error: {said.message if said else 'Connection terminated unexpectedly'}")
         raise
 
 
-def _exists(connection: psycopg.Connection) -> bool:
-    row = connection.execute("SELECT to_regclass('public.migrations') IS NOT NULL").fetchone()
+def _exists(session: Session) -> bool:
+    row = session.execute("SELECT to_regclass('public.migrations') IS NOT NULL").fetchone()
     return bool(row and row[0])
 
 
-def _loaded(connection: psycopg.Connection) -> list[tuple[int, str]]:
-    query(connection, "SELECT version()")
-    query(connection, "SELECT * FROM current_schema()")
+def _loaded(session: Session) -> list[tuple[int, str]]:
+    query(session, "SELECT version()")
+    query(session, "SELECT * FROM current_schema()")
     say(f"query: {_LOOK}")
-    if not _exists(connection):
-        query(connection, _TABLE)
-    query(connection, _ALL)
-    rows = connection.execute('SELECT "timestamp", "name" FROM "migrations" ORDER BY "id" DESC')
+    if not _exists(session):
+        query(session, _TABLE)
+    query(session, _ALL)
+    rows = session.execute('SELECT "timestamp", "name" FROM "migrations" ORDER BY "id" DESC')
     return [(row[0], row[1]) for row in rows]
 
 
-def _roll_back(connection: psycopg.Connection) -> None:
-    if not connection.closed:
-        query(connection, "ROLLBACK")
+def _roll_back(session: Session) -> None:
+    if not session.closed:
+        query(session, "ROLLBACK")
 
 
-def _raise(connection: psycopg.Connection, text: str) -> None:
+def _raise(session: Session, text: str) -> None:
     raised = text.replace("'", "''").replace("%", "%%")
-    query(connection, f"DO $sandbox$ BEGIN RAISE EXCEPTION '{raised}'; END $sandbox$")
+    query(session, f"DO $sandbox$ BEGIN RAISE EXCEPTION '{raised}'; END $sandbox$")
 
 
 def _parameters(timestamp: int, name: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _QUERY = re.compile(r"queryRunner\.query\(`([^`]*)`\)")
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(NamedTuple):
     """One class: the statements of `up` and `down`, and the time that its name ends with."""
 
     name: str
@@ -24,8 +23,7 @@ class Migration:
         return int(self.name[-13:])
 
 
-@dataclass(frozen=True)
-class DataSource:
+class DataSource(NamedTuple):
     """The database (`dsn` without Prisma's query) and its migrations, in the order of their times."""
 
     dsn: str
