@@ -234,6 +234,8 @@ class Reset(Wire):
     """How many times the reset has stopped. Dumps from before the last stop are too old to destroy anything."""
     consent_spent: bool = False
     """Whether a destructive step was started since the last stop: the approvals that count were used for it."""
+    released: bool = False
+    """Whether a person gave back what the stopped reset keeps at rest. A reset that goes on quiesces again."""
     cancel_requested: bool = False
     ticket: int | None = None
     """The reset's place in the queue for locks, drawn from the database."""

@@ -117,11 +117,18 @@ def _resume(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
             hint=None,
             stopped_in=None,
             stopped_at=None,
+            released=False,
             cancel_requested=False,
             waiting_for=None,
             wake_at=None,
         ),
     )
+
+
+def _release(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
+    """What the reset keeps at rest is given back by whoever sweeps; the reset stays where it stopped."""
+    detail = f"{snapshot.reset.detail or ''} (released {_who_and_why(act)})".strip()
+    return ResetEffect(update=ResetUpdate(released=True, detail=detail), tell_again=True)
 
 
 def _skip(act: Act, snapshot: ResetSnapshot, _now: datetime) -> ResetEffect:
@@ -251,6 +258,7 @@ _EFFECTS: Mapping[ActKind, Callable[[Act, ResetSnapshot, datetime], ResetEffect]
     ActKind.DENY: _deny,
     ActKind.CANCEL: _cancel,
     ActKind.RESUME: _resume,
+    ActKind.RELEASE: _release,
     ActKind.SKIP: _skip,
     ActKind.RESOLVE: _resolve,
     ActKind.ACCEPT: _accept,

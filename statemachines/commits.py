@@ -24,6 +24,7 @@ LEASE_HOLDER_FIELDS = (
     "destroyed",
     "stops",
     "consent_spent",
+    "released",
     "cancel_requested",
     "sequence",
     "acts_seen",

@@ -156,10 +156,10 @@ def needs_rest(reset: Reset) -> bool:
 
     - While it is at work it does, and while nobody knows what became of a step.
     - Where it stopped after it destroyed something the services would start on what is half done: they stay down.
-    - Where it ended, or stopped before it destroyed anything, they are given back.
+    - Where it ended, or stopped before it destroyed anything, they are given back. So they are on a person's word.
     """
     if reset.state in TERMINAL:
         return False
     if reset.state not in AT_REST or reset.state is _S.NEEDS_OPERATOR:
         return True
-    return reset.destroyed
+    return reset.destroyed and not reset.released

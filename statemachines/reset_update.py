@@ -38,6 +38,7 @@ class ResetUpdate:
     stopped_at: StepName | Keep | None = KEEP
     destroyed: bool | Keep = KEEP
     consent_spent: bool | Keep = KEEP
+    released: bool | Keep = KEEP
     cancel_requested: bool | Keep = KEEP
     acts_seen: int | Keep = KEEP
     wake_at: datetime | Keep | None = KEEP

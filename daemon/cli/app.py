@@ -21,7 +21,7 @@ from daemon.cli.verbs.operations.environments import environments
 from daemon.cli.verbs.operations.locks import locks
 from daemon.cli.verbs.operations.protected import protected
 from daemon.cli.verbs.operations.refusals import refusals
-from daemon.cli.verbs.resets.acts import accept, cancel, resolve, resume, skip
+from daemon.cli.verbs.resets.acts import accept, cancel, release, resolve, resume, skip
 from daemon.cli.verbs.resets.approve import approve, deny
 from daemon.cli.verbs.resets.list import list_resets
 from daemon.cli.verbs.resets.logs import logs
@@ -71,6 +71,7 @@ for verb in (
     skip,
     resolve,
     accept,
+    release,
 ):
     app.command(rich_help_panel=_RESETS)(verb)
 app.command("list", rich_help_panel=_RESETS)(list_resets)

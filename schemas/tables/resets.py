@@ -57,6 +57,7 @@ class ResetRow(Row, table=True):
     destroyed: bool
     stops: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     consent_spent: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    released: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     cancel_requested: bool
     ticket: int | None = Field(default=None, sa_column=Column(BigInteger))
     sequence: int

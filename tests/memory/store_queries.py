@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import takewhile
 from typing import Any
 
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
@@ -185,7 +186,9 @@ class MemoryStoreQueries:
         return tuple(sorted(ours, key=lambda attempt: (attempt.started_at, attempt.id)))
 
     def _unread(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
-        return tuple(act for act in self._state.acts if act.reset_id == reset_id and act.id > after)
+        # Ids grow, so what is new stands at the end.
+        new = takewhile(lambda act: act.id > after, reversed(self._state.acts))
+        return tuple(act for act in new if act.reset_id == reset_id)[::-1]
 
 
 def _place(entry: AuditEntry) -> tuple[Time, str, int]:

@@ -1,4 +1,7 @@
-"""One history: workers, a world, and what may happen to them. It ends with peace, in which all must come to rest."""
+"""One history: workers, a world, and what may happen to them. It ends with peace, in which all must come to rest.
+
+Over 300 lines: all that may happen, beside all that must hold at the end.
+"""
 
 from __future__ import annotations
 
@@ -72,9 +75,21 @@ class History:
         """So many callbacks, whosever."""
         self.loop.run_turns(number)
 
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
-        self.loop.run_for(seconds)
+    def pass_time(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Let time pass, for so long at most where it ends `until` something holds."""
+        self.loop.run_for(seconds, until=until)
+
+    def nobody_is_at_work(self) -> bool:
+        """Whether every reset has come to rest or waits for people, and has read what they asked for."""
+        arrived = all(task.done() for task in self._under_way)
+        return (
+            arrived
+            and self._all_taken_in()
+            and all(
+                self._has_read(one) and (one.state is ResetState.AWAITING_APPROVAL or self._rests(one))
+                for one in self.resets()
+            )
+        )
 
     def do(self, what: Coroutine[Any, Any, Any]) -> None:
         """A coroutine of the world, which nobody waits for."""
@@ -190,6 +205,8 @@ class History:
         self.do(self.platform.lead_right())
         for application in self.platform.quiescing.applications_.values():
             application.syncing = False
+        for memory in self.platform.quiescing.memories.values():
+            memory.original = 1  # nobody means a service to stay at 0
         for service in self.platform.services:
             service.ready = True
             if not service.replicas and not service.quiesced_by:
@@ -242,6 +259,9 @@ class History:
     def _rests(self, reset: Reset) -> bool:
         if reset.state not in RESTING or reset.wake_at is not None:
             return False
+        return self._has_read(reset)
+
+    def _has_read(self, reset: Reset) -> bool:
         acts = self.store.state.acts
         return not any(act.reset_id == reset.id and act.id > reset.acts_seen for act in acts)
 
@@ -255,13 +275,15 @@ class History:
         ]
 
     def _all_read(self) -> bool:
+        return self._all_taken_in() and all(row.published_at for row in self.store.state.outbox)
+
+    def _all_taken_in(self) -> bool:
         state = self.store.state
-        behind = any(
+        return not any(
             state.positions.get((REQUESTS_TOPIC, number), LogPosition(0)).next
             < sum(one.partition == number for one in self.world.bus.records(REQUESTS_TOPIC))
             for number in range(2)
         )
-        return not behind and all(row.published_at for row in state.outbox)
 
     def _all_told(self) -> None:
         """Every status on the bus, the first time that each came, in order."""

@@ -224,7 +224,7 @@ class Simulation(RuleBasedStateMachine):
             ask = self.history.publish if who % 2 and number else self.history.ask
             ask(_request(environment, list(Mode).index(Mode.WIPE), who, git=False))
             for turn in range(6):
-                self.history.pass_time(20.0)
+                self.history.pass_time(20.0, until=self.history.nobody_is_at_work)
                 for one in self.history.resets():
                     if one.state is ResetState.AWAITING_APPROVAL:
                         for person in APPROVERS:

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.machine import Simulation
 from tests.simulation.running import simulate
 
-HISTORIES = 60
+HISTORIES = 40
 """For each of two seeds."""
 
 
@@ -17,6 +17,6 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_and_nothing_runs_twi
     counts = simulate(Simulation, HISTORIES, start=start, shrink=True)
     assert counts["histories"] >= HISTORIES
     assert counts["crashes"] > 10
-    assert counts["commands"] > 300
-    assert counts["ended: done"] > 50
+    assert counts["commands"] > 5 * HISTORIES
+    assert counts["ended: done"] > HISTORIES
     assert sum(number for name, number in counts.items() if name.startswith("fault: ")) > 100

@@ -139,7 +139,7 @@ async def rollback(
 async def release(
     reference: str, sent: ActBody, context: Context, caller: Caller, if_match: IfMatch = None
 ) -> ActAccepted:
-    """Give quiesced services their replicas back. Not available yet: the answer is `not-yet`."""
+    """Give back what a stopped reset keeps at rest: its services start on what may be half done."""
     return await _append(context, caller, reference, _Asked(ActKind.RELEASE, sent), if_match)
 
 
@@ -186,7 +186,7 @@ async def _append(
             detail = f"it is at {reset_bodies.etag(reset)}, and {reset.state.value}"
             hint = "Read it again, then decide."
             raise ProblemError(Reason.PRECONDITION_FAILED, detail, reset=reset.id, hint=hint)
-        if act.kind in {ActKind.ROLLBACK, ActKind.RELEASE}:
+        if act.kind is ActKind.ROLLBACK:
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
         await _check(context, reset, act, plan)

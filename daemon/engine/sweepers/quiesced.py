@@ -22,7 +22,7 @@ from statemachines.lifecycle import needs_rest
 
 log = structlog.get_logger()
 
-SWEEP_INTERVAL = 5.0
+SWEEP_INTERVAL = 10.0
 """Seconds between two sweeps."""
 LONGEST_PAUSE = 60.0
 """Seconds between two sweeps while they fail."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.journal import Launch
 from sandbox.services.contents import counts
 
 if TYPE_CHECKING:
@@ -139,7 +140,12 @@ def test_a_start_script_migrates_seeds_and_serves_until_sigterm(
     assert all(one.start_script for one in mine)
     pods.kill(serving, signal.SIGTERM)
     process.wait(30)
-    ended = next(one for one in pods.witness.read().launches if one.id == serving.id)
+
+    def seen_ending() -> Launch:
+        return next(one for one in pods.witness.read().launches if one.id == serving.id)
+
+    pods.until(lambda: not seen_ending().running)
+    ended = seen_ending()
     assert (ended.exit_code, ended.killed) == (143, False)
 
 

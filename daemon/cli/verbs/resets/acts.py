@@ -1,4 +1,4 @@
-"""`resetd cancel`, `resetd resume`, `resetd skip`, `resetd resolve` and `resetd accept`: acts on a reset."""
+"""Acts on a reset: `resetd cancel`, `resume`, `skip`, `resolve`, `accept` and `release`."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def accept(
     """Take what a learned check found as the new truth, and go on: nothing runs again."""
     body = {"check": check, "reason": reason}
     act(reference, "accept", body, f"Accept what {check} of {reference} found?", yes=yes)
+
+
+def release(
+    reference: Reference,
+    reason: Annotated[str, typer.Option("--reason", help="why; recorded", prompt=sys.stdin.isatty())],
+    yes: Yes = False,
+) -> None:
+    """Give back the services that a stopped reset keeps scaled to 0. They start on what may be half done."""
+    with client() as daemon:
+        reset = daemon.reset(reference)
+        plan = daemon.get(f"/resets/{reset['id']}/plan")
+        kept = [each["name"] for each in plan["resources"] if each["kind"] == "workload"]
+        for name in kept:
+            note(f"starts: {name}")
+        confirm(f"Release {reference}? It is {reset['state']}.", yes=yes)
+        taken_down(daemon.post(f"/resets/{reset['id']}/release", {"reason": reason}), "release")
 
 
 def act(reference: str, kind: str, body: Json, question: str, *, yes: bool) -> None:

@@ -156,6 +156,33 @@ def test_a_reset_that_stops_after_it_destroyed_something_keeps_the_services_down
     run(scenario())
 
 
+def test_a_person_may_give_the_services_back_and_a_resume_quiesces_them_again() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        broken, seen = True, list[int]()
+
+        async def fail(_: Process) -> int:
+            seen.append(replicas(engine))
+            return 1 if broken else 0
+
+        engine.programs["work"] = fail
+        await engine.ask(Mode.WIPE)
+        await engine.drive()
+        await engine.act(ActKind.RELEASE)
+        released = await engine.drive()
+        assert (released.state, released.released) == (ResetState.FAILED, True)
+        assert "released by olga: I looked" in (released.detail or "")
+        await sweep(engine)
+        assert replicas(engine) == 1
+        broken = False
+        await engine.act(ActKind.RESUME)
+        done = await engine.drive()
+        assert (done.state, done.released) == (ResetState.DONE, False)
+        assert (seen, replicas(engine)) == ([0, 0], 1)
+
+    run(scenario())
+
+
 def test_a_plan_whose_services_can_not_be_kept_at_rest_is_refused_with_who_would_undo_it() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
