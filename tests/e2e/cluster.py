@@ -22,6 +22,7 @@ from tests.integration.stand.waiting import wait_for
 Untyped: TypeAlias = Any
 RBAC = PROJECT / "deploy" / "kubernetes" / "rbac.yaml"
 HOLDERS = RBAC.with_name("holders.yaml")
+QUIESCING = RBAC.with_name("quiescing.yaml")
 ACCOUNT = "resetd"
 _MANAGER = {"field_manager": "resetd-e2e", "force_conflicts": True}
 
@@ -135,8 +136,13 @@ class Parts:
 
 def rights(environment: str) -> list[dict[str, Any]]:
     """The documents of the manifests that are shipped, for one environment, holders included."""
-    text = "\n---\n".join(file.read_text() for file in (RBAC, HOLDERS))
-    return [one for one in yaml.safe_load_all(text.replace("qa-sandbox", environment)) if one]
+    return [*documents(RBAC, environment), *documents(HOLDERS, environment)]
+
+
+def documents(manifest: Path, environment: str) -> list[dict[str, Any]]:
+    """The documents of one manifest, for one environment."""
+    text = manifest.read_text().replace("qa-sandbox", environment)
+    return [one for one in yaml.safe_load_all(text) if one]
 
 
 def namespace(name: str) -> dict[str, Any]:

@@ -42,6 +42,14 @@ class Kubectl:
             seconds[service, text] += time.monotonic() - began
         return dict(seconds)
 
+    def scale(self, replicas: int) -> None:
+        """Scale all Deployments, and wait until their pods are gone, or ready."""
+        self._run("scale", "deployments", "--all", f"--replicas={replicas}")
+        if replicas:
+            self._run("rollout", "status", "deployments", "--timeout=110s")
+        else:
+            self._run("wait", "pods", "--all", "--for=delete", "--timeout=110s")
+
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
             [_KUBECTL, "--kubeconfig", self.kubeconfig, "-n", self.environment, *arguments],

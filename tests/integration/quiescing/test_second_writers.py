@@ -6,17 +6,16 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
 from tests.integration.people.asking import ENVIRONMENT, SOON, act, ask, until_running
 from tests.integration.stand.harness import Harness, running
+from tests.integration.stand.quiescing_catalog import quiescing_catalog
 from tests.integration.stand.waiting import wait_for
 
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"
@@ -26,11 +25,7 @@ WIPED = f"seed.{SEQUENCE}.reset"
 @contextmanager
 def quiescing(platform: Platform, directory: Path) -> Iterator[Harness]:
     """A daemon with the shipped catalog, which quiesces wipes."""
-    catalog: dict[str, Any] = yaml.safe_load(
-        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
-    )
-    file = directory / "catalog.yaml"
-    file.write_text(yaml.safe_dump({**catalog, "quiesce": ["wipe"]}))
+    file = quiescing_catalog(directory)
     with running(platform, directory / "daemon", settings={"RESETD_CATALOG": str(file)}) as harness:
         yield harness
 
