@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from schemas.protection import ProtectedUse, RememberedUse, Word
-from schemas.quiescing import ConsumerFact
+from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey, ServiceName, Wire
 
@@ -74,6 +74,8 @@ class ServiceFact(Wire):
     """For information; pods come and go."""
     consumers: int
     """The replicas that the service's Deployment asks for."""
+    workloads: tuple[ObjectRef, ...] = ()
+    """What makes its pods. For information; locked where the catalog quiesces and commands run in these pods."""
 
 
 class RepositoryFact(Wire):

@@ -126,6 +126,8 @@ class PlannedStep(Wire):
     """The hub's own id of that repository: one that is made anew under the same name is another one."""
     object: ObjectRef | None = None
     """The object of the cluster that is quiesced or released."""
+    uses: tuple[ResourceKey, ...] = ()
+    """The databases that the pods of the object use, which it remembers while it is at rest."""
     environment: str | None = None
     """The environment whose health is awaited."""
     argv: tuple[str, ...] = ()

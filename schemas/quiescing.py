@@ -8,6 +8,10 @@ APPLICATION = "Application"
 """The kind of ArgoCD's objects: their automated sync is what would scale a workload up again."""
 
 
+WORKLOAD_KEY = "workload/"
+"""How the key of a workload begins. Who shares nothing else with a reset does not supersede it."""
+
+
 class ObjectRef(Wire):
     """An object of the cluster that is quiesced: a workload, or the ArgoCD Application that would undo it."""
 
@@ -20,7 +24,7 @@ class ObjectRef(Wire):
     @property
     def key(self) -> ResourceKey:
         """What is locked while it is quiesced: `workload/{environment}/{kind}/{name}`."""
-        return ResourceKey(f"workload/{self.environment}/{self.kind}/{self.name}")
+        return ResourceKey(f"{WORKLOAD_KEY}{self.environment}/{self.kind}/{self.name}")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.environment}/{self.name}"
@@ -31,7 +35,7 @@ class ConsumerFact(Wire):
 
     object: ObjectRef
     uses: tuple[ResourceKey, ...]
-    """The databases that its pods use, sorted; none for an Application."""
+    """All databases that its pods use, those of other plans, too, sorted; none for an Application."""
     replicas: int = 0
     """How many pods it asks for, or asked for before it was quiesced. For information."""
     quiesced_by: tuple[ResetId, ...] = ()

@@ -117,7 +117,6 @@ def _resume(act: Act, snapshot: ResetSnapshot, now: datetime) -> ResetEffect:
             hint=None,
             stopped_in=None,
             stopped_at=None,
-            released=False,
             cancel_requested=False,
             waiting_for=None,
             wake_at=None,

@@ -36,7 +36,6 @@ from statemachines.lifecycle import (
     cancelled_for_good,
     needs_rest,
 )
-from statemachines.planning.quiescing import quiesced_by
 from statemachines.refusals import Refusal, refuse
 from statemachines.steps.accepts import accepted_by
 from statemachines.steps.learned import acceptable
@@ -285,15 +284,13 @@ def _roll_back(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]
     return None
 
 
-def _release(act: Act, reset: Reset, plan: Plan | None, _steps: Sequence[Step]) -> Refusal | None:
+def _release(act: Act, reset: Reset, plan: Plan | None, steps: Sequence[Step]) -> Refusal | None:
     """Services start on what may be half done: a person says why. What needs no rest is given back anyway."""
     if not act.reason:
         return _unreasoned(act)
     if reset.state not in {ResetState.FAILED, ResetState.CANCELLED} or not needs_rest(reset):
         return _wrong_state(act, reset)
-    if plan is None or not quiesced_by(plan.steps):
-        return refuse(Reason.WRONG_STATE, "its plan keeps nothing at rest")
-    return None
+    return _doubt(plan, steps)
 
 
 _CHECKS: Mapping[ActKind, Callable[[Act, Reset, Plan | None, Sequence[Step]], Refusal | None]] = {

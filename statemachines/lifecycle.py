@@ -154,11 +154,14 @@ def cancelled_for_good(reset: Reset) -> bool:
 def needs_rest(reset: Reset) -> bool:
     """Whether what a reset has quiesced has to stay at rest.
 
-    - While it is at work it does, and while nobody knows what became of a step.
+    - While it is at work it does, and while nobody knows what became of a step. While people are asked it does not,
+      unless it has destroyed something.
     - Where it stopped after it destroyed something the services would start on what is half done: they stay down.
     - Where it ended, or stopped before it destroyed anything, they are given back. So they are on a person's word.
     """
     if reset.state in TERMINAL:
+        return False
+    if reset.state in {_S.PLANNING, _S.AWAITING_APPROVAL} and not reset.destroyed:
         return False
     if reset.state not in AT_REST or reset.state is _S.NEEDS_OPERATOR:
         return True

@@ -62,6 +62,8 @@ def updated(reset: Reset, update: ResetUpdate, *, state: ResetState, at: datetim
             value = getattr(update, name)
             if value is not KEEP:
                 values[name] = value
+    if reset.state in STOPPED and state not in STOPPED:
+        values["released"] = False  # what goes on quiesces again
     after = reset.model_copy(update=values)
     return _stopped(after) if state in STOPPED and state is not reset.state else after
 

@@ -156,6 +156,8 @@ class Adoption:
                 hint=hint,
                 stopped_in=(reset.stopped_in or reset.state) if moves else reset.stopped_in,
                 stopped_at=steps[0].name if steps else reset.stopped_at,
+                # What was launched may have destroyed: the services do not start on it by themselves.
+                destroyed=reset.destroyed or bool(attempts),
                 waiting_for=None,
                 wake_at=None,
             ),

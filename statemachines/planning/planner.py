@@ -8,7 +8,7 @@ from typing import Any
 from schemas.catalog.catalog import Catalog
 from schemas.facts import DatabaseFact, Facts
 from schemas.plan import Idempotency, Phase, Plan, PlannedStep, Repeat, Resource, RunIn, StepKind
-from schemas.quiescing import ConsumerFact
+from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
@@ -18,7 +18,7 @@ from statemachines.planning.case import Case
 from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of, protectors_of
-from statemachines.planning.quiescing import quiesce_groups, release_groups
+from statemachines.planning.quiescing import quiesce_groups, release_groups, worked_in
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.used_catalog import digest_of_used
@@ -54,7 +54,8 @@ def plan(
         return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
     selection = case.selection
     images = {fact.service: fact.image_digest for fact in facts.services}
-    protections = {key: protection_of(key, case.facts, catalog) for key in _touched(steps)}
+    locked = {*_touched(steps), *(workload.key for workload in worked_in(case))}
+    protections = {key: protection_of(key, case.facts, catalog) for key in sorted(locked)}
     required = approvals_required(protections.values(), request.environment, channel, catalog)
     fields: dict[str, Any] = {
         "environment": request.environment,
@@ -255,9 +256,9 @@ def _approvers_in(case: Case, touched: Iterable[ResourceKey]) -> tuple[str, ...]
 
 
 def _resource(case: Case, key: ResourceKey) -> Resource:
-    for consumer in case.facts.consumers:
-        if consumer.object.key == key:
-            return _workload(case, consumer)
+    for workload in (*(fact.object for fact in case.facts.consumers), *worked_in(case)):
+        if workload.key == key:
+            return _workload(case, workload)
     because = protection_of(key, case.facts, case.catalog).because
     names: dict[ResourceKey, tuple[str, str]] = {
         fact.key: ("repository", fact.repository) for fact in case.facts.repositories
@@ -276,13 +277,13 @@ def _resource(case: Case, key: ResourceKey) -> Resource:
     )
 
 
-def _workload(case: Case, fact: ConsumerFact) -> Resource:
-    protection = protection_of(fact.object.key, case.facts, case.catalog)
+def _workload(case: Case, workload: ObjectRef) -> Resource:
+    protection = protection_of(workload.key, case.facts, case.catalog)
     return Resource(
-        key=fact.object.key,
+        key=workload.key,
         kind="workload",
-        name=str(fact.object),
-        users=(fact.object.environment,),
+        name=str(workload),
+        users=(workload.environment,),
         protected=protection.because is not None,
         protected_because=protection.because,
     )

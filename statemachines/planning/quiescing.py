@@ -104,6 +104,22 @@ def quiesced_by(steps: Iterable[PlannedStep], environment: str | None = None) ->
     )
 
 
+def worked_in(case: Case) -> tuple[ObjectRef, ...]:
+    """List the workloads in whose own pods commands of the plan run, where the catalog quiesces in any mode.
+
+    They are locked: a reset that scales one of them to 0 would end the command.
+    """
+    if not case.catalog.quiesce:
+        return ()
+    used = {command.service_name for command in case.commands}
+    return tuple(
+        workload
+        for fact in case.facts.services
+        if fact.service in used and case.place(fact.service) is RunIn.SERVICE
+        for workload in fact.workloads
+    )
+
+
 def down(case: Case) -> Iterator[str]:
     """Warn of who is down meanwhile."""
     _, workloads = _parted(case.facts.consumers)
@@ -114,9 +130,11 @@ def down(case: Case) -> Iterator[str]:
 
 
 def _unread(case: Case) -> Iterator[Unreadable]:
-    """What could not be read of other environments, and refuses no plan by itself."""
+    """What could not be read of services that are not reset, here and elsewhere, and refuses no plan by itself."""
     for gap in case.facts.unreadable:
-        if gap.environment != case.environment and not gap.protected:
+        other = gap.environment != case.environment
+        left_out = gap.service is not None and not case.selection.has(gap.service)
+        if (other or left_out) and not gap.protected:
             yield gap
 
 
@@ -135,7 +153,8 @@ def _of_object(phase: Phase, kind: StepKind, fact: ConsumerFact) -> PlannedStep:
         kind=kind,
         batch=0,
         object=target,
-        touches=(target.key, *fact.uses) if is_workload else (),
+        touches=(target.key,) if is_workload else (),
+        uses=fact.uses if kind is StepKind.QUIESCE else (),
         timeout=CHANGE_TIMEOUT,
     )
 

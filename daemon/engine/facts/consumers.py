@@ -36,13 +36,14 @@ class ConsumerReader:
         """
         found: dict[ObjectRef, tuple[Workload, set[ResourceKey]]] = {}
         for (environment, service), used in uses.items():
-            wanted = set(used).intersection(keys)
             entry = self._catalog.service(service)
-            if not wanted or entry is None:
+            if entry is None:
                 continue
             for workload in workloads[environment].matching(entry.selector_text):
                 target = ObjectRef(environment=environment, kind=workload.kind, name=workload.name)
-                found.setdefault(target, (workload, set()))[1].update(wanted)
+                # It remembers all of them: while it rests, it tells the plans of others what it uses.
+                found.setdefault(target, (workload, set()))[1].update(used)
+        found = {target: each for target, each in found.items() if each[1].intersection(keys)}
         environments = sorted({target.environment for target in found})
         applications = await asyncio.gather(*(self._applications(name, slots) for name in environments))
         facts = await asyncio.gather(

@@ -41,7 +41,7 @@ from schemas.facts import (
     Unreadable,
 )
 from schemas.protection import ProtectedUse
-from schemas.quiescing import ConsumerFact
+from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
@@ -340,6 +340,11 @@ class FactsReader:
                         image_digest=pod.image_digest,
                         pod=pod.name,
                         consumers=workloads.replicas(service.selector_text),
+                        workloads=tuple(
+                            ObjectRef(environment=environment, kind=each.kind, name=each.name)
+                            for each in workloads.matching(service.selector_text)
+                            if each.templated
+                        ),
                     )
                 )
                 for database in service.databases:

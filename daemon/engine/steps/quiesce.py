@@ -35,8 +35,7 @@ class QuiesceStep:
         target = object_of(step)
         attempt = taken_up or await self._recorder.start(step)
         self._leased.deadline.check()
-        uses = [key for key in step.touches if key != target.key]
-        quiesced = await self._quiescing.quiesce(target, self._leased.reset.id, uses)
+        quiesced = await self._quiescing.quiesce(target, self._leased.reset.id, step.uses)
         until = self._clock.now() + timedelta(seconds=step.timeout)
         while running := await self._quiescing.running(target):
             if self._clock.now() >= until:

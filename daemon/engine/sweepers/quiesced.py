@@ -14,11 +14,11 @@ import structlog
 from daemon.engine.high_water import HighWater
 from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
-from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.quiescing import Quiesced, Quiescing
 from daemon.ports.store.store import Store
 from schemas.wire import ResetId
-from statemachines.lifecycle import needs_rest
+from statemachines.lifecycle import STOPPED, needs_rest
 
 log = structlog.get_logger()
 
@@ -59,10 +59,16 @@ class QuiesceSweeper:
                 launched.
         """
         await self._high_water.check()
+        failed = None
         for quiesced in await self._quiescing.quiesced():
             over = [reset_id for reset_id in quiesced.resets if not await self._needs_rest(reset_id)]
             if over or not quiesced.resets:
-                await self._release(quiesced, over)
+                try:
+                    await self._release(quiesced, over)
+                except TemporaryError as error:  # the others are released all the same
+                    failed = error
+        if failed is not None:
+            raise failed
 
     async def _release(self, quiesced: Quiesced, over: list[ResetId]) -> None:
         try:
@@ -77,4 +83,7 @@ class QuiesceSweeper:
     async def _needs_rest(self, reset_id: ResetId) -> bool:
         reset = await self._store.find(reset_id)
         # A reset that is not known here is another daemon's, or of a state that was lost: nobody knows how far it came.
-        return reset is None or needs_rest(reset)
+        if reset is None or not needs_rest(reset):
+            return reset is None
+        # What a later reset has rebuilt is whole, and the earlier one can't go on any more.
+        return reset.state not in STOPPED or await self._store.superseded_by(reset_id) is None

@@ -11,12 +11,15 @@ import pytest
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.adapters.kubernetes.quiescing.undoers import application_set_undoes
-from daemon.adapters.kubernetes.workloads.memory import ANNOTATION
+from daemon.adapters.kubernetes.workloads.memory import ANNOTATION, LABEL
 from daemon.ports.errors import PermanentError
 from sandbox.kubernetes.launch import Running
 from schemas.reasons import Reason
 from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, SYNC, ClusterStand, MemoryStand
 from tests.contract.quiescing.test_quiescing import FIRST, SECOND
+
+KEPT = {"preservedFields": {"annotations": [ANNOTATION], "labels": [LABEL]}}
+"""What an ApplicationSet has to say to leave alone what an Application remembers."""
 
 
 @pytest.fixture(params=["memory", "double"])
@@ -121,6 +124,21 @@ async def test_an_owner_and_an_annotation_that_was_edited_stand_in_the_way(on_do
         await on_double.change_deployment({"metadata": {"annotations": {ANNOTATION: None}}})
 
 
+async def test_a_workload_that_an_application_keeps_which_is_not_held_would_be_undone(
+    on_double: ClusterStand,
+) -> None:
+    before = (await on_double.deployment())["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"]
+    tracking = {"argocd.argoproj.io/tracking-id": f"platform:apps/Deployment:{ENVIRONMENT}/app"}
+    await on_double.change_deployment({"metadata": {"annotations": tracking}})
+    try:
+        (text,) = (await on_double.quiescing.obstacles(DEPLOYMENT)).undone_by
+        assert "Application platform keeps Deployment demo-sandbox/app" in text
+    finally:
+        await on_double.change_deployment(
+            {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": before}}}
+        )
+
+
 async def test_an_application_that_another_one_keeps_would_be_undone(on_double: ClusterStand) -> None:
     tracking = {"argocd.argoproj.io/tracking-id": f"root:argoproj.io/Application:argocd/{ENVIRONMENT}"}
     await on_double.change_application({"metadata": {"annotations": tracking}})
@@ -137,8 +155,13 @@ async def test_an_application_that_another_one_keeps_would_be_undone(on_double: 
         ({}, True),
         ({"syncPolicy": {"applicationsSync": "create-only"}}, False),
         ({"syncPolicy": {"applicationsSync": "sync"}}, True),
-        ({"ignoreApplicationDifferences": [{"jsonPointers": ["/spec/syncPolicy"]}]}, False),
-        ({"ignoreApplicationDifferences": [{"jqPathExpressions": [".spec.syncPolicy.automated"]}]}, False),
+        ({"ignoreApplicationDifferences": [{"jsonPointers": ["/spec/syncPolicy"]}]}, True),
+        (KEPT | {"ignoreApplicationDifferences": [{"jsonPointers": ["/spec/syncPolicy"]}]}, False),
+        (
+            KEPT | {"ignoreApplicationDifferences": [{"jqPathExpressions": [".spec.syncPolicy.automated"]}]},
+            False,
+        ),
+        (KEPT | {"ignoreApplicationDifferences": [{"jqPathExpressions": [".spec.syncPolicy.retry"]}]}, True),
         ({"ignoreApplicationDifferences": [{"name": "other", "jsonPointers": ["/spec/syncPolicy"]}]}, True),
         ({"ignoreApplicationDifferences": [{"jsonPointers": ["/spec/source"]}]}, True),
     ],

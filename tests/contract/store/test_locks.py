@@ -166,6 +166,15 @@ async def test_a_later_holder_of_one_resource_supersedes(store: Store) -> None:
     assert await store.superseded_by(three.reset.id) is None
 
 
+async def test_who_shared_nothing_but_a_workload_does_not_supersede(store: Store) -> None:
+    one, two = [await begun(store, **different(number)) for number in range(2)]
+    workload = ResourceKey("workload/qa-sandbox/Deployment/app")
+    await store.lock(one.lease, [A, workload])
+    await let_go(store, one)
+    await store.lock(two.lease, [B, workload])
+    assert await store.superseded_by(one.reset.id) is None
+
+
 async def test_who_only_waited_does_not_supersede(store: Store) -> None:
     one, two = [await begun(store, **different(number)) for number in range(2)]
     await store.lock(one.lease, [A])

@@ -21,15 +21,26 @@ Source: argoproj/argo-cd, `AnnotationKeyRefresh`.
 def why_not_running(target: ObjectRef, document: Document) -> str:
     """Say why a workload does not run as it asks for; empty where it does."""
     wanted, status = replicas_of(document), document.get("status") or {}
-    generation = (document.get("metadata") or {}).get("generation", 0)
-    # A Rollout writes its generation as text.
-    if int(status.get("observedGeneration") or 0) < int(generation):
+    if _is_unseen(document):
         return f"nobody has looked at {target} since it was released"
     ready = int(status.get("readyReplicas") or 0)
     updated = int(status.get("updatedReplicas") or 0)
     if ready < wanted or updated < wanted:
         return f"{target} has {min(ready, updated)} of {wanted} pods ready"
     return ""
+
+
+def is_behind(document: Document) -> bool:
+    """Tell whether a workload's controller has not seen yet what it asks for, or still counts more pods than that."""
+    replicas = int((document.get("status") or {}).get("replicas") or 0)
+    return _is_unseen(document) or replicas > replicas_of(document)
+
+
+def _is_unseen(document: Document) -> bool:
+    """A Rollout writes its generation as text, which was a hash before 1.0: that says nothing."""
+    observed = str((document.get("status") or {}).get("observedGeneration") or "0")
+    generation = int((document.get("metadata") or {}).get("generation", 0))
+    return observed.isdigit() and int(observed) < generation
 
 
 def why_not_believed(document: Document, since: datetime) -> str:

@@ -67,8 +67,8 @@ class KubernetesQuiescing:
 
     async def obstacles(self, target: ObjectRef) -> Obstacles:
         """See the port. The API server is asked by a dry run of the very change."""
-        kind = _kind(target)
         try:
+            kind = _kind(target)
             document = await self._get(kind, target)
             if document is None:
                 return Obstacles((f"there is no {target}",))
@@ -136,11 +136,13 @@ class KubernetesQuiescing:
             pods = await self._core.list_namespaced_pod(
                 target.environment, label_selector=selector, _request_timeout=REQUEST_TIMEOUT_SECONDS
             )
-        return tuple(
+        found = [
             f"pod {pod.metadata.name}"
             for pod in pods.items
             if not pod.status or pod.status.phase not in _OVER
-        )
+        ]
+        # Without its pods yet to come: what made the last one may not have seen that none is asked for.
+        return tuple(found) or ((f"the controller of {target}",) if health.is_behind(document) else ())
 
     async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
         """See the port. Who has changed the object since knows better than what is remembered: that stays."""

@@ -13,6 +13,7 @@ from daemon.adapters.store.tables import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Lease, LockAnswer
 from daemon.ports.store.queries import LockRow
+from schemas.quiescing import WORKLOAD_KEY
 from schemas.wire import ResetId, ResourceKey
 from statemachines.locks import Ask, blocked
 
@@ -136,7 +137,11 @@ async def superseded_by(tx: Tx, reset_id: ResetId) -> ResetId | None:
     """
     last_releases = (
         select(LOCK_HISTORY.c.key, func.max(LOCK_HISTORY.c.id).label("last"))
-        .where(LOCK_HISTORY.c.reset_id == reset_id, LOCK_HISTORY.c.released_at.is_not(None))
+        .where(
+            LOCK_HISTORY.c.reset_id == reset_id,
+            LOCK_HISTORY.c.released_at.is_not(None),
+            LOCK_HISTORY.c.key.not_like(f"{WORKLOAD_KEY}%"),
+        )
         .group_by(LOCK_HISTORY.c.key)
         .subquery()
     )

@@ -6,26 +6,16 @@ from itertools import product
 
 import pytest
 
-from schemas.plan import Phase, Plan, PlannedStep, StepKind
-from schemas.quiescing import ObjectRef
+from schemas.plan import Plan
 from schemas.reasons import TEXTS, Reason
 from schemas.requests import Mode
 from schemas.resets import Act, ActKind, Outcome, OutcomeKind, Reset, ResetState, Step, StepState
-from schemas.wire import StepName
 from statemachines.acts import check_act, plans_anew, repeats
 from statemachines.lifecycle import WORKING
 from tests.unit.statemachines.acts.test_acts import FREE, PLAN, SKIPPABLE, SYSTEM, act, reset
 from tests.unit.statemachines.planner.world import planned, request
 
 WIPE = planned(request(mode=Mode.WIPE))
-_REST = PlannedStep(
-    name=StepName("quiesce.qa-sandbox.deployment.app"),
-    phase=Phase.QUIESCE,
-    kind=StepKind.QUIESCE,
-    batch=0,
-    object=ObjectRef(environment="qa-sandbox", kind="Deployment", name="app"),
-)
-QUIESCING = PLAN.model_copy(update={"steps": (_REST, *PLAN.steps)})
 S = ResetState
 STOPPED = {S.FAILED, S.NEEDS_OPERATOR, S.CANCELLED}
 MAKES_SENSE: dict[ActKind, set[ResetState]] = {
@@ -82,8 +72,7 @@ def test_an_act_is_taken_where_it_makes_sense_and_refused_with_a_code_and_a_text
     kind: ActKind, state: ResetState
 ) -> None:
     asked, of, known = fitting(kind, state)
-    plan = QUIESCING if kind is ActKind.RELEASE else PLAN
-    refusal = check_act(asked, of, plan, known)
+    refusal = check_act(asked, of, PLAN, known)
     if state in MAKES_SENSE[kind]:
         assert refusal is None
     else:
@@ -105,13 +94,6 @@ def test_what_goes_on_a_persons_word_needs_the_word(
     refusal = check_act(asked.model_copy(update={"reason": reason}), of, PLAN, known)
     assert refusal is not None
     assert refusal.reason is Reason.REASON_REQUIRED
-
-
-def test_a_reset_that_keeps_nothing_at_rest_has_nothing_to_release() -> None:
-    asked, of, known = fitting(ActKind.RELEASE, ResetState.FAILED)
-    refusal = check_act(asked, of, PLAN, known)
-    assert refusal is not None
-    assert "keeps nothing at rest" in refusal.detail
 
 
 class TestGoingOnFromAnEarlierStep:
