@@ -40,6 +40,8 @@ class ConsumerReader:
             if entry is None:
                 continue
             for workload in workloads[environment].matching(entry.selector_text):
+                if not (workload.templated or workload.templates):
+                    continue  # a pod that has ended, or a Job's: its sessions tell whether it is at work
                 target = ObjectRef(environment=environment, kind=workload.kind, name=workload.name)
                 # It remembers all of them: while it rests, it tells the plans of others what it uses.
                 found.setdefault(target, (workload, set()))[1].update(used)

@@ -393,7 +393,7 @@ class FactsReader:
             reset = await self._store.find(reset_id)
             if reset is not None and (reset.state not in AT_REST or not needs_rest(reset)):
                 return TemporaryError(Reason.QUIESCED, detail)
-        hint = "Resume that reset: it gives its services back at its end."
+        hint = "Resume that reset, or `resetd release ID --reason WHY`; by hand as docs/operations.md says."
         return PermanentError(Reason.QUIESCED, detail, hint=hint)
 
     async def _read_other(

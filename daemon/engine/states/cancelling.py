@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.states.stopping import with_rest
 from daemon.engine.steps.performer import Performer
 from daemon.ports.clock import Clock
 from schemas.reasons import Reason
@@ -59,7 +60,12 @@ class CancellingState:
             await self._stop_unknown(left, leased.reset.stopped_at)
             return
         await leased.commit(
-            ResetUpdate(cause=Reason.CANCELLED_BY_REQUEST, waiting_for=None, cancel_requested=False),
+            ResetUpdate(
+                cause=Reason.CANCELLED_BY_REQUEST,
+                hint=with_rest(leased, leased.reset.hint),
+                waiting_for=None,
+                cancel_requested=False,
+            ),
             trigger=Trigger.CANCELLED,
         )
 

@@ -8,6 +8,7 @@ from schemas.resets import Outcome
 from schemas.wire import StepName
 from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
+from statemachines.planning.quiescing import quiesced_by
 from statemachines.reset_update import ResetUpdate
 
 
@@ -17,7 +18,7 @@ async def stop_failed(leased: LeasedReset, reason: Reason, detail: str, hint: st
         ResetUpdate(
             cause=reason,
             detail=detail,
-            hint=hint or hint_for(reason, leased.reset.environment),
+            hint=with_rest(leased, hint or hint_for(reason, leased.reset.environment)),
             stopped_in=leased.reset.state,
             waiting_for=None,
         ),
@@ -32,10 +33,22 @@ async def stop_at_step(leased: LeasedReset, step: StepName, outcome: Outcome, *,
         ResetUpdate(
             cause=outcome.cause,
             detail=outcome.detail,
-            hint=hint,
+            hint=with_rest(leased, hint),
             stopped_in=leased.reset.state,
             stopped_at=step,
             waiting_for=None,
         ),
         trigger=Trigger.LOSE if unknown else Trigger.FAIL,
     )
+
+
+def with_rest(leased: LeasedReset, hint: str | None) -> str | None:
+    """Add to a hint what the reset keeps at rest: it has destroyed something, so nobody else gives that back."""
+    kept = quiesced_by(leased.plan.steps) if leased.plan is not None else ()
+    if not (kept and leased.reset.destroyed):
+        return hint
+    names = ", ".join(str(each) for each in kept)
+    rest = (
+        f"At rest until it goes on: {names}. `resetd release ID --reason WHY` gives them back as things are."
+    )
+    return f"{hint} {rest}" if hint else rest

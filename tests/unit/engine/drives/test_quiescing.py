@@ -145,6 +145,9 @@ def test_a_reset_that_stops_after_it_destroyed_something_keeps_the_services_down
         await engine.ask(Mode.WIPE)
         stopped = await engine.drive()
         assert (stopped.state, stopped.destroyed) == (ResetState.FAILED, True)
+        assert "At rest until it goes on: Application qa-sandbox/qa-sandbox, Deployment" in (
+            stopped.hint or ""
+        )
         await sweep(engine)
         assert replicas(engine) == 0
         broken = False
