@@ -27,6 +27,7 @@ from statemachines.lifecycle import needs_rest
 from statemachines.steps.learned import acceptable
 from tests.memory.bus import MemoryBus
 from tests.memory.pods import MemoryPods
+from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
 from tests.simulation.worker import VirtualClock, Worker, World
 from tests.simulation.world.loop import Process, VirtualLoop
@@ -209,8 +210,6 @@ class History:
             memory.original = 1  # nobody means a service to stay at 0
         for service in self.platform.services:
             service.ready = True
-            if not service.replicas and not service.quiesced_by:
-                self.do(self.platform.pods.scale(service.environment, service.name, 1))
         # Leases and pauses that a clock gave out while it was ahead last that much longer.
         clocks = [self.server_clock, *(worker.clock for worker in self.workers)]
         ahead = max(clock.ahead.total_seconds() for clock in clocks)
@@ -226,6 +225,8 @@ class History:
             )
             for reset in self.resets():
                 self._look_after(reset)
+            for service in self._abandoned():
+                self.do(self.platform.pods.scale(service.environment, service.name, 1))
             self.loop.run_for(_LOOKS_EVERY, until=self._at_rest)
             self.look()
         self._all_told()
@@ -254,7 +255,7 @@ class History:
         # What was asked for in this very instant may not have arrived yet.
         arrived = all(task.done() for task in self._under_way)
         at_rest = arrived and all(self._rests(one) for one in self.resets()) and self._all_read()
-        return at_rest and not self._kept_down()
+        return at_rest and not self._kept_down() and not self._abandoned()
 
     def _rests(self, reset: Reset) -> bool:
         if reset.state not in RESTING or reset.wake_at is not None:
@@ -264,6 +265,10 @@ class History:
     def _has_read(self, reset: Reset) -> bool:
         acts = self.store.state.acts
         return not any(act.reset_id == reset.id and act.id > reset.acts_seen for act in acts)
+
+    def _abandoned(self) -> list[MemoryService]:
+        """Services that somebody scaled to 0, and that no reset keeps there."""
+        return [one for one in self.platform.services if not one.replicas and not one.quiesced_by]
 
     def _kept_down(self) -> list[str]:
         """What rests for resets none of which needs it at rest, or of which none is left."""
