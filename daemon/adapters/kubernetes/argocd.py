@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes_asyncio.client import ApiException, CustomObjectsApi
-
 from daemon.adapters.kubernetes.argocd_source import compares_something_else
-from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
-from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.adapters.kubernetes.client import Kubernetes
+from daemon.adapters.kubernetes.documents import APPLICATION_KIND, Documents, ObjectKind
 from daemon.ports.deployments import Gate
 
-_REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
+APPLICATIONS = ObjectKind(*APPLICATION_KIND)
+REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 
 
 def _utc_now() -> datetime:
@@ -38,7 +37,7 @@ class ArgoGate:
         fresh_within: float = 1800.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._objects = CustomObjectsApi(kubernetes.rest)
+        self._documents = Documents(kubernetes.rest)
         self._namespace = namespace
         self._fresh_within = fresh_within
         self._now = now
@@ -47,22 +46,9 @@ class ArgoGate:
         """See the port. The Application is named after the environment."""
         if not self._namespace:
             return Gate(open=True, reason="no ArgoCD is set")
-        with translated(
-            f"read application {environment}", f"get applications.argoproj.io in {self._namespace}"
-        ):
-            try:
-                application = await self._objects.get_namespaced_custom_object(
-                    "argoproj.io",
-                    "v1alpha1",
-                    self._namespace,
-                    "applications",
-                    environment,
-                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                )
-            except ApiException as error:
-                if not is_missing(error):
-                    raise
-                return Gate(open=False, reason=f"ArgoCD has no Application {environment}")
+        application = await self._documents.get(APPLICATIONS, self._namespace, environment)
+        if application is None:
+            return Gate(open=False, reason=f"ArgoCD has no Application {environment}")
         try:
             reason = closed_because(application, self._now(), self._fresh_within)
         except (AttributeError, TypeError, KeyError):
@@ -82,17 +68,33 @@ def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: 
     metadata, status = application.get("metadata") or {}, application.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return "the Application is being deleted"
-    phase = (status.get("operationState") or {}).get("phase")
-    if application.get("operation") or phase in {"Running", "Terminating"}:
+    if is_syncing(application):
         return "ArgoCD is syncing"
     for condition in status.get("conditions") or ():
         if str(condition.get("type", "")).endswith("Error"):
             return f"{condition['type']}: {condition.get('message', '')}"[:300]
-    sync = (status.get("sync") or {}).get("status", "Unknown")
-    health = (status.get("health") or {}).get("status", "Unknown")
-    if sync != "Synced" or health != "Healthy":
-        return f"ArgoCD says {sync} and {health}"
+    said = sync_and_health(application)
+    if said != ("Synced", "Healthy"):
+        return f"ArgoCD says {' and '.join(said)}"
     return _stale_because(application, now, fresh_within)
+
+
+def is_syncing(application: Mapping[str, Any]) -> bool:
+    """Tell whether an operation of ArgoCD is asked for or runs."""
+    phase = ((application.get("status") or {}).get("operationState") or {}).get("phase")
+    return bool(application.get("operation")) or phase in {"Running", "Terminating"}
+
+
+def sync_and_health(application: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what ArgoCD says of both; `Unknown` where it says nothing."""
+    status = application.get("status") or {}
+    sync, health = (status.get(part) or {} for part in ("sync", "health"))
+    return sync.get("status", "Unknown"), health.get("status", "Unknown")
+
+
+def was_asked(application: Mapping[str, Any]) -> bool:
+    """Tell whether ArgoCD was asked to look and has not yet."""
+    return bool(((application.get("metadata") or {}).get("annotations") or {}).get(REFRESH_ANNOTATION))
 
 
 def _stale_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:
@@ -101,8 +103,7 @@ def _stale_because(application: Mapping[str, Any], now: datetime, fresh_within: 
     A stale one describes a source of before, or was left by a controller that does not run.
     """
     status = application["status"]
-    annotations = (application.get("metadata") or {}).get("annotations") or {}
-    if annotations.get(_REFRESH_ANNOTATION):
+    if was_asked(application):
         return "ArgoCD was asked to look again and has not yet"
     compared = (status.get("sync") or {}).get("comparedTo") or {}
     if compares_something_else(application.get("spec") or {}, compared):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakValueDictionary
 
 from daemon.adapters.kubernetes.connection.clients import RestClient, WebSocketClient
@@ -18,6 +19,8 @@ REQUEST_TIMEOUT_SECONDS = 15.0
 """For one request to the API server. The client has no time limit of its own."""
 PAGE_SIZE = 500
 """Objects in one answer to a list."""
+MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
+"""What a call of the client takes to send a merge patch (RFC 7386): it sends a dict alone as a JSON patch."""
 
 MAX_EXECS_PER_POD = 8
 """More execs at once in one pod stall its container runtime: 20 take 0.7 s, 50 take most of a minute."""

@@ -18,6 +18,7 @@ _NOT_KNOWN = frozenset({401, 407})
 _ANONYMOUS = "system:anonymous"
 """Who asks where no credentials came, which some servers answer with 403."""
 _NOT_FOUND = 404
+_CONFLICT = 409
 _BUSY = frozenset({408, 410, 429})
 """408 and 429 pass; after a 410 a list is begun anew."""
 _SERVER_ERRORS = 500
@@ -86,6 +87,11 @@ def unreachable(what: str, because: str, *, hint: str | None = None) -> Temporar
 def is_missing(error: ApiException) -> bool:
     """Tell whether the API server says that there is no such object."""
     return bool(error.status == _NOT_FOUND)
+
+
+def is_conflict(error: ApiException) -> bool:
+    """Tell whether the API server says that the object is there already, or has another version by now."""
+    return bool(error.status == _CONFLICT)
 
 
 def _message(error: ApiException) -> str:

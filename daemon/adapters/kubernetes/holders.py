@@ -8,7 +8,6 @@ that was listed before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -23,8 +22,9 @@ from kubernetes_asyncio.client import (
 )
 
 from daemon.adapters.kubernetes import holder_container, pod_selection
-from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
-from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.adapters.kubernetes.client import MERGE_PATCH, PAGE_SIZE, REQUEST_TIMEOUT_SECONDS, Kubernetes
+from daemon.adapters.kubernetes.errors import is_conflict, is_missing, translated
+from daemon.adapters.kubernetes.everywhere import Everywhere
 from daemon.adapters.kubernetes.holder_pod import (
     ATTEMPT_ANNOTATION,
     LIFETIME_SECONDS,
@@ -43,9 +43,6 @@ from schemas.wire import ResetId
 _PHASE_POLL_SECONDS = 0.2
 """How often a pod that does not run yet is read again."""
 _START_TIMEOUT_SECONDS = 60.0
-_NAMESPACES_AT_ONCE = 8
-_CONFLICT = 409
-_MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
 
 
 class KubernetesHolders:
@@ -55,8 +52,7 @@ class KubernetesHolders:
         self._rest = kubernetes.rest
         self._core = CoreV1Api(kubernetes.rest)
         self._apps = AppsV1Api(kubernetes.rest)
-        self._one_by_one = False
-        """Whether the account lacks the right to list the pods of all namespaces at once."""
+        self._everywhere = Everywhere(self._core)
 
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """See the port."""
@@ -89,28 +85,7 @@ class KubernetesHolders:
 
     async def holders(self) -> tuple[Holder, ...]:
         """See the port. Without the right to all namespaces, those that the account may read are asked one by one."""
-        if not self._one_by_one:
-            try:
-                return tuple(_holder(pod) for pod in await self._labelled(None))
-            except PermanentError as error:
-                if error.reason is not Reason.KUBERNETES_FORBIDDEN:
-                    raise
-                self._one_by_one = True
-        with translated("list namespaces", "list namespaces"):
-            listed = await self._core.list_namespace(_request_timeout=REQUEST_TIMEOUT_SECONDS)
-        slots = asyncio.Semaphore(_NAMESPACES_AT_ONCE)
-
-        async def of(namespace: str) -> list[V1Pod]:
-            async with slots:
-                try:
-                    return await self._labelled(namespace)
-                except PermanentError as error:
-                    if error.reason is not Reason.KUBERNETES_FORBIDDEN:
-                        raise
-                    return []  # no holder of ours is where the account has no rights
-
-        found = await asyncio.gather(*(of(str(namespace.metadata.name)) for namespace in listed.items))
-        return tuple(_holder(pod) for pods in found for pod in pods)
+        return tuple(_holder(pod) for pod in await self._everywhere.list("pods", self._labelled))
 
     async def _labelled(self, environment: str | None) -> list[V1Pod]:
         """List the holders of one namespace, or of all, that are not going away already."""
@@ -145,7 +120,7 @@ class KubernetesHolders:
         with translated(f"use pod {environment}/{name}", f"patch pods in {environment}"):
             try:
                 pod = await self._core.patch_namespaced_pod(
-                    name, environment, body, _request_timeout=REQUEST_TIMEOUT_SECONDS, **_MERGE_PATCH
+                    name, environment, body, _request_timeout=REQUEST_TIMEOUT_SECONDS, **MERGE_PATCH
                 )
             except ApiException as error:
                 if is_missing(error):
@@ -166,7 +141,7 @@ class KubernetesHolders:
                     environment, cast("Any", body), _request_timeout=REQUEST_TIMEOUT_SECONDS
                 )
             except ApiException as error:
-                if error.status != _CONFLICT:
+                if not is_conflict(error):
                     raise
 
     async def _deployment(self, environment: str, selector: str, service: str) -> dict[str, Any]:
@@ -200,7 +175,7 @@ class KubernetesHolders:
                     name, environment, body=options, _request_timeout=REQUEST_TIMEOUT_SECONDS
                 )
             except ApiException as error:
-                if is_missing(error) or error.status == _CONFLICT:
+                if is_missing(error) or is_conflict(error):
                     return False
                 raise
         return True

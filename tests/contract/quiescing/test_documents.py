@@ -8,11 +8,11 @@ import pytest
 
 from daemon.adapters.kubernetes.quiescing.health import (
     is_behind,
-    selector_text,
     why_not_believed,
     why_not_running,
 )
 from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS
+from daemon.adapters.kubernetes.quiescing.selectors import selector_text
 from schemas.quiescing import ObjectRef
 from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, ClusterStand
 
@@ -70,7 +70,7 @@ def test_what_argocd_said_before_the_release_does_not_count(looked: object) -> N
 def test_an_older_crd_gets_its_automated_sync_removed_and_back_as_it_was() -> None:
     automated = {"prune": True, "selfHeal": True}
     original = APPLICATIONS.original({"spec": {"syncPolicy": {"automated": automated}}})
-    assert APPLICATIONS.to_rest_without_enabled() == {"spec": {"syncPolicy": {"automated": None}}}
+    assert APPLICATIONS.to_rest_otherwise() == {"spec": {"syncPolicy": {"automated": None}}}
     undone = APPLICATIONS.to_undo(original)
     assert undone["spec"]["syncPolicy"]["automated"] == {"enabled": None, **automated}
 

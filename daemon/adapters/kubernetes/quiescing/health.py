@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from daemon.adapters.kubernetes.quiescing.documents import Document
+from daemon.adapters.kubernetes.argocd import REFRESH_ANNOTATION, is_syncing, sync_and_health, was_asked
+from daemon.adapters.kubernetes.documents import Document
 from daemon.adapters.kubernetes.quiescing.kinds import replicas_of
 from schemas.quiescing import ObjectRef
 
-_REFRESH = "argocd.argoproj.io/refresh"
-ASK: Mapping[str, Any] = {"metadata": {"annotations": {_REFRESH: "normal"}}}
+ASK: Mapping[str, Any] = {"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}}
 """The patch that asks ArgoCD to look at an Application, which removes it then.
 
 Source: argoproj/argo-cd, `AnnotationKeyRefresh`.
@@ -55,38 +55,7 @@ def why_not_believed(document: Document, since: datetime) -> str:
         fresh = False
     if not fresh or was_asked(document):
         return f"ArgoCD has not looked at Application {name} since the release"
-    phase = (status.get("operationState") or {}).get("phase")
-    if document.get("operation") or phase in {"Running", "Terminating"}:
+    if is_syncing(document):
         return f"ArgoCD is syncing Application {name}"
-    sync = (status.get("sync") or {}).get("status", "Unknown")
-    health = (status.get("health") or {}).get("status", "Unknown")
-    return "" if (sync, health) == ("Synced", "Healthy") else f"ArgoCD says {sync} and {health} of {name}"
-
-
-def was_asked(document: Document) -> bool:
-    """Tell whether ArgoCD was asked to look and has not yet."""
-    return bool(((document.get("metadata") or {}).get("annotations") or {}).get(_REFRESH))
-
-
-def selector_text(selector: Mapping[str, Any]) -> str:
-    """Write a `LabelSelector` as the API server's query takes it.
-
-    Source: Kubernetes reference, Labels and Selectors.
-    """
-    return ",".join(_terms(selector))
-
-
-def _terms(selector: Mapping[str, Any]) -> Iterator[str]:
-    for label, value in (selector.get("matchLabels") or {}).items():
-        yield f"{label}={value}"
-    for term in selector.get("matchExpressions") or ():
-        key, values = term["key"], ",".join(term.get("values") or ())
-        match term["operator"]:
-            case "In":
-                yield f"{key} in ({values})"
-            case "NotIn":
-                yield f"{key} notin ({values})"
-            case "Exists":
-                yield str(key)
-            case "DoesNotExist":
-                yield f"!{key}"
+    said = sync_and_health(document)
+    return "" if said == ("Synced", "Healthy") else f"ArgoCD says {' and '.join(said)} of {name}"

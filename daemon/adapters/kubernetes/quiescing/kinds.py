@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.adapters.kubernetes.quiescing.documents import Document, ObjectKind
-from schemas.quiescing import APPLICATION
+from daemon.adapters.kubernetes.documents import APPLICATION_KIND, ROLLOUT_KIND, Document, ObjectKind
+from daemon.adapters.kubernetes.workloads.documents import asked_for
 
 Json = Mapping[str, Any]
 
@@ -29,6 +29,10 @@ class QuiescedKind(ObjectKind, ABC):
     @abstractmethod
     def to_rest(self, document: Document) -> Json:
         """Return the patch that keeps the object from starting anything; empty where it starts nothing."""
+
+    def to_rest_otherwise(self) -> Json:
+        """Return the patch for where the first one did not keep it at rest; empty where there is no other way."""
+        return {}
 
     @abstractmethod
     def to_undo(self, original: Json) -> Json:
@@ -88,8 +92,8 @@ class AutomatedSync(QuiescedKind):
         """See the base."""
         return {} if self.rests(document) else {"spec": {"syncPolicy": {"automated": {"enabled": False}}}}
 
-    def to_rest_without_enabled(self) -> Json:
-        """Return the patch for a CRD that drops `enabled`."""
+    def to_rest_otherwise(self) -> Json:
+        """See the base: a CRD may drop `enabled`."""
         return {"spec": {"syncPolicy": {"automated": None}}}
 
     def to_undo(self, original: Json) -> Json:
@@ -106,8 +110,7 @@ class AutomatedSync(QuiescedKind):
 
 def replicas_of(document: Document) -> int:
     """Return the pods that a workload asks for."""
-    replicas = (document.get("spec") or {}).get("replicas")
-    return 1 if replicas is None else int(replicas)
+    return asked_for((document.get("spec") or {}).get("replicas"))
 
 
 def _automated(document: Document) -> Json | None:
@@ -119,10 +122,10 @@ def _is_on(automated: Json | None) -> bool:
     return automated is not None and automated.get("enabled") is not False
 
 
-APPLICATIONS = AutomatedSync(APPLICATION, "argoproj.io", "v1alpha1", "applications")
+APPLICATIONS = AutomatedSync(*APPLICATION_KIND)
 WORKLOADS = (
     Replicas("Deployment", "apps", "v1", "deployments"),
     Replicas("StatefulSet", "apps", "v1", "statefulsets"),
-    Replicas("Rollout", "argoproj.io", "v1alpha1", "rollouts"),
+    Replicas(*ROLLOUT_KIND),
 )
 KINDS: Mapping[str, QuiescedKind] = {each.kind: each for each in (*WORKLOADS, APPLICATIONS)}

@@ -8,12 +8,14 @@ from typing import Any
 
 from kubernetes_asyncio.client import CoreV1Api
 
+from daemon.adapters.kubernetes.argocd import is_syncing, was_asked
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
+from daemon.adapters.kubernetes.documents import Document, Documents
 from daemon.adapters.kubernetes.errors import translated
 from daemon.adapters.kubernetes.quiescing import health
-from daemon.adapters.kubernetes.quiescing.documents import Document, Documents
-from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS, KINDS, AutomatedSync, QuiescedKind
+from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS, KINDS, QuiescedKind
 from daemon.adapters.kubernetes.quiescing.listing import Listing
+from daemon.adapters.kubernetes.quiescing.selectors import selector_text
 from daemon.adapters.kubernetes.quiescing.undoers import Undoers
 from daemon.adapters.kubernetes.workloads.memory import (
     ANNOTATION,
@@ -100,8 +102,8 @@ class KubernetesQuiescing:
             changed = await self._patch(kind, target, patch, document)
             if changed is None:
                 continue
-            if not kind.rests(changed) and isinstance(kind, AutomatedSync):
-                changed = await self._patch(kind, target, kind.to_rest_without_enabled(), changed)
+            if not kind.rests(changed) and (otherwise := kind.to_rest_otherwise()):
+                changed = await self._patch(kind, target, otherwise, changed)
             # What an admission webhook or another controller made of it is read, rather than what was sent.
             read = await self._get(kind, target) if changed is not None else None
             if read is not None and kind.rests(read) and (found := _quiesced(kind, target, read)):
@@ -125,10 +127,8 @@ class KubernetesQuiescing:
         if document is None:
             return ()
         if target.kind == APPLICATION:
-            phase = ((document.get("status") or {}).get("operationState") or {}).get("phase")
-            busy = document.get("operation") or phase in {"Running", "Terminating"}
-            return (f"the sync of {target}",) if busy else ()
-        selector = health.selector_text((document.get("spec") or {}).get("selector") or {})
+            return (f"the sync of {target}",) if is_syncing(document) else ()
+        selector = selector_text((document.get("spec") or {}).get("selector") or {})
         if not selector:
             raise PermanentError(Reason.QUIESCE_REFUSED, f"{target} has no selector that can be read")
         what = f"list pods of {target.environment}"
@@ -195,7 +195,7 @@ class KubernetesQuiescing:
                 why = health.why_not_running(target, document)
             else:
                 why = health.why_not_believed(document, since)
-                if why and not health.was_asked(document):
+                if why and not was_asked(document):
                     await self._patch(kind, target, health.ASK, document)
             if why:
                 return why

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from daemon.adapters.kubernetes.quiescing.documents import Document, Documents, ObjectKind
+from daemon.adapters.kubernetes.argocd import APPLICATIONS
+from daemon.adapters.kubernetes.documents import Document, Documents, ObjectKind
 from daemon.adapters.kubernetes.workloads.memory import ANNOTATION, LABEL
 from schemas.quiescing import APPLICATION, ObjectRef
 
@@ -14,7 +15,6 @@ TRACKING = "argocd.argoproj.io/tracking-id"
 APPLICATION_SET = "ApplicationSet"
 
 
-_APPLICATIONS = ObjectKind(APPLICATION, "argoproj.io", "v1alpha1", "applications")
 _APPLICATION_SETS = ObjectKind(APPLICATION_SET, "argoproj.io", "v1alpha1", "applicationsets")
 
 
@@ -50,7 +50,7 @@ class Undoers:
         name = _tracked_by(document)
         if name is None:
             return []
-        application = await self._documents.get(_APPLICATIONS, self._argocd, name)
+        application = await self._documents.get(APPLICATIONS, self._argocd, name)
         destination = ((application or {}).get("spec") or {}).get("destination") or {}
         if destination.get("namespace") == target.environment:
             return []

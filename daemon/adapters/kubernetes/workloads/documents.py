@@ -60,15 +60,15 @@ def workloads(lists: Lists) -> Iterator[Workload]:
         owners.add(str(deployment.metadata.uid))
         name, template = str(deployment.metadata.name), deployment.spec.template
         templates = (_next(template, name), *_of_sets(lists.owned(deployment.metadata.uid), name))
-        asked_for = _asked_for(deployment.spec.replicas)
-        found = Workload("Deployment", name, _labels(template), asked_for, templates=templates)
+        replicas = asked_for(deployment.spec.replicas)
+        found = Workload("Deployment", name, _labels(template), replicas, templates=templates)
         yield _with_memory(found, deployment.metadata.annotations, template)
     for stateful_set in lists.stateful_sets:
         owners.add(str(stateful_set.metadata.uid))
-        template, asked_for = stateful_set.spec.template, _asked_for(stateful_set.spec.replicas)
+        template, replicas = stateful_set.spec.template, asked_for(stateful_set.spec.replicas)
         templates = tuple(_of_stateful_set(stateful_set, lists))
         name = str(stateful_set.metadata.name)
-        found = Workload("StatefulSet", name, _labels(template), asked_for, templates=templates)
+        found = Workload("StatefulSet", name, _labels(template), replicas, templates=templates)
         yield _with_memory(found, stateful_set.metadata.annotations, template)
     for rollout in lists.rollouts:
         metadata = rollout.get("metadata") or {}
@@ -82,8 +82,8 @@ def workloads(lists: Lists) -> Iterator[Workload]:
             labels = _without_hash(_labels(replica_set.spec.template))
             used = _used(lists.owned(owner.uid)) if owner else [replica_set]
             templates = tuple(_of_set(each, str(name)) for each in used if each is replica_set)
-            asked_for = _asked_for(replica_set.spec.replicas)
-            yield Workload(str(kind), str(name), labels, asked_for, templates=templates)
+            replicas = asked_for(replica_set.spec.replicas)
+            yield Workload(str(kind), str(name), labels, replicas, templates=templates)
     owners |= {str(each.metadata.uid) for each in lists.replica_sets}
     for pod in lists.pods:
         owner = _controller(pod.metadata)
@@ -110,7 +110,7 @@ def _of_rollout(rollout: Mapping[str, Any], lists: Lists) -> Workload:
     else:
         labels = _without_hash(_labels(sets[0].spec.template)) if sets else {}
     templates = (_next(template, name), *_of_sets(sets, name))
-    found = Workload("Rollout", name, labels, _asked_for(spec.get("replicas")), templates=templates)
+    found = Workload("Rollout", name, labels, asked_for(spec.get("replicas")), templates=templates)
     return _with_memory(found, metadata.get("annotations"), template)
 
 
@@ -149,13 +149,13 @@ def _of_stateful_set(stateful_set: V1StatefulSet, lists: Lists) -> Iterator[Temp
 def _of_sets(replica_sets: Iterable[V1ReplicaSet], owner: str) -> Iterator[Template]:
     """Yield the templates of ReplicaSets that have pods; each rollout leaves one at 0 behind."""
     for each in replica_sets:
-        if _asked_for(each.spec.replicas):
+        if asked_for(each.spec.replicas):
             yield _of_set(each, owner)
 
 
 def _used(replica_sets: Sequence[V1ReplicaSet]) -> Sequence[V1ReplicaSet]:
     """Return those of an owner's ReplicaSets, newest first, that have pods; where none has, the newest."""
-    return [each for each in replica_sets if _asked_for(each.spec.replicas)] or replica_sets[:1]
+    return [each for each in replica_sets if asked_for(each.spec.replicas)] or replica_sets[:1]
 
 
 def _of_set(replica_set: V1ReplicaSet, owner: str) -> Template:
@@ -182,8 +182,8 @@ def _without_hash(labels: Mapping[str, str]) -> Mapping[str, str]:
     return {label: value for label, value in labels.items() if label not in HASHES}
 
 
-def _asked_for(replicas: int | None) -> int:
-    """The replicas that a `spec` asks for. One that says nothing asks for one."""
+def asked_for(replicas: int | None) -> int:
+    """Return the replicas that a `spec` asks for. One that says nothing asks for one."""
     return 1 if replicas is None else int(replicas)
 
 

@@ -7,25 +7,24 @@ custom resource: where the cluster does not have it, there are none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kubernetes_asyncio.client import (
     ApiClient,
-    ApiException,
     AppsV1Api,
     CoreV1Api,
-    CustomObjectsApi,
 )
 
 from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
-from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.adapters.kubernetes.documents import ROLLOUT_KIND, Documents, ObjectKind
+from daemon.adapters.kubernetes.errors import translated
 from daemon.adapters.kubernetes.workloads.documents import Lists, workloads
 from daemon.adapters.kubernetes.workloads.pod_templates import read_template
 from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Workloads
 
-_ROLLOUTS = ("argoproj.io", "v1alpha1")
+_ROLLOUTS = ObjectKind(*ROLLOUT_KIND)
 _List = Callable[..., Awaitable[Any]]
 
 
@@ -36,7 +35,7 @@ class WorkloadLists:
         self._rest = rest
         self._core = CoreV1Api(rest)
         self._apps = AppsV1Api(rest)
-        self._objects = CustomObjectsApi(rest)
+        self._documents = Documents(rest)
 
     async def read(self, environment: str) -> Workloads:
         """See `daemon.ports.pods.cluster.Cluster.workloads`."""
@@ -49,7 +48,7 @@ class WorkloadLists:
             self._list(environment, "deployments.apps", self._apps.list_namespaced_deployment),
             self._list(environment, "statefulsets.apps", self._apps.list_namespaced_stateful_set),
             self._list(environment, "replicasets.apps", self._apps.list_namespaced_replica_set),
-            self._rollouts(environment),
+            self._documents.list(_ROLLOUTS, environment),
             return_exceptions=True,
         )
         unread: list[PermanentError] = []
@@ -91,29 +90,5 @@ class WorkloadLists:
                 )
             items += page.items
             token = page.metadata._continue or ""  # noqa: SLF001 - the client's name for `continue`
-            if not token:
-                return items
-
-    async def _rollouts(self, environment: str) -> list[Mapping[str, Any]]:
-        items: list[Mapping[str, Any]] = []
-        token = ""
-        while True:
-            right = f"list rollouts.argoproj.io in {environment}"
-            with translated(f"list rollouts of {environment}", right):
-                try:
-                    page = await self._objects.list_namespaced_custom_object(
-                        *_ROLLOUTS,
-                        environment,
-                        "rollouts",
-                        limit=PAGE_SIZE,
-                        _continue=token,
-                        _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                    )
-                except ApiException as error:
-                    if is_missing(error):
-                        return []
-                    raise
-            items += page.get("items") or ()
-            token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
                 return items

@@ -1,4 +1,4 @@
-"""Reads and patches objects of the quiesced kinds as JSON, in whichever API group they are."""
+"""Reads, lists and patches objects as JSON, in whichever API group they are."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any, cast
 
 from kubernetes_asyncio.client import ApiClient, ApiException, CustomObjectsApi
 
-from daemon.adapters.kubernetes.client import PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
-from daemon.adapters.kubernetes.errors import is_missing, translated
+from daemon.adapters.kubernetes.client import MERGE_PATCH, PAGE_SIZE, REQUEST_TIMEOUT_SECONDS
+from daemon.adapters.kubernetes.errors import is_conflict, is_missing, translated
+from schemas.quiescing import APPLICATION
 
-_CONFLICT = 409
-_MERGE_PATCH: Mapping[str, Any] = {"_content_type": "application/merge-patch+json"}
 Document = Mapping[str, Any]
 """An object as the API server's JSON has it."""
+
+
+APPLICATION_KIND = (APPLICATION, "argoproj.io", "v1alpha1", "applications")
+ROLLOUT_KIND = ("Rollout", "argoproj.io", "v1alpha1", "rollouts")
+"""Kind, group, version and plural of custom resources."""
 
 
 class ObjectKind:
@@ -40,7 +44,7 @@ class Documents:
 
     async def get(self, kind: ObjectKind, namespace: str, name: str) -> Document | None:
         """Read one object; None where there is none, or no such kind."""
-        with translated(f"read {kind.kind} {namespace}/{name}", f"get {kind.resource} in {namespace}"):
+        with translated(f"read {kind.kind.lower()} {name}", f"get {kind.resource} in {namespace}"):
             try:
                 found = await self._objects.get_namespaced_custom_object(
                     kind.group,
@@ -79,11 +83,11 @@ class Documents:
                     name,
                     body,
                     _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                    **_MERGE_PATCH,
+                    **MERGE_PATCH,
                     **asked,
                 )
             except ApiException as error:
-                if is_missing(error) or error.status == _CONFLICT:
+                if is_missing(error) or is_conflict(error):
                     return None
                 raise
         return cast("Document", changed)
@@ -94,6 +98,7 @@ class Documents:
         """List objects of one namespace, or of all; none where the cluster has no such kind."""
         found: list[Document] = []
         token = ""
+        of = f"of {namespace}" if namespace else "in every namespace"
         where = f"in {namespace}" if namespace else "in every namespace"
         while True:
             wanted: dict[str, Any] = {
@@ -103,7 +108,7 @@ class Documents:
             }
             if label_selector:
                 wanted["label_selector"] = label_selector
-            with translated(f"list {kind.plural} {where}", f"list {kind.resource} {where}"):
+            with translated(f"list {kind.plural} {of}", f"list {kind.resource} {where}"):
                 try:
                     page = await self._page(kind, namespace, wanted)
                 except ApiException as error:
