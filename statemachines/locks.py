@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from schemas.quiescing import WORKLOAD_KEY
 from schemas.wire import ResetId, ResourceKey
+
+
+def supersedes(key: ResourceKey) -> bool:
+    """Whether a later holder of this resource supersedes an earlier one. Of a workload nothing is left behind."""
+    return not key.startswith(WORKLOAD_KEY)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def plan(
         return refuse(Reason.NOTHING_TO_DO, f"mode {request.mode.value} runs nothing here")
     selection = case.selection
     images = {fact.service: fact.image_digest for fact in facts.services}
-    locked = {*_touched(steps), *(workload.key for workload in worked_in(case))}
+    in_place = worked_in(case)
+    workloads = {each.key: each for each in (*in_place, *(fact.object for fact in case.facts.consumers))}
+    locked = {*_touched(steps), *(workload.key for workload in in_place)}
     protections = {key: protection_of(key, case.facts, catalog) for key in sorted(locked)}
     required = approvals_required(protections.values(), request.environment, channel, catalog)
     fields: dict[str, Any] = {
@@ -69,7 +71,10 @@ def plan(
         "catalog": catalog_id,
         "catalog_used": digest_of_used(case),
         "steps": steps,
-        "resources": tuple(_resource(case, key) for key in protections),
+        "resources": tuple(
+            _workload(case, workloads[key]) if key in workloads else _resource(case, key)
+            for key in protections
+        ),
         "images": {
             ServiceName(service.name): images[ServiceName(service.name)] for service in selection.services
         },
@@ -256,9 +261,6 @@ def _approvers_in(case: Case, touched: Iterable[ResourceKey]) -> tuple[str, ...]
 
 
 def _resource(case: Case, key: ResourceKey) -> Resource:
-    for workload in (*(fact.object for fact in case.facts.consumers), *worked_in(case)):
-        if workload.key == key:
-            return _workload(case, workload)
     because = protection_of(key, case.facts, case.catalog).because
     names: dict[ResourceKey, tuple[str, str]] = {
         fact.key: ("repository", fact.repository) for fact in case.facts.repositories

@@ -52,14 +52,18 @@ def why_shared(case: Case, database: DatabaseFact) -> str | None:
 
 def text(session: SessionFact) -> str:
     """Describe a session for people."""
-    application = session.application or "no application name"
     if session.hidden:
         where = "an address that the server does not show to the service's role"
     elif session.address is None:
         where = "the database server itself"
     else:
         where = f"{session.address}{' (a node of the cluster)' if session.of_node else ''}"
-    return f"{session.role} with {application} from {where}"
+    return f"{who(session.role, session.application)} from {where}"
+
+
+def who(role: str, application: str) -> str:
+    """Name whom a session is of."""
+    return f"{role} with {application or 'no application name'}"
 
 
 def is_tolerated(catalog: Catalog, role: str, application: str, *, writes: bool) -> bool:

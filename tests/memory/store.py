@@ -30,7 +30,7 @@ from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
 from statemachines.intake.references import references
-from statemachines.locks import Ask, blocked
+from statemachines.locks import Ask, blocked, supersedes
 from tests.memory.state import Entry, LockGrant, copied
 from tests.memory.store_protection import MemoryProtectionStore
 from tests.memory.store_retention import MemoryRetentionStore
@@ -245,7 +245,7 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
             replace(row, granted=True, since=self._clock.now()) if row.reset_id == lease.reset_id else row
             for row in state.locks
         ]
-        state.grants += [LockGrant(key, lease.reset_id) for key in sorted(wanted)]
+        state.grants += [LockGrant(key, lease.reset_id) for key in sorted(wanted) if supersedes(key)]
         return LockAnswer(granted=True, ticket=ticket)
 
     def _asks(self) -> list[Ask]:

@@ -12,7 +12,6 @@ from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.plan import Plan
-from schemas.quiescing import WORKLOAD_KEY
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.wire import ResetId, Time
 from tests.memory.state import OutboxMessage, State
@@ -157,7 +156,7 @@ class MemoryStoreQueries:
         last_release = {
             grant.key: index
             for index, grant in enumerate(grants)
-            if grant.reset_id == reset_id and grant.released and not grant.key.startswith(WORKLOAD_KEY)
+            if grant.reset_id == reset_id and grant.released
         }
         later = [
             grant.reset_id

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
-from daemon.engine.steps.quiesce import POLL
+from daemon.engine.steps.polling import wait_while
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -32,13 +30,13 @@ class AwaitHealthStep:
         """Look until all is well. What ArgoCD said before this attempt does not count."""
         attempt = taken_up or await self._recorder.start(step)
         targets = quiesced_by(self._leased.plan.steps if self._leased.plan else (), step.environment)
-        until = self._clock.now() + timedelta(seconds=step.timeout)
-        while why := await self._quiescing.unhealthy(targets, attempt.started_at):
-            if self._clock.now() >= until:
-                raise TemporaryError(
-                    Reason.NOT_HEALTHY,
-                    f"{why}, {step.timeout:g} s after the release",
-                    hint=f"`resetd doctor {step.environment}` shows what its pods say; then `resetd resume ID`.",
-                )
-            await self._clock.sleep(POLL)
+        why = await wait_while(
+            lambda: self._quiescing.unhealthy(targets, attempt.started_at), self._clock, step.timeout
+        )
+        if why:
+            raise TemporaryError(
+                Reason.NOT_HEALTHY,
+                f"{why}, {step.timeout:g} s after the release",
+                hint=f"`resetd doctor {step.environment}` shows what its pods say; then `resetd resume ID`.",
+            )
         return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.foreign_sessions import ForeignSessions
-from daemon.engine.steps.quiesce import POLL
+from daemon.engine.steps.polling import wait_while
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -26,13 +24,11 @@ class ClearSessionsStep:
     async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
         """Look, for as long as the step may take."""
         attempt = taken_up or await self._recorder.start(step)
-        until = self._clock.now() + timedelta(seconds=step.timeout)
-        while left := await self._sessions.left(step):
-            if self._clock.now() >= until:
-                raise TemporaryError(
-                    Reason.SESSIONS_LEFT,
-                    f"{left}, after {step.timeout:g} s",
-                    hint="End them, or let the catalog tolerate one that never writes (`toleratedSessions`).",
-                )
-            await self._clock.sleep(POLL)
+        left = await wait_while(lambda: self._sessions.left(step), self._clock, step.timeout)
+        if left:
+            raise TemporaryError(
+                Reason.SESSIONS_LEFT,
+                f"{left}, after {step.timeout:g} s",
+                hint="End them, or let the catalog tolerate one that never writes (`toleratedSessions`).",
+            )
         return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))

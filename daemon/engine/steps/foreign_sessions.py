@@ -9,7 +9,7 @@ from daemon.ports.errors import PermanentError
 from schemas.catalog.catalog import Catalog
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
-from statemachines.planning.sessions import is_tolerated
+from statemachines.planning.sessions import is_tolerated, who
 
 NAMED = 10
 """Sessions that are named."""
@@ -56,6 +56,5 @@ class ForeignSessions:
 
 
 def _text(session: Session) -> str:
-    application = session.application or "no application name"
     where = "" if session.hidden else f" from {session.address or 'the database server itself'}"
-    return f"{session.role} with {application}{where}"
+    return f"{who(session.role, session.application)}{where}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
+from daemon.engine.steps.polling import wait_while
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from daemon.ports.errors import TemporaryError
@@ -14,9 +13,6 @@ from schemas.plan import PlannedStep
 from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
-
-POLL = 0.5
-"""Seconds between two looks at what has not ended yet."""
 
 
 class QuiesceStep:
@@ -36,15 +32,13 @@ class QuiesceStep:
         attempt = taken_up or await self._recorder.start(step)
         self._leased.deadline.check()
         quiesced = await self._quiescing.quiesce(target, self._leased.reset.id, step.uses)
-        until = self._clock.now() + timedelta(seconds=step.timeout)
-        while running := await self._quiescing.running(target):
-            if self._clock.now() >= until:
-                raise TemporaryError(
-                    Reason.STILL_RUNNING,
-                    f"{', '.join(running)} did not end within {step.timeout:g} s",
-                    hint="Look at what keeps it: a finalizer, a long grace period, a node that is away.",
-                )
-            await self._clock.sleep(POLL)
+        running = await wait_while(lambda: self._quiescing.running(target), self._clock, step.timeout)
+        if running:
+            raise TemporaryError(
+                Reason.STILL_RUNNING,
+                f"{', '.join(running)} did not end within {step.timeout:g} s",
+                hint="Look at what keeps it: a finalizer, a long grace period, a node that is away.",
+            )
         facts = {"original": quiesced.original, "quiescedBy": list(quiesced.resets)}
         return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts))
 

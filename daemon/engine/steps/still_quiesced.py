@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.foreign_sessions import ForeignSessions
-from daemon.engine.steps.quiesce import POLL
+from daemon.engine.steps.polling import wait_while
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError
 from daemon.ports.quiescing import Quiescing
@@ -16,8 +15,8 @@ from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from statemachines.planning.quiescing import quiesced_by
 
-PATIENCE = timedelta(seconds=5)
-"""How long sessions may last: those of the step before are over once their server notices."""
+PATIENCE = 5.0
+"""Seconds that sessions may last: those of the step before are over once their server notices."""
 
 
 class StillQuiesced:
@@ -62,7 +61,4 @@ class StillQuiesced:
         return f"{', '.join(running)} runs" if running else ""
 
     async def _left(self, cleared: PlannedStep) -> str:
-        until = self._clock.now() + PATIENCE
-        while (left := await self._sessions.left(cleared)) and self._clock.now() < until:
-            await self._clock.sleep(POLL)
-        return left
+        return await wait_while(lambda: self._sessions.left(cleared), self._clock, PATIENCE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.engine.high_water import HighWater
-from daemon.ports.backoff import Backoff
+from daemon.engine.sweepers.repeating import repeat
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.holders import Holder
@@ -25,8 +25,6 @@ log = structlog.get_logger()
 
 SWEEP_INTERVAL = 5.0
 """Seconds between two sweeps."""
-LONGEST_PAUSE = 60.0
-"""Seconds between two sweeps while they fail."""
 
 
 class HolderSweeper:
@@ -40,17 +38,7 @@ class HolderSweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        backoff = Backoff(self._clock, shortest=2 * SWEEP_INTERVAL, longest=LONGEST_PAUSE)
-        while True:
-            try:
-                await self.sweep()
-            except PortError as error:
-                reason, detail = error.reason.value, error.detail
-                log.warning("sweeper.failed", reason=reason, detail=detail, seconds=backoff.pause)
-                await backoff.wait()
-            else:
-                backoff.reset()
-                await self._clock.sleep(SWEEP_INTERVAL)
+        await repeat(self.sweep, self._clock, every=SWEEP_INTERVAL, failed=_failed)
 
     async def sweep(self) -> None:
         """Remove the holders that no reset needs any more.
@@ -76,3 +64,7 @@ class HolderSweeper:
             return holder.ended
         # With an outcome unknown the pod is the evidence.
         return reset.state in AT_REST and reset.state is not ResetState.NEEDS_OPERATOR
+
+
+def _failed(error: PortError, seconds: float) -> None:
+    log.warning("sweeper.failed", reason=error.reason.value, detail=error.detail, seconds=seconds)

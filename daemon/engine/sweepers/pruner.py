@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.engine.high_water import HighWater
+from daemon.engine.sweepers.repeating import repeat
 from daemon.metrics import Metrics
-from daemon.ports.backoff import Backoff
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PortError
 from daemon.ports.logs import Logs
@@ -25,8 +25,6 @@ PRUNE_INTERVAL = 15.0
 """Seconds between two prunings where the last one found nothing."""
 BREATH = 0.5
 """Seconds between two prunings while there is more to do. Requests and commits wait while one is under way."""
-LONGEST_PAUSE = 60.0
-"""Seconds between two prunings while they fail."""
 BATCH = 100
 """Rows of each kind that one pruning removes."""
 MEASURE_INTERVAL = timedelta(minutes=10)
@@ -55,18 +53,12 @@ class Pruner:
 
     async def run(self) -> None:
         """Prune until cancelled."""
-        backoff = Backoff(self._clock, shortest=2 * PRUNE_INTERVAL, longest=LONGEST_PAUSE)
-        while True:
-            try:
-                found = await self.prune()
-                await self._measure_now_and_then()
-            except PortError as error:
-                reason, detail = error.reason.value, error.detail
-                log.warning("pruner.failed", reason=reason, detail=detail, seconds=backoff.pause)
-                await backoff.wait()
-            else:
-                backoff.reset()
-                await self._clock.sleep(BREATH if found else PRUNE_INTERVAL)
+        await repeat(self._sweep, self._clock, every=PRUNE_INTERVAL, failed=_failed)
+
+    async def _sweep(self) -> float | None:
+        found = await self.prune()
+        await self._measure_now_and_then()
+        return BREATH if found else None
 
     async def prune(self) -> bool:
         """Remove a batch of what is too old or too much, and tell whether there was any.
@@ -108,3 +100,7 @@ class Pruner:
         for table, rows in (await self._store.table_sizes()).items():
             self._metrics.table_rows.labels(table).set(rows)
         await self.forget_output()
+
+
+def _failed(error: PortError, seconds: float) -> None:
+    log.warning("pruner.failed", reason=error.reason.value, detail=error.detail, seconds=seconds)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.engine.high_water import HighWater
-from daemon.ports.backoff import Backoff
+from daemon.engine.sweepers.repeating import repeat
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.quiescing import Quiesced, Quiescing
@@ -24,8 +24,6 @@ log = structlog.get_logger()
 
 SWEEP_INTERVAL = 10.0
 """Seconds between two sweeps."""
-LONGEST_PAUSE = 60.0
-"""Seconds between two sweeps while they fail."""
 
 
 class QuiesceSweeper:
@@ -39,17 +37,7 @@ class QuiesceSweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        backoff = Backoff(self._clock, shortest=2 * SWEEP_INTERVAL, longest=LONGEST_PAUSE)
-        while True:
-            try:
-                await self.sweep()
-            except PortError as error:
-                reason, detail = error.reason.value, error.detail
-                log.warning("quiesce-sweeper.failed", reason=reason, detail=detail, seconds=backoff.pause)
-                await backoff.wait()
-            else:
-                backoff.reset()
-                await self._clock.sleep(SWEEP_INTERVAL)
+        await repeat(self.sweep, self._clock, every=SWEEP_INTERVAL, failed=_failed)
 
     async def sweep(self) -> None:
         """Release what no reset needs at rest any more.
@@ -87,3 +75,7 @@ class QuiesceSweeper:
             return reset is None
         # What a later reset has rebuilt is whole, and the earlier one can't go on any more.
         return reset.state not in STOPPED or await self._store.superseded_by(reset_id) is None
+
+
+def _failed(error: PortError, seconds: float) -> None:
+    log.warning("quiesce-sweeper.failed", reason=error.reason.value, detail=error.detail, seconds=seconds)

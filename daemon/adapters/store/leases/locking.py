@@ -13,9 +13,8 @@ from daemon.adapters.store.tables import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Lease, LockAnswer
 from daemon.ports.store.queries import LockRow
-from schemas.quiescing import WORKLOAD_KEY
 from schemas.wire import ResetId, ResourceKey
-from statemachines.locks import Ask, blocked
+from statemachines.locks import Ask, blocked, supersedes
 
 
 async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
@@ -89,11 +88,11 @@ async def _competing_asks(tx: Tx, mine: Ask) -> list[Ask]:
     ]
 
 
-async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[str]) -> None:
-    """Grant a reset all that it asked for, and write the grants into the history of locks."""
+async def _grant(tx: Tx, reset_id: ResetId, ticket: int, wanted: Sequence[ResourceKey]) -> None:
+    """Grant a reset all that it asked for, and write what may supersede others into the history of locks."""
     granting = update(LOCKS).where(LOCKS.c.reset_id == reset_id)
     await tx.connection.execute(granting.values(granted=True, since=tx.clock()))
-    grants = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted]
+    grants = [{"key": key, "reset_id": reset_id, "ticket": ticket} for key in wanted if supersedes(key)]
     if grants:
         await tx.connection.execute(insert(LOCK_HISTORY).values(granted_at=tx.clock()), grants)
 
@@ -137,11 +136,7 @@ async def superseded_by(tx: Tx, reset_id: ResetId) -> ResetId | None:
     """
     last_releases = (
         select(LOCK_HISTORY.c.key, func.max(LOCK_HISTORY.c.id).label("last"))
-        .where(
-            LOCK_HISTORY.c.reset_id == reset_id,
-            LOCK_HISTORY.c.released_at.is_not(None),
-            LOCK_HISTORY.c.key.not_like(f"{WORKLOAD_KEY}%"),
-        )
+        .where(LOCK_HISTORY.c.reset_id == reset_id, LOCK_HISTORY.c.released_at.is_not(None))
         .group_by(LOCK_HISTORY.c.key)
         .subquery()
     )

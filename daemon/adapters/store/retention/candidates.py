@@ -17,7 +17,6 @@ from daemon.adapters.store.tables import (
     OUTBOX_WAITING,
     RESETS,
 )
-from schemas.quiescing import WORKLOAD_KEY
 from schemas.resets import ResetState
 from schemas.retention import Retention
 from schemas.wire import ResetId
@@ -55,11 +54,7 @@ _THERE = _OTHER.c.environment == RESETS.c.environment
 def _superseded() -> ColumnElement[bool]:
     """Make the condition that a reset stopped, and that another one held one of its resources after it."""
     held, later, again = (LOCK_HISTORY.alias(name) for name in ("held", "later", "again"))
-    own = and_(
-        held.c.reset_id == RESETS.c.id,
-        held.c.released_at.is_not(None),
-        held.c.key.not_like(f"{WORKLOAD_KEY}%"),
-    )
+    own = and_(held.c.reset_id == RESETS.c.id, held.c.released_at.is_not(None))
     others = and_(later.c.key == held.c.key, later.c.id > held.c.id, later.c.reset_id != RESETS.c.id)
     held_again = exists().where(
         again.c.key == held.c.key,
