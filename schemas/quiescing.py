@@ -36,8 +36,6 @@ class ConsumerFact(Wire):
     object: ObjectRef
     uses: tuple[ResourceKey, ...]
     """All databases that its pods use, those of other plans, too, sorted; none for an Application."""
-    replicas: int = 0
-    """How many pods it asks for, or asked for before it was quiesced. For information."""
     quiesced_by: tuple[ResetId, ...] = ()
     """The resets that have quiesced it already. For information."""
     obstacles: tuple[str, ...] = ()

@@ -30,7 +30,6 @@ class Quiesced:
     """An object that resets have quiesced, as it was read."""
 
     object: ObjectRef
-    uid: str
     version: str
     """Changes with everything that is written to the object."""
     resets: tuple[ResetId, ...]

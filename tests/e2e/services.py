@@ -11,16 +11,14 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from sandbox.fleet import SERVICES
 from sandbox.platform.platform import Platform
 from tests.e2e.cluster import RealCluster, application, namespace
 from tests.e2e.deployments import SLEEPS, Mount, deployment, variables
+from tests.integration.stand.shipped_catalog import shipped_catalog, write_catalog
 from tests.integration.stand.waiting import wait_for
 
 ORDER = ("los-core-api", "data-builder-api", *SERVICES[2:])
@@ -31,15 +29,11 @@ _CORE = "los-core-api"
 
 def catalog(directory: Path, change: Callable[[dict[str, Any]], None] | None = None) -> Path:
     """The file of the shipped catalog in the order of these services, with a change to one of them by its name."""
-    held: dict[str, Any] = yaml.safe_load(
-        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
-    )
+    held = shipped_catalog()
     held["order"] = list(ORDER)
     if change is not None:
         change({one["name"]: one for one in held["services"]})
-    file = directory / "catalog.yaml"
-    file.write_text(yaml.safe_dump(held))
-    return file
+    return write_catalog(directory, held)
 
 
 @dataclass(frozen=True)

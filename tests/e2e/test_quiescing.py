@@ -15,7 +15,7 @@ from tests.e2e.cluster import QUIESCING, RealCluster, documents, rights
 from tests.e2e.figures import Kubectl, spent
 from tests.integration.people.asking import ENVIRONMENT, ask
 from tests.integration.stand.harness import running
-from tests.integration.stand.quiescing_catalog import quiescing_catalog
+from tests.integration.stand.shipped_catalog import quiescing_catalog
 
 pytestmark = pytest.mark.e2e
 WITHIN = 300.0

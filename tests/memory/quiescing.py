@@ -194,7 +194,6 @@ class MemoryQuiescing:
         said = f"{memory.original} replicas" if target.kind != APPLICATION else "automated sync"
         return Quiesced(
             target,
-            f"uid-{target}",
             f"{memory.version}/{value}",
             memory.resets,
             said,

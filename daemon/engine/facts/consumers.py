@@ -72,7 +72,6 @@ class ConsumerReader:
         return ConsumerFact(
             object=target,
             uses=tuple(sorted(uses)),
-            replicas=workload.replicas if workload else 0,
             quiesced_by=workload.quiesced_by if workload else (),
             obstacles=obstacles.undone_by,
             missing_rights=obstacles.missing_rights,

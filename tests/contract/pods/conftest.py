@@ -5,43 +5,29 @@ On a real cluster: RESETD_E2E_KUBECONFIG is an administrator's, RESETD_E2E_IMAGE
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from daemon.adapters.kubernetes.client import ExecLimiter
 from sandbox.kubernetes.launch import Running
-from tests.contract.pods.stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand, started
-from tests.e2e.cluster import RealCluster, namespace
-from tests.e2e.deployments import sleeper
+from tests.contract.pods.stands import ENVIRONMENT, MemoryStand, Stand, cluster_stand
+from tests.contract.pods.tiny_service import service_on_cluster, service_on_double
 from tests.memory.pods import MemoryPods
 
 
 @pytest.fixture(scope="session")
 def double() -> Iterator[Running]:
     """Run one double for all tests of this folder."""
-    with tempfile.TemporaryDirectory(prefix="double-") as directory:
-        running = started(Path(directory))
-        try:
-            yield running
-        finally:
-            running.stop()
+    with service_on_double() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """Return the kubeconfig of a real cluster with the same tiny service."""
-    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
-    if not kubeconfig:
-        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
-    real = RealCluster(kubeconfig)
-    real.remove_namespace(ENVIRONMENT)
-    real.apply(namespace(ENVIRONMENT), sleeper(ENVIRONMENT, GREETING="good morning"))
-    yield kubeconfig
-    real.remove_namespace(ENVIRONMENT)
+    with service_on_cluster() as kubeconfig:
+        yield kubeconfig
 
 
 @pytest.fixture(params=["memory", "double", "polled", pytest.param("cluster", marks=pytest.mark.e2e)])

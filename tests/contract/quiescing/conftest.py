@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from sandbox.kubernetes.launch import Running
-from tests.contract.pods.stands import started
-from tests.contract.quiescing.stands import ENVIRONMENT, ClusterStand, MemoryStand, Stand, cluster_stand
-from tests.e2e.cluster import RealCluster, namespace
-from tests.e2e.deployments import sleeper
+from tests.contract.pods.tiny_service import service_on_cluster, service_on_double
+from tests.contract.quiescing.stands import ClusterStand, MemoryStand, Stand, cluster_stand
 
 
 @pytest.fixture(scope="session")
 def double() -> Iterator[Running]:
     """Run one double for all tests of this folder."""
-    with tempfile.TemporaryDirectory(prefix="double-") as directory:
-        running = started(Path(directory))
-        try:
-            yield running
-        finally:
-            running.stop()
+    with service_on_double() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """Return the kubeconfig of a real cluster with the same tiny service, and without ArgoCD."""
-    kubeconfig = os.environ.get("RESETD_E2E_KUBECONFIG")
-    if not kubeconfig:
-        pytest.skip("RESETD_E2E_KUBECONFIG is not set")
-    real = RealCluster(kubeconfig)
-    real.remove_namespace(ENVIRONMENT)
-    real.apply(namespace(ENVIRONMENT), sleeper(ENVIRONMENT, GREETING="good morning"))
-    yield kubeconfig
-    real.remove_namespace(ENVIRONMENT)
+    with service_on_cluster() as kubeconfig:
+        yield kubeconfig
 
 
 @pytest.fixture

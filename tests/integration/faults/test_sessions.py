@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-import yaml
 
 from sandbox.platform.platform import Platform
 from tests.integration.people.asking import ENVIRONMENT, SEEDED, ask, attempts
 from tests.integration.stand.harness import RESET_WITHIN, running
+from tests.integration.stand.shipped_catalog import shipped_catalog, write_catalog
 from tests.integration.stand.waiting import wait_for
 
 SEQUENCE = "sequence-builder-api"
@@ -63,13 +61,9 @@ def test_a_cancelled_command(platform: Platform, tmp_path: Path, prefix: str, se
 
 def catalog(directory: Path, command: str) -> Path:
     """The shipped catalog with another seed."""
-    held: dict[str, Any] = yaml.safe_load(
-        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
-    )
+    held = shipped_catalog()
     service = next(one for one in held["services"] if one["name"] == SEQUENCE)
     for one in service["steps"]["seed"]:
         if one["name"] == "seed":
             one["argv"] = ["sh", "-c", command]
-    file = directory / "catalog.yaml"
-    file.write_text(yaml.safe_dump(held))
-    return file
+    return write_catalog(directory, held)

@@ -15,7 +15,7 @@ from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
 from tests.integration.people.asking import ENVIRONMENT, SOON, act, ask, until_running
 from tests.integration.stand.harness import Harness, running
-from tests.integration.stand.quiescing_catalog import quiescing_catalog
+from tests.integration.stand.shipped_catalog import quiescing_catalog
 from tests.integration.stand.waiting import wait_for
 
 SEQUENCE, UI = "sequence-builder-api", "ui-builder-api"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import yaml
 
 from sandbox.platform.platform import Platform
 from sandbox.services.standins.controls import Control
 from tests.integration.people.asking import ENVIRONMENT, act, ask, launched
 from tests.integration.resets.test_wipes import asked
 from tests.integration.stand.harness import Harness, running
+from tests.integration.stand.shipped_catalog import shipped_catalog, write_catalog
 
 SEQUENCE = "sequence-builder-api"
 WIPE, SEED = "seed.sequence-builder-api.reset", "seed.sequence-builder-api.seed"
@@ -23,11 +22,10 @@ LOST = "grants to PUBLIC"
 @pytest.fixture
 def harness(platform: Platform, tmp_path: Path) -> Iterator[Harness]:
     """A daemon whose catalog lets the grants of everybody be lost."""
-    whole = yaml.safe_load((files("daemon.config.catalogs") / "fuse-platform.yaml").read_text())
+    whole = shipped_catalog()
     (service,) = [one for one in whole["services"] if one["name"] == SEQUENCE]
     service["databases"][0]["knownLosses"] = [LOST]
-    file = tmp_path / "catalog.yaml"
-    file.write_text(yaml.safe_dump(whole))
+    file = write_catalog(tmp_path, whole)
     with running(platform, tmp_path / "daemon", settings={"RESETD_CATALOG": str(file)}) as harness:
         yield harness
     platform.clear_controls()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import yaml
+from tests.integration.stand.shipped_catalog import shipped_catalog, write_catalog
 
 LEAVES_A_CHILD = "setsid sh -c 'trap \"\" TERM; exec sleep 100000' & npm run seed"
 """The child is in a session of its own, and deaf to being asked."""
@@ -14,15 +12,11 @@ LEAVES_A_CHILD = "setsid sh -c 'trap \"\" TERM; exec sleep 100000' & npm run see
 
 def holder_catalog(directory: Path, *, leaves_a_child: str | None = None) -> Path:
     """Its file; the seed of the service `leaves_a_child` leaves one."""
-    held: dict[str, Any] = yaml.safe_load(
-        (files("daemon.config.catalogs") / "fuse-platform.yaml").read_text()
-    )
+    held = shipped_catalog()
     for service in held["services"]:
         for steps in service["steps"].values():
             for one in steps:
                 one["runIn"] = "holder"
                 if service["name"] == leaves_a_child and one["name"] == "seed":
                     one["argv"][2] = LEAVES_A_CHILD
-    file = directory / "catalog.yaml"
-    file.write_text(yaml.safe_dump(held))
-    return file
+    return write_catalog(directory, held)

@@ -256,11 +256,9 @@ def _quiesced(kind: QuiescedKind, target: ObjectRef, document: Document) -> Quie
     memory = _read(target, document)
     if memory is None:
         return None
-    metadata = document["metadata"]
     return Quiesced(
         object=target,
-        uid=str(metadata["uid"]),
-        version=str(metadata["resourceVersion"]),
+        version=str(document["metadata"]["resourceVersion"]),
         resets=memory.resets,
         original=kind.said(memory.original),
         uses=memory.uses,

@@ -26,7 +26,14 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.stand import ENVIRONMENT, SERVICE, STEP, Engine, catalog
-from tests.unit.engine.drives.test_quiescing import SYNC, quiescing_engine, replicas, sweep
+from tests.unit.engine.drives.test_quiescing import (
+    SYNC,
+    Breaks,
+    quiescing_engine,
+    replicas,
+    says_nothing,
+    sweep,
+)
 from tests.unit.statemachines.acts.test_acts import FREE, NOW, PLAN, act, reset, steps
 
 
@@ -134,15 +141,10 @@ def test_an_object_that_can_not_be_released_now_keeps_no_other_one_down() -> Non
 def test_what_a_later_reset_has_rebuilt_does_not_stay_down_for_an_earlier_one() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
-        broken = True
-
-        async def fail(_: Process) -> int:
-            return 1 if broken else 0
-
-        engine.programs["work"] = fail
+        work = engine.programs["work"] = Breaks(engine)
         await engine.ask(Mode.WIPE)
         assert (await engine.drive()).destroyed
-        broken = False
+        work.mended = True
         first, engine.id = engine.id, ResetId(engine.id[:-4] + "ffff")
         # An engineer scales up by hand, and asks for a new reset.
         await engine.pods.scale(ENVIRONMENT, SERVICE, 1)
@@ -160,7 +162,3 @@ async def once(engine: Engine) -> Reset:
     for claimed in await engine.store.claim("one", ttl=86400, limit=1, excluding=frozenset()):
         await engine.driver.drive(claimed, LeaseDeadline(86400, asked_at=asyncio.get_running_loop().time()))
     return await engine.reset()
-
-
-async def says_nothing(_: Process) -> int:
-    return 0

@@ -34,6 +34,19 @@ def replicas(engine: Engine) -> int:
     return service.replicas
 
 
+class Breaks:
+    """A program that fails until it is mended, and sees how many pods its service asks for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.mended = False
+        self.seen: list[int] = []
+
+    async def __call__(self, _: Process) -> int:
+        self.seen.append(replicas(self.engine))
+        return 0 if self.mended else 1
+
+
 async def sweep(engine: Engine) -> None:
     high_water = HighWater(engine.store, engine.marks, engine.clock)
     await QuiesceSweeper(engine.quiescing, engine.store, engine.clock, high_water).sweep()
@@ -120,7 +133,7 @@ def test_a_service_that_somebody_scales_up_meanwhile_stops_the_reset_before_it_d
 def test_a_reset_that_stops_before_it_destroyed_anything_gives_the_services_back() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
-        engine.programs["handshake"] = _says_nothing
+        engine.programs["handshake"] = says_nothing
         await engine.ask(Mode.WIPE)
         stopped = await engine.drive()
         assert stopped.state is ResetState.FAILED
@@ -136,12 +149,7 @@ def test_a_reset_that_stops_before_it_destroyed_anything_gives_the_services_back
 def test_a_reset_that_stops_after_it_destroyed_something_keeps_the_services_down_until_it_goes_on() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
-        broken = True
-
-        async def fail(_: Process) -> int:
-            return 1 if broken else 0
-
-        engine.programs["work"] = fail
+        work = engine.programs["work"] = Breaks(engine)
         await engine.ask(Mode.WIPE)
         stopped = await engine.drive()
         assert (stopped.state, stopped.destroyed) == (ResetState.FAILED, True)
@@ -150,7 +158,7 @@ def test_a_reset_that_stops_after_it_destroyed_something_keeps_the_services_down
         )
         await sweep(engine)
         assert replicas(engine) == 0
-        broken = False
+        work.mended = True
         await engine.act(ActKind.RESUME)
         done = await engine.drive()
         assert done.state is ResetState.DONE, done
@@ -162,13 +170,7 @@ def test_a_reset_that_stops_after_it_destroyed_something_keeps_the_services_down
 def test_a_person_may_give_the_services_back_and_a_resume_quiesces_them_again() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
-        broken, seen = True, list[int]()
-
-        async def fail(_: Process) -> int:
-            seen.append(replicas(engine))
-            return 1 if broken else 0
-
-        engine.programs["work"] = fail
+        work = engine.programs["work"] = Breaks(engine)
         await engine.ask(Mode.WIPE)
         await engine.drive()
         await engine.act(ActKind.RELEASE)
@@ -177,11 +179,11 @@ def test_a_person_may_give_the_services_back_and_a_resume_quiesces_them_again() 
         assert "released by olga: I looked" in (released.detail or "")
         await sweep(engine)
         assert replicas(engine) == 1
-        broken = False
+        work.mended = True
         await engine.act(ActKind.RESUME)
         done = await engine.drive()
         assert (done.state, done.released) == (ResetState.DONE, False)
-        assert (seen, replicas(engine)) == ([0, 0], 1)
+        assert (work.seen, replicas(engine)) == ([0, 0], 1)
 
     run(scenario())
 
@@ -296,5 +298,5 @@ def test_services_that_do_not_come_back_stop_the_reset_behind_its_work() -> None
     run(scenario())
 
 
-async def _says_nothing(_: Process) -> int:
+async def says_nothing(_: Process) -> int:
     return 0
