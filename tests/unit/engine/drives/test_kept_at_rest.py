@@ -25,8 +25,7 @@ from statemachines.reset_update import updated
 from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
-from tests.unit.engine.drives.stand import ENVIRONMENT, SERVICE, STEP, Engine, catalog
-from tests.unit.engine.drives.test_quiescing import (
+from tests.unit.engine.drives.resting import (
     SYNC,
     Breaks,
     quiescing_engine,
@@ -34,6 +33,7 @@ from tests.unit.engine.drives.test_quiescing import (
     says_nothing,
     sweep,
 )
+from tests.unit.engine.drives.stand import ENVIRONMENT, SERVICE, STEP, Engine, catalog
 from tests.unit.statemachines.acts.test_acts import FREE, NOW, PLAN, act, reset, steps
 
 

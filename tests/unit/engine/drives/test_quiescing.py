@@ -4,52 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.engine.high_water import HighWater
-from daemon.engine.sweepers.quiesced import QuiesceSweeper
 from daemon.ports.databases import Session
 from daemon.ports.errors import TemporaryError
 from daemon.ports.quiescing import Obstacles
-from schemas.quiescing import APPLICATION, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import ActKind, ResetState
 from schemas.wire import StepName
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
-from tests.unit.engine.drives.stand import ENVIRONMENT, SERVICE, Engine, catalog
-
-DEPLOYMENT = ObjectRef(environment=ENVIRONMENT, kind="Deployment", name=SERVICE)
-SYNC = ObjectRef(environment=ENVIRONMENT, kind=APPLICATION, name=ENVIRONMENT)
-
-
-def quiescing_engine() -> Engine:
-    engine = Engine(catalog(quiesce=[Mode.WIPE]))
-    engine.quiescing.add_application(ENVIRONMENT)
-    return engine
-
-
-def replicas(engine: Engine) -> int:
-    service = engine.pods.service(ENVIRONMENT, SERVICE)
-    assert service is not None
-    return service.replicas
-
-
-class Breaks:
-    """A program that fails until it is mended, and sees how many pods its service asks for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.mended = False
-        self.seen: list[int] = []
-
-    async def __call__(self, _: Process) -> int:
-        self.seen.append(replicas(self.engine))
-        return 0 if self.mended else 1
-
-
-async def sweep(engine: Engine) -> None:
-    high_water = HighWater(engine.store, engine.marks, engine.clock)
-    await QuiesceSweeper(engine.quiescing, engine.store, engine.clock, high_water).sweep()
+from tests.unit.engine.drives.resting import (
+    DEPLOYMENT,
+    SYNC,
+    Breaks,
+    quiescing_engine,
+    replicas,
+    says_nothing,
+    sweep,
+)
+from tests.unit.engine.drives.stand import ENVIRONMENT, SERVICE
 
 
 def test_services_are_down_and_argocd_is_held_while_a_command_runs_and_both_are_back_at_the_end() -> None:
@@ -296,7 +269,3 @@ def test_services_that_do_not_come_back_stop_the_reset_behind_its_work() -> None
         assert len(engine.pods.launched) == 1
 
     run(scenario())
-
-
-async def says_nothing(_: Process) -> int:
-    return 0
