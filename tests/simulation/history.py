@@ -226,7 +226,7 @@ class History:
             for reset in self.resets():
                 self._look_after(reset)
             for service in self._abandoned():
-                self.do(self.platform.pods.scale(service.environment, service.name, 1))
+                self.do(self.platform.scale(service, 1))
             self.loop.run_for(_LOOKS_EVERY, until=self._at_rest)
             self.look()
         self._all_told()
