@@ -11,6 +11,7 @@ from pydantic import Field
 from schemas.protection import ProtectedUse, RememberedUse, Word
 from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
+from schemas.repositories import Beside, RepositoryRefusal, RootCommit
 from schemas.wire import ResourceKey, ServiceName, Wire
 
 
@@ -89,14 +90,16 @@ class RepositoryFact(Wire):
     branch: str
     head: str
     """For information; not part of the plan's hash, because people push."""
-    root: str
-    """The one commit without parents that the head descends from."""
+    roots: tuple[RootCommit, ...]
+    """All commits without parents that the head descends from, sorted by their ids."""
     warnings: tuple[str, ...] = ()
-    """Texts about open pull requests, tags and other branches, which a reset leaves alone."""
+    """What can't be told of whether the hub would refuse."""
     identity: str = ""
     """The hub's own id of the repository."""
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[RepositoryRefusal, ...] = ()
     """Why the hub would refuse to rewind the branch."""
+    beside: Beside = Beside()
+    """What a reset leaves alone. For information; not part of the plan's hash."""
 
 
 class Unreadable(Wire):

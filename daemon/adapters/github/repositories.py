@@ -18,6 +18,7 @@ from daemon.adapters.github.rewinding import Rewinding
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
 from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
+from schemas.repositories import RootCommit
 
 _MAX_OPERATIONS = 8
 """Operations at a time; the others wait."""
@@ -34,7 +35,7 @@ class GitHubRepositories:
         self._connection = connection
         # Threads of its own: a GitHub that hangs would keep the event loop's few threads from files and host names.
         self._threads = ThreadPoolExecutor(_MAX_OPERATIONS, thread_name_prefix="github")
-        self._roots: dict[str, str] = {}
+        self._roots: dict[str, tuple[RootCommit, ...]] = {}
 
     async def read(self, repository: str, branch: str | None) -> Branch:
         """See the port. It takes some ten requests, and more where the history is long."""

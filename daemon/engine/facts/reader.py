@@ -44,7 +44,7 @@ from schemas.protection import ProtectedUse
 from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
+from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName
 from statemachines.lifecycle import AT_REST, needs_rest
 from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
@@ -506,19 +506,18 @@ class FactsReader:
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]
     ) -> tuple[RepositoryFact, ...]:
-        client = client_of(request.environment)
         found: list[RepositoryFact] = []
         for declared in self._catalog.repositories:
             name = declared.name_for(request.environment)
             try:
-                branch = await self._repositories.read(name, declared.branch)
+                branch = await self._repositories.read(name, declared.branch_for(request.environment))
             except PortError as error:
                 findings.unreadable.append(
                     self._survey.unreadable(error, request.environment, None, f"{REPOSITORY}{name}")
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            for each in (name for name in names if client_of(name) == client):
+            for each in (each for each in names if _rewinds(self._catalog, each, name, branch.branch)):
                 findings.users[key].add(each)
                 self._note_protected(findings, each, key)
             found.append(
@@ -528,10 +527,11 @@ class FactsReader:
                     owner=branch.owner,
                     branch=branch.branch,
                     head=branch.head,
-                    root=branch.root,
+                    roots=branch.roots,
                     warnings=branch.warnings,
                     identity=branch.identity,
                     refusals=branch.refusals,
+                    beside=branch.beside,
                 )
             )
         return tuple(found)
@@ -548,6 +548,18 @@ class FactsReader:
             findings.uses.append(
                 ProtectedUse(environment=environment, service=service, database=database, key=key)
             )
+
+
+def _rewinds(catalog: Catalog, environment: str, repository: str, branch: str) -> bool:
+    """Whether a reset of that environment would rewind the branch. GitHub takes names of repositories in any case.
+
+    A branch that the catalog does not name may be any.
+    """
+    return any(
+        declared.name_for(environment).lower() == repository.lower()
+        and declared.branch_for(environment) in {None, branch}
+        for declared in catalog.repositories
+    )
 
 
 def _declared(service: Service, database: str) -> Database:

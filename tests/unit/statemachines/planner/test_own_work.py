@@ -46,7 +46,8 @@ def emptied(known: Facts) -> Facts:
 
 def rewound(known: Facts) -> Facts:
     repositories = tuple(
-        one.model_copy(update={"head": one.root, "warnings": ("a tag",)}) for one in known.repositories
+        one.model_copy(update={"head": one.roots[0].sha, "warnings": ("a tag",)})
+        for one in known.repositories
     )
     return known.model_copy(update={"repositories": repositories})
 
