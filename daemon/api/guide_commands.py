@@ -119,7 +119,8 @@ def _repository(step: PlannedStep, plan: Plan) -> str:
     key = next((resource.key for resource in plan.resources if resource.key in step.touches), "")
     _, owner, name, branch = [*key.split("/", 3), "", "", "", ""][:4]
     where = f"repos/{owner}/{name}/git/refs"
-    root = f'"$(git -C {shlex.quote(name)} rev-list --max-parents=0 {shlex.quote(f"origin/{branch}")})"'
+    found = f'"$(git -C {shlex.quote(name)} rev-list --max-parents=0 {shlex.quote(f"origin/{branch}")})"'
+    root = shlex.quote(step.repository_root) if step.repository_root else found
     return (
         f"gh api {shlex.quote(where)} -f ref=refs/heads/backup/by-hand -f "
         f'sha="$(git -C {shlex.quote(name)} rev-parse {shlex.quote(f"origin/{branch}")})"\n'

@@ -188,7 +188,7 @@ class Engine:
         self.contents = MemoryContents(self.databases)
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
-        repositories = MemoryRepositories()
+        repositories = self.repositories = MemoryRepositories()
         self.marks = MemoryMarks()
         self.quiescing = MemoryQuiescing(self.pods, self.clock.now)
         ports = Ports(
