@@ -46,6 +46,17 @@ class Rewound:
     """Whether the branch was at its root commit before anything was done."""
 
 
+@dataclass(frozen=True)
+class BackupBranch:
+    """A branch that keeps what a rewinding took away, `backup/RESETID`, as it was read."""
+
+    repository: str
+    identity: str
+    """The hub's own id of the repository."""
+    name: str
+    commit: str
+
+
 class Repositories(Protocol):
     """Reads and rewinds branches. Every method raises TemporaryError (`repository-unreachable`) or PermanentError."""
 
@@ -74,5 +85,25 @@ class Repositories(Protocol):
             PermanentError: `repository-moved` (somebody pushed), `repository-refused` (a protection rule),
                 `repository-forbidden` (the account lacks a permission), `repository-mismatch` (another repository has
                 the name by now).
+        """
+        ...
+
+    async def backup_branches(self, repository: str) -> tuple[BackupBranch, ...]:
+        """Return the branches whose name begins with `backup/`.
+
+        Raises:
+            PermanentError: as `read`.
+        """
+        ...
+
+    async def delete_backup(self, backup: BackupBranch) -> bool:
+        """Delete a backup branch, only while it is at that very commit, and tell whether it is gone.
+
+        - False: it is at another commit, or an open pull request comes from it. Then it stays. Or it was gone before.
+        - Repeating it after a lost answer is harmless.
+
+        Raises:
+            PermanentError: `repository-forbidden` (the account lacks the permission), `repository-refused` (a rule),
+                `repository-mismatch` (another repository has the name by now).
         """
         ...

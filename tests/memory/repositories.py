@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import BackupBranch, Branch, Rewound
 from schemas.reasons import Reason
 from schemas.repositories import Beside, PullRequest, RepositoryRefusal, RootCommit, named
 
@@ -124,6 +124,30 @@ class MemoryRepositories:
             self.lose_answers -= 1
             raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, "the answer was lost")
         return Rewound(before=branch.head, after=to, backup_branch=backup_branch, already=branch.head == to)
+
+    async def backup_branches(self, repository: str) -> tuple[BackupBranch, ...]:
+        """See the port."""
+        found = self._find(repository)
+        return tuple(
+            BackupBranch(repository, found.identity, name, sha)
+            for name, sha in sorted(found.refs.items())
+            if name.startswith("backup/")
+        )
+
+    async def delete_backup(self, backup: BackupBranch) -> bool:
+        """See the port."""
+        found = self._find(backup.repository)
+        if backup.identity != found.identity:
+            raise PermanentError(Reason.REPOSITORY_MISMATCH, f"{backup.repository} is another repository")
+        used = any(pull.head == backup.name for pull in found.pull_requests)
+        if found.refs.get(backup.name) != backup.commit or used:
+            return False
+        if found.forbidden:
+            raise PermanentError(Reason.REPOSITORY_FORBIDDEN, "the account may not delete a branch")
+        if backup.name in found.protected:
+            raise PermanentError(Reason.REPOSITORY_REFUSED, f"a rule of {backup.name} refuses it")
+        del found.refs[backup.name]
+        return True
 
     def _find(self, repository: str) -> MemoryRepository:
         if self.down:

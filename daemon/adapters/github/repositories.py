@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from github import Github, GithubException
 
+from daemon.adapters.github.backup_branches import delete_backup, list_backups
 from daemon.adapters.github.branches import find_repository, read_branch
 from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import translate
 from daemon.adapters.github.rewinding import Rewinding
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import BackupBranch, Branch, Rewound
 from schemas.reasons import Reason
 from schemas.repositories import RootCommit
 
@@ -64,6 +65,21 @@ class GitHubRepositories:
             return work.run(self._connection.secrets)
 
         return await self._operation(branch.repository, rewinding, abandoned)
+
+    async def backup_branches(self, repository: str) -> tuple[BackupBranch, ...]:
+        """See the port."""
+
+        def listing(github: Github) -> tuple[BackupBranch, ...]:
+            return tuple(list_backups(find_repository(github, self._full_name(repository))))
+
+        return await self._operation(repository, listing)
+
+    async def delete_backup(self, backup: BackupBranch) -> bool:
+        """See the port. A thread that nobody waits for any more does no harm: it compares, too."""
+        full_name = self._full_name(backup.repository)
+        return await self._operation(
+            backup.repository, lambda github: delete_backup(github, full_name, backup)
+        )
 
     def _full_name(self, repository: str) -> str:
         return f"{self._connection.owner}/{repository}"
