@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -53,6 +54,7 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.engine.sweepers.backup_branches import BackupBranchSweeper
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
@@ -198,6 +200,15 @@ def _build(
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
     quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
+    branches = BackupBranchSweeper(
+        engine.ports.repositories,
+        store,
+        clock,
+        engine.high_water,
+        metrics,
+        loaded.catalog,
+        keep=timedelta(days=settings.backup_keep_days),
+    )
     return Daemon(
         owner,
         {
@@ -208,6 +219,7 @@ def _build(
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
             "pruner": pruner.run,
+            "branch-pruner": branches.run,
             "api": lambda: serve_api(app, listening),
         },
     )

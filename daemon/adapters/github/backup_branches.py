@@ -8,10 +8,10 @@ from itertools import islice
 from github import Github
 from github.Repository import Repository
 
-from daemon.adapters.github.beside import BACKUP_PREFIX
 from daemon.adapters.github.branches import find_repository
 from daemon.adapters.github.refs import NO_COMMIT, graphql_id, read_ref, update_refs
 from daemon.ports.repositories import BackupBranch
+from statemachines.branch_retention import PREFIX
 
 _MOST_READ = 10_000
 _HEADS = "refs/heads/"
@@ -19,9 +19,9 @@ _HEADS = "refs/heads/"
 
 def list_backups(repository: Repository) -> Iterator[BackupBranch]:
     """Yield the backup branches of a repository."""
-    for ref in islice(repository.get_git_matching_refs(f"heads/{BACKUP_PREFIX}"), _MOST_READ):
+    for ref in islice(repository.get_git_matching_refs(f"heads/{PREFIX}"), _MOST_READ):
         # A server that does not know the question answers with all refs.
-        if ref.ref.startswith(f"{_HEADS}{BACKUP_PREFIX}"):
+        if ref.ref.startswith(f"{_HEADS}{PREFIX}"):
             yield BackupBranch(
                 repository=repository.name,
                 identity=repository.raw_data["node_id"],

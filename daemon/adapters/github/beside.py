@@ -12,8 +12,8 @@ from github.Repository import Repository
 
 from daemon.redaction import redact
 from schemas.repositories import Beside, PullRequest, named
+from statemachines.branch_retention import PREFIX
 
-BACKUP_PREFIX = "backup/"
 _MOST_READ = 1000
 """Of each kind; a repository with more has 1,000 for people."""
 _MOST_OF_A_TITLE = 80
@@ -89,9 +89,7 @@ def _pull_request(repository: Repository, pull: OpenPullRequest) -> PullRequest:
 
 def _other_branches(repository: Repository, branch: str) -> list[str]:
     return [
-        name
-        for name in _names(repository.get_branches())
-        if name != branch and not name.startswith(BACKUP_PREFIX)
+        name for name in _names(repository.get_branches()) if name != branch and not name.startswith(PREFIX)
     ]
 
 
