@@ -81,7 +81,9 @@ class Stand:
         )
         await self.store.save(change)
         # A state with a backup has a mark.
-        await self.marks.put(await self.store.state_id(), Mark(position=Position(number=0, digest=""), at=NOW))
+        await self.marks.put(
+            await self.store.state_id(), Mark(position=Position(number=0, digest=""), at=NOW)
+        )
         return name
 
     @property
