@@ -11,7 +11,6 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -207,7 +206,6 @@ def _build(
         engine.high_water,
         metrics,
         loaded.catalog,
-        keep=timedelta(days=settings.backup_keep_days),
     )
     return Daemon(
         owner,

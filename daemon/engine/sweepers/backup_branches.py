@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between two sweeps, and before the first one."""
+KEEP = timedelta(days=30)
+"""How long a branch stays at least after its reset ended."""
 _PAGE = 500
 _NONE_MADE = frozenset({Reason.REPOSITORY_EMPTY, Reason.REPOSITORY_UNIDENTIFIED})
 """Why a repository has no backup branch to look at: it is none, or is gone."""
@@ -53,17 +55,13 @@ class BackupBranchSweeper:
         high_water: HighWater,
         metrics: Metrics,
         catalog: Catalog,
-        *,
-        keep: timedelta,
     ) -> None:
-        """`keep` is how long a branch stays at least after its reset ended."""
         self._repositories = repositories
         self._store = store
         self._clock = clock
         self._high_water = high_water
         self._metrics = metrics
         self._catalog = catalog
-        self._keep = keep
         self._told: dict[str, tuple[Reason, str]] = {}
         """Repository -> why its branches are kept, as it was told last."""
 
@@ -92,7 +90,7 @@ class BackupBranchSweeper:
     async def _sweep_one(self, name: str) -> None:
         found = [each async for each in self._known(name)]
         by_reset: Mapping[ResetId, BackupBranch] = {each.kept.reset_id: each.branch for each in found}
-        before = self._clock.now() - self._keep
+        before = self._clock.now() - KEEP
         for kept in branches_to_delete((each.kept for each in found), before=before):
             if await self._repositories.delete_backup(by_reset[kept.reset_id]):
                 self._metrics.pruned.labels("backup-branches").inc()

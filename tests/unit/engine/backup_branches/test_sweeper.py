@@ -53,7 +53,6 @@ class Stand:
             HighWater(self.store, self.marks, self.clock),
             Metrics(),
             load_catalog().catalog,
-            keep=timedelta(days=30),
         )
 
     async def rewound(
