@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,7 +17,7 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.sweepers.repeating import repeat
 from daemon.metrics import Metrics
 from daemon.ports.clock import Clock
-from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.repositories import BackupBranch, Repositories
 from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog
@@ -29,8 +29,10 @@ from statemachines.retention import SUPERSEDABLE, is_over
 
 log = structlog.get_logger()
 
-SWEEP_INTERVAL = 3600.0
-"""Seconds between two sweeps, and before the first one."""
+FIRST_SWEEP = 3600.0
+"""Seconds until the first sweep."""
+SWEEP_INTERVAL = 6 * 3600.0
+"""Seconds between two sweeps. Each asks the hub a few times for each repository, and the hub counts that."""
 KEEP = timedelta(days=30)
 """How long a branch stays at least after its reset ended."""
 _PAGE = 500
@@ -67,30 +69,36 @@ class BackupBranchSweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        await self._clock.sleep(SWEEP_INTERVAL)
+        await self._clock.sleep(FIRST_SWEEP)
         await repeat(self.sweep, self._clock, every=SWEEP_INTERVAL, failed=_failed)
 
     async def sweep(self) -> None:
         """Delete what may go in each repository that a reset of this state could have rewound.
 
-        What is refused in one repository is told once, and nothing more is deleted there.
+        What is refused in one repository is told once, and nothing more is deleted there. Where the hub does not
+        answer, or asks to wait, the sweep ends until the next one.
 
         Raises:
             PortError: the state database could not be asked. Or the state is older than what it launched.
         """
         await self._high_water.check()
-        for name in [name async for name in self._names()]:
+        before = self._clock.now() - KEEP
+        for name in await self._names(before):
             try:
-                await self._sweep_one(name)
+                await self._sweep_one(name, before)
             except PermanentError as error:
                 self._tell(name, error)
+            except TemporaryError as error:
+                if error.reason is not Reason.REPOSITORY_UNREACHABLE:
+                    raise
+                self._tell(name, error)
+                return
             else:
                 self._told.pop(name, None)
 
-    async def _sweep_one(self, name: str) -> None:
+    async def _sweep_one(self, name: str, before: datetime) -> None:
         found = [each async for each in self._known(name)]
         by_reset: Mapping[ResetId, BackupBranch] = {each.kept.reset_id: each.branch for each in found}
-        before = self._clock.now() - KEEP
         for kept in branches_to_delete((each.kept for each in found), before=before):
             if await self._repositories.delete_backup(by_reset[kept.reset_id]):
                 self._metrics.pruned.labels("backup-branches").inc()
@@ -131,19 +139,18 @@ class BackupBranchSweeper:
         declared = (each for each in self._catalog.repositories if each.name_for(reset.environment) == name)
         return next((each.branch_for(reset.environment) for each in declared), None)
 
-    async def _names(self) -> AsyncIterator[str]:
-        """The repositories of all environments that this state has a reset of, each once."""
-        seen, before = set[str](), None
-        while page := await self._store.resets(limit=_PAGE, before=before):
+    async def _names(self, before: datetime) -> list[str]:
+        """The repositories that resets of this state may have left a branch in which is old and without a dump."""
+        dumped = {row["reset_id"] for row in await self._store.backups()}
+        names, place = dict[str, None](), None
+        while page := await self._store.resets(limit=_PAGE, before=place):
             for reset in page:
-                for declared in self._catalog.repositories:
-                    name = declared.name_for(reset.environment)
-                    if name not in seen:
-                        seen.add(name)
-                        yield name
-            before = (page[-1].created_at.isoformat(), page[-1].id)
+                if reset.updated_at < before and reset.id not in dumped:
+                    names |= {each.name_for(reset.environment): None for each in self._catalog.repositories}
+            place = (page[-1].created_at.isoformat(), page[-1].id)
+        return list(names)
 
-    def _tell(self, name: str, error: PermanentError) -> None:
+    def _tell(self, name: str, error: PortError) -> None:
         why = (error.reason, error.detail)
         if error.reason in _NONE_MADE or self._told.get(name) == why:
             return

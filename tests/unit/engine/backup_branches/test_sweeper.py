@@ -180,6 +180,28 @@ async def test_a_repository_that_is_gone_keeps_nobody_from_the_others() -> None:
     assert len(stand.left) == 1
 
 
+async def test_an_outage_ends_the_sweep_and_the_next_one_goes_on() -> None:
+    stand = Stand()
+    for _ in range(3):
+        await stand.rewound()
+    stand.repositories.down = True
+    await stand.sweeper.sweep()
+    assert len(stand.left) == 3
+    stand.repositories.down = False
+    await stand.sweeper.sweep()
+    assert len(stand.left) == 1
+
+
+async def test_a_repository_without_anything_old_is_not_asked_for() -> None:
+    stand = Stand()
+    for _ in range(2):
+        await stand.rewound(dumped=True)
+    stand.repositories.down = True
+    with capture_logs() as logs:
+        await stand.sweeper.sweep()
+    assert logs == []
+
+
 async def test_a_state_that_was_restored_deletes_no_branch() -> None:
     stand = Stand()
     before = {await stand.rewound() for _ in range(2)}
