@@ -82,3 +82,26 @@ def test_of_two_roots_the_catalogs_is_gone_back_to() -> None:
         assert made.refs["main"] == meant
 
     run(scenario())
+
+
+def test_of_two_roots_the_rewinding_whose_answer_was_lost_is_found_and_not_taken_for_another_history() -> (
+    None
+):
+    async def scenario() -> None:
+        engine = engine_with(meanwhile=lambda: None, expected=_first_root())
+        repository = engine.repositories.make(NAME)
+        repository.push("main")
+        repository.push("unrelated")
+        head = repository.push("main", merging="unrelated")
+        engine.repositories.lose_answers = 1
+        await engine.ask(git=True)
+        assert (await engine.drive()).state is ResetState.DONE
+        assert repository.refs["main"] == _first_root()
+        assert repository.refs[f"backup/{engine.id}"] == head
+
+    run(scenario())
+
+
+def _first_root() -> str:
+    """The first commit of a repository in memory: its id follows from the name."""
+    return MemoryRepository("fuse", NAME).push("main")
