@@ -13,6 +13,7 @@ from urllib.parse import quote
 from github import GithubException
 from github.Repository import Repository
 
+from daemon.adapters.github.beside import short
 from daemon.adapters.github.connection import PAGE_SIZE, permissions_of_app
 from daemon.adapters.github.errors import is_limit
 from schemas.reasons import Reason
@@ -154,24 +155,26 @@ def _is_installation(repository: Repository) -> bool:
 def _binding(
     repository: Repository, found: Sequence[Mapping[str, Any]], forbidding: frozenset[str]
 ) -> list[str]:
-    """The kinds of rules that forbid it and that the account may not bypass, as far as GitHub says."""
-    may_bypass: dict[object, bool] = {}
+    """The kinds of rules that forbid it and that the account may not bypass, each with its ruleset."""
+    rulesets: dict[object, Mapping[str, Any]] = {}
     binding = set()
     for rule in found:
         number = rule.get("ruleset_id")
         if rule["type"] not in forbidding:
             continue
-        if number not in may_bypass:
-            may_bypass[number] = _bypasses(repository, number)
-        if not may_bypass[number]:
-            binding.add(str(rule["type"]))
+        if number not in rulesets:
+            rulesets[number] = _ruleset(repository, number)
+        if rulesets[number].get("current_user_can_bypass") not in _BYPASSING:
+            name = rulesets[number].get("name")
+            binding.add(f"{rule['type']} (ruleset {short(str(name))})" if name else str(rule["type"]))
     return sorted(binding)
 
 
-def _bypasses(repository: Repository, ruleset: object) -> bool:
-    path = f"{repository.url}/rulesets/{ruleset}"
-    answer = readable(lambda: repository.requester.requestJsonAndCheck("GET", path)[1])
-    return isinstance(answer, dict) and answer.get("current_user_can_bypass") in _BYPASSING
+def _ruleset(repository: Repository, number: object) -> Mapping[str, Any]:
+    """Return a ruleset; nothing where it can't be read, as one of the organisation's may be."""
+    path = f"{repository.url}/rulesets/{number}"
+    answer: Any = readable(lambda: repository.requester.requestJsonAndCheck("GET", path)[1])
+    return answer if isinstance(answer, dict) else {}
 
 
 def _classic(

@@ -169,7 +169,9 @@ async def test_what_is_left_alone_and_what_refuses_is_named(github: GitHubStand)
     github.control("PUT", "/refs/tags/v1", {"sha": sha})
     await github.protect("main")
     found = await github.port.read(github.name, None)
-    assert [refusal.detail for refusal in found.refusals] == ["rules of main forbid it: non_fast_forward"]
+    assert [refusal.detail for refusal in found.refusals] == [
+        "rules of main forbid it: non_fast_forward (ruleset sandbox)"
+    ]
     assert (found.beside.branches, found.beside.tags) == (("feature",), ("v1",))
     assert found.beside.pull_requests == (
         PullRequest(number=1, title="A change", head="feature", base="main"),
