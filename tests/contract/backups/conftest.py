@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.backups import Backups
 from daemon.ports.databases import Databases
@@ -93,7 +94,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         (root / path).write_bytes(flipped((root / path).read_bytes()))
 
     return Stand(
-        backups=DirectoryBackups(root, network=NETWORK),
+        backups=PostgresBackups(DirectoryDumps(root), network=NETWORK),
         databases=PostgresDatabases(NETWORK),
         url=url,
         change=change,
