@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.dumps.s3 import S3Dumps
+from daemon.adapters.dumps.s3_connection import S3Connection, open_bucket
 from daemon.ports.dump_store import DumpStore
+from sandbox.s3.server import S3, serving
 
 
 async def pieces_of(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -17,8 +20,35 @@ async def pieces_of(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-@pytest.fixture(params=["directory"])
+KEYS = {"AKIASANDBOX": "s3-s3cret-K3y/with+signs"}
+
+
+@pytest.fixture
+async def s3() -> AsyncIterator[S3]:
+    """Serve an empty bucket."""
+    async with serving("dumps", KEYS) as s3:
+        yield s3
+
+
+def bucket_of(s3: S3, directory: Path, *, retries: int = 5) -> S3Dumps:
+    """Return the store in that bucket; its credentials are in a file in the directory."""
+    credentials = directory / "credentials"
+    ((key, secret),) = KEYS.items()
+    credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    connection = S3Connection(
+        s3.name,
+        "of/resetd",
+        endpoint=s3.endpoint,
+        region="eu-central-1",
+        credentials_file=credentials,
+        retries=retries,
+    )
+    return S3Dumps(open_bucket(connection))
+
+
+@pytest.fixture(params=["directory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DumpStore:
     """Make an empty store."""
-    del request
-    return DirectoryDumps(tmp_path / "store")
+    if request.param == "directory":
+        return DirectoryDumps(tmp_path / "store")
+    return bucket_of(request.getfixturevalue("s3"), tmp_path)
