@@ -10,14 +10,14 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.dumps.opening import open_bucket_marks, open_dumps
+from daemon.adapters.dumps.s3_connection import S3Connection
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
@@ -41,6 +41,7 @@ from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.token_file import TokenApprovers, load_tokens
+from daemon.config.backup_store import backup_store
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
@@ -64,6 +65,7 @@ from daemon.ports import Ports
 from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
 from daemon.ports.errors import PortError
+from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
@@ -228,14 +230,15 @@ def _engine(
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
     network = Network(settings.addresses_of_databases, settings.database_ca_file, name)
+    dumps = open_dumps(_backup_store(settings))
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(network),
-        backups=PostgresBackups(DirectoryDumps(backup_directory(settings)), settings.pg_bin, network),
+        backups=PostgresBackups(dumps, settings.pg_bin, network),
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
-        marks=FileMarks(backup_directory(settings)),
+        marks=marks_beside_backups(settings),
         contents=PostgresContents(network),
         quiescing=KubernetesQuiescing(kubernetes, settings.argocd_namespace),
     )
@@ -259,7 +262,7 @@ def _engine(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
+    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
 
 
 def _retention(settings: Settings) -> Retention:
@@ -356,18 +359,19 @@ def _no_memory(level: FindingLevel, why: str) -> Finding:
     )
 
 
-def backup_directory(settings: Settings) -> Path:
-    """Where backups and marks are.
+def marks_beside_backups(settings: Settings) -> Marks:
+    """Return the marks, which lie where the backups are.
 
     Raises:
-        SettingsError: a store that this version can't write to.
+        SettingsError: the store can't be used.
     """
-    parts = urlsplit(settings.backups)
-    if parts.scheme != "file":
-        raise SettingsError(
-            (f"RESETD_BACKUP_URL: {parts.scheme}:// is not there yet; write it like file:///backups",)
-        )
-    return Path(unquote(parts.path))
+    where = _backup_store(settings)
+    return FileMarks(where) if isinstance(where, Path) else open_bucket_marks(where)
+
+
+def _backup_store(settings: Settings) -> Path | S3Connection:
+    where = backup_store(settings)
+    return where if isinstance(where, Path) else S3Connection(**asdict(where))
 
 
 @contextmanager

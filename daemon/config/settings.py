@@ -113,7 +113,8 @@ class Settings(Environment):
     """Id of the GitHub App's installation in the organisation."""
 
     backup_url: str | None = None
-    """Where backups go, `file:///directory`; none: `backups` in `data_dir`. `serve` refuses `s3://` for now."""
+    """Where backups go: `file:///directory`, or `s3://bucket/prefix` with AWS' own variables; none: `backups` in
+    `data_dir`."""
     backup_keep: Annotated[int, Field(ge=1)] = 5
     """How many backups of each database to keep. Nothing acts on it yet."""
     backup_keep_days: Annotated[int, Field(ge=1)] = 30

@@ -76,7 +76,7 @@ class _Calls:
         query = request.query
         match request.method:
             case "GET" if not key:
-                return self._list(query.get("prefix", ""))
+                return self._list(query.get("prefix", ""), query.get("delimiter", ""))
             case "GET":
                 return await self._get(request, key)
             case "HEAD":
@@ -151,14 +151,21 @@ class _Calls:
         await response.write(content)
         return response
 
-    def _list(self, prefix: str) -> web.Response:
-        entries = "".join(
-            f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.content)}</Size>"
-            f"<LastModified>{stored.changed_at.isoformat()}</LastModified>"
-            f"<ETag>{escape(stored.etag)}</ETag></Contents>"
-            for key, stored in sorted(self._bucket.objects.items())
-            if key.startswith(prefix)
-        )
+    def _list(self, prefix: str, delimiter: str) -> web.Response:
+        entries, folders = "", set()
+        for key, stored in sorted(self._bucket.objects.items()):
+            if not key.startswith(prefix):
+                continue
+            if delimiter and delimiter in key[len(prefix) :]:
+                folders.add(key[: key.index(delimiter, len(prefix)) + 1])
+                continue
+            entries += (
+                f"<Contents><Key>{escape(key)}</Key><Size>{len(stored.content)}</Size>"
+                f"<LastModified>{stored.changed_at.isoformat()}</LastModified>"
+                f"<ETag>{escape(stored.etag)}</ETag></Contents>"
+            )
+        for folder in sorted(folders):
+            entries += f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>"
         return _xml(
             f"<ListBucketResult><Name>{self._name}</Name><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
         )

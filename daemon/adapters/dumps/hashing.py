@@ -12,13 +12,13 @@ class Hashing:
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
-        self._size = 0
+        self.size_bytes = 0
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece."""
         self._digest.update(piece)
-        self._size += len(piece)
+        self.size_bytes += len(piece)
 
     def checksum(self) -> Checksum:
         """Return those of all pieces so far."""
-        return Checksum(self._size, self._digest.hexdigest())
+        return Checksum(self.size_bytes, self._digest.hexdigest())

@@ -28,6 +28,8 @@ _MOST_PARTS = 9_000
 _PARTS_AT_ONCE = 2
 _DUMPS_AT_ONCE = 4
 _PIECE_BYTES = _MIB
+_TAKEN_UP = 4
+"""How often in a row a read that broke off is taken up without a byte more."""
 _GONE = (FileNotFoundError, NotFoundError)
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
@@ -99,12 +101,10 @@ class S3Dumps:
                 found = await obstore.get_async(self._store, name)
             except _GONE as error:
                 raise PermanentError(Reason.BACKUP_UNPROVEN, f"{name} is gone") from error
-            meta = found.meta
-            stream = found.stream(min_chunk_size=_PIECE_BYTES)
-        reading = _ObjectReading(name, aiter(stream), int(meta["size"]))
+            reading = _ObjectReading(self._store, name, found)
         yield reading
         if reading.ended:
-            self._read[name] = (_mark(meta), await reading.checksum())
+            self._read[name] = (_mark(found.meta), await reading.checksum())
 
     async def holds(self, name: str, wanted: Checksum) -> bool:
         """See the port. An object whose ETag and time are those that it was read under is unchanged."""
@@ -190,32 +190,49 @@ class _Sending:
 
 
 class _ObjectReading:
-    """Implements `daemon.ports.dump_store.Reading`."""
+    """Implements `daemon.ports.dump_store.Reading`. A connection that broke off is taken up where it was."""
 
-    def __init__(self, name: str, stream: AsyncIterator[object], size: int) -> None:
+    def __init__(self, store: S3Store, name: str, found: obstore.GetResult) -> None:
+        self._store = store
         self._name = name
-        self._stream = stream
-        self._size = size
+        self._meta = found.meta
+        self._stream = aiter(found.stream(min_chunk_size=_PIECE_BYTES))
         self._hashing = Hashing()
         self.ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while not self.ended:
-            with _translated(Reason.BACKUP_UNPROVEN, self._name):
-                piece = await anext(self._stream, None)
-            if piece is None:
-                self.ended = True
-                if self._hashing.checksum().size_bytes != self._size:
-                    raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{self._name}: the answer was cut short")
-                return
-            whole = bytes(memoryview(piece))  # type: ignore[arg-type]
-            await asyncio.to_thread(self._hashing.feed, whole)
-            yield whole
+        while (piece := await self._next()) is not None:
+            await asyncio.to_thread(self._hashing.feed, piece)
+            yield piece
+        self.ended = True
 
     async def checksum(self) -> Checksum:
         async for _ in self:
             pass
         return self._hashing.checksum()
+
+    async def _next(self) -> bytes | None:
+        left = int(self._meta["size"]) - self._hashing.size_bytes
+        with _translated(Reason.BACKUP_UNPROVEN, self._name):
+            for _ in range(_TAKEN_UP):
+                if not left:
+                    return None
+                try:
+                    piece = await anext(self._stream, None)
+                except (BaseError, OSError):
+                    piece = None
+                if piece is not None:
+                    return bytes(memoryview(piece))
+                await self._take_up()
+        raise TemporaryError(Reason.BACKUP_UNPROVEN, f"{self._name}: its answers break off", hint=_HINT)
+
+    async def _take_up(self) -> None:
+        """Ask for what is left of the very object whose beginning was read."""
+        wanted: obstore.GetOptions = {"range": {"offset": self._hashing.size_bytes}}
+        if self._meta["e_tag"]:
+            wanted["if_match"] = self._meta["e_tag"]
+        found = await obstore.get_async(self._store, self._name, options=wanted)
+        self._stream = aiter(found.stream(min_chunk_size=_PIECE_BYTES))
 
 
 def _mark(meta: obstore.ObjectMeta) -> str:

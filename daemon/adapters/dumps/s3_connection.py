@@ -59,7 +59,7 @@ def open_bucket(connection: S3Connection) -> S3Store:
     file = connection.credentials_file
     return S3Store(
         config=config,
-        prefix=connection.prefix or None,
+        prefix=connection.prefix.strip("/") or None,
         client_options=options,
         retry_config={"max_retries": connection.retries, "retry_timeout": connection.retry_for},
         credential_provider=_from_file(file, connection.profile) if file else None,

@@ -20,6 +20,7 @@ async def pieces_of(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
+PREFIX = "of/resetd/"
 KEYS = {"AKIASANDBOX": "s3-s3cret-K3y/with+signs"}
 
 
@@ -37,7 +38,7 @@ def bucket_of(s3: S3, directory: Path, *, retries: int = 5) -> S3Dumps:
     credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
     connection = S3Connection(
         s3.name,
-        "of/resetd",
+        PREFIX,
         endpoint=s3.endpoint,
         region="eu-central-1",
         credentials_file=credentials,
