@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from daemon.adapters.postgres.manifest import Manifest, manifest_name, read_mani
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import Dump, restore_into
+from daemon.adapters.postgres.room import check_room, size_of_tables
 from daemon.adapters.postgres.urls import Network, parse_address
 from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness
@@ -69,9 +70,13 @@ class PostgresBackups:
         programs = programs_for(identity.server_version, self._pg_bin)
         folder = f"{_path_segment(environment)}/{_path_segment(identity.name)}"
         path = f"{folder}/{_path_segment(attempt)}.{secrets.token_hex(4)}.dump"
-        sent, rows = await dump_into(
-            lambda pieces: self._dumps.put(path, pieces), programs, where, witness, timeout=self._timeout
-        )
+        tables = await size_of_tables(where)
+        await check_room(self._dumps, folder, tables)
+
+        async def put(pieces: AsyncIterator[bytes]) -> Checksum:
+            return await self._dumps.put(path, pieces, expected_bytes=tables)
+
+        sent, rows = await dump_into(put, programs, where, witness, timeout=self._timeout)
         backup = Backup(resource, path, sent.size_bytes, sent.sha256, datetime.now(UTC), proven=False)
         manifest = Manifest(rows)
         try:
