@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,6 +56,7 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
@@ -94,6 +96,7 @@ class _Engine:
 
     ports: Ports
     planning: Planning
+    keeper: BackupKeeper
     doctor: Doctor
     high_water: HighWater
     supervisor: Supervisor
@@ -187,6 +190,7 @@ def _build(
         pods=engine.ports.pods,
         planning=engine.planning,
         doctor=engine.doctor,
+        keeper=engine.keeper,
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
@@ -211,6 +215,7 @@ def _build(
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
             "pruner": pruner.run,
+            "backup-keeper": engine.keeper.run,
             "api": lambda: serve_api(app, listening),
         },
     )
@@ -231,10 +236,11 @@ def _engine(
     pods = KubernetesPods(kubernetes)
     network = Network(settings.addresses_of_databases, settings.database_ca_file, name)
     dumps = open_dumps(_backup_store(settings))
+    backups = PostgresBackups(dumps, settings.pg_bin, network)
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(network),
-        backups=PostgresBackups(dumps, settings.pg_bin, network),
+        backups=backups,
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
@@ -262,7 +268,9 @@ def _engine(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
+    kept = BackupLimits(settings.backup_keep, timedelta(days=settings.backup_keep_days))
+    keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
+    return _Engine(ports, planning, keeper, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
 
 
 def _retention(settings: Settings) -> Retention:

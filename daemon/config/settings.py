@@ -116,9 +116,9 @@ class Settings(Environment):
     """Where backups go: `file:///directory`, or `s3://bucket/prefix` with AWS' own variables; none: `backups` in
     `data_dir`."""
     backup_keep: Annotated[int, Field(ge=1)] = 5
-    """How many backups of each database to keep. Nothing acts on it yet."""
+    """Of how many resets the dumps of a database stay, whatever their age."""
     backup_keep_days: Annotated[int, Field(ge=1)] = 30
-    """How many days to keep a backup. Nothing acts on it yet."""
+    """How many days the dumps of other resets stay. A reset's dumps stay until a later one of the database is done."""
     pg_bin: Path | None = None
     """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
     pg_admin_urls_file: Path | None = None

@@ -10,18 +10,22 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from errno import EEXIST, EMLINK, ENOSYS, EOPNOTSUPP, EPERM
 from io import FileIO
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from daemon.adapters.dumps.checksums import Checksums
 from daemon.adapters.dumps.hashing import Hashing
 from daemon.ports.dump_store import Checksum, StoredObject
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NO_LINKS = (EPERM, EOPNOTSUPP, ENOSYS, EMLINK)
 """What a file system without hard links says."""
@@ -46,23 +50,16 @@ class DirectoryDumps:
 
     async def put(self, name: str, pieces: AsyncIterator[bytes], *, expected_bytes: int = 0) -> Checksum:  # noqa: ARG002 - a directory needs no hint
         """See the port."""
-        final, hashing = self._root / name, Hashing()
-        with _writing():
-            partial = await asyncio.to_thread(self._new_partial_file, final)
-        try:
+        final, hashing, opened = self._root / name, Hashing(), ExitStack()
+        with opened:
             with _writing():
-                file = await asyncio.to_thread(partial.open, "wb", 0)
-            try:
-                async for piece in pieces:
-                    with _writing():
-                        await asyncio.to_thread(_append, file, piece, hashing)
+                partial, file = await _to_end(self._open_partial_file, final, opened)
+            async for piece in pieces:
                 with _writing():
-                    await asyncio.to_thread(os.fsync, file.fileno())
-                    await asyncio.to_thread(_rename, partial, final)
-            finally:
-                file.close()
-        finally:
-            partial.unlink(missing_ok=True)
+                    await _to_end(_append, file, piece, hashing)
+            with _writing():
+                await _to_end(os.fsync, file.fileno())
+                await _to_end(_rename, partial, final)
         return hashing.checksum()
 
     async def put_document(self, name: str, document: bytes) -> None:
@@ -80,13 +77,11 @@ class DirectoryDumps:
         """See the port."""
         with _reading(name):
             try:
-                file = await asyncio.to_thread((self._root / name).open, "rb", 0)
+                file = (self._root / name).open("rb", 0)
             except FileNotFoundError as error:
                 raise PermanentError(Reason.BACKUP_UNPROVEN, f"{name} is gone") from error
-        try:
+        with file:
             yield _FileReading(name, file)
-        finally:
-            file.close()
 
     async def holds(self, name: str, wanted: Checksum) -> bool:
         """See the port."""
@@ -114,7 +109,7 @@ class DirectoryDumps:
         with _writing():
             await asyncio.to_thread(_probe, probe)
 
-    def _new_partial_file(self, final: Path) -> Path:
+    def _open_partial_file(self, final: Path, opened: ExitStack) -> tuple[Path, FileIO]:
         """Make a temporary file for a dump, and remove those that killed daemons left behind.
 
         Databases of several servers may have one name, so a file of another attempt may be one that is being written.
@@ -130,7 +125,8 @@ class DirectoryDumps:
                     left.unlink()
         partial = directory / f"{own}{secrets.token_hex(4)}{_PARTIAL}"
         partial.touch(mode=0o600, exist_ok=False)
-        return partial
+        opened.callback(partial.unlink, missing_ok=True)
+        return partial, opened.enter_context(partial.open("wb", 0))
 
     def _put_document(self, final: Path, document: bytes) -> None:
         final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,7 +167,7 @@ class _FileReading:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
             with _reading(self._name):
-                piece = await asyncio.to_thread(_next, self._file, self._hashing)
+                piece = await _to_end(_next, self._file, self._hashing)
             if not piece:
                 return
             yield piece
@@ -180,6 +176,16 @@ class _FileReading:
         async for _ in self:
             pass
         return self._hashing.checksum()
+
+
+async def _to_end(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call it in a thread. Who is cancelled meanwhile waits for its end first: no file is closed that is written to."""
+    calling = asyncio.create_task(asyncio.to_thread(call, *args, **kwargs))
+    try:
+        return await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        await asyncio.wait({calling})
+        raise
 
 
 def _append(file: FileIO, piece: bytes, hashing: Hashing) -> None:

@@ -25,7 +25,7 @@ from daemon.adapters.postgres.manifest import Manifest, manifest_name, read_mani
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import Dump, restore_into
-from daemon.adapters.postgres.room import check_room, size_of_tables
+from daemon.adapters.postgres.room import check_room
 from daemon.adapters.postgres.urls import Network, parse_address
 from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness
@@ -70,10 +70,9 @@ class PostgresBackups:
         programs = programs_for(identity.server_version, self._pg_bin)
         folder = f"{_path_segment(environment)}/{_path_segment(identity.name)}"
         path = f"{folder}/{_path_segment(attempt)}.{secrets.token_hex(4)}.dump"
-        tables = await size_of_tables(where)
-        await check_room(self._dumps, folder, tables)
 
-        async def put(pieces: AsyncIterator[bytes]) -> Checksum:
+        async def put(pieces: AsyncIterator[bytes], tables: int) -> Checksum:
+            await check_room(self._dumps, folder, tables)
             return await self._dumps.put(path, pieces, expected_bytes=tables)
 
         sent, rows = await dump_into(put, programs, where, witness, timeout=self._timeout)

@@ -15,14 +15,15 @@ from typing import Any, Self, TypeAlias
 
 from daemon.adapters.postgres.errors import program_error
 from daemon.adapters.postgres.programs import Programs, running
-from daemon.adapters.postgres.snapshots import count_rows, exported
+from daemon.adapters.postgres.snapshots import Snapshot, count_rows, exported
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address
 from daemon.ports.databases import Witness
 from daemon.ports.dump_store import Checksum
 from daemon.ports.errors import PermanentError, TemporaryError
 from schemas.reasons import Reason
 
-Put: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[Checksum]]
+Put: TypeAlias = Callable[[AsyncIterator[bytes], int], Awaitable[Checksum]]
+"""Takes the dump, and how many bytes the tables have on the server's disk."""
 
 _PIECE_BYTES = 1024 * 1024
 _LOOK_SECONDS = 0.01
@@ -52,7 +53,7 @@ async def dump_into(
     try:
         async with asyncio.timeout(timeout), exported(where, witness) as snapshot:
             return await _together(
-                _pg_dump(put, programs, where, witness, snapshot), count_rows(where, witness, snapshot)
+                _pg_dump(put, programs, where, witness, snapshot), count_rows(where, witness, snapshot.id)
             )
     except TimeoutError as error:
         detail = f"pg_dump of {where} took more than {timeout:g} s"
@@ -76,7 +77,9 @@ async def _together(
         await asyncio.gather(dump, count, return_exceptions=True)
 
 
-async def _pg_dump(put: Put, programs: Programs, where: Address, witness: Witness, snapshot: str) -> Checksum:
+async def _pg_dump(
+    put: Put, programs: Programs, where: Address, witness: Witness, snapshot: Snapshot
+) -> Checksum:
     name = where.dump_name()
     argv = [
         programs["pg_dump"],
@@ -84,7 +87,7 @@ async def _pg_dump(put: Put, programs: Programs, where: Address, witness: Witnes
         "--no-password",
         "--lock-wait-timeout=60s",
         "--verbose",
-        f"--snapshot={snapshot}",
+        f"--snapshot={snapshot.id}",
         f"--dbname={where.conninfo(application_name=name, **KEEPALIVE_OPTIONS)}",
     ]
     async with (
@@ -98,7 +101,7 @@ async def _pg_dump(put: Put, programs: Programs, where: Address, witness: Witnes
         if not seen and process.returncode is None:
             raise _unseen(where)
         async with aclosing(_written(process, output, sayings, where, seen=seen)) as pieces:
-            return await put(pieces)
+            return await put(pieces, snapshot.tables_bytes)
 
 
 async def _written(

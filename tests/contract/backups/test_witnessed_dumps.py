@@ -171,7 +171,7 @@ async def one_snapshot_id(a: Server, of_a: Witness, b: Server, of_b: Witness) ->
 
     async def exported_by_a() -> int:
         async with exported(at_a, of_a) as snapshot:
-            return int(snapshot.split("-")[1], 16)
+            return int(snapshot.id.split("-")[1], 16)
 
     first = await exported_by_a()
     each = await exported_by_a() - first
@@ -179,7 +179,7 @@ async def one_snapshot_id(a: Server, of_a: Witness, b: Server, of_b: Witness) ->
     others = await exported_by_a() - first - 2 * each - 10
     transactions(b, 1000)  # far ahead of A
     async with exported(at_b, of_b) as snapshot:
-        transactions(a, int(snapshot.split("-")[1], 16) - await exported_by_a() - each - others)
+        transactions(a, int(snapshot.id.split("-")[1], 16) - await exported_by_a() - each - others)
         yield
 
 

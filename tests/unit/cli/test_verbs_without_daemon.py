@@ -88,7 +88,7 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
         "RESETD_GITHUB_OWNER": "nobody",
         "RESETD_API_PORT": "0",
         "RESETD_LOG_FORMAT": "json",
-        "RESETD_BACKUP_KEEP": "5",
+        "RESETD_PG_ADMIN_URLS_FILE": "/nowhere",
         "RESETD_OIDC_AUDIENCE": "resetd-of-example",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
@@ -106,7 +106,7 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
     assert lines[-1]["event"] == "daemon.started", lines
     warned = [line for line in lines if line["event"] == "settings.without-effect"]
     assert [(line["level"], line["setting"]) for line in warned] == [
-        ("warning", "RESETD_BACKUP_KEEP"),
+        ("warning", "RESETD_PG_ADMIN_URLS_FILE"),
         ("warning", "RESETD_OIDC_AUDIENCE"),
     ]
     assert "resetd-of-example" not in f"{lines}{rest}"
