@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from daemon.adapters.dumps.opening import open_bucket_marks, open_dumps
+from daemon.adapters.dumps.opening import AgeKeys, check_keys, open_bucket_marks, open_dumps
 from daemon.adapters.dumps.s3_connection import S3Connection
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
@@ -66,7 +66,8 @@ from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
-from daemon.ports.errors import PortError
+from daemon.ports.dump_store import DumpStore
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
@@ -235,7 +236,8 @@ def _engine(
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
     network = Network(settings.addresses_of_databases, settings.database_ca_file, name)
-    dumps = open_dumps(_backup_store(settings))
+    dumps = open_dumps(_backup_store(settings), _age_keys(settings))
+    _tell_of_lost_keys(dumps)
     backups = PostgresBackups(dumps, settings.pg_bin, network)
     ports = Ports(
         pods=pods,
@@ -375,6 +377,19 @@ def marks_beside_backups(settings: Settings) -> Marks:
     """
     where = _backup_store(settings)
     return FileMarks(where) if isinstance(where, Path) else open_bucket_marks(where)
+
+
+def _tell_of_lost_keys(dumps: DumpStore) -> None:
+    """Log that no dump could be restored. No dump is stored then, and so nothing is destroyed."""
+    try:
+        check_keys(dumps)
+    except PermanentError as error:
+        log.error("backups.keys-unusable", detail=error.detail, hint=error.hint)  # noqa: TRY400 - no traceback for people
+
+
+def _age_keys(settings: Settings) -> AgeKeys | None:
+    recipients, identities = settings.backup_age_recipients_file, settings.backup_age_identities_file
+    return AgeKeys(recipients, identities) if recipients and identities else None
 
 
 def _backup_store(settings: Settings) -> Path | S3Connection:

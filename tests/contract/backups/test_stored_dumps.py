@@ -20,9 +20,9 @@ from daemon.ports.dump_store import DumpStore
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from sandbox.s3.server import S3, serving
 from schemas.reasons import Reason
-from tests.contract.backups.conftest import ENVIRONMENT
+from tests.contract.backups.conftest import CHANGE, ENVIRONMENT, contents_of
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
-from tests.contract.dumps.conftest import KEYS, PREFIX, bucket_of
+from tests.contract.dumps.conftest import KEYS, PREFIX, bucket_of, encrypted
 
 # What gzip can't make small, so that a dump has several parts.
 NOISE = """
@@ -107,6 +107,28 @@ async def test_a_store_that_ignores_the_condition_gets_no_dump(url: str, s3: S3,
         await dumped(bucket_of(s3, tmp_path), url)
     assert failed.value.reason is Reason.BACKUP_STORE_UNFIT
     assert s3.bucket.objects == {}
+
+
+async def test_an_encrypted_dump_is_proven_and_restored_and_holds_no_row_in_clear(
+    url: str, s3: S3, tmp_path: Path
+) -> None:
+    before = await contents_of(url)
+    store = encrypted(bucket_of(s3, tmp_path), tmp_path)
+    backup = await dumped(store, url)
+    assert s3.bucket.objects[PREFIX + backup.path].content.startswith(b"age-encryption.org/v1\n")
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
+        connection.execute(CHANGE)
+    await PostgresBackups(store, network=NETWORK).restore(backup, url, environment=ENVIRONMENT)
+    assert await contents_of(url) == before
+
+
+async def test_a_daemon_that_lost_its_identity_takes_no_dump(url: str, tmp_path: Path) -> None:
+    store = encrypted(DirectoryDumps(tmp_path / "store"), tmp_path)
+    (tmp_path / "identities").unlink()
+    with pytest.raises(PermanentError) as lost:
+        await dumped(store, url)
+    assert lost.value.reason is Reason.BACKUP_FAILED
+    assert await store.list() == []
 
 
 @contextmanager

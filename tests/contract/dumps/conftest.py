@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.dumps.encrypted import EncryptedDumps
 from daemon.adapters.dumps.s3 import S3Dumps
 from daemon.adapters.dumps.s3_connection import S3Connection, open_bucket
 from daemon.ports.dump_store import DumpStore
@@ -47,9 +49,19 @@ def bucket_of(s3: S3, directory: Path, *, retries: int = 5) -> S3Dumps:
     return S3Dumps(open_bucket(connection))
 
 
-@pytest.fixture(params=["directory", "s3"])
+def encrypted(store: DumpStore, directory: Path) -> EncryptedDumps:
+    """Return the store with encryption; its keys are in two files in the directory."""
+    key = x25519.Identity.generate()
+    (directory / "identities").write_text(f"# of a test\n{key}\n")
+    (directory / "recipients").write_text(f"{key.to_public()}\n")
+    return EncryptedDumps(store, directory / "recipients", directory / "identities")
+
+
+@pytest.fixture(params=["directory", "s3", "encrypted"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DumpStore:
     """Make an empty store."""
     if request.param == "directory":
         return DirectoryDumps(tmp_path / "store")
+    if request.param == "encrypted":
+        return encrypted(DirectoryDumps(tmp_path / "store"), tmp_path)
     return bucket_of(request.getfixturevalue("s3"), tmp_path)

@@ -11,7 +11,7 @@ from sandbox.s3.server import S3
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog
 from schemas.catalog.operations import Doctor as Checks
-from tests.contract.dumps.conftest import bucket_of
+from tests.contract.dumps.conftest import bucket_of, encrypted
 
 
 class NoServices:
@@ -49,3 +49,11 @@ async def test_the_doctor_finds_a_store_that_does_not_answer(s3: S3, tmp_path: P
     healthy, finding = await found(bucket_of(elsewhere, tmp_path, retries=0))
     assert not healthy
     assert finding.check == "backup-store"
+
+
+async def test_the_doctor_tells_who_lost_the_identity(s3: S3, tmp_path: Path) -> None:
+    store = encrypted(bucket_of(s3, tmp_path), tmp_path)
+    (tmp_path / "identities").unlink()
+    healthy, finding = await found(store)
+    assert not healthy
+    assert "RESETD_BACKUP_AGE_IDENTITIES_FILE" in f"{finding.detail} {finding.hint}"

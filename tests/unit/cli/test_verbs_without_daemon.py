@@ -90,6 +90,8 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
         "RESETD_LOG_FORMAT": "json",
         "RESETD_PG_ADMIN_URLS_FILE": "/nowhere",
         "RESETD_OIDC_AUDIENCE": "resetd-of-example",
+        "RESETD_BACKUP_AGE_RECIPIENTS_FILE": str(tmp_path / "recipients"),
+        "RESETD_BACKUP_AGE_IDENTITIES_FILE": str(tmp_path / "lost"),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RESETD_")}
     with subprocess.Popen(
@@ -111,6 +113,8 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
     ]
     assert "resetd-of-example" not in f"{lines}{rest}"
     assert "settings.without-effect" not in rest
+    [lost] = [line for line in lines if line["event"] == "backups.keys-unusable"]
+    assert lost["level"] == "error"
 
 
 def test_what_serve_writes_is_for_its_owner_only(tmp_path: Path) -> None:
