@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +27,7 @@ from daemon.adapters.postgres.programs import Programs, newest_programs, program
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import Dump, restore_into
 from daemon.adapters.postgres.room import check_room
-from daemon.adapters.postgres.urls import Network, parse_address
+from daemon.adapters.postgres.urls import Address, Network, parse_address
 from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness
 from daemon.ports.dump_store import Checksum, DumpStore
@@ -43,6 +44,7 @@ class PostgresBackups:
         pg_bin: Where pg_dump, pg_restore and psql are; None: PATH, then the embedded PostgreSQL's.
         network: What the daemon is told about the network between it and the databases.
         timeout: Seconds that one dump, proof or restore may take.
+        at_once: Dumps of one server that this process makes at the same time. Further ones wait for a place.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class PostgresBackups:
         network: Network | None = None,
         *,
         timeout: float = 3600.0,
+        at_once: int = 4,
     ) -> None:
         self._dumps = dumps
         self._pg_bin = pg_bin
         self._timeout = timeout
         self._network = network or Network()
         self._databases = PostgresDatabases(self._network)
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
 
     async def dump(
         self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
@@ -68,6 +72,14 @@ class PostgresBackups:
         if identity.key != resource:
             raise PermanentError(Reason.DATABASE_MISMATCH, f"{where} is {identity.key}, not {resource}")
         programs = programs_for(identity.server_version, self._pg_bin)
+        _, server, *_ = identity.key.split("/")
+        async with self._places[server]:
+            return await self._dump(where, environment, attempt, witness, programs)
+
+    async def _dump(
+        self, where: Address, environment: str, attempt: str, witness: Witness, programs: Programs
+    ) -> Backup:
+        identity = witness.identity
         folder = f"{_path_segment(environment)}/{_path_segment(identity.name)}"
         path = f"{folder}/{_path_segment(attempt)}.{secrets.token_hex(4)}.dump"
 
@@ -76,7 +88,7 @@ class PostgresBackups:
             return await self._dumps.put(path, pieces, expected_bytes=tables)
 
         sent, rows = await dump_into(put, programs, where, witness, timeout=self._timeout)
-        backup = Backup(resource, path, sent.size_bytes, sent.sha256, datetime.now(UTC), proven=False)
+        backup = Backup(identity.key, path, sent.size_bytes, sent.sha256, datetime.now(UTC), proven=False)
         manifest = Manifest(rows)
         try:
             proven = await self._read_through(backup, programs, manifest)

@@ -16,7 +16,7 @@ from daemon.adapters.dumps.directory import DirectoryDumps
 from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.backups import Backup
-from daemon.ports.dump_store import DumpStore
+from daemon.ports.dump_store import Checksum, DumpStore
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from sandbox.s3.server import S3, serving
 from schemas.reasons import Reason
@@ -39,14 +39,21 @@ async def s3() -> AsyncIterator[S3]:
         yield s3
 
 
-async def dumped(store: DumpStore, url: str, *, timeout: float = 60) -> Backup:
-    backups = PostgresBackups(store, network=NETWORK, timeout=timeout)
+async def dumped(
+    store: DumpStore,
+    url: str,
+    *,
+    timeout: float = 60,
+    backups: PostgresBackups | None = None,
+    number: int = 1,
+) -> Backup:
+    backups = backups or PostgresBackups(store, network=NETWORK, timeout=timeout)
     async with PostgresDatabases(NETWORK).witness(url, environment=ENVIRONMENT) as witness:
         return await backups.dump(
             url,
             environment=ENVIRONMENT,
             resource=witness.identity.key,
-            attempt="r/backup.core/1",
+            attempt=f"r/backup.core/{number}",
             witness=witness,
         )
 
@@ -173,6 +180,30 @@ async def test_a_dump_that_will_not_fit_is_refused_before_it_is_begun(url: str, 
     store.free = backup.size_bytes + 1
     with pytest.raises(TemporaryError, match="the dump needs about"):
         await dumped(store, url)
+
+
+class Counting(DirectoryDumps):
+    """A directory that counts how many dumps are written at the same time."""
+
+    now = most = 0
+
+    async def put(self, name: str, pieces: AsyncIterator[bytes], *, expected_bytes: int = 0) -> Checksum:
+        """See the port."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return await super().put(name, pieces, expected_bytes=expected_bytes)
+        finally:
+            self.now -= 1
+
+
+async def test_dumps_of_one_server_run_at_once_but_bounded(url: str, tmp_path: Path) -> None:
+    fill(url)
+    store = Counting(tmp_path / "store")
+    backups = PostgresBackups(store, network=NETWORK, at_once=2)
+    made = await asyncio.gather(*(dumped(store, url, backups=backups, number=n) for n in range(5)))
+    assert len({backup.path for backup in made}) == 5
+    assert store.most == 2
 
 
 async def test_four_dumps_at_once_into_a_bucket_are_four_proven_dumps(
