@@ -42,7 +42,7 @@ from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.token_file import TokenApprovers, load_tokens
-from daemon.config.backup_store import backup_store
+from daemon.config.backup_store import backup_store, store_secrets
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
@@ -117,6 +117,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
     KNOWN.never = catalog.catalog.names
+    KNOWN.learn(store_secrets())
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (

@@ -51,6 +51,12 @@ def backup_store(settings: Settings) -> Path | BucketSettings:
     )
 
 
+def store_secrets() -> tuple[str, ...]:
+    """Return the secrets of the store that stand in variables, so that they can be masked wherever they turn up."""
+    found = (os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+    return tuple(value for value in found if value)
+
+
 def _first(*variables: str) -> str | None:
     return next((value for variable in variables if (value := os.environ.get(variable))), None)
 

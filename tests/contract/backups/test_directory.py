@@ -189,6 +189,18 @@ async def test_the_password_is_in_no_argument(tmp_path: Path, url: str) -> None:
     assert PASSWORD not in said
 
 
+async def test_the_programs_get_no_secret_of_the_store(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3-s3cret-K3y")
+    monkeypatch.setenv("RESETD_GITHUB_TOKEN", "gh-s3cret")
+    program(tmp_path / "bin", "pg_dump", f'env >"{tmp_path}/env"; exec "$real" "$@"')
+    await dumped(tmp_path / "store", url, pg_bin=tmp_path / "bin")
+    said = (tmp_path / "env").read_text()
+    assert "s3-s3cret-K3y" not in said
+    assert "gh-s3cret" not in said
+
+
 async def test_a_dump_notices_a_server_that_vanished_without_a_word_as_the_daemon_does(
     tmp_path: Path, url: str
 ) -> None:
