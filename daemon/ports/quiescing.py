@@ -99,9 +99,16 @@ class Quiescing(Protocol):
         """Take resets off an object as it was listed. Where it was changed since, or is gone, do nothing: False."""
         ...
 
-    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
-        """Say why released objects do not count as healthy yet, for people; empty where they do.
+    async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
+        """Ask ArgoCD to look at the Applications among these objects; one that was asked already is left alone.
 
-        ArgoCD is believed only where it has looked after `since`. It is asked to look.
+        Return when that was, by the clock of the API server; None where there is no Application among them.
+        """
+        ...
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
+        """Say why released objects do not count as healthy yet, for people; empty where they do. Nothing is changed.
+
+        ArgoCD is believed only where it has looked since `ask_to_look`, whose answer `since` is.
         """
         ...

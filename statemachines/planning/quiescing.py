@@ -34,6 +34,13 @@ def consumers_can_be_quiesced(case: Case) -> Iterator[Refused]:
             yield Refused(Reason.KUBERNETES_FORBIDDEN, detail, by_rule=False)
 
 
+def holders_can_be_made(case: Case) -> Iterator[Refused]:
+    """Each service of the plan must have a holder to run its commands in before anything of it goes down."""
+    for each in case.facts.holder_refusals:
+        detail = f"{each.service} could have no holder to run its commands in while it rests: {each.detail}"
+        yield Refused(each.reason, detail, by_rule=False)
+
+
 def others_could_be_asked(case: Case) -> Iterator[Refused]:
     """The cluster must have answered what other environments use: what uses a database of the plan is found by that."""
     if not case.quiesces:

@@ -23,6 +23,10 @@ class MemoryApplication:
     automated: bool = True
     syncing: bool = False
     looked_at: datetime | None = None
+    away: bool = False
+    """Whether ArgoCD looks at nothing."""
+    asked: int = 0
+    """How often ArgoCD was asked to look."""
 
 
 @dataclass
@@ -128,8 +132,19 @@ class MemoryQuiescing:
         await self._release(listed.object, resets)
         return True
 
-    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
-        """See the port. ArgoCD looks at once when it is asked."""
+    async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
+        """See the port. ArgoCD looks at once when it is asked, unless it is away."""
+        self._maybe_fail("ask_to_look")
+        asked = [each for each in targets if each.kind == APPLICATION and self._exists(each)]
+        for target in asked:
+            application = self.applications_[target.environment]
+            application.asked += 1
+            if not application.away:
+                application.looked_at = self.now()
+        return self.now() if asked else None
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
+        """See the port."""
         self._maybe_fail("unhealthy")
         for target in targets:
             if not self._exists(target):
@@ -138,8 +153,7 @@ class MemoryQuiescing:
                 continue
             if target.kind == APPLICATION:
                 application = self.applications_[target.environment]
-                if application.looked_at is None or application.looked_at <= since:
-                    application.looked_at = self.now()
+                if application.looked_at is None or since is None or application.looked_at < since:
                     return f"ArgoCD has not looked at Application {target.name} since the release"
             elif not self.pods.is_ready(target.environment, target.name):
                 return f"{target} has no pod that is ready"

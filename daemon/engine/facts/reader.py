@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.facts.consumers import ConsumerReader
+from daemon.engine.facts.holders import HolderReader
 from daemon.engine.facts.markers import check_marker
 from daemon.engine.facts.sessions import SessionReader, WaysIn
 from daemon.engine.facts.survey import Survey
@@ -33,6 +34,7 @@ from schemas.facts import (
     ConfiguredSeedFact,
     DatabaseFact,
     Facts,
+    HolderRefusal,
     Loss,
     MigrationsFact,
     RepositoryFact,
@@ -86,6 +88,7 @@ class _Findings:
     used: dict[tuple[str, str], set[ResourceKey]] = field(default_factory=lambda: defaultdict(set))
     """(environment, service) -> the databases that it uses there."""
     consumers: tuple[ConsumerFact, ...] = ()
+    holder_refusals: tuple[HolderRefusal, ...] = ()
 
 
 class FactsReader:
@@ -106,6 +109,7 @@ class FactsReader:
         quiescing: Quiescing,
     ) -> None:
         self._consumers = ConsumerReader(quiescing, catalog)
+        self._holders = HolderReader(pods)
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
@@ -135,7 +139,7 @@ class FactsReader:
         findings = await self._read_namespaces(slots, names, environment, chosen, holding)
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
-        await self._read_consumers(findings, slots, selection)
+        await self._read_consumers(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -179,6 +183,7 @@ class FactsReader:
             remembered=remembered,
             protected_uses=tuple(findings.uses),
             consumers=findings.consumers,
+            holder_refusals=findings.holder_refusals,
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
@@ -467,9 +472,9 @@ class FactsReader:
         self._note_protected(findings, environment, key, ServiceName(service.name), database)
 
     async def _read_consumers(
-        self, findings: _Findings, slots: asyncio.Semaphore, selection: Selection
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what has to be quiesced, where the selection does that. A workload's only user is its environment."""
+        """Read what has to be quiesced, and what the commands need then, where the selection does that. A workload's only user is its environment."""
         if not quiesces(selection, self._catalog):
             return
         pairs = written(commands(selection))
@@ -477,6 +482,8 @@ class FactsReader:
         findings.consumers = await self._consumers.read(keys, findings.workloads, findings.used, slots)
         for fact in findings.consumers:
             findings.users[fact.object.key].add(fact.object.environment)
+        services = [service for service in selection.services if service.name in findings.pods]
+        findings.holder_refusals = await self._holders.read(environment, services, slots)
 
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection

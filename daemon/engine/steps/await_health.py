@@ -7,7 +7,7 @@ from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.polling import wait_while
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
-from daemon.ports.errors import TemporaryError
+from daemon.ports.errors import PermanentError
 from daemon.ports.quiescing import Quiescing
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
@@ -27,14 +27,15 @@ class AwaitHealthStep:
         self._clock = clock
 
     async def run(self, step: PlannedStep, taken_up: Attempt | None) -> AttemptResult:
-        """Look until all is well. What ArgoCD said before this attempt does not count."""
+        """Look until all is well, for the step's time since its attempt began: nobody gains by more of the same."""
         attempt = taken_up or await self._recorder.start(step)
         targets = quiesced_by(self._leased.plan.steps if self._leased.plan else (), step.environment)
-        why = await wait_while(
-            lambda: self._quiescing.unhealthy(targets, attempt.started_at), self._clock, step.timeout
-        )
+        # What ArgoCD said before does not count. Who takes up an attempt does not know whether it had asked.
+        asked = await self._quiescing.ask_to_look(targets)
+        left = step.timeout - (self._clock.now() - attempt.started_at).total_seconds()
+        why = await wait_while(lambda: self._quiescing.unhealthy(targets, asked), self._clock, max(left, 0))
         if why:
-            raise TemporaryError(
+            raise PermanentError(
                 Reason.NOT_HEALTHY,
                 f"{why}, {step.timeout:g} s after the release",
                 hint=f"`resetd doctor {step.environment}` shows what its pods say; then `resetd resume ID`.",

@@ -95,7 +95,8 @@ async def test_health_is_believed_once_argocd_has_looked_after_the_release(on_do
     await quiescing.quiesce(DEPLOYMENT, FIRST)
     await quiescing.release(DEPLOYMENT, FIRST)
     await quiescing.release(SYNC, FIRST)
-    since = datetime.now(UTC)
+    since = await quiescing.ask_to_look((DEPLOYMENT, SYNC))
+    assert since is not None
     seen = [await quiescing.unhealthy((DEPLOYMENT, SYNC), since)]
     async with asyncio.timeout(60):
         while why := await quiescing.unhealthy((DEPLOYMENT, SYNC), since):
@@ -103,7 +104,27 @@ async def test_health_is_believed_once_argocd_has_looked_after_the_release(on_do
             await asyncio.sleep(0.05)
     assert seen[0]
     application = await on_double.application()
-    assert datetime.fromisoformat(application["status"]["reconciledAt"]) > since.replace(microsecond=0)
+    assert datetime.fromisoformat(application["status"]["reconciledAt"]) >= since
+
+
+async def test_argocd_is_asked_once_and_looking_for_health_asks_it_no_more(on_double: ClusterStand) -> None:
+    await on_double.let_argocd_act(acts=False)
+    try:
+        asked = await on_double.quiescing.ask_to_look((SYNC,))
+        version = (await on_double.application())["metadata"]["resourceVersion"]
+        for _ in range(3):
+            assert "has not looked" in await on_double.quiescing.unhealthy((SYNC,), asked)
+        assert await on_double.quiescing.ask_to_look((SYNC,)) is not None
+        assert (await on_double.application())["metadata"]["resourceVersion"] == version
+    finally:
+        await on_double.let_argocd_act(acts=True)
+
+
+async def test_when_argocd_was_asked_is_told_by_the_api_servers_clock(on_double: ClusterStand) -> None:
+    asked = await on_double.quiescing.ask_to_look((SYNC,))
+    assert asked is not None
+    assert asked.microsecond == 0
+    assert await on_double.quiescing.ask_to_look((DEPLOYMENT,)) is None
 
 
 async def test_an_owner_and_an_annotation_that_was_edited_stand_in_the_way(on_double: ClusterStand) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 from kubernetes_asyncio.client import CoreV1Api
 
-from daemon.adapters.kubernetes.argocd import is_syncing, was_asked
+from daemon.adapters.kubernetes.argocd import REFRESH_ANNOTATION, is_syncing
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.documents import Document, Documents
 from daemon.adapters.kubernetes.errors import translated
 from daemon.adapters.kubernetes.quiescing import health
 from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS, KINDS, QuiescedKind
 from daemon.adapters.kubernetes.quiescing.listing import Listing
-from daemon.adapters.kubernetes.quiescing.selectors import selector_text
+from daemon.adapters.kubernetes.quiescing.selectors import pods_of
 from daemon.adapters.kubernetes.quiescing.undoers import Undoers
 from daemon.adapters.kubernetes.workloads.memory import (
     ANNOTATION,
@@ -79,6 +79,8 @@ class KubernetesQuiescing:
             memory = memory or self._remember(kind, target, document)
             patch = {**kind.to_rest(document), "metadata": memory.to_patch()}
             await self._patch(kind, target, patch, document, dry_run=True)
+            if target.kind != APPLICATION:
+                await pods_of(self._documents, target, document)
         except PermanentError as error:
             if error.reason is Reason.KUBERNETES_FORBIDDEN:
                 return Obstacles(missing_rights=(error.detail.rpartition("missing right: ")[2],))
@@ -128,9 +130,7 @@ class KubernetesQuiescing:
             return ()
         if target.kind == APPLICATION:
             return (f"the sync of {target}",) if is_syncing(document) else ()
-        selector = selector_text((document.get("spec") or {}).get("selector") or {})
-        if not selector:
-            raise PermanentError(Reason.QUIESCE_REFUSED, f"{target} has no selector that can be read")
+        selector = await pods_of(self._documents, target, document)
         what = f"list pods of {target.environment}"
         with translated(what, f"list pods in {target.environment}"):
             pods = await self._core.list_namespaced_pod(
@@ -181,7 +181,18 @@ class KubernetesQuiescing:
         patch = _without(kind, document, memory, resets)
         return await self._patch(kind, listed.object, patch, document) is not None
 
-    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
+    async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
+        """See the port. ArgoCD removes the annotation once it has looked."""
+        asked: list[datetime] = []
+        for target in (each for each in targets if each.kind == APPLICATION):
+            written = await self._documents.annotate(
+                APPLICATIONS, self._namespace(target), target.name, REFRESH_ANNOTATION, "normal"
+            )
+            if written is not None:
+                asked.append(written)
+        return min(asked, default=None)
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
         """See the port."""
         for target in targets:
             kind = _kind(target)
@@ -195,8 +206,6 @@ class KubernetesQuiescing:
                 why = health.why_not_running(target, document)
             else:
                 why = health.why_not_believed(document, since)
-                if why and not was_asked(document):
-                    await self._patch(kind, target, health.ASK, document)
             if why:
                 return why
         return ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from daemon.ports.databases import Session
-from daemon.ports.errors import TemporaryError
+from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.quiescing import Obstacles
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import ActKind, ResetState
 from schemas.wire import StepName
+from statemachines.planning.quiescing import HEALTH_TIMEOUT
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.resting import (
@@ -188,6 +189,21 @@ def test_a_right_that_quiescing_needs_and_the_account_lacks_is_named() -> None:
     run(scenario())
 
 
+def test_a_service_that_could_have_no_holder_is_refused_before_anything_goes_down() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        missing = "could not create pod: HTTP 403; missing right: create pods in qa-sandbox"
+        engine.pods.holders_refused[SERVICE] = (PermanentError(Reason.KUBERNETES_FORBIDDEN, missing),)
+        await engine.ask(Mode.WIPE)
+        refused = await engine.drive()
+        assert (refused.state, refused.cause) == (ResetState.FAILED, Reason.KUBERNETES_FORBIDDEN)
+        assert "app could have no holder" in (refused.detail or "")
+        assert missing in (refused.detail or "")
+        assert (replicas(engine), engine.quiescing.memories) == (1, {})
+
+    run(scenario())
+
+
 def test_what_another_reset_keeps_at_rest_stays_so_and_is_told() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
@@ -267,5 +283,24 @@ def test_services_that_do_not_come_back_stop_the_reset_behind_its_work() -> None
         await engine.act(ActKind.RESUME)
         assert (await engine.drive()).state is ResetState.DONE
         assert len(engine.pods.launched) == 1
+
+    run(scenario())
+
+
+def test_health_is_awaited_once_and_for_as_long_as_its_attempt_may_take() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        application = engine.quiescing.applications_[ENVIRONMENT]
+        application.away = True
+        await engine.ask(Mode.WIPE)
+        began = engine.clock.now()
+        stopped = await engine.drive()
+        assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.NOT_HEALTHY)
+        name = StepName("release.health.qa-sandbox")
+        assert (len(await engine.attempts(name)), application.asked) == (1, 1)
+        assert (engine.clock.now() - began).total_seconds() < HEALTH_TIMEOUT + 120
+        application.away = False
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
 
     run(scenario())
