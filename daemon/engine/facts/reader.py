@@ -19,9 +19,10 @@ from daemon.engine.facts.markers import check_marker
 from daemon.engine.facts.sessions import SessionReader, WaysIn
 from daemon.engine.facts.survey import Survey
 from daemon.engine.facts.wipes import WipeReader
+from daemon.engine.kept_down import kept_down
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.holders import Need
 from daemon.ports.pods.pods import Pods
@@ -47,7 +48,6 @@ from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
-from statemachines.lifecycle import AT_REST, needs_rest
 from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
@@ -387,19 +387,10 @@ class FactsReader:
             return await self._pods.choose(*where)
         if holding is None or any(holding not in each.quiesced_by for each in resting):
             by = dict.fromkeys(reset for each in resting for reset in each.quiesced_by)
-            raise await self._quiesced(f"{service.name} of {environment} is scaled to 0 by", list(by))
+            what = f"{service.name} of {environment} is scaled to 0 by"
+            raise await kept_down(self._store, what, list(by))
         need = Need(service.name, AttemptId(f"{holding}/facts/0"), _FACTS_SECONDS)
         return await self._pods.hold(*where, need)
-
-    async def _quiesced(self, what: str, resets: Sequence[ResetId]) -> PortError:
-        """The error for a service that other resets keep down: it passes where one of them is at work."""
-        detail = f"{what} {', '.join(resets)}"
-        for reset_id in resets:
-            reset = await self._store.find(reset_id)
-            if reset is not None and (reset.state not in AT_REST or not needs_rest(reset)):
-                return TemporaryError(Reason.QUIESCED, detail)
-        hint = "Resume that reset, or `resetd release ID --reason WHY`; by hand as docs/operations.md says."
-        return PermanentError(Reason.QUIESCED, detail, hint=hint)
 
     async def _read_other(
         self,
