@@ -68,7 +68,7 @@ def _held_by(application: Document) -> tuple[ResetId, ...]:
         memory = memory_of(application)
     except UnreadableMemoryError:
         return ()
-    return memory.resets if memory is not None else ()
+    return tuple(memory.resets) if memory is not None else ()
 
 
 def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:

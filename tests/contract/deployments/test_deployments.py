@@ -102,13 +102,13 @@ async def test_a_sync_that_a_reset_holds_closes_the_gate_and_names_the_reset(dou
     target = ObjectRef(environment=ENVIRONMENT, kind=APPLICATION, name=ENVIRONMENT)
     async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
         quiescing = KubernetesQuiescing(kubernetes, "argocd")
-        await quiescing.quiesce(target, reset)
+        await quiescing.quiesce(target, reset, status=1)
         try:
             gate = await ArgoGate(kubernetes, "argocd").gate(ENVIRONMENT)
             assert (gate.open, gate.held_by) == (False, (reset,))
             assert reset in gate.reason
         finally:
-            await quiescing.release(target, reset)
+            await quiescing.release(target, reset, status=2)
         assert (await ArgoGate(kubernetes, "argocd").gate(ENVIRONMENT)).held_by == ()
 
 

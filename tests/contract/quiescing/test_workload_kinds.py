@@ -73,12 +73,12 @@ async def test_it_rests_until_its_last_pod_is_gone_and_comes_back(
         while await quiescing.unhealthy([target], None):
             await asyncio.sleep(0.1)
     assert await quiescing.obstacles(target) == type(await quiescing.obstacles(target))()
-    assert (await quiescing.quiesce(target, FIRST)).original == said
+    assert (await quiescing.quiesce(target, FIRST, status=1)).original == said
     assert await quiescing.running(target)
     async with asyncio.timeout(30):
         while await quiescing.running(target):  # noqa: ASYNC110 - asked of a cluster
             await asyncio.sleep(0.1)
-    await quiescing.release(target, FIRST)
+    await quiescing.release(target, FIRST, status=2)
     async with asyncio.timeout(30):
         while await quiescing.unhealthy([target], None):
             await asyncio.sleep(0.1)
@@ -87,7 +87,8 @@ async def test_it_rests_until_its_last_pod_is_gone_and_comes_back(
 @pytest.mark.parametrize("kind", ["StatefulSet", "Rollout"])
 async def test_it_has_a_holder_while_it_rests(on_double: ClusterStand, objects: Objects, kind: str) -> None:
     await (make_stateful_set if kind == "StatefulSet" else make_borrowing_rollout)(objects)
-    await on_double.quiescing.quiesce(ObjectRef(environment=NAMESPACE, kind=kind, name="shop"), FIRST)
+    target = ObjectRef(environment=NAMESPACE, kind=kind, name="shop")
+    await on_double.quiescing.quiesce(target, FIRST, status=1)
     pods = KubernetesPods(on_double.kubernetes)
     assert await pods.holder_refusals(NAMESPACE, SELECTOR, None, "shop") == ()
     assert [each.environment for each in await pods.holders() if each.environment == NAMESPACE] == []
