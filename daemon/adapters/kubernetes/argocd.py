@@ -17,7 +17,8 @@ APPLICATIONS = ObjectKind(*APPLICATION_KIND)
 REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time, aware."""
     return datetime.now(UTC)
 
 
@@ -37,7 +38,7 @@ class ArgoGate:
         namespace: str,
         *,
         fresh_within: float = 1800.0,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._documents = Documents(kubernetes.rest)
         self._namespace = namespace

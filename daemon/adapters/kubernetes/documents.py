@@ -122,6 +122,19 @@ class Documents:
             # A proxy in between may be late, and never early: what was seen before does not pass for seen since.
             return parsedate_to_datetime(answer[2]["Date"])
 
+    async def is_served(self, kind: ObjectKind) -> bool:
+        """Tell whether the cluster has such a kind. Every account may ask that."""
+        with translated(f"look for {kind.resource}", f"get /apis/{kind.group}/{kind.version}"):
+            try:
+                served = await self._objects.get_api_resources(
+                    kind.group, kind.version, _request_timeout=REQUEST_TIMEOUT_SECONDS
+                )
+            except ApiException as error:
+                if is_missing(error):
+                    return False
+                raise
+        return any(each.name == kind.plural for each in served.resources)
+
     async def list(
         self, kind: ObjectKind, namespace: str | None, *, label_selector: str = ""
     ) -> Sequence[Document]:

@@ -31,8 +31,8 @@ def with_argocd(request: pytest.FixtureRequest) -> MemoryStand | ClusterStand:
 
 
 async def test_the_application_of_an_environment_is_found(with_argocd: MemoryStand | ClusterStand) -> None:
-    assert await with_argocd.quiescing.applications(ENVIRONMENT) == (SYNC,)
-    assert await with_argocd.quiescing.applications("other-sandbox") == ()
+    assert await with_argocd.quiescing.around(ENVIRONMENT, {DEPLOYMENT: ()}) == {SYNC: ()}
+    assert await with_argocd.quiescing.around("other-sandbox", {}) == {}
 
 
 async def test_automated_sync_is_held_and_set_free_by_the_last_reset(
@@ -207,4 +207,4 @@ async def test_a_right_that_is_missing_is_named_and_nothing_is_changed(double: R
 
 async def test_without_argocd_there_is_nothing_to_hold(double: Running) -> None:
     async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
-        assert await KubernetesQuiescing(kubernetes, "").applications(ENVIRONMENT) == ()
+        assert await KubernetesQuiescing(kubernetes, "").around(ENVIRONMENT, {DEPLOYMENT: ()}) == {}

@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from kubernetes_asyncio.client import CoreV1Api
 
 from daemon.adapters.kubernetes.documents import Document, Documents
-from daemon.adapters.kubernetes.everywhere import Everywhere, where_allowed
-from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS, WORKLOADS, QuiescedKind
+from daemon.adapters.kubernetes.everywhere import Everywhere
+from daemon.adapters.kubernetes.quiescing.kinds import (
+    APPLICATIONS,
+    STARTING,
+    WORKLOADS,
+    QuiescedKind,
+)
+from daemon.adapters.kubernetes.quiescing.tracking import instance_name
 from daemon.adapters.kubernetes.workloads.memory import LABEL
 from schemas.quiescing import APPLICATION, ObjectRef
 
@@ -30,26 +36,20 @@ class Listing:
             TemporaryError: something can't be listed now.
         """
         found: list[tuple[ObjectRef, Document]] = []
-        for kind in WORKLOADS:
+        for kind in (*WORKLOADS, *STARTING, *((APPLICATIONS,) if self._argocd else ())):
 
             async def of(namespace: str | None, kind: QuiescedKind = kind) -> Iterable[Document]:
                 return await self._documents.list(kind, namespace, label_selector=_SELECTOR)
 
-            found += _refs(kind, await self._everywhere.list(kind.kind, of))
-        if self._argocd:
-            listing = self._documents.list(APPLICATIONS, self._argocd, label_selector=_SELECTOR)
-            found += _refs(APPLICATIONS, await where_allowed(listing))
+            documents = await self._everywhere.list(kind.kind, of)
+            found += [(_ref(kind, document, self._argocd), document) for document in documents]
         return found
 
 
-def _refs(kind: QuiescedKind, documents: Iterable[Document]) -> list[tuple[ObjectRef, Document]]:
-    return [(_ref(kind, document), document) for document in documents]
-
-
-def _ref(kind: QuiescedKind, document: Document) -> ObjectRef:
+def _ref(kind: QuiescedKind, document: Document, argocd_namespace: str) -> ObjectRef:
     metadata = document["metadata"]
-    environment = str(metadata["namespace"])
+    environment, name = str(metadata["namespace"]), str(metadata["name"])
     if kind.kind == APPLICATION:
         destination = (document.get("spec") or {}).get("destination") or {}
-        environment = str(destination.get("namespace") or metadata["name"])
-    return ObjectRef(environment=environment, kind=kind.kind, name=str(metadata["name"]))
+        environment, name = str(destination.get("namespace") or name), instance_name(document, argocd_namespace)
+    return ObjectRef(environment=environment, kind=kind.kind, name=name)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from kubernetes_asyncio.client import CoreV1Api
 
-from daemon.adapters.kubernetes.argocd import REFRESH_ANNOTATION, is_syncing
+from daemon.adapters.kubernetes.argocd import REFRESH_ANNOTATION, is_syncing, utc_now
 from daemon.adapters.kubernetes.client import REQUEST_TIMEOUT_SECONDS, Kubernetes
 from daemon.adapters.kubernetes.documents import Document, Documents
 from daemon.adapters.kubernetes.errors import translated
-from daemon.adapters.kubernetes.quiescing import health
-from daemon.adapters.kubernetes.quiescing.kinds import APPLICATIONS, KINDS, QuiescedKind
+from daemon.adapters.kubernetes.quiescing import health, jobs, missed_runs
+from daemon.adapters.kubernetes.quiescing.around import Around
+from daemon.adapters.kubernetes.quiescing.kinds import (
+    APPLICATIONS,
+    KINDS,
+    STARTING,
+    WORKLOADS,
+    QuiescedKind,
+    with_metadata,
+)
 from daemon.adapters.kubernetes.quiescing.listing import Listing
 from daemon.adapters.kubernetes.quiescing.selectors import pods_of
+from daemon.adapters.kubernetes.quiescing.tracking import place_of
 from daemon.adapters.kubernetes.quiescing.undoers import Undoers
 from daemon.adapters.kubernetes.workloads.memory import (
     ANNOTATION,
@@ -27,7 +36,7 @@ from daemon.adapters.kubernetes.workloads.memory import (
 from daemon.adapters.kubernetes.workloads.pod_templates import read_template, template_variables
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.quiescing import Obstacles, Quiesced
-from schemas.quiescing import APPLICATION, ObjectRef
+from schemas.quiescing import APPLICATION, CRON_JOB, ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import ResetId, ResourceKey
 
@@ -43,29 +52,26 @@ class KubernetesQuiescing:
     Args:
         kubernetes: The connection, from `open_kubernetes`.
         argocd_namespace: Where Applications live; empty where there is no ArgoCD.
+        now: Tells the time, aware.
     """
 
-    def __init__(self, kubernetes: Kubernetes, argocd_namespace: str) -> None:
+    def __init__(
+        self, kubernetes: Kubernetes, argocd_namespace: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._argocd = argocd_namespace
+        self._now = now
         self._rest = kubernetes.rest
         self._core = CoreV1Api(kubernetes.rest)
         self._documents = Documents(kubernetes.rest)
+        self._around = Around(self._documents, argocd_namespace, kubernetes.rest.configuration.host)
         self._undoers = Undoers(self._documents, argocd_namespace)
         self._listing = Listing(self._documents, self._core, argocd_namespace)
 
-    async def applications(self, environment: str) -> tuple[ObjectRef, ...]:
-        """See the port: those that deploy to the namespace."""
-        if not self._argocd:
-            return ()
-        found = await self._documents.list(APPLICATIONS, self._argocd)
-        names = (
-            str(each["metadata"]["name"])
-            for each in found
-            if (((each.get("spec") or {}).get("destination") or {}).get("namespace")) == environment
-        )
-        return tuple(
-            ObjectRef(environment=environment, kind=APPLICATION, name=name) for name in sorted(names)
-        )
+    async def around(
+        self, environment: str, workloads: Mapping[ObjectRef, Collection[ResourceKey]]
+    ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
+        """See the port."""
+        return await self._around.of(environment, workloads)
 
     async def obstacles(self, target: ObjectRef) -> Obstacles:
         """See the port. The API server is asked by a dry run of the very change."""
@@ -77,9 +83,9 @@ class KubernetesQuiescing:
             undone_by = tuple(await self._undoers.of(target, document))
             memory = _read(target, document)
             memory = memory or self._remember(kind, target, document)
-            patch = {**kind.to_rest(document), "metadata": memory.to_patch()}
+            patch = with_metadata(kind.to_rest(document), memory.to_patch())
             await self._patch(kind, target, patch, document, dry_run=True)
-            if target.kind != APPLICATION:
+            if kind in WORKLOADS:
                 await pods_of(self._documents, target, document)
         except PermanentError as error:
             if error.reason is Reason.KUBERNETES_FORBIDDEN:
@@ -97,10 +103,7 @@ class KubernetesQuiescing:
             if document is None:
                 raise PermanentError(Reason.QUIESCE_REFUSED, f"there is no {target}")
             memory = _read(target, document) or self._remember(kind, target, document)
-            patch = {
-                **kind.to_rest(document),
-                "metadata": memory.joined(reset_id, status, uses).to_patch(),
-            }
+            patch = with_metadata(kind.to_rest(document), memory.joined(reset_id, status, uses).to_patch())
             changed = await self._patch(kind, target, patch, document)
             if changed is None:
                 continue
@@ -130,6 +133,8 @@ class KubernetesQuiescing:
             return ()
         if target.kind == APPLICATION:
             return (f"the sync of {target}",) if is_syncing(document) else ()
+        if kind not in WORKLOADS:
+            return await jobs.unfinished(self._documents, target, document)
         selector = await pods_of(self._documents, target, document)
         what = f"list pods of {target.environment}"
         with translated(what, f"list pods in {target.environment}"):
@@ -158,6 +163,16 @@ class KubernetesQuiescing:
             if changed is not None:
                 return _quiesced(kind, target, changed)
         raise TemporaryError(Reason.QUIESCE_UNDONE, f"{target} is changed by others all the time")
+
+    async def missed(self, target: ObjectRef) -> str:
+        """See the port."""
+        if target.kind != CRON_JOB:
+            return ""
+        document = await self._get(_kind(target), target)
+        memory = None if document is None else _read(target, document)
+        if document is None or memory is None:
+            return ""
+        return missed_runs.text(target, document, memory, self._now())
 
     async def quiesced(self) -> tuple[Quiesced, ...]:
         """See the port. One whose annotation a person has edited is left out: nobody knows what it was."""
@@ -188,7 +203,7 @@ class KubernetesQuiescing:
         asked: list[datetime] = []
         for target in (each for each in targets if each.kind == APPLICATION):
             written = await self._documents.annotate(
-                APPLICATIONS, self._namespace(target), target.name, REFRESH_ANNOTATION, "normal"
+                APPLICATIONS, *self._place(target), REFRESH_ANNOTATION, "normal"
             )
             if written is not None:
                 asked.append(written)
@@ -198,6 +213,8 @@ class KubernetesQuiescing:
         """See the port."""
         for target in targets:
             kind = _kind(target)
+            if kind in STARTING:
+                continue  # it has no pods that have to be there
             document = await self._get(kind, target)
             if document is None:
                 return f"{target} is gone"
@@ -213,11 +230,16 @@ class KubernetesQuiescing:
         return ""
 
     def _remember(self, kind: QuiescedKind, target: ObjectRef, document: Document) -> Memory:
-        template = read_template(self._rest, (document.get("spec") or {}).get("template"))
-        return Memory(kind.original(document), {}, variables=template_variables(template, target.name))
+        template = read_template(self._rest, kind.template(document))
+        return Memory(
+            kind.original(document),
+            {},
+            variables=template_variables(template, target.name),
+            since=self._now().isoformat(timespec="seconds"),
+        )
 
     async def _get(self, kind: QuiescedKind, target: ObjectRef) -> Document | None:
-        return await self._documents.get(kind, self._namespace(target), target.name)
+        return await self._documents.get(kind, *self._place(target))
 
     async def _patch(
         self,
@@ -230,15 +252,17 @@ class KubernetesQuiescing:
     ) -> Document | None:
         return await self._documents.patch(
             kind,
-            self._namespace(target),
-            target.name,
+            *self._place(target),
             patch,
             version=str(document["metadata"]["resourceVersion"]),
             dry_run=dry_run,
         )
 
-    def _namespace(self, target: ObjectRef) -> str:
-        return self._argocd if target.kind == APPLICATION else target.environment
+    def _place(self, target: ObjectRef) -> tuple[str, str]:
+        """Namespace and name."""
+        if target.kind == APPLICATION:
+            return place_of(target.name, self._argocd)
+        return target.environment, target.name
 
 
 def _kind(target: ObjectRef) -> QuiescedKind:
@@ -274,6 +298,8 @@ def _quiesced(kind: QuiescedKind, target: ObjectRef, document: Document) -> Quie
         original=kind.said(memory.original),
         uses=memory.uses,
         held=kind.rests(document),
+        started_nothing=kind.started_nothing(memory.original),
+        since=memory.since_when,
     )
 
 
@@ -285,4 +311,4 @@ def _without(
     if left.resets:
         return {"metadata": left.to_patch()}
     undo = kind.to_undo(memory.original) if kind.rests(document) else {}
-    return {**undo, "metadata": dict(FORGET)}
+    return with_metadata(undo, FORGET)
