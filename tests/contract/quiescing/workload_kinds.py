@@ -56,6 +56,17 @@ class Objects:
             _content_type="application/merge-patch+json",
         )
 
+    async def change_status(self, kind: Kind, name: str, body: Mapping[str, Any]) -> None:
+        await self._objects.patch_namespaced_custom_object_status(
+            kind.group,
+            kind.version,
+            NAMESPACE,
+            kind.plural,
+            name,
+            cast("Any", body),
+            _content_type="application/merge-patch+json",
+        )
+
     async def serve(self, kind: Kind) -> None:
         """Install the definition of a custom resource."""
         with suppress(ApiException):
