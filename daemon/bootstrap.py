@@ -51,6 +51,7 @@ from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.engine.sweepers.holders import HolderSweeper
@@ -196,7 +197,9 @@ def _build(
     )
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
-    quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
+    quiesce_sweeper = QuiesceSweeper(
+        engine.ports.quiescing, store, clock, engine.high_water, quiesces=bool(loaded.catalog.quiesce)
+    )
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     return Daemon(
         owner,
@@ -258,7 +261,8 @@ def _engine(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
+    doctor = Doctor(pods, gate, facts, catalog, Resting(ports.quiescing, store))
+    return _Engine(ports, planning, doctor, high_water, supervisor)
 
 
 def _retention(settings: Settings) -> Retention:

@@ -90,7 +90,9 @@ def _quiescing(step: PlannedStep) -> str:
         return f"# resetd {does} {what}; by hand: look that ArgoCD starts no pod meanwhile\n"
     if step.object is not None and step.object.kind in STARTERS:
         does = "keeps" if step.kind is StepKind.QUIESCE else "keeps no longer"
-        return f"# resetd {does} {what} from starting anything; by hand: look that it starts no pod meanwhile\n"
+        return (
+            f"# resetd {does} {what} from starting anything; by hand: look that it starts no pod meanwhile\n"
+        )
     return f"# resetd {does} {what}; by hand its pods are needed: look that none of them restarts meanwhile\n"
 
 

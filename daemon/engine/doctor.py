@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from daemon.engine.facts.reader import FactsReader
+from daemon.engine.resting import CHECK as RESTING
+from daemon.engine.resting import Resting
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
@@ -33,11 +35,14 @@ _POD_HINT = "Look at `kubectl get pods -n {environment}` and the Deployment's ev
 class Doctor:
     """Examines environments by what the catalog declares."""
 
-    def __init__(self, pods: Pods, deployments: Deployments, facts: FactsReader, catalog: Catalog) -> None:
+    def __init__(
+        self, pods: Pods, deployments: Deployments, facts: FactsReader, catalog: Catalog, resting: Resting
+    ) -> None:
         self._pods = pods
         self._deployments = deployments
         self._catalog = catalog
         self._facts = facts
+        self._resting = resting
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
@@ -50,6 +55,7 @@ class Doctor:
             checks.append(self._argocd(environment))
         if DoctorCheck.SHARING in wanted:
             checks.append(self._sharing(environment))
+        checks.append(_safely(RESTING, environment, lambda: self._resting.findings(environment)))
         checks += [self._service(environment, service, slots) for service in self._catalog.in_order]
         findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
         bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}

@@ -117,8 +117,8 @@ class Quiescing(Protocol):
         """
         ...
 
-    async def quiesced(self) -> tuple[Quiesced, ...]:
-        """Return all objects that are quiesced, in all environments."""
+    async def quiesced(self, environment: str | None = None) -> tuple[Quiesced, ...]:
+        """Return all objects that are quiesced, of one environment or of all. What may not be listed is left out."""
         ...
 
     async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:

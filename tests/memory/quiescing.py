@@ -59,6 +59,8 @@ class MemoryQuiescing:
     obstacles_: dict[ObjectRef, Obstacles] = field(default_factory=dict)
     """What a test says stands against quiescing an object."""
     memories: dict[ObjectRef, _Memory] = field(default_factory=dict)
+    listed: int = 0
+    """How often everything was listed."""
     faults: dict[str, list[tuple[PortError, bool]]] = field(default_factory=dict)
 
     def add_application(self, environment: str) -> MemoryApplication:
@@ -141,10 +143,15 @@ class MemoryQuiescing:
         """See the port."""
         return self.starters[target].missed if target in self.starters and target in self.memories else ""
 
-    async def quiesced(self) -> tuple[Quiesced, ...]:
+    async def quiesced(self, environment: str | None = None) -> tuple[Quiesced, ...]:
         """See the port."""
         self._maybe_fail("quiesced")
-        return tuple(self._quiesced(target) for target in list(self.memories) if self._exists(target))
+        self.listed += 1
+        return tuple(
+            self._quiesced(target)
+            for target in list(self.memories)
+            if self._exists(target) and environment in {None, target.environment}
+        )
 
     async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
         """See the port."""

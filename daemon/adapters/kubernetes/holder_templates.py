@@ -105,5 +105,6 @@ def _template(workload: Document) -> Mapping[str, Any] | None:
 def _matches(workload: Document, selector: str) -> bool:
     labels = ((_template(workload) or {}).get("metadata") or {}).get("labels") or {}
     return all(
-        labels.get(label) == value for label, _, value in (term.partition("=") for term in selector.split(","))
+        labels.get(label) == value
+        for label, _, value in (term.partition("=") for term in selector.split(","))
     )

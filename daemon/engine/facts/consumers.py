@@ -66,7 +66,10 @@ class ConsumerReader:
         )
 
     async def _around(
-        self, environment: str, workloads: Mapping[ObjectRef, Collection[ResourceKey]], slots: asyncio.Semaphore
+        self,
+        environment: str,
+        workloads: Mapping[ObjectRef, Collection[ResourceKey]],
+        slots: asyncio.Semaphore,
     ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
         async with slots:
             return await self._quiescing.around(environment, workloads)

@@ -56,6 +56,8 @@ class AwaitHealthStep:
             if attempt.outcome is not None and attempt.outcome.facts.get(STARTED_NOTHING)
         }
         left_out = {
-            each.object for each in steps if each.object and each.object.kind == APPLICATION and each.name in off
+            each.object
+            for each in steps
+            if each.object and each.object.kind == APPLICATION and each.name in off
         }
         return [each for each in quiesced_objects(steps, step.environment) if each not in left_out]

@@ -46,7 +46,9 @@ ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout", ("ro",), ("sta
 CRON_JOBS = Kind("batch", "v1", "cronjobs", "CronJob", ("cj",), ("status",))
 JOBS = Kind("batch", "v1", "jobs", "Job", (), ("status",))
 """Nothing starts the Jobs of a CronJob, or the pods of a Job, here: whoever tests with one writes its status."""
-SCALED_OBJECTS = Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", ("so",), ("status",), custom=True)
+SCALED_OBJECTS = Kind(
+    "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", ("so",), ("status",), custom=True
+)
 SCALED_JOBS = Kind("keda.sh", "v1alpha1", "scaledjobs", "ScaledJob", ("sj",), ("status",), custom=True)
 OPTIONAL = (ROLLOUTS, SCALED_OBJECTS, SCALED_JOBS)
 """Served once the cluster has the CustomResourceDefinition of that name."""

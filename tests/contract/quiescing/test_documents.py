@@ -75,7 +75,9 @@ def test_what_argocd_said_before_the_release_does_not_count(looked: object) -> N
     assert "has not looked" in why_not_believed(application(looked), SINCE)
 
 
-def test_what_argocd_said_in_the_second_in_which_it_was_asked_counts_once_it_has_taken_the_request_off() -> None:
+def test_what_argocd_said_in_the_second_in_which_it_was_asked_counts_once_it_has_taken_the_request_off() -> (
+    None
+):
     looked = "2026-11-30T12:00:01Z"
     assert "has not looked" in why_not_believed(application(looked, asked=True), SINCE)
     assert why_not_believed(application(looked), SINCE) == ""

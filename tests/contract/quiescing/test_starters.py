@@ -86,7 +86,9 @@ async def test_the_jobs_that_it_started_are_named_until_they_are_over(
         await objects.create(JOBS, {"metadata": metadata, "spec": {"template": template()}})
     await on_double.quiescing.quiesce(NIGHTLY, FIRST, status=1)
     assert await on_double.quiescing.running(NIGHTLY) == ("job nightly-1",)
-    await objects.change(JOBS, "nightly-1", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}})
+    await objects.change(
+        JOBS, "nightly-1", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    )
     # The status is written by its subresource alone.
     assert await on_double.quiescing.running(NIGHTLY) == ("job nightly-1",)
     over = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
@@ -133,7 +135,9 @@ async def test_what_shares_nothing_with_a_workload_is_left_alone(
     assert await on_double.quiescing.around(NAMESPACE, {SHOP: [KEY]}) == {}
 
 
-async def test_the_right_to_list_cron_jobs_is_named_and_keda_that_is_not_there_needs_none(double: Running) -> None:
+async def test_the_right_to_list_cron_jobs_is_named_and_keda_that_is_not_there_needs_none(
+    double: Running,
+) -> None:
     account = double.kubeconfig.replace("kubeconfig", "account.kubeconfig")
     async with open_kubernetes(KubernetesSettings(kubeconfig=account)) as kubernetes:
         around = Around(Documents(kubernetes.rest), "", "")
@@ -196,7 +200,11 @@ SINCE = datetime(2026, 11, 30, 1, 0, tzinfo=UTC)
             "1 run of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
             "Kubernetes starts that one now",
         ),
-        ({"schedule": "whenever"}, 2, "whether runs of CronJob kinds-sandbox/nightly fell into its rest can't be told: whenever"),
+        (
+            {"schedule": "whenever"},
+            2,
+            "whether runs of CronJob kinds-sandbox/nightly fell into its rest can't be told: whenever",
+        ),
     ],
 )
 def test_the_runs_that_fell_into_its_rest_are_told(spec: dict[str, object], hours: float, said: str) -> None:
@@ -211,4 +219,7 @@ def test_more_runs_than_kubernetes_makes_up_for_are_told_as_such() -> None:
     assert text.startswith("more than 100 runs")
     assert text.endswith("Kubernetes starts none that it missed")
     suspended = Memory({"suspend": True}, {FIRST: 1}, since=SINCE.isoformat())
-    assert missed_runs.text(NIGHTLY, {"spec": {"schedule": "* * * * *"}}, suspended, SINCE + timedelta(hours=3)) == ""
+    assert (
+        missed_runs.text(NIGHTLY, {"spec": {"schedule": "* * * * *"}}, suspended, SINCE + timedelta(hours=3))
+        == ""
+    )

@@ -97,10 +97,14 @@ async def test_it_has_a_holder_while_it_rests(on_double: ClusterStand, objects: 
     await pods.remove_holder(holder)
 
 
-async def test_a_rollout_without_any_selector_is_an_obstacle(on_double: ClusterStand, objects: Objects) -> None:
+async def test_a_rollout_without_any_selector_is_an_obstacle(
+    on_double: ClusterStand, objects: Objects
+) -> None:
     await objects.serve(ROLLOUTS)
     reference = {"apiVersion": "v1", "kind": "PodTemplate", "name": "shop"}
-    await objects.create(ROLLOUTS, {"metadata": {"name": "shop"}, "spec": {"replicas": 0, "workloadRef": reference}})
+    await objects.create(
+        ROLLOUTS, {"metadata": {"name": "shop"}, "spec": {"replicas": 0, "workloadRef": reference}}
+    )
     (text,) = (await on_double.quiescing.obstacles(ROLLOUT)).undone_by
     assert "Rollout kinds-sandbox/shop has no selector that can be read" in text
 

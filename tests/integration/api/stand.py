@@ -29,6 +29,7 @@ from daemon.engine.driver import Driver
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
@@ -252,7 +253,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, facts, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog, Resting(quiescing, store)),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,

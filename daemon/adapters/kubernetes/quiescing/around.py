@@ -67,9 +67,7 @@ class Around:
 
     async def _read(self, target: ObjectRef) -> Document | None:
         kind = KINDS.get(target.kind)
-        return (
-            await self._documents.get(kind, target.environment, target.name) if kind is not None else None
-        )
+        return await self._documents.get(kind, target.environment, target.name) if kind is not None else None
 
     async def _list(self, kind: QuiescedKind, environment: str) -> Sequence[Document]:
         """List a kind. Who may not list one that the cluster does not have, misses no right."""

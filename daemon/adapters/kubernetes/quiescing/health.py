@@ -9,6 +9,7 @@ from daemon.adapters.kubernetes.documents import Document
 from daemon.adapters.kubernetes.quiescing.kinds import replicas_of
 from schemas.quiescing import ObjectRef
 
+
 def why_not_running(target: ObjectRef, document: Document) -> str:
     """Say why a workload does not run as it asks for; empty where it does."""
     wanted, status = replicas_of(document), document.get("status") or {}

@@ -136,9 +136,9 @@ class Suspension(QuiescedKind):
 
     def template(self, document: Document) -> Json | None:
         """See the base."""
-        template: Json | None = (((document.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}).get(
-            "template"
-        )
+        template: Json | None = (
+            ((document.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+        ).get("template")
         return template
 
     def original(self, document: Document) -> Json:

@@ -174,10 +174,10 @@ class KubernetesQuiescing:
             return ""
         return missed_runs.text(target, document, memory, self._now())
 
-    async def quiesced(self) -> tuple[Quiesced, ...]:
+    async def quiesced(self, environment: str | None = None) -> tuple[Quiesced, ...]:
         """See the port. One whose annotation a person has edited is left out: nobody knows what it was."""
         found = []
-        for target, document in await self._listing.all():
+        for target, document in await self._listing.all(environment):
             try:
                 read = _quiesced(KINDS[target.kind], target, document)
             except PermanentError:
