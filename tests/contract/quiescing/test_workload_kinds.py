@@ -11,6 +11,7 @@ import pytest
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.ports.pods.holders import Need
+from daemon.ports.quiescing import Obstacles
 from sandbox.kubernetes.launch import Running
 from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, ROLLOUTS, STATEFUL_SETS
 from schemas.quiescing import ObjectRef
@@ -70,16 +71,16 @@ async def test_it_rests_until_its_last_pod_is_gone_and_comes_back(
     await (make_stateful_set if target is STATEFUL_SET else make_borrowing_rollout)(objects)
     quiescing = on_double.quiescing
     async with asyncio.timeout(30):
-        while await quiescing.unhealthy([target], None):
+        while await quiescing.unhealthy([target], None):  # noqa: ASYNC110 - asked of a cluster
             await asyncio.sleep(0.1)
-    assert await quiescing.obstacles(target) == type(await quiescing.obstacles(target))()
+    assert await quiescing.obstacles(target) == Obstacles()
     assert (await quiescing.quiesce(target, FIRST, status=1)).original == said
     async with asyncio.timeout(30):
         while await quiescing.running(target):  # noqa: ASYNC110 - asked of a cluster
             await asyncio.sleep(0.1)
     await quiescing.release(target, FIRST, status=2)
     async with asyncio.timeout(30):
-        while await quiescing.unhealthy([target], None):
+        while await quiescing.unhealthy([target], None):  # noqa: ASYNC110 - asked of a cluster
             await asyncio.sleep(0.1)
 
 

@@ -16,6 +16,7 @@ LABEL = "app.kubernetes.io/name"
 LABELS = {LABEL: "shop"}
 SELECTOR = f"{LABEL}=shop"
 CONTAINER = {"name": "shop", "image": "fuse/app:1.0.0", "command": ["sleep", "1000000"]}
+_MERGE: Any = {"_content_type": "application/merge-patch+json"}
 TEMPLATE = {
     "metadata": {"labels": LABELS},
     "spec": {"containers": [CONTAINER], "terminationGracePeriodSeconds": 1},
@@ -53,7 +54,7 @@ class Objects:
             kind.plural,
             name,
             cast("Any", body),
-            _content_type="application/merge-patch+json",
+            **_MERGE,
         )
 
     async def change_status(self, kind: Kind, name: str, body: Mapping[str, Any]) -> None:
@@ -64,7 +65,7 @@ class Objects:
             kind.plural,
             name,
             cast("Any", body),
-            _content_type="application/merge-patch+json",
+            **_MERGE,
         )
 
     async def serve(self, kind: Kind) -> None:

@@ -84,7 +84,7 @@ class Replicas(QuiescedKind):
 
     def started_nothing(self, original: Json) -> bool:
         """See the base."""
-        return original.get("replicas", 1) == 0
+        return bool(original.get("replicas", 1) == 0)
 
 
 class AutomatedSync(QuiescedKind):

@@ -63,7 +63,7 @@ class KubernetesQuiescing:
         self._rest = kubernetes.rest
         self._core = CoreV1Api(kubernetes.rest)
         self._documents = Documents(kubernetes.rest)
-        self._around = Around(self._documents, argocd_namespace, kubernetes.rest.configuration.host)
+        self._around = Around(self._documents, argocd_namespace, kubernetes.rest.configuration.host or "")
         self._undoers = Undoers(self._documents, argocd_namespace)
         self._listing = Listing(self._documents, self._core, argocd_namespace)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from daemon.ports.databases import Session
 from schemas.quiescing import CRON_JOB, SCALED_OBJECT, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import Mode
-from schemas.resets import ResetState
+from schemas.resets import ActKind, ResetState
 from schemas.wire import StepName
 from tests.memory.processes import Process
 from tests.memory.quiescing import MemoryStarter
@@ -67,5 +68,26 @@ def test_an_application_that_nobody_synced_by_itself_is_not_asked_for_its_health
         await engine.ask(Mode.WIPE)
         done = await engine.drive()
         assert (done.state, application.asked) == (ResetState.DONE, 0), done
+
+    run(scenario())
+
+
+def test_idle_sessions_of_a_pooler_are_ended_and_those_of_others_are_named() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        pooled = Session(7, "app", "pgbouncer", "10.9.9.9", hidden=False, writes=True, since=None)
+        reads = Session(8, "reporting", "psql", "10.9.9.8", hidden=False, writes=False, since=None)
+        engine.database.sessions, engine.database.idle = [pooled, reads], {7, 8}
+        await engine.ask(Mode.WIPE)
+        stopped = await engine.drive()
+        assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.SESSIONS_LEFT)
+        assert engine.database.sessions == [reads]
+        assert "1 session of others: reporting with psql" in (stopped.detail or "")
+        engine.database.sessions = [pooled]
+        await engine.act(ActKind.RESUME)
+        assert (await engine.drive()).state is ResetState.DONE
+        cleared = await engine.step(StepName("quiesce.sessions.app"))
+        assert cleared.outcome is not None
+        assert cleared.outcome.facts["ended"] == ["app with pgbouncer from 10.9.9.9"]
 
     run(scenario())
