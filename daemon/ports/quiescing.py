@@ -52,7 +52,7 @@ class Quiescing(Protocol):
     async def around(
         self, environment: str, workloads: Mapping[ObjectRef, Collection[ResourceKey]]
     ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
-        """Return what else has to rest with these workloads of an environment, with the databases that its pods may use.
+        """Return what else has to rest with workloads of an environment, with the databases that its pods may use.
 
         - CronJobs and KEDA's ScaledJobs whose pods are like those of one of the workloads: they match its selector, or
           share a Secret, a database's URL or an image with it.
@@ -93,7 +93,7 @@ class Quiescing(Protocol):
         ...
 
     async def running(self, target: ObjectRef) -> tuple[str, ...]:
-        """Return what of an object still runs, by name: pods that are not gone, unfinished Jobs, an operation of ArgoCD."""
+        """Return what of an object still runs, by name: pods that are there, unfinished Jobs, a sync of ArgoCD."""
         ...
 
     async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
@@ -111,7 +111,7 @@ class Quiescing(Protocol):
         ...
 
     async def missed(self, target: ObjectRef) -> str:
-        """Say which runs of a quiesced CronJob fell into its rest, and what Kubernetes makes of them once it is released.
+        """Say which runs of a quiesced CronJob fell into its rest, and what becomes of them once it is released.
 
         Empty where there are none, and for all other kinds.
         """

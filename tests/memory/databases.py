@@ -221,11 +221,7 @@ class MemoryDatabases:
         database = self.at(url)
         mine = urlsplit(url).username or ""
         pids = {each.pid for each in sessions}
-        ended = [
-            each
-            for each in database.sessions
-            if each.pid in pids & database.idle and each.role == mine
-        ]
+        ended = [each for each in database.sessions if each.pid in pids & database.idle and each.role == mine]
         database.sessions = [each for each in database.sessions if each not in ended]
         return tuple(ended)
 

@@ -465,7 +465,10 @@ class FactsReader:
     async def _read_consumers(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what has to be quiesced, and what the commands need then, where the selection does that. A workload's only user is its environment."""
+        """Read what has to be quiesced, and what the commands need then, where the selection does that.
+
+        A workload's only user is its environment.
+        """
         if not quiesces(selection, self._catalog):
             return
         pairs = written(commands(selection))

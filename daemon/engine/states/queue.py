@@ -75,18 +75,9 @@ class QueueState:
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
         if not leased.in_progress:
-            gate = await self._deployments.gate(reset.environment)
-            others = [each for each in gate.held_by if each != reset.id]
-            if others:
-                what = f"the automated sync of {reset.environment} is held by"
-                return await self._wait_for_rest(await kept_down(self._store, what, others))
-            # What it holds itself was left by an attempt that nobody knows of: ArgoCD sees what rests as out of sync.
-            if not gate.open and not gate.held_by:
-                if now - waiting_since(reset, "argocd", now) > self._limits.settled:
-                    hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
-                    await stop_failed(leased, Reason.NOT_SYNCED, gate.reason, hint)
-                    return None
-                return Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
+            settled, pause = await self._is_settled()
+            if not settled:
+                return pause
         keys = [resource.key for resource in leased.plan.resources]
         answer = await self._store.lock(leased.lease, keys)
         if not answer.granted:
@@ -104,6 +95,22 @@ class QueueState:
             await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
             return None
         return await self._check_facts_again(leased.plan)
+
+    async def _is_settled(self) -> tuple[bool, Pause | None]:
+        """Whether ArgoCD has nothing against the reset; else the pause, or None where the reset was stopped."""
+        reset, now = self._leased.reset, self._clock.now()
+        gate = await self._deployments.gate(reset.environment)
+        if others := [each for each in gate.held_by if each != reset.id]:
+            what = f"the automated sync of {reset.environment} is held by"
+            return False, await self._wait_for_rest(await kept_down(self._store, what, others))
+        # What it holds itself was left by an attempt that nobody knows of: ArgoCD sees what rests as out of sync.
+        if gate.open or gate.held_by:
+            return True, None
+        if now - waiting_since(reset, "argocd", now) > self._limits.settled:
+            hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
+            await stop_failed(self._leased, Reason.NOT_SYNCED, gate.reason, hint)
+            return False, None
+        return False, Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
 
     async def _check_facts_again(self, agreed: Plan) -> Pause | None:
         """Read the facts once more: from now on no other reset can change them."""

@@ -42,7 +42,7 @@ class QuiesceStep:
             raise TemporaryError(
                 Reason.STILL_RUNNING,
                 f"{', '.join(running)} did not end within {step.timeout:g} s",
-                hint="Look at what keeps it: a Job that is at work, a finalizer, a long grace period, a node that is away.",
+                hint="Look at what keeps it: a Job at work, a finalizer, a long grace period, a node that is away.",
             )
         facts = {
             "original": quiesced.original,

@@ -46,7 +46,8 @@ class Holders(Protocol):
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """Return the holder of the attempt's reset for a service, once it runs: made, or found again.
 
-        - It is made from the template of the service's workload (Deployment, StatefulSet or Argo Rollout): its image, variables, volumes and account.
+        - It is made from the template of the service's Deployment, StatefulSet or Argo Rollout: its image, variables,
+          volumes and account.
         - It only sleeps, and the service need not run for it.
         - It belongs to nobody else: it has no label of the service, no probe and no hook.
         - Each call changes the holder's version.

@@ -106,7 +106,14 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
     if kind is PODS:
         new = admitted(objects, new)
         _check_account(objects, new)
-    elif kind is DEPLOYMENTS:
+    else:
+        _default(kind, new)
+    return new
+
+
+def _default(kind: Kind, new: Object) -> None:
+    """Write what the server adds to a new object of a kind that is no pod."""
+    if kind is DEPLOYMENTS:
         spec = new["spec"]
         spec.setdefault("replicas", 1)
         spec.setdefault("revisionHistoryLimit", 10)
@@ -127,8 +134,7 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
     elif kind is NAMESPACES:
         new["spec"] = {"finalizers": ["kubernetes"]}
         new["status"] = {"phase": "Active"}
-        new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
-    return new
+        new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = new["metadata"]["name"]
 
 
 def _check_account(objects: Objects, pod: Object) -> None:

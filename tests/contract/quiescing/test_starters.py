@@ -185,20 +185,26 @@ SINCE = datetime(2026, 11, 30, 1, 0, tzinfo=UTC)
         (
             {"schedule": "0 2 * * *"},
             2,
-            "1 run of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
-            "Kubernetes starts that one now",
+            (
+                "1 run of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
+                "Kubernetes starts that one now"
+            ),
         ),
         (
             {"schedule": "*/30 * * * *", "startingDeadlineSeconds": 60},
             1.25,
-            "2 runs of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
-            "Kubernetes starts none that is 60 s late",
+            (
+                "2 runs of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
+                "Kubernetes starts none that is 60 s late"
+            ),
         ),
         (
             {"schedule": "0 3 * * *", "timeZone": "Europe/Berlin"},
             2,
-            "1 run of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
-            "Kubernetes starts that one now",
+            (
+                "1 run of CronJob kinds-sandbox/nightly fell into its rest, the last one of 2026-11-30 02:00 UTC: "
+                "Kubernetes starts that one now"
+            ),
         ),
         (
             {"schedule": "whenever"},

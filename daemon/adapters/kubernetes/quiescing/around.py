@@ -1,4 +1,4 @@
-"""What has to rest with the workloads of an environment: what starts pods beside them, and what scales them up again."""
+"""What has to rest with workloads of an environment: what starts pods beside them, and what scales them up again."""
 
 from __future__ import annotations
 

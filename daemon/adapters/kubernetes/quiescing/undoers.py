@@ -74,8 +74,8 @@ def _owners_that_undo(target: ObjectRef, document: Document) -> Iterator[str]:
     for tracker in trackers(document):
         if not tracker.by_label:
             yield (
-                f"Application {tracker.name} keeps {target} and would undo it: let {tracker.name} ignore differences in "
-                "/spec/syncPolicy of Applications"
+                f"Application {tracker.name} keeps {target} and would undo it: let {tracker.name} ignore differences "
+                "in /spec/syncPolicy of Applications"
             )
 
 
