@@ -75,6 +75,8 @@ class Platform:
     looks: Looks = field(default_factory=Looks)
     misled: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(environment, service, variable) -> the URL that the service's tool uses instead of the variable's."""
+    _deployed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Container -> variable -> the URL that its tool uses: it keeps what it was deployed with, a holder, too."""
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
@@ -144,16 +146,19 @@ class Platform:
         service = self.pods.add(environment, name, run, variables)
         self.services.append(service)
 
-    def _hit(self, service: MemoryService, variable: str) -> MemoryDatabase:
-        """The database that the service's tool reaches."""
-        misled = self.misled.get((service.environment, service.name, variable))
-        return self.databases.at(misled or service.variables[variable])
+    def _hit(self, service: MemoryService, variable: str, container: str) -> MemoryDatabase:
+        """The database that the service's tool reaches in a container."""
+        of_service = {
+            name: self.misled.get((service.environment, service.name, name), url)
+            for name, url in service.variables.items()
+        }
+        return self.databases.at(self._deployed.setdefault(container, of_service)[variable])
 
     async def _run(self, service: MemoryService, process: Process) -> int:
         what, *names = process.argv
         if process.attempt is None:
             return self._ask(service, process)
-        databases = [self._hit(service, name) for name in names]
+        databases = [self._hit(service, name, process.container_id) for name in names]
         keys = tuple(one.key for one in databases)
         run = self.witness.started(process.attempt, process.container_id, keys, writes=what in WRITES)
         if what == "destroy":
@@ -169,7 +174,8 @@ class Platform:
     def _nobody_else_starts(self, attempt: str, keys: tuple[ResourceKey, ...]) -> None:
         """Tell the witness of services with pods that use a database which is destroyed."""
         for one in self.services:
-            used = {self._hit(one, variable).key for variable in one.variables}
+            container = one.pod().container_id
+            used = {self._hit(one, variable, container).key for variable in one.variables}
             known = self.looks.could_see(attempt, _deployment(one)) and id(one) not in self.unready
             if one.replicas and used.intersection(keys) and known:
                 self.witness.second_writer(attempt, f"{one.environment}/{one.name}")
@@ -199,9 +205,9 @@ class Platform:
     def _ask(self, service: MemoryService, process: Process) -> int:
         """Short commands, which change nothing."""
         what, *names = process.argv
-        migrations = self._hit(service, "DATABASE_URL").tables.get("migrations", [])
+        migrations = self._hit(service, "DATABASE_URL", process.container_id).tables.get("migrations", [])
         if what == "handshake":
-            database = self._hit(service, names[0])
+            database = self._hit(service, names[0], process.container_id)
             nonce = sent_nonce(process)
             assert nonce is not None
             if database.witnesses:
