@@ -74,13 +74,16 @@ class QuiesceSweeper:
 
     async def _release(self, quiesced: Quiesced, over: list[ResetId]) -> None:
         try:
+            missed = await self._quiescing.missed(quiesced.object)
             released = await self._quiescing.release_listed(quiesced, over)
         except PermanentError as error:
             log.warning("quiesce-sweeper.refused", object=str(quiesced.object), detail=error.detail)
             return
         if released:
             left = [each for each in quiesced.resets if each not in over]
-            log.info("quiesce-sweeper.released", object=str(quiesced.object), resets=over, left=left)
+            log.info(
+                "quiesce-sweeper.released", object=str(quiesced.object), resets=over, left=left, missed=missed
+            )
 
     async def _needs_rest(self, reset_id: ResetId) -> bool:
         reset = await self._store.find(reset_id)

@@ -14,9 +14,11 @@ from daemon.adapters.kubernetes.quiescing.undoers import application_set_undoes
 from daemon.adapters.kubernetes.workloads.memory import ANNOTATION, LABEL
 from daemon.ports.errors import PermanentError
 from sandbox.kubernetes.launch import Running
+from sandbox.kubernetes.objects.kinds import APPLICATIONS
 from schemas.reasons import Reason
 from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, SYNC, ClusterStand, MemoryStand
 from tests.contract.quiescing.test_quiescing import FIRST, SECOND
+from tests.contract.quiescing.workload_kinds import objects_of
 
 KEPT = {"preservedFields": {"annotations": [ANNOTATION], "labels": [LABEL]}}
 """What an ApplicationSet has to say to leave alone what an Application remembers."""
@@ -168,6 +170,21 @@ async def test_an_application_that_another_one_keeps_would_be_undone(on_double: 
         assert "Application root keeps" in text
     finally:
         await on_double.change_application({"metadata": {"annotations": dict.fromkeys(tracking)}})
+
+
+async def test_a_parent_that_tracks_by_label_counts_only_where_there_is_one(on_double: ClusterStand) -> None:
+    async with objects_of(on_double) as objects:
+        label = {"app.kubernetes.io/instance": "root"}
+        await on_double.change_application({"metadata": {"labels": label}})
+        try:
+            assert (await on_double.quiescing.obstacles(SYNC)).undone_by == ()
+            skip = {"argocd.argoproj.io/skip-reconcile": "true"}
+            root = {"metadata": {"name": "root", "annotations": skip}, "spec": {}}
+            await objects.create(APPLICATIONS, root, namespace="argocd")
+            (text,) = (await on_double.quiescing.obstacles(SYNC)).undone_by
+            assert "Application root keeps" in text
+        finally:
+            await on_double.change_application({"metadata": {"labels": dict.fromkeys(label)}})
 
 
 @pytest.mark.parametrize(

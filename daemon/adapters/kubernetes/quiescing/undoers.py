@@ -31,7 +31,9 @@ class Undoers:
             PortError: an ApplicationSet can't be read.
         """
         found = list(_owners_that_undo(target, document))
-        if target.kind != APPLICATION and self._argocd:
+        if target.kind == APPLICATION:
+            found += await self._parents(target, document)
+        elif self._argocd:
             found += await self._tracked_elsewhere(target, document)
         made_by = application_set_of(document) if target.kind == APPLICATION else None
         if made_by is not None:
@@ -45,13 +47,25 @@ class Undoers:
                 )
         return found
 
+    async def _parents(self, target: ObjectRef, document: Document) -> list[str]:
+        """Say which Applications keep an Application. A label says so only where there is one of that name."""
+        return [
+            f"Application {tracker.name} keeps {target} and would undo it: let {tracker.name} ignore differences in "
+            "/spec/syncPolicy of Applications"
+            for tracker in trackers(document)
+            if tracker.name != target.name and (not tracker.by_label or await self._is_there(tracker.name))
+        ]
+
+    async def _is_there(self, name: str) -> bool:
+        return await self._documents.get(APPLICATIONS, *place_of(name, self._argocd)) is not None
+
     async def _tracked_elsewhere(self, target: ObjectRef, document: Document) -> list[str]:
         """Say which Application keeps an object, where nobody finds it. One that is found is held with the object."""
         found = []
         for tracker in trackers(document):
             namespace, name = place_of(tracker.name, self._argocd)
             # A label alone may be Helm's: then there need not be an Application.
-            if tracker.by_label or await self._documents.get(APPLICATIONS, namespace, name) is not None:
+            if tracker.by_label or await self._is_there(tracker.name):
                 continue
             found.append(
                 f"Application {tracker.name} keeps {target} and would undo it, and there is no Application {name} in "
@@ -69,14 +83,6 @@ def _owners_that_undo(target: ObjectRef, document: Document) -> Iterator[str]:
         ):
             who = f"{owner.get('kind')} {owner.get('name')}"
             yield f"{who} owns {target} and would undo it: quiesce it by {who}, or take it out of its hands"
-    if target.kind != APPLICATION:
-        return
-    for tracker in trackers(document):
-        if not tracker.by_label:
-            yield (
-                f"Application {tracker.name} keeps {target} and would undo it: let {tracker.name} ignore differences "
-                "in /spec/syncPolicy of Applications"
-            )
 
 
 def application_set_of(document: Document) -> str | None:
