@@ -16,6 +16,9 @@ from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 from statemachines.planning.quiescing import quiesced_objects
 
+LEAST = 60.0
+"""Seconds for who takes up an attempt whose time is over: ArgoCD was asked anew, and has to look."""
+
 
 class AwaitHealthStep:
     """Looks at what the plan quiesced of one environment. It changes nothing but to ask ArgoCD to look."""
@@ -35,7 +38,8 @@ class AwaitHealthStep:
         # What ArgoCD said before does not count. Who takes up an attempt does not know whether it had asked.
         asked = await self._quiescing.ask_to_look(targets)
         left = step.timeout - (self._clock.now() - attempt.started_at).total_seconds()
-        why = await wait_while(lambda: self._quiescing.unhealthy(targets, asked), self._clock, max(left, 0))
+        seconds = min(max(left, LEAST), step.timeout)
+        why = await wait_while(lambda: self._quiescing.unhealthy(targets, asked), self._clock, seconds)
         if why:
             raise PermanentError(
                 Reason.NOT_HEALTHY,

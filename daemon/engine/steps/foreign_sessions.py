@@ -15,6 +15,8 @@ from statemachines.planning.sessions import is_tolerated, who
 
 NAMED = 10
 """Sessions that are named."""
+DAEMONS = "resetd"
+"""How the names of sessions of daemons and their attempts begin."""
 IDLE_SECONDS = 10.0
 """How long a session has done nothing that is ended: a client that is at work pauses for less."""
 
@@ -46,13 +48,16 @@ class ForeignSessions:
     async def end_idle(self, step: PlannedStep) -> list[str]:
         """End the idle sessions of others, such as a pooler keeps, where the role may. Return who had them.
 
-        Whoever was at rest has no pod any more. What is at work stays, and so does what the catalog tolerates.
+        Whoever was at rest has no pod any more. What is at work stays, and so does what the catalog tolerates, and what
+        a daemon has, of another cluster, too: it waits in them for a handshake.
 
         Raises:
             PortError: as `left`.
         """
         url, environment, _ = await self._way(step)
-        foreign = await self._foreign(url, environment)
+        foreign = [
+            each for each in await self._foreign(url, environment) if not each.application.startswith(DAEMONS)
+        ]
         if not foreign:
             return []
         ended = await self._databases.end_idle(

@@ -13,6 +13,7 @@ from daemon.adapters.kubernetes.documents import Documents, ObjectKind
 from daemon.adapters.kubernetes.quiescing import missed_runs
 from daemon.adapters.kubernetes.quiescing.around import Around
 from daemon.adapters.kubernetes.quiescing.kinds import CRON_JOBS as KUBERNETES_CRON_JOBS
+from daemon.adapters.kubernetes.quiescing.kinds import SCALED_OBJECTS as KUBERNETES_SCALED_OBJECTS
 from daemon.adapters.kubernetes.quiescing.sources import sources_of
 from daemon.adapters.kubernetes.workloads.memory import Memory
 from daemon.ports.errors import PermanentError
@@ -126,6 +127,13 @@ async def test_a_scaled_job_of_the_same_image_rests_too(on_double: ClusterStand,
     assert await on_double.quiescing.around(NAMESPACE, {SHOP: [KEY]}) == {WORKER: (KEY,)}
     assert (await on_double.quiescing.quiesce(WORKER, FIRST, status=1)).held
     await on_double.quiescing.release(WORKER, FIRST, status=2)
+
+
+async def test_whether_the_cluster_has_a_kind_is_told(on_double: ClusterStand, objects: Objects) -> None:
+    documents = Documents(on_double.kubernetes.rest)
+    await objects.serve(SCALED_OBJECTS)
+    assert await documents.is_served(KUBERNETES_SCALED_OBJECTS)
+    assert await documents.is_served(KUBERNETES_CRON_JOBS)
 
 
 async def test_what_shares_nothing_with_a_workload_is_left_alone(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from daemon.ports.databases import Session
@@ -302,5 +304,28 @@ def test_health_is_awaited_once_and_for_as_long_as_its_attempt_may_take() -> Non
         application.away = False
         await engine.act(ActKind.RESUME)
         assert (await engine.drive()).state is ResetState.DONE
+
+    run(scenario())
+
+
+def test_who_takes_up_an_attempt_whose_time_is_over_still_gives_argocd_time_to_look() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        application = engine.quiescing.applications_[ENVIRONMENT]
+        application.away = True
+        await engine.ask(Mode.WIPE)
+        await engine.drive_until(lambda: application.asked == 1)
+        await engine.clock.sleep(2 * HEALTH_TIMEOUT)
+
+        async def comes_back() -> None:
+            await engine.clock.sleep(10)
+            application.away, application.looked_at = False, engine.clock.now()
+
+        await engine.store.seize("one", [engine.id], ttl=1.0)
+        await engine.clock.sleep(2)
+        coming = asyncio.create_task(comes_back())
+        done = await engine.drive()
+        await coming
+        assert (done.state, application.asked) == (ResetState.DONE, 2), done
 
     run(scenario())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daemon.ports.databases import Session
 from schemas.quiescing import CRON_JOB, SCALED_OBJECT, ObjectRef
 from schemas.reasons import Reason
@@ -77,12 +79,13 @@ def test_idle_sessions_of_a_pooler_are_ended_and_those_of_others_are_named() -> 
         engine = quiescing_engine()
         pooled = Session(7, "app", "pgbouncer", "10.9.9.9", hidden=False, writes=True, since=None)
         reads = Session(8, "reporting", "psql", "10.9.9.8", hidden=False, writes=False, since=None)
-        engine.database.sessions, engine.database.idle = [pooled, reads], {7, 8}
+        witness = replace(pooled, pid=9, application="resetd 0123456789abcdef")
+        engine.database.sessions, engine.database.idle = [pooled, reads, witness], {7, 8, 9}
         await engine.ask(Mode.WIPE)
         stopped = await engine.drive()
         assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.SESSIONS_LEFT)
-        assert engine.database.sessions == [reads]
-        assert "1 session of others: reporting with psql" in (stopped.detail or "")
+        assert engine.database.sessions == [reads, witness]
+        assert "2 sessions of others: reporting with psql" in (stopped.detail or "")
         engine.database.sessions = [pooled]
         await engine.act(ActKind.RESUME)
         assert (await engine.drive()).state is ResetState.DONE
