@@ -45,7 +45,6 @@ STATEFUL_SETS = Kind("apps", "v1", "statefulsets", "StatefulSet", ("sts",), ("st
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout", ("ro",), ("status", "scale"), custom=True)
 CRON_JOBS = Kind("batch", "v1", "cronjobs", "CronJob", ("cj",), ("status",))
 JOBS = Kind("batch", "v1", "jobs", "Job", (), ("status",))
-"""Nothing starts the Jobs of a CronJob, or the pods of a Job, here: whoever tests with one writes its status."""
 SCALED_OBJECTS = Kind(
     "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", ("so",), ("status",), custom=True
 )

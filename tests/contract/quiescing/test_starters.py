@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,9 +34,10 @@ WORKER = ObjectRef(environment=NAMESPACE, kind="ScaledJob", name="worker")
 PAUSED, PAUSED_REPLICAS = "autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"
 
 
-def template(image: str = "other:1", secret: str | None = None) -> dict[str, Any]:
+def template(image: str = "other:1", *command: str, secret: str | None = None) -> dict[str, Any]:
     given = [{"secretRef": {"name": secret}}] if secret else []
-    spec = {"containers": [{"name": "job", "image": image, "envFrom": given}], "restartPolicy": "Never"}
+    container = {"name": "job", "image": image, "envFrom": given, "command": command}
+    spec = {"containers": [container], "restartPolicy": "Never"}
     return {"metadata": {"labels": {"job": "yes"}}, "spec": spec}
 
 
@@ -80,21 +82,49 @@ async def test_a_cron_job_is_suspended_and_gets_back_what_it_said(
 async def test_the_jobs_that_it_started_are_named_until_they_are_over(
     on_double: ClusterStand, objects: Objects
 ) -> None:
-    made = await make_cron_job(objects)
+    made = await make_cron_job(objects, schedule="0 0 1 1 *")
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": made["metadata"]["uid"]}
+    owner["controller"] = True
+    of_pods = template("fuse/app:1.0.0", "sh", "-c", "until [ -e /tmp/over ]; do sleep 0.1; done")
     for name, owners in (("nightly-1", [owner]), ("by-hand", [])):
         metadata = {"name": name, "ownerReferences": owners}
-        await objects.create(JOBS, {"metadata": metadata, "spec": {"template": template()}})
+        await objects.create(JOBS, {"metadata": metadata, "spec": {"template": of_pods}})
     await on_double.quiescing.quiesce(NIGHTLY, FIRST, status=1)
     assert await on_double.quiescing.running(NIGHTLY) == ("job nightly-1",)
+    # The status is written by its subresource alone.
     await objects.change(
         JOBS, "nightly-1", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
     )
-    # The status is written by its subresource alone.
     assert await on_double.quiescing.running(NIGHTLY) == ("job nightly-1",)
-    over = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
-    await objects.change_status(JOBS, "nightly-1", over)
+    await objects.change_status(
+        JOBS, "nightly-1", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    )
     assert await on_double.quiescing.running(NIGHTLY) == ()
+    await on_double.quiescing.release(NIGHTLY, FIRST, status=2)
+
+
+async def test_it_starts_no_job_while_it_rests_and_the_run_that_it_missed_once_it_is_released(
+    on_double: ClusterStand, objects: Objects
+) -> None:
+    await make_cron_job(
+        objects, schedule="* * * * *", suspend=True, template=template("fuse/app:1.0.0", "true")
+    )
+    await objects.change_status(
+        CRON_JOBS, "nightly", {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
+    )
+    await objects.change(CRON_JOBS, "nightly", {"spec": {"startingDeadlineSeconds": 3600}})
+    await on_double.quiescing.quiesce(NIGHTLY, FIRST, status=1)
+    assert await objects.names(JOBS) == []
+    await objects.change(CRON_JOBS, "nightly", {"spec": {"suspend": False}})
+    async with asyncio.timeout(30):
+        while not await objects.names(JOBS):  # noqa: ASYNC110 - asked of a cluster
+            await asyncio.sleep(0.1)
+    found = await on_double.quiescing.find(NIGHTLY)
+    assert found is not None
+    assert not found.held
+    async with asyncio.timeout(30):
+        while await on_double.quiescing.running(NIGHTLY):  # noqa: ASYNC110 - asked of a cluster
+            await asyncio.sleep(0.1)
     await on_double.quiescing.release(NIGHTLY, FIRST, status=2)
 
 

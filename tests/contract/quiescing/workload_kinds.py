@@ -68,6 +68,12 @@ class Objects:
             **_MERGE,
         )
 
+    async def names(self, kind: Kind) -> list[str]:
+        found = await self._objects.list_namespaced_custom_object(
+            kind.group, kind.version, NAMESPACE, kind.plural
+        )
+        return [str(each["metadata"]["name"]) for each in cast("Any", found)["items"]]
+
     async def serve(self, kind: Kind) -> None:
         """Install the definition of a custom resource."""
         with suppress(ApiException):
