@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any
 
 from kubernetes_asyncio.client import CoreV1Api
 
@@ -23,15 +22,12 @@ from daemon.adapters.kubernetes.quiescing.kinds import (
     with_metadata,
 )
 from daemon.adapters.kubernetes.quiescing.listing import Listing
+from daemon.adapters.kubernetes.quiescing.remembering import kind_of, quiesced_of, released, remembered
 from daemon.adapters.kubernetes.quiescing.selectors import pods_of
 from daemon.adapters.kubernetes.quiescing.tracking import place_of
 from daemon.adapters.kubernetes.quiescing.undoers import Undoers
 from daemon.adapters.kubernetes.workloads.memory import (
-    ANNOTATION,
-    FORGET,
     Memory,
-    UnreadableMemoryError,
-    memory_of,
 )
 from daemon.adapters.kubernetes.workloads.pod_templates import read_template, template_variables
 from daemon.ports.errors import PermanentError, TemporaryError
@@ -76,12 +72,12 @@ class KubernetesQuiescing:
     async def obstacles(self, target: ObjectRef) -> Obstacles:
         """See the port. The API server is asked by a dry run of the very change."""
         try:
-            kind = _kind(target)
+            kind = kind_of(target)
             document = await self._get(kind, target)
             if document is None:
                 return Obstacles((f"there is no {target}",))
             undone_by = tuple(await self._undoers.of(target, document))
-            memory = _read(target, document)
+            memory = remembered(target, document)
             memory = memory or self._remember(kind, target, document)
             patch = with_metadata(kind.to_rest(document), memory.to_patch())
             await self._patch(kind, target, patch, document, dry_run=True)
@@ -97,12 +93,12 @@ class KubernetesQuiescing:
         self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = (), *, status: int
     ) -> Quiesced:
         """See the port."""
-        kind = _kind(target)
+        kind = kind_of(target)
         for _ in range(_TRIES):
             document = await self._get(kind, target)
             if document is None:
                 raise PermanentError(Reason.QUIESCE_REFUSED, f"there is no {target}")
-            memory = _read(target, document) or self._remember(kind, target, document)
+            memory = remembered(target, document) or self._remember(kind, target, document)
             patch = with_metadata(kind.to_rest(document), memory.joined(reset_id, status, uses).to_patch())
             changed = await self._patch(kind, target, patch, document)
             if changed is None:
@@ -111,7 +107,7 @@ class KubernetesQuiescing:
                 changed = await self._patch(kind, target, otherwise, changed)
             # What an admission webhook or another controller made of it is read, rather than what was sent.
             read = await self._get(kind, target) if changed is not None else None
-            if read is not None and kind.rests(read) and (found := _quiesced(kind, target, read)):
+            if read is not None and kind.rests(read) and (found := quiesced_of(kind, target, read)):
                 return found
         raise TemporaryError(
             Reason.QUIESCE_UNDONE,
@@ -121,13 +117,13 @@ class KubernetesQuiescing:
 
     async def find(self, target: ObjectRef) -> Quiesced | None:
         """See the port."""
-        kind = _kind(target)
+        kind = kind_of(target)
         document = await self._get(kind, target)
-        return None if document is None else _quiesced(kind, target, document)
+        return None if document is None else quiesced_of(kind, target, document)
 
     async def running(self, target: ObjectRef) -> tuple[str, ...]:
         """See the port: for a workload the pods that its selector matches, as they may still be ending."""
-        kind = _kind(target)
+        kind = kind_of(target)
         document = await self._get(kind, target)
         if document is None:
             return ()
@@ -151,25 +147,25 @@ class KubernetesQuiescing:
 
     async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
         """See the port. Who has changed the object since knows better than what is remembered: that stays."""
-        kind = _kind(target)
+        kind = kind_of(target)
         for _ in range(_TRIES):
             document = await self._get(kind, target)
-            memory = None if document is None else _read(target, document)
+            memory = None if document is None else remembered(target, document)
             if document is None or memory is None:
                 return None
             if memory.resets.get(reset_id, 0) > status:
-                return _quiesced(kind, target, document)
-            changed = await self._patch(kind, target, _without(kind, document, memory, (reset_id,)), document)
+                return quiesced_of(kind, target, document)
+            changed = await self._patch(kind, target, released(kind, document, memory, (reset_id,)), document)
             if changed is not None:
-                return _quiesced(kind, target, changed)
+                return quiesced_of(kind, target, changed)
         raise TemporaryError(Reason.QUIESCE_UNDONE, f"{target} is changed by others all the time")
 
     async def missed(self, target: ObjectRef) -> str:
         """See the port."""
         if target.kind != CRON_JOB:
             return ""
-        document = await self._get(_kind(target), target)
-        memory = None if document is None else _read(target, document)
+        document = await self._get(kind_of(target), target)
+        memory = None if document is None else remembered(target, document)
         if document is None or memory is None:
             return ""
         return missed_runs.text(target, document, memory, self._now())
@@ -179,7 +175,7 @@ class KubernetesQuiescing:
         found = []
         for target, document in await self._listing.all(environment):
             try:
-                read = _quiesced(KINDS[target.kind], target, document)
+                read = quiesced_of(KINDS[target.kind], target, document)
             except PermanentError:
                 continue
             if read is not None:
@@ -188,14 +184,14 @@ class KubernetesQuiescing:
 
     async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
         """See the port."""
-        kind = _kind(listed.object)
+        kind = kind_of(listed.object)
         document = await self._get(kind, listed.object)
         if document is None or str(document["metadata"]["resourceVersion"]) != listed.version:
             return False
-        memory = _read(listed.object, document)
+        memory = remembered(listed.object, document)
         if memory is None:
             return False
-        patch = _without(kind, document, memory, resets)
+        patch = released(kind, document, memory, resets)
         return await self._patch(kind, listed.object, patch, document) is not None
 
     async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
@@ -212,13 +208,13 @@ class KubernetesQuiescing:
     async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
         """See the port."""
         for target in targets:
-            kind = _kind(target)
+            kind = kind_of(target)
             if kind in STARTING:
                 continue  # it has no pods that have to be there
             document = await self._get(kind, target)
             if document is None:
                 return f"{target} is gone"
-            memory = _read(target, document)
+            memory = remembered(target, document)
             if memory is not None and memory.resets:
                 continue  # it stays at rest for another reset, which is said where it is released
             if target.kind != APPLICATION:
@@ -263,52 +259,3 @@ class KubernetesQuiescing:
         if target.kind == APPLICATION:
             return place_of(target.name, self._argocd)
         return target.environment, target.name
-
-
-def _kind(target: ObjectRef) -> QuiescedKind:
-    kind = KINDS.get(target.kind)
-    if kind is None:
-        raise PermanentError(
-            Reason.QUIESCE_REFUSED,
-            f"{target} can't be scaled to 0",
-            hint="Give its pods to a Deployment, or take them away for the time of the reset.",
-        )
-    return kind
-
-
-def _read(target: ObjectRef, document: Document) -> Memory | None:
-    try:
-        return memory_of(document)
-    except UnreadableMemoryError as error:
-        raise PermanentError(
-            Reason.QUIESCE_REFUSED,
-            f"the annotation {ANNOTATION} of {target} can't be read",
-            hint="Give the object the values that it should have, and remove the annotation.",
-        ) from error
-
-
-def _quiesced(kind: QuiescedKind, target: ObjectRef, document: Document) -> Quiesced | None:
-    memory = _read(target, document)
-    if memory is None:
-        return None
-    return Quiesced(
-        object=target,
-        version=str(document["metadata"]["resourceVersion"]),
-        resets=tuple(memory.resets),
-        original=kind.said(memory.original),
-        uses=memory.uses,
-        held=kind.rests(document),
-        started_nothing=kind.started_nothing(memory.original),
-        since=memory.since_when,
-    )
-
-
-def _without(
-    kind: QuiescedKind, document: Document, memory: Memory, resets: Collection[ResetId]
-) -> dict[str, Any]:
-    """The patch that takes resets off the list, and undoes the change with the last of them."""
-    left = memory.without(resets)
-    if left.resets:
-        return {"metadata": left.to_patch()}
-    undo = kind.to_undo(memory.original) if kind.rests(document) else {}
-    return with_metadata(undo, FORGET)
