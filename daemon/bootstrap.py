@@ -54,6 +54,7 @@ from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.engine.sweepers.backup_branches import BackupBranchSweeper
@@ -206,7 +207,9 @@ def _build(
     )
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
-    quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
+    quiesce_sweeper = QuiesceSweeper(
+        engine.ports.quiescing, store, clock, engine.high_water, quiesces=bool(loaded.catalog.quiesce)
+    )
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     branches = BackupBranchSweeper(
         engine.ports.repositories,
@@ -283,7 +286,8 @@ def _engine(
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
     kept = BackupLimits(settings.backup_keep, timedelta(days=settings.backup_keep_days))
     keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
-    return _Engine(ports, planning, keeper, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
+    doctor = Doctor(pods, gate, facts, catalog, Resting(ports.quiescing, store), dumps)
+    return _Engine(ports, planning, keeper, doctor, high_water, supervisor)
 
 
 def _retention(settings: Settings) -> Retention:

@@ -118,6 +118,14 @@ class Unreadable(Wire):
     """Ids of the words by which people say what is in use there. The planner fills this in."""
 
 
+class HolderRefusal(Wire):
+    """Why a service of the plan could not have the holder that its commands would run in."""
+
+    service: ServiceName
+    reason: Reason
+    detail: str
+
+
 class AbsentService(Wire):
     """A service that is not seen in an environment, and of which the catalog says that it is not there."""
 
@@ -166,6 +174,8 @@ class Facts(Wire):
     """What people said about protected environments, and has not expired, oldest first."""
     consumers: tuple[ConsumerFact, ...] = ()
     """What has to be quiesced, in the order of environment, kind and name."""
+    holder_refusals: tuple[HolderRefusal, ...] = ()
+    """Why services could not have holders. Read where the plan quiesces."""
     sessions: tuple[SessionFact, ...] = ()
     """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()

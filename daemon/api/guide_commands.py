@@ -7,7 +7,7 @@ import shlex
 from schemas.catalog.catalog import Catalog
 from schemas.checks import PlannedCheck
 from schemas.plan import Plan, PlannedStep, StepKind
-from schemas.quiescing import APPLICATION
+from schemas.quiescing import APPLICATION, STARTERS
 
 _HEADER = """\
 #!/bin/sh
@@ -88,6 +88,11 @@ def _quiescing(step: PlannedStep) -> str:
     if step.object is not None and step.object.kind == APPLICATION:
         does = "holds the automated sync of" if step.kind is StepKind.QUIESCE else "sets free the sync of"
         return f"# resetd {does} {what}; by hand: look that ArgoCD starts no pod meanwhile\n"
+    if step.object is not None and step.object.kind in STARTERS:
+        does = "keeps" if step.kind is StepKind.QUIESCE else "keeps no longer"
+        return (
+            f"# resetd {does} {what} from starting anything; by hand: look that it starts no pod meanwhile\n"
+        )
     return f"# resetd {does} {what}; by hand its pods are needed: look that none of them restarts meanwhile\n"
 
 

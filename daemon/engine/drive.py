@@ -192,7 +192,7 @@ class DriveFactory:
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
             StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
             StepKind.QUIESCE: QuiesceStep(ports.quiescing, leased, recorder, ports.clock),
-            StepKind.CLEAR_SESSIONS: ClearSessionsStep(sessions, recorder, ports.clock),
+            StepKind.CLEAR_SESSIONS: ClearSessionsStep(sessions, leased, recorder, ports.clock),
             StepKind.RELEASE: ReleaseStep(ports.quiescing, leased, recorder),
             StepKind.AWAIT_HEALTH: AwaitHealthStep(ports.quiescing, leased, recorder, ports.clock),
         }

@@ -20,7 +20,11 @@ from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
 from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.protection import protection_of
-from statemachines.planning.quiescing import consumers_can_be_quiesced, others_could_be_asked
+from statemachines.planning.quiescing import (
+    consumers_can_be_quiesced,
+    holders_can_be_made,
+    others_could_be_asked,
+)
 from statemachines.planning.repositories import repositories_are_identified, repositories_take_the_rewinding
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
@@ -287,6 +291,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     sessions_are_known,
     others_could_be_asked,
     consumers_can_be_quiesced,
+    holders_can_be_made,
     no_mock_in_shared_databases,
 )
 

@@ -14,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.engine.facts.consumers import ConsumerReader
+from daemon.engine.facts.holders import HolderReader
 from daemon.engine.facts.markers import check_marker
 from daemon.engine.facts.sessions import SessionReader, WaysIn
 from daemon.engine.facts.survey import Survey
 from daemon.engine.facts.wipes import WipeReader
+from daemon.engine.kept_down import kept_down
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.holders import Need
 from daemon.ports.pods.pods import Pods
@@ -33,6 +35,7 @@ from schemas.facts import (
     ConfiguredSeedFact,
     DatabaseFact,
     Facts,
+    HolderRefusal,
     Loss,
     MigrationsFact,
     RepositoryFact,
@@ -45,7 +48,6 @@ from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName
-from statemachines.lifecycle import AT_REST, needs_rest
 from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
@@ -86,6 +88,7 @@ class _Findings:
     used: dict[tuple[str, str], set[ResourceKey]] = field(default_factory=lambda: defaultdict(set))
     """(environment, service) -> the databases that it uses there."""
     consumers: tuple[ConsumerFact, ...] = ()
+    holder_refusals: tuple[HolderRefusal, ...] = ()
 
 
 class FactsReader:
@@ -106,6 +109,7 @@ class FactsReader:
         quiescing: Quiescing,
     ) -> None:
         self._consumers = ConsumerReader(quiescing, catalog)
+        self._holders = HolderReader(pods)
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
@@ -135,7 +139,7 @@ class FactsReader:
         findings = await self._read_namespaces(slots, names, environment, chosen, holding)
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
-        await self._read_consumers(findings, slots, selection)
+        await self._read_consumers(findings, slots, environment, selection)
         repositories, sessions = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -179,6 +183,7 @@ class FactsReader:
             remembered=remembered,
             protected_uses=tuple(findings.uses),
             consumers=findings.consumers,
+            holder_refusals=findings.holder_refusals,
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
@@ -382,19 +387,10 @@ class FactsReader:
             return await self._pods.choose(*where)
         if holding is None or any(holding not in each.quiesced_by for each in resting):
             by = dict.fromkeys(reset for each in resting for reset in each.quiesced_by)
-            raise await self._quiesced(f"{service.name} of {environment} is scaled to 0 by", list(by))
+            what = f"{service.name} of {environment} is scaled to 0 by"
+            raise await kept_down(self._store, what, list(by))
         need = Need(service.name, AttemptId(f"{holding}/facts/0"), _FACTS_SECONDS)
         return await self._pods.hold(*where, need)
-
-    async def _quiesced(self, what: str, resets: Sequence[ResetId]) -> PortError:
-        """The error for a service that other resets keep down: it passes where one of them is at work."""
-        detail = f"{what} {', '.join(resets)}"
-        for reset_id in resets:
-            reset = await self._store.find(reset_id)
-            if reset is not None and (reset.state not in AT_REST or not needs_rest(reset)):
-                return TemporaryError(Reason.QUIESCED, detail)
-        hint = "Resume that reset, or `resetd release ID --reason WHY`; by hand as docs/operations.md says."
-        return PermanentError(Reason.QUIESCED, detail, hint=hint)
 
     async def _read_other(
         self,
@@ -467,9 +463,12 @@ class FactsReader:
         self._note_protected(findings, environment, key, ServiceName(service.name), database)
 
     async def _read_consumers(
-        self, findings: _Findings, slots: asyncio.Semaphore, selection: Selection
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what has to be quiesced, where the selection does that. A workload's only user is its environment."""
+        """Read what has to be quiesced, and what the commands need then, where the selection does that.
+
+        A workload's only user is its environment.
+        """
         if not quiesces(selection, self._catalog):
             return
         pairs = written(commands(selection))
@@ -477,6 +476,8 @@ class FactsReader:
         findings.consumers = await self._consumers.read(keys, findings.workloads, findings.used, slots)
         for fact in findings.consumers:
             findings.users[fact.object.key].add(fact.object.environment)
+        services = [service for service in selection.services if service.name in findings.pods]
+        findings.holder_refusals = await self._holders.read(environment, services, slots)
 
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from daemon.engine.consents import Consents
+from daemon.engine.kept_down import kept_down
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.states.asking import ask_again
 from daemon.engine.states.plan_adoption import adopt_plan
-from daemon.engine.states.planning import facts_patience, facts_unread
+from daemon.engine.states.planning import QUIESCED_PAUSE, facts_patience, facts_unread
 from daemon.engine.states.stopping import stop_failed
 from daemon.engine.states.waiting import Pause, WaitingLimits, waiting_since
 from daemon.ports.clock import Clock
 from daemon.ports.deployments import Deployments
-from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError, TemporaryError
 from daemon.ports.store.store import Store
 from schemas.plan import Plan
 from schemas.reasons import Reason
@@ -74,13 +75,9 @@ class QueueState:
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
         if not leased.in_progress:
-            gate = await self._deployments.gate(reset.environment)
-            if not gate.open:
-                if now - waiting_since(reset, "argocd", now) > self._limits.settled:
-                    hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
-                    await stop_failed(leased, Reason.NOT_SYNCED, gate.reason, hint)
-                    return None
-                return Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
+            settled, pause = await self._is_settled()
+            if not settled:
+                return pause
         keys = [resource.key for resource in leased.plan.resources]
         answer = await self._store.lock(leased.lease, keys)
         if not answer.granted:
@@ -98,6 +95,22 @@ class QueueState:
             await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
             return None
         return await self._check_facts_again(leased.plan)
+
+    async def _is_settled(self) -> tuple[bool, Pause | None]:
+        """Whether ArgoCD has nothing against the reset; else the pause, or None where the reset was stopped."""
+        reset, now = self._leased.reset, self._clock.now()
+        gate = await self._deployments.gate(reset.environment)
+        if others := [each for each in gate.held_by if each != reset.id]:
+            what = f"the automated sync of {reset.environment} is held by"
+            return False, await self._wait_for_rest(await kept_down(self._store, what, others))
+        # What it holds itself was left by an attempt that nobody knows of: ArgoCD sees what rests as out of sync.
+        if gate.open or gate.held_by:
+            return True, None
+        if now - waiting_since(reset, "argocd", now) > self._limits.settled:
+            hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
+            await stop_failed(self._leased, Reason.NOT_SYNCED, gate.reason, hint)
+            return False, None
+        return False, Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
 
     async def _check_facts_again(self, agreed: Plan) -> Pause | None:
         """Read the facts once more: from now on no other reset can change them."""
@@ -121,7 +134,8 @@ class QueueState:
             await leased.commit(_NOTHING_AWAITED, trigger=Trigger.LOCKED)
             return None
         if isinstance(answer, Refusal) and answer.temporary:
-            return await self._wait_for_facts(answer.reason, answer.detail)
+            quiesced = any(each.reason is Reason.QUIESCED for each in answer.reasons)
+            return await self._wait_for_facts(Reason.QUIESCED if quiesced else answer.reason, answer.detail)
         if isinstance(answer, Refusal) or leased.in_progress:
             detail = answer.detail if isinstance(answer, Refusal) else "the facts under the plan changed"
             reason = answer.reason if isinstance(answer, Refusal) else Reason.PLAN_CHANGED
@@ -131,11 +145,28 @@ class QueueState:
         await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl, replanned=True)
         return None
 
+    async def _wait_for_rest(self, kept: PortError) -> Pause | None:
+        """Wait as planning does for what other resets keep at rest, where it passes."""
+        if isinstance(kept, PermanentError):
+            await stop_failed(self._leased, kept.reason, kept.detail, kept.hint)
+            return None
+        return _quiesced(kept.detail)
+
     async def _wait_for_facts(self, reason: Reason, detail: str) -> Pause | None:
-        """Wait for facts that can't be read now; the reset holds its locks, so it stops after a while."""
+        """Wait for facts that can't be read now; the reset holds its locks, so it stops after a while.
+
+        Where another reset at work keeps a service down, it lets its locks go, and takes as long as that takes.
+        """
+        if reason is Reason.QUIESCED:
+            return _quiesced(detail)
         now = self._clock.now()
         reset = self._leased.reset
         if now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
             return facts_unread(reset, detail, now)
         await stop_failed(self._leased, reason, detail)
         return None
+
+
+def _quiesced(detail: str) -> Pause:
+    """The pause of a reset that waits for another one, which may itself wait for its locks."""
+    return Pause(Waiting(reason="quiesced", detail=detail), QUIESCED_PAUSE, lets_locks_go=True)

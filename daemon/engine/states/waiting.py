@@ -14,6 +14,8 @@ class Pause:
 
     waiting: Waiting
     seconds: float
+    lets_locks_go: bool = False
+    """Whether others may have its locks meanwhile: one of them may be who it waits for."""
 
 
 @dataclass(frozen=True)

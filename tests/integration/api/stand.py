@@ -30,6 +30,7 @@ from daemon.engine.driver import Driver
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
@@ -254,7 +255,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, facts, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog, Resting(quiescing, store)),
         keeper=BackupKeeper(
             store,
             backups,

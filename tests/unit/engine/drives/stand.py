@@ -189,6 +189,7 @@ class Engine:
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         repositories = self.repositories = MemoryRepositories()
+        self.deployments = MemoryDeployments()
         self.marks = MemoryMarks()
         self.quiescing = MemoryQuiescing(self.pods, self.clock.now)
         ports = Ports(
@@ -211,7 +212,7 @@ class Engine:
         drives = DriveFactory(
             store=self.store,
             ports=ports,
-            deployments=MemoryDeployments(),
+            deployments=self.deployments,
             catalog=loaded.catalog,
             facts=facts,
             planning=planning,
