@@ -29,6 +29,7 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "unknown-kind"
     ENVIRONMENT_BUSY = "environment-busy"
     ENVIRONMENT_HELD = "environment-held"
+    FROZEN = "frozen"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
     DUPLICATE = "duplicate"
     # Why a rule of the planner refuses a plan.
@@ -148,6 +149,7 @@ TEXTS: dict[Reason, str] = {
     Reason.UNKNOWN_KIND: "The environment's kind (after the last hyphen) is not one of the catalog's.",
     Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
     Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
+    Reason.FROZEN: "Nothing new is destroyed until the freeze ends; `resetd unfreeze` ends it before its time.",
     Reason.IDEMPOTENCY_CONFLICT: "This idempotency key was used before with other content.",
     Reason.DUPLICATE: "This event was handled before.",
     Reason.MOCK_IN_PRODUCTION: "Mock data is never seeded in an environment of a protected kind.",

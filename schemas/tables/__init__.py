@@ -23,6 +23,7 @@ from schemas.tables.resources import (
     ProtectedWordRow,
     StateRow,
 )
+from schemas.tables.restraints import FreezeRow
 
 __all__ = [
     "ActRow",
@@ -33,6 +34,7 @@ __all__ = [
     "CounterRow",
     "DeadLetterRow",
     "EnvironmentRow",
+    "FreezeRow",
     "HistoryRow",
     "IdempotencyKeyRow",
     "JoinedRow",

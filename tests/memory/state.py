@@ -17,6 +17,7 @@ from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.intake import DeadLetter, NewAct
+from schemas.freezes import KeptFreeze
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.protection import KeptWord, RememberedUse
@@ -112,6 +113,7 @@ class State:
     protected: dict[tuple[str, str, str, ResourceKey], RememberedUse] = field(default_factory=dict)
     """By environment, service, database and key."""
     words: dict[str, KeptWord] = field(default_factory=dict)
+    freezes: dict[str, KeptFreeze] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daemon.ports.clock import Clock
-from daemon.ports.errors import LeaseLostError, PermanentError
+from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from daemon.ports.store.leases import LONGEST_SLEEP, Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
@@ -29,14 +29,16 @@ from schemas.records import LogPosition
 from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
+from statemachines.freezes import sentence
 from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked, supersedes
 from tests.memory.state import Entry, LockGrant, copied
 from tests.memory.store_protection import MemoryProtectionStore
+from tests.memory.store_restraints import MemoryRestraintStore
 from tests.memory.store_retention import MemoryRetentionStore
 
 
-class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
+class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionStore):
     """Implements `daemon.ports.store.store.Store`.
 
     Each method lets other tasks run first, and then does all of its work without a pause.
@@ -45,6 +47,8 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
     def __init__(self, clock: Clock, topics: StatusTopics | None = None) -> None:
         super().__init__(topics or StatusTopics())
         self._clock = clock
+        self.watchers: list[Callable[[Change], None]] = []
+        """Called with each change that is about to be stored."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -176,6 +180,10 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
             raise ValueError(
                 f"reset {reset_id} is at sequence {entry.reset.sequence}: the history would leave a gap"
             )
+        if (by := self._stopping(change)) is not None:
+            raise TemporaryError(Reason.FROZEN, sentence(by))
+        for watch in self.watchers:
+            watch(change)
         update: dict[str, Any] = {name: getattr(change.reset, name) for name in LEASE_HOLDER_FIELDS}
         update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
         if change.release_locks:

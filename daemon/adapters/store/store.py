@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import text
 
-from daemon.adapters.store import auditing, protection, queries, state
+from daemon.adapters.store import auditing, freezes, protection, queries, state
 from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
@@ -23,8 +23,10 @@ from daemon.adapters.store.retention import pruning, refused_names
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
+from daemon.ports.store.restraints import StandingFreeze
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
+from schemas.freezes import Freeze, KeptFreeze
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.learned import Learned
 from schemas.marks import Position
@@ -132,6 +134,19 @@ class SqlStore:
 
     async def words(self, *, now: Time, ended: bool = False) -> tuple[KeptWord, ...]:
         return await self._read(lambda tx: protection.words(tx, now, ended=ended))
+
+    # -- what people hold back ------------------------------------------------------------------------------------
+    async def freeze(self, freeze: Freeze, entry: AuditEntry) -> None:
+        await self._write(lambda tx: freezes.freeze(tx, freeze, entry))
+
+    async def unfreeze(self, environment: str | None, entry: AuditEntry) -> tuple[Freeze, ...]:
+        return await self._write(lambda tx: freezes.unfreeze(tx, environment, entry))
+
+    async def freezes(self) -> tuple[StandingFreeze, ...]:
+        return await self._read(freezes.standing)
+
+    async def kept_freezes(self, *, limit: int = 100) -> tuple[KeptFreeze, ...]:
+        return await self._read(lambda tx: freezes.kept(tx, limit))
 
     # -- retention ------------------------------------------------------------------------------------------------
     async def prune(self, retention: Retention, *, now: Time, limit: int) -> Pruned:

@@ -11,6 +11,7 @@ from schemas.tables import (
     CounterRow,
     DeadLetterRow,
     EnvironmentRow,
+    FreezeRow,
     HistoryRow,
     IdempotencyKeyRow,
     JoinedRow,
@@ -57,6 +58,7 @@ LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
+FREEZES = table_of(FreezeRow)
 STATE = table_of(StateRow)
 
 # The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.

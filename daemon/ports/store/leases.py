@@ -61,6 +61,8 @@ class Change:
     """What is learned of steps. Each replaces what was learned under its key."""
     forgotten: tuple[LearnedKey, ...] = ()
     """Keys under which nothing is kept any more."""
+    crosses: frozenset[str] = frozenset()
+    """Where the change records the first attempt to destroy something: the environments that it concerns."""
     release_locks: bool = False
     release_lease: bool = False
     """Let the lease go. The reset is claimed again at `reset.wake_at`, or when an act comes."""
@@ -122,6 +124,8 @@ class LeaseStore(Protocol):
 
         Raises:
             LeaseLostError: owner, fence or version is another one; nothing was written.
+            TemporaryError: `frozen`: the change crosses, and a freeze is in force by the database's clock that was
+                stored before; nothing was written.
             ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.commits`); nothing
                 was written.
         """
