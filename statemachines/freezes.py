@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from schemas.freezes import Freeze
 from schemas.plan import Plan
-from schemas.resets import Reset, Step
-from schemas.wire import StepName
+from schemas.resets import Attempt, Reset
+from schemas.wire import AttemptId
+from statemachines.steps.retry import was_launched
 
 LONGEST = timedelta(days=30)
 """How long a freeze or a hold lasts at most."""
@@ -45,16 +46,18 @@ def has_crossed(reset: Reset) -> bool:
     return reset.destroyed
 
 
-def never_crossed(
-    plan: Plan | None, steps: Mapping[StepName, Step], given_up: StepName, others: Collection[StepName]
-) -> bool:
-    """Tell whether a reset has destroyed nothing, once its attempt at the step `given_up` is known never to have started.
+def never_crossed(plan: Plan | None, attempts: Iterable[Attempt], but: AttemptId) -> bool:
+    """Tell whether none of a reset's attempts but that one may have destroyed anything.
 
-    `others` are the steps of all other attempts that it ever made. One at a step that the present plan does not have
-    may have destroyed something.
+    Attempts of steps that the present plan does not have may have. One that is known never to have started has not.
     """
     harmless = {step.name for step in plan.steps if not step.destructive} if plan else set()
-    return given_up in steps and all(name in harmless for name in others)
+    return all(
+        each.id == but
+        or each.step in harmless
+        or (each.outcome is not None and not was_launched(each.outcome))
+        for each in attempts
+    )
 
 
 def sentence(freeze: Freeze) -> str:

@@ -19,6 +19,7 @@ from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
 from daemon.engine.facts.reader import FactsReader
+from daemon.engine.freezes import Freezes
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.planning import Planning
@@ -41,6 +42,7 @@ from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.foreign_sessions import ForeignSessions
 from daemon.engine.steps.handshake import HandshakeStep
+from daemon.engine.steps.not_frozen import NotFrozen
 from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.quiesce import QuiesceStep, ReleaseStep
 from daemon.engine.steps.repository import RepositoryStep
@@ -107,6 +109,7 @@ class DriveFactory:
         self._limits = limits
         self._handshake_max_age = handshake_max_age
         self._consents = Consents(approvers)
+        self.freezes = Freezes(store, ports.clock)
         self._acts = Acts(store, ports.clock, catalog, self._consents)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
@@ -139,6 +142,7 @@ class DriveFactory:
             pod_choice,
             self._acts,
             self._consents,
+            self.freezes,
             self._catalog.retry,
             clock,
             output,
@@ -148,7 +152,14 @@ class DriveFactory:
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
             ResetState.AWAITING_APPROVAL: ApprovalState(leased, self._consents, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
-                leased, self._planning, self._consents, self._deployments, self._store, clock, self._limits
+                leased,
+                self._planning,
+                self._consents,
+                self.freezes,
+                self._deployments,
+                self._store,
+                clock,
+                self._limits,
             ).run,
             **dict.fromkeys(WORKING, working.run),
             ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,
@@ -172,7 +183,15 @@ class DriveFactory:
         sessions = ForeignSessions(ports.databases, self._facts, pod_choice, self._catalog)
         still_quiesced = StillQuiesced(ports.quiescing, sessions, leased, ports.clock)
         preconditions = LaunchPreconditions(
-            ports.backups, proofs, checks, wipe_checks, pod_choice, still_quiesced, leased, ports.clock
+            ports.backups,
+            proofs,
+            checks,
+            wipe_checks,
+            pod_choice,
+            still_quiesced,
+            NotFrozen(self.freezes, leased),
+            leased,
+            ports.clock,
         )
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {

@@ -39,6 +39,7 @@ PICTURES: dict[str, tuple[Trigger, ...]] = {
         Trigger.EXPIRED,
         Trigger.REPLANNED,
         Trigger.LOCKED,
+        Trigger.HELD_BACK,
         Trigger.NEXT,
     ),
     "How a reset stops": (

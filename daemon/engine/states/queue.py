@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from daemon.engine.consents import Consents
+from daemon.engine.freezes import Freezes
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.states.asking import ask_again
+from daemon.engine.states.holding_back import LOOK_AGAIN, waits_for_freeze
 from daemon.engine.states.plan_adoption import adopt_plan
 from daemon.engine.states.planning import facts_patience, facts_unread
 from daemon.engine.states.stopping import stop_failed
@@ -18,6 +20,7 @@ from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Waiting
 from statemachines.consent import answerable, expired, lacks_consent, never_agreed
+from statemachines.freezes import concerned, has_crossed
 from statemachines.lifecycle import Trigger
 from statemachines.planning.own_work import as_agreed
 from statemachines.refusals import Refusal
@@ -35,6 +38,7 @@ class QueueState:
         leased: LeasedReset,
         planning: Planning,
         consents: Consents,
+        freezes: Freezes,
         deployments: Deployments,
         store: Store,
         clock: Clock,
@@ -43,6 +47,7 @@ class QueueState:
         self._leased = leased
         self._planning = planning
         self._consents = consents
+        self._freezes = freezes
         self._deployments = deployments
         self._store = store
         self._clock = clock
@@ -73,6 +78,10 @@ class QueueState:
             # agreed may not any more.
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
+        if destroys and not has_crossed(reset):
+            freeze = await self._freezes.stopping(concerned(reset.environment, leased.plan))
+            if freeze is not None:
+                return Pause(waits_for_freeze(freeze), LOOK_AGAIN)
         if not leased.in_progress:
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
