@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from schemas.freezes import Freeze, KeptFreeze
 from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
-from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
+from schemas.wire import EnvironmentName, ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
 
 
 class Role(StrEnum):
@@ -23,9 +24,9 @@ class Role(StrEnum):
 
     VIEWER = "viewer"  # read
     REQUESTER = "requester"  # ask for plans and resets, and cancel those that the same token asked for
-    OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release
+    OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release, freeze, hold
     APPROVER = "approver"  # approve and deny; give words about protected environments, and take them back
-    ADMIN = "admin"  # give words about protected environments, and take them back
+    ADMIN = "admin"  # give words about protected environments, and take them back; freeze, also all of them
 
 
 class Pointer(Wire):
@@ -188,6 +189,40 @@ class ActAccepted(Wire):
     """The reset as it was when the act was appended."""
 
 
+class Scoped(Wire):
+    """One environment, or all of them."""
+
+    environment: EnvironmentName | None = None
+    every: Annotated[bool, Field(alias="all")] = False
+    """All environments. Exactly one of the two is given."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.environment is None) is not self.every:
+            raise ValueError("give either `environment` or `all: true`")
+        return self
+
+
+class FreezeAsked(Scoped):
+    """Body of a freeze."""
+
+    reason: Text
+    expires_at: Time
+    """30 days from now at most."""
+
+
+class UnfreezeAsked(Scoped):
+    """Body that ends freezes."""
+
+    reason: Text | None = None
+
+
+class FreezeBody(KeptFreeze):
+    """A freeze."""
+
+    in_force: bool
+
+
 class LockBody(Wire):
     """A lock that is held or asked for."""
 
@@ -218,6 +253,8 @@ class EnvironmentBody(Wire):
     queue: tuple[ResetSummary, ...]
     """Resets that wait, oldest first."""
     locks: tuple[LockBody, ...]
+    freezes: tuple[Freeze, ...] = ()
+    """Freezes in force that are about it."""
 
 
 class FindingLevel(StrEnum):

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     ENVIRONMENT_BUSY = "environment-busy"
     ENVIRONMENT_HELD = "environment-held"
     FROZEN = "frozen"
+    NOT_FROZEN = "not-frozen"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
     DUPLICATE = "duplicate"
     # Why a rule of the planner refuses a plan.
@@ -150,6 +151,7 @@ TEXTS: dict[Reason, str] = {
     Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
     Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
     Reason.FROZEN: "Nothing new is destroyed until the freeze ends; `resetd unfreeze` ends it before its time.",
+    Reason.NOT_FROZEN: "No such freeze is in force.",
     Reason.IDEMPOTENCY_CONFLICT: "This idempotency key was used before with other content.",
     Reason.DUPLICATE: "This event was handled before.",
     Reason.MOCK_IN_PRODUCTION: "Mock data is never seeded in an environment of a protected kind.",

@@ -16,8 +16,8 @@ from daemon.ports.backups import Backup
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
-from schemas.intake import DeadLetter, NewAct
 from schemas.freezes import KeptFreeze
+from schemas.intake import DeadLetter, NewAct
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.protection import KeptWord, RememberedUse

@@ -62,6 +62,7 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
     async def some(states: Sequence[ResetState], limit: int) -> tuple[Reset, ...]:
         return await context.store.resets(environment=name, states=states, limit=limit)
 
+    freezes = [each.freeze for each in await context.store.freezes() if each.remaining > 0]
     running, last = await some(_RUNNING, 1), await some(tuple(AT_REST), 1)
     waiting = await some(tuple(WAITING), 50)
     return EnvironmentBody(
@@ -71,5 +72,6 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         running=reset_bodies.summary(running[0]) if running else None,
         last=reset_bodies.summary(last[0]) if last else None,
         queue=tuple(reset_bodies.summary(reset) for reset in reversed(waiting)),
+        freezes=tuple(each for each in freezes if each.environment in {None, name}),
         locks=tuple(lock for lock in await lock_bodies(context, caller, locks) if lock.environment == name),
     )

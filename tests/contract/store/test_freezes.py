@@ -117,7 +117,9 @@ async def test_of_those_who_commit_together_only_the_frozen_ones_are_refused(ano
     mine, theirs = await begun(store), await begun(store, "other-sandbox")
     await store.freeze(frozen(), line())
     answers = await asyncio.gather(
-        store.save(crossing(mine, HERE)), store.save(crossing(theirs, "other-sandbox")), return_exceptions=True
+        store.save(crossing(mine, HERE)),
+        store.save(crossing(theirs, "other-sandbox")),
+        return_exceptions=True,
     )
     assert isinstance(answers[0], TemporaryError)
     assert not isinstance(answers[1], BaseException)

@@ -79,7 +79,9 @@ def test_a_reset_waits_in_the_queue_without_locks_and_says_for_what(environment:
         scope = environment or "all environments"
         assert said == f"freeze: olga froze {scope} until {given.expires_at.isoformat()}: month's end"
         assert await engine.store.locks() == ()
-        told = [entry.data.get("waitingFor", {}).get("reason") for entry in await engine.store.history(engine.id)]
+        told = [
+            entry.data.get("waitingFor", {}).get("reason") for entry in await engine.store.history(engine.id)
+        ]
         assert "freeze" in told
         began = engine.clock.now()
         assert (await engine.drive()).state is ResetState.DONE
@@ -114,7 +116,9 @@ def test_a_person_ends_it_before_its_time() -> None:
     run(scenario())
 
 
-def test_one_that_has_begun_backing_up_goes_back_to_the_queue_and_dumps_again_when_the_freeze_is_over() -> None:
+def test_one_that_has_begun_backing_up_goes_back_to_the_queue_and_dumps_again_when_the_freeze_is_over() -> (
+    None
+):
     async def scenario() -> None:
         engine = Engine(catalog())
         dump, dumps = engine.backups.dump, 0
@@ -193,7 +197,9 @@ def test_a_freeze_in_the_very_moment_before_the_record_lets_nothing_be_recorded(
     run(scenario())
 
 
-def test_an_attempt_that_was_recorded_and_never_launched_is_given_up_and_nothing_counts_as_destroyed() -> None:
+def test_an_attempt_that_was_recorded_and_never_launched_is_given_up_and_nothing_counts_as_destroyed() -> (
+    None
+):
     async def scenario() -> None:
         engine = Engine(catalog())
         launch, asked = engine.pods.launch, 0
