@@ -23,7 +23,7 @@ from schemas.tables.resources import (
     ProtectedWordRow,
     StateRow,
 )
-from schemas.tables.restraints import FreezeRow
+from schemas.tables.restraints import FreezeRow, HoldRow
 
 __all__ = [
     "ActRow",
@@ -36,6 +36,7 @@ __all__ = [
     "EnvironmentRow",
     "FreezeRow",
     "HistoryRow",
+    "HoldRow",
     "IdempotencyKeyRow",
     "JoinedRow",
     "LearnedRow",

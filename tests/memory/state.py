@@ -17,6 +17,7 @@ from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
 from schemas.freezes import KeptFreeze
+from schemas.holds import KeptHold
 from schemas.intake import DeadLetter, NewAct
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
@@ -114,6 +115,7 @@ class State:
     """By environment, service, database and key."""
     words: dict[str, KeptWord] = field(default_factory=dict)
     freezes: dict[str, KeptFreeze] = field(default_factory=dict)
+    holds: dict[str, KeptHold] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -182,8 +182,7 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
             )
         if (by := self._stopping(change)) is not None:
             raise TemporaryError(Reason.FROZEN, sentence(by))
-        for watch in self.watchers:
-            watch(change)
+        self._watched(change)
         update: dict[str, Any] = {name: getattr(change.reset, name) for name in LEASE_HOLDER_FIELDS}
         update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
         if change.release_locks:
@@ -204,6 +203,10 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
         for key in change.forgotten:
             self._state.learned.pop(key, None)
         return entry.reset
+
+    def _watched(self, change: Change) -> None:
+        for watch in self.watchers:
+            watch(change)
 
     async def learned(self, environment: str) -> tuple[Learned, ...]:
         await asyncio.sleep(0)
@@ -230,7 +233,9 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
         await asyncio.sleep(0)
         return self._unread(reset_id, after)
 
-    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+    async def lock(
+        self, lease: Lease, keys: Sequence[ResourceKey], *, concerns: Collection[str] = ()
+    ) -> LockAnswer:
         await asyncio.sleep(0)
         entry, state = self._leased(lease), self._state
         if entry.reset.ticket is None:
@@ -246,6 +251,10 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
             state.locks += [
                 LockRow(key, lease.reset_id, environment, ticket, granted=False, since=now) for key in wanted
             ]
+        hold = self._keeping_away({entry.reset.environment, *concerns}, wanted)
+        if hold is not None:
+            kept = tuple(key for key in sorted(wanted) if key in hold.keys)
+            return LockAnswer(granted=False, ticket=ticket, resources=kept, hold=hold)
         waits = blocked(Ask(lease.reset_id, ticket, frozenset(wanted)), self._asks())
         if waits is not None:
             return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pytest
@@ -38,8 +38,10 @@ class StoreWithoutComparing(MemoryStore):
 class StoreWithoutLocks(MemoryStore):
     """Everybody gets every lock at once."""
 
-    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
-        return replace(await super().lock(lease, keys), granted=True)
+    async def lock(
+        self, lease: Lease, keys: Sequence[ResourceKey], *, concerns: Collection[str] = ()
+    ) -> LockAnswer:
+        return replace(await super().lock(lease, keys, concerns=concerns), granted=True)
 
 
 class StoreWithEverlastingConsents(MemoryStore):

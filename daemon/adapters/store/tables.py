@@ -13,6 +13,7 @@ from schemas.tables import (
     EnvironmentRow,
     FreezeRow,
     HistoryRow,
+    HoldRow,
     IdempotencyKeyRow,
     JoinedRow,
     LearnedRow,
@@ -59,6 +60,7 @@ LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
 FREEZES = table_of(FreezeRow)
+HOLDS = table_of(HoldRow)
 STATE = table_of(StateRow)
 
 # The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.

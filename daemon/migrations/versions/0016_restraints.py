@@ -27,6 +27,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_freezes")),
     )
     op.create_index("ix_freezes_expires_at", "freezes", ["expires_at"])
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("environment", sa.String(), nullable=False),
+        sa.Column("keys", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_holds")),
+    )
+    op.create_index("ix_holds_expires_at", "holds", ["expires_at"])
     _take_actions(*_ACTIONS, *_NEW)
 
 
@@ -34,6 +50,7 @@ def downgrade() -> None:
     words = ", ".join(f"'{action}'" for action in _NEW)
     op.execute(f"DELETE FROM audit WHERE action IN ({words})")  # noqa: S608 - written out above
     _take_actions(*_ACTIONS)
+    op.drop_table("holds")
     op.drop_table("freezes")
 
 
