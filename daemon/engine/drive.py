@@ -19,7 +19,7 @@ from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
 from daemon.engine.facts.reader import FactsReader
-from daemon.engine.freezes import Freezes
+from daemon.engine.restraints import Restraints
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.planning import Planning
@@ -109,7 +109,7 @@ class DriveFactory:
         self._limits = limits
         self._handshake_max_age = handshake_max_age
         self._consents = Consents(approvers)
-        self.freezes = Freezes(store, ports.clock)
+        self.restraints = Restraints(store, ports.clock)
         self._acts = Acts(store, ports.clock, catalog, self._consents)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
@@ -142,7 +142,7 @@ class DriveFactory:
             pod_choice,
             self._acts,
             self._consents,
-            self.freezes,
+            self.restraints,
             self._catalog.retry,
             clock,
             output,
@@ -155,7 +155,7 @@ class DriveFactory:
                 leased,
                 self._planning,
                 self._consents,
-                self.freezes,
+                self.restraints,
                 self._deployments,
                 self._store,
                 clock,
@@ -189,7 +189,7 @@ class DriveFactory:
             wipe_checks,
             pod_choice,
             still_quiesced,
-            NotFrozen(self.freezes, leased),
+            NotFrozen(self.restraints, leased),
             leased,
             ports.clock,
         )

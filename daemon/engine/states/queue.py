@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.engine.consents import Consents
-from daemon.engine.freezes import Freezes
+from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.states.asking import ask_again
@@ -38,7 +38,7 @@ class QueueState:
         leased: LeasedReset,
         planning: Planning,
         consents: Consents,
-        freezes: Freezes,
+        restraints: Restraints,
         deployments: Deployments,
         store: Store,
         clock: Clock,
@@ -47,7 +47,7 @@ class QueueState:
         self._leased = leased
         self._planning = planning
         self._consents = consents
-        self._freezes = freezes
+        self._restraints = restraints
         self._deployments = deployments
         self._store = store
         self._clock = clock
@@ -79,7 +79,7 @@ class QueueState:
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
         if destroys and not has_crossed(reset):
-            freeze = await self._freezes.stopping(concerned(reset.environment, leased.plan))
+            freeze = await self._restraints.stopping(concerned(reset.environment, leased.plan))
             if freeze is not None:
                 return Pause(waits_for_freeze(freeze), LOOK_AGAIN)
         if not leased.in_progress:

@@ -15,7 +15,7 @@ from daemon.engine.acts import Acts
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
-from daemon.engine.freezes import Freezes
+from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.states.asking import ask_again
@@ -71,7 +71,7 @@ class WorkingState:
         pod_choice: PodChoice,
         acts: Acts,
         consents: Consents,
-        freezes: Freezes,
+        restraints: Restraints,
         retry: Retry,
         clock: Clock,
         output: RecordedOutput,
@@ -85,7 +85,7 @@ class WorkingState:
         self._pod_choice = pod_choice
         self._acts = acts
         self._consents = consents
-        self._freezes = freezes
+        self._restraints = restraints
         self._retry = retry
         self._clock = clock
         self._output = output
@@ -148,7 +148,7 @@ class WorkingState:
         destroys = any(step.destructive and not self._is_finished(step) for step in batch)
         if not destroys or has_crossed(leased.reset):
             return False
-        freeze = await self._freezes.stopping(concerned(leased.reset.environment, leased.plan))
+        freeze = await self._restraints.stopping(concerned(leased.reset.environment, leased.plan))
         if freeze is None:
             return False
         log.info("reset.held-back", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.engine.freezes import Freezes
+from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
 from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
@@ -13,8 +13,8 @@ from statemachines.freezes import concerned, never_crossed, sentence
 class NotFrozen:
     """One for each drive of a reset."""
 
-    def __init__(self, freezes: Freezes, leased: LeasedReset) -> None:
-        self._freezes = freezes
+    def __init__(self, restraints: Restraints, leased: LeasedReset) -> None:
+        self._restraints = restraints
         self._leased = leased
 
     async def check(self, step: PlannedStep) -> None:
@@ -28,6 +28,6 @@ class NotFrozen:
         attempt = leased.open_attempts.get(step.name)
         if not step.destructive or attempt is None:
             return
-        freeze = await self._freezes.stopping(concerned(leased.reset.environment, leased.plan))
+        freeze = await self._restraints.stopping(concerned(leased.reset.environment, leased.plan))
         if freeze is not None and never_crossed(leased.plan, await leased.attempts(), attempt.id):
             raise PermanentError(Reason.FROZEN, sentence(freeze))

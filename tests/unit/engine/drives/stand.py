@@ -221,7 +221,7 @@ class Engine:
             approvers=approvers,
         )
         self.driver = Driver(drives, self.clock)
-        self.freezes = drives.freezes
+        self.restraints = drives.restraints
         self.running: dict[str, int] = {}
         """Program -> how many of it run now."""
         self.overlapped: set[str] = set()

@@ -273,12 +273,12 @@ def test_a_clock_that_is_set_forward_over_its_end_lets_nothing_through(whose: st
         if whose in {"store", "both"}:
             engine.store._clock = Ahead()
         if whose in {"worker", "both"}:
-            engine.freezes._clock = Ahead()
+            engine.restraints._clock = Ahead()
         driving = asyncio.create_task(engine.drive())
         await asyncio.sleep(HOUR)
         assert engine.launched() == 0
         assert (await engine.reset()).state is ResetState.QUEUED
-        engine.store._clock = engine.freezes._clock = engine.clock
+        engine.store._clock = engine.restraints._clock = engine.clock
         assert (await driving).state is ResetState.DONE
         assert engine.clock.now() >= given.expires_at > began
 
