@@ -51,11 +51,13 @@ from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
+from daemon.engine.sweepers.restraints import RestraintSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -94,6 +96,7 @@ class _Engine:
     doctor: Doctor
     high_water: HighWater
     supervisor: Supervisor
+    restraints: Restraints
 
 
 async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
@@ -197,6 +200,7 @@ def _build(
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
     quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
+    restraints = RestraintSweeper(engine.restraints, store, clock, engine.high_water, settings.status_topic)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     return Daemon(
         owner,
@@ -207,6 +211,7 @@ def _build(
             "outbox": outbox.run,
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
+            "restraint-sweeper": restraints.run,
             "pruner": pruner.run,
             "api": lambda: serve_api(app, listening),
         },
@@ -258,7 +263,9 @@ def _engine(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
+    return _Engine(
+        ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor, drives.restraints
+    )
 
 
 def _retention(settings: Settings) -> Retention:

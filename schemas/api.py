@@ -12,6 +12,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from schemas.freezes import Freeze, KeptFreeze
+from schemas.holds import KeptHold
 from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
@@ -223,6 +224,33 @@ class FreezeBody(KeptFreeze):
     in_force: bool
 
 
+class HoldAsked(Wire):
+    """Body of a hold."""
+
+    reason: Text
+    expires_at: Time
+    """30 days from now at most."""
+    after: bool = False
+    """Whether to wait for the reset that is at work there; without it the hold is refused."""
+
+
+class UnholdAsked(Wire):
+    """Body that ends a hold."""
+
+    reason: Text | None = None
+
+
+class HoldBody(KeptHold):
+    """A hold."""
+
+    in_force: bool
+    at_work: tuple[ResetId, ...] = ()
+    """The resets that it waits for."""
+    unread: tuple[str, ...] = ()
+    """What of the environment could not be read when it was asked for. Resets of other environments that concern this
+    one are kept away all the same."""
+
+
 class LockBody(Wire):
     """A lock that is held or asked for."""
 
@@ -255,6 +283,8 @@ class EnvironmentBody(Wire):
     locks: tuple[LockBody, ...]
     freezes: tuple[Freeze, ...] = ()
     """Freezes in force that are about it."""
+    hold: KeptHold | None = None
+    """The hold of it that is in force, granted or waiting."""
 
 
 class FindingLevel(StrEnum):

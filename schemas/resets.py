@@ -138,7 +138,7 @@ class Waiting(Wire):
     """What a reset waits for."""
 
     reason: str
-    """`locks`, `approval`, `argocd`, `not-before`, `window`, `freeze`, `retry`, `facts`."""
+    """`locks`, `approval`, `argocd`, `not-before`, `window`, `freeze`, `hold`, `retry`, `facts`."""
     detail: str
     """Text for people."""
     since: Time | None = None

@@ -63,7 +63,9 @@ def followers(hold: Hold, queued: Iterable[Reset], asked: Iterable[Held]) -> tup
         keys.setdefault(lock.reset_id, set()).add(lock.key)
     kept = [each for each in queued if keeps_away(hold, (each.environment,), keys.get(each.id, ()))]
     kept.sort(key=lambda each: (each.ticket is None, each.ticket or 0, each.id))
-    return tuple(Follower(reset_id=each.id, environment=each.environment, number=each.number) for each in kept)
+    return tuple(
+        Follower(reset_id=each.id, environment=each.environment, number=each.number) for each in kept
+    )
 
 
 def sentence(hold: Hold) -> str:

@@ -19,11 +19,11 @@ from daemon.engine.commands.termination import Termination
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
 from daemon.engine.facts.reader import FactsReader
-from daemon.engine.restraints import Restraints
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.approval import ApprovalState
 from daemon.engine.states.cancelling import CancellingState
 from daemon.engine.states.planning import PlanningState

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from daemon.ports.clock import Clock
-from daemon.ports.store.restraints import RestraintStore
+from daemon.ports.store.restraints import RestraintStore, StandingHold
 from schemas.freezes import Freeze
 from schemas.holds import Hold
 from schemas.wire import ResourceKey
@@ -45,22 +45,25 @@ class Restraints:
         )
         return stopping(list(lasting), environments)
 
-    async def holding(self, environments: Collection[str], keys: Collection[ResourceKey]) -> Hold | None:
-        """Return the hold that keeps away who concerns these environments and asks for these resources.
+    async def outlasting(self, environments: Collection[str], keys: Collection[ResourceKey]) -> Hold | None:
+        """Return a hold that keeps such a reset away although the store's clock says that it is over.
+
+        What is in force by the store's clock is `LeaseStore.lock`'s to say.
 
         Raises:
             TemporaryError: the state database does not answer.
         """
-        standing = await self._store.holds()
-        lasting = (
-            each.hold for each in standing if self._lasts(each.hold.id, each.hold.expires_at, each.remaining)
-        )
+        over = [each for each in await self._store.holds() if self._sees(each) and each.remaining <= 0]
+        lasting = (each.hold for each in over if each.hold.granted_at is not None)
         return holding(list(lasting), environments, keys)
 
     async def look(self) -> None:
         """See by now what is frozen and held, for nobody in particular. Raises TemporaryError."""
         await self.stopping(())
-        await self.holding((), ())
+        await self.outlasting((), ())
+
+    def _sees(self, each: StandingHold) -> bool:
+        return self._lasts(each.hold.id, each.hold.expires_at, each.remaining)
 
     def _lasts(self, each: str, expires_at: datetime, remaining: float) -> bool:
         now = asyncio.get_running_loop().time()

@@ -29,6 +29,4 @@ def hold_ending(ending: HoldEnding, topic: str) -> Message:
     }
     data = ending.model_dump(mode="json", by_alias=True)
     record = to_binary(CloudEvent(attributes, data), JSONFormat())
-    return Message(
-        topic, ending.environment.encode(), record.value, tuple(sorted(record.headers.items()))
-    )
+    return Message(topic, ending.environment.encode(), record.value, tuple(sorted(record.headers.items())))

@@ -100,7 +100,8 @@ class MemoryRestraintStore:
                 (each.expires_at - now).total_seconds(),
                 at_work(each, granted) if each.granted_at is None else (),
             )
-            for each in self._standing_holds()
+            for each in (self._state.holds[key] for key in sorted(self._state.holds))
+            if each.ended_by is None and each.expires_at > now - timedelta(days=1)
         )
 
     async def kept_holds(self, *, limit: int = 100) -> tuple[KeptHold, ...]:
@@ -146,7 +147,9 @@ class MemoryRestraintStore:
 
     def _granted(self) -> list[Held]:
         return [
-            Held(row.key, row.reset_id, row.environment, row.ticket) for row in self._state.locks if row.granted
+            Held(row.key, row.reset_id, row.environment, row.ticket)
+            for row in self._state.locks
+            if row.granted
         ]
 
     def _change(self, hold_id: str, **changes: object) -> None:

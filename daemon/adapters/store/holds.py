@@ -7,7 +7,7 @@ database's clock is ended by whoever sees that first, for good: a clock that is 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, select, update
@@ -22,6 +22,9 @@ from schemas.holds import Hold, KeptHold
 from schemas.records import Message
 from schemas.wire import ResourceKey
 from statemachines.holds import Held, at_work, contradicts, holding
+
+_KEPT_IN_SIGHT = timedelta(days=1)
+"""How long an expired hold is still given: a worker whose clock is behind has it in force."""
 
 
 async def hold(tx: Tx, asked: Hold, entry: AuditEntry, *, after: bool) -> HoldAnswer:
@@ -68,8 +71,13 @@ async def unhold(tx: Tx, hold_id: str, entry: AuditEntry) -> KeptHold | None:
 
 
 async def standing(tx: Tx) -> tuple[StandingHold, ...]:
-    """Return the holds that nobody ended, oldest first."""
-    asked = select(HOLDS, tx.clock().label("now")).where(HOLDS.c.ended_at.is_(None)).order_by(HOLDS.c.id)
+    """Return the holds that nobody ended and that did not expire long ago, oldest first."""
+    asked = (
+        select(HOLDS, tx.clock().label("now"))
+        .where(HOLDS.c.ended_by.is_(None))
+        .where(HOLDS.c.expires_at > tx.clock(plus=-_KEPT_IN_SIGHT.total_seconds()))
+        .order_by(HOLDS.c.id)
+    )
     rows = (await tx.connection.execute(asked)).mappings().all()
     granted = await _granted(tx) if rows else ()
     return tuple(_standing(row, granted) for row in rows)
@@ -83,7 +91,9 @@ async def kept(tx: Tx, limit: int) -> tuple[KeptHold, ...]:
 
 async def settle(tx: Tx) -> HoldChanges:
     """End the holds whose time is over, and grant those that nothing is in the way of any more."""
-    if (await tx.connection.execute(select(HOLDS.c.id).where(HOLDS.c.ended_at.is_(None)).limit(1))).first() is None:
+    if (
+        await tx.connection.execute(select(HOLDS.c.id).where(HOLDS.c.ended_at.is_(None)).limit(1))
+    ).first() is None:
         return HoldChanges()
     await tx.take_lock(TxLock.LOCKS)
     expired = await _end_expired(tx)

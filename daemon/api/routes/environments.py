@@ -11,6 +11,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.lock_bodies import lock_bodies
 from daemon.api.problems import ProblemError
+from daemon.api.routes.holds import hold_of
 from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -72,6 +73,7 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         running=reset_bodies.summary(running[0]) if running else None,
         last=reset_bodies.summary(last[0]) if last else None,
         queue=tuple(reset_bodies.summary(reset) for reset in reversed(waiting)),
+        hold=await hold_of(context, name),
         freezes=tuple(each for each in freezes if each.environment in {None, name}),
         locks=tuple(lock for lock in await lock_bodies(context, caller, locks) if lock.environment == name),
     )

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 
 from daemon.api.authentication import WHOAMI, Caller
 from daemon.api.context import ApiContext, Context
+from daemon.api.known_environments import check_environment
 from daemon.api.problems import ProblemError
 from daemon.api.restraints import audit_refused_restraint, end_of, entry_of
-from daemon.ports.errors import PortError
 from schemas.api import FreezeAsked, FreezeBody, Role, UnfreezeAsked
 from schemas.audit import AuditAction
 from schemas.freezes import Freeze, KeptFreeze
@@ -30,7 +30,8 @@ async def freeze(sent: FreezeAsked, context: Context, caller: Caller) -> FreezeB
     action = AuditAction.FREEZE
     async with audit_refused_restraint(context, caller, action, sent.environment, sent.reason):
         _require(context, caller, sent.environment)
-        await _check_known(context, sent.environment)
+        if sent.environment is not None:
+            await check_environment(context, sent.environment)
         now = context.clock.now()
         given = Freeze(
             id=str(context.new_id()),
@@ -103,23 +104,6 @@ def _require(context: ApiContext, caller: Caller, environment: str | None) -> No
         detail = f"{environment} is of no kind of the catalog"
         raise ProblemError(
             Reason.UNKNOWN_KIND, detail, hint="`resetd environments` lists those of the cluster."
-        )
-
-
-async def _check_known(context: ApiContext, environment: str | None) -> None:
-    """Refuse a name that is misspelt. Where the cluster can't be asked the name is taken as it is.
-
-    Raises:
-        ProblemError: `unknown-environment`.
-    """
-    try:
-        known = await context.pods.environments() if environment is not None else ()
-    except PortError:
-        return
-    if environment is not None and environment not in known:
-        hint = "`resetd environments` lists those of the cluster."
-        raise ProblemError(
-            Reason.UNKNOWN_ENVIRONMENT, f"there is no environment {environment}", status=404, hint=hint
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from daemon.engine.consents import Consents
-from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
 from daemon.engine.states.holding_back import LOOK_AGAIN, waits_for_freeze
 from daemon.engine.states.plan_adoption import adopt_plan
@@ -21,6 +21,7 @@ from schemas.reasons import Reason
 from schemas.resets import Waiting
 from statemachines.consent import answerable, expired, lacks_consent, never_agreed
 from statemachines.freezes import concerned, has_crossed
+from statemachines.holds import sentence
 from statemachines.lifecycle import Trigger
 from statemachines.planning.own_work import as_agreed
 from statemachines.refusals import Refusal
@@ -85,28 +86,52 @@ class QueueState:
         if not leased.in_progress:
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
-                if now - waiting_since(reset, "argocd", now) > self._limits.settled:
-                    hint = f"`argocd app get {reset.environment}` says what is wrong; then `resetd resume`."
-                    await stop_failed(leased, Reason.NOT_SYNCED, gate.reason, hint)
-                    return None
-                return Pause(Waiting(reason="argocd", detail=gate.reason), 1.0)
-        keys = [resource.key for resource in leased.plan.resources]
-        answer = await self._store.lock(leased.lease, keys)
-        if not answer.granted:
-            waiting = Waiting(
-                reason="locks",
-                detail="other resets hold or wait for the same resources",
-                resources=answer.resources,
-                held_by=answer.held_by,
-            )
-            return Pause(waiting, 1.0)
+                return await self._wait_for_argocd(gate.reason)
+        if (pause := await self._wait_for_locks(leased.plan)) is not None:
+            return pause
+        return await self._check_under_locks(leased.plan, destroys=destroys)
+
+    async def _wait_for_argocd(self, why: str) -> Pause | None:
+        leased, now = self._leased, self._clock.now()
+        if now - waiting_since(leased.reset, "argocd", now) <= self._limits.settled:
+            return Pause(Waiting(reason="argocd", detail=why), 1.0)
+        hint = f"`argocd app get {leased.reset.environment}` says what is wrong; then `resetd resume`."
+        await stop_failed(leased, Reason.NOT_SYNCED, why, hint)
+        return None
+
+    async def _wait_for_locks(self, plan: Plan) -> Pause | None:
+        """Take all locks. A pause while other resets or a person have what the plan touches."""
+        leased = self._leased
+        keys = [resource.key for resource in plan.resources]
+        environments = concerned(leased.reset.environment, plan)
+        hold = await self._restraints.outlasting(environments, keys)
+        if hold is None:
+            answer = await self._store.lock(leased.lease, keys, concerns=environments)
+            if answer.granted:
+                return None
+            if answer.hold is None:
+                waiting = Waiting(
+                    reason="locks",
+                    detail="other resets hold or wait for the same resources",
+                    resources=answer.resources,
+                    held_by=answer.held_by,
+                )
+                return Pause(waiting, 1.0)
+            hold = answer.hold
+        resources = tuple(key for key in keys if key in hold.keys)
+        waiting = Waiting(reason="hold", detail=sentence(hold), resources=resources, until=hold.expires_at)
+        return Pause(waiting, LOOK_AGAIN)
+
+    async def _check_under_locks(self, plan: Plan, *, destroys: bool) -> Pause | None:
+        """Check once more what may have changed while the reset waited for its locks."""
+        leased, reset, now = self._leased, self._leased.reset, self._clock.now()
         if leased.in_progress and (later := await self._store.superseded_by(reset.id)) is not None:
             await stop_failed(leased, Reason.SUPERSEDED, f"{later} has touched one of its resources since")
             return None
         if destroys and expired(reset, now):
             await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
             return None
-        return await self._check_facts_again(leased.plan)
+        return await self._check_facts_again(plan)
 
     async def _check_facts_again(self, agreed: Plan) -> Pause | None:
         """Read the facts once more: from now on no other reset can change them."""

@@ -15,9 +15,9 @@ from daemon.engine.acts import Acts
 from daemon.engine.commands.recorded_output import RecordedOutput
 from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
-from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
 from daemon.engine.states.holding_back import back_to_queue, waits_for_freeze
 from daemon.engine.states.stopping import stop_at_step

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemon.engine.restraints import Restraints
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.restraints import Restraints
 from daemon.ports.errors import PermanentError
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason

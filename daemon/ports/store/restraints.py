@@ -23,7 +23,7 @@ class StandingFreeze:
 
 @dataclass(frozen=True)
 class StandingHold:
-    """A hold that nobody ended."""
+    """A hold that nobody ended. It may have expired."""
 
     hold: KeptHold
     remaining: float
@@ -93,7 +93,7 @@ class RestraintStore(Protocol):
         ...
 
     async def holds(self) -> tuple[StandingHold, ...]:
-        """Return the holds that are not over, granted or waiting, oldest first."""
+        """Return the holds that nobody ended, granted or waiting, and that expired no longer than a day ago."""
         ...
 
     async def kept_holds(self, *, limit: int = 100) -> tuple[KeptHold, ...]:
