@@ -53,9 +53,12 @@ class Restraints:
         Raises:
             TemporaryError: the state database does not answer.
         """
-        over = [each for each in await self._store.holds() if self._sees(each) and each.remaining <= 0]
-        lasting = (each.hold for each in over if each.hold.granted_at is not None)
-        return holding(list(lasting), environments, keys)
+        over = [
+            each.hold
+            for each in await self._store.holds()
+            if self._sees(each) and (each.remaining <= 0 or each.hold.ended_at is not None)
+        ]
+        return holding([each for each in over if each.granted_at is not None], environments, keys)
 
     async def look(self) -> None:
         """See by now what is frozen and held, for nobody in particular. Raises TemporaryError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from uuid_utils import uuid7
@@ -14,11 +14,25 @@ from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import ActKind, ResetState, StepState
 from tests.memory.processes import Process
-from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.loop import LoopClock, run
 from tests.unit.engine.drives.resting import quiescing_engine, replicas, sweep
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine, catalog
 
 HOUR = 3600.0
+
+
+class Ahead:
+    """A clock that was set forward."""
+
+    def __init__(self, right: LoopClock, ahead: timedelta) -> None:
+        self._right = right
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._right.now() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await self._right.sleep(seconds)
 
 
 async def freeze(engine: Engine, environment: str | None = ENVIRONMENT, seconds: float = HOUR) -> Freeze:
@@ -32,15 +46,15 @@ async def freeze(engine: Engine, environment: str | None = ENVIRONMENT, seconds:
         given_at=now,
         expires_at=now + timedelta(seconds=seconds),
     )
-    await engine.store.freeze(given, _line(engine, AuditAction.FREEZE))
+    await engine.store.freeze(given, line(engine, AuditAction.FREEZE))
     return given
 
 
 async def unfreeze(engine: Engine, environment: str | None = ENVIRONMENT) -> None:
-    await engine.store.unfreeze(environment, _line(engine, AuditAction.UNFREEZE))
+    await engine.store.unfreeze(environment, line(engine, AuditAction.UNFREEZE))
 
 
-def _line(engine: Engine, action: AuditAction) -> AuditEntry:
+def line(engine: Engine, action: AuditAction) -> AuditEntry:
     return AuditEntry(
         chain="resetd",
         at=engine.clock.now(),
@@ -261,19 +275,10 @@ def test_a_clock_that_is_set_forward_over_its_end_lets_nothing_through(whose: st
         began = engine.clock.now()
         ahead = timedelta(hours=3)
 
-        class Ahead:
-            """A clock that was set forward."""
-
-            def now(self):  # type: ignore[no-untyped-def] # noqa: ANN202
-                return engine.clock.now() + ahead
-
-            async def sleep(self, seconds: float) -> None:
-                await engine.clock.sleep(seconds)
-
         if whose in {"store", "both"}:
-            engine.store._clock = Ahead()
+            engine.store._clock = Ahead(engine.clock, ahead)
         if whose in {"worker", "both"}:
-            engine.restraints._clock = Ahead()
+            engine.restraints._clock = Ahead(engine.clock, ahead)
         driving = asyncio.create_task(engine.drive())
         await asyncio.sleep(HOUR)
         assert engine.launched() == 0
