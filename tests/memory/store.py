@@ -58,6 +58,11 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
     ) -> None:
         await self.close()
 
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which leases, freezes and holds end."""
+        return self._clock
+
     # -- intake ---------------------------------------------------------------------------------------------------
     async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
         await asyncio.sleep(0)
