@@ -210,6 +210,21 @@ class FreezeAsked(Scoped):
     reason: Text
     expires_at: Time
     """30 days from now at most."""
+    now: bool = False
+    """Whether resets that are at work pause between steps as well."""
+    dry_run: bool = False
+    """Whether nothing is frozen, and only the answer says what would be."""
+
+
+class Pausing(Wire):
+    """A reset at work that a freeze which says `now` pauses, behind its first destructive step."""
+
+    reset_id: ResetId
+    reference: str
+    state: ResetState
+    down: tuple[str, ...]
+    """What stays scaled to 0 until the freeze ends; empty where its plan quiesces nothing. Its environment is half
+    rebuilt in any case."""
 
 
 class UnfreezeAsked(Scoped):
@@ -222,6 +237,8 @@ class FreezeBody(KeptFreeze):
     """A freeze."""
 
     in_force: bool
+    pauses: tuple[Pausing, ...] = ()
+    """Resets at work that it pauses, as far as the caller may see them. Said in the answer to `freeze` alone."""
 
 
 class HoldAsked(Wire):

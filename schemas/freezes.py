@@ -12,6 +12,8 @@ class Freeze(Wire):
     """UUIDv7."""
     environment: EnvironmentName | None = None
     """None for all environments."""
+    now: bool = False
+    """Whether resets that have crossed that step pause between steps until it ends."""
     reason: Text
     given_by: str
     """The subject of the token."""

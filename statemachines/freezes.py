@@ -4,20 +4,23 @@
    destructive attempt of a reset, so no attempt slips in between.
 2. An attempt that was recorded before the freeze and launched at once is under way: it goes on, and with it its reset.
 3. An attempt that was recorded before and never launched, because its process died, is given up: its reset waits.
-4. A freeze is about its own environment, and about every plan that touches what this environment uses.
-5. It is over once the store's clock, the worker's own clock and the worker's monotonic time all say so. Ending one
+4. A freeze that says `now` also pauses resets that have crossed it, between steps, as long as a step is left that
+   writes. They keep their locks, and dump and shake hands again when it is over.
+5. A freeze is about its own environment, and about every plan that touches what this environment uses.
+6. It is over once the store's clock, the worker's own clock and the worker's monotonic time all say so. Ending one
    too late costs patience; ending one too early costs data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from schemas.freezes import Freeze
 from schemas.plan import Plan
-from schemas.resets import Attempt, Reset
-from schemas.wire import AttemptId
+from schemas.resets import Attempt, Reset, Step
+from schemas.wire import AttemptId, StepName
+from statemachines.lifecycle import STEP_DONE
 from statemachines.steps.retry import was_launched
 
 LONGEST = timedelta(days=30)
@@ -57,6 +60,16 @@ def never_crossed(plan: Plan | None, attempts: Iterable[Attempt], but: AttemptId
         or each.step in harmless
         or (each.outcome is not None and not was_launched(each.outcome))
         for each in attempts
+    )
+
+
+def pauses(plan: Plan | None, steps: Mapping[StepName, Step]) -> bool:
+    """Tell whether a freeze that says `now` pauses a reset at work: as long as a step is left that writes.
+
+    With none left it goes on, so that its services come back.
+    """
+    return any(
+        step.writes and steps[step.name].state not in STEP_DONE for step in (plan.steps if plan else ())
     )
 
 

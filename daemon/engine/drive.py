@@ -26,6 +26,7 @@ from daemon.engine.pod_choice import PodChoice
 from daemon.engine.restraints import Restraints
 from daemon.engine.states.approval import ApprovalState
 from daemon.engine.states.cancelling import CancellingState
+from daemon.engine.states.paused import PausedState
 from daemon.engine.states.planning import PlanningState
 from daemon.engine.states.queue import QueueState
 from daemon.engine.states.waiting import Pause, WaitingLimits
@@ -162,6 +163,7 @@ class DriveFactory:
                 self._limits,
             ).run,
             **dict.fromkeys(WORKING, working.run),
+            ResetState.PAUSED: PausedState(leased, self.restraints).run,
             ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,
         }
         return Drive(leased, states, self._acts, unresolved)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from daemon.ports.clock import Clock
-from daemon.ports.store.restraints import RestraintStore, StandingHold
+from daemon.ports.store.restraints import RestraintStore, StandingFreeze, StandingHold
 from schemas.freezes import Freeze
 from schemas.holds import Hold
 from schemas.wire import ResourceKey
@@ -28,6 +28,8 @@ class Restraints:
     def __init__(self, store: RestraintStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._seen: tuple[StandingFreeze, ...] = ()
+        """The freezes that were in force when this daemon looked last."""
         self._not_before: dict[tuple[str, datetime], float] = {}
         """Freeze or hold with its end -> the event loop's time at which it may be over, as it was first seen."""
 
@@ -37,12 +39,25 @@ class Restraints:
         Raises:
             TemporaryError: the state database does not answer.
         """
-        standing = await self._store.freezes()
-        lasting = (
-            each.freeze
-            for each in standing
+        self._seen = tuple(
+            each
+            for each in await self._store.freezes()
             if self._lasts(each.freeze.id, each.freeze.expires_at, each.remaining)
         )
+        return stopping([each.freeze for each in self._seen], environments)
+
+    async def pausing(self, environments: Collection[str]) -> Freeze | None:
+        """Return the freeze that says `now` and is about one of these environments; None where there is none.
+
+        Raises:
+            TemporaryError: the state database does not answer.
+        """
+        await self.stopping(())
+        return self.seen_pausing(environments)
+
+    def seen_pausing(self, environments: Collection[str]) -> Freeze | None:
+        """Return the same as it was seen last, without asking: between steps, a few seconds late."""
+        lasting = (each.freeze for each in self._seen if each.freeze.now)
         return stopping(list(lasting), environments)
 
     async def outlasting(self, environments: Collection[str], keys: Collection[ResourceKey]) -> Hold | None:

@@ -40,6 +40,8 @@ PICTURES: dict[str, tuple[Trigger, ...]] = {
         Trigger.REPLANNED,
         Trigger.LOCKED,
         Trigger.HELD_BACK,
+        Trigger.PAUSE,
+        Trigger.GO_ON,
         Trigger.NEXT,
     ),
     "How a reset stops": (

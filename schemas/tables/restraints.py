@@ -19,6 +19,7 @@ class FreezeRow(Row, table=True):
     id: str = Field(primary_key=True)
     environment: str | None = None
     """NULL for all environments."""
+    now: bool
     reason: str = Field(sa_type=Words)
     given_by: str = Field(sa_type=Words)
     given_at: datetime

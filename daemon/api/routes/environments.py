@@ -20,7 +20,7 @@ from schemas.wire import kind_of
 from statemachines.lifecycle import AT_REST, WAITING, WORKING
 
 router = APIRouter(tags=["environments"])
-_RUNNING = (*WORKING, ResetState.CANCELLING, ResetState.ROLLING_BACK)
+_RUNNING = (*WORKING, ResetState.PAUSED, ResetState.CANCELLING, ResetState.ROLLING_BACK)
 
 
 @router.get("/environments")

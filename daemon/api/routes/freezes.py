@@ -10,14 +10,19 @@ from daemon.api.context import ApiContext, Context
 from daemon.api.known_environments import check_environment
 from daemon.api.problems import ProblemError
 from daemon.api.restraints import audit_refused_restraint, end_of, entry_of
-from schemas.api import FreezeAsked, FreezeBody, Role, UnfreezeAsked
+from schemas.api import FreezeAsked, FreezeBody, Pausing, Role, UnfreezeAsked
 from schemas.audit import AuditAction
 from schemas.freezes import Freeze, KeptFreeze
 from schemas.reasons import Reason
 from schemas.wire import kind_of
+from statemachines.freezes import concerned, has_crossed, pauses, stopping
+from statemachines.lifecycle import WORKING
+from statemachines.planning.quiescing import quiesced_by
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["restraints"])
+_MOST_AT_WORK = 1000
+"""Resets at work that are looked at for those which a freeze pauses."""
 
 
 @router.post("/freeze", status_code=201)
@@ -25,7 +30,8 @@ async def freeze(sent: FreezeAsked, context: Context, caller: Caller) -> FreezeB
     """Let no reset cross its first destructive step until `expiresAt`: of one environment, or of all.
 
     Needs `operator` or `admin` in the environment; for all of them `admin` for every environment. It is also about
-    resets of others that touch what the environment uses. What has crossed that step goes on.
+    resets of others that touch what the environment uses. What has crossed that step goes on, or with `now` pauses between
+    steps until the freeze ends: `pauses` names those resets, and what stays down with them. `dryRun` only says that.
     """
     action = AuditAction.FREEZE
     async with audit_refused_restraint(context, caller, action, sent.environment, sent.reason):
@@ -36,13 +42,17 @@ async def freeze(sent: FreezeAsked, context: Context, caller: Caller) -> FreezeB
         given = Freeze(
             id=str(context.new_id()),
             environment=sent.environment,
+            now=sent.now,
             reason=sent.reason,
             given_by=caller.subject,
             given_at=now,
             expires_at=end_of(sent.expires_at, now),
         )
         await context.refuse_restored_state()
-        facts = {"freeze": given.id, "expiresAt": given.expires_at.isoformat()}
+        pausing = await _pausing(context, caller, given) if given.now else ()
+        if sent.dry_run:
+            return _body(KeptFreeze(**dict(given)), in_force=False, pausing=pausing)
+        facts = {"freeze": given.id, "expiresAt": given.expires_at.isoformat(), "now": given.now}
         await context.store.freeze(
             given, entry_of(caller, action, given.environment, given.reason, now, facts=facts)
         )
@@ -53,7 +63,7 @@ async def freeze(sent: FreezeAsked, context: Context, caller: Caller) -> FreezeB
         by=given.given_by,
         until=given.expires_at.isoformat(),
     )
-    return _body(KeptFreeze(**dict(given)), in_force=True)
+    return _body(KeptFreeze(**dict(given)), in_force=True, pausing=pausing)
 
 
 @router.post("/unfreeze")
@@ -107,5 +117,18 @@ def _require(context: ApiContext, caller: Caller, environment: str | None) -> No
         )
 
 
-def _body(kept: KeptFreeze, *, in_force: bool) -> FreezeBody:
-    return FreezeBody(**kept.model_dump(), in_force=in_force)
+async def _pausing(context: ApiContext, caller: Caller, freeze: Freeze) -> tuple[Pausing, ...]:
+    found = []
+    for reset in await context.store.resets(states=WORKING, limit=_MOST_AT_WORK):
+        plan = await context.store.plan(reset.id)
+        steps = {step.name: step for step in await context.store.steps(reset.id)}
+        about = stopping([freeze], concerned(reset.environment, plan)) is not None
+        if about and has_crossed(reset) and pauses(plan, steps) and caller.sees(reset.environment):
+            down = tuple(str(each) for each in quiesced_by(plan.steps)) if plan is not None else ()
+            name = f"{reset.environment}/{reset.number}"
+            found.append(Pausing(reset_id=reset.id, reference=name, state=reset.state, down=down))
+    return tuple(found)
+
+
+def _body(kept: KeptFreeze, *, in_force: bool, pausing: tuple[Pausing, ...] = ()) -> FreezeBody:
+    return FreezeBody(**kept.model_dump(), in_force=in_force, pauses=pausing)

@@ -27,12 +27,13 @@ from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from schemas.catalog.operations import Retry
+from schemas.freezes import Freeze
 from schemas.plan import Phase, PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.consent import expired, lacks_consent
-from statemachines.freezes import concerned, has_crossed, never_crossed
+from statemachines.freezes import concerned, has_crossed, never_crossed, pauses
 from statemachines.lifecycle import PHASE_OF, WORKING, Trigger
 from statemachines.reset_update import UNCHANGED, ResetUpdate
 from statemachines.steps.container_scope import needed_before
@@ -143,16 +144,28 @@ class WorkingState:
         return True
 
     async def _held_back(self, batch: list[PlannedStep]) -> bool:
-        """Go back to the queue where a freeze stops this batch, the first to destroy something."""
-        leased = self._leased
-        destroys = any(step.destructive and not self._is_finished(step) for step in batch)
-        if not destroys or has_crossed(leased.reset):
-            return False
-        freeze = await self._restraints.stopping(concerned(leased.reset.environment, leased.plan))
+        """Go back to the queue where a freeze stops this batch, the first to destroy something; or pause.
+
+        A freeze that says `now` stops every batch.
+        """
+        leased, environments = self._leased, concerned(self._leased.reset.environment, self._leased.plan)
+        freeze = None
+        if pauses(leased.plan, leased.steps) and not leased.open_attempts:
+            freeze = self._restraints.seen_pausing(environments)
+        if has_crossed(leased.reset):
+            return freeze is not None and await self._pause(freeze)
+        if any(step.destructive and not self._is_finished(step) for step in batch):
+            freeze = await self._restraints.stopping(environments)
         if freeze is None:
             return False
         log.info("reset.held-back", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
         await back_to_queue(leased, waits_for_freeze(freeze, self._clock.now()))
+        return True
+
+    async def _pause(self, freeze: Freeze) -> bool:
+        log.warning("reset.paused", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
+        waiting = waits_for_freeze(freeze, self._clock.now())
+        await self._leased.commit(ResetUpdate(waiting_for=waiting), trigger=Trigger.PAUSE)
         return True
 
     def _batches(self) -> Iterator[list[PlannedStep]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import client
+from daemon.cli.client import Json, client
 from daemon.cli.durations import in_words, until_moment
 from daemon.cli.exit_codes import EndError, Exit
 from daemon.cli.options import Why, Yes, confirm
@@ -26,6 +26,10 @@ def freeze(
     every: All = False,
     until: Until = None,
     reason: Why = None,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="pause also what is at work, between steps; first says what stays down"),
+    ] = False,
     show: Annotated[bool, typer.Option("--list", help="show what is frozen, and freeze nothing")] = False,
     yes: Yes = False,
     output: Output = Format.TABLE,
@@ -41,13 +45,29 @@ def freeze(
         )
     end = until_moment(until)
     why = reason or typer.prompt("Reason", err=True)
-    confirm(f"Freeze {scope} until {in_words(end)}?", yes=yes)
-    body = {"environment": environment, "all": every or None, "expiresAt": end.isoformat(), "reason": why}
+    body: Json = {
+        "environment": environment,
+        "all": every or None,
+        "expiresAt": end.isoformat(),
+        "reason": why,
+    }
+    body |= {"now": True} if now else {}
     with client() as daemon:
+        if now:
+            _say_who_stays_down(daemon.post("/freeze", {**body, "dryRun": True})["pauses"], in_words(end))
+        confirm(f"Freeze {scope} until {in_words(end)}?", yes=yes)
         given = daemon.post("/freeze", body)
     answer(given, output, names=[given["id"]], text=lambda: say(f"{scope} frozen until {in_words(end)}"))
     if output is Format.TABLE:
         note(f"`resetd unfreeze {'--all' if every else environment}` ends it before that")
+
+
+def _say_who_stays_down(pauses: list[Json], end: str) -> None:
+    for each in pauses:
+        down = f"down until then: {', '.join(each['down'])}" if each["down"] else "its services run on it"
+        note(f"pauses {each['reference']} ({each['state']}), half rebuilt until {end}; {down}")
+    if not pauses:
+        note("nothing is at work that it would pause")
 
 
 def unfreeze(
