@@ -154,12 +154,13 @@ class History:
             outcome = OutcomeKind.SUCCEEDED if well else OutcomeKind.FAILED
             self.act(reset, ActKind.RESOLVE, actor, step=StepName(step.name), outcome=outcome)
 
-    def freeze(self, environment: str | None, seconds: float) -> None:
+    def freeze(self, environment: str | None, seconds: float, *, now_too: bool = False) -> None:
         """Somebody freezes an environment, or all of them."""
         now = self.server_clock.now()
         given = Freeze(
             id=str(new_reset_id()),
             environment=environment,
+            now=now_too,
             reason="somebody looked",
             given_by="oli",
             given_at=now,

@@ -233,11 +233,19 @@ class Simulation(RuleBasedStateMachine):
                         self.history.accept(one, APPROVERS[(who + turn // 2) % len(APPROVERS)])
         self.history.pass_time(seconds)
 
-    @happens(environment=INDEX, seconds=st.sampled_from([20.0, 90.0, 600.0]), ends=st.booleans(), turns=TURNS)
-    def somebody_freezes(self, environment: int, seconds: float, turns: int, *, ends: bool) -> None:
-        """Half of the times somebody ends it before its time."""
+    @happens(
+        environment=INDEX,
+        seconds=st.sampled_from([20.0, 90.0, 600.0]),
+        now=st.booleans(),
+        ends=st.booleans(),
+        turns=TURNS,
+    )
+    def somebody_freezes(
+        self, environment: int, seconds: float, turns: int, *, now: bool, ends: bool
+    ) -> None:
+        """Half of the times what is at work pauses, too; half of the times somebody ends it before its time."""
         scope = (*ENVIRONMENTS, None)[environment % 4]
-        self.history.freeze(scope, seconds)
+        self.history.freeze(scope, seconds, now_too=now)
         self._then(turns)
         if ends:
             self.history.unfreeze(scope)
@@ -376,6 +384,7 @@ class Simulation(RuleBasedStateMachine):
         counts["acceptances"] += history.witness.acceptances
         counts["acceptances of two"] += history.witness.second_acceptances
         for entries in history.store.state.history.values():
+            counts["paused"] += any(entry.data["state"] == "paused" for entry in entries)
             waits = {(entry.data.get("waitingFor") or {}).get("reason") for entry in entries}
             counts.update(f"waited for a {reason}" for reason in waits & {"freeze", "hold"})
         counts["holds granted"] += sum(

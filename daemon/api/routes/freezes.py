@@ -30,8 +30,9 @@ async def freeze(sent: FreezeAsked, context: Context, caller: Caller) -> FreezeB
     """Let no reset cross its first destructive step until `expiresAt`: of one environment, or of all.
 
     Needs `operator` or `admin` in the environment; for all of them `admin` for every environment. It is also about
-    resets of others that touch what the environment uses. What has crossed that step goes on, or with `now` pauses between
-    steps until the freeze ends: `pauses` names those resets, and what stays down with them. `dryRun` only says that.
+    resets of others that touch what the environment uses. What has crossed that step goes on, or with `now` pauses
+    between steps until the freeze ends: `pauses` names those resets, and what stays down with them. `dryRun` only says
+    that.
     """
     action = AuditAction.FREEZE
     async with audit_refused_restraint(context, caller, action, sent.environment, sent.reason):

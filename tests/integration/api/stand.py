@@ -29,6 +29,7 @@ from daemon.engine.driver import Driver
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.metrics import Metrics
@@ -91,6 +92,8 @@ class Stand:
     """Text of a command -> its exit code."""
     urls: MemoryDatabases = field(default_factory=MemoryDatabases)
     """Where each URL leads."""
+    restraints: Restraints = field(init=False)
+    """What its daemon knows of freezes and holds."""
 
     def lead(self, url: str, database: MemoryDatabase) -> None:
         """Let a further URL lead to a database."""
@@ -286,6 +289,7 @@ def _build(
         limits=WaitingLimits(facts=timedelta(seconds=3)),
         approvers=approvers,
     )
+    stand.restraints = drives.restraints
     driver = Driver(drives, clock)
     ready["mark"] = high_water.check
     supervisor = Supervisor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,3 +109,29 @@ async def test_the_command_line_says_until_when_with_its_zone(resetd: CommandLin
     assert (ended.code, "not frozen any more" in ended.out) == (0, True)
     again = await resetd.run("unfreeze", "qa-sandbox", "--yes", person="oli")
     assert (again.code, "not-frozen" in again.err) == (3, True)
+
+
+async def test_a_freeze_now_says_first_who_pauses_and_then_pauses_it(resetd: CommandLine) -> None:
+    stand = resetd.stand
+    stand.held["seed:system"] = asyncio.Event()
+    reset = await stand.asked()
+    await stand.until(reset, "seeding")
+    async with stand.client("oli") as oli:
+        said = (await oli.post("/freeze", json=asked(now=True, dryRun=True))).json()
+        assert (said["inForce"], said["now"]) == (False, True)
+        assert [(each["reference"], each["state"]) for each in said["pauses"]] == [
+            ("qa-sandbox/1", "seeding")
+        ]
+        assert (await oli.get("/freezes")).json() == []
+        words = ("--until", "2h", "--reason", "stop", "--now", "--yes")
+        frozen = await resetd.run("freeze", "qa-sandbox", *words, person="oli")
+        assert frozen.code == 0, frozen.err
+        assert "pauses qa-sandbox/1 (seeding), half rebuilt until 20" in frozen.err
+        # In this stand no sweeper runs: any look at freezes does.
+        await stand.restraints.look()
+        stand.held["seed:system"].set()
+        paused = await stand.until(reset, "paused")
+        shown = (await oli.get("/environments/qa-sandbox")).json()
+        assert (shown["running"]["state"], paused["destroyed"]) == ("paused", True)
+        assert (await oli.post("/unfreeze", json={"environment": "qa-sandbox"})).status_code == 200
+    await stand.until(reset, "done")

@@ -35,12 +35,15 @@ class Ahead:
         await self._right.sleep(seconds)
 
 
-async def freeze(engine: Engine, environment: str | None = ENVIRONMENT, seconds: float = HOUR) -> Freeze:
+async def freeze(
+    engine: Engine, environment: str | None = ENVIRONMENT, seconds: float = HOUR, *, at_once: bool = False
+) -> Freeze:
     """A person freezes an environment, or all of them."""
     now = engine.store._clock.now()
     given = Freeze(
         id=str(uuid7()),
         environment=environment,
+        now=at_once,
         reason="month's end",
         given_by="olga",
         given_at=now,
