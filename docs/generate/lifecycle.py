@@ -39,10 +39,12 @@ PICTURES: dict[str, tuple[Trigger, ...]] = {
         Trigger.EXPIRED,
         Trigger.REPLANNED,
         Trigger.LOCKED,
+        Trigger.NEXT,
+    ),
+    "How people hold a reset back": (
         Trigger.HELD_BACK,
         Trigger.PAUSE,
         Trigger.GO_ON,
-        Trigger.NEXT,
     ),
     "How a reset stops": (
         Trigger.FAIL,
