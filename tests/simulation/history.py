@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from daemon.adapters.system.identifiers import new_reset_id
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.freezes import Freeze
 from schemas.holds import Hold
@@ -61,7 +60,13 @@ class History:
         self.store = store_of(self.server_clock)
         self.witness = Witness(self.store, NEVER)
         self.network = Network(self.loop, self.chance)
-        self.platform = Platform(self.witness, self.chance, self.server_clock.now, pods=pods_of())
+        self.platform = Platform(
+            self.witness,
+            self.chance,
+            self.server_clock.now,
+            lambda: self.loop.turns,
+            pods=pods_of(),
+        )
         world = World(self.loop, self.network, self.store, self.platform, MemoryBus(partitions=2))
         self.world = world
         self.workers = [
@@ -117,7 +122,7 @@ class History:
 
     def ask(self, request: ResetRequested) -> None:
         """A person asks for a reset by HTTP."""
-        new = NewRequest(new_reset_id(), request, Channel.HTTP, None, None, content_hash(request))
+        new = NewRequest(self.world.new_id(), request, Channel.HTTP, None, None, content_hash(request))
         now = self.server_clock.now()
         self.do(self.store.admit(new, now=now, limit_waiting=CATALOG.catalog.queue.waiting))
 
@@ -158,7 +163,7 @@ class History:
         """Somebody freezes an environment, or all of them."""
         now = self.server_clock.now()
         given = Freeze(
-            id=str(new_reset_id()),
+            id=str(self.world.new_id()),
             environment=environment,
             now=now_too,
             reason="somebody looked",
@@ -176,7 +181,7 @@ class History:
         """Somebody takes the locks of an environment."""
         now = self.server_clock.now()
         asked = Hold(
-            id=str(new_reset_id()),
+            id=str(self.world.new_id()),
             environment=environment,
             keys=self.platform.databases_of(environment),
             reason="somebody looked",

@@ -6,9 +6,9 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, cast
 
-from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
 from daemon.engine.facts.reader import FactsReader
@@ -27,13 +27,20 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
+from schemas.wire import ResetId
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 from tests.memory.logs import MemoryLogs
 from tests.memory.store import MemoryStore
 from tests.simulation.world.loop import Process, VirtualLoop
 from tests.simulation.world.network import Network
 from tests.simulation.world.platform import CATALOG, Platform
-from tests.simulation.world.remote import Remote, RemoteContents, RemoteDatabases, RemotePods
+from tests.simulation.world.remote import (
+    Remote,
+    RemoteContents,
+    RemoteDatabases,
+    RemotePods,
+    RemoteQuiescing,
+)
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = 10.0
@@ -69,6 +76,11 @@ class World:
     store: MemoryStore
     platform: Platform
     bus: MemoryBus
+    made: count[int] = field(default_factory=lambda: count(1))
+
+    def new_id(self) -> ResetId:
+        """Ids that are the same in each run, and sort by the time at which they were made, as UUIDv7."""
+        return ResetId(f"01900000-0000-7000-8000-{next(self.made):012x}")
 
 
 class _Inbox(MemoryInbox):
@@ -105,7 +117,7 @@ class Worker:
         self.process = loop.process(f"{self.name}/{self.boots}")
         network = world.network
         store = cast("Store", Remote(network, "store", world.store))
-        pods = cast("Pods", RemotePods(network, "pods", world.platform.pods))
+        pods = cast("Pods", RemotePods(network, world.platform.pods, world.platform.looks))
         self._databases = RemoteDatabases(network, world.platform.databases)
         ports = Ports(
             pods=pods,
@@ -116,7 +128,7 @@ class Worker:
             clock=self.clock,
             marks=world.platform.marks,
             contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
-            quiescing=cast("Any", Remote(network, "quiescing", world.platform.quiescing)),
+            quiescing=cast("Any", RemoteQuiescing(network, world.platform.quiescing, world.platform.looks)),
         )
         catalog = CATALOG.catalog
         facts = FactsReader(
@@ -152,7 +164,7 @@ class Worker:
             _RULES,
             self.clock,
             _METRICS,
-            new_id=new_reset_id,
+            new_id=world.new_id,
             limit_waiting=catalog.queue.waiting,
         )
         outbox = Outbox(store, outlet, self.clock, owner=self.process.name)
