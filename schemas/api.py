@@ -137,7 +137,7 @@ class ApproveBody(ActBody):
 
     plan_hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     confirm: str | None = None
-    """The environment's name as the person typed it; any other name is refused."""
+    """The environment's name as the person typed it; any other name is refused. A plan that wipes needs it."""
 
 
 class ResumeBody(ActBody):

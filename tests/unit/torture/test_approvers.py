@@ -23,7 +23,13 @@ WORD = Say(
 
 def asking(plan: str = "sha256:a", expires: str = "soon") -> dict[str, Any]:
     approvals = {"required": 1, "expiresAt": expires}
-    return {"id": "r1", "state": "awaiting-approval", "planHash": plan, "approvals": approvals}
+    return {
+        "environment": "qa-sandbox",
+        "id": "r1",
+        "state": "awaiting-approval",
+        "planHash": plan,
+        "approvals": approvals,
+    }
 
 
 class Api:
