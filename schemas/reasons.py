@@ -31,6 +31,7 @@ class Reason(StrEnum):
     ENVIRONMENT_HELD = "environment-held"
     FROZEN = "frozen"
     NOT_FROZEN = "not-frozen"
+    OUTSIDE_WINDOW = "outside-window"
     NOT_HELD = "not-held"
     RESET_AT_WORK = "reset-at-work"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
@@ -153,6 +154,7 @@ TEXTS: dict[Reason, str] = {
     Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
     Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
     Reason.FROZEN: "Nothing new is destroyed until the freeze ends; `resetd unfreeze` ends it before its time.",
+    Reason.OUTSIDE_WINDOW: "Nothing new is destroyed outside of the maintenance windows of the catalog.",
     Reason.NOT_FROZEN: "No such freeze is in force.",
     Reason.NOT_HELD: "Nobody holds this environment.",
     Reason.RESET_AT_WORK: "A reset is at work on what you want to hold.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.engine.acts import Acts
@@ -107,7 +107,7 @@ class DriveFactory:
         self._planning = planning
         self._high_water = high_water
         self._metrics = metrics
-        self._limits = limits
+        self._limits = replace(limits, windows=catalog.windows)
         self._handshake_max_age = handshake_max_age
         self._consents = Consents(approvers)
         self.restraints = Restraints(store, ports.clock)
@@ -191,7 +191,7 @@ class DriveFactory:
             wipe_checks,
             pod_choice,
             still_quiesced,
-            NotFrozen(self.restraints, leased),
+            NotFrozen(self.restraints, self._limits.bound, leased, ports.clock),
             leased,
             ports.clock,
         )

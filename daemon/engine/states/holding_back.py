@@ -1,4 +1,4 @@
-"""Back to the queue before anything is destroyed: a freeze lies ahead, and may last for days."""
+"""Back to the queue before anything is destroyed: a freeze or the end of a window lies ahead, and may last for days."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
 from statemachines.steps.progress import to_run_again
 from statemachines.steps.resuming import to_repeat
+from statemachines.windows import Opening
 
 LOOK_AGAIN = 2.0
 """Seconds until a frozen reset looks again: somebody may have ended the freeze."""
@@ -20,6 +21,11 @@ LOOK_AGAIN = 2.0
 def waits_for_freeze(freeze: Freeze, since: datetime | None = None) -> Waiting:
     """Say what a frozen reset waits for."""
     return Waiting(reason="freeze", detail=sentence(freeze), since=since, until=freeze.expires_at)
+
+
+def waits_for_window(opening: Opening, since: datetime | None = None) -> Waiting:
+    """Say which window a reset waits for."""
+    return Waiting(reason="window", detail=opening.text, since=since, until=opening.opens)
 
 
 async def back_to_queue(leased: LeasedReset, waiting: Waiting) -> None:

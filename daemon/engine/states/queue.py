@@ -7,7 +7,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
-from daemon.engine.states.holding_back import LOOK_AGAIN, waits_for_freeze
+from daemon.engine.states.holding_back import LOOK_AGAIN, waits_for_freeze, waits_for_window
 from daemon.engine.states.plan_adoption import adopt_plan
 from daemon.engine.states.planning import facts_patience, facts_unread
 from daemon.engine.states.stopping import stop_failed
@@ -83,6 +83,9 @@ class QueueState:
             freeze = await self._restraints.stopping(concerned(reset.environment, leased.plan))
             if freeze is not None:
                 return Pause(waits_for_freeze(freeze), LOOK_AGAIN)
+            window = self._limits.bound(reset, leased.plan, now)
+            if window is not None and not window.is_open:
+                return Pause(waits_for_window(window.opening), (window.opening.opens - now).total_seconds())
         if not leased.in_progress:
             gate = await self._deployments.gate(reset.environment)
             if not gate.open:
@@ -162,7 +165,7 @@ class QueueState:
             hint = "`resetd resume ID --replan` makes a new plan for what is left."
             await stop_failed(leased, reason, detail, hint)
             return None
-        await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl, replanned=True)
+        await adopt_plan(leased, answer, self._clock, limits=self._limits, replanned=True)
         return None
 
     async def _wait_for_facts(self, reason: Reason, detail: str) -> Pause | None:

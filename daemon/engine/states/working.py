@@ -19,7 +19,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
-from daemon.engine.states.holding_back import back_to_queue, waits_for_freeze
+from daemon.engine.states.holding_back import back_to_queue, waits_for_freeze, waits_for_window
 from daemon.engine.states.stopping import stop_at_step
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
@@ -144,7 +144,7 @@ class WorkingState:
         return True
 
     async def _held_back(self, batch: list[PlannedStep]) -> bool:
-        """Go back to the queue where a freeze stops this batch, the first to destroy something; or pause.
+        """Go back to the queue where a freeze or a window stops this batch, the first to destroy something; or pause.
 
         A freeze that says `now` stops every batch.
         """
@@ -156,6 +156,14 @@ class WorkingState:
             return freeze is not None and await self._pause(freeze)
         if any(step.destructive and not self._is_finished(step) for step in batch):
             freeze = await self._restraints.stopping(environments)
+            now = self._clock.now()
+            window = self._limits.bound(leased.reset, leased.plan, now)
+            if freeze is None and window is not None and not window.is_open:
+                log.info(
+                    "reset.held-back", window=window.opening.name, until=window.opening.opens.isoformat()
+                )
+                await back_to_queue(leased, waits_for_window(window.opening, now))
+                return True
         if freeze is None:
             return False
         log.info("reset.held-back", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
@@ -252,7 +260,7 @@ class WorkingState:
         leased = self._leased
         result = await self._performer.perform(planned)
         now = self._clock.now()
-        if result.outcome.cause is Reason.FROZEN:
+        if result.outcome.cause in {Reason.FROZEN, Reason.OUTSIDE_WINDOW}:
             await self._give_up(planned, result)
         # An attempt that ended before it was recorded counts all the same, so that tries are bounded.
         attempt = ended(result.attempt or self._recorder.next_attempt(planned), result.outcome, at=now)
