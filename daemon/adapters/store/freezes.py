@@ -48,7 +48,7 @@ async def unfreeze(tx: Tx, environment: str | None, entry: AuditEntry) -> tuple[
 async def standing(tx: Tx) -> tuple[StandingFreeze, ...]:
     """Return the freezes that nobody ended, with the seconds that each has left by the database's clock."""
     asked = (
-        select(FREEZES, tx.clock().label("now"))
+        select(FREEZES, tx.clock().label("read_at"))
         .where(FREEZES.c.ended_at.is_(None))
         .where(FREEZES.c.expires_at > tx.clock(plus=-_KEPT_IN_SIGHT.total_seconds()))
         .order_by(FREEZES.c.id)
@@ -79,7 +79,7 @@ async def frozen(tx: Tx, changes: Sequence[Change]) -> dict[ResetId, Freeze]:
 
 def _standing(row: RowMapping) -> StandingFreeze:
     values = dict(row)
-    now = values.pop("now")
+    now = values.pop("read_at")
     each = _kept(values)
     return StandingFreeze(each.freeze, (each.expires_at - _aware(now)).total_seconds())
 

@@ -73,7 +73,7 @@ async def unhold(tx: Tx, hold_id: str, entry: AuditEntry) -> KeptHold | None:
 async def standing(tx: Tx) -> tuple[StandingHold, ...]:
     """Return the holds that nobody ended and that did not expire long ago, oldest first."""
     asked = (
-        select(HOLDS, tx.clock().label("now"))
+        select(HOLDS, tx.clock().label("read_at"))
         .where(HOLDS.c.ended_by.is_(None))
         .where(HOLDS.c.expires_at > tx.clock(plus=-_KEPT_IN_SIGHT.total_seconds()))
         .order_by(HOLDS.c.id)
@@ -162,7 +162,7 @@ async def _granted(tx: Tx) -> Sequence[Held]:
 
 def _standing(row: RowMapping, granted: Sequence[Held]) -> StandingHold:
     values = dict(row)
-    now = values.pop("now")
+    now = values.pop("read_at")
     each = _kept(values)
     moment = now if now.tzinfo else now.replace(tzinfo=UTC)
     resets = at_work(each, granted) if each.granted_at is None else ()

@@ -50,8 +50,11 @@ def crossing(found: Claimed, *environments: str) -> Change:
     return Change(reset=reset, lease=found.lease, crosses=frozenset(environments))
 
 
-async def test_a_freeze_comes_back_as_it_was_given_with_its_line_of_the_audit(store: Store) -> None:
-    given = frozen()
+@pytest.mark.parametrize("now", [False, True])
+async def test_a_freeze_comes_back_as_it_was_given_with_its_line_of_the_audit(
+    store: Store, *, now: bool
+) -> None:
+    given = frozen().model_copy(update={"now": now})
     await store.freeze(given, line())
     (standing,) = await store.freezes()
     assert standing.freeze == given
