@@ -16,6 +16,7 @@ from schemas.api import HoldAsked, HoldBody, Role, UnholdAsked
 from schemas.audit import AuditAction
 from schemas.holds import Hold, KeptHold
 from schemas.reasons import Reason
+from schemas.wire import ResetId
 from statemachines.consent import person
 from statemachines.holds import sentence
 from statemachines.planning.used import Used
@@ -61,7 +62,8 @@ async def hold(name: str, sent: HoldAsked, context: Context, caller: Caller) -> 
         granted=given.granted_at is not None,
     )
     body = given.model_dump()
-    return HoldBody(**body, in_force=True, at_work=answer.at_work, unread=seen.unread)
+    at_work = await _visible(context, caller, answer.at_work)
+    return HoldBody(**body, in_force=True, at_work=at_work, unread=seen.unread)
 
 
 @router.post("/environments/{name}/unhold")
@@ -96,9 +98,14 @@ async def list_holds(context: Context, caller: Caller, *, ended: bool = False) -
     for kept in await context.store.kept_holds():
         now = standing.get(kept.id) if kept.ended_at is None else None
         if caller.sees(kept.environment) and (ended or now is not None):
-            at_work = now.at_work if now is not None else ()
+            at_work = await _visible(context, caller, now.at_work if now is not None else ())
             bodies.append(HoldBody(**kept.model_dump(), in_force=now is not None, at_work=at_work))
     return tuple(bodies)
+
+
+async def _visible(context: ApiContext, caller: Caller, resets: tuple[ResetId, ...]) -> tuple[ResetId, ...]:
+    found = [await context.store.find(each) for each in resets]
+    return tuple(each.id for each in found if each is not None and caller.sees(each.environment))
 
 
 async def hold_of(context: ApiContext, name: str) -> KeptHold | None:
