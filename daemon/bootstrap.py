@@ -55,6 +55,7 @@ from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.resting import Resting
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
 from daemon.engine.sweepers.backup_branches import BackupBranchSweeper
@@ -62,6 +63,7 @@ from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
+from daemon.engine.sweepers.restraints import RestraintSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -103,6 +105,7 @@ class _Engine:
     doctor: Doctor
     high_water: HighWater
     supervisor: Supervisor
+    restraints: Restraints
 
 
 async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
@@ -210,6 +213,7 @@ def _build(
     quiesce_sweeper = QuiesceSweeper(
         engine.ports.quiescing, store, clock, engine.high_water, quiesces=bool(loaded.catalog.quiesce)
     )
+    restraints = RestraintSweeper(engine.restraints, store, clock, engine.high_water, settings.status_topic)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     branches = BackupBranchSweeper(
         engine.ports.repositories,
@@ -228,6 +232,7 @@ def _build(
             "outbox": outbox.run,
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
+            "restraint-sweeper": restraints.run,
             "pruner": pruner.run,
             "branch-pruner": branches.run,
             "backup-keeper": engine.keeper.run,
@@ -287,7 +292,7 @@ def _engine(
     kept = BackupLimits(settings.backup_keep, timedelta(days=settings.backup_keep_days))
     keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
     doctor = Doctor(pods, gate, facts, catalog, Resting(ports.quiescing, store), dumps)
-    return _Engine(ports, planning, keeper, doctor, high_water, supervisor)
+    return _Engine(ports, planning, keeper, doctor, high_water, supervisor, drives.restraints)
 
 
 def _retention(settings: Settings) -> Retention:

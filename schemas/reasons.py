@@ -29,6 +29,11 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "unknown-kind"
     ENVIRONMENT_BUSY = "environment-busy"
     ENVIRONMENT_HELD = "environment-held"
+    FROZEN = "frozen"
+    NOT_FROZEN = "not-frozen"
+    OUTSIDE_WINDOW = "outside-window"
+    NOT_HELD = "not-held"
+    RESET_AT_WORK = "reset-at-work"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
     DUPLICATE = "duplicate"
     # Why a rule of the planner refuses a plan.
@@ -156,6 +161,11 @@ TEXTS: dict[Reason, str] = {
     Reason.UNKNOWN_KIND: "The environment's kind (after the last hyphen) is not one of the catalog's.",
     Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
     Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
+    Reason.FROZEN: "Nothing new is destroyed until the freeze ends; `resetd unfreeze` ends it before its time.",
+    Reason.OUTSIDE_WINDOW: "Nothing new is destroyed outside of the maintenance windows of the catalog.",
+    Reason.NOT_FROZEN: "No such freeze is in force.",
+    Reason.NOT_HELD: "Nobody holds this environment.",
+    Reason.RESET_AT_WORK: "A reset is at work on what you want to hold.",
     Reason.IDEMPOTENCY_CONFLICT: "This idempotency key was used before with other content.",
     Reason.DUPLICATE: "This event was handled before.",
     Reason.MOCK_IN_PRODUCTION: "Mock data is never seeded in an environment of a protected kind.",

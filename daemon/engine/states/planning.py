@@ -63,7 +63,7 @@ class PlanningState:
                 return facts_unread(reset, answer.detail, now)
             await self._refuse(answer)
             return None
-        await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl)
+        await adopt_plan(leased, answer, self._clock, limits=self._limits)
         return None
 
     async def _refuse(self, refusal: Refusal) -> None:

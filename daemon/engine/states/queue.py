@@ -6,7 +6,9 @@ from daemon.engine.consents import Consents
 from daemon.engine.kept_down import kept_down
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.planning import Planning
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
+from daemon.engine.states.holding_back import LOOK_AGAIN, waits_for_freeze, waits_for_window
 from daemon.engine.states.plan_adoption import adopt_plan
 from daemon.engine.states.planning import QUIESCED_PAUSE, facts_patience, facts_unread
 from daemon.engine.states.stopping import stop_failed
@@ -19,6 +21,8 @@ from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Waiting
 from statemachines.consent import answerable, expired, lacks_consent, never_agreed
+from statemachines.freezes import concerned, has_crossed
+from statemachines.holds import sentence
 from statemachines.lifecycle import Trigger
 from statemachines.planning.own_work import as_agreed
 from statemachines.refusals import Refusal
@@ -36,6 +40,7 @@ class QueueState:
         leased: LeasedReset,
         planning: Planning,
         consents: Consents,
+        restraints: Restraints,
         deployments: Deployments,
         store: Store,
         clock: Clock,
@@ -44,6 +49,7 @@ class QueueState:
         self._leased = leased
         self._planning = planning
         self._consents = consents
+        self._restraints = restraints
         self._deployments = deployments
         self._store = store
         self._clock = clock
@@ -74,27 +80,54 @@ class QueueState:
             # agreed may not any more.
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID if void else None)
             return None
+        if destroys and not has_crossed(reset):
+            freeze = await self._restraints.stopping(concerned(reset.environment, leased.plan))
+            if freeze is not None:
+                return Pause(waits_for_freeze(freeze), LOOK_AGAIN)
+            window = self._limits.bound(reset, leased.plan, now)
+            if window is not None and not window.is_open:
+                return Pause(waits_for_window(window.opening), (window.opening.opens - now).total_seconds())
         if not leased.in_progress:
             settled, pause = await self._is_settled()
             if not settled:
                 return pause
-        keys = [resource.key for resource in leased.plan.resources]
-        answer = await self._store.lock(leased.lease, keys)
-        if not answer.granted:
-            waiting = Waiting(
-                reason="locks",
-                detail="other resets hold or wait for the same resources",
-                resources=answer.resources,
-                held_by=answer.held_by,
-            )
-            return Pause(waiting, 1.0)
+        if (pause := await self._wait_for_locks(leased.plan)) is not None:
+            return pause
+        return await self._check_under_locks(leased.plan, destroys=destroys)
+
+    async def _wait_for_locks(self, plan: Plan) -> Pause | None:
+        """Take all locks. A pause while other resets or a person have what the plan touches."""
+        leased = self._leased
+        keys = [resource.key for resource in plan.resources]
+        environments = concerned(leased.reset.environment, plan)
+        hold = await self._restraints.outlasting(environments, keys)
+        if hold is None:
+            answer = await self._store.lock(leased.lease, keys, concerns=environments)
+            if answer.granted:
+                return None
+            if answer.hold is None:
+                waiting = Waiting(
+                    reason="locks",
+                    detail="other resets hold or wait for the same resources",
+                    resources=answer.resources,
+                    held_by=answer.held_by,
+                )
+                return Pause(waiting, 1.0)
+            hold = answer.hold
+        resources = tuple(key for key in keys if key in hold.keys)
+        waiting = Waiting(reason="hold", detail=sentence(hold), resources=resources, until=hold.expires_at)
+        return Pause(waiting, LOOK_AGAIN)
+
+    async def _check_under_locks(self, plan: Plan, *, destroys: bool) -> Pause | None:
+        """Check once more what may have changed while the reset waited for its locks."""
+        leased, reset, now = self._leased, self._leased.reset, self._clock.now()
         if leased.in_progress and (later := await self._store.superseded_by(reset.id)) is not None:
             await stop_failed(leased, Reason.SUPERSEDED, f"{later} has touched one of its resources since")
             return None
         if destroys and expired(reset, now):
             await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
             return None
-        return await self._check_facts_again(leased.plan)
+        return await self._check_facts_again(plan)
 
     async def _is_settled(self) -> tuple[bool, Pause | None]:
         """Whether ArgoCD has nothing against the reset; else the pause, or None where the reset was stopped."""
@@ -142,7 +175,7 @@ class QueueState:
             hint = "`resetd resume ID --replan` makes a new plan for what is left."
             await stop_failed(leased, reason, detail, hint)
             return None
-        await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl, replanned=True)
+        await adopt_plan(leased, answer, self._clock, limits=self._limits, replanned=True)
         return None
 
     async def _wait_for_rest(self, kept: PortError) -> Pause | None:

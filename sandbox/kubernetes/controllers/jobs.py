@@ -7,15 +7,15 @@ later than `startingDeadlineSeconds`. `concurrencyPolicy` and the limits of hist
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
-
-from croniter import croniter
 
 from sandbox.kubernetes.objects import admission
 from sandbox.kubernetes.objects.conditions import set_condition
 from sandbox.kubernetes.objects.kinds import CRON_JOBS, JOBS, PODS
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 from sandbox.kubernetes.objects.ownership import owned, owner_reference, random_suffix
+from schemas.cron import runs
 
 _MOST = 100
 """Runs that may have been missed: after more than these the real controller starts none."""
@@ -57,12 +57,10 @@ def _last_due(cron_job: Object, moment: datetime) -> datetime | None:
         since = max(since, moment - timedelta(seconds=deadline))
     try:
         zone = ZoneInfo(spec.get("timeZone") or "UTC")
-        runs = croniter(spec["schedule"], since.astimezone(zone), ret_type=datetime)
+        past = takewhile(lambda one: one <= moment, runs(spec["schedule"], since.astimezone(zone)))
     except (ValueError, KeyError):
         return None
-    due: list[datetime] = []
-    while (next_ := runs.get_next(datetime)) <= moment and len(due) <= _MOST:
-        due.append(next_)
+    due = list(islice(past, _MOST + 1))
     return due[-1] if due and len(due) <= _MOST else None
 
 

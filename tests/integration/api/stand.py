@@ -31,6 +31,7 @@ from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.resting import Resting
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
@@ -94,6 +95,8 @@ class Stand:
     """Text of a command -> its exit code."""
     urls: MemoryDatabases = field(default_factory=MemoryDatabases)
     """Where each URL leads."""
+    restraints: Restraints = field(init=False)
+    """What its daemon knows of freezes and holds."""
 
     def lead(self, url: str, database: MemoryDatabase) -> None:
         """Let a further URL lead to a database."""
@@ -297,6 +300,7 @@ def _build(
         limits=WaitingLimits(facts=timedelta(seconds=3)),
         approvers=approvers,
     )
+    stand.restraints = drives.restraints
     driver = Driver(drives, clock)
     ready["mark"] = high_water.check
     supervisor = Supervisor(

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
-
-from croniter import croniter
 
 from daemon.adapters.kubernetes.documents import Document
 from daemon.adapters.kubernetes.workloads.memory import Memory
+from schemas.cron import runs
 from schemas.quiescing import ObjectRef
 
 _MOST = 100
@@ -42,10 +41,8 @@ def text(target: ObjectRef, cron_job: Document, memory: Memory, now: datetime) -
 
 
 def _due(spec: Document, since: datetime, now: datetime) -> Iterator[datetime]:
-    zone, schedule = str(spec.get("timeZone") or "UTC"), str(spec["schedule"])
-    runs = croniter(schedule, since.astimezone(ZoneInfo(zone)), ret_type=datetime)
-    while (due := runs.get_next(datetime)) <= now:
-        yield due
+    zone = ZoneInfo(str(spec.get("timeZone") or "UTC"))
+    return takewhile(lambda due: due <= now, runs(str(spec["schedule"]), since.astimezone(zone)))
 
 
 def _runs(count: int) -> str:

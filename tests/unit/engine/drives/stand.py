@@ -82,6 +82,7 @@ def catalog(
     database: dict[str, Any] | None = None,
     kind: dict[str, Any] | None = None,
     quiesce: Sequence[Mode] = (),
+    windows: Sequence[dict[str, Any]] = (),
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
     """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
@@ -103,6 +104,7 @@ def catalog(
         "order": [SERVICE],
         "services": [service],
         "failures": {"known": [_UNREACHABLE]},
+        "windows": list(windows),
         "quiesce": [mode.value for mode in quiesce],
         "retry": {"attempts": 3, "initialDelay": 1, "maximumDelay": 1},
     }
@@ -222,6 +224,7 @@ class Engine:
             approvers=approvers,
         )
         self.driver = Driver(drives, self.clock)
+        self.restraints = drives.restraints
         self.running: dict[str, int] = {}
         """Program -> how many of it run now."""
         self.overlapped: set[str] = set()
