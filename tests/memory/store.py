@@ -113,7 +113,7 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
             for reset_id, entry in self._state.entries.items()
             if reset_id not in excluding and self._is_due(entry)
         ]
-        due.sort(key=lambda entry: (entry.reset.created_at, entry.reset.id))
+        due.sort(key=lambda entry: (self._due_since(entry), entry.reset.created_at, entry.reset.id))
         return tuple(self._claim(entry, owner, ttl) for entry in due[:limit])
 
     def _is_due(self, entry: Entry) -> bool:
@@ -122,6 +122,14 @@ class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionSt
             return False
         awake = entry.reset.wake_at is None or not now < entry.reset.wake_at <= now + LONGEST_SLEEP
         return (entry.live and awake) or bool(self._unread(entry.reset.id, entry.reset.acts_seen))
+
+    def _due_since(self, entry: Entry) -> float:
+        """When its time came; before all others where it waits for none, or somebody asks something of it."""
+        wake_at = entry.reset.wake_at
+        asked = self._unread(entry.reset.id, entry.reset.acts_seen)
+        if wake_at is None or wake_at > self._clock.now() or asked:
+            return 0.0
+        return wake_at.timestamp()
 
     def _is_free(self, entry: Entry) -> bool:
         return entry.owner is None or entry.until is None or entry.until <= self._clock.now()

@@ -92,7 +92,9 @@ class LeaseStore(Protocol):
     async def claim(
         self, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
     ) -> tuple[Claimed, ...]:
-        """Claim up to `limit` resets that are due, oldest first.
+        """Claim up to `limit` resets that are due: first those that wait for no time or have unread acts, then those
+        that are due longest; of equals the oldest. So resets that look for their locks each second, however many,
+        starve nobody.
 
         - A reset is due only where its lease is free or expired.
         - It is due where it has unread acts, whatever its state.

@@ -10,7 +10,7 @@ import pytest
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change
 from daemon.ports.store.store import Store
-from schemas.resets import ResetState
+from schemas.resets import Act, ActKind, Channel, ResetState
 from tests.contract.store.conftest import Opener
 from tests.contract.store.making import (
     NOBODY,
@@ -95,6 +95,38 @@ async def test_a_reset_at_rest_is_claimed_only_if_it_asked_to_be_woken(
     await store.save(Change(reset=woken, lease=other.lease, release_lease=True))
     [again] = await store.claim("two", ttl=30, limit=5, excluding=NOBODY)
     assert again.reset.id == other.reset.id
+
+
+async def test_who_is_due_longest_is_claimed_first_so_that_those_who_look_each_second_starve_nobody(
+    store: Store,
+) -> None:
+    older, younger = await begun(store, "other-sandbox"), await begun(store, "qa-sandbox")
+    now = datetime.now(UTC)
+    for found, due in ((older, now - timedelta(seconds=1)), (younger, now - timedelta(seconds=5))):
+        waiting = found.reset.model_copy(update={"wake_at": due})
+        await store.save(Change(reset=waiting, lease=found.lease, release_lease=True))
+    claims = [await store.claim("two", ttl=30, limit=1, excluding=NOBODY) for _ in range(2)]
+    assert [found.reset.id for (found,) in claims] == [younger.reset.id, older.reset.id]
+
+
+async def test_who_is_asked_something_is_claimed_before_those_who_wait(store: Store) -> None:
+    waiting, asleep = await begun(store, "other-sandbox"), await begun(store, "qa-sandbox")
+    now = datetime.now(UTC)
+    for found, due in ((waiting, now - timedelta(seconds=60)), (asleep, now + timedelta(minutes=9))):
+        paused = found.reset.model_copy(update={"wake_at": due})
+        await store.save(Change(reset=paused, lease=found.lease, release_lease=True))
+    await store.append_act(
+        Act(
+            reset_id=asleep.reset.id,
+            kind=ActKind.CANCEL,
+            actor="oli",
+            channel=Channel.HTTP,
+            reason="not today",
+            at=now,
+        )
+    )
+    claims = [await store.claim("two", ttl=30, limit=1, excluding=NOBODY) for _ in range(2)]
+    assert [found.reset.id for (found,) in claims] == [asleep.reset.id, waiting.reset.id]
 
 
 async def test_the_oldest_are_claimed_first_up_to_the_limit_and_without_the_excluded(store: Store) -> None:

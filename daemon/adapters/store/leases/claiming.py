@@ -16,7 +16,7 @@ from schemas.wire import ResetId
 async def claim(
     tx: Tx, owner: str, *, ttl: float, limit: int, excluding: frozenset[ResetId]
 ) -> tuple[Claimed, ...]:
-    """Claim resets that are due, oldest first. Rows that another claim has locked are skipped, not waited for."""
+    """Claim resets that are due. Rows that another claim has locked are skipped, not waited for."""
     now = tx.clock()
     too_late = RESETS.c.wake_at > tx.clock(plus=LONGEST_SLEEP.total_seconds())
     awake = or_(RESETS.c.wake_at.is_(None), RESETS.c.wake_at <= now, too_late)
@@ -27,7 +27,10 @@ async def claim(
     candidates = select(RESETS.c.id).where(RESETS.c.id.in_(union(due, with_unread_acts)), free)
     if excluding:
         candidates = candidates.where(RESETS.c.id.not_in(sorted(excluding)))
-    candidates = candidates.order_by(RESETS.c.created_at, RESETS.c.id).limit(limit)
+    asked = and_(RESETS.c.wake_at <= now, RESETS.c.id.not_in(with_unread_acts))
+    due_since = case((asked, RESETS.c.wake_at))
+    in_order = (due_since.asc().nulls_first(), RESETS.c.created_at, RESETS.c.id)
+    candidates = candidates.order_by(*in_order).limit(limit)
     candidates = candidates.with_for_update(skip_locked=True, key_share=True)
     ids = (await tx.connection.execute(candidates)).scalars().all()
     if not ids:
