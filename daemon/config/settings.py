@@ -2,6 +2,8 @@
 
 `load()` answers checked settings or raises `SettingsError`. The error has a line for each variable that is wrong: what
 is wrong, and the next step. It never shows a value, because the value may be a secret.
+
+Over 300 lines: every setting has its line, and its check stands beside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The working states: each runs the steps of its phase, batch by batch, until they succeeded or the reset stops."""
+"""The working states: each runs the steps of its phase, batch by batch, until they succeeded or the reset stops.
+
+Over 300 lines: one loop runs a phase, and all that may end a batch of it stands beside that loop.
+"""
 
 from __future__ import annotations
 

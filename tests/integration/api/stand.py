@@ -1,4 +1,7 @@
-"""The whole daemon over ports in memory. A real engine drives resets while tests call the API."""
+"""The whole daemon over ports in memory. A real engine drives resets while tests call the API.
+
+Over 300 lines: it builds the whole daemon, port by port.
+"""
 
 from __future__ import annotations
 
