@@ -12,7 +12,6 @@ from statemachines.planning.without_effect import fields_without_effect
 WITHOUT_EFFECT = (
     "backup_keep",
     "backup_keep_days",
-    "pg_admin_urls_file",
     "oidc_issuer",
     "oidc_audience",
     "oidc_roles_claim",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from daemon.metrics import Metrics
-from daemon.ports.backups import Backup
+from daemon.ports.backups import Backup, backup_of
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Claimed
@@ -189,6 +189,11 @@ class LeasedReset:
     async def dumped_before(self, resource: ResourceKey) -> bool:
         """Whether this reset has dumped the database before."""
         return any(row["resource"] == resource for row in await self._store.backups(reset_id=self.reset.id))
+
+    async def backups(self) -> tuple[Backup, ...]:
+        """All recorded backups of this reset, newest first."""
+        rows = await self._store.backups(reset_id=self.reset.id)
+        return tuple(backup_of(row) for row in rows)
 
     async def read_acts(self) -> tuple[Act, ...]:
         """Acts that await an answer, in order. The first call answers those that the claim has read."""

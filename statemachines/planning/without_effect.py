@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.catalog.catalog import Catalog, Proof
+from schemas.catalog.catalog import Catalog
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal, refuse
 
@@ -14,7 +14,6 @@ def fields_without_effect(catalog: Catalog) -> tuple[str, ...]:
     given = {
         "windows": bool(catalog.windows),
         "schedules": bool(catalog.schedules),
-        f"proof: {Proof.RESTORED.value}": catalog.proof is Proof.RESTORED,
         "notifications": bool(catalog.notifications),
     }
     return tuple(name for name, is_given in given.items() if is_given)

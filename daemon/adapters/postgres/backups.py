@@ -93,6 +93,10 @@ class DirectoryBackups:
             await asyncio.to_thread(self._discard, backup)
             raise
 
+    async def check_programs(self, server_version: int) -> None:
+        """See the port."""
+        programs_for(server_version, self._pg_bin)
+
     async def prove(self, backup: Backup) -> Backup:
         """See the port."""
         return await self._read_through(backup, newest_programs(self._pg_bin))

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.adapters.postgres.errors import program_error
+from daemon.adapters.postgres.inventory.contents import between
 from daemon.adapters.postgres.programs import Programs, running
-from daemon.adapters.postgres.snapshots import count_rows, exported
+from daemon.adapters.postgres.snapshots import exported, read_in, sequences_now
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address
 from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.backups import Contents
 from schemas.reasons import Reason
 
 _LOOK_SECONDS = 0.01
@@ -33,11 +35,11 @@ _CHATTER = (b"pg_dump: error", b"pg_dump: warning", b"pg_dump: detail", b"pg_dum
 
 async def dump_into(
     file: Path, programs: Programs, where: Address, witness: Witness, *, timeout: float
-) -> dict[str, int]:
-    """Write a dump of the witness' database, and count what it has to hold.
+) -> Contents:
+    """Write a dump of the witness' database, and read what it has to hold.
 
     Returns:
-        The rows of each table in the dumped snapshot, as `count_rows`.
+        The contents of the dumped snapshot, and where sequences stood before pg_dump began and after it ended.
 
     Raises:
         PermanentError: `database-mismatch`: a session or pg_dump is not where the witness is; `backup-failed`; others
@@ -46,18 +48,22 @@ async def dump_into(
     """
     try:
         async with asyncio.timeout(timeout), exported(where, witness) as snapshot:
-            _, rows = await _together(
-                _pg_dump(file, programs, where, witness, snapshot), count_rows(where, witness, snapshot)
+            before = await sequences_now(where, witness)
+            _, contents = await _together(
+                _pg_dump(file, programs, where, witness, snapshot), read_in(where, witness, snapshot)
             )
+            after = await sequences_now(where, witness)
     except TimeoutError as error:
         detail = f"pg_dump of {where} took more than {timeout:g} s"
         raise TemporaryError(Reason.BACKUP_FAILED, detail) from error
-    return rows
+    known = contents.sequences.keys()  # those of the snapshot
+    moved = {name: each for name, each in between(before, after).items() if name in known}
+    return contents.model_copy(update={"sequences": contents.sequences | moved})
 
 
 async def _together(
-    dumping: Coroutine[Any, Any, None], counting: Coroutine[Any, Any, dict[str, int]]
-) -> tuple[None, dict[str, int]]:
+    dumping: Coroutine[Any, Any, None], counting: Coroutine[Any, Any, Contents]
+) -> tuple[None, Contents]:
     """Run both; where one fails, the other one ends, too."""
     dump, count = asyncio.create_task(dumping), asyncio.create_task(counting)
     try:

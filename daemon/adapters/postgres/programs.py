@@ -45,14 +45,14 @@ def programs_for(server_version: int, pg_bin: Path | None) -> Programs:
         pg_bin: Where they are; None: PATH, then the embedded PostgreSQL's.
 
     Raises:
-        PermanentError: `backup-failed`: none fits.
+        PermanentError: `pg-dump-too-old`: none fits.
     """
     wanted = server_version // 10_000
     installed = _installed(pg_bin)
     fitting = [programs for programs in installed if programs.major >= wanted]
     if fitting:
         return min(fitting, key=lambda programs: programs.major)
-    raise _none_fits(f"PostgreSQL {wanted} or newer", installed)
+    raise _none_fits(f"PostgreSQL {wanted} or newer", installed, Reason.PG_DUMP_TOO_OLD)
 
 
 def newest_programs(pg_bin: Path | None) -> Programs:
@@ -74,10 +74,12 @@ def _installed(pg_bin: Path | None) -> list[Programs]:
     ]
 
 
-def _none_fits(wanted: str, installed: Sequence[Programs]) -> PermanentError:
+def _none_fits(
+    wanted: str, installed: Sequence[Programs], reason: Reason = Reason.BACKUP_FAILED
+) -> PermanentError:
     have = ", ".join(f"{programs.major} in {programs.directory}" for programs in installed) or "none at all"
     return PermanentError(
-        Reason.BACKUP_FAILED,
+        reason,
         f"no pg_dump, pg_restore and psql for {wanted}; found {have}",
         hint="Install the PostgreSQL client programs, or point RESETD_PG_BIN at them.",
     )

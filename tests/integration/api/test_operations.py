@@ -9,7 +9,7 @@ from daemon.adapters.system.clock import SystemClock
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.publishing.outbox import BATCH_SIZE, Outbox
-from schemas.catalog.catalog import Proof
+from schemas.backups import Proof
 from schemas.reasons import Reason
 from schemas.records import Message
 from tests.integration.api.stand import SECRET, Stand, running
