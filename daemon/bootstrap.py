@@ -197,6 +197,7 @@ def _build(
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
     quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
+    scratch_sweeper = ScratchSweeper(engine.ports.proofs, store, clock)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     return Daemon(
         owner,
@@ -207,6 +208,7 @@ def _build(
             "outbox": outbox.run,
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
+            "scratch-sweeper": scratch_sweeper.run,
             "pruner": pruner.run,
             "api": lambda: serve_api(app, listening),
         },
@@ -237,9 +239,19 @@ def _engine(
         marks=FileMarks(backup_directory(settings)),
         contents=PostgresContents(network),
         quiescing=KubernetesQuiescing(kubernetes, settings.argocd_namespace),
+        proofs=ScratchProofs(dumps, _admin_servers(settings), settings.pg_bin, network),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog, ports.quiescing)
+    facts = FactsReader(
+        pods,
+        ports.databases,
+        ports.repositories,
+        store,
+        clock,
+        catalog,
+        ports.quiescing,
+        BackupReader(ports.backups, ports.proofs, catalog),
+    )
     planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
@@ -259,6 +271,23 @@ def _engine(
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
     return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
+
+
+def _admin_servers(settings: Settings) -> Callable[[], Sequence[AdminServer]]:
+    """Return what reads the file of administrators' accounts: none without one."""
+    path = settings.pg_admin_urls_file
+
+    def read() -> Sequence[AdminServer]:
+        if path is None:
+            return ()
+        try:
+            servers = read_admin_servers(path)
+        except DocumentError as error:
+            raise PermanentError(Reason.NO_SCRATCH_SERVER, f"RESETD_PG_ADMIN_URLS_FILE: {error}") from error
+        KNOWN.learn([server.url.get_secret_value() for server in servers])
+        return servers
+
+    return read
 
 
 def _retention(settings: Settings) -> Retention:
