@@ -10,13 +10,15 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from daemon.adapters.dumps.opening import AgeKeys, check_keys, open_bucket_marks, open_dumps
+from daemon.adapters.dumps.s3_connection import S3Connection
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
@@ -28,9 +30,10 @@ from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import Kubernetes, KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
 from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.scratch.proofs import ScratchProofs
 from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, is_missing_file, migrations, open_store
 from daemon.adapters.system import garbage_collector
@@ -40,37 +43,47 @@ from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.token_file import TokenApprovers, load_tokens
+from daemon.config.admin_servers import read_admin_servers
+from daemon.config.backup_store import backup_store, store_secrets
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
+from daemon.config.yaml_documents import DocumentError
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
+from daemon.engine.sweepers.scratch import ScratchSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from daemon.ports.approvers import Approvers
 from daemon.ports.clock import Clock
-from daemon.ports.errors import PortError
+from daemon.ports.dump_store import DumpStore
+from daemon.ports.errors import PermanentError, PortError
+from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from daemon.redaction.known_values import KNOWN
+from schemas.admin_servers import AdminServer
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog
 from schemas.protection import RememberedUse, Word
+from schemas.reasons import Reason
 from schemas.retention import Retention
 from statemachines.planning.sharing import CHECK, findings
 
@@ -91,6 +104,7 @@ class _Engine:
 
     ports: Ports
     planning: Planning
+    keeper: BackupKeeper
     doctor: Doctor
     high_water: HighWater
     supervisor: Supervisor
@@ -110,6 +124,7 @@ async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lamb
         raise SettingsError(("RESETD_KAFKA_BOOTSTRAP_SERVERS: is needed; give host:port of a broker",))
     catalog = load_catalog(settings.catalog)
     KNOWN.never = catalog.catalog.names
+    KNOWN.learn(store_secrets())
     state_url = settings.state_url.get_secret_value()
     stop = asyncio.Event()
     with (
@@ -184,6 +199,7 @@ def _build(
         pods=engine.ports.pods,
         planning=engine.planning,
         doctor=engine.doctor,
+        keeper=engine.keeper,
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,
@@ -210,6 +226,7 @@ def _build(
             "quiesce-sweeper": quiesce_sweeper.run,
             "scratch-sweeper": scratch_sweeper.run,
             "pruner": pruner.run,
+            "backup-keeper": engine.keeper.run,
             "api": lambda: serve_api(app, listening),
         },
     )
@@ -229,14 +246,17 @@ def _engine(
     catalog = loaded.catalog
     pods = KubernetesPods(kubernetes)
     network = Network(settings.addresses_of_databases, settings.database_ca_file, name)
+    dumps = open_dumps(_backup_store(settings), _age_keys(settings))
+    _tell_of_lost_keys(dumps)
+    backups = PostgresBackups(dumps, settings.pg_bin, network)
     ports = Ports(
         pods=pods,
         databases=PostgresDatabases(network),
-        backups=DirectoryBackups(backup_directory(settings), settings.pg_bin, network),
+        backups=backups,
         repositories=GitHubRepositories(_github(settings)),
         logs=FileLogs(settings.logs_dir),
         clock=clock,
-        marks=FileMarks(backup_directory(settings)),
+        marks=marks_beside_backups(settings),
         contents=PostgresContents(network),
         quiescing=KubernetesQuiescing(kubernetes, settings.argocd_namespace),
         proofs=ScratchProofs(dumps, _admin_servers(settings), settings.pg_bin, network),
@@ -270,7 +290,9 @@ def _engine(
     limits = Limits(settings.max_concurrent_resets, settings.lease_ttl.total_seconds())
     driver = Driver(drives, clock)
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
-    return _Engine(ports, planning, Doctor(pods, gate, facts, catalog), high_water, supervisor)
+    kept = BackupLimits(settings.backup_keep, timedelta(days=settings.backup_keep_days))
+    keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
+    return _Engine(ports, planning, keeper, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
 
 
 def _admin_servers(settings: Settings) -> Callable[[], Sequence[AdminServer]]:
@@ -384,18 +406,32 @@ def _no_memory(level: FindingLevel, why: str) -> Finding:
     )
 
 
-def backup_directory(settings: Settings) -> Path:
-    """Where backups and marks are.
+def marks_beside_backups(settings: Settings) -> Marks:
+    """Return the marks, which lie where the backups are.
 
     Raises:
-        SettingsError: a store that this version can't write to.
+        SettingsError: the store can't be used.
     """
-    parts = urlsplit(settings.backups)
-    if parts.scheme != "file":
-        raise SettingsError(
-            (f"RESETD_BACKUP_URL: {parts.scheme}:// is not there yet; write it like file:///backups",)
-        )
-    return Path(unquote(parts.path))
+    where = _backup_store(settings)
+    return FileMarks(where) if isinstance(where, Path) else open_bucket_marks(where)
+
+
+def _tell_of_lost_keys(dumps: DumpStore) -> None:
+    """Log that no dump could be restored. No dump is stored then, and so nothing is destroyed."""
+    try:
+        check_keys(dumps)
+    except PermanentError as error:
+        log.error("backups.keys-unusable", detail=error.detail, hint=error.hint)  # noqa: TRY400 - no traceback for people
+
+
+def _age_keys(settings: Settings) -> AgeKeys | None:
+    recipients, identities = settings.backup_age_recipients_file, settings.backup_age_identities_file
+    return AgeKeys(recipients, identities) if recipients and identities else None
+
+
+def _backup_store(settings: Settings) -> Path | S3Connection:
+    where = backup_store(settings)
+    return where if isinstance(where, Path) else S3Connection(**asdict(where))
 
 
 @contextmanager

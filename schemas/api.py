@@ -271,6 +271,12 @@ class ConfirmBody(WordBody):
     be misspelt."""
 
 
+class PruneBody(Wire):
+    """Whether old dumps go, or are only named."""
+
+    dry_run: bool = False
+
+
 class ForgetBody(WordBody):
     """That what is remembered of a protected environment is true no more, or that a word is taken back."""
 

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     BACKUP_OUTDATED = "backup-outdated"
     NO_SCRATCH_SERVER = "no-scratch-server"
     PG_DUMP_TOO_OLD = "pg-dump-too-old"
+    BACKUP_STORE_UNFIT = "backup-store-unfit"
     CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
     QUIESCED = "quiesced"
@@ -242,6 +243,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NO_SCRATCH_SERVER: "A backup has to be restored to prove it, and no scratch server fits.",
     Reason.PG_DUMP_TOO_OLD: "No pg_dump is as new as the database's server; nothing was destroyed.",
     Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
+    Reason.BACKUP_STORE_UNFIT: "The backup store can't keep what was saved from being replaced; nothing was destroyed.",
     Reason.CONSENT_SPENT: (
         "The consent is from before the reset stopped: people have to agree again before anything more is destroyed."
     ),

@@ -6,11 +6,14 @@ its resources (`statemachines.acts`), and none where it failed at planning: to a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.reasons import Reason
 from schemas.resets import Channel, Reset, ResetState
 from schemas.retention import Refusal
+from schemas.wire import ResetId, ResourceKey
 from statemachines.lifecycle import TERMINAL, cancelled_for_good, failed_at_planning
 
 ANSWERED = frozenset({ResetState.REJECTED, ResetState.PLANNED})
@@ -64,3 +67,53 @@ def add_refused(refusals: Mapping[str, Refusal], resets: Iterable[Reset]) -> dic
             unknown_until=until,
         )
     return added
+
+
+@dataclass(frozen=True)
+class KeptDump:
+    """A recorded dump, as retention sees it."""
+
+    path: str
+    resource: ResourceKey
+    reset_id: ResetId
+    state: ResetState
+    """Of its reset."""
+    taken_at: datetime
+    first: bool
+    """Whether it shows the database as it was before its reset destroyed anything."""
+    proven: bool
+
+
+def dumps_that_may_go(dumps: Sequence[KeptDump], *, keep: int, older_than: datetime) -> tuple[KeptDump, ...]:
+    """Return the dumps that nobody needs, in the order in which they go.
+
+    Resets are counted, not dumps: those of the newest `keep` resets of a database stay, whatever their age. Of an older
+    reset a dump goes only
+
+    - once it was taken before `older_than`,
+    - after a later reset of that database is `done`,
+    - where it is not the newest proven one of the database,
+    - and a reset's first dump with or after all others of that database.
+    """
+    going: list[KeptDump] = []
+    for resource in sorted({dump.resource for dump in dumps}):
+        of_one = [dump for dump in dumps if dump.resource == resource]
+        # Ids of resets are in the order of time.
+        newest_first = sorted({dump.reset_id for dump in of_one}, reverse=True)
+        done = max((dump.reset_id for dump in of_one if dump.state is ResetState.DONE), default="")
+        proven = [dump for dump in of_one if dump.proven]
+        newest_proven = max(proven, key=lambda dump: (dump.taken_at, dump.path), default=None)
+        for reset_id in reversed(newest_first[keep:]):
+            if not reset_id < done:
+                continue
+            own = sorted(
+                (dump for dump in of_one if dump.reset_id == reset_id),
+                key=lambda dump: (dump.first, dump.path),
+            )
+            others_go = True
+            for dump in own:
+                goes = dump.taken_at < older_than and dump is not newest_proven
+                if goes and (others_go or not dump.first):
+                    going.append(dump)
+                others_go = others_go and goes
+    return tuple(going)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
@@ -14,6 +14,7 @@ from daemon.api.refusal_budget import RefusalBudget
 from daemon.api.token_file import TokenFile, TokensUnreadableError
 from daemon.api.tokens import Caller
 from daemon.metrics import Metrics
+from daemon.ports.backups import Backup
 from daemon.ports.clock import Clock
 from daemon.ports.logs import Logs
 from daemon.ports.pods.pods import Pods
@@ -25,6 +26,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResetId
 from statemachines.refusals import Refusal
+from statemachines.retention import KeptDump
 
 
 class PlansResets(Protocol):
@@ -47,6 +49,22 @@ class ExaminesEnvironments(Protocol):
         ...
 
 
+class KeepsBackups(Protocol):
+    """`daemon.engine.sweepers.backups.BackupKeeper`, as the API uses it."""
+
+    async def prune(self, *, dry_run: bool = False) -> Sequence[KeptDump]:
+        """Remove the dumps that may go, and return them; with `dry_run` they stay."""
+        ...
+
+    async def verify(self, row: Mapping[str, Any]) -> Backup:
+        """Read a recorded dump through once more, and compare it with its manifest."""
+        ...
+
+    async def manifest(self, path: str) -> bytes | None:
+        """Return the manifest of a dump; None where it is gone."""
+        ...
+
+
 @dataclass(frozen=True)
 class ApiContext:
     """Ports and settings of the API."""
@@ -58,6 +76,7 @@ class ApiContext:
     pods: Pods
     planning: PlansResets
     doctor: ExaminesEnvironments
+    keeper: KeepsBackups
     clock: Clock
     metrics: Metrics
     new_id: Callable[[], ResetId]

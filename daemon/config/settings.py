@@ -113,16 +113,21 @@ class Settings(Environment):
     """Id of the GitHub App's installation in the organisation."""
 
     backup_url: str | None = None
-    """Where backups go, `file:///directory`; none: `backups` in `data_dir`. `serve` refuses `s3://` for now."""
+    """Where backups go: `file:///directory`, or `s3://bucket/prefix` with AWS' own variables; none: `backups` in
+    `data_dir`."""
+    backup_age_recipients_file: Path | None = None
+    """A file of age's recipients that dumps are encrypted for; needs `backup_age_identities_file`. None: in clear."""
+    backup_age_identities_file: Path | None = None
+    """A file with the secret key of one of the recipients, with which dumps are read back and restored."""
     backup_keep: Annotated[int, Field(ge=1)] = 5
-    """How many backups of each database to keep. Nothing acts on it yet."""
+    """Of how many resets the dumps of a database stay, whatever their age."""
     backup_keep_days: Annotated[int, Field(ge=1)] = 30
-    """How many days to keep a backup. Nothing acts on it yet."""
+    """How many days the dumps of other resets stay. A reset's dumps stay until a later one of the database is done."""
     pg_bin: Path | None = None
     """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
     pg_admin_urls_file: Path | None = None
-    """A file of accounts that may create databases: a list of `{server, url, scratch, maxBytes}`. Backups are restored on
-    its scratch servers to prove them."""
+    """A file of accounts that may create databases: a list of `{server, url, scratch, maxBytes}`. Backups are
+    restored on its scratch servers to prove them."""
 
     api_host: str = "127.0.0.1"
     """Address that the HTTP API listens on."""
@@ -209,6 +214,13 @@ class Settings(Environment):
                 for name in needed
                 if getattr(self, name) is None
             ]
+        keys = {name: getattr(self, name) for name in _AGE_KEYS}
+        if any(value is not None for value in keys.values()):
+            wrong += [
+                f"{variable_of(name)}: is needed with the other {PREFIX}BACKUP_AGE_* setting"
+                for name, value in keys.items()
+                if value is None
+            ]
         app = {name: getattr(self, name) for name in _GITHUB_APP}
         if any(value is not None for value in app.values()):
             wrong += [
@@ -273,6 +285,7 @@ def _pairs(text: str | None) -> Iterator[tuple[str, str]]:
         yield name.strip().removesuffix(".").lower(), address.strip()
 
 
+_AGE_KEYS = ("backup_age_recipients_file", "backup_age_identities_file")
 _GITHUB_APP = ("github_app_id", "github_app_private_key", "github_app_installation_id")
 
 

@@ -10,8 +10,6 @@ from schemas.catalog.catalog import Catalog
 from statemachines.planning.without_effect import fields_without_effect
 
 WITHOUT_EFFECT = (
-    "backup_keep",
-    "backup_keep_days",
     "oidc_issuer",
     "oidc_audience",
     "oidc_roles_claim",

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from daemon.engine.facts.reader import FactsReader
 from daemon.ports.deployments import Deployments
+from daemon.ports.dump_store import DumpStore
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.pods import Pods
@@ -27,17 +28,26 @@ COMMANDS_AT_ONCE = 4
 """Commands that run at the same time: each is a process of node in a service's pod."""
 _KEPT_LINES = 20
 """Last lines of a command's output that a finding shows."""
+_BACKUP_STORE = "backup-store"
 _POD_HINT = "Look at `kubectl get pods -n {environment}` and the Deployment's events."
 
 
 class Doctor:
     """Examines environments by what the catalog declares."""
 
-    def __init__(self, pods: Pods, deployments: Deployments, facts: FactsReader, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        pods: Pods,
+        deployments: Deployments,
+        facts: FactsReader,
+        catalog: Catalog,
+        dumps: DumpStore | None = None,
+    ) -> None:
         self._pods = pods
         self._deployments = deployments
         self._catalog = catalog
         self._facts = facts
+        self._dumps = dumps
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
@@ -50,6 +60,8 @@ class Doctor:
             checks.append(self._argocd(environment))
         if DoctorCheck.SHARING in wanted:
             checks.append(self._sharing(environment))
+        if self._dumps is not None:
+            checks.append(self._backup_store(self._dumps))
         checks += [self._service(environment, service, slots) for service in self._catalog.in_order]
         findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
         bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}
@@ -68,6 +80,33 @@ class Doctor:
             ]
 
         return await _safely("deployments", environment, examine)
+
+    async def _backup_store(self, dumps: DumpStore) -> list[Finding]:
+        """Show that dumps can be stored and read back, and are never replaced."""
+
+        async def examine() -> list[Finding]:
+            try:
+                await dumps.check()
+            except PermanentError as error:
+                return [
+                    Finding(
+                        check=_BACKUP_STORE,
+                        subject="store",
+                        level=FindingLevel.FAILED,
+                        detail=error.detail,
+                        hint=error.hint,
+                    )
+                ]
+            return [
+                Finding(
+                    check=_BACKUP_STORE,
+                    subject="store",
+                    level=FindingLevel.OK,
+                    detail="can be written to and read, and replaces nothing",
+                )
+            ]
+
+        return await _safely(_BACKUP_STORE, "store", examine)
 
     async def _sharing(self, environment: str) -> list[Finding]:
         """Read who shares what as for a plan, and tell what would refuse it."""

@@ -58,12 +58,13 @@ class Quiescing(Protocol):
         ...
 
     async def quiesce(
-        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = ()
+        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = (), *, status: int
     ) -> Quiesced:
         """Keep an object at rest for a reset, and remember what it was before.
 
         - The original values are written once, in the same change. What is remembered already stays.
-        - The reset joins the object's list. Repeating the call is harmless, and gives the object another version.
+        - The reset joins the object's list with its `status`, the number of the last one that it told. Repeating the
+          call is harmless, gives the object another version, and keeps the greater status.
         - It answers once the change was read back. What the object ran before may still run: see `running`.
 
         Raises:
@@ -80,8 +81,11 @@ class Quiescing(Protocol):
         """Return what of an object still runs, by name: pods that are not gone, an operation of ArgoCD."""
         ...
 
-    async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
+    async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
         """Take a reset off an object's list. The last one gives the object its original values back, in one change.
+
+        A reset that has quiesced the object at a later `status` stays on the list: a worker that stood still since
+        then undoes nothing of what its successor did.
 
         Return what keeps it quiesced: the resets that are left; None where none is. Repeating the call is harmless. An
         object that is gone, or was never quiesced, has nothing to release.

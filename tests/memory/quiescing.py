@@ -28,7 +28,7 @@ class MemoryApplication:
 @dataclass
 class _Memory:
     original: int
-    resets: tuple[ResetId, ...]
+    resets: dict[ResetId, int]
     uses: tuple[ResourceKey, ...] = ()
     version: int = 1
 
@@ -73,15 +73,14 @@ class MemoryQuiescing:
         return Obstacles() if self._exists(target) else Obstacles((f"there is no {target}",))
 
     async def quiesce(
-        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = ()
+        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = (), *, status: int
     ) -> Quiesced:
         """See the port."""
         self._maybe_fail("quiesce")
         if not self._exists(target):
             raise PermanentError(Reason.QUIESCE_REFUSED, f"there is no {target}")
-        memory = self.memories.setdefault(target, _Memory(self._value(target), ()))
-        if reset_id not in memory.resets:
-            memory.resets = (*memory.resets, reset_id)
+        memory = self.memories.setdefault(target, _Memory(self._value(target), {}))
+        memory.resets[reset_id] = max(status, memory.resets.get(reset_id, 0))
         memory.uses = tuple(sorted({*memory.uses, *uses}))
         memory.version += 1
         self._tell(target)
@@ -103,9 +102,12 @@ class MemoryQuiescing:
         service = self.pods.service(target.environment, target.name)
         return (f"pod {service.pod().name}",) if service is not None and service.replicas else ()
 
-    async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
+    async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
         """See the port."""
         self._maybe_fail("release")
+        memory = self.memories.get(target)
+        if memory is not None and self._exists(target) and memory.resets.get(reset_id, 0) > status:
+            return self._quiesced(target)
         left = await self._release(target, (reset_id,))
         self._maybe_fail("release", after=True)
         return left
@@ -149,7 +151,7 @@ class MemoryQuiescing:
         memory = self.memories.get(target)
         if memory is None or not self._exists(target):
             return None
-        memory.resets = tuple(each for each in memory.resets if each not in resets)
+        memory.resets = {each: at for each, at in memory.resets.items() if each not in resets}
         memory.version += 1
         if memory.resets:
             self._tell(target)
@@ -185,7 +187,7 @@ class MemoryQuiescing:
         memory = self.memories.get(target)
         service = self.pods.service(target.environment, target.name)
         if service is not None:
-            service.quiesced_by = memory.resets if memory else ()
+            service.quiesced_by = tuple(memory.resets) if memory else ()
             service.used = memory.uses if memory else ()
 
     def _quiesced(self, target: ObjectRef) -> Quiesced:
@@ -195,7 +197,7 @@ class MemoryQuiescing:
         return Quiesced(
             target,
             f"{memory.version}/{value}",
-            memory.resets,
+            tuple(memory.resets),
             said,
             memory.uses,
             held=value == 0,

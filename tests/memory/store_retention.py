@@ -55,6 +55,10 @@ class MemoryRetentionStore(MemoryStoreQueries):
         removed["refusals"] += self._give_up_names(retention, now, limit)
         return Pruned({table: rows for table, rows in sorted(removed.items()) if rows}, (*answers, *over))
 
+    async def forget_backup(self, path: str) -> None:
+        await asyncio.sleep(0)
+        self._state.backups.pop(path, None)
+
     async def refusals(self, *, limit: int = 100) -> tuple[Refusal, ...]:
         await asyncio.sleep(0)
         return tuple(self._refusals_newest_first()[:limit])

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from daemon.adapters.system.identifiers import new_reset_id
 from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.publish import REQUESTS_TOPIC, to_kafka
@@ -57,7 +56,13 @@ class History:
         self.store = store_of(self.server_clock)
         self.witness = Witness(self.store, NEVER)
         self.network = Network(self.loop, self.chance)
-        self.platform = Platform(self.witness, self.chance, self.server_clock.now, pods=pods_of())
+        self.platform = Platform(
+            self.witness,
+            self.chance,
+            self.server_clock.now,
+            lambda: self.loop.turns,
+            pods=pods_of(),
+        )
         world = World(self.loop, self.network, self.store, self.platform, MemoryBus(partitions=2))
         self.world = world
         self.workers = [
@@ -113,7 +118,7 @@ class History:
 
     def ask(self, request: ResetRequested) -> None:
         """A person asks for a reset by HTTP."""
-        new = NewRequest(new_reset_id(), request, Channel.HTTP, None, None, content_hash(request))
+        new = NewRequest(self.world.new_id(), request, Channel.HTTP, None, None, content_hash(request))
         now = self.server_clock.now()
         self.do(self.store.admit(new, now=now, limit_waiting=CATALOG.catalog.queue.waiting))
 

@@ -6,11 +6,12 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, cast
 
-from daemon.adapters.system.identifiers import new_reset_id
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
@@ -26,12 +27,19 @@ from daemon.ports.pods.pods import Pods
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
+from schemas.wire import ResetId
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 from tests.memory.logs import MemoryLogs
 from tests.simulation.world.loop import Process, VirtualLoop
 from tests.simulation.world.network import Network
 from tests.simulation.world.platform import CATALOG, Platform
-from tests.simulation.world.remote import Remote, RemoteContents, RemoteDatabases, RemotePods
+from tests.simulation.world.remote import (
+    Remote,
+    RemoteContents,
+    RemoteDatabases,
+    RemotePods,
+    RemoteQuiescing,
+)
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = 10.0
@@ -67,6 +75,11 @@ class World:
     store: Store
     platform: Platform
     bus: MemoryBus
+    made: count[int] = field(default_factory=lambda: count(1))
+
+    def new_id(self) -> ResetId:
+        """Ids that are the same in each run, and sort by the time at which they were made, as UUIDv7."""
+        return ResetId(f"01900000-0000-7000-8000-{next(self.made):012x}")
 
 
 class _Inbox(MemoryInbox):
@@ -103,7 +116,7 @@ class Worker:
         self.process = loop.process(f"{self.name}/{self.boots}")
         network = world.network
         store = cast("Store", Remote(network, "store", world.store))
-        pods = cast("Pods", RemotePods(network, "pods", world.platform.pods))
+        pods = cast("Pods", RemotePods(network, world.platform.pods, world.platform.looks))
         self._databases = RemoteDatabases(network, world.platform.databases)
         ports = Ports(
             pods=pods,
@@ -114,11 +127,19 @@ class Worker:
             clock=self.clock,
             marks=world.platform.marks,
             contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
-            quiescing=cast("Any", Remote(network, "quiescing", world.platform.quiescing)),
+            quiescing=cast("Any", RemoteQuiescing(network, world.platform.quiescing, world.platform.looks)),
+            proofs=cast("Any", Remote(network, "proofs", world.platform.proofs)),
         )
         catalog = CATALOG.catalog
         facts = FactsReader(
-            pods, ports.databases, ports.repositories, store, self.clock, catalog, ports.quiescing
+            pods,
+            ports.databases,
+            ports.repositories,
+            store,
+            self.clock,
+            catalog,
+            ports.quiescing,
+            BackupReader(ports.backups, ports.proofs, catalog),
         )
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
         high_water = HighWater(store, ports.marks, self.clock)
@@ -150,7 +171,7 @@ class Worker:
             _RULES,
             self.clock,
             _METRICS,
-            new_id=new_reset_id,
+            new_id=world.new_id,
             limit_waiting=catalog.queue.waiting,
         )
         outbox = Outbox(store, outlet, self.clock, owner=self.process.name)

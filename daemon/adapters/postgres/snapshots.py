@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from psycopg import AsyncConnection, IsolationLevel, sql
 from psycopg.errors import InsufficientPrivilege
@@ -43,8 +44,23 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
 """
 
 
+_SIZE = """
+SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An exported snapshot."""
+
+    id: str
+    tables_bytes: int
+    """What the tables have on the server's disk, without their indexes."""
+
+
 @asynccontextmanager
-async def exported(where: Address, witness: Witness) -> AsyncIterator[str]:
+async def exported(where: Address, witness: Witness) -> AsyncIterator[Snapshot]:
     """Export a snapshot from a session that is where the witness is, for as long as the block runs.
 
     Raises:
@@ -54,9 +70,11 @@ async def exported(where: Address, witness: Witness) -> AsyncIterator[str]:
     """
     async with _transaction(where, witness) as connection:
         with as_port_errors(where):
+            size = await (await connection.execute(_SIZE.encode())).fetchone()
             row = await (await connection.execute("SELECT pg_export_snapshot()")).fetchone()
         assert row is not None
-        yield str(row[0])
+        assert size is not None
+        yield Snapshot(str(row[0]), int(size[0]))
 
 
 async def read_in(where: Address, witness: Witness, snapshot: str) -> Contents:

@@ -20,6 +20,7 @@ from daemon.adapters.store.leases import acts, claiming, learning, locking
 from daemon.adapters.store.leases.shared_commits import SharedCommits
 from daemon.adapters.store.outbox import publishing
 from daemon.adapters.store.retention import pruning, refused_names
+from daemon.adapters.store.retention.removal import forget_backup
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
@@ -136,6 +137,9 @@ class SqlStore:
     # -- retention ------------------------------------------------------------------------------------------------
     async def prune(self, retention: Retention, *, now: Time, limit: int) -> Pruned:
         return await self._write(lambda tx: pruning.prune(tx, retention, now=now, limit=limit))
+
+    async def forget_backup(self, path: str) -> None:
+        await self._write(lambda tx: forget_backup(tx, path))
 
     async def refusals(self, *, limit: int = 100) -> tuple[Refusal, ...]:
         return await self._read(lambda tx: refused_names.page(tx, limit))

@@ -31,7 +31,9 @@ class QuiesceStep:
         target = object_of(step)
         attempt = taken_up or await self._recorder.start(step)
         self._leased.deadline.check()
-        quiesced = await self._quiescing.quiesce(target, self._leased.reset.id, step.uses)
+        quiesced = await self._quiescing.quiesce(
+            target, self._leased.reset.id, step.uses, status=self._leased.reset.sequence
+        )
         running = await wait_while(lambda: self._quiescing.running(target), self._clock, step.timeout)
         if running:
             raise TemporaryError(
@@ -55,7 +57,9 @@ class ReleaseStep:
         """Release. Whether it runs again is a step of its own."""
         attempt = taken_up or await self._recorder.start(step)
         self._leased.deadline.check()
-        left = await self._quiescing.release(object_of(step), self._leased.reset.id)
+        left = await self._quiescing.release(
+            object_of(step), self._leased.reset.id, status=self._leased.reset.sequence
+        )
         if left is None:
             return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))
         others = ", ".join(left.resets)

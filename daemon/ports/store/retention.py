@@ -32,6 +32,10 @@ class RetentionStore(Protocol):
         """
         ...
 
+    async def forget_backup(self, path: str) -> None:
+        """Remove what is recorded of a dump that is gone. What is not recorded is no error."""
+        ...
+
     async def refusals(self, *, limit: int = 100) -> tuple[Refusal, ...]:
         """Return what is left of refused requests, the last one first."""
         ...

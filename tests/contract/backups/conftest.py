@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.ports.backups import Backups
 from daemon.ports.databases import Databases
+from daemon.ports.dump_store import DumpStore
 from sandbox.postgres import Server
+from sandbox.s3.bucket import Bucket, flipped
+from sandbox.s3.server import S3, serving
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
+from tests.contract.dumps.conftest import KEYS, PREFIX, bucket_of
 from tests.memory.backups import MemoryBackups
 from tests.memory.databases import MemoryDatabase, MemoryDatabases
 
@@ -56,12 +61,6 @@ class Stand:
     """Returns the paths of everything in the store that looks like a dump."""
 
 
-def flipped(whole: bytes) -> bytes:
-    """Return the same with another byte in the middle."""
-    middle = len(whole) // 2
-    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-
-
 @pytest.fixture
 def url(server: Server) -> str:
     """Make a stand with a database of fresh contents."""
@@ -71,12 +70,57 @@ def url(server: Server) -> str:
     return url
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture
+async def s3() -> AsyncIterator[S3]:
+    """Serve an empty bucket."""
+    async with serving("dumps", KEYS) as s3:
+        yield s3
+
+
+@pytest.fixture(params=["memory", "directory", "bucket"])
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     if request.param == "memory":
         return _memory()
     url: str = request.getfixturevalue("url")
-    root = tmp_path / "backups"
+    if request.param == "directory":
+        return _on_postgres(url, DirectoryDumps(tmp_path / "backups"), _Files(tmp_path / "backups"))
+    s3: S3 = request.getfixturevalue("s3")
+    return _on_postgres(url, bucket_of(s3, tmp_path), _Objects(s3.bucket))
+
+
+class _Files:
+    """The files of a store, for a test to hurt."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __getitem__(self, path: str) -> bytes:
+        return (self._root / path).read_bytes()
+
+    def __setitem__(self, path: str, content: bytes) -> None:
+        (self._root / path).write_bytes(content)
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(path.relative_to(self._root)) for path in self._root.rglob("*") if path.is_file())
+
+
+class _Objects:
+    """The objects of a bucket, for a test to hurt."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def __getitem__(self, path: str) -> bytes:
+        return self._bucket.objects[PREFIX + path].content
+
+    def __setitem__(self, path: str, content: bytes) -> None:
+        self._bucket.put(PREFIX + path, content, only_new=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.removeprefix(PREFIX) for key in self._bucket.objects)
+
+
+def _on_postgres(url: str, store: DumpStore, kept: _Files | _Objects) -> Stand:
 
     async def change() -> None:
         async with await psycopg.AsyncConnection.connect(libpq(url)) as connection:
@@ -86,21 +130,20 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
         return await contents_of(url)
 
     def cut(path: str) -> None:
-        whole = (root / path).read_bytes()
-        (root / path).write_bytes(whole[: len(whole) // 3])
+        kept[path] = kept[path][: len(kept[path]) // 3]
 
     def flip_a_byte(path: str) -> None:
-        (root / path).write_bytes(flipped((root / path).read_bytes()))
+        kept[path] = flipped(kept[path])
 
     return Stand(
-        backups=DirectoryBackups(root, network=NETWORK),
+        backups=PostgresBackups(store, network=NETWORK),
         databases=PostgresDatabases(NETWORK),
         url=url,
         change=change,
         contents=contents,
         cut=cut,
         flip_a_byte=flip_a_byte,
-        stored=lambda: {str(path.relative_to(root)) for path in root.rglob("*.dump")},
+        stored=lambda: {path for path in kept if path.endswith(".dump")},
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.adapters.postgres.checksums import Checksum, Checksums
+from daemon.adapters.dumps.checksums import Checksums
+from daemon.ports.dump_store import Checksum
 
 
 def of(content: bytes) -> Checksum:

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
 from sandbox.kubernetes.api import certificates
@@ -96,7 +97,7 @@ async def test_g3_pg_dump_connects_as_the_sessions_do(
     network = Network({POD_HOST: ADDRESS}, authorities)
     url = f"postgresql://fuse:{PASSWORD}@{POD_HOST}:{port}/postgres?{query}"
     async with PostgresDatabases(network).witness(url, environment=ENVIRONMENT) as witness:
-        backup = await DirectoryBackups(tmp_path, INSTALLED[-1].parent, network).dump(
+        backup = await PostgresBackups(DirectoryDumps(tmp_path), INSTALLED[-1].parent, network).dump(
             url,
             environment=ENVIRONMENT,
             resource=witness.identity.key,

@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.programs import programs_for
 from daemon.ports.backups import Backup
 from sandbox.postgres import Server
@@ -164,7 +165,7 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 
 async def restored(root: Path, backup: Backup, url: str) -> None:
-    await DirectoryBackups(root, network=NETWORK).restore(backup, url, environment=ENVIRONMENT)
+    await PostgresBackups(DirectoryDumps(root), network=NETWORK).restore(backup, url, environment=ENVIRONMENT)
 
 
 async def test_e1_the_built_in_way_leads_back_over_newer_tables_and_keys(tmp_path: Path, url: str) -> None:

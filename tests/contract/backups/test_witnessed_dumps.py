@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.reading import RowCounter
 from daemon.adapters.postgres.snapshots import exported
@@ -107,7 +108,7 @@ async def witness_of(server: Server, database: str = "core") -> AsyncIterator[Wi
 
 
 async def dump(root: Path, url: str, witness: Witness, pg_bin: Path | None = None) -> Backup:
-    return await DirectoryBackups(root, pg_bin, NETWORK).dump(
+    return await PostgresBackups(DirectoryDumps(root), pg_bin, NETWORK).dump(
         url,
         environment=ENVIRONMENT,
         resource=witness.identity.key,
@@ -170,7 +171,7 @@ async def one_snapshot_id(a: Server, of_a: Witness, b: Server, of_b: Witness) ->
 
     async def exported_by_a() -> int:
         async with exported(at_a, of_a) as snapshot:
-            return int(snapshot.split("-")[1], 16)
+            return int(snapshot.id.split("-")[1], 16)
 
     first = await exported_by_a()
     each = await exported_by_a() - first
@@ -178,7 +179,7 @@ async def one_snapshot_id(a: Server, of_a: Witness, b: Server, of_b: Witness) ->
     others = await exported_by_a() - first - 2 * each - 10
     transactions(b, 1000)  # far ahead of A
     async with exported(at_b, of_b) as snapshot:
-        transactions(a, int(snapshot.split("-")[1], 16) - await exported_by_a() - each - others)
+        transactions(a, int(snapshot.id.split("-")[1], 16) - await exported_by_a() - each - others)
         yield
 
 
@@ -322,7 +323,7 @@ async def test_a_proof_of_later_compares_the_rows_again(
     async with witness_of(a) as of_a, witness_of(b) as of_b:
         one = await dump(tmp_path, url_of(a), of_a)
         other = await dump(tmp_path / "other", url_of(b), of_b)
-    backups = DirectoryBackups(tmp_path, network=NETWORK)
+    backups = PostgresBackups(DirectoryDumps(tmp_path), network=NETWORK)
     await backups.prove(one)
     assert rows_of(tmp_path, one) == {"public.people": ROWS_OF_A}
     (tmp_path / one.path).write_bytes((tmp_path / "other" / other.path).read_bytes())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from daemon.adapters.dumps.s3_connection import S3Connection, open_bucket
+from daemon.adapters.dumps.s3_marks import S3Marks
 from daemon.adapters.files.marks import FileMarks
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import Marks, StoredMark
+from sandbox.s3.server import S3, serving
 from schemas.marks import Launch, Mark, Position
 from schemas.wire import AttemptId
 from tests.memory.marks import MemoryMarks
@@ -20,9 +24,27 @@ NOW = datetime(2026, 11, 26, tzinfo=UTC)
 STATE = "01a2185d-0000-7000-8000-000000000000"
 
 
-@pytest.fixture(params=["files", "memory"])
-def marks(request: pytest.FixtureRequest, tmp_path: Path) -> Marks:
-    return FileMarks(tmp_path) if request.param == "files" else MemoryMarks()
+KEYS = {"AKIASANDBOX": "s3-s3cret-K3y"}
+
+
+@pytest.fixture
+async def s3() -> AsyncIterator[S3]:
+    """Serve an empty bucket."""
+    async with serving("dumps", KEYS) as s3:
+        yield s3
+
+
+@pytest.fixture(params=["files", "bucket", "memory"])
+def marks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Marks:
+    if request.param == "files":
+        return FileMarks(tmp_path)
+    if request.param == "memory":
+        return MemoryMarks()
+    s3: S3 = request.getfixturevalue("s3")
+    ((key, secret),) = KEYS.items()
+    for name, value in {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}.items():
+        monkeypatch.setenv(name, value)
+    return S3Marks(open_bucket(S3Connection(s3.name, "resetd", s3.endpoint, "eu-west-1", retries=0)))
 
 
 def mark(number: int, *attempts: str) -> Mark:

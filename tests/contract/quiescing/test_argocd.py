@@ -39,26 +39,26 @@ async def test_automated_sync_is_held_and_set_free_by_the_last_reset(
     with_argocd: MemoryStand | ClusterStand,
 ) -> None:
     quiescing = with_argocd.quiescing
-    held = await quiescing.quiesce(SYNC, FIRST)
+    held = await quiescing.quiesce(SYNC, FIRST, status=1)
     assert (held.original, held.held) == ("automated sync", True)
-    await quiescing.quiesce(SYNC, SECOND)
+    await quiescing.quiesce(SYNC, SECOND, status=1)
     assert not await with_argocd.syncs()
-    await quiescing.release(SYNC, FIRST)
+    await quiescing.release(SYNC, FIRST, status=2)
     assert not await with_argocd.syncs()
-    await quiescing.release(SYNC, SECOND)
+    await quiescing.release(SYNC, SECOND, status=2)
     assert await with_argocd.syncs()
 
 
 async def test_self_heal_scales_up_what_rests_unless_argocd_is_held_first(on_double: ClusterStand) -> None:
-    await on_double.quiescing.quiesce(DEPLOYMENT, FIRST)
+    await on_double.quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
     async with asyncio.timeout(30):
         while await on_double.replicas() == 0:  # noqa: ASYNC110 - asked of a cluster
             await asyncio.sleep(0.1)
     found = await on_double.quiescing.find(DEPLOYMENT)
     assert found is not None
     assert not found.held
-    await on_double.quiescing.quiesce(SYNC, FIRST)
-    quiesced = await on_double.quiescing.quiesce(DEPLOYMENT, FIRST)
+    await on_double.quiescing.quiesce(SYNC, FIRST, status=1)
+    quiesced = await on_double.quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
     # What ArgoCD made of it in between is nobody's original.
     assert quiesced.original == "1 replica"
     looked = datetime.now(UTC)
@@ -70,10 +70,10 @@ async def test_self_heal_scales_up_what_rests_unless_argocd_is_held_first(on_dou
 
 async def test_all_of_a_sync_policy_comes_back(on_double: ClusterStand) -> None:
     before = (await on_double.application())["spec"]["syncPolicy"]
-    await on_double.quiescing.quiesce(SYNC, FIRST)
+    await on_double.quiescing.quiesce(SYNC, FIRST, status=1)
     held = (await on_double.application())["spec"]["syncPolicy"]["automated"]
     assert held["enabled"] is False
-    await on_double.quiescing.release(SYNC, FIRST)
+    await on_double.quiescing.release(SYNC, FIRST, status=2)
     assert (await on_double.application())["spec"]["syncPolicy"] == before
 
 
@@ -81,9 +81,9 @@ async def test_an_application_without_automated_sync_is_left_so(on_double: Clust
     automated = (await on_double.application())["spec"]["syncPolicy"]["automated"]
     await on_double.change_application({"spec": {"syncPolicy": {"automated": None}}})
     try:
-        held = await on_double.quiescing.quiesce(SYNC, FIRST)
+        held = await on_double.quiescing.quiesce(SYNC, FIRST, status=1)
         assert (held.original, held.held) == ("no automated sync", True)
-        await on_double.quiescing.release(SYNC, FIRST)
+        await on_double.quiescing.release(SYNC, FIRST, status=2)
         assert not await on_double.syncs()
     finally:
         await on_double.change_application({"spec": {"syncPolicy": {"automated": automated}}})
@@ -91,10 +91,10 @@ async def test_an_application_without_automated_sync_is_left_so(on_double: Clust
 
 async def test_health_is_believed_once_argocd_has_looked_after_the_release(on_double: ClusterStand) -> None:
     quiescing = on_double.quiescing
-    await quiescing.quiesce(SYNC, FIRST)
-    await quiescing.quiesce(DEPLOYMENT, FIRST)
-    await quiescing.release(DEPLOYMENT, FIRST)
-    await quiescing.release(SYNC, FIRST)
+    await quiescing.quiesce(SYNC, FIRST, status=1)
+    await quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
+    await quiescing.release(DEPLOYMENT, FIRST, status=2)
+    await quiescing.release(SYNC, FIRST, status=2)
     since = datetime.now(UTC)
     seen = [await quiescing.unhealthy((DEPLOYMENT, SYNC), since)]
     async with asyncio.timeout(60):
@@ -117,7 +117,7 @@ async def test_an_owner_and_an_annotation_that_was_edited_stand_in_the_way(on_do
     await on_double.change_deployment({"metadata": {"annotations": {ANNOTATION: "edited"}}})
     try:
         with pytest.raises(PermanentError) as raised:
-            await on_double.quiescing.quiesce(DEPLOYMENT, FIRST)
+            await on_double.quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
         assert raised.value.reason is Reason.QUIESCE_REFUSED
         assert await on_double.replicas() == 1
     finally:

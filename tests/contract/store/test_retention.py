@@ -395,6 +395,15 @@ async def test_h5_a_stopped_reset_that_a_later_one_superseded_goes_as_one_that_i
     assert await kept(store) == {free.id, last.id}
 
 
+async def test_a_dump_that_is_gone_is_recorded_no_more_and_only_that_one(store: Store) -> None:
+    found = await begun(store)
+    backups = tuple(Backup(ResourceKey("db"), f"/b/{n}", 1, "0", NOW, proven=True) for n in (1, 2))
+    await store.save(moved(found, ResetState.DONE, backups=backups, release_lease=True))
+    for _ in range(2):
+        await store.forget_backup("/b/1")
+    assert [row["path"] for row in await store.backups()] == ["/b/2"]
+
+
 async def test_the_last_reset_of_an_environment_stays_and_so_does_one_with_a_backup(store: Store) -> None:
     found = await begun(store)
     backup = Backup(ResourceKey("db"), "/b/1", 1, "0", NOW, proven=True)

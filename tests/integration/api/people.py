@@ -12,6 +12,7 @@ PEOPLE: dict[str, tuple[list[str], list[str]]] = {
     "ana": (["requester"], ["qa-*", "los-demo-*"]),
     "oli": (["operator"], ["*"]),
     "ben": (["approver"], ["*"]),
+    "ada": (["admin"], ["*"]),
     "pat": (["requester", "approver"], ["*"]),
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from daemon.adapters.dumps.directory import DirectoryDumps
 from daemon.adapters.files.logs import FileLogs
 from daemon.adapters.system.clock import SystemClock
 from daemon.adapters.system.identifiers import new_reset_id
@@ -26,11 +27,13 @@ from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
+from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.metrics import Metrics
 from daemon.ports import Ports
 from schemas.catalog.catalog import Catalog
@@ -44,6 +47,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
 from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
+from tests.memory.restore_proofs import MemoryProofs
 from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
 
@@ -236,11 +240,29 @@ def _build(
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
-    quiescing = MemoryQuiescing(pods, clock.now)
+    quiescing, proofs = MemoryQuiescing(pods, clock.now), MemoryProofs(backups)
     ports = Ports(
-        pods, databases, backups, repositories, logs, clock, marks, MemoryContents(databases), quiescing
+        pods,
+        databases,
+        backups,
+        repositories,
+        logs,
+        clock,
+        marks,
+        MemoryContents(databases),
+        quiescing,
+        proofs,
     )
-    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog, quiescing)
+    facts = FactsReader(
+        pods,
+        databases,
+        repositories,
+        store,
+        clock,
+        loaded.catalog,
+        quiescing,
+        BackupReader(backups, proofs, loaded.catalog),
+    )
     tokens_known = load_tokens(settings)
     approvers = TokenApprovers(tokens_known, clock)
     planning = Planning(facts, loaded.catalog, loaded.id, approvers=approvers)
@@ -253,6 +275,14 @@ def _build(
         pods=pods,
         planning=planning,
         doctor=Doctor(pods, deployments, facts, loaded.catalog),
+        keeper=BackupKeeper(
+            store,
+            backups,
+            DirectoryDumps(settings.data_dir / "backups"),
+            clock,
+            HighWater(store, marks, clock),
+            BackupLimits(keep=1, days=timedelta()),
+        ),
         clock=clock,
         metrics=metrics,
         new_id=new_reset_id,

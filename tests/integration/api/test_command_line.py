@@ -105,7 +105,46 @@ async def test_request_and_wait_ends_with_0_once_it_is_done_and_everything_can_b
     assert shown.json["request"]["reason"] == "demo"
     assert waited.code == 0, waited
     assert "seed:system" in logs.out
-    assert backups.out.splitlines()[0].split() == ["RESOURCE", "RESET", "AGE", "BYTES", "PROVEN", "PATH"]
+    assert backups.out.splitlines()[0].split() == [
+        "ID",
+        "RESOURCE",
+        "RESET",
+        "AGE",
+        "BYTES",
+        "PROVEN",
+        "PATH",
+    ]
+
+
+async def test_backups_are_listed_shown_verified_and_pruned(resetd: CommandLine) -> None:
+    for _ in range(2):
+        asked = await resetd.run("request", "qa-sandbox", "--wait")
+        assert asked.code == 0, asked
+    listed = (await resetd.run("backups", "list", "-o", "json")).json
+    newest, oldest = listed[0], listed[-1]
+    shown = await resetd.run("backups", "show", str(newest["id"]), "-o", "json")
+    assert shown.json["path"] == newest["path"]
+    assert shown.json["environment"] == "qa-sandbox"
+    verified = await resetd.run("backups", "verify", str(newest["id"]), person="oli")
+    assert verified.code == 0, verified
+    assert newest["sha256"] in verified.out
+    saved = resetd.stand.saved
+    whole, saved[newest["path"]] = saved[newest["path"]], b"cut"
+    cut = await resetd.run("backups", "verify", str(newest["id"]), person="oli")
+    assert cut.code == 3
+    assert "backup-unproven" in cut.err
+    saved[newest["path"]] = whole
+    refused = await resetd.run("backups", "prune", "--yes", person="oli")
+    assert refused.code == 3
+    only_named = await resetd.run("backups", "prune", "--dry-run", "-o", "name", person="ada")
+    assert oldest["path"] in only_named.out.split()
+    assert len((await resetd.run("backups", "list", "-o", "json")).json) == len(listed)
+    pruned = await resetd.run("backups", "prune", "--yes", "-o", "json", person="ada")
+    assert pruned.code == 0, pruned
+    assert {row["path"] for row in pruned.json} == set(only_named.out.split())
+    left = (await resetd.run("backups", "list", "-o", "name")).out.split()
+    assert {row["path"] for row in listed} - set(left) == set(only_named.out.split())
+    assert newest["path"] in left
 
 
 async def test_a_reset_that_fails_ends_with_1_and_the_next_step(resetd: CommandLine) -> None:

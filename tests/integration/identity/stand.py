@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import yaml
 
-from daemon.adapters.postgres.backups import DirectoryBackups
+from daemon.adapters.dumps.directory import DirectoryDumps
+from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.urls import Network
@@ -112,7 +113,7 @@ class Services(Engine):
         super().__init__(
             loaded,
             databases=PostgresDatabases(_NETWORK),
-            backups=DirectoryBackups(store, network=_NETWORK),
+            backups=PostgresBackups(DirectoryDumps(store), network=_NETWORK),
             contents=PostgresContents(_NETWORK),
             psql=_psql,
             empty=self._empty,

@@ -16,7 +16,6 @@ from random import Random
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness as WitnessSession
-from daemon.ports.quiescing import Quiesced
 from daemon.ports.repositories import Branch, Rewound
 from schemas.plan import Idempotency
 from schemas.quiescing import ObjectRef
@@ -30,7 +29,9 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
 from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
+from tests.memory.restore_proofs import MemoryProofs
 from tests.memory.services import MemoryService
+from tests.simulation.world.looks import Looks
 from tests.simulation.world.witness import Witness
 
 CATALOG = load_catalog(Path(__file__).with_name("catalog.yaml"))
@@ -59,6 +60,8 @@ class Platform:
     witness: Witness
     chance: Random
     now: Callable[[], datetime]
+    moment: Callable[[], int]
+    """A number that grows with all that happens."""
     calm: bool = False
     """Whether programs neither fail nor take longer than `slow`."""
     slow: float = 0.3
@@ -70,13 +73,17 @@ class Platform:
     services: list[MemoryService] = field(default_factory=list)
     unready: set[int] = field(default_factory=set)
     """Services that were not ready at some time: what they use could not be read."""
+    looks: Looks = field(default_factory=Looks)
     misled: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(environment, service, variable) -> the URL that the service's tool uses instead of the variable's."""
+    _deployed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Container -> variable -> the URL that its tool uses: it keeps what it was deployed with, a holder, too."""
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
+        self.proofs = MemoryProofs(self.backups)
         self.contents = MemoryContents(self.databases)
-        self.quiescing = _Quiescing(self.pods, self.now)
+        self.quiescing = MemoryQuiescing(self.pods, self.now)
         self.repositories = _Repositories(self)
         for environment in ENVIRONMENTS:
             self.quiescing.add_application(environment)
@@ -103,11 +110,10 @@ class Platform:
         self.repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")
 
     async def scale(self, service: MemoryService, replicas: int) -> None:
-        """Somebody scales a service by hand; no daemon has seen that yet."""
-        target = ObjectRef(environment=service.environment, kind="Deployment", name=service.name)
+        """Somebody scales a service by hand: a daemon that looked before could not see it."""
         await self.pods.scale(service.environment, service.name, replicas)
         if replicas:
-            self.quiescing.unseen.add(target)
+            self.looks.scaled_up[_deployment(service)] = self.moment()
 
     async def argocd_looks(self) -> None:
         """Let self-heal scale up whatever git says should run."""
@@ -142,16 +148,19 @@ class Platform:
         service = self.pods.add(environment, name, run, variables)
         self.services.append(service)
 
-    def _hit(self, service: MemoryService, variable: str) -> MemoryDatabase:
-        """The database that the service's tool reaches."""
-        misled = self.misled.get((service.environment, service.name, variable))
-        return self.databases.at(misled or service.variables[variable])
+    def _hit(self, service: MemoryService, variable: str, container: str) -> MemoryDatabase:
+        """The database that the service's tool reaches in a container."""
+        of_service = {
+            name: self.misled.get((service.environment, service.name, name), url)
+            for name, url in service.variables.items()
+        }
+        return self.databases.at(self._deployed.setdefault(container, of_service)[variable])
 
     async def _run(self, service: MemoryService, process: Process) -> int:
         what, *names = process.argv
         if process.attempt is None:
             return self._ask(service, process)
-        databases = [self._hit(service, name) for name in names]
+        databases = [self._hit(service, name, process.container_id) for name in names]
         keys = tuple(one.key for one in databases)
         run = self.witness.started(process.attempt, process.container_id, keys, writes=what in WRITES)
         if what == "destroy":
@@ -167,9 +176,9 @@ class Platform:
     def _nobody_else_starts(self, attempt: str, keys: tuple[ResourceKey, ...]) -> None:
         """Tell the witness of services with pods that use a database which is destroyed."""
         for one in self.services:
-            used = {self._hit(one, variable).key for variable in one.variables}
-            target = ObjectRef(environment=one.environment, kind="Deployment", name=one.name)
-            known = target not in self.quiescing.unseen and id(one) not in self.unready
+            container = one.pod().container_id
+            used = {self._hit(one, variable, container).key for variable in one.variables}
+            known = self.looks.could_see(attempt, _deployment(one)) and id(one) not in self.unready
             if one.replicas and used.intersection(keys) and known:
                 self.witness.second_writer(attempt, f"{one.environment}/{one.name}")
 
@@ -198,9 +207,9 @@ class Platform:
     def _ask(self, service: MemoryService, process: Process) -> int:
         """Short commands, which change nothing."""
         what, *names = process.argv
-        migrations = self._hit(service, "DATABASE_URL").tables.get("migrations", [])
+        migrations = self._hit(service, "DATABASE_URL", process.container_id).tables.get("migrations", [])
         if what == "handshake":
-            database = self._hit(service, names[0])
+            database = self._hit(service, names[0], process.container_id)
             nonce = sent_nonce(process)
             assert nonce is not None
             if database.witnesses:
@@ -214,18 +223,6 @@ class Platform:
             process.write(b"[X]\n" * len(migrations) + b"[ ]\n")
             return 0
         return 0 if migrations else _NOTHING_LEFT
-
-
-class _Quiescing(MemoryQuiescing):
-    """Knows what was scaled up by hand since a daemon looked last: nobody can launch and look in one moment."""
-
-    def __init__(self, pods: MemoryPods, now: Callable[[], datetime]) -> None:
-        super().__init__(pods, now)
-        self.unseen: set[ObjectRef] = set()
-
-    async def find(self, target: ObjectRef) -> Quiesced | None:
-        self.unseen.discard(target)
-        return await super().find(target)
 
 
 class _Backups(MemoryBackups):
@@ -261,3 +258,7 @@ class _Repositories(MemoryRepositories):
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
             self._platform.witness.moved(ResetId(backup_branch.removeprefix("backup/")), key)
         return rewound
+
+
+def _deployment(service: MemoryService) -> ObjectRef:
+    return ObjectRef(environment=service.environment, kind="Deployment", name=service.name)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from daemon.ports.errors import TemporaryError
 from daemon.ports.pods.commands import Observation
+from daemon.ports.quiescing import Quiesced, Quiescing
+from schemas.quiescing import ObjectRef
 from schemas.resets import Control
-from schemas.wire import ResourceKey
+from schemas.wire import AttemptId, ResourceKey
 from statemachines.steps.activity import Client, Written
 from tests.memory.contents import MemoryContents
 from tests.memory.databases import MemoryDatabases, MemoryWitness
 from tests.memory.pods import MemoryPods
+from tests.simulation.world.looks import Looks
 from tests.simulation.world.network import AWAY, Network
 
 
@@ -36,10 +39,36 @@ class Remote:
         return call
 
 
+class RemoteQuiescing(Remote):
+    """`Quiescing` over the network. Who looks is written down."""
+
+    def __init__(self, network: Network, there: object, looks: Looks) -> None:
+        super().__init__(network, "quiescing", there)
+        self._looks = looks
+
+    async def find(self, target: ObjectRef) -> Quiesced | None:
+        """See the port."""
+        loop = self._network.loop
+        self._looks.look(loop.present().name, target, loop.turns)
+        found: Quiesced | None = await self._network.call(
+            "quiescing", "find", cast("Quiescing", self._there).find, target
+        )
+        return found
+
+
 class RemotePods(Remote):
-    """`Pods` over the network: a stream is one long call that may end without a word."""
+    """`Pods` over the network: a stream is one long call that may end without a word. Who launches is written down."""
 
     _there: MemoryPods
+
+    def __init__(self, network: Network, there: MemoryPods, looks: Looks) -> None:
+        super().__init__(network, "pods", there)
+        self._looks = looks
+
+    async def launch(self, control: Control, attempt: AttemptId, *args: Any, **named: Any) -> None:  # noqa: ANN401
+        """See the port."""
+        self._looks.launch(self._network.loop.present().name, attempt)
+        await self._network.call("pods", "launch", self._there.launch, control, attempt, *args, **named)
 
     async def follow(self, control: Control, *, offset: int) -> AsyncGenerator[Observation, None]:
         """See the port."""

@@ -86,7 +86,7 @@ class KubernetesQuiescing:
         return Obstacles(undone_by)
 
     async def quiesce(
-        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = ()
+        self, target: ObjectRef, reset_id: ResetId, uses: Collection[ResourceKey] = (), *, status: int
     ) -> Quiesced:
         """See the port."""
         kind = _kind(target)
@@ -97,7 +97,7 @@ class KubernetesQuiescing:
             memory = _read(target, document) or self._remember(kind, target, document)
             patch = {
                 **kind.to_rest(document),
-                "metadata": memory.joined(reset_id, uses).to_patch(),
+                "metadata": memory.joined(reset_id, status, uses).to_patch(),
             }
             changed = await self._patch(kind, target, patch, document)
             if changed is None:
@@ -144,7 +144,7 @@ class KubernetesQuiescing:
         # Without its pods yet to come: what made the last one may not have seen that none is asked for.
         return tuple(found) or ((f"the controller of {target}",) if health.is_behind(document) else ())
 
-    async def release(self, target: ObjectRef, reset_id: ResetId) -> Quiesced | None:
+    async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
         """See the port. Who has changed the object since knows better than what is remembered: that stays."""
         kind = _kind(target)
         for _ in range(_TRIES):
@@ -152,6 +152,8 @@ class KubernetesQuiescing:
             memory = None if document is None else _read(target, document)
             if document is None or memory is None:
                 return None
+            if memory.resets.get(reset_id, 0) > status:
+                return _quiesced(kind, target, document)
             changed = await self._patch(kind, target, _without(kind, document, memory, (reset_id,)), document)
             if changed is not None:
                 return _quiesced(kind, target, changed)
@@ -203,7 +205,7 @@ class KubernetesQuiescing:
 
     def _remember(self, kind: QuiescedKind, target: ObjectRef, document: Document) -> Memory:
         template = read_template(self._rest, (document.get("spec") or {}).get("template"))
-        return Memory(kind.original(document), (), variables=template_variables(template, target.name))
+        return Memory(kind.original(document), {}, variables=template_variables(template, target.name))
 
     async def _get(self, kind: QuiescedKind, target: ObjectRef) -> Document | None:
         return await self._documents.get(kind, self._namespace(target), target.name)
@@ -259,7 +261,7 @@ def _quiesced(kind: QuiescedKind, target: ObjectRef, document: Document) -> Quie
     return Quiesced(
         object=target,
         version=str(document["metadata"]["resourceVersion"]),
-        resets=memory.resets,
+        resets=tuple(memory.resets),
         original=kind.said(memory.original),
         uses=memory.uses,
         held=kind.rests(document),

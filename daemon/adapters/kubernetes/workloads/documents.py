@@ -125,7 +125,7 @@ def _with_memory(
     if memory is None:
         return workload
     same = bool(memory.variables) and memory.variables == template_variables(template, workload.name)
-    return replace(workload, quiesced_by=memory.resets, used=memory.uses if same else ())
+    return replace(workload, quiesced_by=tuple(memory.resets), used=memory.uses if same else ())
 
 
 def _of_stateful_set(stateful_set: V1StatefulSet, lists: Lists) -> Iterator[Template]:

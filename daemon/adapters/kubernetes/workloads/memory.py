@@ -24,19 +24,20 @@ class Memory:
     """The annotation, read."""
 
     original: Mapping[str, Any]
-    resets: tuple[ResetId, ...]
+    resets: Mapping[ResetId, int]
+    """Who quiesced it, in their order -> the number of the reset's last status when it did."""
     uses: tuple[ResourceKey, ...] = ()
     variables: str = ""
     """Equal for templates whose pods get equal variables: `uses` is true of no others."""
 
-    def joined(self, reset_id: ResetId, uses: Collection[ResourceKey]) -> Memory:
+    def joined(self, reset_id: ResetId, status: int, uses: Collection[ResourceKey]) -> Memory:
         """The same with one more reset; what was remembered of the object stays."""
-        resets = self.resets if reset_id in self.resets else (*self.resets, reset_id)
+        resets = {**self.resets, reset_id: max(status, self.resets.get(reset_id, 0))}
         return replace(self, resets=resets, uses=tuple(sorted({*self.uses, *uses})))
 
     def without(self, resets: Collection[ResetId]) -> Memory:
         """The same without these resets."""
-        return replace(self, resets=tuple(each for each in self.resets if each not in resets))
+        return replace(self, resets={each: at for each, at in self.resets.items() if each not in resets})
 
     def to_patch(self) -> dict[str, Any]:
         """The patch of the metadata. Each one is new, so that each write changes the object's version."""
@@ -79,9 +80,9 @@ def read_memory(annotations: Mapping[str, str] | None) -> Memory | None:
             raise UnreadableMemoryError(text)
         return Memory(
             original,
-            tuple(ResetId(str(each)) for each in read["resets"]),
+            {ResetId(str(each)): int(at) for each, at in read["resets"].items()},
             tuple(ResourceKey(str(each)) for each in read.get("uses") or ()),
             str(read.get("variables") or ""),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMemoryError(text) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class ScratchProofs:
     def __init__(
         self,
         dumps: DumpStore,
-        servers: Callable[[], Collection[AdminServer]],
+        servers: Callable[[], Sequence[AdminServer]],
         pg_bin: Path | None = None,
         network: Network | None = None,
         *,
@@ -107,12 +107,12 @@ class ScratchProofs:
 
     async def _manifest(self, backup: Backup) -> Manifest:
         told = read_manifest(await self._dumps.document(manifest_name(backup.path)))
-        if told is None or told.manifest is None:
+        if told is None or told.whole is None:
             raise PermanentError(
                 Reason.BACKUP_UNPROVEN,
                 f"{backup.path} has no manifest that says what a restore has to bring back",
             )
-        manifest = told.manifest
+        manifest = told.whole
         if (manifest.resource, manifest.size_bytes, manifest.sha256) != (
             backup.resource,
             backup.size_bytes,

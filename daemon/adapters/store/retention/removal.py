@@ -14,6 +14,7 @@ from daemon.adapters.store.tables import (
     ATTEMPTS,
     AUDIT,
     AUDIT_HEADS,
+    BACKUPS,
     COUNTERS,
     HISTORY,
     IDEMPOTENCY_KEYS,
@@ -97,3 +98,8 @@ async def counter(tx: Tx, name: str) -> int:
 async def delete_where(tx: Tx, table: Table, condition: ColumnElement[bool]) -> int:
     """Delete rows and count them."""
     return (await tx.connection.execute(delete(table).where(condition))).rowcount
+
+
+async def forget_backup(tx: Tx, path: str) -> None:
+    """Remove the row of a dump."""
+    await tx.connection.execute(delete(BACKUPS).where(BACKUPS.c.path == path))

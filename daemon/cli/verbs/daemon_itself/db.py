@@ -68,13 +68,12 @@ def adopt(
 
 
 async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: bool, yes: bool) -> None:
-    from daemon.adapters.files.marks import FileMarks
     from daemon.adapters.kubernetes.client import open_kubernetes
     from daemon.adapters.kubernetes.pods import KubernetesPods
     from daemon.adapters.store import open_store
     from daemon.adapters.system.clock import SystemClock
     from daemon.adapters.system.identifiers import new_boot_id
-    from daemon.bootstrap import backup_directory, kubernetes_settings
+    from daemon.bootstrap import kubernetes_settings, marks_beside_backups
     from daemon.restored_state.adoption import Adoption
     from daemon.restored_state.lost_launches import StillAtWorkError
 
@@ -84,7 +83,7 @@ async def _adopt(url: str, settings: Settings, reason: str | None, *, ended: boo
             yield KubernetesPods(kubernetes)
 
     try:
-        marks = FileMarks(backup_directory(settings))
+        marks = marks_beside_backups(settings)
     except SettingsError as error:
         raise EndError(Exit.USAGE, str(error)) from error
     async with open_store(url) as store:

@@ -19,8 +19,6 @@ SETTINGS = ROOM / "config/settings.py"
 SHOWN = ROOM / "config/masked_settings.py"
 """This module shows every setting. To be shown is no effect."""
 VALUES = {
-    "backup_keep": "7",
-    "backup_keep_days": "11",
     "pg_admin_urls_file": "/run/secrets/admin-urls",
     "oidc_issuer": "https://id.example.com",
     "oidc_audience": "resetd-of-example",
@@ -84,12 +82,12 @@ def test_each_that_is_given_is_warned_of_by_name_and_never_by_value(monkeypatch:
     ]
 
 
-def test_one_that_is_given_its_default_is_given_and_an_empty_one_is_not(
+def test_one_that_is_given_is_given_and_an_empty_one_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RESETD_BACKUP_KEEP", "5")
+    monkeypatch.setenv("RESETD_PG_ADMIN_URLS_FILE", "/run/secrets/admin-urls")
     monkeypatch.setenv("RESETD_OIDC_ROLES_CLAIM", "")
-    assert given_without_effect(load()) == ("RESETD_BACKUP_KEEP",)
+    assert given_without_effect(load()) == ("RESETD_PG_ADMIN_URLS_FILE",)
 
 
 def test_what_is_acted_on_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

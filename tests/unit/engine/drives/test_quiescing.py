@@ -192,7 +192,7 @@ def test_what_another_reset_keeps_at_rest_stays_so_and_is_told() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
         other = engine.id.replace(engine.id[-4:], "0000")
-        await engine.quiescing.quiesce(SYNC, other)  # type: ignore[arg-type]
+        await engine.quiescing.quiesce(SYNC, other, status=1)  # type: ignore[arg-type]
         await engine.ask(Mode.WIPE)
         assert (await engine.drive()).state is ResetState.DONE
         assert not engine.quiescing.applications_[ENVIRONMENT].automated

@@ -59,7 +59,7 @@ def test_all_that_uses_a_database_of_the_plan_is_a_consumer_in_other_environment
 def test_a_service_that_another_reset_keeps_down_names_that_reset() -> None:
     async def story() -> None:
         fleet = Fleet()
-        await fleet.quiescing.quiesce(MINE, RESET, [KEY])
+        await fleet.quiescing.quiesce(MINE, RESET, [KEY], status=1)
         gap = next(each for each in (await fleet.read()).unreadable if each.subject == "pods")
         assert (gap.reason, gap.service) == (Reason.QUIESCED, SERVICE)
         assert f"is scaled to 0 by {RESET}" in gap.detail
@@ -72,7 +72,7 @@ def test_a_reset_reads_the_services_that_it_keeps_down_in_its_holders() -> None:
         fleet = Fleet()
         before = await fleet.read()
         for target in (MINE, THEIRS):
-            await fleet.quiescing.quiesce(target, RESET, [KEY])
+            await fleet.quiescing.quiesce(target, RESET, [KEY], status=1)
         after = await fleet.read(RESET)
         assert after.unreadable == ()
         assert after.databases == before.databases
@@ -87,7 +87,7 @@ def test_a_reset_reads_the_services_that_it_keeps_down_in_its_holders() -> None:
 def test_what_another_environment_used_before_it_was_quiesced_still_counts() -> None:
     async def story() -> None:
         fleet = Fleet()
-        await fleet.quiescing.quiesce(THEIRS, RESET, [KEY])
+        await fleet.quiescing.quiesce(THEIRS, RESET, [KEY], status=1)
         facts = await fleet.read()
         assert facts.users[KEY] == (OTHER, ENVIRONMENT)
         assert facts.unreadable == ()

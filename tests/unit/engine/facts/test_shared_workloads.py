@@ -77,7 +77,7 @@ def test_a_workload_at_rest_is_still_known_to_use_its_other_databases() -> None:
         before = await world.plan(THIRD)
         of_x = await world.plan(ENVIRONMENT)
         step = next(step for step in of_x.steps if step.object == THEIRS)
-        await world.quiescing.quiesce(THEIRS, RESET, step.uses)
+        await world.quiescing.quiesce(THEIRS, RESET, step.uses, status=1)
         after = await world.plan(THIRD)
         assert [step.name for step in after.steps] == [step.name for step in before.steps]
         (database,) = [each for each in after.resources if each.key == KEY_OF_Y]

@@ -6,9 +6,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from daemon.ports.dump_store import Checksum
 
 _CHUNK_BYTES = 1024 * 1024
 _MOST = 10_000
@@ -16,14 +17,6 @@ _MOST = 10_000
 _SETTLES_AFTER_NS = 2_000_000_000
 """A file system's clock goes in steps: a file may be written again under the time of a moment ago."""
 _Marks: TypeAlias = tuple[int, int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """Of a whole file."""
-
-    size_bytes: int
-    sha256: str
 
 
 class Checksums:

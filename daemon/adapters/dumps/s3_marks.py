@@ -1,0 +1,95 @@
+"""Marks in a bucket: `marks/{state}/{bucket}/{position}-{digest}-{writer}.json`, each put once.
+
+The name says what is compared. Positions fall into folders, so that finding the newest mark lists two short ones. A
+mark that is set aside is put into `marks/{state}/set-aside/` before it is removed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import S3Store
+
+from daemon.ports.errors import TemporaryError
+from daemon.ports.marks import StoredMark
+from schemas.marks import Mark
+from schemas.reasons import Reason
+
+_BUCKET_SIZE = 1000
+_SET_ASIDE = "set-aside"
+_ROOT = "marks"
+_GONE = (FileNotFoundError, NotFoundError)
+
+
+class S3Marks:
+    """Implements `daemon.ports.marks.Marks` in a bucket."""
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+
+    async def put(self, state: str, mark: Mark) -> None:
+        """See the port."""
+        number = mark.position.number
+        digest = mark.position.digest or "none"
+        name = f"{number // _BUCKET_SIZE:015d}/{number:018d}-{digest}-{secrets.token_hex(4)}.json"
+        content = mark.model_dump_json(by_alias=True).encode()
+        with _translated():
+            await obstore.put_async(self._store, f"{_ROOT}/{state}/{name}", content, use_multipart=False)
+
+    async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
+        """See the port."""
+        for folder in await self._folders(f"{_ROOT}/{state}"):
+            if folder == _SET_ASIDE:
+                continue
+            for name in await self._names(f"{_ROOT}/{state}/{folder}"):
+                yield await self._read(state, f"{folder}/{name}")
+
+    async def states(self) -> frozenset[str]:
+        """See the port."""
+        return frozenset(await self._folders(_ROOT))
+
+    async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
+        """See the port."""
+        for mark in marks:
+            name = f"{_ROOT}/{state}/{mark.name}"
+            aside = f"{_ROOT}/{state}/{_SET_ASIDE}/{mark.name.rpartition('/')[2]}"
+            with _translated(), suppress(*_GONE):
+                content = await (await obstore.get_async(self._store, name)).bytes_async()
+                await obstore.put_async(self._store, aside, bytes(content), use_multipart=False)
+                await obstore.delete_async(self._store, name)
+
+    async def _folders(self, folder: str) -> list[str]:
+        with _translated():
+            found = await obstore.list_with_delimiter_async(self._store, prefix=f"{folder}/")
+        return sorted((path.rpartition("/")[2] for path in found["common_prefixes"]), reverse=True)
+
+    async def _names(self, folder: str) -> list[str]:
+        with _translated():
+            found = await obstore.list_with_delimiter_async(self._store, prefix=f"{folder}/")
+        names = [meta["path"].rpartition("/")[2] for meta in found["objects"]]
+        return sorted((name for name in names if name.endswith(".json")), reverse=True)
+
+    async def _read(self, state: str, name: str) -> StoredMark:
+        with _translated():
+            found = await obstore.get_async(self._store, f"{_ROOT}/{state}/{name}")
+            return StoredMark(name, Mark.model_validate_json(bytes(await found.bytes_async())))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The library's messages quote requests and answers, so only the kind of error is told."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        detail = f"the marks beside the backups can't be reached: {type(error).__name__}"
+        raise TemporaryError(Reason.UNAVAILABLE, detail) from None
+    except ValueError:
+        raise TemporaryError(
+            Reason.UNAVAILABLE,
+            "a mark beside the backups can't be read",
+            hint="Look into its folder `marks`.",
+        ) from None
