@@ -27,7 +27,6 @@ ASKED = {
     ],
     "schedules": [{"name": "nightly", "environment": "qa-sandbox", "schedule": "0 1 * * *"}],
     "notifications": [{"url": "https://hooks.example.com/x", "secretFile": "/run/secrets/hook"}],
-    "proof": "restored",
 }
 
 
