@@ -243,5 +243,5 @@ async def test_a_receipt_is_of_no_other_dump(stand: Stand) -> None:
     with psycopg.connect(libpq(stand.url), autocommit=True) as connection:
         connection.execute("INSERT INTO split VALUES (3, 'c')")
     second = await stand.dump()
-    with pytest.raises(PermanentError, match="not what was dumped|another dump's"):
+    with pytest.raises(PermanentError, match=r"not what was dumped|another dump's"):
         await stand.prove(replace(first, path=second.path))
