@@ -221,7 +221,7 @@ def test_d2_the_age_of_a_consent_counts_until_it_is_used() -> None:
     reset = reset.model_copy(update={"approval_expires_at": until})
     steps = unstarted()
     for step in DUMPS:
-        steps[step.name] = resolved(steps[step.name], StepState.SUCCEEDED, dump(0))
+        taken_and_proven(steps, step, 0)
     for late, reason in ((timedelta(seconds=-1), None), (timedelta(), Reason.APPROVAL_EXPIRED)):
         lacking = missing_right(reset, PLAN, steps, DESTRUCTIVE[0], now=NOW + TTL + late)
         assert (lacking and lacking.reason) is reason
