@@ -58,12 +58,16 @@ from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor, run_until
+from daemon.engine.sweepers.backup_branches import BackupBranchSweeper
 from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
+from daemon.engine.sweepers.restraints import RestraintSweeper
 from daemon.engine.sweepers.scratch import ScratchSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
@@ -108,6 +112,7 @@ class _Engine:
     doctor: Doctor
     high_water: HighWater
     supervisor: Supervisor
+    restraints: Restraints
 
 
 async def serve(settings: Settings, *, store_as: Callable[[Store], Store] = lambda store: store) -> None:
@@ -212,9 +217,20 @@ def _build(
     )
     app = create_app(context)
     sweeper = HolderSweeper(engine.ports.pods, store, clock, engine.high_water)
-    quiesce_sweeper = QuiesceSweeper(engine.ports.quiescing, store, clock, engine.high_water)
+    quiesce_sweeper = QuiesceSweeper(
+        engine.ports.quiescing, store, clock, engine.high_water, quiesces=bool(loaded.catalog.quiesce)
+    )
+    restraints = RestraintSweeper(engine.restraints, store, clock, engine.high_water, settings.status_topic)
     scratch_sweeper = ScratchSweeper(engine.ports.proofs, store, clock)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
+    branches = BackupBranchSweeper(
+        engine.ports.repositories,
+        store,
+        clock,
+        engine.high_water,
+        metrics,
+        loaded.catalog,
+    )
     return Daemon(
         owner,
         {
@@ -224,8 +240,10 @@ def _build(
             "outbox": outbox.run,
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
+            "restraint-sweeper": restraints.run,
             "scratch-sweeper": scratch_sweeper.run,
             "pruner": pruner.run,
+            "branch-pruner": branches.run,
             "backup-keeper": engine.keeper.run,
             "api": lambda: serve_api(app, listening),
         },
@@ -292,7 +310,8 @@ def _engine(
     supervisor = Supervisor(store, driver, high_water, clock, metrics, owner=owner, limits=limits)
     kept = BackupLimits(settings.backup_keep, timedelta(days=settings.backup_keep_days))
     keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
-    return _Engine(ports, planning, keeper, Doctor(pods, gate, facts, catalog, dumps), high_water, supervisor)
+    doctor = Doctor(pods, gate, facts, catalog, Resting(ports.quiescing, store), dumps)
+    return _Engine(ports, planning, keeper, doctor, high_water, supervisor, drives.restraints)
 
 
 def _admin_servers(settings: Settings) -> Callable[[], Sequence[AdminServer]]:

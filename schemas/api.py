@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from schemas.freezes import Freeze, KeptFreeze
+from schemas.holds import KeptHold
 from schemas.protection import WordKind
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
 from schemas.resets import Attempt, Channel, OutcomeKind, ResetState, Step, Waiting
-from schemas.wire import ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
+from schemas.wire import EnvironmentName, ResetId, ResourceKey, Sequence, StepName, Text, Time, Wire
 
 
 class Role(StrEnum):
@@ -23,9 +25,9 @@ class Role(StrEnum):
 
     VIEWER = "viewer"  # read
     REQUESTER = "requester"  # ask for plans and resets, and cancel those that the same token asked for
-    OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release
+    OPERATOR = "operator"  # all that a requester may; cancel, resume, skip, resolve, roll back, release, freeze, hold
     APPROVER = "approver"  # approve and deny; give words about protected environments, and take them back
-    ADMIN = "admin"  # give words about protected environments, and take them back
+    ADMIN = "admin"  # give words about protected environments, and take them back; freeze, also all of them
 
 
 class Pointer(Wire):
@@ -135,7 +137,7 @@ class ApproveBody(ActBody):
 
     plan_hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     confirm: str | None = None
-    """The environment's name as the person typed it; any other name is refused."""
+    """The environment's name as the person typed it; any other name is refused. A plan that wipes needs it."""
 
 
 class ResumeBody(ActBody):
@@ -188,6 +190,84 @@ class ActAccepted(Wire):
     """The reset as it was when the act was appended."""
 
 
+class Scoped(Wire):
+    """One environment, or all of them."""
+
+    environment: EnvironmentName | None = None
+    every: Annotated[bool, Field(alias="all")] = False
+    """All environments. Exactly one of the two is given."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.environment is None) is not self.every:
+            raise ValueError("give either `environment` or `all: true`")
+        return self
+
+
+class FreezeAsked(Scoped):
+    """Body of a freeze."""
+
+    reason: Text
+    expires_at: Time
+    """30 days from now at most."""
+    now: bool = False
+    """Whether resets that are at work pause between steps as well."""
+    dry_run: bool = False
+    """Whether nothing is frozen, and only the answer says what would be."""
+
+
+class Pausing(Wire):
+    """A reset at work that a freeze which says `now` pauses, behind its first destructive step."""
+
+    reset_id: ResetId
+    reference: str
+    state: ResetState
+    down: tuple[str, ...]
+    """What stays scaled to 0 until the freeze ends; empty where its plan quiesces nothing. Its environment is half
+    rebuilt in any case."""
+
+
+class UnfreezeAsked(Scoped):
+    """Body that ends freezes."""
+
+    reason: Text | None = None
+
+
+class FreezeBody(KeptFreeze):
+    """A freeze."""
+
+    in_force: bool
+    pauses: tuple[Pausing, ...] = ()
+    """Resets at work that it pauses, as far as the caller may see them. Said in the answer to `freeze` alone."""
+
+
+class HoldAsked(Wire):
+    """Body of a hold."""
+
+    reason: Text
+    expires_at: Time
+    """30 days from now at most."""
+    after: bool = False
+    """Whether to wait for the reset that is at work there; without it the hold is refused."""
+
+
+class UnholdAsked(Wire):
+    """Body that ends a hold."""
+
+    reason: Text | None = None
+
+
+class HoldBody(KeptHold):
+    """A hold."""
+
+    in_force: bool
+    at_work: tuple[ResetId, ...] = ()
+    """The resets that it waits for."""
+    unread: tuple[str, ...] = ()
+    """What of the environment could not be read when it was asked for. Resets of other environments that concern this
+    one are kept away all the same."""
+
+
 class LockBody(Wire):
     """A lock that is held or asked for."""
 
@@ -218,6 +298,10 @@ class EnvironmentBody(Wire):
     queue: tuple[ResetSummary, ...]
     """Resets that wait, oldest first."""
     locks: tuple[LockBody, ...]
+    freezes: tuple[Freeze, ...] = ()
+    """Freezes in force that are about it."""
+    hold: KeptHold | None = None
+    """The hold of it that is in force, granted or waiting."""
 
 
 class FindingLevel(StrEnum):

@@ -33,6 +33,10 @@ class AuditAction(StrEnum):
     CONFIRM = "confirm"  # a word about what a protected environment uses
     FORGET = "forget"  # a word that what is remembered of a protected environment is true no more
     WITHDRAW = "withdraw"  # a word that is taken back
+    FREEZE = "freeze"  # nothing new is destroyed until a moment
+    UNFREEZE = "unfreeze"
+    HOLD = "hold"  # a person takes an environment's locks until a moment
+    UNHOLD = "unhold"
 
 
 class Verdict(StrEnum):

@@ -11,6 +11,7 @@ from pydantic import Field
 from schemas.protection import ProtectedUse, RememberedUse, Word
 from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
+from schemas.repositories import Beside, RepositoryRefusal, RootCommit
 from schemas.wire import ResourceKey, ServiceName, Wire
 
 
@@ -108,14 +109,16 @@ class RepositoryFact(Wire):
     branch: str
     head: str
     """For information; not part of the plan's hash, because people push."""
-    root: str
-    """The one commit without parents that the head descends from."""
+    roots: tuple[RootCommit, ...]
+    """All commits without parents that the head descends from, sorted by their ids."""
     warnings: tuple[str, ...] = ()
-    """Texts about open pull requests, tags and other branches, which a reset leaves alone."""
+    """What can't be told of whether the hub would refuse."""
     identity: str = ""
     """The hub's own id of the repository."""
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[RepositoryRefusal, ...] = ()
     """Why the hub would refuse to rewind the branch."""
+    beside: Beside = Beside()
+    """What a reset leaves alone. For information; not part of the plan's hash."""
 
 
 class Unreadable(Wire):
@@ -132,6 +135,14 @@ class Unreadable(Wire):
     temporary: bool = False
     answered_by: tuple[str, ...] = ()
     """Ids of the words by which people say what is in use there. The planner fills this in."""
+
+
+class HolderRefusal(Wire):
+    """Why a service of the plan could not have the holder that its commands would run in."""
+
+    service: ServiceName
+    reason: Reason
+    detail: str
 
 
 class AbsentService(Wire):
@@ -184,6 +195,8 @@ class Facts(Wire):
     """What people said about protected environments, and has not expired, oldest first."""
     consumers: tuple[ConsumerFact, ...] = ()
     """What has to be quiesced, in the order of environment, kind and name."""
+    holder_refusals: tuple[HolderRefusal, ...] = ()
+    """Why services could not have holders. Read where the plan quiesces."""
     sessions: tuple[SessionFact, ...] = ()
     """Sessions of no known pod in this environment's databases."""
     unreadable: tuple[Unreadable, ...] = ()

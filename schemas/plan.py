@@ -9,6 +9,7 @@ from schemas.checks import PlannedCheck
 from schemas.facts import Loss
 from schemas.protection import Assurance
 from schemas.quiescing import ObjectRef
+from schemas.repositories import Beside, RootCommit
 from schemas.requests import Mode, Option
 from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
@@ -126,6 +127,10 @@ class PlannedStep(Wire):
     """Name of the repository that is reset."""
     repository_id: str | None = None
     """The hub's own id of that repository: one that is made anew under the same name is another one."""
+    repository_root: str | None = None
+    """The commit that the branch goes back to."""
+    repository_roots: tuple[str, ...] = ()
+    """All root commits of the branch, as people agree to them. A history with another root is another history."""
     object: ObjectRef | None = None
     """The object of the cluster that is quiesced or released."""
     uses: tuple[ResourceKey, ...] = ()
@@ -195,6 +200,19 @@ class Resource(Wire):
     protected_because: str | None = None
 
 
+class PlannedRepository(Wire):
+    """A repository that the plan rewinds, with what stands beside its branch. For people: not part of the hash."""
+
+    repository: str
+    key: ResourceKey
+    branch: str
+    head: str
+    """Where the branch was when the plan was made. People push; the backup branch keeps what is there in the end."""
+    root: RootCommit
+    """What it goes back to."""
+    beside: Beside
+
+
 class Plan(Wire):
     """What a reset will do, in order. A plan never changes; other facts lead to another plan."""
 
@@ -218,9 +236,12 @@ class Plan(Wire):
     approvers_in: tuple[str, ...] = ()
     """The environments in each of which whoever approves has to be an approver: the reset's own, and all by which a
     resource is protected, in whichever cluster. Empty where nobody has to approve."""
+    repositories: tuple[PlannedRepository, ...] = ()
+    """The repositories that are rewound, with what stands beside each. Not part of the hash."""
     assurances: tuple[Assurance, ...] = ()
     """The words of people about protected environments that the plan relies on, and what each is taken to mean."""
     warnings: tuple[str, ...] = ()
     """The guide's warnings that apply. They are for people and not part of the hash."""
     hash: str
-    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its catalog, its warnings and this hash."""
+    """`sha256:...` over the canonical JSON (RFC 8785) of the plan without its catalog, its repositories, its warnings
+    and this hash."""

@@ -6,6 +6,12 @@ from schemas.wire import ResetId, ResourceKey, Wire
 
 APPLICATION = "Application"
 """The kind of ArgoCD's objects: their automated sync is what would scale a workload up again."""
+CRON_JOB = "CronJob"
+SCALED_OBJECT = "ScaledObject"
+SCALED_JOB = "ScaledJob"
+"""KEDA's kinds. The first scales a workload, the second starts Jobs."""
+STARTERS = (CRON_JOB, SCALED_OBJECT, SCALED_JOB)
+"""What starts pods, or scales workloads up, by itself."""
 
 
 WORKLOAD_KEY = "workload/"
@@ -18,8 +24,9 @@ class ObjectRef(Wire):
     environment: str
     """The environment that it belongs to. An Application lives in ArgoCD's namespace."""
     kind: str
-    """`Deployment`, `StatefulSet`, `Rollout`, `Application`."""
+    """`Deployment`, `StatefulSet`, `Rollout`, `CronJob`, `ScaledObject`, `ScaledJob`, `Application`."""
     name: str
+    """Of an Application outside of ArgoCD's own namespace it is `NAMESPACE_NAME`, as ArgoCD calls it."""
 
     @property
     def key(self) -> ResourceKey:
@@ -35,7 +42,7 @@ class ConsumerFact(Wire):
 
     object: ObjectRef
     uses: tuple[ResourceKey, ...]
-    """All databases that its pods use, those of other plans, too, sorted; none for an Application."""
+    """All databases that its pods use, those of other plans, too, sorted; none for what has no pods of its own."""
     quiesced_by: tuple[ResetId, ...] = ()
     """The resets that have quiesced it already. For information."""
     obstacles: tuple[str, ...] = ()

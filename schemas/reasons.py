@@ -29,6 +29,11 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "unknown-kind"
     ENVIRONMENT_BUSY = "environment-busy"
     ENVIRONMENT_HELD = "environment-held"
+    FROZEN = "frozen"
+    NOT_FROZEN = "not-frozen"
+    OUTSIDE_WINDOW = "outside-window"
+    NOT_HELD = "not-held"
+    RESET_AT_WORK = "reset-at-work"
     IDEMPOTENCY_CONFLICT = "idempotency-conflict"
     DUPLICATE = "duplicate"
     # Why a rule of the planner refuses a plan.
@@ -44,6 +49,12 @@ class Reason(StrEnum):
     DATABASE_UNIDENTIFIED = "database-unidentified"
     REPOSITORY_UNIDENTIFIED = "repository-unidentified"
     REPOSITORY_MISMATCH = "repository-mismatch"
+    REPOSITORY_EMPTY = "repository-empty"
+    REPOSITORY_SEVERAL_ROOTS = "repository-several-roots"
+    REPOSITORY_RULESET = "repository-ruleset"
+    REPOSITORY_PROTECTED = "repository-protected"
+    REPOSITORY_FORBIDDEN = "repository-forbidden"
+    REPOSITORY_ARCHIVED = "repository-archived"
     QUIESCE_REFUSED = "quiesce-refused"
     SERVICE_MISSING = "service-missing"
     SERVICE_UNSEEN = "service-unseen"
@@ -126,6 +137,7 @@ class Reason(StrEnum):
     EVICTED = "evicted"
     REPOSITORY_REFUSED = "repository-refused"
     REPOSITORY_MOVED = "repository-moved"
+    REPOSITORY_ROOT_CHANGED = "repository-root-changed"
     REPOSITORY_UNREACHABLE = "repository-unreachable"
     KUBERNETES_UNREACHABLE = "kubernetes-unreachable"
     KUBERNETES_FORBIDDEN = "kubernetes-forbidden"
@@ -151,6 +163,11 @@ TEXTS: dict[Reason, str] = {
     Reason.UNKNOWN_KIND: "The environment's kind (after the last hyphen) is not one of the catalog's.",
     Reason.ENVIRONMENT_BUSY: "As many resets as the catalog allows already wait for this environment.",
     Reason.ENVIRONMENT_HELD: "An operator holds this environment; `resetd unhold` ends that.",
+    Reason.FROZEN: "Nothing new is destroyed until the freeze ends; `resetd unfreeze` ends it before its time.",
+    Reason.OUTSIDE_WINDOW: "Nothing new is destroyed outside of the maintenance windows of the catalog.",
+    Reason.NOT_FROZEN: "No such freeze is in force.",
+    Reason.NOT_HELD: "Nobody holds this environment.",
+    Reason.RESET_AT_WORK: "A reset is at work on what you want to hold.",
     Reason.IDEMPOTENCY_CONFLICT: "This idempotency key was used before with other content.",
     Reason.DUPLICATE: "This event was handled before.",
     Reason.MOCK_IN_PRODUCTION: "Mock data is never seeded in an environment of a protected kind.",
@@ -176,7 +193,15 @@ TEXTS: dict[Reason, str] = {
     ),
     Reason.DATABASE_UNIDENTIFIED: "A database could not be identified as the pod reaches it.",
     Reason.REPOSITORY_MISMATCH: "The hub answers for another repository than the one that was asked for.",
-    Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its one root commit could not be read.",
+    Reason.REPOSITORY_UNIDENTIFIED: "A repository, its head or its root commit could not be read.",
+    Reason.REPOSITORY_EMPTY: "The repository has no commit, so there is none to go back to.",
+    Reason.REPOSITORY_SEVERAL_ROOTS: (
+        "The branch descends from several root commits, and the catalog does not say which one to go back to."
+    ),
+    Reason.REPOSITORY_RULESET: "A ruleset of the repository forbids to rewind the branch or to make its backup branch.",
+    Reason.REPOSITORY_PROTECTED: "The protection of the branch forbids to rewind it.",
+    Reason.REPOSITORY_FORBIDDEN: "The daemon's account lacks a permission in the repository.",
+    Reason.REPOSITORY_ARCHIVED: "The repository is archived or disabled: nobody can push to it.",
     Reason.QUIESCE_REFUSED: "Something that uses the databases can't be kept at rest while they are rebuilt.",
     Reason.SERVICE_MISSING: "The environment has no running pod of a service in the request.",
     Reason.SERVICE_UNSEEN: (
@@ -295,8 +320,9 @@ TEXTS: dict[Reason, str] = {
     Reason.MIGRATIONS_PENDING: "Migrations are pending: a seed alone does not apply them.",
     Reason.OUT_OF_MEMORY: "The container was killed for using more memory than its limit.",
     Reason.EVICTED: "The pod was evicted from its node.",
-    Reason.REPOSITORY_REFUSED: "A rule of the repository refuses the reset of its branch.",
+    Reason.REPOSITORY_REFUSED: "GitHub refuses the reset of the branch.",
     Reason.REPOSITORY_MOVED: "Somebody pushed to the branch after its head was read.",
+    Reason.REPOSITORY_ROOT_CHANGED: "The branch has other root commits than the plan that people agreed to.",
     Reason.REPOSITORY_UNREACHABLE: "GitHub does not answer or is rate limiting.",
     Reason.KUBERNETES_UNREACHABLE: "The Kubernetes API server does not answer.",
     Reason.KUBERNETES_FORBIDDEN: "The daemon's account lacks a right that it needs.",

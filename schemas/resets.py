@@ -31,6 +31,7 @@ class ResetState(StrEnum):
     DENIED = "denied"  # an approver denied the plan
     FAILED = "failed"  # stopped with a cause; it can be resumed
     NEEDS_OPERATOR = "needs-operator"  # an outcome is unknown, or the reset makes no progress
+    PAUSED = "paused"  # between steps, for a freeze that said `now`
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     ROLLING_BACK = "rolling-back"
@@ -138,7 +139,7 @@ class Waiting(Wire):
     """What a reset waits for."""
 
     reason: str
-    """`locks`, `approval`, `argocd`, `not-before`, `window`, `freeze`, `retry`, `facts`."""
+    """`locks`, `approval`, `argocd`, `quiesced`, `not-before`, `window`, `freeze`, `hold`, `retry`, `facts`."""
     detail: str
     """Text for people."""
     since: Time | None = None

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.plan import Plan
+from schemas.requests import Mode
 from schemas.resets import Approval, Reset
 
 
@@ -70,6 +71,12 @@ def answerable(reset: Reset) -> tuple[str, ...]:
     return tuple(
         name for index, name in enumerate(reset.requested_by) if index == 0 or name not in reset.claimed_by
     )
+
+
+def needs_name(plan: Plan | None, reset: Reset) -> bool:
+    """Tell whether whoever agrees has to type the environment's name: the plan wipes, and needs consent."""
+    modes = {plan.mode, *plan.service_modes.values()} if plan is not None else set()
+    return Mode.WIPE in modes and needs_consent(plan, reset)
 
 
 def rights_needed(plan: Plan | None, reset: Reset) -> tuple[str, ...]:

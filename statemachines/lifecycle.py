@@ -27,6 +27,9 @@ class Trigger(StrEnum):
     DENY = "deny"  # an approver refuses the plan
     EXPIRED = "expired"  # nobody approved in time
     LOCKED = "locked"  # all resources are locked, and the facts are still those of the plan
+    HELD_BACK = "held-back"  # before anything was destroyed a freeze came: back to the queue
+    PAUSE = "pause"  # a freeze that says `now` stops a reset between steps, behind its first destructive one
+    GO_ON = "go-on"  # that freeze is over: facts, dumps and handshakes are looked at again
     NEXT = "next"  # a working state has nothing left to do
     FAIL = "fail"  # a step failed for good, or the world stands in the way
     LOSE = "lose"  # an outcome is unknown, or there is no progress: a person has to look
@@ -71,7 +74,7 @@ STEP_DONE: frozenset[StepState] = frozenset({StepState.SUCCEEDED, StepState.SKIP
 """A step in one of these is behind its reset."""
 
 KEEP_LOCKS: frozenset[ResetState] = frozenset(
-    {*WORKING, _S.QUEUED, _S.NEEDS_OPERATOR, _S.CANCELLING, _S.ROLLING_BACK}
+    {*WORKING, _S.PAUSED, _S.QUEUED, _S.NEEDS_OPERATOR, _S.CANCELLING, _S.ROLLING_BACK}
 )
 """A reset keeps its locks in these. When it enters any other state it lets all of them go."""
 
@@ -88,15 +91,19 @@ _TABLE: tuple[tuple[Trigger, Collection[ResetState], ResetState], ...] = (
     (Trigger.EXPIRED, (_S.AWAITING_APPROVAL,), _S.CANCELLED),
     (Trigger.REPLANNED, (_S.QUEUED,), _S.QUEUED),
     (Trigger.LOCKED, (_S.QUEUED,), WORKING[0]),
+    (Trigger.HELD_BACK, WORKING, _S.QUEUED),
+    (Trigger.PAUSE, WORKING, _S.PAUSED),
+    # By way of the queue, where the facts are read again; it has kept its locks.
+    (Trigger.GO_ON, (_S.PAUSED,), _S.QUEUED),
     *((Trigger.NEXT, (now,), then) for now, then in zip(WORKING, (*WORKING[1:], _S.DONE), strict=True)),
-    (Trigger.FAIL, (*WAITING, *WORKING, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
-    (Trigger.LOSE, (*WAITING, *WORKING, *_ENDING), _S.NEEDS_OPERATOR),
-    (Trigger.RESTORED, (*WAITING, *WORKING, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
+    (Trigger.FAIL, (*WAITING, *WORKING, _S.PAUSED, _S.NEEDS_OPERATOR, _S.ROLLING_BACK), _S.FAILED),
+    (Trigger.LOSE, (*WAITING, *WORKING, _S.PAUSED, *_ENDING), _S.NEEDS_OPERATOR),
+    (Trigger.RESTORED, (*WAITING, *WORKING, _S.PAUSED, *_ENDING, _S.FAILED, _S.CANCELLED), _S.NEEDS_OPERATOR),
     # A resumed reset queues again: it may have let its locks go when it stopped, and the facts may have changed.
     (Trigger.RESUME, STOPPED, _S.QUEUED),
     (Trigger.REPLAN, STOPPED, _S.PLANNING),
     # A cancellation always goes by way of `cancelling`: even a reset that waits or failed may have a running command.
-    (Trigger.CANCEL, (*WAITING, *WORKING, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
+    (Trigger.CANCEL, (*WAITING, *WORKING, _S.PAUSED, _S.FAILED, _S.NEEDS_OPERATOR), _S.CANCELLING),
     (Trigger.CANCELLED, (_S.CANCELLING,), _S.CANCELLED),
     (Trigger.ROLL_BACK, STOPPED, _S.ROLLING_BACK),
     (Trigger.ROLLED_BACK, (_S.ROLLING_BACK,), _S.ROLLED_BACK),
@@ -154,14 +161,14 @@ def cancelled_for_good(reset: Reset) -> bool:
 def needs_rest(reset: Reset) -> bool:
     """Whether what a reset has quiesced has to stay at rest.
 
-    - While it is at work it does, and while nobody knows what became of a step. While people are asked it does not,
-      unless it has destroyed something.
+    - While it is at work it does, and while nobody knows what became of a step. While it waits for people, or in the
+      queue, it does not, unless it has destroyed something.
     - Where it stopped after it destroyed something the services would start on what is half done: they stay down.
     - Where it ended, or stopped before it destroyed anything, they are given back. So they are on a person's word.
     """
     if reset.state in TERMINAL:
         return False
-    if reset.state in {_S.PLANNING, _S.AWAITING_APPROVAL} and not reset.destroyed:
+    if reset.state in WAITING and not reset.destroyed:
         return False
     if reset.state not in AT_REST or reset.state is _S.NEEDS_OPERATOR:
         return True

@@ -25,6 +25,7 @@ from schemas.plan import Plan
 from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResetId
+from statemachines.planning.used import Used
 from statemachines.refusals import Refusal
 from statemachines.retention import KeptDump
 
@@ -34,6 +35,10 @@ class PlansResets(Protocol):
 
     async def plan(self, request: ResetRequested, channel: Channel) -> Plan | Refusal:
         """Plan a reset for this request from the facts of now, or say which rule refuses it. No reset is made."""
+        ...
+
+    async def resources(self, environment: str) -> Used:
+        """Read what an environment uses, and what of it could not be read."""
         ...
 
     def refuse_new(self) -> Refusal | None:

@@ -7,7 +7,7 @@ import shlex
 from schemas.catalog.catalog import Catalog
 from schemas.checks import PlannedCheck
 from schemas.plan import Plan, PlannedStep, StepKind
-from schemas.quiescing import APPLICATION
+from schemas.quiescing import APPLICATION, STARTERS
 
 _HEADER = """\
 #!/bin/sh
@@ -91,6 +91,11 @@ def _quiescing(step: PlannedStep) -> str:
     if step.object is not None and step.object.kind == APPLICATION:
         does = "holds the automated sync of" if step.kind is StepKind.QUIESCE else "sets free the sync of"
         return f"# resetd {does} {what}; by hand: look that ArgoCD starts no pod meanwhile\n"
+    if step.object is not None and step.object.kind in STARTERS:
+        does = "keeps" if step.kind is StepKind.QUIESCE else "keeps no longer"
+        return (
+            f"# resetd {does} {what} from starting anything; by hand: look that it starts no pod meanwhile\n"
+        )
     return f"# resetd {does} {what}; by hand its pods are needed: look that none of them restarts meanwhile\n"
 
 
@@ -122,7 +127,8 @@ def _repository(step: PlannedStep, plan: Plan) -> str:
     key = next((resource.key for resource in plan.resources if resource.key in step.touches), "")
     _, owner, name, branch = [*key.split("/", 3), "", "", "", ""][:4]
     where = f"repos/{owner}/{name}/git/refs"
-    root = f'"$(git -C {shlex.quote(name)} rev-list --max-parents=0 {shlex.quote(f"origin/{branch}")})"'
+    found = f'"$(git -C {shlex.quote(name)} rev-list --max-parents=0 {shlex.quote(f"origin/{branch}")})"'
+    root = shlex.quote(step.repository_root) if step.repository_root else found
     return (
         f"gh api {shlex.quote(where)} -f ref=refs/heads/backup/by-hand -f "
         f'sha="$(git -C {shlex.quote(name)} rev-parse {shlex.quote(f"origin/{branch}")})"\n'

@@ -18,6 +18,8 @@ from daemon.cli.verbs.operations.backups import backups
 from daemon.cli.verbs.operations.dead_letters import dead_letters
 from daemon.cli.verbs.operations.doctor import doctor
 from daemon.cli.verbs.operations.environments import environments
+from daemon.cli.verbs.operations.freezes import freeze, unfreeze
+from daemon.cli.verbs.operations.holds import hold, unhold
 from daemon.cli.verbs.operations.locks import locks
 from daemon.cli.verbs.operations.protected import protected
 from daemon.cli.verbs.operations.refusals import refusals
@@ -62,6 +64,10 @@ for verb in (
     show,
     environments,
     locks,
+    hold,
+    unhold,
+    freeze,
+    unfreeze,
     audit,
     doctor,
     approve,

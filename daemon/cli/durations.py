@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.cli.exit_codes import EndError, Exit
 from daemon.config.environment_variables import Duration
 
+_TIME = re.compile(r"\d\d?:\d\d(:\d\d)?")
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
@@ -34,6 +38,47 @@ def moment_of(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+
+
+def until_moment(text: str) -> datetime:
+    """Read a moment to come, with its zone.
+
+    It is a duration from now (`2h`), a time of day (`18:00`, the next one here), or a date and time (RFC 3339; in local
+    time where it has no offset), also with the name of a zone behind it (`2026-12-01 18:00 Europe/Berlin`).
+
+    Raises:
+        EndError: the text is none of these, or is over.
+    """
+    now = datetime.now().astimezone()
+    moment = _moment_to_come(text.strip(), now)
+    if moment <= now:
+        raise EndError(Exit.USAGE, f"{in_words(moment)} is over")
+    return moment
+
+
+def in_words(moment: datetime) -> str:
+    """Say a moment with its zone, and in UTC where that is another one."""
+    local = f"{moment:%Y-%m-%d %H:%M:%S} {moment.tzname()}"
+    return local if not moment.utcoffset() else f"{local} ({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ})"
+
+
+def _moment_to_come(text: str, now: datetime) -> datetime:
+    words, _, zone = text.rpartition(" ")
+    if words and "/" in zone:
+        try:
+            return datetime.fromisoformat(words).replace(tzinfo=ZoneInfo(zone))
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            raise EndError(Exit.USAGE, f"{text} is no moment in a time zone") from error
+    with suppress(ValueError):
+        today = datetime.combine(now.date(), time.fromisoformat(text)) if _TIME.fullmatch(text) else None
+        if today is not None:
+            later = (today.astimezone(), (today + timedelta(days=1)).astimezone())
+            return next(each for each in later if each > now)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return now + timedelta(seconds=seconds_of(text))
+    return moment if moment.tzinfo else moment.astimezone()
 
 
 def age(moment: str | None) -> str:

@@ -30,6 +30,20 @@ def show_plan(plan: Json) -> None:
             for resource in plan["resources"]
         ],
     )
+    if plan.get("repositories"):
+        say("")
+        table(
+            [
+                "REPOSITORY",
+                "BRANCH",
+                "HEAD",
+                "GOES BACK TO",
+                "ORPHANED PULL REQUESTS",
+                "OTHER BRANCHES",
+                "TAGS",
+            ],
+            [_repository(repository) for repository in plan["repositories"]],
+        )
     if plan["assurances"]:
         say("")
         table(
@@ -69,6 +83,21 @@ def what_it_says(word: Json) -> str:
     seen = word.get("seenSince") or ()
     ended = f"; ended for {', '.join(seen)}, seen since" if seen else ""
     return f"as remembered{meant}{ended}" if uses is None else f"uses {', '.join(uses) or 'none'}{ended}"
+
+
+def _repository(repository: Json) -> list[object]:
+    """One rewinding: from where to where, and how many things beside it. The warnings name those."""
+    beside, root = repository["beside"], repository["root"]
+    counts = [
+        "?" if name in beside["unread"] else len(beside[key]) + beside[more]
+        for name, key, more in (
+            ("pull requests", "pullRequests", "morePullRequests"),
+            ("branches", "branches", "moreBranches"),
+            ("tags", "tags", "moreTags"),
+        )
+    ]
+    to = f"{root['sha'][:12]} {root['title']}".strip()
+    return [repository["repository"], repository["branch"], repository["head"][:12], to, *counts]
 
 
 def _use(use: Json) -> str:

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from daemon.engine.facts.reader import FactsReader
+from daemon.engine.resting import CHECK as RESTING
+from daemon.engine.resting import Resting
 from daemon.ports.deployments import Deployments
 from daemon.ports.dump_store import DumpStore
 from daemon.ports.errors import PermanentError, PortError
@@ -41,6 +43,7 @@ class Doctor:
         deployments: Deployments,
         facts: FactsReader,
         catalog: Catalog,
+        resting: Resting,
         dumps: DumpStore | None = None,
     ) -> None:
         self._pods = pods
@@ -48,6 +51,7 @@ class Doctor:
         self._catalog = catalog
         self._facts = facts
         self._dumps = dumps
+        self._resting = resting
 
     async def examine(self, environment: str) -> DoctorReport:
         """All findings, in the catalog's order. What could not be looked at is a finding, never an error."""
@@ -62,6 +66,7 @@ class Doctor:
             checks.append(self._sharing(environment))
         if self._dumps is not None:
             checks.append(self._backup_store(self._dumps))
+        checks.append(_safely(RESTING, environment, lambda: self._resting.findings(environment)))
         checks += [self._service(environment, service, slots) for service in self._catalog.in_order]
         findings = tuple(finding for found in await asyncio.gather(*checks) for finding in found)
         bad = {FindingLevel.FAILED, FindingLevel.UNKNOWN}

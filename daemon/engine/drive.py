@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.engine.acts import Acts
@@ -23,8 +23,10 @@ from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline, LeasedReset
 from daemon.engine.planning import Planning
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.approval import ApprovalState
 from daemon.engine.states.cancelling import CancellingState
+from daemon.engine.states.paused import PausedState
 from daemon.engine.states.planning import PlanningState
 from daemon.engine.states.queue import QueueState
 from daemon.engine.states.waiting import Pause, WaitingLimits
@@ -41,6 +43,7 @@ from daemon.engine.steps.database_verification import DatabaseVerificationStep
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.foreign_sessions import ForeignSessions
 from daemon.engine.steps.handshake import HandshakeStep
+from daemon.engine.steps.not_frozen import NotFrozen
 from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.prove_backup import ProveBackupStep
 from daemon.engine.steps.quiesce import QuiesceStep, ReleaseStep
@@ -105,9 +108,10 @@ class DriveFactory:
         self._planning = planning
         self._high_water = high_water
         self._metrics = metrics
-        self._limits = limits
+        self._limits = replace(limits, windows=catalog.windows)
         self._handshake_max_age = handshake_max_age
         self._consents = Consents(approvers)
+        self.restraints = Restraints(store, ports.clock)
         self._acts = Acts(store, ports.clock, catalog, self._consents)
 
     def lease(self, claimed: Claimed, deadline: LeaseDeadline) -> LeasedReset:
@@ -140,6 +144,7 @@ class DriveFactory:
             pod_choice,
             self._acts,
             self._consents,
+            self.restraints,
             self._catalog.retry,
             clock,
             output,
@@ -149,9 +154,17 @@ class DriveFactory:
             ResetState.PLANNING: PlanningState(leased, self._planning, self._store, clock, self._limits).run,
             ResetState.AWAITING_APPROVAL: ApprovalState(leased, self._consents, clock, self._limits).run,
             ResetState.QUEUED: QueueState(
-                leased, self._planning, self._consents, self._deployments, self._store, clock, self._limits
+                leased,
+                self._planning,
+                self._consents,
+                self.restraints,
+                self._deployments,
+                self._store,
+                clock,
+                self._limits,
             ).run,
             **dict.fromkeys(WORKING, working.run),
+            ResetState.PAUSED: PausedState(leased, self.restraints).run,
             ResetState.CANCELLING: CancellingState(leased, performer, unresolved, clock, output).run,
         }
         return Drive(leased, states, self._acts, unresolved)
@@ -173,7 +186,15 @@ class DriveFactory:
         sessions = ForeignSessions(ports.databases, self._facts, pod_choice, self._catalog)
         still_quiesced = StillQuiesced(ports.quiescing, sessions, leased, ports.clock)
         preconditions = LaunchPreconditions(
-            ports.backups, proofs, checks, wipe_checks, pod_choice, still_quiesced, leased, ports.clock
+            ports.backups,
+            proofs,
+            checks,
+            wipe_checks,
+            pod_choice,
+            still_quiesced,
+            NotFrozen(self.restraints, self._limits.bound, leased, ports.clock),
+            leased,
+            ports.clock,
         )
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
@@ -194,7 +215,7 @@ class DriveFactory:
             StepKind.RESET_REPOSITORY: RepositoryStep(ports.repositories, leased, recorder),
             StepKind.CHECK_DATABASE: DatabaseVerificationStep(checks, pod_choice, recorder, leased),
             StepKind.QUIESCE: QuiesceStep(ports.quiescing, leased, recorder, ports.clock),
-            StepKind.CLEAR_SESSIONS: ClearSessionsStep(sessions, recorder, ports.clock),
+            StepKind.CLEAR_SESSIONS: ClearSessionsStep(sessions, leased, recorder, ports.clock),
             StepKind.RELEASE: ReleaseStep(ports.quiescing, leased, recorder),
             StepKind.AWAIT_HEALTH: AwaitHealthStep(ports.quiescing, leased, recorder, ports.clock),
         }

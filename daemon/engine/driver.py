@@ -99,6 +99,7 @@ class Driver:
             await leased.commit(
                 ResetUpdate(wake_at=wake_at, waiting_for=waiting),
                 release_lease=True,
+                release_locks=pause is not None and pause.lets_locks_go,
                 tell_again=pause is not None and _waits_for_another(leased, pause.waiting),
             )
         except LeaseLostError:

@@ -117,6 +117,16 @@ class HighWater:
                 f"backups: it lacks row {position.number} of the outbox"
             )
 
+    async def prune(self, before: datetime) -> int:
+        """Let marks from before that time go, and tell how many went. The newest ones stay.
+
+        Raises:
+            BehindError: the state is older than the marks say. They are evidence, and all stay.
+            TemporaryError: the marks or the state database do not answer.
+        """
+        await self.check()
+        return await self._marks.prune(await self._store.state_id(), before=before)
+
 
 async def newest_mark(marks: Marks, state: str) -> StoredMark | None:
     """The mark with the highest position."""

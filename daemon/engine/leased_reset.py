@@ -23,6 +23,7 @@ from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, ResourceKey, StepName
 from statemachines.act_effects import ResetSnapshot
+from statemachines.freezes import concerned, has_crossed
 from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.reset_update import UNCHANGED, ResetUpdate, updated
@@ -103,15 +104,33 @@ class LeasedReset:
         raise KeyError(name)
 
     async def started(self, attempt: Attempt) -> None:
-        """Record that an attempt is about to act: durable when this returns."""
+        """Record that an attempt is about to act: durable when this returns.
+
+        Raises:
+            TemporaryError: `frozen`: it would be the reset's first to destroy anything. Nothing was recorded.
+        """
         step = begun(self.steps[attempt.step], attempt.number)
         destroys = self.planned(attempt.step).destructive
         update = ResetUpdate(destroyed=True, consent_spent=True) if destroys else UNCHANGED
-        await self.commit(update, steps=[step], attempts=[attempt], step_event=(step, attempt))
+        crosses = destroys and not has_crossed(self.reset)
+        await self.commit(
+            update,
+            steps=[step],
+            attempts=[attempt],
+            step_event=(step, attempt),
+            crosses=concerned(self.reset.environment, self.plan) if crosses else frozenset(),
+        )
 
-    async def finished(self, step: Step, attempt: Attempt | None, backups: Sequence[Backup] = ()) -> None:
+    async def finished(
+        self,
+        step: Step,
+        attempt: Attempt | None,
+        backups: Sequence[Backup] = (),
+        update: ResetUpdate = UNCHANGED,
+    ) -> None:
         """Record an attempt's outcome and what it makes of its step."""
         await self.commit(
+            update,
             steps=[step],
             attempts=[attempt] if attempt else [],
             step_event=(step, attempt),
@@ -133,6 +152,7 @@ class LeasedReset:
         tell_again: bool = False,
         audit: Sequence[AuditEntry] = (),
         taken: Taken = NOTHING_TAKEN,
+        crosses: frozenset[str] = frozenset(),
     ) -> None:
         """Store a change together with the status events that it means.
 
@@ -177,6 +197,7 @@ class LeasedReset:
                 audit=tuple(audit),
                 learned=taken.learned,
                 forgotten=taken.forgotten,
+                crosses=crosses,
                 release_locks=release_locks or (trigger is not None and reset.state not in KEEP_LOCKS),
                 release_lease=release_lease,
             )

@@ -10,11 +10,12 @@ from schemas.catalog.catalog import Catalog
 from schemas.facts import Facts
 from schemas.plan import Plan
 from schemas.protection import ProtectedUse
-from schemas.requests import ResetRequested
+from schemas.requests import Mode, ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResetId
 from statemachines.consent import too_few
 from statemachines.planning.planner import plan
+from statemachines.planning.used import Used, used
 from statemachines.planning.without_effect import fields_without_effect, refuse_without_effect
 from statemachines.planning.words import to_remember
 from statemachines.refusals import Refusal
@@ -60,6 +61,17 @@ class Planning:
         answer, protected = await self.with_protected(request, channel)
         await self._facts.remember(protected)
         return answer
+
+    async def resources(self, environment: str) -> Used:
+        """Read what an environment uses, as a plan of a wipe would touch it. Nothing is touched.
+
+        Raises:
+            PortError: the cluster itself or the state database can't be asked.
+        """
+        request = ResetRequested(environment=environment, requested_by="resetd", mode=Mode.WIPE)
+        facts = await self._facts.read(request, None)
+        await self._facts.remember(to_remember(facts))
+        return used(request, self._catalog, facts)
 
     async def with_protected(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,6 +178,20 @@ class Databases(Protocol):
         """Return the clients' sessions in the database, but for those of this daemon's workers and programs.
 
         A daemon of another cluster is somebody else. So is a command of an attempt: its pod says whose that is.
+
+        Raises:
+            TemporaryError, PermanentError: as `identify`.
+        """
+        ...
+
+    async def end_idle(
+        self, url: str, *, environment: str, sessions: Collection[Session], seconds: float
+    ) -> tuple[Session, ...]:
+        """End those of these sessions that do nothing, and return them.
+
+        - They have been idle for so many seconds, outside of a transaction, as a pooler's are that nobody uses.
+        - The role of the URL may end them: they are its own, or those of a role that it is a member of.
+        - One that began after it was listed is another one, and stays.
 
         Raises:
             TemporaryError, PermanentError: as `identify`.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.wire import ResetId
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -12,6 +14,8 @@ class Gate:
 
     open: bool
     reason: str = ""
+    held_by: tuple[ResetId, ...] = ()
+    """The resets that hold the environment's automated sync: ArgoCD calls it settled once they have released it."""
 
 
 class Deployments(Protocol):
@@ -25,6 +29,7 @@ class Deployments(Protocol):
         - It is not being deleted, and runs no operation.
         - It is Synced and Healthy, and has no error condition.
         - Its status is fresh.
+        - No reset holds its automated sync.
 
         Raises:
             TemporaryError: `kubernetes-unreachable`.

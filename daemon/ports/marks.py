@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.marks import Mark
+from schemas.wire import Time
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,19 @@ class Marks(Protocol):
 
     async def states(self) -> frozenset[str]:
         """Return the ids of all state databases that have marks here."""
+        ...
+
+    async def prune(self, state: str, *, before: Time) -> int:
+        """Let old marks of a state database go, and tell how many went.
+
+        - What stays: every mark from `before` or later, and every mark of a position above that of such a mark or of a
+          mark that stays for another reason; the newest marks, however old they are.
+        - `pruned_until` tells of it before the first one goes. So it may end at any instant.
+        """
+        ...
+
+    async def pruned_until(self, state: str) -> Time | None:
+        """Return a time from before which marks may be gone; None where none was ever pruned."""
         ...
 
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:

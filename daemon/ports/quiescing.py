@@ -6,7 +6,7 @@ comes next can undo it, whatever became of the reset or of this daemon's state.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -40,13 +40,28 @@ class Quiesced:
     """The databases that its pods used, sorted."""
     held: bool = True
     """Whether it still is as it was quiesced: False where somebody has changed it since."""
+    started_nothing: bool = False
+    """Whether it started nothing before either: no replicas, no automated sync, suspended, paused."""
+    since: datetime | None = None
+    """When it was quiesced first, by the daemon's clock; None where that is not remembered."""
 
 
 class Quiescing(Protocol):
     """Quiesces and releases objects. Every method raises TemporaryError or PermanentError."""
 
-    async def applications(self, environment: str) -> tuple[ObjectRef, ...]:
-        """Return the ArgoCD Applications that would undo what is done to an environment's workloads.
+    async def around(
+        self, environment: str, workloads: Mapping[ObjectRef, Collection[ResourceKey]]
+    ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
+        """Return what else has to rest with workloads of an environment, with the databases that its pods may use.
+
+        - CronJobs and KEDA's ScaledJobs whose pods are like those of one of the workloads: they match its selector, or
+          share a Secret, a database's URL or an image with it.
+        - KEDA's ScaledObjects that scale one of the workloads.
+        - ArgoCD's Applications that keep any of these objects as git has them.
+
+        Args:
+            environment: Its name.
+            workloads: The workloads of it that are to rest, each with the databases that its pods use.
 
         Raises:
             PermanentError: `kubernetes-forbidden`.
@@ -78,7 +93,7 @@ class Quiescing(Protocol):
         ...
 
     async def running(self, target: ObjectRef) -> tuple[str, ...]:
-        """Return what of an object still runs, by name: pods that are not gone, an operation of ArgoCD."""
+        """Return what of an object still runs, by name: pods that are there, unfinished Jobs, a sync of ArgoCD."""
         ...
 
     async def release(self, target: ObjectRef, reset_id: ResetId, *, status: int) -> Quiesced | None:
@@ -95,17 +110,31 @@ class Quiescing(Protocol):
         """
         ...
 
-    async def quiesced(self) -> tuple[Quiesced, ...]:
-        """Return all objects that are quiesced, in all environments."""
+    async def missed(self, target: ObjectRef) -> str:
+        """Say which runs of a quiesced CronJob fell into its rest, and what becomes of them once it is released.
+
+        Empty where there are none, and for all other kinds.
+        """
+        ...
+
+    async def quiesced(self, environment: str | None = None) -> tuple[Quiesced, ...]:
+        """Return all objects that are quiesced, of one environment or of all. What may not be listed is left out."""
         ...
 
     async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
         """Take resets off an object as it was listed. Where it was changed since, or is gone, do nothing: False."""
         ...
 
-    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
-        """Say why released objects do not count as healthy yet, for people; empty where they do.
+    async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
+        """Ask ArgoCD to look at the Applications among these objects; one that was asked already is left alone.
 
-        ArgoCD is believed only where it has looked after `since`. It is asked to look.
+        Return when that was, by the clock of the API server; None where there is no Application among them.
+        """
+        ...
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
+        """Say why released objects do not count as healthy yet, for people; empty where they do. Nothing is changed.
+
+        ArgoCD is believed only where it has looked since `ask_to_look`, whose answer `since` is.
         """
         ...

@@ -199,7 +199,8 @@ def _lost_state(lack: Lack) -> Lost:
     marks = [stored.mark.position.number for found in lack.beyond.values() for stored in found]
     rows = max(marks, default=0) + _AFTER_A_MARK
     launches = (launch for found in lack.launches.values() for launch in found)
-    resets = frozenset({_NOBODY_KNOWS} if lack.unmarked else lack.launches)
+    unknown = lack.unmarked or lack.forgotten_before is not None
+    resets = frozenset(lack.launches) | ({_NOBODY_KNOWS} if unknown else set())
     return Lost(rows, frozenset(launch.environment for launch in launches), resets)
 
 

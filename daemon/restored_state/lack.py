@@ -12,7 +12,7 @@ from daemon.ports.marks import Marks, StoredMark
 from daemon.ports.store.store import Store
 from schemas.marks import Launch, Mark
 from schemas.resets import Reset
-from schemas.wire import ResetId
+from schemas.wire import ResetId, Time
 from statemachines.lifecycle import AT_REST, TERMINAL
 
 _ALL = 100_000
@@ -33,6 +33,9 @@ class Lack:
     """Resets of this state that a person has to look at: launched beyond it, with an open attempt, or not at rest."""
     unmarked: bool = False
     """Whether the state has launched something and has no mark: how far it had come can't be told."""
+
+    forgotten_before: Time | None = None
+    """Where marks down to this state are pruned: what was launched before that time is not known."""
 
     @property
     def behind(self) -> bool:
@@ -61,13 +64,15 @@ async def find_lack(store: Store, marks: Marks) -> Lack:
     state = await store.state_id()
     beyond: dict[str, list[StoredMark]] = {}
     unmarked = False
-    if mine := await _beyond(store, marks, state):
+    mine, reached = await _beyond(store, marks, state)
+    if mine:
         beyond[state] = mine
     elif await newest_mark(marks, state) is None:
         for other in sorted(await marks.states() - {state}):
             async with aclosing(marks.newest_first(other)) as found:
                 beyond[other] = [stored async for stored in found]
         unmarked = not beyond and await is_unmarked(store)
+    forgotten = [] if reached else [await marks.pruned_until(name) for name in beyond]
     launched = [launch for found in beyond.values() for stored in found for launch in stored.mark.launches]
     launches: dict[ResetId, list[Launch]] = defaultdict(list)
     for launch in sorted(launched, key=lambda launch: launch.attempt):
@@ -79,18 +84,25 @@ async def find_lack(store: Store, marks: Marks) -> Lack:
     if beyond or unmarked:
         known |= await _going_on(store)
     concerned = tuple(known[reset_id] for reset_id in sorted(known))
-    return Lack(state, beyond, launches, concerned, unmarked=unmarked)
+    return Lack(
+        state,
+        beyond,
+        launches,
+        concerned,
+        unmarked=unmarked,
+        forgotten_before=max(filter(None, forgotten), default=None),
+    )
 
 
-async def _beyond(store: Store, marks: Marks, state: str) -> list[StoredMark]:
-    """The marks of this state from the newest down to the first whose row the state has."""
+async def _beyond(store: Store, marks: Marks, state: str) -> tuple[list[StoredMark], bool]:
+    """The marks of this state from the newest down to the first whose row the state has, and whether there is one."""
     found: list[StoredMark] = []
     async with aclosing(marks.newest_first(state)) as newest_first:
         async for stored in newest_first:
             if await store.contains(stored.mark.position):
-                break
+                return found, True
             found.append(stored)
-    return found
+    return found, False
 
 
 async def _going_on(store: Store) -> dict[ResetId, Reset]:

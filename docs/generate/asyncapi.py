@@ -14,6 +14,8 @@ from daemon.config.settings import Settings
 from docs.generate.schemas import DIALECT
 from schemas import requests, status
 from schemas.resets import ResetState
+from statemachines.history.hold_record import HOLD_ENDING
+from statemachines.history.hold_record import SCHEMA as HOLD_SCHEMA
 from statemachines.history.status_record import SCHEMA, SOURCE
 
 PATH = "docs/asyncapi.yaml"
@@ -47,6 +49,12 @@ def document() -> dict[str, Any]:
     """The AsyncAPI document as JSON-like values."""
     messages = {name: _received(*about) for name, about in _RECEIVED.items()}
     messages |= {_camel(event): _status(event) for event in _events()}
+    messages["holdEnding"] = _message(
+        HOLD_ENDING,
+        "A person's hold of an environment ends in 15 minutes; these resets start then.",
+        "hold-ending",
+        "holdHeaders",
+    )
     messages["deadLetter"] = _dead_letter()
     channels = _channels()
     return {
@@ -70,7 +78,7 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "messages": messages,
-            "schemas": {"eventHeaders": _headers(), "statusHeaders": _told()},
+            "schemas": {"eventHeaders": _headers(), "statusHeaders": _told(), "holdHeaders": _hold_told()},
         },
     }
 
@@ -89,7 +97,7 @@ def _channels() -> dict[str, Any]:
         "status": _channel(
             "status_topic",
             "Each line of each reset's history: at least once, in order for each environment.",
-            [_camel(event) for event in _events()],
+            [*(_camel(event) for event in _events()), "holdEnding"],
         ),
         "deadLetters": _channel("dead_letters_topic", "Records that could not be read.", ["deadLetter"]),
     }
@@ -193,6 +201,20 @@ def _told() -> dict[str, Any]:
     }
     optional = {"ce_causationid", "ce_traceparent"}
     return _object(properties, [name for name in properties if name not in optional])
+
+
+def _hold_told() -> dict[str, Any]:
+    """Headers of the event of a hold's end."""
+    told = _told()["properties"]
+    properties = {
+        **{name: told[name] for name in ("content-type", "ce_specversion", "ce_source", "ce_time")},
+        "ce_id": _text("`HOLDID/END`: the same however often it is published."),
+        "ce_type": {"type": "string", "const": HOLD_ENDING},
+        "ce_subject": _text("The environment."),
+        "ce_dataschema": {"type": "string", "const": HOLD_SCHEMA},
+        "ce_partitionkey": _text("The environment."),
+    }
+    return _object(properties, list(properties))
 
 
 def _object(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:

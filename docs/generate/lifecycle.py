@@ -41,6 +41,11 @@ PICTURES: dict[str, tuple[Trigger, ...]] = {
         Trigger.LOCKED,
         Trigger.NEXT,
     ),
+    "How people hold a reset back": (
+        Trigger.HELD_BACK,
+        Trigger.PAUSE,
+        Trigger.GO_ON,
+    ),
     "How a reset stops": (
         Trigger.FAIL,
         Trigger.LOSE,

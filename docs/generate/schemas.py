@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from schemas import api
 from schemas.audit import AuditEntry
 from schemas.catalog.catalog import Catalog
+from schemas.holds import HoldEnding
 from schemas.plan import Plan
 from schemas.requests import (
     CancelRequested,
@@ -22,6 +23,7 @@ from schemas.requests import (
 )
 from schemas.resets import HistoryEntry
 from schemas.status import Status
+from statemachines.history.hold_record import SCHEMA as HOLD_ENDING_URN
 from statemachines.history.status_record import SCHEMA as STATUS_URN
 
 FOLDER = "docs/schemas"
@@ -37,17 +39,19 @@ READ: dict[str, type[BaseModel]] = {
 }
 """File -> what resetd reads: unknown fields are refused."""
 
-WRITTEN: dict[str, type[BaseModel]] = {"status": Status, "plan": Plan}
+WRITTEN: dict[str, type[BaseModel]] = {"status": Status, "plan": Plan, "hold-ending": HoldEnding}
 """File -> what resetd writes: readers have to expect further fields."""
 
 _BODIES: tuple[tuple[type[BaseModel], JsonSchemaMode], ...] = (
     (ResetWanted, "validation"),
     *((body, "validation") for body in (api.ActBody, api.ApproveBody, api.ResumeBody, api.SkipBody)),
     *((body, "validation") for body in (api.ResolveBody, api.RollbackBody)),
+    *((body, "validation") for body in (api.FreezeAsked, api.UnfreezeAsked, api.HoldAsked, api.UnholdAsked)),
     *(
         (body, "serialization")
         for body in (api.ResetBody, api.Page, api.ActAccepted, HistoryEntry, AuditEntry)
     ),
+    *((body, "serialization") for body in (api.FreezeBody, api.HoldBody)),
     *((body, "serialization") for body in (api.EnvironmentBody, api.DoctorReport, api.WhoAmI, api.Problem)),
 )
 """Bodies of the HTTP API: requests as they are read, answers as they are written."""
@@ -59,6 +63,7 @@ def documents() -> dict[str, str]:
     # What is None is left out of events, so a field is required only where it has no default.
     found |= {name: tolerant(model.model_json_schema()) for name, model in WRITTEN.items()}
     found["status"] = {"$id": STATUS_URN} | found["status"]
+    found["hold-ending"] = {"$id": HOLD_ENDING_URN} | found["hold-ending"]
     found["api"] = _api()
     return {f"{FOLDER}/{name}.json": _text({"$schema": DIALECT} | schema) for name, schema in found.items()}
 

@@ -120,7 +120,7 @@ async def installation_token(request: web.Request) -> web.Response:
     body = {
         "token": token,
         "expires_at": when(expires),
-        "permissions": {"contents": "write", "metadata": "read", "pull_requests": "read"},
+        "permissions": {"metadata": "read", "pull_requests": "read", **hub.app_permissions[str(issuer)]},
         "repository_selection": "all",
     }
     return web.json_response(body, status=201)

@@ -136,8 +136,10 @@ async def delete_token(request: web.Request) -> web.Response:
 
 
 async def register_app(request: web.Request) -> web.Response:
-    """PUT apps/{id}: register a GitHub App with its `{publicKey}` (PEM)."""
-    request.app[HUB].app_keys[request.match_info["id"]] = (await request.json())["publicKey"]
+    """PUT apps/{id}: register a GitHub App with its `{publicKey}` (PEM), and its `{permissions}`."""
+    body, number = await request.json(), request.match_info["id"]
+    request.app[HUB].app_keys[number] = body["publicKey"]
+    request.app[HUB].app_permissions[number] = body.get("permissions", {"contents": "write"})
     return web.json_response({})
 
 

@@ -36,6 +36,10 @@ class RefError(Exception):
     """A ref update is refused; the text is for the answer."""
 
 
+class ForbiddenError(RefError):
+    """The account lacks a permission."""
+
+
 @dataclass(frozen=True)
 class RefUpdate:
     """One ref update of several that are made together.

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.github.git import RefError, RefUpdate
+from sandbox.github.git import ForbiddenError, RefError, RefUpdate
 from sandbox.github.hub import Hub
 from sandbox.github.rest import HUB
 
@@ -70,7 +70,8 @@ def _update_refs(hub: Hub, wanted: object) -> web.Response:
     try:
         found.update(updates)
     except RefError as error:
-        return _failed("UNPROCESSABLE", str(error), field)
+        kind = "FORBIDDEN" if isinstance(error, ForbiddenError) else "UNPROCESSABLE"
+        return _failed(kind, str(error), field)
     return web.json_response({"data": {field: {"clientMutationId": wanted.get("clientMutationId")}}})
 
 

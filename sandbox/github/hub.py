@@ -7,11 +7,12 @@ import re
 import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from sandbox.fleet import FLEET
-from sandbox.github.git import NOTHING, GitRepository, RefError, RefUpdate
+from sandbox.github.git import NOTHING, ForbiddenError, GitRepository, RefError, RefUpdate
 
 OWNER = "fuse"
 TOKEN = "sandbox-github-token"
@@ -87,6 +88,11 @@ class Repository:
         self.git.update([RefUpdate(_HEADS + branch, sha, before=head or NOTHING)])
         return sha
 
+    def rules_of(self, branch: str) -> list[dict[str, Any]]:
+        """Return the rules of a branch, even of one that is not made yet."""
+        matching = (rules for pattern, rules in self.notes.rules.items() if fnmatch(branch, pattern))
+        return [rule for rules in matching for rule in rules]
+
     def update(self, updates: list[RefUpdate]) -> None:
         """Update refs as the API does, by the rules of protected branches.
 
@@ -96,9 +102,9 @@ class Repository:
         if self.notes.archived:
             raise RefError("Repository was archived so is read-only.")
         if self.notes.push is False:
-            raise RefError("Resource not accessible by integration")
+            raise ForbiddenError("Resource not accessible by integration")
         for update in updates:
-            rules = {rule["type"] for rule in self.notes.rules.get(update.name.removeprefix(_HEADS), [])}
+            rules = {rule["type"] for rule in self.rules_of(update.name.removeprefix(_HEADS))}
             now = self.git.ref(update.name)
             forced = bool(
                 now
@@ -115,8 +121,11 @@ class Repository:
                     "Repository rule violations found\n\nCannot force-push to this branch"
                     f"\n\n{update.name.removeprefix(_HEADS)}"
                 )
-            if "update" in rules or (update.after == NOTHING and "deletion" in rules):
-                raise RefError("Repository rule violations found\n\nCannot update this protected ref.")
+            made, deleted = now is None, update.after == NOTHING
+            binding = {"creation"} if made else {"deletion"} if deleted else {"update"}
+            if binding & rules:
+                verb = "create" if made else "delete" if deleted else "update"
+                raise RefError(f"Repository rule violations found\n\nCannot {verb} this protected ref.")
         self.git.update(updates)
 
 
@@ -149,6 +158,8 @@ class Hub:
         """The requests to the API in order, each as `METHOD PATH`."""
         self.app_keys: dict[str, str] = {}
         """The public keys (PEM) of GitHub Apps, by the app's id."""
+        self.app_permissions: dict[str, dict[str, str]] = {}
+        """What each GitHub App may do, by the app's id."""
         self.tokens = {TOKEN}
         self.renamed: dict[tuple[str, str], tuple[str, str]] = {}
         """Former (owner, name) in lower case -> the present one. A new repository takes its name back."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from typing import Any
 
 from aiohttp import web
 
 from sandbox.github.answers import Answers
-from sandbox.github.git import NOTHING, RefError, RefUpdate
+from sandbox.github.git import NOTHING, ForbiddenError, RefError, RefUpdate
 from sandbox.github.hub import Hub, Repository
 
 HUB = web.AppKey("HUB", Hub)
@@ -175,7 +174,7 @@ async def delete_ref(request: web.Request) -> web.Response:
     try:
         of.update([RefUpdate(f"refs/{request.match_info['ref']}", NOTHING)])
     except RefError as error:
-        return problem(422, str(error))
+        return problem(_status(error), str(error))
     return web.Response(status=204)
 
 
@@ -207,8 +206,7 @@ async def branch_rules(request: web.Request) -> web.Response:
     """GET /repos/{owner}/{repo}/rules/branches/{branch}: its rules, even for a branch that is not made yet."""
     of, branch = _repository(request), request.match_info["branch"]
     _readable(of, "rules")
-    matching = (rules for pattern, rules in of.notes.rules.items() if fnmatch(branch, pattern))
-    return _page(request, [rule for rules in matching for rule in rules])
+    return _page(request, of.rules_of(branch))
 
 
 async def get_ruleset(request: web.Request) -> web.Response:
@@ -238,10 +236,14 @@ async def get_protection(request: web.Request) -> web.Response:
 
 
 async def list_pulls(request: web.Request) -> web.Response:
-    """GET /repos/{owner}/{repo}/pulls?base=: the open pull requests."""
-    of, base = _repository(request), request.query.get("base")
+    """GET /repos/{owner}/{repo}/pulls?base=&head=OWNER:BRANCH: the open pull requests, the newest first."""
+    of, base, head = _repository(request), request.query.get("base"), request.query.get("head")
     _readable(of, "pulls")
-    pulls = [pull for pull in of.notes.pulls if base in {None, pull.base}]
+    pulls = [
+        pull
+        for pull in reversed(of.notes.pulls)
+        if base in {None, pull.base} and head in {None, f"{of.owner}:{pull.head}"}
+    ]
     return _page(request, [answers(request).pull(of, pull) for pull in pulls])
 
 
@@ -257,8 +259,12 @@ def _updated(request: web.Request, of: Repository, update: RefUpdate, *, status:
     try:
         of.update([update])
     except RefError as error:
-        return problem(422, str(error))
+        return problem(_status(error), str(error))
     return web.json_response(answers(request).ref(of, update.name, update.after), status=status)
+
+
+def _status(error: RefError) -> int:
+    return 403 if isinstance(error, ForbiddenError) else 422
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

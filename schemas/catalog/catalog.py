@@ -266,24 +266,39 @@ class Repository(Wire):
 
     pattern: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._{}-]+$")]
     """The name of the repository. `{client}` and `{kind}` become those of the environment."""
-    branch: str | None = None
-    """The branch; the repository's default branch unless given."""
+    branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/{}-]+$")] | None = None
+    """The branch; the repository's default branch unless given. `{client}` and `{kind}` become those of the
+    environment."""
     expected_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """The initial commit. Where it is given, a repository with any other is refused."""
+    """The initial commit. Where it is given, a repository without it is refused. A branch that descends from several
+    root commits goes back to this one, and is refused where none is given."""
 
-    @field_validator("pattern")
+    @field_validator("pattern", "branch")
     @classmethod
-    def _has_known_placeholders(cls, pattern: str) -> str:
-        rest = pattern.replace("{client}", "").replace("{kind}", "")
+    def _has_known_placeholders(cls, text: str | None) -> str | None:
+        rest = (text or "").replace("{client}", "").replace("{kind}", "")
         if "{" in rest or "}" in rest:
             raise ValueError("only {client} and {kind} are filled in")
-        return pattern
+        return text
+
+    @field_validator("branch")
+    @classmethod
+    def _is_no_backup(cls, branch: str | None) -> str | None:
+        if branch is not None and branch.startswith("backup/"):
+            raise ValueError("begins like a backup branch, which resetd makes and deletes")
+        return branch
 
     def name_for(self, environment: str) -> str:
         """Return the repository's name, without the owner, for one environment."""
-        return self.pattern.replace("{client}", client_of(environment)).replace(
-            "{kind}", kind_of(environment)
-        )
+        return _filled_in(self.pattern, environment)
+
+    def branch_for(self, environment: str) -> str | None:
+        """Return the branch for one environment; None: the repository's default branch."""
+        return _filled_in(self.branch, environment) if self.branch is not None else None
+
+
+def _filled_in(text: str, environment: str) -> str:
+    return text.replace("{client}", client_of(environment)).replace("{kind}", kind_of(environment))
 
 
 class Catalog(Wire):
@@ -348,6 +363,13 @@ class Catalog(Wire):
         places = [(entry.environment, entry.cluster) for entry in self.elsewhere]
         if len(set(places)) != len(places):
             raise ValueError("elsewhere: an environment of a cluster is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _repositories_are_named_once(self) -> Self:
+        patterns = [repository.pattern.lower() for repository in self.repositories]
+        if len(set(patterns)) != len(patterns):
+            raise ValueError("repositories: a pattern is listed twice; a branch may have {kind} in its name")
         return self
 
     @model_validator(mode="after")

@@ -1,15 +1,17 @@
 """The operational parts of the catalog: checks, queues and retries, windows, schedules and notifications.
 
-The daemon reads `doctor`, `queue` and `retry`. The shapes of windows, schedules and notifications are agreed, and a
+The daemon reads `doctor`, `queue`, `retry` and `windows`. The shapes of schedules and notifications are agreed, and a
 catalog with them is valid, but nothing acts on them yet (`docs/architecture.md`).
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.requests import Mode, Option
@@ -23,6 +25,7 @@ def _known_time_zone(name: str) -> str:
     return name
 
 
+_ANY_MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001 - only whether the line ever comes
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 CronLine = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
 """Five fields, as in a CronJob's `schedule`."""
@@ -49,13 +52,21 @@ class Doctor(Wire):
 
 
 class Window(Wire):
-    """Times in which resets of these environments may begin. At other times they wait in `queued`."""
+    """Times in which resets of these environments may begin to destroy. At other times they wait in `queued`."""
 
     name: str
     environments: Annotated[tuple[EnvironmentPattern, ...], Field(min_length=1)]
     opens: CronLine
     duration_minutes: Annotated[int, Field(ge=1, le=10_080)]
     time_zone: TimeZone = "UTC"
+
+    @model_validator(mode="after")
+    def _opens_some_time(self) -> Self:
+        try:
+            next(CronSim(self.opens, _ANY_MOMENT))
+        except (CronSimError, StopIteration):
+            raise ValueError(f"{self.opens!r} is no line of a crontab that ever comes") from None
+        return self
 
 
 class Schedule(Wire):

@@ -23,6 +23,7 @@ from schemas.tables.resources import (
     ProtectedWordRow,
     StateRow,
 )
+from schemas.tables.restraints import FreezeRow, HoldRow
 
 __all__ = [
     "ActRow",
@@ -33,7 +34,9 @@ __all__ = [
     "CounterRow",
     "DeadLetterRow",
     "EnvironmentRow",
+    "FreezeRow",
     "HistoryRow",
+    "HoldRow",
     "IdempotencyKeyRow",
     "JoinedRow",
     "LearnedRow",

@@ -20,6 +20,7 @@ from statemachines.planning.checks import checks_after, launch_needs, verificati
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
 from statemachines.planning.protection import approvals_required, protection_of, protectors_of
 from statemachines.planning.quiescing import quiesce_groups, release_groups, worked_in
+from statemachines.planning.repositories import planned_repositories
 from statemachines.planning.rules import check_rules
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.used_catalog import digest_of_used
@@ -81,6 +82,7 @@ def plan(
         },
         "approvals_required": required,
         "approvers_in": _approvers_in(case, protections) if required else (),
+        "repositories": planned_repositories(case),
         "assurances": case.assurances,
     }
     unhashed = Plan(**fields, warnings=warnings(case), hash="")
@@ -88,8 +90,9 @@ def plan(
 
 
 def plan_hash(of: Plan) -> str:
-    """Return `sha256:...` over the canonical JSON of a plan without its catalog, its warnings and its hash."""
-    return digest(of.model_dump(mode="json", by_alias=True, exclude={"catalog", "warnings", "hash"}))
+    """Return `sha256:...` over the canonical JSON of a plan without what is there for people alone, and its hash."""
+    for_people = {"catalog", "repositories", "warnings", "hash"}
+    return digest(of.model_dump(mode="json", by_alias=True, exclude=for_people))
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
@@ -203,23 +206,23 @@ def _command(case: Case, command: Command) -> PlannedStep:
 
 
 def _repositories(case: Case) -> list[PlannedStep]:
-    if not case.selection.git:
-        return []
+    facts = {fact.key: fact for fact in case.facts.repositories}
     return [
         PlannedStep(
-            name=StepName(f"git.{name}"),
+            name=StepName(f"git.{each.repository}"),
             phase=Phase.GIT,
             kind=StepKind.RESET_REPOSITORY,
             batch=0,
-            repository=name,
-            repository_id=fact.identity or None,
-            touches=(fact.key,),
+            repository=each.repository,
+            repository_id=facts[each.key].identity or None,
+            repository_root=each.root.sha,
+            repository_roots=tuple(root.sha for root in facts[each.key].roots),
+            touches=(each.key,),
             timeout=GIT_TIMEOUT,
             destructive=True,
             skippable=True,
         )
-        for name, fact in case.repositories()
-        if fact is not None
+        for each in planned_repositories(case)
     ]
 
 

@@ -1,6 +1,7 @@
 """What a plan quiesces, and in which order: nobody but the reset writes to its databases while they are rebuilt.
 
-First ArgoCD is held, so that it scales nothing up again. Then the workloads rest. Then nobody may be connected.
+First ArgoCD is held, so that it scales nothing up again. Then nothing starts pods by itself, and what it has started
+has ended. Then the workloads rest. Then nobody may be connected.
 It is undone in the reverse order, and the environments have to be healthy.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from schemas.facts import Unreadable
 from schemas.plan import Phase, PlannedStep, RunIn, StepKind
-from schemas.quiescing import APPLICATION, ConsumerFact, ObjectRef
+from schemas.quiescing import APPLICATION, SCALED_OBJECT, STARTERS, ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import StepName
 from statemachines.planning.case import Case
@@ -18,6 +19,8 @@ from statemachines.refusals import Refused
 
 CHANGE_TIMEOUT = 120.0
 """Seconds: until a pod is gone that was told to end, or a sync is over."""
+JOBS_TIMEOUT = 1800.0
+"""Seconds: until the Jobs that run have ended. No service is down yet."""
 SESSIONS_TIMEOUT = 60.0
 """Seconds: until the last session of somebody else has ended."""
 HEALTH_TIMEOUT = 900.0
@@ -32,6 +35,13 @@ def consumers_can_be_quiesced(case: Case) -> Iterator[Refused]:
         for right in fact.missing_rights:
             detail = f"{fact.object} can't be quiesced: missing right: {right}. Give the daemon's account that right"
             yield Refused(Reason.KUBERNETES_FORBIDDEN, detail, by_rule=False)
+
+
+def holders_can_be_made(case: Case) -> Iterator[Refused]:
+    """Each service of the plan must have a holder to run its commands in before anything of it goes down."""
+    for each in case.facts.holder_refusals:
+        detail = f"{each.service} could have no holder to run its commands in while it rests: {each.detail}"
+        yield Refused(each.reason, detail, by_rule=False)
 
 
 def others_could_be_asked(case: Case) -> Iterator[Refused]:
@@ -59,11 +69,12 @@ def maybe_consumers(case: Case) -> Iterator[str]:
 
 def quiesce_groups(case: Case, backups: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
     """List the steps before the backups, each group after the other. `backups` name the databases and the way there."""
-    applications, workloads = _parted(case.facts.consumers)
+    applications, starters, workloads = _parted(case.facts.consumers)
     if not workloads:
         return []
     return [
         [_of_object(Phase.QUIESCE, StepKind.QUIESCE, fact) for fact in applications],
+        [_of_object(Phase.QUIESCE, StepKind.QUIESCE, fact) for fact in starters],
         [_of_object(Phase.QUIESCE, StepKind.QUIESCE, fact) for fact in workloads],
         [_clear_sessions(backup) for backup in backups],
     ]
@@ -71,12 +82,13 @@ def quiesce_groups(case: Case, backups: Sequence[PlannedStep]) -> list[list[Plan
 
 def release_groups(case: Case) -> list[list[PlannedStep]]:
     """List the steps that undo it: the last of a reset that comes to its end."""
-    applications, workloads = _parted(case.facts.consumers)
+    applications, starters, workloads = _parted(case.facts.consumers)
     if not workloads:
         return []
     environments = dict.fromkeys(fact.object.environment for fact in case.facts.consumers)
     return [
         [_of_object(Phase.RELEASE, StepKind.RELEASE, fact) for fact in workloads],
+        [_of_object(Phase.RELEASE, StepKind.RELEASE, fact) for fact in starters],
         [_of_object(Phase.RELEASE, StepKind.RELEASE, fact) for fact in applications],
         [
             PlannedStep(
@@ -93,7 +105,7 @@ def release_groups(case: Case) -> list[list[PlannedStep]]:
     ]
 
 
-def quiesced_by(steps: Iterable[PlannedStep], environment: str | None = None) -> tuple[ObjectRef, ...]:
+def quiesced_objects(steps: Iterable[PlannedStep], environment: str | None = None) -> tuple[ObjectRef, ...]:
     """List the objects that the steps of a plan quiesce, of one environment where it is given."""
     return tuple(
         step.object
@@ -121,12 +133,14 @@ def worked_in(case: Case) -> tuple[ObjectRef, ...]:
 
 
 def down(case: Case) -> Iterator[str]:
-    """Warn of who is down meanwhile."""
-    _, workloads = _parted(case.facts.consumers)
+    """Warn of who is down meanwhile, and of what does not start."""
+    _, starters, workloads = _parted(case.facts.consumers)
     environments = dict.fromkeys(fact.object.environment for fact in workloads)
     for environment in environments:
         names = [fact.object.name for fact in workloads if fact.object.environment == environment]
         yield f"{environment} is down from the first step until the end: {', '.join(names)}."
+    if names := [str(fact.object) for fact in starters if fact.object.kind != SCALED_OBJECT]:
+        yield f"{', '.join(names)} may use these databases and start nothing meanwhile; what they started ends first."
 
 
 def _unread(case: Case) -> Iterator[Unreadable]:
@@ -138,24 +152,29 @@ def _unread(case: Case) -> Iterator[Unreadable]:
             yield gap
 
 
-def _parted(facts: Collection[ConsumerFact]) -> tuple[list[ConsumerFact], list[ConsumerFact]]:
-    """The Applications, and the workloads."""
+def _parted(
+    facts: Collection[ConsumerFact],
+) -> tuple[list[ConsumerFact], list[ConsumerFact], list[ConsumerFact]]:
+    """The Applications, what starts or scales pods by itself, and the workloads."""
     applications = [fact for fact in facts if fact.object.kind == APPLICATION]
-    return applications, [fact for fact in facts if fact.object.kind != APPLICATION]
+    starters = [fact for fact in facts if fact.object.kind in STARTERS]
+    workloads = [fact for fact in facts if fact.object.kind not in {APPLICATION, *STARTERS}]
+    return applications, starters, workloads
 
 
 def _of_object(phase: Phase, kind: StepKind, fact: ConsumerFact) -> PlannedStep:
     target = fact.object
-    is_workload = target.kind != APPLICATION
+    # What scales a workload is changed by who has locked the workload. An Application keeps more than one.
+    is_locked = target.kind not in {APPLICATION, SCALED_OBJECT}
     return PlannedStep(
         name=StepName(f"{phase.value}.{target.environment}.{target.kind.lower()}.{target.name}"),
         phase=phase,
         kind=kind,
         batch=0,
         object=target,
-        touches=(target.key,) if is_workload else (),
+        touches=(target.key,) if is_locked else (),
         uses=fact.uses if kind is StepKind.QUIESCE else (),
-        timeout=CHANGE_TIMEOUT,
+        timeout=JOBS_TIMEOUT if target.kind in STARTERS else CHANGE_TIMEOUT,
     )
 
 

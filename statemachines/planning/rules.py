@@ -21,7 +21,12 @@ from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
 from statemachines.planning.gaps import LOSSES_OF, SEED_OF
 from statemachines.planning.protection import protection_of
-from statemachines.planning.quiescing import consumers_can_be_quiesced, others_could_be_asked
+from statemachines.planning.quiescing import (
+    consumers_can_be_quiesced,
+    holders_can_be_made,
+    others_could_be_asked,
+)
+from statemachines.planning.repositories import repositories_are_identified, repositories_take_the_rewinding
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import (
     databases_of,
@@ -226,33 +231,6 @@ def core_is_one_database(case: Case) -> Iterator[Refused]:
         yield Refused(Reason.DATABASE_MISMATCH, detail, by_rule=False)
 
 
-def repositories_are_identified(case: Case) -> Iterator[Refused]:
-    """The root commit to go back to must be known, and be the expected one where the catalog names it."""
-    if not case.selection.git or not case.facts.exists:
-        return
-    expected = {
-        repository.name_for(case.environment): repository.expected_root
-        for repository in case.catalog.repositories
-    }
-    for name, fact in case.repositories():
-        if fact is None:
-            why = case.unreadable(None, f"repository {name}")
-            yield _unread(why, Reason.REPOSITORY_UNIDENTIFIED, f"the repository {name} could not be read")
-        elif expected[name] not in {None, fact.root}:
-            detail = f"the root commit of {name} is {fact.root}, the catalog expects {expected[name]}"
-            yield Refused(Reason.REPOSITORY_UNIDENTIFIED, detail, by_rule=False)
-
-
-def repositories_take_the_rewinding(case: Case) -> Iterator[Refused]:
-    """What the hub would refuse at the git step is refused before anything is destroyed, as far as it can be known."""
-    if not case.selection.git:
-        return
-    for name, fact in case.repositories():
-        for refusal in fact.refusals if fact is not None else ():
-            detail = f"{name}: GitHub would refuse to rewind it: {refusal}; or ask for the reset without git"
-            yield Refused(Reason.REPOSITORY_REFUSED, detail, by_rule=False)
-
-
 def sharing_is_known(case: Case) -> Iterator[Refused]:
     """The users of every resource must be known: a protected service that could not be read might be one of them."""
     if not case.facts.exists:
@@ -315,6 +293,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     sessions_are_known,
     others_could_be_asked,
     consumers_can_be_quiesced,
+    holders_can_be_made,
     no_mock_in_shared_databases,
 )
 

@@ -15,6 +15,7 @@ from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
 from statemachines.planning.quiescing import down, maybe_consumers
+from statemachines.planning.repositories import workflow_repositories
 from statemachines.planning.selection import CoreAction
 from statemachines.planning.sessions import databases_of, text, unknown_sessions, unread_sessions
 from statemachines.planning.wipes import drops_schema, wiped_by, wiped_pairs
@@ -218,22 +219,6 @@ def one_revert_at_a_time(case: Case) -> Iterator[str]:
     """Say that a revert undoes one migration and is repeated until none is left."""
     for command in _repeated(case):
         yield f"{command.name} undoes one migration at a time and is repeated until nothing is left to revert."
-
-
-def workflow_repositories(case: Case) -> Iterator[str]:
-    """Say what becomes of the repositories, which belong to a client and not to an environment."""
-    if not case.selection.git:
-        names = ", ".join(name for name, _ in case.repositories())
-        if names:
-            yield f"The workflow repository {names} is left as it is; database seeding does not reset it."
-        return
-    for name, fact in case.repositories():
-        if fact is None:
-            continue
-        others = [user for user in case.facts.users.get(fact.key, ()) if user != case.environment]
-        also = f"; {', '.join(others)} uses it, too" if others else ""
-        yield f"{name} goes back to its initial commit on {fact.branch}; a backup branch keeps its head{also}."
-        yield from (f"{name}: {warning}" for warning in fact.warnings)
 
 
 def lost_by_wipe(case: Case) -> Iterator[str]:

@@ -12,7 +12,6 @@ from statemachines.refusals import Refusal, refuse
 def fields_without_effect(catalog: Catalog) -> tuple[str, ...]:
     """Return the catalog's fields that are given and have no effect, as a person would write them."""
     given = {
-        "windows": bool(catalog.windows),
         "schedules": bool(catalog.schedules),
         "notifications": bool(catalog.notifications),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -41,6 +41,8 @@ class MemoryDatabase:
     """`application_name` of each session in a statement -> when the statement began."""
     sessions: list[Session] = field(default_factory=list)
     """Further sessions of clients. A URL of another role shows neither their address nor their start."""
+    idle: set[int] = field(default_factory=set)
+    """Processes of those that do nothing."""
     losses: list[Loss] = field(default_factory=list)
     """What a wipe takes with it."""
     markers: set[tuple[str, str, str]] = field(default_factory=set)
@@ -206,6 +208,22 @@ class MemoryDatabases:
             for session in database.sessions
         ]
         return (*shown, *at_work)
+
+    async def end_idle(
+        self,
+        url: str,
+        *,
+        environment: str,  # noqa: ARG002 - the port's
+        sessions: Collection[Session],
+        seconds: float,  # noqa: ARG002 - the port's
+    ) -> tuple[Session, ...]:
+        """See the port. Those of `idle` have been so for long."""
+        database = self.at(url)
+        mine = urlsplit(url).username or ""
+        pids = {each.pid for each in sessions}
+        ended = [each for each in database.sessions if each.pid in pids & database.idle and each.role == mine]
+        database.sessions = [each for each in database.sessions if each not in ended]
+        return tuple(ended)
 
     async def lost_by_wipe(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
-from itertools import count
+from datetime import datetime
+from itertools import count, takewhile
 
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import StoredMark
@@ -19,6 +20,7 @@ class MemoryMarks:
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Mark]] = defaultdict(dict)
         self._names = count(1)
+        self._pruned: dict[str, datetime] = {}
         self.answers = True
         """Whether new marks can be put; a test sets it to False for an outage."""
 
@@ -40,6 +42,22 @@ class MemoryMarks:
         """See the port."""
         await asyncio.sleep(0)
         return frozenset(self._kept)
+
+    async def prune(self, state: str, *, before: datetime) -> int:
+        """See the port. The two newest marks stay."""
+        await asyncio.sleep(0)
+        oldest_first = sorted(self._kept.get(state, {}).items(), key=lambda item: item[1].position.number)
+        going = [*takewhile(lambda item: item[1].at < before, oldest_first[:-2])]
+        for name, _ in going:
+            del self._kept[state][name]
+        if going:
+            self._pruned[state] = before
+        return len(going)
+
+    async def pruned_until(self, state: str) -> datetime | None:
+        """See the port."""
+        await asyncio.sleep(0)
+        return self._pruned.get(state)
 
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
         """See the port."""

@@ -36,6 +36,8 @@ class MemoryPods:
         """Seconds between two observations of a command that does nothing new."""
         self._services: dict[tuple[str, str], MemoryService] = {}
         self._holders: dict[tuple[str, str], MemoryService] = {}
+        self.holders_refused: dict[str, tuple[PermanentError, ...]] = {}
+        """Why the cluster would let no holder of a service be."""
         self._namespaces: set[str] = set()
         self._forbidden: dict[str, PermanentError] = {}
         self._faults: dict[str, list[tuple[PortError, bool]]] = {}
@@ -216,6 +218,19 @@ class MemoryPods:
         holder.uses += 1
         self._maybe_fail("hold", after=True)
         return holder.pod()
+
+    async def holder_refusals(
+        self, environment: str, selector: str, container: str | None, service: str
+    ) -> tuple[PermanentError, ...]:
+        """See the port."""
+        self._maybe_fail("holder_refusals")
+        template = self._services.get((environment, selector.rpartition("=")[2]))
+        found = list(self.holders_refused.get(service, ()))
+        if template is None or container not in {None, template.name}:
+            found.append(
+                PermanentError(Reason.POD_NOT_FOUND, f"{environment}: no deployment of {selector} to copy")
+            )
+        return tuple(found)
 
     async def holders(self) -> tuple[Holder, ...]:
         """See the port."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.quiescing import Obstacles, Quiesced
-from schemas.quiescing import APPLICATION, ObjectRef
+from schemas.quiescing import APPLICATION, CRON_JOB, SCALED_OBJECT, STARTERS, ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import ResetId, ResourceKey
 from tests.memory.pods import MemoryPods
@@ -23,6 +23,20 @@ class MemoryApplication:
     automated: bool = True
     syncing: bool = False
     looked_at: datetime | None = None
+    away: bool = False
+    """Whether ArgoCD looks at nothing."""
+    asked: int = 0
+    """How often ArgoCD was asked to look."""
+
+
+@dataclass
+class MemoryStarter:
+    """A CronJob, or what KEDA has: whether it starts pods or scales by itself, and the Jobs that run."""
+
+    active: bool = True
+    jobs: list[str] = field(default_factory=list)
+    missed: str = ""
+    """Which runs fell into its rest."""
 
 
 @dataclass
@@ -31,6 +45,7 @@ class _Memory:
     resets: dict[ResetId, int]
     uses: tuple[ResourceKey, ...] = ()
     version: int = 1
+    since: datetime | None = None
 
 
 @dataclass
@@ -40,9 +55,12 @@ class MemoryQuiescing:
     pods: MemoryPods
     now: Callable[[], datetime]
     applications_: dict[str, MemoryApplication] = field(default_factory=dict)
+    starters: dict[ObjectRef, MemoryStarter] = field(default_factory=dict)
     obstacles_: dict[ObjectRef, Obstacles] = field(default_factory=dict)
     """What a test says stands against quiescing an object."""
     memories: dict[ObjectRef, _Memory] = field(default_factory=dict)
+    listed: int = 0
+    """How often everything was listed."""
     faults: dict[str, list[tuple[PortError, bool]]] = field(default_factory=dict)
 
     def add_application(self, environment: str) -> MemoryApplication:
@@ -55,15 +73,22 @@ class MemoryQuiescing:
         """Let the next call of a method raise. With `after` the call takes effect, and only its answer is lost."""
         self.faults.setdefault(method, []).append((error, after))
 
-    async def applications(self, environment: str) -> tuple[ObjectRef, ...]:
-        """See the port."""
-        self._maybe_fail("applications")
-        found = self.applications_.get(environment)
-        return (
-            (ObjectRef(environment=environment, kind=APPLICATION, name=found.name),)
-            if found is not None
-            else ()
-        )
+    async def around(
+        self, environment: str, workloads: Mapping[ObjectRef, Collection[ResourceKey]]
+    ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
+        """See the port. Whatever a test has added to the environment belongs to its workloads."""
+        self._maybe_fail("around")
+        if not workloads:
+            return {}
+        used = tuple(sorted({key for keys in workloads.values() for key in keys}))
+        found = {
+            target: () if target.kind == SCALED_OBJECT else used
+            for target in self.starters
+            if target.environment == environment
+        }
+        if (application := self.applications_.get(environment)) is not None:
+            found[ObjectRef(environment=environment, kind=APPLICATION, name=application.name)] = ()
+        return found
 
     async def obstacles(self, target: ObjectRef) -> Obstacles:
         """See the port."""
@@ -79,7 +104,7 @@ class MemoryQuiescing:
         self._maybe_fail("quiesce")
         if not self._exists(target):
             raise PermanentError(Reason.QUIESCE_REFUSED, f"there is no {target}")
-        memory = self.memories.setdefault(target, _Memory(self._value(target), {}))
+        memory = self.memories.setdefault(target, _Memory(self._value(target), {}, since=self.now()))
         memory.resets[reset_id] = max(status, memory.resets.get(reset_id, 0))
         memory.uses = tuple(sorted({*memory.uses, *uses}))
         memory.version += 1
@@ -99,6 +124,8 @@ class MemoryQuiescing:
         if target.kind == APPLICATION:
             application = self.applications_.get(target.environment)
             return (f"the sync of {target}",) if application and application.syncing else ()
+        if target.kind in STARTERS:
+            return tuple(f"job {name}" for name in self.starters[target].jobs)
         service = self.pods.service(target.environment, target.name)
         return (f"pod {service.pod().name}",) if service is not None and service.replicas else ()
 
@@ -112,10 +139,19 @@ class MemoryQuiescing:
         self._maybe_fail("release", after=True)
         return left
 
-    async def quiesced(self) -> tuple[Quiesced, ...]:
+    async def missed(self, target: ObjectRef) -> str:
+        """See the port."""
+        return self.starters[target].missed if target in self.starters and target in self.memories else ""
+
+    async def quiesced(self, environment: str | None = None) -> tuple[Quiesced, ...]:
         """See the port."""
         self._maybe_fail("quiesced")
-        return tuple(self._quiesced(target) for target in list(self.memories) if self._exists(target))
+        self.listed += 1
+        return tuple(
+            self._quiesced(target)
+            for target in list(self.memories)
+            if self._exists(target) and environment in {None, target.environment}
+        )
 
     async def release_listed(self, listed: Quiesced, resets: Collection[ResetId]) -> bool:
         """See the port."""
@@ -130,18 +166,30 @@ class MemoryQuiescing:
         await self._release(listed.object, resets)
         return True
 
-    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime) -> str:
-        """See the port. ArgoCD looks at once when it is asked."""
+    async def ask_to_look(self, targets: Collection[ObjectRef]) -> datetime | None:
+        """See the port. ArgoCD looks at once when it is asked, unless it is away."""
+        self._maybe_fail("ask_to_look")
+        asked = [each for each in targets if each.kind == APPLICATION and self._exists(each)]
+        for target in asked:
+            application = self.applications_[target.environment]
+            application.asked += 1
+            if not application.away:
+                application.looked_at = self.now()
+        return self.now() if asked else None
+
+    async def unhealthy(self, targets: Collection[ObjectRef], since: datetime | None) -> str:
+        """See the port."""
         self._maybe_fail("unhealthy")
         for target in targets:
+            if target.kind in STARTERS:
+                continue
             if not self._exists(target):
                 return f"{target} is gone"
             if target in self.memories and self.memories[target].resets:
                 continue
             if target.kind == APPLICATION:
                 application = self.applications_[target.environment]
-                if application.looked_at is None or application.looked_at <= since:
-                    application.looked_at = self.now()
+                if application.looked_at is None or since is None or application.looked_at < since:
                     return f"ArgoCD has not looked at Application {target.name} since the release"
             elif not self.pods.is_ready(target.environment, target.name):
                 return f"{target} has no pod that is ready"
@@ -165,24 +213,30 @@ class MemoryQuiescing:
     def _exists(self, target: ObjectRef) -> bool:
         if target.kind == APPLICATION:
             return target.environment in self.applications_
+        if target.kind in STARTERS:
+            return target in self.starters
         service = self.pods.service(target.environment, target.name)
         return service is not None and service.owned and target.kind == "Deployment"
 
     def _value(self, target: ObjectRef) -> int:
         if target.kind == APPLICATION:
             return int(self.applications_[target.environment].automated)
+        if target.kind in STARTERS:
+            return int(self.starters[target].active)
         service = self.pods.service(target.environment, target.name)
         return service.replicas if service else 0
 
     async def _set(self, target: ObjectRef, value: int) -> None:
         if target.kind == APPLICATION:
             self.applications_[target.environment].automated = bool(value)
+        elif target.kind in STARTERS:
+            self.starters[target].active = bool(value)
         else:
             await self.pods.scale(target.environment, target.name, value)
 
     def _tell(self, target: ObjectRef) -> None:
         """Let the listed workload say who quiesced it, as the annotation does."""
-        if target.kind == APPLICATION:
+        if target.kind in {APPLICATION, *STARTERS}:
             return
         memory = self.memories.get(target)
         service = self.pods.service(target.environment, target.name)
@@ -193,14 +247,16 @@ class MemoryQuiescing:
     def _quiesced(self, target: ObjectRef) -> Quiesced:
         memory = self.memories[target]
         value = self._value(target)
-        said = f"{memory.original} replicas" if target.kind != APPLICATION else "automated sync"
+        said = {APPLICATION: "automated sync", CRON_JOB: "not suspended"}.get(target.kind)
         return Quiesced(
             target,
             f"{memory.version}/{value}",
             tuple(memory.resets),
-            said,
+            said or f"{memory.original} replicas",
             memory.uses,
             held=value == 0,
+            started_nothing=memory.original == 0,
+            since=memory.since,
         )
 
     def _maybe_fail(self, method: str, *, after: bool = False) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon.ports.errors import PermanentError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import BackupBranch, Branch, Rewound
 from schemas.reasons import Reason
+from schemas.repositories import Beside, PullRequest, RepositoryRefusal, RootCommit, named
 
 
 @dataclass
@@ -23,6 +24,9 @@ class MemoryRepository:
     parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     protected: set[str] = field(default_factory=set)
     warnings: tuple[str, ...] = ()
+    pull_requests: tuple[PullRequest, ...] = ()
+    forbidden: bool = False
+    """Whether the account may not push."""
     life: int = 1
     """Grows each time the repository is deleted and made anew."""
     answers_as: str | None = None
@@ -40,6 +44,14 @@ class MemoryRepository:
         self.parents[sha] = tuple(tips)
         self.refs[branch] = sha
         return sha
+
+    def refusals_of(self, branch: str) -> tuple[RepositoryRefusal, ...]:
+        """Return why a rewinding of the branch would be refused."""
+        ruled = RepositoryRefusal(
+            reason=Reason.REPOSITORY_RULESET, detail=f"rules of {branch} forbid it: non_fast_forward"
+        )
+        unheard = RepositoryRefusal(reason=Reason.REPOSITORY_FORBIDDEN, detail="the account may not push")
+        return (*[unheard][: self.forbidden], *[ruled][: branch in self.protected])
 
     def roots(self, sha: str) -> set[str]:
         """Return all commits without parents that `sha` descends from."""
@@ -71,18 +83,23 @@ class MemoryRepositories:
         """See the port."""
         found = self._find(repository)
         name = branch or found.default_branch
+        if not found.refs:
+            raise PermanentError(Reason.REPOSITORY_EMPTY, f"{repository} has no commit")
         if name not in found.refs:
             raise PermanentError(Reason.REPOSITORY_UNIDENTIFIED, f"{repository} has no branch {name}")
         head = found.refs[name]
-        roots = found.roots(head)
-        if len(roots) != 1:
-            raise PermanentError(
-                Reason.REPOSITORY_UNIDENTIFIED,
-                f"{repository}: {head} descends from {len(roots)} root commits",
-            )
-        refusals = (f"rules of {name} forbid it: non_fast_forward",) if name in found.protected else ()
+        others = sorted(each for each in found.refs if each != name and not each.startswith("backup/"))
+        branches, more = named(others)
         return Branch(
-            repository, self.owner, name, head, roots.pop(), found.identity, found.warnings, refusals
+            repository=repository,
+            owner=self.owner,
+            branch=name,
+            head=head,
+            roots=tuple(RootCommit(sha=sha) for sha in sorted(found.roots(head))),
+            identity=found.identity,
+            warnings=found.warnings,
+            refusals=found.refusals_of(name),
+            beside=Beside(pull_requests=found.pull_requests, branches=branches, more_branches=more),
         )
 
     async def rewind(
@@ -97,6 +114,8 @@ class MemoryRepositories:
             return Rewound(before=backup, after=to, backup_branch=backup_branch, already=backup == to)
         if backup is not None or head != branch.head:
             raise PermanentError(Reason.REPOSITORY_MOVED, f"{branch.branch} is at {head}")
+        if found.forbidden:
+            raise PermanentError(Reason.REPOSITORY_FORBIDDEN, "the account may not push")
         if to not in found.parents or (head != to and branch.branch in found.protected):
             raise PermanentError(Reason.REPOSITORY_REFUSED, f"a rule of {branch.branch} refuses it")
         still_ours()
@@ -105,6 +124,30 @@ class MemoryRepositories:
             self.lose_answers -= 1
             raise TemporaryError(Reason.REPOSITORY_UNREACHABLE, "the answer was lost")
         return Rewound(before=branch.head, after=to, backup_branch=backup_branch, already=branch.head == to)
+
+    async def backup_branches(self, repository: str) -> tuple[BackupBranch, ...]:
+        """See the port."""
+        found = self._find(repository)
+        return tuple(
+            BackupBranch(repository, found.identity, name, sha)
+            for name, sha in sorted(found.refs.items())
+            if name.startswith("backup/")
+        )
+
+    async def delete_backup(self, backup: BackupBranch) -> bool:
+        """See the port."""
+        found = self._find(backup.repository)
+        if backup.identity != found.identity:
+            raise PermanentError(Reason.REPOSITORY_MISMATCH, f"{backup.repository} is another repository")
+        used = any(pull.head == backup.name for pull in found.pull_requests)
+        if found.refs.get(backup.name) != backup.commit or used:
+            return False
+        if found.forbidden:
+            raise PermanentError(Reason.REPOSITORY_FORBIDDEN, "the account may not delete a branch")
+        if backup.name in found.protected:
+            raise PermanentError(Reason.REPOSITORY_REFUSED, f"a rule of {backup.name} refuses it")
+        del found.refs[backup.name]
+        return True
 
     def _find(self, repository: str) -> MemoryRepository:
         if self.down:

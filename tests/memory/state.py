@@ -16,6 +16,8 @@ from daemon.ports.backups import Backup
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
 from schemas.audit import AuditEntry
+from schemas.freezes import KeptFreeze
+from schemas.holds import KeptHold
 from schemas.intake import DeadLetter, NewAct
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
@@ -112,6 +114,8 @@ class State:
     protected: dict[tuple[str, str, str, ResourceKey], RememberedUse] = field(default_factory=dict)
     """By environment, service, database and key."""
     words: dict[str, KeptWord] = field(default_factory=dict)
+    freezes: dict[str, KeptFreeze] = field(default_factory=dict)
+    holds: dict[str, KeptHold] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
     audit_heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daemon.ports.clock import Clock
-from daemon.ports.errors import LeaseLostError, PermanentError
+from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from daemon.ports.store.leases import LONGEST_SLEEP, Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.queries import LockRow
@@ -29,14 +29,16 @@ from schemas.records import LogPosition
 from schemas.resets import Act, Reset, Step
 from schemas.wire import ResetId, ResourceKey, Time
 from statemachines.commits import LEASE_HOLDER_FIELDS, check_commit
+from statemachines.freezes import sentence
 from statemachines.intake.references import references
 from statemachines.locks import Ask, blocked, supersedes
 from tests.memory.state import Entry, LockGrant, copied
 from tests.memory.store_protection import MemoryProtectionStore
+from tests.memory.store_restraints import MemoryRestraintStore
 from tests.memory.store_retention import MemoryRetentionStore
 
 
-class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
+class MemoryStore(MemoryProtectionStore, MemoryRestraintStore, MemoryRetentionStore):
     """Implements `daemon.ports.store.store.Store`.
 
     Each method lets other tasks run first, and then does all of its work without a pause.
@@ -45,6 +47,8 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
     def __init__(self, clock: Clock, topics: StatusTopics | None = None) -> None:
         super().__init__(topics or StatusTopics())
         self._clock = clock
+        self.watchers: list[Callable[[Change], None]] = []
+        """Called with each change that is about to be stored."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,6 +57,11 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which leases, freezes and holds end."""
+        return self._clock
 
     # -- intake ---------------------------------------------------------------------------------------------------
     async def positions(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], LogPosition]:
@@ -176,6 +185,9 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
             raise ValueError(
                 f"reset {reset_id} is at sequence {entry.reset.sequence}: the history would leave a gap"
             )
+        if (by := self._stopping(change)) is not None:
+            raise TemporaryError(Reason.FROZEN, sentence(by))
+        self._watched(change)
         update: dict[str, Any] = {name: getattr(change.reset, name) for name in LEASE_HOLDER_FIELDS}
         update |= {"version": entry.reset.version + 1, "claims_without_progress": 0}
         if change.release_locks:
@@ -196,6 +208,10 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
         for key in change.forgotten:
             self._state.learned.pop(key, None)
         return entry.reset
+
+    def _watched(self, change: Change) -> None:
+        for watch in self.watchers:
+            watch(change)
 
     async def learned(self, environment: str) -> tuple[Learned, ...]:
         await asyncio.sleep(0)
@@ -222,7 +238,9 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
         await asyncio.sleep(0)
         return self._unread(reset_id, after)
 
-    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+    async def lock(
+        self, lease: Lease, keys: Sequence[ResourceKey], *, concerns: Collection[str] = ()
+    ) -> LockAnswer:
         await asyncio.sleep(0)
         entry, state = self._leased(lease), self._state
         if entry.reset.ticket is None:
@@ -238,6 +256,10 @@ class MemoryStore(MemoryProtectionStore, MemoryRetentionStore):
             state.locks += [
                 LockRow(key, lease.reset_id, environment, ticket, granted=False, since=now) for key in wanted
             ]
+        hold = self._keeping_away({entry.reset.environment, *concerns}, wanted)
+        if hold is not None:
+            kept = tuple(key for key in sorted(wanted) if key in hold.keys)
+            return LockAnswer(granted=False, ticket=ticket, resources=kept, hold=hold)
         waits = blocked(Ask(lease.reset_id, ticket, frozenset(wanted)), self._asks())
         if waits is not None:
             return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)

@@ -13,6 +13,9 @@ from typing import Any
 
 import structlog
 
+from schemas.audit import AuditAction, AuditEntry, Verdict
+from schemas.freezes import Freeze
+from schemas.holds import Hold
 from schemas.intake import NewRequest
 from schemas.plan import Plan
 from schemas.publish import REQUESTS_TOPIC, to_kafka
@@ -21,6 +24,7 @@ from schemas.records import LogPosition, Message
 from schemas.requests import ResetRequested
 from schemas.resets import Act, ActKind, Channel, OutcomeKind, Reset, ResetState, StepState
 from schemas.wire import ResetId, StepName
+from statemachines.history.hold_record import HOLD_ENDING
 from statemachines.intake.content_hash import content_hash
 from statemachines.lifecycle import needs_rest
 from statemachines.steps.learned import acceptable
@@ -31,7 +35,7 @@ from tests.memory.store import MemoryStore
 from tests.simulation.worker import VirtualClock, Worker, World
 from tests.simulation.world.loop import Process, VirtualLoop
 from tests.simulation.world.network import Network
-from tests.simulation.world.platform import CATALOG, NEVER, Platform
+from tests.simulation.world.platform import CATALOG, ENVIRONMENTS, NEVER, Platform
 from tests.simulation.world.witness import RESTING, Witness
 
 _PATIENCE = 2 * 3600.0
@@ -155,6 +159,53 @@ class History:
             outcome = OutcomeKind.SUCCEEDED if well else OutcomeKind.FAILED
             self.act(reset, ActKind.RESOLVE, actor, step=StepName(step.name), outcome=outcome)
 
+    def freeze(self, environment: str | None, seconds: float, *, now_too: bool = False) -> None:
+        """Somebody freezes an environment, or all of them."""
+        now = self.server_clock.now()
+        given = Freeze(
+            id=str(self.world.new_id()),
+            environment=environment,
+            now=now_too,
+            reason="somebody looked",
+            given_by="oli",
+            given_at=now,
+            expires_at=now + timedelta(seconds=seconds),
+        )
+        self.do(self.store.freeze(given, self._line(AuditAction.FREEZE)))
+
+    def unfreeze(self, environment: str | None) -> None:
+        """Somebody ends the freezes of it."""
+        self.do(self.store.unfreeze(environment, self._line(AuditAction.UNFREEZE)))
+
+    def hold(self, environment: str, who: str, seconds: float, *, after: bool) -> None:
+        """Somebody takes the locks of an environment."""
+        now = self.server_clock.now()
+        asked = Hold(
+            id=str(self.world.new_id()),
+            environment=environment,
+            keys=self.platform.databases_of(environment),
+            reason="somebody looked",
+            holder=who,
+            asked_at=now,
+            expires_at=now + timedelta(seconds=seconds),
+        )
+        self.do(self.store.hold(asked, self._line(AuditAction.HOLD), after=after))
+
+    def unhold(self) -> None:
+        """Everybody gives back what they hold."""
+        for hold_id in list(self.store.state.holds):
+            self.do(self.store.unhold(hold_id, self._line(AuditAction.UNHOLD)))
+
+    def _line(self, action: AuditAction) -> AuditEntry:
+        return AuditEntry(
+            chain="resetd",
+            at=self.server_clock.now(),
+            action=action,
+            verdict=Verdict.APPLIED,
+            actor="oli",
+            channel=Channel.HTTP.value,
+        )
+
     def plan(self, reset: Reset) -> Plan:
         """Its present plan."""
         return self.store.state.plans[reset.id, reset.plan_hash or ""]
@@ -220,6 +271,9 @@ class History:
         ahead = max(clock.ahead.total_seconds() for clock in clocks)
         for clock in clocks:
             clock.ahead = timedelta()
+        for scope in (None, *ENVIRONMENTS):
+            self.unfreeze(scope)
+        self.unhold()
         for worker in self.workers:
             worker.go_on()
             worker.boot()
@@ -300,6 +354,8 @@ class History:
         topic = self.store.state.topics.status
         told: dict[str, list[int]] = {}
         for record in self.world.bus.records(topic):
+            if dict(record.headers)["ce_type"] == HOLD_ENDING.encode():
+                continue
             reset_id, _, number = (dict(record.headers)["ce_id"] or b"").decode().partition("/")
             seen = told.setdefault(reset_id, [])
             if int(number) not in seen:

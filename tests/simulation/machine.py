@@ -233,6 +233,41 @@ class Simulation(RuleBasedStateMachine):
                         self.history.accept(one, APPROVERS[(who + turn // 2) % len(APPROVERS)])
         self.history.pass_time(seconds)
 
+    @happens(
+        environment=INDEX,
+        seconds=st.sampled_from([20.0, 90.0, 600.0]),
+        now=st.booleans(),
+        ends=st.booleans(),
+        turns=TURNS,
+    )
+    def somebody_freezes(
+        self, environment: int, seconds: float, turns: int, *, now: bool, ends: bool
+    ) -> None:
+        """Half of the times what is at work pauses, too; half of the times somebody ends it before its time."""
+        scope = (*ENVIRONMENTS, None)[environment % 4]
+        self.history.freeze(scope, seconds, now_too=now)
+        self._then(turns)
+        if ends:
+            self.history.unfreeze(scope)
+
+    @happens(
+        environment=INDEX,
+        who=INDEX,
+        seconds=st.sampled_from([20.0, 90.0, 600.0]),
+        after=st.booleans(),
+        ends=st.booleans(),
+        turns=TURNS,
+    )
+    def somebody_holds(
+        self, environment: int, who: int, seconds: float, turns: int, *, after: bool, ends: bool
+    ) -> None:
+        """Half of the times somebody gives everything back before its time."""
+        name = ENVIRONMENTS[environment % 3]
+        self.history.hold(name, APPROVERS[who % len(APPROVERS)], seconds, after=after)
+        self._then(turns)
+        if ends:
+            self.history.unhold()
+
     # -- faults ------------------------------------------------------------------------------------------------------
     @happens(
         points=st.lists(st.tuples(st.sampled_from(POINTS), st.booleans()), min_size=1, max_size=4),
@@ -348,6 +383,13 @@ class Simulation(RuleBasedStateMachine):
         counts["commands"] += len(history.witness.runs)
         counts["acceptances"] += history.witness.acceptances
         counts["acceptances of two"] += history.witness.second_acceptances
+        for entries in history.store.state.history.values():
+            counts["paused"] += any(entry.data["state"] == "paused" for entry in entries)
+            waits = {(entry.data.get("waitingFor") or {}).get("reason") for entry in entries}
+            counts.update(f"waited for a {reason}" for reason in waits & {"freeze", "hold"})
+        counts["holds granted"] += sum(
+            each.granted_at is not None for each in history.store.state.holds.values()
+        )
         counts["branches moved"] += len(history.witness.rewound)
         counts.update({f"fault: {name}": number for name, number in history.network.hits.items()})
         counts.update(f"ended: {reset.state}" for reset in history.resets())

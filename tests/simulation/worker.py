@@ -19,6 +19,7 @@ from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
+from daemon.engine.sweepers.restraints import RestraintSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -30,6 +31,7 @@ from schemas.publish import ENVIRONMENTS_TOPIC, REQUESTS_TOPIC
 from schemas.wire import ResetId
 from tests.memory.bus import MemoryBus, MemoryInbox, MemoryOutlet
 from tests.memory.logs import MemoryLogs
+from tests.memory.store import MemoryStore
 from tests.simulation.world.loop import Process, VirtualLoop
 from tests.simulation.world.network import Network
 from tests.simulation.world.platform import CATALOG, Platform
@@ -72,7 +74,7 @@ class World:
 
     loop: VirtualLoop
     network: Network
-    store: Store
+    store: MemoryStore
     platform: Platform
     bus: MemoryBus
     made: count[int] = field(default_factory=lambda: count(1))
@@ -177,8 +179,11 @@ class Worker:
         outbox = Outbox(store, outlet, self.clock, owner=self.process.name)
         holders = HolderSweeper(pods, store, self.clock, high_water)
         quiesced = QuiesceSweeper(ports.quiescing, store, self.clock, high_water)
+        restraints = RestraintSweeper(
+            drives.restraints, store, self.clock, high_water, world.store.state.topics.status
+        )
         loops = (supervisor.claim_forever, supervisor.renew_forever, intake.run, outbox.run)
-        for run in (*loops, holders.run, quiesced.run):
+        for run in (*loops, holders.run, quiesced.run, restraints.run):
             loop.start(self.process, run(), name=run.__qualname__)
 
     def crash(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -18,9 +19,14 @@ from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import StoredMark
 from schemas.marks import Mark
 from schemas.reasons import Reason
+from schemas.wire import Time
 
 _BUCKET_SIZE = 1000
 _SET_ASIDE = "set-aside"
+_PRUNED = "pruned"
+"""Folder of objects whose names say from before which time marks may be gone."""
+_KEPT_FOLDERS = 2
+"""The newest ones with a mark stay, however old they are: the guard against a restored state needs the newest mark."""
 _ROOT = "marks"
 _GONE = (FileNotFoundError, NotFoundError)
 
@@ -43,7 +49,7 @@ class S3Marks:
     async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
         """See the port."""
         for folder in await self._folders(f"{_ROOT}/{state}"):
-            if folder == _SET_ASIDE:
+            if not folder.isdigit():
                 continue
             for name in await self._names(f"{_ROOT}/{state}/{folder}"):
                 yield await self._read(state, f"{folder}/{name}")
@@ -61,6 +67,34 @@ class S3Marks:
                 content = await (await obstore.get_async(self._store, name)).bytes_async()
                 await obstore.put_async(self._store, aside, bytes(content), use_multipart=False)
                 await obstore.delete_async(self._store, name)
+
+    async def prune(self, state: str, *, before: Time) -> int:
+        """See the port. Whole folders go, the oldest first."""
+        oldest_first = sorted(name for name in await self._folders(f"{_ROOT}/{state}") if name.isdigit())
+        going: list[str] = []
+        for folder in oldest_first[:-_KEPT_FOLDERS]:
+            names = [f"{folder}/{name}" for name in await self._names(f"{_ROOT}/{state}/{folder}")]
+            read = [await self._read(state, name) for name in names]
+            if any(stored.mark.at >= before for stored in read):
+                break
+            going += sorted(names)
+        if not going:
+            return 0
+        with _translated():
+            said = f"{_ROOT}/{state}/{_PRUNED}/{before.timestamp():017.6f}.txt"
+            await obstore.put_async(self._store, said, b"", use_multipart=False)
+            for name in going:
+                with suppress(*_GONE):
+                    await obstore.delete_async(self._store, f"{_ROOT}/{state}/{name}")
+        return len(going)
+
+    async def pruned_until(self, state: str) -> Time | None:
+        """See the port."""
+        with _translated():
+            folder = f"{_ROOT}/{state}/{_PRUNED}/"
+            found = await obstore.list_with_delimiter_async(self._store, prefix=folder)
+            said = [meta["path"].rpartition("/")[2].removesuffix(".txt") for meta in found["objects"]]
+            return max((datetime.fromtimestamp(float(name), UTC) for name in said), default=None)
 
     async def _folders(self, folder: str) -> list[str]:
         with _translated():

@@ -11,6 +11,8 @@ import os
 import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from daemon.ports.errors import TemporaryError
@@ -20,6 +22,10 @@ from schemas.reasons import Reason
 
 _BUCKET_SIZE = 1000
 _SET_ASIDE = "set-aside"
+_PRUNED = "pruned"
+"""Folder of files whose names say from before which time marks may be gone. None of them ends in `.json`."""
+_KEPT_BUCKETS = 2
+"""The newest ones with a mark stay, however old they are: the guard against a restored state needs the newest mark."""
 
 
 class FileMarks:
@@ -35,7 +41,7 @@ class FileMarks:
     async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
         """See the port."""
         for bucket in await asyncio.to_thread(_list_newest_first, self._root / state):
-            if bucket == _SET_ASIDE:
+            if not bucket.isdigit():
                 continue
             for name in await asyncio.to_thread(_list_newest_first, self._root / state / bucket):
                 if name.endswith(".json"):
@@ -48,6 +54,36 @@ class FileMarks:
     async def set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
         """See the port. The marks are moved to `set-aside/` of their state."""
         await asyncio.to_thread(self._set_aside, state, marks)
+
+    async def prune(self, state: str, *, before: datetime) -> int:
+        """See the port. Whole buckets go, the oldest first."""
+        return await asyncio.to_thread(self._prune, state, before)
+
+    async def pruned_until(self, state: str) -> datetime | None:
+        """See the port."""
+        names = await asyncio.to_thread(_list_newest_first, self._root / state / _PRUNED)
+        with _translated():
+            return max((datetime.fromisoformat(name) for name in names), default=None)
+
+    def _prune(self, state: str, before: datetime) -> int:
+        root = self._root / state
+        filled = [name for name in _list_newest_first(root) if name.isdigit() and _marks_in(root / name)]
+        oldest_first = [root / name for name in filled[_KEPT_BUCKETS:]][::-1]
+        going = [*takewhile(lambda bucket: self._is_older(state, bucket, before), oldest_first)]
+        if not going:
+            return 0
+        with _translated():
+            _make_durably(root / _PRUNED)
+            (root / _PRUNED / before.isoformat()).touch()
+            _fsync(root / _PRUNED)
+            for earlier in (root / _PRUNED).iterdir():
+                if datetime.fromisoformat(earlier.name) < before:
+                    earlier.unlink(missing_ok=True)
+        return sum(_remove(bucket) for bucket in going)
+
+    def _is_older(self, state: str, bucket: Path, before: datetime) -> bool:
+        """Whether every mark of a bucket is from before that time."""
+        return all(self._read(state, f"{bucket.name}/{name}").mark.at < before for name in _marks_in(bucket))
 
     def _put(self, state: str, mark: Mark) -> None:
         number = mark.position.number
@@ -83,6 +119,23 @@ def _list_newest_first(folder: Path) -> list[str]:
             return sorted((entry.name for entry in folder.iterdir()), reverse=True)
         except FileNotFoundError:
             return []
+
+
+def _marks_in(bucket: Path) -> list[str]:
+    return [name for name in _list_newest_first(bucket) if name.endswith(".json")]
+
+
+def _remove(bucket: Path) -> int:
+    """Remove a bucket, its oldest marks first, and count them. Another daemon may do the same at once."""
+    removed = 0
+    with _translated():
+        for name in reversed(_list_newest_first(bucket)):
+            with suppress(FileNotFoundError):
+                (bucket / name).unlink()
+                removed += name.endswith(".json")
+        with suppress(FileNotFoundError):
+            bucket.rmdir()
+    return removed
 
 
 def _make_durably(folder: Path) -> None:

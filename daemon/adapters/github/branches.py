@@ -1,21 +1,19 @@
-"""Branches: the head and the one root of each, and what a person should know before it is rewound."""
+"""Branches: the head and the roots of each, and what a person should know before it is rewound."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-
-from github import Github, GithubException
+from github import Github, UnknownObjectException
 from github.Branch import Branch as NamedBranch
 from github.Repository import Repository
-from github.Tag import Tag
 
-from daemon.adapters.github.connection import PAGE_SIZE, RedirectedError
+from daemon.adapters.github.beside import look_beside, short
+from daemon.adapters.github.connection import RedirectedError
 from daemon.adapters.github.protection import look_at_protection
 from daemon.ports.errors import PermanentError
 from daemon.ports.repositories import Branch
 from schemas.reasons import Reason
+from schemas.repositories import RootCommit, listed, named
 
-BACKUP_PREFIX = "backup/"
 _MAX_COMMITS = 20_000
 
 
@@ -61,10 +59,12 @@ def _name_at(github: Github, location: str) -> str:
         return location
 
 
-def read_branch(repository: Repository, branch: str | None, roots: dict[str, str]) -> Branch:
-    """Read a branch as it is. `roots` caches head -> root, which never changes for a commit."""
+def read_branch(
+    repository: Repository, branch: str | None, roots: dict[str, tuple[RootCommit, ...]]
+) -> Branch:
+    """Read a branch as it is. `roots` caches head -> roots, which never change for a commit."""
     name = branch or repository.default_branch
-    found = repository.get_branch(name)
+    found = _named(repository, name)
     if found.name != name:
         raise PermanentError(
             Reason.REPOSITORY_MISMATCH,
@@ -73,84 +73,61 @@ def read_branch(repository: Repository, branch: str | None, roots: dict[str, str
         )
     head = found.commit.sha
     if head not in roots:
-        roots[head] = _one_root(repository, head)
+        roots[head] = _roots(repository, head)
     refusals, warnings = look_at_protection(repository, name, found.raw_data)
     return Branch(
         repository=repository.name,
         owner=repository.owner.login,
         branch=name,
         head=head,
-        root=roots[head],
+        roots=roots[head],
         identity=repository.raw_data["node_id"],
-        warnings=(*warnings, *_left_alone(repository, name)),
+        warnings=tuple(warnings),
         refusals=tuple(refusals),
+        beside=look_beside(repository, name),
     )
 
 
-def _one_root(repository: Repository, head: str) -> str:
-    """Return the one root of a commit. All of its ancestors are read, to see that there is no second root.
+def _named(repository: Repository, name: str) -> NamedBranch:
+    """Find a branch.
 
     Raises:
-        PermanentError: `repository-unidentified`: there are several roots, or too many commits to read.
+        PermanentError: `repository-empty`: there is none at all. `repository-unidentified`: there is none of that name.
     """
-    roots: list[str] = []
+    try:
+        return repository.get_branch(name)
+    except UnknownObjectException as error:
+        there = [found.name for found in repository.get_branches().get_page(0)]
+        if not there:
+            raise PermanentError(
+                Reason.REPOSITORY_EMPTY,
+                f"{repository.full_name} has no commit",
+                hint="Push its initial commit, or ask for the reset without git.",
+            ) from error
+        raise PermanentError(
+            Reason.REPOSITORY_UNIDENTIFIED,
+            f"{repository.full_name} has no branch {name}; it has {listed(*named(there))}",
+            hint="Name the right one in the catalog's `repositories`.",
+        ) from error
+
+
+def _roots(repository: Repository, head: str) -> tuple[RootCommit, ...]:
+    """Return the roots of a commit. All of its ancestors are read, to see every one.
+
+    Raises:
+        PermanentError: `repository-unidentified`: there are too many commits to read, or none is a root.
+    """
+    roots: list[RootCommit] = []
     for count, commit in enumerate(repository.get_commits(sha=head), start=1):
         if not commit.parents:
-            roots.append(commit.sha)
+            roots.append(RootCommit(sha=commit.sha, title=short(commit.commit.message)))
         if count >= _MAX_COMMITS:
             raise PermanentError(
                 Reason.REPOSITORY_UNIDENTIFIED,
                 f"{repository.full_name}: more than {_MAX_COMMITS} commits, so its root was not looked for",
             )
-    if len(roots) != 1:
+    if not roots:
         raise PermanentError(
-            Reason.REPOSITORY_UNIDENTIFIED,
-            f"{repository.full_name}: {head} descends from {len(roots)} root commits, not from one",
-            hint="Somebody merged an unrelated history; which commit is the initial one is for people to say.",
+            Reason.REPOSITORY_UNIDENTIFIED, f"{repository.full_name}: GitHub shows no root commit of {head}"
         )
-    return roots[0]
-
-
-def _left_alone(repository: Repository, branch: str) -> Iterator[str]:
-    """Texts about what a rewinding leaves alone. What can't be read is said, and refuses nothing."""
-    looks: tuple[tuple[str, Callable[[], int]], ...] = (
-        (
-            f"open pull requests on {branch}",
-            lambda: len(repository.get_pulls(state="open", base=branch).get_page(0)),
-        ),
-        ("other branches", lambda: len(_others(repository, branch))),
-        ("tags", lambda: len(_names(repository.get_tags().get_page(0)))),
-    )
-    answers = True
-    for what, look in looks:
-        number = None
-        try:
-            number = look() if answers else None
-        except GithubException:
-            pass
-        except Exception:  # noqa: BLE001 - what only warns refuses nothing, and what hangs is asked once
-            answers = False
-        if number is None:
-            yield f"whether there are {what} can't be read: GitHub does not say"
-        elif number:
-            yield f"{_count(number)} {what} are left alone"
-
-
-def _others(repository: Repository, branch: str) -> list[str]:
-    return [
-        name
-        for name in _names(repository.get_branches().get_page(0))
-        if name != branch and not name.startswith(BACKUP_PREFIX)
-    ]
-
-
-def _names(page: Sequence[NamedBranch | Tag]) -> list[str]:
-    """The names of a page. TypeError where an answer that is no list of GitHub's was taken for one."""
-    names = [each.name for each in page]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError("a list of names was asked for")
-    return names
-
-
-def _count(number: int) -> str:
-    return f"{number} or more" if number >= PAGE_SIZE else str(number)
+    return tuple(sorted(roots, key=lambda root: root.sha))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any
 
 from github import Auth, Github, GithubException, RateLimitExceededException
 from github.GithubRetry import GithubRetry
+from github.InstallationAuthorization import InstallationAuthorization
 from urllib3 import Retry
 from urllib3.connectionpool import ConnectionPool
 
@@ -76,6 +77,22 @@ class _ShortRetry(GithubRetry):
                 response.status, {"message": f"asked to wait {wait:.0f} s"}, dict(response.headers)
             )
         return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+class _Installation(Auth.AppInstallationAuth):
+    """An App's installation that keeps what GitHub said of its permissions when it gave the token."""
+
+    permissions: Mapping[str, str] | None = None
+
+    def _get_installation_authorization(self) -> InstallationAuthorization:
+        given = super()._get_installation_authorization()
+        self.permissions = given.permissions
+        return given
+
+
+def permissions_of_app(auth: Auth.Auth | None) -> Mapping[str, str] | None:
+    """Return what the GitHub App may do, as `{"contents": "write"}`; None where that is not told."""
+    return (auth.permissions or None) if isinstance(auth, _Installation) else None
 
 
 @dataclass(frozen=True)
@@ -147,5 +164,5 @@ class Connection:
             app = Auth.AppAuth(self.app_id, self._key.read())
             with readable_key():
                 app.create_jwt()
-            return Auth.AppInstallationAuth(app, self.app_installation_id)
+            return _Installation(app, self.app_installation_id)
         return Auth.Token(self._token.read()) if self._token.given else None

@@ -74,9 +74,9 @@ def translate(error: Exception, subject: str, *, secrets: tuple[str, ...]) -> Po
             detail,
             hint="Check RESETD_GITHUB_TOKEN (its file is read again), or the GITHUB_APP_* settings.",
         )
-    if kinds & _LACKING:
+    if kinds & _LACKING or (not kinds and error.status == _FORBIDDEN and _says(error)):
         return PermanentError(
-            Reason.REPOSITORY_REFUSED,
+            Reason.REPOSITORY_FORBIDDEN,
             detail,
             hint="Give the account the right that GitHub names (contents: write), then resume.",
         )
@@ -87,7 +87,7 @@ def translate(error: Exception, subject: str, *, secrets: tuple[str, ...]) -> Po
             detail,
             hint="Does it exist, does it have a commit, and may the token see it?",
         )
-    said = kinds or (isinstance(error.data, dict) and error.data.get("message"))
+    said = kinds or _says(error)
     hint = "Look what GitHub names, mend it or ask for the reset without git." if said else _NO_GITHUB
     return PermanentError(Reason.REPOSITORY_REFUSED, detail, hint=hint)
 
@@ -152,6 +152,11 @@ def _kind(item: dict[str, Any]) -> str:
     if item.get("type"):
         return str(item["type"]).upper()
     return "WRONG_QUESTION" if item.get("extensions") else _UNTYPED
+
+
+def _says(error: GithubException) -> bool:
+    """Whether the error has a message, as GitHub's have. A proxy's page has none."""
+    return isinstance(error.data, dict) and bool(error.data.get("message"))
 
 
 def _text(error: GithubException) -> str:

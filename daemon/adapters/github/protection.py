@@ -13,8 +13,11 @@ from urllib.parse import quote
 from github import GithubException
 from github.Repository import Repository
 
-from daemon.adapters.github.connection import PAGE_SIZE
+from daemon.adapters.github.beside import short
+from daemon.adapters.github.connection import PAGE_SIZE, permissions_of_app
 from daemon.adapters.github.errors import is_limit
+from schemas.reasons import Reason
+from schemas.repositories import RepositoryRefusal
 
 _RULES_AGAINST_REWINDING = frozenset(
     {
@@ -59,7 +62,7 @@ def readable(look: Callable[[], _Answer]) -> _Answer | None:
 
 def look_at_protection(
     repository: Repository, branch: str, answer: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[RepositoryRefusal], list[str]]:
     """Return why GitHub would refuse to rewind the branch, and what can't be told about that.
 
     `answer` is GitHub's of the branch.
@@ -71,14 +74,16 @@ def look_at_protection(
         warnings.append(f"the rules of {branch} can't be read: GitHub does not let the account")
     binding = _binding(repository, of_branch or [], _RULES_AGAINST_REWINDING)
     if binding:
-        refusals.append(f"rules of {branch} forbid it: {', '.join(binding)}")
+        refusals.append(_by_ruleset(f"rules of {branch} forbid it: {', '.join(binding)}"))
     known = _RULES_AGAINST_REWINDING | _RULES_ABOUT_OTHER_THINGS
     others = sorted({str(rule["type"]) for rule in of_branch or []} - known)
     if others:
         warnings.append(f"rules of {branch} may refuse the rewinding: {', '.join(others)}")
     against_backups = _binding(repository, of_backups or [], _RULES_AGAINST_BACKUPS)
     if against_backups:
-        refusals.append(f"a rule forbids to make its backup branch: {', '.join(against_backups)}")
+        refusals.append(
+            _by_ruleset(f"a rule forbids to make its backup branch: {', '.join(against_backups)}")
+        )
     # `protected` is also true where rules alone protect it; `enabled` is of classic protection only.
     classic = answer.get("protection") or {}
     if answer.get("protected") and (not of_branch or classic.get("enabled") is not False):
@@ -103,18 +108,35 @@ def kinds_of_rules(repository: Repository, branch: str) -> list[str]:
     return sorted({str(rule["type"]) for rule in readable(lambda: rules(repository, branch)) or []})
 
 
-def _of_repository(repository: Repository) -> tuple[list[str], list[str]]:
+def _by_ruleset(detail: str) -> RepositoryRefusal:
+    return RepositoryRefusal(reason=Reason.REPOSITORY_RULESET, detail=detail)
+
+
+def _forbidden(detail: str) -> RepositoryRefusal:
+    return RepositoryRefusal(reason=Reason.REPOSITORY_FORBIDDEN, detail=detail)
+
+
+def _of_repository(repository: Repository) -> tuple[list[RepositoryRefusal], list[str]]:
     answer = repository.raw_data
-    refusals = [f"the repository is {trait}" for trait in ("archived", "disabled") if answer.get(trait)]
+    refusals = [
+        RepositoryRefusal(reason=Reason.REPOSITORY_ARCHIVED, detail=f"the repository is {trait}")
+        for trait in ("archived", "disabled")
+        if answer.get(trait)
+    ]
     permissions = answer.get("permissions")
     said = permissions if isinstance(permissions, dict) else {}
     if any(said.get(right) is True for right in ("push", "maintain", "admin")):
         return refusals, []
-    if _is_installation(repository):
-        return refusals, [
-            "whether the GitHub App may push (contents: write) can't be read before it is tried"
-        ]
-    refusals.append("the account may not push" if said else "GitHub does not say that the account may push")
+    granted = permissions_of_app(repository.requester.auth)
+    if granted is not None and granted.get("contents") != "write":
+        has = granted.get("contents") or "none"
+        refusals.append(_forbidden(f"the GitHub App may not push: it needs contents: write, and has {has}"))
+    elif granted is None and _is_installation(repository):
+        warnings = ["whether the GitHub App may push (contents: write) can't be read before it is tried"]
+        return refusals, warnings
+    elif granted is None:
+        detail = "the account may not push (contents: write)"
+        refusals.append(_forbidden(detail if said else "GitHub does not say that the account may push"))
     return refusals, []
 
 
@@ -133,27 +155,31 @@ def _is_installation(repository: Repository) -> bool:
 def _binding(
     repository: Repository, found: Sequence[Mapping[str, Any]], forbidding: frozenset[str]
 ) -> list[str]:
-    """The kinds of rules that forbid it and that the account may not bypass, as far as GitHub says."""
-    may_bypass: dict[object, bool] = {}
+    """The kinds of rules that forbid it and that the account may not bypass, each with its ruleset."""
+    rulesets: dict[object, Mapping[str, Any]] = {}
     binding = set()
     for rule in found:
         number = rule.get("ruleset_id")
         if rule["type"] not in forbidding:
             continue
-        if number not in may_bypass:
-            may_bypass[number] = _bypasses(repository, number)
-        if not may_bypass[number]:
-            binding.add(str(rule["type"]))
+        if number not in rulesets:
+            rulesets[number] = _ruleset(repository, number)
+        if rulesets[number].get("current_user_can_bypass") not in _BYPASSING:
+            name = rulesets[number].get("name")
+            binding.add(f"{rule['type']} (ruleset {short(str(name))})" if name else str(rule["type"]))
     return sorted(binding)
 
 
-def _bypasses(repository: Repository, ruleset: object) -> bool:
-    path = f"{repository.url}/rulesets/{ruleset}"
-    answer = readable(lambda: repository.requester.requestJsonAndCheck("GET", path)[1])
-    return isinstance(answer, dict) and answer.get("current_user_can_bypass") in _BYPASSING
+def _ruleset(repository: Repository, number: object) -> Mapping[str, Any]:
+    """Return a ruleset; nothing where it can't be read, as one of the organisation's may be."""
+    path = f"{repository.url}/rulesets/{number}"
+    answer: Any = readable(lambda: repository.requester.requestJsonAndCheck("GET", path)[1])
+    return answer if isinstance(answer, dict) else {}
 
 
-def _classic(repository: Repository, branch: str, *, rules_are_known: bool) -> tuple[list[str], list[str]]:
+def _classic(
+    repository: Repository, branch: str, *, rules_are_known: bool
+) -> tuple[list[RepositoryRefusal], list[str]]:
     """Why classic branch protection would refuse it, and what can't be told. Only what is shown refuses nothing."""
     path = f"{repository.url}/branches/{quote(branch)}/protection"
     try:
@@ -166,10 +192,12 @@ def _classic(repository: Repository, branch: str, *, rules_are_known: bool) -> t
         found = None
     if not isinstance(found, dict):
         unknown = "its protection can't be read (administration: read): whether it allows force pushes can't be told"
-        return [f"{branch} is a protected branch, and {unknown}"], []
-    return _of_protection(
+        return [_forbidden(f"{branch} is a protected branch, and {unknown}")], []
+    refusals, warnings = _of_protection(
         found, branch, admin=bool((repository.raw_data.get("permissions") or {}).get("admin"))
     )
+    protected = Reason.REPOSITORY_PROTECTED
+    return [RepositoryRefusal(reason=protected, detail=detail) for detail in refusals], warnings
 
 
 def _of_protection(found: Mapping[str, Any], branch: str, *, admin: bool) -> tuple[list[str], list[str]]:

@@ -11,13 +11,15 @@ from typing import TypeVar
 
 from github import Github, GithubException
 
+from daemon.adapters.github.backup_branches import delete_backup, list_backups
 from daemon.adapters.github.branches import find_repository, read_branch
 from daemon.adapters.github.connection import Connection
 from daemon.adapters.github.errors import translate
 from daemon.adapters.github.rewinding import Rewinding
 from daemon.ports.errors import LeaseLostError, PortError, TemporaryError
-from daemon.ports.repositories import Branch, Rewound
+from daemon.ports.repositories import BackupBranch, Branch, Rewound
 from schemas.reasons import Reason
+from schemas.repositories import RootCommit
 
 _MAX_OPERATIONS = 8
 """Operations at a time; the others wait."""
@@ -34,7 +36,7 @@ class GitHubRepositories:
         self._connection = connection
         # Threads of its own: a GitHub that hangs would keep the event loop's few threads from files and host names.
         self._threads = ThreadPoolExecutor(_MAX_OPERATIONS, thread_name_prefix="github")
-        self._roots: dict[str, str] = {}
+        self._roots: dict[str, tuple[RootCommit, ...]] = {}
 
     async def read(self, repository: str, branch: str | None) -> Branch:
         """See the port. It takes some ten requests, and more where the history is long."""
@@ -63,6 +65,21 @@ class GitHubRepositories:
             return work.run(self._connection.secrets)
 
         return await self._operation(branch.repository, rewinding, abandoned)
+
+    async def backup_branches(self, repository: str) -> tuple[BackupBranch, ...]:
+        """See the port."""
+
+        def listing(github: Github) -> tuple[BackupBranch, ...]:
+            return tuple(list_backups(find_repository(github, self._full_name(repository))))
+
+        return await self._operation(repository, listing)
+
+    async def delete_backup(self, backup: BackupBranch) -> bool:
+        """See the port. A thread that nobody waits for any more does no harm: it compares, too."""
+        full_name = self._full_name(backup.repository)
+        return await self._operation(
+            backup.repository, lambda github: delete_backup(github, full_name, backup)
+        )
 
     def _full_name(self, repository: str) -> str:
         return f"{self._connection.owner}/{repository}"

@@ -8,30 +8,22 @@ makes it: a repeated call that finds it knows that it was here before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import structlog
-from github import Github, GithubException, UnknownObjectException
+from github import Github
 from github.Repository import Repository
 
 from daemon.adapters.github.branches import find_repository
 from daemon.adapters.github.errors import error_text, translate
 from daemon.adapters.github.protection import kinds_of_rules
+from daemon.adapters.github.refs import NO_COMMIT, graphql_id, read_ref, update_refs
 from daemon.ports.errors import LeaseLostError, PermanentError, PortError, TemporaryError
 from daemon.ports.repositories import Branch, Rewound
 from schemas.reasons import Reason
 
 _log = structlog.get_logger(__name__)
 
-_NO_COMMIT = "0" * 40
-"""As the `beforeOid` of a ref: the ref must not be there yet."""
-_REPOSITORY_ID = (
-    "query($owner: String!, $name: String!) "
-    "{ repository(owner: $owner, name: $name) { id databaseId nameWithOwner } }"
-)
-_UPDATE_REFS = "mutation($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
-_FORBIDDEN = 403
 _READ_BACK_TRIES = 4
 _READ_BACK_INTERVAL_SECONDS = 0.5
 """A read right after a write may come from a replica that does not have it yet."""
@@ -99,7 +91,7 @@ class Rewinding:
 
     def _read_refs(self) -> tuple[str | None, str | None]:
         """Read the backup branch, then the branch. So a backup that is there was made before the branch was read."""
-        return self._ref(self._backup), self._ref(self._branch.branch)
+        return read_ref(self._repository, self._backup), read_ref(self._repository, self._branch.branch)
 
     def _result(self, backup: str | None, head: str | None) -> Rewound | None:
         if backup is None or head != self._to:
@@ -135,11 +127,9 @@ class Rewinding:
 
     def _update(self) -> None:
         """Ask for the update. A branch that is at its target already gets its backup branch only."""
-        answer = self._ask(
-            _REPOSITORY_ID, {"owner": self._full_name.split("/")[0], "name": self._branch.repository}
-        )
+        identity = graphql_id(self._github, self._repository, self._full_name)
         updates: list[dict[str, str | bool]] = [
-            {"name": f"refs/heads/{self._backup}", "beforeOid": _NO_COMMIT, "afterOid": self._branch.head}
+            {"name": f"refs/heads/{self._backup}", "beforeOid": NO_COMMIT, "afterOid": self._branch.head}
         ]
         if self._branch.head != self._to:
             updates.append(
@@ -150,43 +140,8 @@ class Rewinding:
                     "force": True,
                 }
             )
-        identity = self._identity_of(answer["repository"])
-        mutation = {"repositoryId": identity, "refUpdates": updates}
         self._may_update()
-        self._ask(_UPDATE_REFS, {"input": mutation})
-
-    def _ask(self, query: str, variables: dict[str, Any]) -> Mapping[str, Any]:
-        """Return the data that GraphQL answers with.
-
-        Raises:
-            GithubException: GitHub refuses it, also by a message in a 200, as it does at secondary limits.
-            TypeError: the answer is none of GraphQL.
-        """
-        headers, answer = self._github.requester.graphql_query(query, variables)
-        if isinstance(answer.get("message"), str) and "data" not in answer:
-            raise GithubException(_FORBIDDEN, answer, headers)
-        data = answer.get("data")
-        if not isinstance(data, dict):
-            raise TypeError("GraphQL answered without data")
-        return data
-
-    def _identity_of(self, answered: Mapping[str, Any]) -> str:
-        """Return GraphQL's id of the repository that was read and agreed to. GraphQL follows a rename, too.
-
-        Raises:
-            PermanentError: `repository-mismatch`: the answer is about another repository.
-        """
-        read = self._repository.raw_data
-        name = str(answered.get("nameWithOwner", self._full_name))
-        # REST and GraphQL write the ids of old repositories in two forms. The number is the same in both.
-        same_id = answered["id"] == read["node_id"] or answered.get("databaseId", "") == read["id"]
-        if not same_id or name.lower() != self._full_name.lower():
-            raise PermanentError(
-                Reason.REPOSITORY_MISMATCH,
-                f"{self._full_name} is another repository than the one that was read: {name}",
-                hint="Somebody renamed it, or made it anew. Look who uses it, then `resetd resume ID --replan`.",
-            )
-        return str(answered["id"])
+        update_refs(self._github, identity, updates)
 
     def _after_error(self, error: Exception, secrets: tuple[str, ...]) -> Rewound:
         """Return the result where the refs show that the update happened in spite of the error.
@@ -208,12 +163,3 @@ class Rewinding:
             f"{self._full_name}: {error_text(error, secrets)}; rules of {self._branch.branch}: {rules}",
             hint="Let the daemon's account bypass the rule, then resume; or rewind by hand, and skip the step.",
         ) from error
-
-    def _ref(self, branch: str) -> str | None:
-        try:
-            found = self._repository.get_git_ref(f"heads/{branch}")
-            sha = found.object.sha
-        except UnknownObjectException:
-            return None
-        # An older server answers with another ref that begins so.
-        return sha if found.ref == f"refs/heads/{branch}" else None

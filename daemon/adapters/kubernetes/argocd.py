@@ -8,14 +8,17 @@ from typing import Any
 
 from daemon.adapters.kubernetes.argocd_source import compares_something_else
 from daemon.adapters.kubernetes.client import Kubernetes
-from daemon.adapters.kubernetes.documents import APPLICATION_KIND, Documents, ObjectKind
+from daemon.adapters.kubernetes.documents import APPLICATION_KIND, Document, Documents, ObjectKind
+from daemon.adapters.kubernetes.workloads.memory import UnreadableMemoryError, memory_of
 from daemon.ports.deployments import Gate
+from schemas.wire import ResetId
 
 APPLICATIONS = ObjectKind(*APPLICATION_KIND)
 REFRESH_ANNOTATION = "argocd.argoproj.io/refresh"
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time, aware."""
     return datetime.now(UTC)
 
 
@@ -35,7 +38,7 @@ class ArgoGate:
         namespace: str,
         *,
         fresh_within: float = 1800.0,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._documents = Documents(kubernetes.rest)
         self._namespace = namespace
@@ -49,12 +52,24 @@ class ArgoGate:
         application = await self._documents.get(APPLICATIONS, self._namespace, environment)
         if application is None:
             return Gate(open=False, reason=f"ArgoCD has no Application {environment}")
+        if held_by := _held_by(application):
+            reason = f"the sync of the Application {environment} is held by {', '.join(held_by)}"
+            return Gate(open=False, reason=reason, held_by=held_by)
         try:
             reason = closed_because(application, self._now(), self._fresh_within)
         except (AttributeError, TypeError, KeyError):
             # No version of ArgoCD writes that. A person may have.
             reason = f"the Application {environment} is in a shape that can't be read"
         return Gate(open=not reason, reason=reason)
+
+
+def _held_by(application: Document) -> tuple[ResetId, ...]:
+    """The resets that hold the automated sync of an Application. What a person has made of the annotation says none."""
+    try:
+        memory = memory_of(application)
+    except UnreadableMemoryError:
+        return ()
+    return tuple(memory.resets) if memory is not None else ()
 
 
 def closed_because(application: Mapping[str, Any], now: datetime, fresh_within: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from kubernetes_asyncio.client import ApiClient, ApiException, CustomObjectsApi
@@ -91,6 +93,47 @@ class Documents:
                     return None
                 raise
         return cast("Document", changed)
+
+    async def annotate(
+        self, kind: ObjectKind, namespace: str, name: str, annotation: str, value: str
+    ) -> datetime | None:
+        """Write an annotation. Return when, by the API server's clock, in whole seconds; None: there is no object.
+
+        Raises:
+            TemporaryError: what answered does not say when.
+        """
+        body = {"metadata": {"annotations": {annotation: value}}}
+        with translated(f"patch {kind.kind} {namespace}/{name}", f"patch {kind.resource} in {namespace}"):
+            try:
+                answer = await self._objects.patch_namespaced_custom_object_with_http_info(
+                    kind.group,
+                    kind.version,
+                    namespace,
+                    kind.plural,
+                    name,
+                    body,
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
+                    **MERGE_PATCH,
+                )
+            except ApiException as error:
+                if is_missing(error):
+                    return None
+                raise
+            # A proxy in between may be late, and never early: what was seen before does not pass for seen since.
+            return parsedate_to_datetime(answer[2]["Date"])
+
+    async def is_served(self, kind: ObjectKind) -> bool:
+        """Tell whether the cluster has such a kind. Every account may ask that."""
+        with translated(f"look for {kind.resource}", f"get /apis/{kind.group}/{kind.version}"):
+            try:
+                served = await self._objects.get_api_resources(
+                    kind.group, kind.version, _request_timeout=REQUEST_TIMEOUT_SECONDS
+                )
+            except ApiException as error:
+                if is_missing(error):
+                    return False
+                raise
+        return any(each.name == kind.plural for each in served.resources)
 
     async def list(
         self, kind: ObjectKind, namespace: str | None, *, label_selector: str = ""

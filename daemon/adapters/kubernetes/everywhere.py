@@ -18,11 +18,18 @@ Item = TypeVar("Item")
 
 
 class Everywhere:
-    """Remembers which kinds the account may not list in all namespaces at once."""
+    """Remembers which kinds the account may not list in all namespaces at once.
 
-    def __init__(self, core: CoreV1Api) -> None:
+    Args:
+        core: Lists the namespaces.
+        spare: Seconds for which a namespace is not asked again that the account may not list.
+    """
+
+    def __init__(self, core: CoreV1Api, spare: float = 0.0) -> None:
         self._core = core
+        self._spare = spare
         self._one_by_one: set[str] = set()
+        self._closed: dict[tuple[str, str], float] = {}
 
     async def list(self, kind: str, of: Callable[[str | None], Awaitable[Iterable[Item]]]) -> list[Item]:
         """Return all items of a kind. A namespace where the account has no right has none of ours.
@@ -44,12 +51,21 @@ class Everywhere:
         with translated("list namespaces", "list namespaces"):
             namespaces = await self._core.list_namespace(_request_timeout=REQUEST_TIMEOUT_SECONDS)
         slots = asyncio.Semaphore(_NAMESPACES_AT_ONCE)
+        now = asyncio.get_running_loop().time()
+        self._closed = {place: until for place, until in self._closed.items() if until > now}
 
         async def readable(namespace: str) -> Iterable[Item]:
             async with slots:
-                return await where_allowed(of(namespace))
+                try:
+                    return await of(namespace)
+                except PermanentError as error:
+                    if error.reason is not Reason.KUBERNETES_FORBIDDEN:
+                        raise
+                    self._closed[kind, namespace] = now + self._spare
+                    return ()
 
-        found = await asyncio.gather(*(readable(str(each.metadata.name)) for each in namespaces.items))
+        names = (str(each.metadata.name) for each in namespaces.items)
+        found = await asyncio.gather(*(readable(name) for name in names if (kind, name) not in self._closed))
         return [item for items in found for item in items]
 
 

@@ -1,4 +1,4 @@
-"""The pod that a reset makes for a service's commands: the Deployment's template, less what would make it the service.
+"""The pod that a reset makes for a service's commands: its workload's template, less what would make it the service.
 
 - It keeps what decides how a command runs: image, variables, volumes, account, security, resources, node.
 - It leaves out all labels, so that no Service, ReplicaSet, autoscaler or ArgoCD takes the pod for its own.
@@ -27,6 +27,9 @@ IMAGE_ANNOTATION = "resetd.fuse.io/image"
 """Its value is the image that this container was asked for with."""
 LIFETIME_SECONDS = 2 * 86_400
 """After this time Kubernetes ends a holder that nobody removed."""
+
+CHECK = AttemptId("check")
+"""Stands for a reset and its attempt where the API server is asked whether it would admit a holder."""
 
 _SERVICE_LABEL = "resetd.fuse.io/service"
 _MANAGED_BY = {"app.kubernetes.io/managed-by": "resetd"}
@@ -76,12 +79,12 @@ def reset_of(attempt: AttemptId) -> str:
 
 
 def holder_pod(
-    deployment: Mapping[str, Any], container: str | None, service: str, attempt: AttemptId
+    workload: Mapping[str, Any], container: str | None, service: str, attempt: AttemptId
 ) -> dict[str, Any]:
     """Make the pod to create, as the API server's JSON has it.
 
     Args:
-        deployment: As the API server's JSON has it.
+        workload: The service's, as the API server's JSON has it.
         container: The configured container, if any.
         service: The catalog's name of the service.
         attempt: The attempt whose command is to run in the pod first.
@@ -89,13 +92,13 @@ def holder_pod(
     Raises:
         PermanentError: `pod-not-found`: no such container, or several and none is named.
     """
-    template = deployment["spec"]["template"]
+    template = workload["spec"]["template"]
     spec = template["spec"]
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     chosen = named_container(
         [candidate["name"] for candidate in spec["containers"]],
         container or annotations.get(DEFAULT_CONTAINER),
-        f"the template of {deployment['metadata']['name']}",
+        f"the template of {workload['metadata']['name']}",
     )
     original = next(candidate for candidate in spec["containers"] if candidate["name"] == chosen)
     sleeping = {key: value for key, value in original.items() if key not in _SERVER_FIELDS}

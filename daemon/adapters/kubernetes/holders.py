@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
 
 from kubernetes_asyncio.client import (
     ApiException,
-    AppsV1Api,
     CoreV1Api,
     V1DeleteOptions,
     V1Pod,
@@ -27,6 +28,7 @@ from daemon.adapters.kubernetes.errors import is_conflict, is_missing, translate
 from daemon.adapters.kubernetes.everywhere import Everywhere
 from daemon.adapters.kubernetes.holder_pod import (
     ATTEMPT_ANNOTATION,
+    CHECK,
     LIFETIME_SECONDS,
     RESET_LABEL,
     USE_ANNOTATION,
@@ -34,6 +36,7 @@ from daemon.adapters.kubernetes.holder_pod import (
     holder_pod,
     reset_of,
 )
+from daemon.adapters.kubernetes.holder_templates import HolderTemplates
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Pod
 from daemon.ports.pods.holders import Holder, Need
@@ -49,9 +52,8 @@ class KubernetesHolders:
     """Implements `daemon.ports.pods.holders.Holders`."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
-        self._rest = kubernetes.rest
         self._core = CoreV1Api(kubernetes.rest)
-        self._apps = AppsV1Api(kubernetes.rest)
+        self._templates = HolderTemplates(kubernetes.rest)
         self._everywhere = Everywhere(self._core)
 
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
@@ -82,6 +84,22 @@ class KubernetesHolders:
                 f"{environment}/{name} does not run after {_START_TIMEOUT_SECONDS:g} s: {state}",
                 hint="Look at the pod's events: image, quota, volumes.",
             ) from error
+
+    async def holder_refusals(
+        self, environment: str, selector: str, container: str | None, service: str
+    ) -> tuple[PermanentError, ...]:
+        """See the port. The API server is asked by dry runs."""
+        found: list[PermanentError] = []
+        for ask in (
+            partial(self._try_create, environment, selector, container, service),
+            partial(self._try_use, environment, service),
+            partial(self._try_delete, environment, service),
+        ):
+            try:
+                await ask()
+            except PermanentError as error:
+                found.append(error)
+        return tuple(found)
 
     async def holders(self) -> tuple[Holder, ...]:
         """See the port. Without the right to all namespaces, those that the account may read are asked one by one."""
@@ -132,8 +150,8 @@ class KubernetesHolders:
 
     async def _create(self, environment: str, selector: str, container: str | None, need: Need) -> None:
         """Create the holder. That somebody else has just created it is no error."""
-        deployment = await self._deployment(environment, selector, need.service)
-        body = holder_pod(deployment, container, need.service, need.attempt)
+        workload = await self._templates.find(environment, selector, need.service)
+        body = holder_pod(workload, container, need.service, need.attempt)
         name = body["metadata"]["name"]
         with translated(f"create pod {environment}/{name}", f"create pods in {environment}"):
             try:
@@ -144,27 +162,51 @@ class KubernetesHolders:
                 if not is_conflict(error):
                     raise
 
-    async def _deployment(self, environment: str, selector: str, service: str) -> dict[str, Any]:
-        """Return the service's Deployment as JSON.
+    async def _try_create(self, environment: str, selector: str, container: str | None, service: str) -> None:
+        """Let the API server say whether it would admit a holder. What can't be asked by a dry run is not refused.
 
-        Raises:
-            PermanentError: `pod-not-found`: none matches, or several do and none has the service's name.
+        Source: Kubernetes reference, Dynamic Admission Control, "Side effects".
         """
-        with translated(f"list deployments of {environment}", f"list deployments.apps in {environment}"):
-            answer = await self._apps.list_namespaced_deployment(
-                environment, _request_timeout=REQUEST_TIMEOUT_SECONDS
-            )
-        matching: list[dict[str, Any]] = self._rest.sanitize_for_serialization(
-            pod_selection.deployments_matching(answer.items, selector)
-        )
-        named = [deployment for deployment in matching if deployment["metadata"]["name"] == service]
-        if len(matching) == 1 or len(named) == 1:
-            return (named or matching)[0]
-        raise PermanentError(
-            Reason.POD_NOT_FOUND,
-            f"{environment}: {len(matching) or 'no'} deployments match {selector}; one was to be copied",
-            hint="Give the service a narrower selector in the catalog." if matching else None,
-        )
+        workload = await self._templates.find(environment, selector, service)
+        body = holder_pod(workload, container, service, CHECK)
+        name = body["metadata"]["name"]
+        with translated(f"create pod {environment}/{name}", f"create pods in {environment}"):
+            try:
+                await self._core.create_namespaced_pod(
+                    environment, cast("Any", body), dry_run="All", _request_timeout=REQUEST_TIMEOUT_SECONDS
+                )
+            except ApiException as error:
+                if not is_conflict(error) and not _knows_no_dry_run(error):
+                    raise
+
+    async def _try_use(self, environment: str, service: str) -> None:
+        """Ask for the right to use a holder: of a pod that is not there, only that is answered."""
+        name = holder_name(service, CHECK)
+        with translated(f"use pod {environment}/{name}", f"patch pods in {environment}"):
+            try:
+                await self._core.patch_namespaced_pod(
+                    name,
+                    environment,
+                    {"metadata": {"annotations": {ATTEMPT_ANNOTATION: CHECK}}},
+                    dry_run="All",
+                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
+                    **MERGE_PATCH,
+                )
+            except ApiException as error:
+                if not is_missing(error):
+                    raise
+
+    async def _try_delete(self, environment: str, service: str) -> None:
+        """Ask for the right to remove a holder, as `_try_use`."""
+        name = holder_name(service, CHECK)
+        with translated(f"delete pod {environment}/{name}", f"delete pods in {environment}"):
+            try:
+                await self._core.delete_namespaced_pod(
+                    name, environment, dry_run="All", _request_timeout=REQUEST_TIMEOUT_SECONDS
+                )
+            except ApiException as error:
+                if not is_missing(error):
+                    raise
 
     async def _delete(self, environment: str, name: str, *, uid: str, version: str | None = None) -> bool:
         """Delete the pod of this uid, and of this version where one is given; tell whether it was deleted."""
@@ -179,6 +221,11 @@ class KubernetesHolders:
                     return False
                 raise
         return True
+
+
+def _knows_no_dry_run(error: ApiException) -> bool:
+    """Tell whether a webhook of the cluster can't be asked by a dry run."""
+    return error.status == HTTPStatus.BAD_REQUEST and "dry run" in str(error.body or "")
 
 
 def _holder(pod: V1Pod) -> Holder:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from kubernetes_asyncio.client import V1ContainerStatus, V1Deployment, V1Pod, V1ReplicaSet
+from kubernetes_asyncio.client import V1ContainerStatus, V1Pod, V1ReplicaSet
 
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.pods.cluster import Pod
@@ -118,22 +118,6 @@ def maker_of(pod: V1Pod) -> str:
     return (
         generation_of(pod) or f"{owner.kind if owner else 'Pod'} {owner.name if owner else pod.metadata.name}"
     )
-
-
-def deployments_matching(deployments: Sequence[V1Deployment], selector: str) -> list[V1Deployment]:
-    """Return the Deployments whose pods a selector matches, by their templates' labels.
-
-    Args:
-        deployments: Those of a namespace.
-        selector: `LABEL=VALUE`, several with commas between them.
-    """
-    wanted = [term.partition("=")[::2] for term in selector.split(",")]
-
-    def matches(deployment: V1Deployment) -> bool:
-        labels = deployment.spec.template.metadata.labels or {}
-        return all(labels.get(label) == value for label, value in wanted)
-
-    return [deployment for deployment in deployments if matches(deployment)]
 
 
 def newest_first(replica_sets: Sequence[V1ReplicaSet]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -33,6 +35,33 @@ WITH present AS (
 SELECT pid, usename, application_name, address, backend_start, usesysid IN (SELECT usesysid FROM writers)
   FROM present ORDER BY pid
 """
+
+# Who may not see a session's state may not end it either. A superuser's is ended by a superuser alone, and asking for
+# more is an error.
+_END_IDLE = """
+SELECT a.pid, pg_terminate_backend(a.pid)
+  FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+  JOIN unnest(%(pids)s::int[], %(starts)s::timestamptz[]) AS listed (pid, start)
+    ON listed.pid = a.pid AND listed.start = a.backend_start
+ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state = 'idle'
+   AND a.state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
+   AND pg_has_role(current_user, a.usesysid, 'USAGE')
+   AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+"""
+
+
+async def end_idle_sessions(
+    connection: AsyncConnection[TupleRow], sessions: Collection[Session], seconds: float
+) -> tuple[Session, ...]:
+    """End those of these sessions that have been idle for so long, where the role may, and return them."""
+    known = {each.pid: each for each in sessions if each.since is not None}
+    asked = {
+        "pids": list(known),
+        "starts": [each.since for each in known.values()],
+        "seconds": seconds,
+    }
+    rows = await (await connection.execute(_END_IDLE, asked)).fetchall()
+    return tuple(known[pid] for pid, ended in rows if ended)
 
 
 async def read_sessions(connection: AsyncConnection[TupleRow], daemon: str) -> tuple[Session, ...]:

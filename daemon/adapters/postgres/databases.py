@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from daemon.adapters.postgres.client_sessions import read_sessions
+from daemon.adapters.postgres.client_sessions import end_idle_sessions, read_sessions
 from daemon.adapters.postgres.identity import read_identity
 from daemon.adapters.postgres.losses import read_losses
 from daemon.adapters.postgres.pooling import direct_session, standby
@@ -75,6 +75,14 @@ class PostgresDatabases:
         where = parse_address(url, environment, self._network)
         async with self._session(where) as connection:
             return await read_sessions(connection, where.daemon)
+
+    async def end_idle(
+        self, url: str, *, environment: str, sessions: Collection[Session], seconds: float
+    ) -> tuple[Session, ...]:
+        """See the port."""
+        where = parse_address(url, environment, self._network)
+        async with self._session(where) as connection:
+            return await end_idle_sessions(connection, sessions, seconds)
 
     async def lost_by_wipe(
         self, url: str, *, environment: str, service_url: str, whole: bool

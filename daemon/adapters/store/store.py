@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import text
 
-from daemon.adapters.store import auditing, protection, queries, state
+from daemon.adapters.store import auditing, freezes, holds, protection, queries, state
 from daemon.adapters.store.connections.addresses import is_embedded, parse
 from daemon.adapters.store.connections.engine import make_engine
 from daemon.adapters.store.connections.transactions import Transactions, Tx
@@ -24,14 +24,17 @@ from daemon.adapters.store.retention.removal import forget_backup
 from daemon.ports.store.leases import Change, Claimed, Lease, LockAnswer
 from daemon.ports.store.outbox import OutboxRow, StatusTopics
 from daemon.ports.store.queries import LockRow
+from daemon.ports.store.restraints import HoldAnswer, HoldChanges, StandingFreeze, StandingHold
 from daemon.ports.store.state import Lost
 from schemas.audit import AuditEntry
+from schemas.freezes import Freeze, KeptFreeze
+from schemas.holds import Hold, KeptHold
 from schemas.intake import Admission, Batch, NewRequest
 from schemas.learned import Learned
 from schemas.marks import Position
 from schemas.plan import Plan
 from schemas.protection import KeptWord, ProtectedUse, RememberedUse, Word
-from schemas.records import LogPosition
+from schemas.records import LogPosition, Message
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, ResetState, Step
 from schemas.retention import Pruned, Refusal, Retention
 from schemas.wire import ResetId, ResourceKey, Time
@@ -111,8 +114,10 @@ class SqlStore:
     async def unread_acts(self, reset_id: ResetId, after: int) -> tuple[Act, ...]:
         return (await self._read(lambda tx: queries.acts_after(tx, {reset_id: after})))[reset_id]
 
-    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
-        return await self._write(lambda tx: locking.lock(tx, lease, keys))
+    async def lock(
+        self, lease: Lease, keys: Sequence[ResourceKey], *, concerns: Collection[str] = ()
+    ) -> LockAnswer:
+        return await self._write(lambda tx: locking.lock(tx, lease, keys, concerns))
 
     async def learned(self, environment: str) -> tuple[Learned, ...]:
         return await self._read(lambda tx: learning.learned(tx, environment))
@@ -133,6 +138,37 @@ class SqlStore:
 
     async def words(self, *, now: Time, ended: bool = False) -> tuple[KeptWord, ...]:
         return await self._read(lambda tx: protection.words(tx, now, ended=ended))
+
+    # -- what people hold back ------------------------------------------------------------------------------------
+    async def freeze(self, freeze: Freeze, entry: AuditEntry) -> None:
+        await self._write(lambda tx: freezes.freeze(tx, freeze, entry))
+
+    async def unfreeze(self, environment: str | None, entry: AuditEntry) -> tuple[Freeze, ...]:
+        return await self._write(lambda tx: freezes.unfreeze(tx, environment, entry))
+
+    async def freezes(self) -> tuple[StandingFreeze, ...]:
+        return await self._read(freezes.standing)
+
+    async def kept_freezes(self, *, limit: int = 100) -> tuple[KeptFreeze, ...]:
+        return await self._read(lambda tx: freezes.kept(tx, limit))
+
+    async def hold(self, hold: Hold, entry: AuditEntry, *, after: bool) -> HoldAnswer:
+        return await self._write(lambda tx: holds.hold(tx, hold, entry, after=after))
+
+    async def unhold(self, hold_id: str, entry: AuditEntry) -> KeptHold | None:
+        return await self._write(lambda tx: holds.unhold(tx, hold_id, entry))
+
+    async def holds(self) -> tuple[StandingHold, ...]:
+        return await self._read(holds.standing)
+
+    async def kept_holds(self, *, limit: int = 100) -> tuple[KeptHold, ...]:
+        return await self._read(lambda tx: holds.kept(tx, limit))
+
+    async def settle_holds(self) -> HoldChanges:
+        return await self._write(holds.settle)
+
+    async def tell_hold_end(self, hold_id: str, expires_at: Time, message: Message) -> bool:
+        return await self._write(lambda tx: holds.tell_end(tx, hold_id, expires_at, message))
 
     # -- retention ------------------------------------------------------------------------------------------------
     async def prune(self, retention: Retention, *, now: Time, limit: int) -> Pruned:

@@ -11,7 +11,9 @@ from schemas.tables import (
     CounterRow,
     DeadLetterRow,
     EnvironmentRow,
+    FreezeRow,
     HistoryRow,
+    HoldRow,
     IdempotencyKeyRow,
     JoinedRow,
     LearnedRow,
@@ -57,6 +59,8 @@ LOCKS = table_of(LockRow)
 LOCK_HISTORY = table_of(LockHistoryRow)
 PROTECTED_USES = table_of(ProtectedUseRow)
 PROTECTED_WORDS = table_of(ProtectedWordRow)
+FREEZES = table_of(FreezeRow)
+HOLDS = table_of(HoldRow)
 STATE = table_of(StateRow)
 
 # The condition of the index `ix_outbox_waiting`: a database uses that index for a query with this very condition.

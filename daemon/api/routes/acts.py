@@ -35,7 +35,7 @@ from schemas.plan import Plan
 from schemas.reasons import Reason
 from schemas.resets import Act, ActKind, Channel, Reset
 from statemachines.acts import check_act, has_begun
-from statemachines.consent import needs_consent, rights_needed
+from statemachines.consent import needs_consent, needs_name, rights_needed
 
 _log = structlog.stdlib.get_logger(__name__)
 router = APIRouter(tags=["acts"])
@@ -60,7 +60,7 @@ async def approve(
     """Approve the plan with this hash. Nobody approves a request of their own.
 
     Needs the role `approver` in each environment of the plan's `approversIn`: the reset's own, and each by which
-    something is protected that the plan touches.
+    something is protected that the plan touches. A plan that wipes needs the environment's name in `confirm`.
     """
     asked = _Asked(ActKind.APPROVE, sent, {"plan_hash": sent.plan_hash}, confirm=sent.confirm)
     return await _append(context, caller, reference, asked, if_match)
@@ -190,6 +190,9 @@ async def _append(
             detail = f"{act.kind.value} comes with a later version"
             raise ProblemError(Reason.NOT_YET, detail, reset=reset.id)
         await _check(context, reset, act, plan)
+        if act.kind is ActKind.APPROVE and asked.confirm is None and needs_name(plan, reset):
+            detail = f"a wipe of what is protected is approved with the environment's name typed: {reset.environment}"
+            raise violation("/confirm", detail, reset=reset.id)
     await context.refuse_restored_state()
     stored = await context.store.append_act(act)
     return ActAccepted(act=stored.id, reset=reset_bodies.summary(reset))

@@ -11,6 +11,7 @@ from daemon.api.authentication import Caller, require
 from daemon.api.context import ApiContext, Context
 from daemon.api.lock_bodies import lock_bodies
 from daemon.api.problems import ProblemError
+from daemon.api.routes.holds import hold_of
 from daemon.ports.store.queries import LockRow
 from schemas.api import DoctorReport, EnvironmentBody, Role
 from schemas.reasons import Reason
@@ -19,7 +20,7 @@ from schemas.wire import kind_of
 from statemachines.lifecycle import AT_REST, WAITING, WORKING
 
 router = APIRouter(tags=["environments"])
-_RUNNING = (*WORKING, ResetState.CANCELLING, ResetState.ROLLING_BACK)
+_RUNNING = (*WORKING, ResetState.PAUSED, ResetState.CANCELLING, ResetState.ROLLING_BACK)
 
 
 @router.get("/environments")
@@ -62,6 +63,7 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
     async def some(states: Sequence[ResetState], limit: int) -> tuple[Reset, ...]:
         return await context.store.resets(environment=name, states=states, limit=limit)
 
+    freezes = [each.freeze for each in await context.store.freezes() if each.remaining > 0]
     running, last = await some(_RUNNING, 1), await some(tuple(AT_REST), 1)
     waiting = await some(tuple(WAITING), 50)
     return EnvironmentBody(
@@ -71,5 +73,7 @@ async def _body(context: ApiContext, caller: Caller, name: str, locks: Sequence[
         running=reset_bodies.summary(running[0]) if running else None,
         last=reset_bodies.summary(last[0]) if last else None,
         queue=tuple(reset_bodies.summary(reset) for reset in reversed(waiting)),
+        hold=await hold_of(context, name),
+        freezes=tuple(each for each in freezes if each.environment in {None, name}),
         locks=tuple(lock for lock in await lock_bodies(context, caller, locks) if lock.environment == name),
     )

@@ -29,7 +29,7 @@ class ConsumerReader:
         uses: Uses,
         slots: asyncio.Semaphore,
     ) -> tuple[ConsumerFact, ...]:
-        """Read the consumers of these databases, and the Applications of their environments.
+        """Read the consumers of these databases, what starts pods beside them, and what would scale them up again.
 
         Raises:
             TemporaryError: the cluster can't be asked now.
@@ -47,18 +47,32 @@ class ConsumerReader:
                 found.setdefault(target, (workload, set()))[1].update(used)
         found = {target: each for target, each in found.items() if each[1].intersection(keys)}
         environments = sorted({target.environment for target in found})
-        applications = await asyncio.gather(*(self._applications(name, slots) for name in environments))
+        around = await asyncio.gather(
+            *(
+                self._around(
+                    name,
+                    {target: used for target, (_, used) in found.items() if target.environment == name},
+                    slots,
+                )
+                for name in environments
+            )
+        )
         facts = await asyncio.gather(
             *(self._fact(target, workload, used, slots) for target, (workload, used) in found.items()),
-            *(self._fact(target, None, (), slots) for listed in applications for target in listed),
+            *(self._fact(target, None, used, slots) for each in around for target, used in each.items()),
         )
         return tuple(
             sorted(facts, key=lambda fact: (fact.object.environment, fact.object.kind, fact.object.name))
         )
 
-    async def _applications(self, environment: str, slots: asyncio.Semaphore) -> tuple[ObjectRef, ...]:
+    async def _around(
+        self,
+        environment: str,
+        workloads: Mapping[ObjectRef, Collection[ResourceKey]],
+        slots: asyncio.Semaphore,
+    ) -> Mapping[ObjectRef, tuple[ResourceKey, ...]]:
         async with slots:
-            return await self._quiescing.applications(environment)
+            return await self._quiescing.around(environment, workloads)
 
     async def _fact(
         self,

@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 
 from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.consumers import ConsumerReader
+from daemon.engine.facts.holders import HolderReader
 from daemon.engine.facts.markers import check_marker
 from daemon.engine.facts.sessions import SessionReader, WaysIn
 from daemon.engine.facts.survey import Survey
 from daemon.engine.facts.wipes import WipeReader
+from daemon.engine.kept_down import kept_down
 from daemon.ports.clock import Clock
 from daemon.ports.databases import Databases, Identity
-from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from daemon.ports.errors import PermanentError, PortError
 from daemon.ports.pods.cluster import Pod, Workloads
 from daemon.ports.pods.holders import Need
 from daemon.ports.pods.pods import Pods
@@ -35,6 +37,7 @@ from schemas.facts import (
     ConfiguredSeedFact,
     DatabaseFact,
     Facts,
+    HolderRefusal,
     Loss,
     MigrationsFact,
     RepositoryFact,
@@ -46,8 +49,7 @@ from schemas.protection import ProtectedUse
 from schemas.quiescing import ConsumerFact, ObjectRef
 from schemas.reasons import Reason
 from schemas.requests import ResetRequested
-from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName, client_of
-from statemachines.lifecycle import AT_REST, needs_rest
+from schemas.wire import AttemptId, ResetId, ResourceKey, ServiceName
 from statemachines.planning.commands import commands, written
 from statemachines.planning.gaps import DATABASE, REPOSITORY
 from statemachines.planning.namespaces import protects
@@ -88,6 +90,7 @@ class _Findings:
     used: dict[tuple[str, str], set[ResourceKey]] = field(default_factory=lambda: defaultdict(set))
     """(environment, service) -> the databases that it uses there."""
     consumers: tuple[ConsumerFact, ...] = ()
+    holder_refusals: tuple[HolderRefusal, ...] = ()
 
 
 class FactsReader:
@@ -111,6 +114,7 @@ class FactsReader:
         """Without `backups` nobody looks how databases are dumped and proven; a plan that restores is refused then."""
         self._backups = backups
         self._consumers = ConsumerReader(quiescing, catalog)
+        self._holders = HolderReader(pods)
         self._pods = pods
         self._databases = databases
         self._repositories = repositories
@@ -140,7 +144,7 @@ class FactsReader:
         findings = await self._read_namespaces(slots, names, environment, chosen, holding)
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
-        await self._read_consumers(findings, slots, selection)
+        await self._read_consumers(findings, slots, environment, selection)
         repositories, sessions, backups = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
@@ -186,6 +190,7 @@ class FactsReader:
             remembered=remembered,
             protected_uses=tuple(findings.uses),
             consumers=findings.consumers,
+            holder_refusals=findings.holder_refusals,
             sessions=sessions,
             absent=absent,
             words=tuple(kept.word for kept in words),
@@ -389,19 +394,10 @@ class FactsReader:
             return await self._pods.choose(*where)
         if holding is None or any(holding not in each.quiesced_by for each in resting):
             by = dict.fromkeys(reset for each in resting for reset in each.quiesced_by)
-            raise await self._quiesced(f"{service.name} of {environment} is scaled to 0 by", list(by))
+            what = f"{service.name} of {environment} is scaled to 0 by"
+            raise await kept_down(self._store, what, list(by))
         need = Need(service.name, AttemptId(f"{holding}/facts/0"), _FACTS_SECONDS)
         return await self._pods.hold(*where, need)
-
-    async def _quiesced(self, what: str, resets: Sequence[ResetId]) -> PortError:
-        """The error for a service that other resets keep down: it passes where one of them is at work."""
-        detail = f"{what} {', '.join(resets)}"
-        for reset_id in resets:
-            reset = await self._store.find(reset_id)
-            if reset is not None and (reset.state not in AT_REST or not needs_rest(reset)):
-                return TemporaryError(Reason.QUIESCED, detail)
-        hint = "Resume that reset, or `resetd release ID --reason WHY`; by hand as docs/operations.md says."
-        return PermanentError(Reason.QUIESCED, detail, hint=hint)
 
     async def _read_other(
         self,
@@ -474,9 +470,12 @@ class FactsReader:
         self._note_protected(findings, environment, key, ServiceName(service.name), database)
 
     async def _read_consumers(
-        self, findings: _Findings, slots: asyncio.Semaphore, selection: Selection
+        self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
     ) -> None:
-        """Read what has to be quiesced, where the selection does that. A workload's only user is its environment."""
+        """Read what has to be quiesced, and what the commands need then, where the selection does that.
+
+        A workload's only user is its environment.
+        """
         if not quiesces(selection, self._catalog):
             return
         pairs = written(commands(selection))
@@ -484,6 +483,8 @@ class FactsReader:
         findings.consumers = await self._consumers.read(keys, findings.workloads, findings.used, slots)
         for fact in findings.consumers:
             findings.users[fact.object.key].add(fact.object.environment)
+        services = [service for service in selection.services if service.name in findings.pods]
+        findings.holder_refusals = await self._holders.read(environment, services, slots)
 
     async def _read_wipes(
         self, findings: _Findings, slots: asyncio.Semaphore, environment: str, selection: Selection
@@ -523,19 +524,18 @@ class FactsReader:
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]
     ) -> tuple[RepositoryFact, ...]:
-        client = client_of(request.environment)
         found: list[RepositoryFact] = []
         for declared in self._catalog.repositories:
             name = declared.name_for(request.environment)
             try:
-                branch = await self._repositories.read(name, declared.branch)
+                branch = await self._repositories.read(name, declared.branch_for(request.environment))
             except PortError as error:
                 findings.unreadable.append(
                     self._survey.unreadable(error, request.environment, None, f"{REPOSITORY}{name}")
                 )
                 continue
             key = ResourceKey(f"repository/{branch.owner}/{branch.repository}/{branch.branch}")
-            for each in (name for name in names if client_of(name) == client):
+            for each in (each for each in names if _rewinds(self._catalog, each, name, branch.branch)):
                 findings.users[key].add(each)
                 self._note_protected(findings, each, key)
             found.append(
@@ -545,10 +545,11 @@ class FactsReader:
                     owner=branch.owner,
                     branch=branch.branch,
                     head=branch.head,
-                    root=branch.root,
+                    roots=branch.roots,
                     warnings=branch.warnings,
                     identity=branch.identity,
                     refusals=branch.refusals,
+                    beside=branch.beside,
                 )
             )
         return tuple(found)
@@ -565,6 +566,18 @@ class FactsReader:
             findings.uses.append(
                 ProtectedUse(environment=environment, service=service, database=database, key=key)
             )
+
+
+def _rewinds(catalog: Catalog, environment: str, repository: str, branch: str) -> bool:
+    """Whether a reset of that environment would rewind the branch. GitHub takes names of repositories in any case.
+
+    A branch that the catalog does not name may be any.
+    """
+    return any(
+        declared.name_for(environment).lower() == repository.lower()
+        and declared.branch_for(environment) in {None, branch}
+        for declared in catalog.repositories
+    )
 
 
 def _declared(service: Service, database: str) -> Database:

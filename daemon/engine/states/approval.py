@@ -18,6 +18,7 @@ from statemachines.consent import (
 )
 from statemachines.lifecycle import Trigger
 from statemachines.reset_update import ResetUpdate
+from statemachines.windows import agree_until
 
 _WITHOUT_EXPIRY = 3600.0
 """Seconds until the loop looks again at an approval that does not expire."""
@@ -36,8 +37,11 @@ class ApprovalState:
         """Count who agreed and may still do so. A pause while more people have to agree and there is time."""
         await self._consents.drop_void(self._leased)
         reset = self._leased.reset
+        window = self._limits.bound(reset, self._leased.plan, self._clock.now())
         if not lacks_consent(reset):
             until = usable_until(reset, self._limits.approval_ttl)
+            if until is not None and window is not None:
+                until = agree_until(window, until - self._limits.approval_ttl, self._limits.approval_ttl)
             await self._leased.commit(
                 ResetUpdate(approval_expires_at=until, cause=None, detail=None, hint=None, waiting_for=None),
                 trigger=Trigger.APPROVED,
@@ -54,5 +58,6 @@ class ApprovalState:
         who = approvers_text(rights_needed(self._leased.plan, reset))
         detail = f"{len(consenting(reset))} of {reset.approvals_required} approvals given, each by an {who}"
         warnings = self._leased.plan.warnings if self._leased.plan else ()
-        said = (detail, *(warning for warning in warnings if warning.startswith(TOO_FEW)))
+        bounds = (f"They are for {window.opening.text}",) if window is not None else ()
+        said = (detail, *bounds, *(warning for warning in warnings if warning.startswith(TOO_FEW)))
         return Pause(Waiting(reason="approval", detail=". ".join(said), until=expires), left)

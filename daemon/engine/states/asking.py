@@ -27,7 +27,7 @@ async def ask_again(
     await leased.commit(
         ResetUpdate(
             approvals=spent if reason is Reason.APPROVAL_EXPIRED else reset.approvals,
-            approval_expires_at=now + limits.approval_ttl,
+            approval_expires_at=limits.agree_until(reset, leased.plan, now),
             cause=reason,
             detail=reset.detail if void else TEXTS[reason] if reason is not None else None,
             waiting_for=None,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from daemon.engine.leased_reset import LeasedReset
+from daemon.engine.states.waiting import WaitingLimits
 from daemon.ports.clock import Clock
 from schemas.plan import Plan
 from statemachines.lifecycle import Trigger
@@ -13,7 +12,7 @@ from statemachines.steps.resuming import carried_over
 
 
 async def adopt_plan(
-    leased: LeasedReset, plan: Plan, clock: Clock, *, approval_ttl: timedelta, replanned: bool = False
+    leased: LeasedReset, plan: Plan, clock: Clock, *, limits: WaitingLimits, replanned: bool = False
 ) -> None:
     """Store the plan and lead the reset on: to `planned`, `awaiting-approval` or `queued`.
 
@@ -31,7 +30,7 @@ async def adopt_plan(
         trigger = Trigger.DRY_RUN
     elif plan.approvals_required:
         trigger = Trigger.NEEDS_APPROVAL
-        expires = clock.now() + approval_ttl
+        expires = limits.agree_until(leased.reset, plan, clock.now())
     await leased.commit(
         ResetUpdate(
             plan_hash=plan.hash,

@@ -19,7 +19,7 @@ from statemachines.lifecycle import Trigger
 from statemachines.refusals import Refusal
 from statemachines.reset_update import ResetUpdate
 
-_QUIESCED_PAUSE = 5.0
+QUIESCED_PAUSE = 5.0
 """Seconds until a reset looks again whose services another one keeps down."""
 
 
@@ -57,13 +57,13 @@ class PlanningState:
             now = self._clock.now()
             if answer.temporary and any(each.reason is Reason.QUIESCED for each in answer.reasons):
                 # Another reset is at work on its services: it takes as long as that takes, as with locks.
-                return Pause(Waiting(reason="quiesced", detail=answer.detail), _QUIESCED_PAUSE)
+                return Pause(Waiting(reason="quiesced", detail=answer.detail), QUIESCED_PAUSE)
             may_pass = answer.temporary or _still_comes_up(reset, answer)
             if may_pass and now - waiting_since(reset, "facts", now) < facts_patience(reset, self._limits):
                 return facts_unread(reset, answer.detail, now)
             await self._refuse(answer)
             return None
-        await adopt_plan(leased, answer, self._clock, approval_ttl=self._limits.approval_ttl)
+        await adopt_plan(leased, answer, self._clock, limits=self._limits)
         return None
 
     async def _refuse(self, refusal: Refusal) -> None:

@@ -8,7 +8,7 @@ from schemas.resets import Outcome
 from schemas.wire import StepName
 from statemachines.hints import hint_for
 from statemachines.lifecycle import Trigger
-from statemachines.planning.quiescing import quiesced_by
+from statemachines.planning.quiescing import quiesced_objects
 from statemachines.reset_update import ResetUpdate
 
 
@@ -44,7 +44,7 @@ async def stop_at_step(leased: LeasedReset, step: StepName, outcome: Outcome, *,
 
 def with_rest(leased: LeasedReset, hint: str | None) -> str | None:
     """Add to a hint what the reset keeps at rest: it has destroyed something, so nobody else gives that back."""
-    kept = quiesced_by(leased.plan.steps) if leased.plan is not None else ()
+    kept = quiesced_objects(leased.plan.steps) if leased.plan is not None else ()
     if not (kept and leased.reset.destroyed):
         return hint
     names = ", ".join(str(each) for each in kept)

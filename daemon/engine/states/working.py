@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
+from typing import NoReturn
 
 import structlog
 
@@ -16,20 +17,25 @@ from daemon.engine.commands.unresolved import UnresolvedAttempts
 from daemon.engine.consents import Consents
 from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
+from daemon.engine.states.holding_back import back_to_queue, waits_for_freeze, waits_for_window
 from daemon.engine.states.stopping import stop_at_step
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.performer import Performer
+from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from schemas.catalog.operations import Retry
+from schemas.freezes import Freeze
 from schemas.plan import Phase, PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.consent import expired, lacks_consent
+from statemachines.freezes import concerned, has_crossed, never_crossed, pauses
 from statemachines.lifecycle import PHASE_OF, WORKING, Trigger
-from statemachines.reset_update import ResetUpdate
+from statemachines.reset_update import UNCHANGED, ResetUpdate
 from statemachines.steps.container_scope import needed_before
 from statemachines.steps.learned import NOTHING_TAKEN, Taken, taken_at_done
 from statemachines.steps.progress import after_attempt, ended, resolved, to_run_again
@@ -47,8 +53,15 @@ class Stopped(Exception):  # noqa: N818 - no error of the program: a step did no
         self.step = step
 
 
+class GivenUp(Exception):  # noqa: N818 - no error of the program: a step was not begun
+    """A freeze stopped a step before it was launched, and no other one is to blame."""
+
+
 class WorkingState:
-    """Leads to the next working state, or to `failed` or `needs-operator`; an act or an old consent leads elsewhere."""
+    """Leads to the next working state, or to `failed` or `needs-operator`.
+
+    An act, an old consent or a freeze leads elsewhere.
+    """
 
     def __init__(
         self,
@@ -59,6 +72,7 @@ class WorkingState:
         pod_choice: PodChoice,
         acts: Acts,
         consents: Consents,
+        restraints: Restraints,
         retry: Retry,
         clock: Clock,
         output: RecordedOutput,
@@ -72,6 +86,7 @@ class WorkingState:
         self._pod_choice = pod_choice
         self._acts = acts
         self._consents = consents
+        self._restraints = restraints
         self._retry = retry
         self._clock = clock
         self._output = output
@@ -88,12 +103,14 @@ class WorkingState:
         await self._output.remove_former()
         state = leased.reset.state
         for batch in filter(None, self._batches()):
-            if await self._asked_again(batch):
-                return
             finished = False
             while not finished:
+                if await self._asked_again(batch) or await self._held_back(batch):
+                    return
                 try:
                     finished = await self._run_batch(batch)
+                except GivenUp:
+                    finished = False  # a freeze came in this very moment: the next look finds it
                 except Stopped as stopped:
                     step = stopped.step
                     outcome = step.outcome or Outcome(kind=OutcomeKind.UNKNOWN)
@@ -126,6 +143,39 @@ class WorkingState:
         await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
         return True
 
+    async def _held_back(self, batch: list[PlannedStep]) -> bool:
+        """Go back to the queue where a freeze or a window stops this batch, the first to destroy something; or pause.
+
+        A freeze that says `now` stops every batch.
+        """
+        leased, environments = self._leased, concerned(self._leased.reset.environment, self._leased.plan)
+        freeze = None
+        if pauses(leased.plan, leased.steps) and not leased.open_attempts:
+            freeze = self._restraints.seen_pausing(environments)
+        if has_crossed(leased.reset):
+            return freeze is not None and await self._pause(freeze)
+        if any(step.destructive and not self._is_finished(step) for step in batch):
+            freeze = await self._restraints.stopping(environments)
+            now = self._clock.now()
+            window = self._limits.bound(leased.reset, leased.plan, now)
+            if freeze is None and window is not None and not window.is_open:
+                log.info(
+                    "reset.held-back", window=window.opening.name, until=window.opening.opens.isoformat()
+                )
+                await back_to_queue(leased, waits_for_window(window.opening, now))
+                return True
+        if freeze is None:
+            return False
+        log.info("reset.held-back", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
+        await back_to_queue(leased, waits_for_freeze(freeze, self._clock.now()))
+        return True
+
+    async def _pause(self, freeze: Freeze) -> bool:
+        log.warning("reset.paused", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
+        waiting = waits_for_freeze(freeze, self._clock.now())
+        await self._leased.commit(ResetUpdate(waiting_for=waiting), trigger=Trigger.PAUSE)
+        return True
+
     def _batches(self) -> Iterator[list[PlannedStep]]:
         """The phase's batches, each behind the steps of earlier phases that are open again.
 
@@ -145,6 +195,7 @@ class WorkingState:
 
         Raises:
             Stopped: a step did not succeed. The others of the batch have come to their end.
+            GivenUp: a freeze stopped one, and the others have come to their end.
         """
         todo = [step for step in batch if not self._is_finished(step)]
         if not todo:
@@ -162,15 +213,18 @@ class WorkingState:
                 pending -= done
                 for task in done:
                     # A step that stopped waits for its batch; a lost lease waits for nothing.
-                    if not isinstance(task.exception(), Stopped):
+                    if not isinstance(task.exception(), Stopped | GivenUp):
                         task.result()
         finally:
             await _cancel_and_await({watching, *running})
-        # Failures are read in the plan's order, so that the same one is always shown.
+        # Failures are read in the plan's order, so that the same one is always shown; a freeze is none.
+        ends = {task.get_name(): task for task in running}
+        given_up = [name for name, task in ends.items() if isinstance(task.exception(), GivenUp)]
         for step in todo:
-            for task in running:
-                if task.get_name() == step.name:
-                    task.result()
+            if step.name not in given_up:
+                ends[step.name].result()
+        if given_up:
+            raise GivenUp
         return True
 
     async def _run_step(self, planned: PlannedStep) -> None:
@@ -178,6 +232,7 @@ class WorkingState:
 
         Raises:
             Stopped: none did, and none will by itself.
+            GivenUp: a freeze stopped it.
         """
         leased = self._leased
         while True:
@@ -197,10 +252,16 @@ class WorkingState:
                 return
 
     async def _attempt(self, planned: PlannedStep) -> Step:
-        """Make one attempt and record its end."""
+        """Make one attempt and record its end.
+
+        Raises:
+            GivenUp: a freeze stopped it before it was launched.
+        """
         leased = self._leased
         result = await self._performer.perform(planned)
         now = self._clock.now()
+        if result.outcome.cause in {Reason.FROZEN, Reason.OUTSIDE_WINDOW}:
+            await self._give_up(planned, result)
         # An attempt that ended before it was recorded counts all the same, so that tries are bounded.
         attempt = ended(result.attempt or self._recorder.next_attempt(planned), result.outcome, at=now)
         step = after_attempt(
@@ -226,6 +287,21 @@ class WorkingState:
             then=step.state.value,
         )
         return step
+
+    async def _give_up(self, planned: PlannedStep, result: AttemptResult) -> NoReturn:
+        """Record that an attempt was never launched. Where it was recorded as the first to destroy, nothing is.
+
+        Raises:
+            GivenUp: always.
+        """
+        leased = self._leased
+        if result.attempt is not None:
+            attempt = ended(result.attempt, result.outcome, at=self._clock.now())
+            untouched = never_crossed(leased.plan, await leased.attempts(), attempt.id)
+            update = ResetUpdate(destroyed=False, consent_spent=False) if untouched else UNCHANGED
+            await leased.finished(to_run_again(leased.steps[planned.name]), attempt, update=update)
+            self._output.remove(attempt)
+        raise GivenUp
 
     async def _renew_effects(self, planned: PlannedStep) -> None:
         """Run former steps again whose effect is in another container than the one that this step is to run in.

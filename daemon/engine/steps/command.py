@@ -14,6 +14,7 @@ from daemon.engine.steps.database_checks import DatabaseChecks
 from daemon.engine.steps.database_proofs import DatabaseProofs
 from daemon.engine.steps.exit_interpreter import ExitInterpreter
 from daemon.engine.steps.launch_rights import check_rights
+from daemon.engine.steps.not_frozen import NotFrozen
 from daemon.engine.steps.required_backups import check_backups
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.engine.steps.still_quiesced import StillQuiesced
@@ -126,9 +127,11 @@ class LaunchPreconditions:
         wipe_checks: WipeChecks,
         pod_choice: PodChoice,
         still_quiesced: StillQuiesced,
+        not_frozen: NotFrozen,
         leased: LeasedReset,
         clock: Clock,
     ) -> None:
+        self._not_frozen = not_frozen
         self._still_quiesced = still_quiesced
         self._checks = checks
         self._wipe_checks = wipe_checks
@@ -158,6 +161,8 @@ class LaunchPreconditions:
     async def check_again(self, step: PlannedStep, attempt: Attempt | None) -> None:
         """The same right before the launch of a recorded attempt: its container may be another one by now.
 
+        Nobody has frozen meanwhile what the attempt would be the first to destroy.
+
         Raises:
             PermanentError: the command must never be launched any more.
             TemporaryError: that can't be told now.
@@ -170,6 +175,8 @@ class LaunchPreconditions:
                 f"{step.service} runs in another container than it was recorded for",
             )
         await self.check(step, pod)
+        # Last, since what comes before may take long.
+        await self._not_frozen.check(step)
 
 
 class _Guard:

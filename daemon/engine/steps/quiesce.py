@@ -14,6 +14,9 @@ from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
 
+STARTED_NOTHING = "startedNothing"
+"""The fact of an attempt that says whether the object started nothing before either."""
+
 
 class QuiesceStep:
     """Keeps an object at rest, and waits until nothing of it runs any more. Repeating it is harmless."""
@@ -39,9 +42,13 @@ class QuiesceStep:
             raise TemporaryError(
                 Reason.STILL_RUNNING,
                 f"{', '.join(running)} did not end within {step.timeout:g} s",
-                hint="Look at what keeps it: a finalizer, a long grace period, a node that is away.",
+                hint="Look at what keeps it: a Job at work, a finalizer, a long grace period, a node that is away.",
             )
-        facts = {"original": quiesced.original, "quiescedBy": list(quiesced.resets)}
+        facts = {
+            "original": quiesced.original,
+            "quiescedBy": list(quiesced.resets),
+            STARTED_NOTHING: quiesced.started_nothing,
+        }
         return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts))
 
 
@@ -57,11 +64,13 @@ class ReleaseStep:
         """Release. Whether it runs again is a step of its own."""
         attempt = taken_up or await self._recorder.start(step)
         self._leased.deadline.check()
+        # Kubernetes forgets them with the release. Who dies right after it does not tell them.
+        missed = await self._quiescing.missed(object_of(step))
         left = await self._quiescing.release(
             object_of(step), self._leased.reset.id, status=self._leased.reset.sequence
         )
         if left is None:
-            return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED))
+            return AttemptResult(attempt, Outcome(kind=OutcomeKind.SUCCEEDED, detail=missed or None))
         others = ", ".join(left.resets)
         outcome = Outcome(
             kind=OutcomeKind.SUCCEEDED,

@@ -6,7 +6,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.errors import PermanentError
-from daemon.ports.repositories import Repositories
+from daemon.ports.repositories import Branch, Repositories
 from schemas.plan import PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Attempt, Outcome, OutcomeKind
@@ -36,10 +36,11 @@ class RepositoryStep:
                 f"{name} is another repository than the plan was made with",
                 hint="`resetd resume ID --replan` plans with the one that has the name now.",
             )
+        _check_roots(found, step)
         attempt = taken_up or await self._recorder.start(step)
         rewound = await self._repositories.rewind(
             found,
-            to=found.root,
+            to=step.repository_root or found.root,
             backup_branch=f"backup/{self._leased.reset.id}",
             still_ours=self._leased.deadline.check,
         )
@@ -53,3 +54,25 @@ class RepositoryStep:
             },
         )
         return AttemptResult(attempt, outcome)
+
+
+def _check_roots(found: Branch, step: PlannedStep) -> None:
+    """Show that the branch has the root that people agreed to, and none that they did not.
+
+    A plan from before roots were agreed to names none: then there must be one, and no doubt.
+
+    Raises:
+        PermanentError: `repository-root-changed`.
+    """
+    roots = {root.sha for root in found.roots}
+    agreed = set(step.repository_roots)
+    if step.repository_root is None and len(roots) == 1:
+        return
+    if step.repository_root in roots and roots <= agreed:
+        return
+    raise PermanentError(
+        Reason.REPOSITORY_ROOT_CHANGED,
+        f"{found.repository}: {found.branch} descends from {', '.join(sorted(roots))}; the plan was made for "
+        f"{', '.join(sorted(agreed)) or 'a branch with one root'}",
+        hint="Somebody changed its history. Look at it, then `resetd resume ID --replan` plans with what is there now.",
+    )

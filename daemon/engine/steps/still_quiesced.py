@@ -13,7 +13,7 @@ from daemon.ports.quiescing import Quiescing
 from schemas.plan import PlannedStep, StepKind
 from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
-from statemachines.planning.quiescing import quiesced_by
+from statemachines.planning.quiescing import quiesced_objects
 
 PATIENCE = 5.0
 """Seconds that sessions may last: those of the step before are over once their server notices."""
@@ -40,7 +40,7 @@ class StillQuiesced:
         if not step.destructive or self._leased.plan is None:
             return
         steps = self._leased.plan.steps
-        found = await asyncio.gather(*(self._why_not(target) for target in quiesced_by(steps)))
+        found = await asyncio.gather(*(self._why_not(target) for target in quiesced_objects(steps)))
         cleared = [each for each in steps if each.kind is StepKind.CLEAR_SESSIONS]
         touched = [each for each in cleared if set(each.touches) & set(step.touches)]
         found += await asyncio.gather(*(self._left(each) for each in touched))

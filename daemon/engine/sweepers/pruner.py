@@ -1,7 +1,7 @@
-"""Lets old rows go, and the kept output of resets that are gone. Nothing else removes them.
+"""Lets old rows go, old marks, and the kept output of resets that are gone. Nothing else removes them.
 
 Each pruning is one short transaction over a bounded number of rows, so it may end at any instant, and several daemons
-may do it at once. A state that was restored from an older backup is left as it is: its rows are evidence.
+may do it at once. A state that was restored from an older backup is left as it is: its rows and marks are evidence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BREATH = 0.5
 BATCH = 100
 """Rows of each kind that one pruning removes."""
 MEASURE_INTERVAL = timedelta(minutes=10)
-"""How often the tables are measured, and the kept output of resets that are gone is looked for."""
+"""How often the tables are measured, and old marks and the kept output of resets that are gone are looked for."""
 
 
 class Pruner:
@@ -92,6 +92,19 @@ class Pruner:
                 await self._logs.forget(reset_id)
                 log.info("pruner.output-removed", reset=reset_id)
 
+    async def forget_marks(self) -> None:
+        """Let marks go that are older than any event which may come once more: what they name has ended long ago.
+
+        Raises:
+            PortError: the state database or the marks do not answer. Or the state is older than what it launched.
+        """
+        if self._retention.records is None:
+            return
+        gone = await self._high_water.prune(self._clock.now() - self._retention.records)
+        if gone:
+            self._metrics.pruned.labels("marks").inc(gone)
+            log.info("pruner.marks-removed", marks=gone)
+
     async def _measure_now_and_then(self) -> None:
         now = self._clock.now()
         if self._measured_at is not None and timedelta() <= now - self._measured_at < MEASURE_INTERVAL:
@@ -100,6 +113,7 @@ class Pruner:
         for table, rows in (await self._store.table_sizes()).items():
             self._metrics.table_rows.labels(table).set(rows)
         await self.forget_output()
+        await self.forget_marks()
 
 
 def _failed(error: PortError, seconds: float) -> None:

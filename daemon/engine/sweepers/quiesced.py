@@ -24,12 +24,24 @@ log = structlog.get_logger()
 
 SWEEP_INTERVAL = 10.0
 """Seconds between two sweeps."""
+IDLE_INTERVAL = 600.0
+"""Seconds between two sweeps where the catalog quiesces in no mode, and the last sweep found nothing at rest."""
 
 
 class QuiesceSweeper:
     """One loop of each daemon; several at once are harmless."""
 
-    def __init__(self, quiescing: Quiescing, store: Store, clock: Clock, high_water: HighWater) -> None:
+    def __init__(
+        self,
+        quiescing: Quiescing,
+        store: Store,
+        clock: Clock,
+        high_water: HighWater,
+        *,
+        quiesces: bool = True,
+    ) -> None:
+        """`quiesces`: whether any mode of the catalog does. Else what may be at rest is of a former catalog."""
+        self._quiesces = quiesces
         self._quiescing = quiescing
         self._store = store
         self._clock = clock
@@ -39,8 +51,8 @@ class QuiesceSweeper:
         """Sweep until cancelled."""
         await repeat(self.sweep, self._clock, every=SWEEP_INTERVAL, failed=_failed)
 
-    async def sweep(self) -> None:
-        """Release what no reset needs at rest any more.
+    async def sweep(self) -> float | None:
+        """Release what no reset needs at rest any more. Return a longer pause where nothing is likely to come.
 
         Raises:
             PortError: the cluster or the state database could not be asked, or the state is older than what it
@@ -48,7 +60,8 @@ class QuiesceSweeper:
         """
         await self._high_water.check()
         failed = None
-        for quiesced in await self._quiescing.quiesced():
+        listed = await self._quiescing.quiesced()
+        for quiesced in listed:
             over = [reset_id for reset_id in quiesced.resets if not await self._needs_rest(reset_id)]
             if over or not quiesced.resets:
                 try:
@@ -57,16 +70,20 @@ class QuiesceSweeper:
                     failed = error
         if failed is not None:
             raise failed
+        return None if self._quiesces or listed else IDLE_INTERVAL
 
     async def _release(self, quiesced: Quiesced, over: list[ResetId]) -> None:
         try:
+            missed = await self._quiescing.missed(quiesced.object)
             released = await self._quiescing.release_listed(quiesced, over)
         except PermanentError as error:
             log.warning("quiesce-sweeper.refused", object=str(quiesced.object), detail=error.detail)
             return
         if released:
             left = [each for each in quiesced.resets if each not in over]
-            log.info("quiesce-sweeper.released", object=str(quiesced.object), resets=over, left=left)
+            log.info(
+                "quiesce-sweeper.released", object=str(quiesced.object), resets=over, left=left, missed=missed
+            )
 
     async def _needs_rest(self, reset_id: ResetId) -> bool:
         reset = await self._store.find(reset_id)

@@ -25,10 +25,10 @@ async def repeat(
     Args:
         sweep: May answer how many seconds to pause, instead of `every`; a PortError is no end.
         clock: Tells how long a pause is.
-        every: Seconds between two sweeps; twice that after the first failure.
+        every: Seconds between two sweeps; twice that after the first failure, a minute at most.
         failed: Tells the error, and the seconds of the pause that follows.
     """
-    backoff = Backoff(clock, shortest=2 * every, longest=LONGEST_PAUSE)
+    backoff = Backoff(clock, shortest=min(2 * every, LONGEST_PAUSE), longest=LONGEST_PAUSE)
     while True:
         try:
             pause = await sweep()

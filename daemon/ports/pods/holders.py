@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemon.ports.errors import PermanentError
 from daemon.ports.pods.cluster import Pod
 from schemas.wire import AttemptId, ResetId
 
@@ -45,7 +46,8 @@ class Holders(Protocol):
     async def hold(self, environment: str, selector: str, container: str | None, need: Need) -> Pod:
         """Return the holder of the attempt's reset for a service, once it runs: made, or found again.
 
-        - It is made from the template of the service's Deployment: its image, variables, volumes and account.
+        - It is made from the template of the service's Deployment, StatefulSet or Argo Rollout: its image, variables,
+          volumes and account.
         - It only sleeps, and the service need not run for it.
         - It belongs to nobody else: it has no label of the service, no probe and no hook.
         - Each call changes the holder's version.
@@ -53,8 +55,21 @@ class Holders(Protocol):
 
         Raises:
             TemporaryError: `pod-not-ready`: it does not run yet.
-            PermanentError: `pod-not-found` (no one Deployment, or an ambiguous container), `pod-not-ready` (it is too
+            PermanentError: `pod-not-found` (no one workload, or an ambiguous container), `pod-not-ready` (it is too
                 old to live as long as is needed), `kubernetes-forbidden`.
+        """
+        ...
+
+    async def holder_refusals(
+        self, environment: str, selector: str, container: str | None, service: str
+    ) -> tuple[PermanentError, ...]:
+        """Return why no holder of a service could be made, used or removed. Nothing is changed.
+
+        Its workload and container are looked for, and the cluster is asked for the rights and whether it would admit
+        the pod.
+
+        Raises:
+            TemporaryError: that can't be told now.
         """
         ...
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from daemon.ports.backups import Backup
 from schemas.audit import AuditEntry
+from schemas.holds import Hold
 from schemas.learned import Learned, LearnedKey
 from schemas.plan import Plan
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step
@@ -61,6 +62,8 @@ class Change:
     """What is learned of steps. Each replaces what was learned under its key."""
     forgotten: tuple[LearnedKey, ...] = ()
     """Keys under which nothing is kept any more."""
+    crosses: frozenset[str] = frozenset()
+    """Where the change records the first attempt to destroy something: the environments that it concerns."""
     release_locks: bool = False
     release_lease: bool = False
     """Let the lease go. The reset is claimed again at `reset.wake_at`, or when an act comes."""
@@ -74,6 +77,8 @@ class LockAnswer:
     ticket: int
     resources: tuple[ResourceKey, ...] = ()
     held_by: tuple[ResetId, ...] = ()
+    hold: Hold | None = None
+    """The person's hold that keeps the reset away."""
 
 
 class LeaseStore(Protocol):
@@ -122,6 +127,8 @@ class LeaseStore(Protocol):
 
         Raises:
             LeaseLostError: owner, fence or version is another one; nothing was written.
+            TemporaryError: `frozen`: the change crosses, and a freeze is in force by the database's clock that was
+                stored before; nothing was written.
             ValueError: the history would leave a gap, or the change breaks a rule (`statemachines.commits`); nothing
                 was written.
         """
@@ -135,8 +142,12 @@ class LeaseStore(Protocol):
         """Return the reset's acts with an id above `after`, in order."""
         ...
 
-    async def lock(self, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+    async def lock(
+        self, lease: Lease, keys: Sequence[ResourceKey], *, concerns: Collection[str] = ()
+    ) -> LockAnswer:
         """Ask for locks on exactly these keys: all or none, first come first served by ticket.
+
+        - Nothing is granted while a person holds one of the keys, the reset's environment or one that it `concerns`.
 
         - The first call draws the reset's ticket.
         - Locks that the reset asked for before, and whose keys are missing now, are released.

@@ -9,12 +9,21 @@ from daemon.ports.store.leases import LeaseStore
 from daemon.ports.store.outbox import OutboxStore
 from daemon.ports.store.protection import ProtectionStore
 from daemon.ports.store.queries import StoreQueries
+from daemon.ports.store.restraints import RestraintStore
 from daemon.ports.store.retention import RetentionStore
 from daemon.ports.store.state import StateStore
 
 
 class Store(
-    IntakeStore, LeaseStore, OutboxStore, ProtectionStore, RetentionStore, StateStore, StoreQueries, Protocol
+    IntakeStore,
+    LeaseStore,
+    OutboxStore,
+    ProtectionStore,
+    RestraintStore,
+    RetentionStore,
+    StateStore,
+    StoreQueries,
+    Protocol,
 ):
     """The whole of the state database.
 

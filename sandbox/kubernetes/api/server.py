@@ -72,7 +72,7 @@ class Server:
         user = self.access.user(request.headers.get("Authorization", ""))
         if path.startswith("/sandbox/"):
             return self._control(request, user)
-        served = kinds.served(self.objects.find(kinds.DEFINITIONS, "", kinds.ROLLOUT_DEFINITION) is not None)
+        served = kinds.served({each["metadata"]["name"] for each in self.objects.every(kinds.DEFINITIONS)})
         if request.method == "GET" and (document := discovery.answer(path, served)) is not None:
             return web.json_response(document)
         target = kinds.parse(path)

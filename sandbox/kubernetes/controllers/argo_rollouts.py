@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 
 from sandbox.kubernetes.controllers.deployments import template_hash
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS
+from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sandbox.kubernetes.objects.objects import Object, Objects
 from sandbox.kubernetes.objects.ownership import owned, owner_reference
 
@@ -17,7 +17,7 @@ REVISION = "rollout.argoproj.io/revision"
 
 
 def reconcile(objects: Objects, rollout: Object) -> None:
-    """Create the ReplicaSet of the template, and give it all replicas."""
+    """Create the ReplicaSet of the template, give it all replicas, and write the status."""
     template = _template(objects, rollout)
     if template is None:
         return
@@ -36,6 +36,25 @@ def reconcile(objects: Objects, rollout: Object) -> None:
             stored["spec"]["replicas"] = wanted
 
         objects.update(REPLICA_SETS, meta["namespace"], meta["name"], change)
+    _report(objects, rollout, new, sets)
+
+
+def _report(objects: Objects, rollout: Object, new: Object, sets: list[Object]) -> None:
+    """Write the status as the real controller does: the generation as text."""
+    meta = rollout["metadata"]
+    statuses = [objects.get(REPLICA_SETS, meta["namespace"], each["metadata"]["name"]) for each in sets]
+    of_new = next(each for each in statuses if each["metadata"]["uid"] == new["metadata"]["uid"])["status"]
+
+    def change(stored: Object) -> None:
+        stored["status"] = {
+            "observedGeneration": str(meta["generation"]),
+            "replicas": sum(each["status"].get("replicas", 0) for each in statuses),
+            "readyReplicas": sum(each["status"].get("readyReplicas", 0) for each in statuses),
+            "updatedReplicas": of_new.get("replicas", 0),
+            "availableReplicas": of_new.get("availableReplicas", 0),
+        }
+
+    objects.update(ROLLOUTS, meta["namespace"], meta["name"], change)
 
 
 def _template(objects: Objects, rollout: Object) -> Object | None:

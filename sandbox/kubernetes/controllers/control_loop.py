@@ -1,13 +1,14 @@
-"""Runs the controllers: those of workloads after each change, in the namespaces that changed; ArgoCD twice a second."""
+"""Runs the controllers: those of workloads after each change, in the namespaces that changed; others twice a second."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
-from sandbox.kubernetes.controllers import environments, workloads
+from sandbox.kubernetes.controllers import environments, jobs, workloads
 from sandbox.kubernetes.controllers.argocd import ArgoCD
 from sandbox.kubernetes.objects import deletion
-from sandbox.kubernetes.objects.kinds import APPLICATIONS, NAMESPACES
+from sandbox.kubernetes.objects.kinds import APPLICATIONS, CRON_JOBS, NAMESPACES
 from sandbox.kubernetes.objects.objects import Change, Objects
 
 TICK = 0.5
@@ -26,6 +27,9 @@ async def run(objects: Objects, argocd: ArgoCD) -> None:
                 workloads.reconcile(objects, namespace)
             deletion.empty_namespaces(objects)
             if clock() >= look:
+                moment = datetime.now(UTC)
+                for cron_job in list(objects.every(CRON_JOBS)):
+                    jobs.start_due(objects, cron_job, moment)
                 argocd.reconcile()
                 look = clock() + TICK
             touched = _namespaces(await _changes(queue, max(0.0, look - clock())))

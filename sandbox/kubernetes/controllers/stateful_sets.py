@@ -23,13 +23,14 @@ def reconcile(objects: Objects, stateful_set: Object) -> None:
     for name in names:
         if objects.find(PODS, meta["namespace"], name) is None:
             objects.create(PODS, admission.admitted(objects, _pod(stateful_set, name)))
-    pods = owned(objects, PODS, stateful_set)
+    pods, revision = owned(objects, PODS, stateful_set), _revision(stateful_set)
 
     def change(stored: Object) -> None:
         stored["status"] = {
             "replicas": len(pods),
             "readyReplicas": sum(map(ready, pods)),
-            "updateRevision": _revision(stateful_set),
+            "updatedReplicas": sum(each["metadata"]["labels"].get(REVISION) == revision for each in pods),
+            "updateRevision": revision,
             "observedGeneration": meta["generation"],
         }
 

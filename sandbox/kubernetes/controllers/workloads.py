@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.kubernetes.controllers import argo_rollouts, replica_sets, stateful_sets
+from sandbox.kubernetes.controllers import argo_rollouts, jobs, replica_sets, stateful_sets
 from sandbox.kubernetes.controllers.deployments import Rollout
 from sandbox.kubernetes.objects import deletion
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS
+from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, JOBS, REPLICA_SETS, ROLLOUTS, STATEFUL_SETS
 from sandbox.kubernetes.objects.objects import Objects
 
 
@@ -22,5 +22,8 @@ def reconcile(objects: Objects, namespace: str) -> None:
         for each in list(objects.every(kind, namespace)):
             if "deletionTimestamp" not in each["metadata"]:
                 reconcile_one(objects, each)
+    for job in list(objects.every(JOBS, namespace)):
+        if "deletionTimestamp" not in job["metadata"]:
+            jobs.reconcile(objects, job)
     for replica_set in list(objects.every(REPLICA_SETS, namespace)):
         replica_sets.reconcile(objects, replica_set)

@@ -11,7 +11,9 @@ import re
 
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import (
+    CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     NAMESPACES,
     PODS,
     SERVICE_ACCOUNTS,
@@ -95,6 +97,8 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
         causes.append((INVALID, f'Invalid value: "{name}": {RULE}', "metadata.name"))
     if kind is PODS:
         causes += _pod_causes(new.get("spec") or {}, "spec")
+    if kind is CRON_JOBS and not (new.get("spec") or {}).get("schedule"):
+        causes.append((REQUIRED, "Required value", "spec.schedule"))
     if kind in {DEPLOYMENTS, STATEFUL_SETS}:
         causes += _deployment_causes(new.get("spec") or {})
     if causes:
@@ -102,7 +106,14 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
     if kind is PODS:
         new = admitted(objects, new)
         _check_account(objects, new)
-    elif kind is DEPLOYMENTS:
+    else:
+        _default(kind, new)
+    return new
+
+
+def _default(kind: Kind, new: Object) -> None:
+    """Write what the server adds to a new object of a kind that is no pod."""
+    if kind is DEPLOYMENTS:
         spec = new["spec"]
         spec.setdefault("replicas", 1)
         spec.setdefault("revisionHistoryLimit", 10)
@@ -114,11 +125,16 @@ def prepare(objects: Objects, kind: Kind, new: Object) -> Object:
     elif kind is STATEFUL_SETS:
         new["spec"].setdefault("replicas", 1)
         new["status"] = {"replicas": 0}
+    elif kind is CRON_JOBS:
+        new["spec"].setdefault("suspend", False)
+        new["spec"].setdefault("concurrencyPolicy", "Allow")
+        new["status"] = {}
+    elif kind is JOBS:
+        new["status"] = {}
     elif kind is NAMESPACES:
         new["spec"] = {"finalizers": ["kubernetes"]}
         new["status"] = {"phase": "Active"}
-        new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
-    return new
+        new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = new["metadata"]["name"]
 
 
 def _check_account(objects: Objects, pod: Object) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from sandbox.kubernetes.objects import statuses
 from sandbox.kubernetes.objects.kinds import (
+    CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     KINDS,
     NAMESPACES,
     PODS,
@@ -18,7 +20,7 @@ from sandbox.kubernetes.objects.kinds import (
 )
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 
-OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ROLLOUTS)
+OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ROLLOUTS, CRON_JOBS, JOBS)
 _KINDS_OF_OWNERS = frozenset(kind.kind for kind in OWNERS)
 
 
@@ -101,7 +103,7 @@ def _set_free(objects: Objects, owner: Object) -> None:
 def collect_orphans(objects: Objects, namespace: str) -> None:
     """Delete what is owned by a workload that is gone."""
     uids = {owner["metadata"]["uid"] for kind in OWNERS for owner in objects.every(kind, namespace)}
-    for kind in (REPLICA_SETS, PODS):
+    for kind in (REPLICA_SETS, JOBS, PODS):
         for owned in list(objects.every(kind, namespace)):
             owners = owned["metadata"].get("ownerReferences") or []
             ours = [r for r in owners if r.get("kind") in _KINDS_OF_OWNERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -42,6 +43,13 @@ DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", ("deploy",), ("sta
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", ("rs",), ("status", "scale"))
 STATEFUL_SETS = Kind("apps", "v1", "statefulsets", "StatefulSet", ("sts",), ("status", "scale"))
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout", ("ro",), ("status", "scale"), custom=True)
+CRON_JOBS = Kind("batch", "v1", "cronjobs", "CronJob", ("cj",), ("status",))
+JOBS = Kind("batch", "v1", "jobs", "Job", (), ("status",))
+SCALED_OBJECTS = Kind(
+    "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", ("so",), ("status",), custom=True
+)
+SCALED_JOBS = Kind("keda.sh", "v1alpha1", "scaledjobs", "ScaledJob", ("sj",), ("status",), custom=True)
+OPTIONAL = (ROLLOUTS, SCALED_OBJECTS, SCALED_JOBS)
 """Served once the cluster has the CustomResourceDefinition of that name."""
 DEFINITIONS = Kind(
     "apiextensions.k8s.io",
@@ -73,6 +81,10 @@ KINDS = (
     AUTOSCALERS,
     APPLICATIONS,
     ROLLOUTS,
+    CRON_JOBS,
+    JOBS,
+    SCALED_OBJECTS,
+    SCALED_JOBS,
     DEFINITIONS,
     ROLES,
     ROLE_BINDINGS,
@@ -82,9 +94,11 @@ KINDS = (
 ROLLOUT_DEFINITION = f"{ROLLOUTS.plural}.{ROLLOUTS.group}"
 
 
-def served(with_rollouts: bool) -> tuple[Kind, ...]:
-    """Return the kinds that the server serves now."""
-    return tuple(kind for kind in KINDS if with_rollouts or kind is not ROLLOUTS)
+def served(definitions: Collection[str]) -> tuple[Kind, ...]:
+    """Return the kinds that the server serves now, by the names of its CustomResourceDefinitions."""
+    return tuple(
+        kind for kind in KINDS if kind not in OPTIONAL or f"{kind.plural}.{kind.group}" in definitions
+    )
 
 
 BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}

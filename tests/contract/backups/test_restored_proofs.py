@@ -24,8 +24,9 @@ from schemas.admin_servers import AdminServer
 from schemas.backups import Proof
 from schemas.reasons import Reason
 from schemas.wire import ResetId
-from tests.contract.backups.conftest import ENVIRONMENT, flipped
+from tests.contract.backups.conftest import ENVIRONMENT
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
+from  import flipped
 
 HELD = r"""
 DROP SCHEMA IF EXISTS side CASCADE;

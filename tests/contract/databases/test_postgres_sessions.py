@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -141,3 +144,26 @@ async def test_c3_sessions_of_the_same_daemon_are_its_own_whichever_worker_has_t
             seen = await other.sessions(database, environment="qa-sandbox")
             assert {one.application for one in seen} >= {"resetd 0123456789abcdef"}
             assert len(seen) == 2
+
+
+async def test_idle_sessions_of_the_own_role_are_ended_and_what_works_or_is_anothers_stays(
+    server: Server, database: str
+) -> None:
+    databases = PostgresDatabases(NETWORK)
+    busy = libpq(server.pod_url("visited", "fuse", PASSWORD))
+    async with (
+        visiting(server, "reader", "metabase"),
+        visiting(server, "fuse", "pooler"),
+        await psycopg.AsyncConnection.connect(busy, application_name="in-transaction") as open_transaction,
+    ):
+        await open_transaction.execute("SELECT 1")
+        found = await databases.sessions(database, environment="qa-sandbox")
+        assert await databases.end_idle(database, environment="qa-sandbox", sessions=found, seconds=600) == ()
+        other = [replace(each, since=each.since - timedelta(seconds=1)) for each in found if each.since]
+        assert await databases.end_idle(database, environment="qa-sandbox", sessions=other, seconds=0) == ()
+        ended = await databases.end_idle(database, environment="qa-sandbox", sessions=found, seconds=0)
+        assert [each.application for each in ended] == ["pooler"]
+        async with asyncio.timeout(10):
+            while "pooler" in (left := await sessions(database)):  # noqa: ASYNC110 - asked of a server
+                await asyncio.sleep(0.05)
+        assert set(left) == {"metabase", "in-transaction"}

@@ -16,10 +16,13 @@ from kubernetes_asyncio.client import CustomObjectsApi
 
 from daemon.adapters.kubernetes.argocd import ArgoGate, closed_because
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
+from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.ports.deployments import Deployments
 from daemon.ports.errors import PermanentError, TemporaryError
 from sandbox.kubernetes.launch import Arguments, Running, start
+from schemas.quiescing import APPLICATION, ObjectRef
 from schemas.reasons import Reason
+from schemas.wire import ResetId
 from tests.memory.deployments import MemoryDeployments
 
 ENVIRONMENT = "demo-sandbox"
@@ -92,6 +95,21 @@ async def test_a_settled_environment_is_open_until_it_is_unsettled(stand: Stand)
     gate = await stand.deployments.gate(ENVIRONMENT)
     assert not gate.open
     assert gate.reason
+
+
+async def test_a_sync_that_a_reset_holds_closes_the_gate_and_names_the_reset(double: Running) -> None:
+    reset = ResetId("01900000-0000-7000-8000-000000000001")
+    target = ObjectRef(environment=ENVIRONMENT, kind=APPLICATION, name=ENVIRONMENT)
+    async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
+        quiescing = KubernetesQuiescing(kubernetes, "argocd")
+        await quiescing.quiesce(target, reset, status=1)
+        try:
+            gate = await ArgoGate(kubernetes, "argocd").gate(ENVIRONMENT)
+            assert (gate.open, gate.held_by) == (False, (reset,))
+            assert reset in gate.reason
+        finally:
+            await quiescing.release(target, reset, status=2)
+        assert (await ArgoGate(kubernetes, "argocd").gate(ENVIRONMENT)).held_by == ()
 
 
 async def test_f6_a_directory_that_argocd_normalises_opens_the_gate_and_changed_sources_close_it(

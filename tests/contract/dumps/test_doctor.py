@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from daemon.adapters.system.clock import SystemClock
 from daemon.engine.doctor import Doctor
+from daemon.engine.resting import Resting
 from daemon.ports.dump_store import DumpStore
 from sandbox.s3.server import S3
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog
 from schemas.catalog.operations import Doctor as Checks
 from tests.contract.dumps.conftest import bucket_of, encrypted
+from tests.memory.pods import MemoryPods
+from tests.memory.quiescing import MemoryQuiescing
+from tests.memory.store import MemoryStore
 
 
 class NoServices:
@@ -22,8 +27,9 @@ class NoServices:
 
 
 async def found(store: DumpStore) -> tuple[bool, Finding]:
-    nobody = cast("Any", None)
-    doctor = Doctor(nobody, nobody, nobody, cast("Catalog", NoServices()), store)
+    nobody, clock = cast("Any", None), SystemClock()
+    resting = Resting(MemoryQuiescing(MemoryPods(), clock.now), MemoryStore(clock))
+    doctor = Doctor(nobody, nobody, nobody, cast("Catalog", NoServices()), resting, store)
     report = await doctor.examine("qa-sandbox")
     [finding] = report.findings
     return report.healthy, finding

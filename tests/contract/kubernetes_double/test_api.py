@@ -237,6 +237,7 @@ async def test_discovery_names_what_is_served(api: Api) -> None:
         "apps",
         "argoproj.io",
         "autoscaling",
+        "batch",
         "rbac.authorization.k8s.io",
     }
     served = (await api.call("GET", "/api/v1")).body["resources"]

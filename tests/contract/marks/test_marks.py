@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -119,3 +119,81 @@ async def test_a_mark_that_can_not_be_read_stops_everything(tmp_path: Path) -> N
     file.write_bytes(b"\x00")
     with pytest.raises(TemporaryError):
         await kept(marks)
+
+
+def old(number: int, days: int) -> Mark:
+    return mark(number).model_copy(update={"at": NOW - timedelta(days=days)})
+
+
+async def positions(marks: Marks) -> list[int]:
+    return [stored.mark.position.number for stored in await kept(marks)]
+
+
+async def test_old_marks_go_and_it_is_told_and_the_newest_stay_however_old_they_are(marks: Marks) -> None:
+    numbers = [1, 999, 1000, 2000, 3000]
+    for number in numbers:
+        await marks.put(STATE, old(number, days=90))
+    await marks.put("other", old(1, days=90))
+    assert await marks.pruned_until(STATE) is None
+    assert await marks.prune(STATE, before=NOW) == 3
+    assert await positions(marks) == [3000, 2000]
+    assert await marks.pruned_until(STATE) == NOW
+    assert await marks.prune(STATE, before=NOW + timedelta(days=1)) == 0
+    assert await marks.pruned_until(STATE) == NOW
+    assert len(await kept(marks, "other")) == 1
+
+
+async def test_an_old_mark_above_a_young_one_stays(marks: Marks) -> None:
+    for number, days in ((1, 90), (1000, 5), (2000, 90), (3000, 90), (4000, 1)):
+        await marks.put(STATE, old(number, days))
+    assert await marks.prune(STATE, before=NOW - timedelta(days=30)) == 1
+    assert await positions(marks) == [4000, 3000, 2000, 1000]
+
+
+async def test_where_no_mark_is_old_nothing_was_pruned(marks: Marks) -> None:
+    for number in (1, 1000, 2000, 3000):
+        await marks.put(STATE, old(number, days=5))
+    assert await marks.prune(STATE, before=NOW - timedelta(days=30)) == 0
+    assert await marks.pruned_until(STATE) is None
+    assert await marks.prune("nobody", before=NOW) == 0
+    assert await marks.states() == {STATE}
+
+
+async def test_a_bucket_goes_whole_or_stays_whole(tmp_path: Path) -> None:
+    marks = FileMarks(tmp_path)
+    for number, days in ((1, 90), (2, 5), (1000, 5), (2000, 5)):
+        await marks.put(STATE, old(number, days))
+    assert await marks.prune(STATE, before=NOW - timedelta(days=30)) == 0
+    assert await positions(marks) == [2000, 1000, 2, 1]
+
+
+async def test_buckets_that_hold_no_mark_yet_keep_no_others_from_staying(tmp_path: Path) -> None:
+    marks = FileMarks(tmp_path)
+    for number in (1, 1000, 2000):
+        await marks.put(STATE, old(number, days=90))
+    for bucket in (3, 4):
+        (tmp_path / "marks" / STATE / f"{bucket:015d}").mkdir()
+    assert await marks.prune(STATE, before=NOW) == 1
+    assert await positions(marks) == [2000, 1000]
+
+
+async def test_a_pruning_that_ended_in_the_middle_is_told_and_made_again(tmp_path: Path) -> None:
+    marks = FileMarks(tmp_path)
+    for number in (1, 2, 1000, 2000):
+        await marks.put(STATE, old(number, days=90))
+    removed: list[str] = []
+
+    def killed(path: Path, *, missing_ok: bool = False) -> None:  # noqa: ARG001 - as pathlib's
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path.name)
+        path.rename(tmp_path / "gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await marks.prune(STATE, before=NOW)
+    assert await marks.pruned_until(STATE) == NOW
+    assert await positions(marks) == [2000, 1000, 2]
+    assert await marks.prune(STATE, before=NOW) == 1
+    assert await positions(marks) == [2000, 1000]

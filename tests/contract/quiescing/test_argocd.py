@@ -14,9 +14,11 @@ from daemon.adapters.kubernetes.quiescing.undoers import application_set_undoes
 from daemon.adapters.kubernetes.workloads.memory import ANNOTATION, LABEL
 from daemon.ports.errors import PermanentError
 from sandbox.kubernetes.launch import Running
+from sandbox.kubernetes.objects.kinds import APPLICATIONS
 from schemas.reasons import Reason
 from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, SYNC, ClusterStand, MemoryStand
 from tests.contract.quiescing.test_quiescing import FIRST, SECOND
+from tests.contract.quiescing.workload_kinds import objects_of
 
 KEPT = {"preservedFields": {"annotations": [ANNOTATION], "labels": [LABEL]}}
 """What an ApplicationSet has to say to leave alone what an Application remembers."""
@@ -31,8 +33,8 @@ def with_argocd(request: pytest.FixtureRequest) -> MemoryStand | ClusterStand:
 
 
 async def test_the_application_of_an_environment_is_found(with_argocd: MemoryStand | ClusterStand) -> None:
-    assert await with_argocd.quiescing.applications(ENVIRONMENT) == (SYNC,)
-    assert await with_argocd.quiescing.applications("other-sandbox") == ()
+    assert await with_argocd.quiescing.around(ENVIRONMENT, {DEPLOYMENT: ()}) == {SYNC: ()}
+    assert await with_argocd.quiescing.around("other-sandbox", {}) == {}
 
 
 async def test_automated_sync_is_held_and_set_free_by_the_last_reset(
@@ -95,7 +97,8 @@ async def test_health_is_believed_once_argocd_has_looked_after_the_release(on_do
     await quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
     await quiescing.release(DEPLOYMENT, FIRST, status=2)
     await quiescing.release(SYNC, FIRST, status=2)
-    since = datetime.now(UTC)
+    since = await quiescing.ask_to_look((DEPLOYMENT, SYNC))
+    assert since is not None
     seen = [await quiescing.unhealthy((DEPLOYMENT, SYNC), since)]
     async with asyncio.timeout(60):
         while why := await quiescing.unhealthy((DEPLOYMENT, SYNC), since):
@@ -103,7 +106,27 @@ async def test_health_is_believed_once_argocd_has_looked_after_the_release(on_do
             await asyncio.sleep(0.05)
     assert seen[0]
     application = await on_double.application()
-    assert datetime.fromisoformat(application["status"]["reconciledAt"]) > since.replace(microsecond=0)
+    assert datetime.fromisoformat(application["status"]["reconciledAt"]) >= since
+
+
+async def test_argocd_is_asked_once_and_looking_for_health_asks_it_no_more(on_double: ClusterStand) -> None:
+    await on_double.let_argocd_act(acts=False)
+    try:
+        asked = await on_double.quiescing.ask_to_look((SYNC,))
+        version = (await on_double.application())["metadata"]["resourceVersion"]
+        for _ in range(3):
+            assert "has not looked" in await on_double.quiescing.unhealthy((SYNC,), asked)
+        assert await on_double.quiescing.ask_to_look((SYNC,)) is not None
+        assert (await on_double.application())["metadata"]["resourceVersion"] == version
+    finally:
+        await on_double.let_argocd_act(acts=True)
+
+
+async def test_when_argocd_was_asked_is_told_by_the_api_servers_clock(on_double: ClusterStand) -> None:
+    asked = await on_double.quiescing.ask_to_look((SYNC,))
+    assert asked is not None
+    assert asked.microsecond == 0
+    assert await on_double.quiescing.ask_to_look((DEPLOYMENT,)) is None
 
 
 async def test_an_owner_and_an_annotation_that_was_edited_stand_in_the_way(on_double: ClusterStand) -> None:
@@ -149,6 +172,21 @@ async def test_an_application_that_another_one_keeps_would_be_undone(on_double: 
         await on_double.change_application({"metadata": {"annotations": dict.fromkeys(tracking)}})
 
 
+async def test_a_parent_that_tracks_by_label_counts_only_where_there_is_one(on_double: ClusterStand) -> None:
+    async with objects_of(on_double) as objects:
+        label = {"app.kubernetes.io/instance": "root"}
+        await on_double.change_application({"metadata": {"labels": label}})
+        try:
+            assert (await on_double.quiescing.obstacles(SYNC)).undone_by == ()
+            skip = {"argocd.argoproj.io/skip-reconcile": "true"}
+            root = {"metadata": {"name": "root", "annotations": skip}, "spec": {}}
+            await objects.create(APPLICATIONS, root, namespace="argocd")
+            (text,) = (await on_double.quiescing.obstacles(SYNC)).undone_by
+            assert "Application root keeps" in text
+        finally:
+            await on_double.change_application({"metadata": {"labels": dict.fromkeys(label)}})
+
+
 @pytest.mark.parametrize(
     ("spec", "undoes"),
     [
@@ -186,4 +224,4 @@ async def test_a_right_that_is_missing_is_named_and_nothing_is_changed(double: R
 
 async def test_without_argocd_there_is_nothing_to_hold(double: Running) -> None:
     async with open_kubernetes(KubernetesSettings(kubeconfig=double.kubeconfig)) as kubernetes:
-        assert await KubernetesQuiescing(kubernetes, "").applications(ENVIRONMENT) == ()
+        assert await KubernetesQuiescing(kubernetes, "").around(ENVIRONMENT, {DEPLOYMENT: ()}) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -60,11 +61,36 @@ def test_a_selector_is_written_as_the_api_server_takes_it(selector: dict[str, ob
     assert selector_text(selector) == text
 
 
+SINCE = datetime(2026, 11, 30, 12, 0, 1, tzinfo=UTC)
+
+
+def application(looked: object, *, asked: bool = False) -> dict[str, Any]:
+    well = {"sync": {"status": "Synced"}, "health": {"status": "Healthy"}, "reconciledAt": looked}
+    annotations = {"argocd.argoproj.io/refresh": "normal"} if asked else {}
+    return {"metadata": {"name": "qa", "annotations": annotations}, "status": well}
+
+
 @pytest.mark.parametrize("looked", [None, "", "soon", "2026-11-30T12:00:00Z"])
 def test_what_argocd_said_before_the_release_does_not_count(looked: object) -> None:
-    well = {"sync": {"status": "Synced"}, "health": {"status": "Healthy"}, "reconciledAt": looked}
-    since = datetime(2026, 11, 30, 12, 0, 1, tzinfo=UTC)
-    assert "has not looked" in why_not_believed({"metadata": {"name": "qa"}, "status": well}, since)
+    assert "has not looked" in why_not_believed(application(looked), SINCE)
+
+
+def test_what_argocd_said_in_the_second_in_which_it_was_asked_counts_once_it_has_taken_the_request_off() -> (
+    None
+):
+    looked = "2026-11-30T12:00:01Z"
+    assert "has not looked" in why_not_believed(application(looked, asked=True), SINCE)
+    assert why_not_believed(application(looked), SINCE) == ""
+    assert "has not looked" in why_not_believed(application(looked), None)
+
+
+def test_a_stateful_set_that_keeps_pods_of_its_former_template_is_judged_by_those_that_it_updates() -> None:
+    stateful_set = workload(observedGeneration=5, readyReplicas=3, updatedReplicas=1)
+    update = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    stateful_set["spec"] = {"replicas": 3, "updateStrategy": update}
+    assert why_not_running(DEPLOYMENT, stateful_set) == ""
+    stateful_set["spec"] = {"replicas": 3}
+    assert why_not_running(DEPLOYMENT, stateful_set) == "Deployment demo-sandbox/app has 1 of 3 pods ready"
 
 
 def test_an_older_crd_gets_its_automated_sync_removed_and_back_as_it_was() -> None:

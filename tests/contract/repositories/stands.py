@@ -113,9 +113,10 @@ class GitHubStand:
         made: list[str] = httpx.get(f"{self.hub['url']}/_sandbox/requests").raise_for_status().json()
         return made
 
-    def register_app(self, number: int, public_key: str) -> None:
+    def register_app(self, number: int, public_key: str, *, contents: str = "write") -> None:
         url = f"{self.hub['url']}/_sandbox/apps/{number}"
-        httpx.put(url, json={"publicKey": public_key}).raise_for_status()
+        body = {"publicKey": public_key, "permissions": {"contents": contents}}
+        httpx.put(url, json=body).raise_for_status()
 
     async def push(self, branch: str = "main") -> str:
         sha: str = self.control("POST", "/commits", {"branch": branch, "files": {"a": branch}})["sha"]

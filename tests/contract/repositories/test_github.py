@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.ports.errors import LeaseLostError, PermanentError, TemporaryError
 from schemas.reasons import Reason
+from schemas.repositories import PullRequest
 from tests.contract.repositories.stands import GitHubStand, ours
 
 
@@ -160,7 +161,7 @@ async def test_a_long_history_is_walked_page_by_page(github: GitHubStand) -> Non
     assert (await github.port.read(github.name, None)).root == root
 
 
-async def test_warnings_name_what_is_left_alone_and_what_may_refuse(github: GitHubStand) -> None:
+async def test_what_is_left_alone_and_what_refuses_is_named(github: GitHubStand) -> None:
     sha = await github.push()
     await github.push("feature")
     await github.push("backup/old")
@@ -168,11 +169,12 @@ async def test_warnings_name_what_is_left_alone_and_what_may_refuse(github: GitH
     github.control("PUT", "/refs/tags/v1", {"sha": sha})
     await github.protect("main")
     found = await github.port.read(github.name, None)
-    assert found.refusals == ("rules of main forbid it: non_fast_forward",)
-    assert found.warnings == (
-        "1 open pull requests on main are left alone",
-        "1 other branches are left alone",
-        "1 tags are left alone",
+    assert [refusal.detail for refusal in found.refusals] == [
+        "rules of main forbid it: non_fast_forward (ruleset sandbox)"
+    ]
+    assert (found.beside.branches, found.beside.tags) == (("feature",), ("v1",))
+    assert found.beside.pull_requests == (
+        PullRequest(number=1, title="A change", head="feature", base="main"),
     )
 
 
@@ -201,7 +203,11 @@ async def test_a_github_app_reads_with_its_installation_token(github: GitHubStan
     found = await GitHubRepositories(connection).read(github.name, None)
     # GitHub says to every App that it may not push.
     assert (found.root, found.refusals) == (root, ())
-    assert any("contents: write" in warning for warning in found.warnings)
+    assert found.warnings == ()
+    github.register_app(7, public.decode(), contents="read")
+    (refusal,) = (await GitHubRepositories(connection).read(github.name, None)).refusals
+    assert refusal.reason is Reason.REPOSITORY_FORBIDDEN
+    assert "contents: write" in refusal.detail
 
 
 async def test_a_hub_that_hangs_keeps_no_thread_from_anything_else(github: GitHubStand) -> None:

@@ -46,9 +46,7 @@ async def test_b6_a_rename_between_plan_and_git_step_rewinds_nothing(
     found = await github.port.read(github.name, None)
     github.control("POST", "/rename", {"to": other.name})
     with pytest.raises(PermanentError) as refused:
-        await github.port.rewind(
-            replace(found, head=head, root=root), to=root, backup_branch=BACKUP, still_ours=ours
-        )
+        await github.port.rewind(replace(found, head=head), to=root, backup_branch=BACKUP, still_ours=ours)
     assert refused.value.reason is Reason.REPOSITORY_MISMATCH
     assert await other.refs() == {"main": head}
 

@@ -20,7 +20,8 @@ async def test_f4_what_only_warns_and_can_not_be_read_is_a_warning(
     github.control("PATCH", "/traits", {"hidden": hidden})
     found = await github.port.read(github.name, None)
     assert (found.root, found.refusals) == (root, ())
-    assert len([warning for warning in found.warnings if "can't be read" in warning]) == len(hidden)
+    unread = [warning for warning in found.warnings if "can't be read" in warning]
+    assert len(unread) + len(found.beside.unread) == len(hidden)
 
 
 @pytest.mark.parametrize(("status", "what"), [(404, "rules/branches/main"), (451, "pulls")])
@@ -36,31 +37,32 @@ async def test_f4_an_older_server_that_does_not_know_the_question_refuses_nothin
     )
     found = await github.port.read(github.name, None)
     assert found.refusals == ()
-    assert any("can't be read" in warning for warning in found.warnings)
+    assert found.beside.unread or any("can't be read" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
-    ("traits", "said"),
+    ("traits", "reason", "said"),
     [
-        ({"archived": True}, "archived"),
-        ({"disabled": True}, "disabled"),
-        ({"push": False}, "may not push"),
+        ({"archived": True}, "repository-archived", "archived"),
+        ({"disabled": True}, "repository-archived", "disabled"),
+        ({"push": False}, "repository-forbidden", "may not push"),
     ],
 )
 async def test_f5_what_refuses_every_push_is_known_when_it_is_read(
-    github: GitHubStand, traits: dict[str, Any], said: str
+    github: GitHubStand, traits: dict[str, Any], reason: str, said: str
 ) -> None:
     await github.push()
     github.control("PATCH", "/traits", traits)
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert said in refusal
+    assert refusal.reason.value == reason
+    assert said in refusal.detail
 
 
 async def test_f5_a_hub_that_does_not_say_who_may_push_is_refused(github: GitHubStand) -> None:
     await github.push()
     github.control("PATCH", "/traits", {"push": None})
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert "does not say that the account may push" in refusal
+    assert "does not say that the account may push" in refusal.detail
 
 
 @pytest.mark.parametrize("hidden", [[], ["protection"], ["rules", "protection"]])
@@ -70,7 +72,8 @@ async def test_f9_classic_protection_without_a_ruleset_is_known_and_named(
     await github.push()
     github.control("PATCH", "/traits", {"classic": {"main": False}, "hidden": hidden})
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert "main is a protected branch" in refusal
+    assert refusal.reason is (Reason.REPOSITORY_FORBIDDEN if hidden else Reason.REPOSITORY_PROTECTED)
+    assert "main is a protected branch" in refusal.detail
 
 
 async def test_f9_classic_protection_that_allows_force_pushes_refuses_nothing(github: GitHubStand) -> None:
@@ -89,7 +92,7 @@ async def test_f9_classic_protection_beside_a_harmless_ruleset_is_known(github: 
     assert (await github.port.read(github.name, None)).refusals == ()
     github.control("PATCH", "/traits", {"classic": {"main": False}})
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert "no force pushes" in refusal
+    assert "no force pushes" in refusal.detail
 
 
 _NOBODY: dict[str, list[object]] = {"users": [], "teams": [], "apps": []}
@@ -112,7 +115,7 @@ async def test_f9_classic_protection_that_allows_force_pushes_may_forbid_it_by_s
     await github.push()
     github.control("PATCH", "/traits", {"classic": {"main": True}, "protection": protection})
     refusals = (await github.port.read(github.name, None)).refusals
-    assert [refused in text for text in refusals if refused] == ([True] if refused else [])
+    assert [refused in each.detail for each in refusals if refused] == ([True] if refused else [])
     assert len(refusals) == (1 if refused else 0)
 
 
@@ -134,7 +137,7 @@ async def test_f4_what_only_warns_may_fail_in_any_way(github: GitHubStand, what:
     finally:
         github.mend()
     assert (found.root, found.refusals) == (root, ())
-    assert any("can't be read" in warning for warning in found.warnings)
+    assert {"pulls": "pull requests"}.get(what, what) in found.beside.unread
 
 
 async def test_f4_rules_that_are_no_list_are_not_taken_for_none(github: GitHubStand) -> None:
@@ -154,7 +157,8 @@ async def test_f9_a_rule_that_forbids_it_is_known_and_one_that_is_bypassed_refus
     await github.push()
     github.control("PUT", "/rules/main", [{"type": rule}, {"type": "deletion"}])
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert rule in refusal
+    assert refusal.reason is Reason.REPOSITORY_RULESET
+    assert rule in refusal.detail
     github.control("PATCH", "/traits", {"bypass": "always"})
     assert (await github.port.read(github.name, None)).refusals == ()
     github.control("PATCH", "/traits", {"bypass": "always", "hidden": ["rulesets"]})
@@ -165,7 +169,7 @@ async def test_f9_a_rule_that_forbids_the_backup_branch_is_known(github: GitHubS
     await github.push()
     github.control("PUT", "/rules/backup/*", [{"type": "creation"}])
     (refusal,) = (await github.port.read(github.name, None)).refusals
-    assert "backup branch" in refusal
+    assert "backup branch" in refusal.detail
 
 
 @pytest.mark.parametrize(
@@ -234,4 +238,49 @@ async def test_f2_a_right_that_is_lacking_is_permanent_and_says_which(github: Gi
     github.fault(match="POST /graphql", action="status", status=200, body=body)
     with pytest.raises(PermanentError, match="contents: write") as refused:
         await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
-    assert refused.value.reason is Reason.REPOSITORY_REFUSED
+    assert refused.value.reason is Reason.REPOSITORY_FORBIDDEN
+
+
+async def test_a_right_that_is_taken_away_after_the_reading_is_told_by_its_own_reason(
+    github: GitHubStand,
+) -> None:
+    root = await github.push()
+    head = await github.push()
+    found = await github.port.read(github.name, None)
+    github.control("PATCH", "/traits", {"push": False})
+    with pytest.raises(PermanentError) as refused:
+        await github.port.rewind(found, to=root, backup_branch="backup/1", still_ours=ours)
+    assert refused.value.reason is Reason.REPOSITORY_FORBIDDEN
+    assert await github.refs() == {"main": head}
+
+
+async def test_a_repository_that_the_account_may_not_read_is_forbidden(github: GitHubStand) -> None:
+    await github.push()
+    body = {"message": "Resource not accessible by personal access token"}
+    github.fault(match=f"GET /repos/fuse/{github.name}$", action="status", status=403, body=body)
+    with pytest.raises(PermanentError) as refused:
+        await github.port.read(github.name, None)
+    assert refused.value.reason is Reason.REPOSITORY_FORBIDDEN
+
+
+async def test_pull_requests_to_the_branch_and_from_it_are_named_and_the_rest_is_counted(
+    github: GitHubStand,
+) -> None:
+    await github.push()
+    await github.push("feature")
+    for number in range(51):
+        github.control("POST", "/pulls", {"title": f"Change {number}\nmore", "head": "feature"})
+    github.control("POST", "/pulls", {"title": "Release", "head": "main", "base": "feature"})
+    github.control("POST", "/pulls", {"title": "Elsewhere", "head": "feature", "base": "other"})
+    beside = (await github.port.read(github.name, None)).beside
+    assert [pull.number for pull in beside.pull_requests] == list(range(1, 21))
+    assert str(beside.pull_requests[11]) == "12 (Change 11, from feature to main)"
+    assert beside.more_pull_requests == 32
+
+
+async def test_backup_branches_hide_no_other_branch(github: GitHubStand) -> None:
+    sha = await github.push()
+    for number in range(101):
+        github.control("PUT", f"/refs/heads/backup/{number:03d}", {"sha": sha})
+    await github.push("feature")
+    assert (await github.port.read(github.name, None)).beside.branches == ("feature",)

@@ -30,10 +30,9 @@ async def test_a_named_branch_is_read_instead_of_the_default_one(stand: Stand) -
     assert (found.branch, found.head, found.root) == ("other", other, other)
 
 
-@pytest.mark.parametrize("case", ["no repository", "empty", "no branch"])
+@pytest.mark.parametrize("case", ["no repository", "no branch"])
 async def test_what_is_not_there_is_unidentified(stand: Stand, case: str) -> None:
-    if case == "no branch":
-        await stand.push()
+    await stand.push()
     with pytest.raises(PermanentError) as refused:
         await stand.port.read(
             "nowhere" if case == "no repository" else stand.name, "gone" if case == "no branch" else None
@@ -41,13 +40,40 @@ async def test_what_is_not_there_is_unidentified(stand: Stand, case: str) -> Non
     assert refused.value.reason is Reason.REPOSITORY_UNIDENTIFIED
 
 
-async def test_a_branch_with_two_roots_is_unidentified(stand: Stand) -> None:
-    await stand.push()
-    await stand.push("unrelated")
-    await stand.merge("main", "unrelated")
+@pytest.mark.parametrize("branch", [None, "main"])
+async def test_a_repository_without_a_commit_is_empty(stand: Stand, branch: str | None) -> None:
     with pytest.raises(PermanentError) as refused:
-        await stand.port.read(stand.name, None)
-    assert refused.value.reason is Reason.REPOSITORY_UNIDENTIFIED
+        await stand.port.read(stand.name, branch)
+    assert refused.value.reason is Reason.REPOSITORY_EMPTY
+
+
+async def test_all_roots_of_a_branch_are_read_and_none_is_the_one(stand: Stand) -> None:
+    one = await stand.push()
+    other = await stand.push("unrelated")
+    await stand.merge("main", "unrelated")
+    found = await stand.port.read(stand.name, None)
+    assert [root.sha for root in found.roots] == sorted([one, other])
+    assert not found.root
+
+
+async def test_a_branch_of_two_roots_goes_back_to_the_one_that_is_asked_for(stand: Stand) -> None:
+    one = await stand.push()
+    await stand.push("unrelated")
+    head = await stand.merge("main", "unrelated")
+    found = await stand.port.read(stand.name, None)
+    rewound = await stand.port.rewind(found, to=one, backup_branch=BACKUP, still_ours=ours)
+    assert (rewound.before, rewound.after) == (head, one)
+    assert [root.sha for root in (await stand.port.read(stand.name, None)).roots] == [one]
+
+
+async def test_more_branches_than_anybody_reads_are_counted(stand: Stand) -> None:
+    await stand.push()
+    for number in range(23):
+        await stand.push(f"feature-{number:02d}")
+    await stand.push("backup/old")
+    beside = (await stand.port.read(stand.name, None)).beside
+    assert beside.branches == tuple(f"feature-{number:02d}" for number in range(20))
+    assert beside.more_branches == 3
 
 
 async def test_a_merge_of_a_branch_of_its_own_has_still_one_root(stand: Stand) -> None:

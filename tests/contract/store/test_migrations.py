@@ -14,8 +14,11 @@ from sqlalchemy import DateTime, bindparam, create_engine, inspect, text
 from daemon.adapters.store import migrations, open_store
 from daemon.adapters.store.connections.addresses import parse, synchronous
 from daemon.ports.errors import PermanentError, TemporaryError
+from daemon.ports.store.leases import Claimed
+from daemon.ports.store.store import Store
 from sandbox.postgres.server import Server
 from schemas.resets import Approval, ResetState
+from schemas.wire import ResetId
 from tests.contract.store.making import NOW, admitted, asked, begun, dead, different, moved, taken
 
 
@@ -206,3 +209,30 @@ async def test_what_was_remembered_of_protected_environments_outlives_0010(empty
         (kept,) = await store.protected()
     assert (kept.environment, kept.service, kept.database) == ("los-demo-production", None, None)
     assert (kept.key, kept.first_seen_at, kept.last_seen_at) == ("database/7001/a", NOW, NOW)
+
+
+async def test_0016_keeps_resets_with_their_parts_and_takes_the_state_paused(empty_url: str) -> None:
+    migrations.upgrade(empty_url)
+    async with open_store(empty_url) as store:
+        found = await begun(store)
+        await store.save(moved(found, ResetState.SEEDING))
+    move_to(empty_url, "0015")
+    move_to(empty_url, "head")
+    async with open_store(empty_url) as store:
+        assert [entry.data["state"] for entry in await store.history(found.reset.id)] == [
+            "planning",
+            "seeding",
+        ]
+        again = await claimed_again(store, found.reset.id)
+        assert (await store.save(moved(again, ResetState.PAUSED))).state is ResetState.PAUSED
+    move_to(empty_url, "0015")
+    engine = create_engine(synchronous(parse(empty_url)))
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT state FROM resets")).scalars().all() == ["failed"]
+    engine.dispose()
+
+
+async def claimed_again(store: Store, reset_id: ResetId) -> Claimed:
+    """Claim a reset, whoever has it."""
+    (found,) = await store.seize("two", [reset_id], ttl=30.0)
+    return found

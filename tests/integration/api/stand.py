@@ -31,6 +31,8 @@ from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
+from daemon.engine.resting import Resting
+from daemon.engine.restraints import Restraints
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.supervisor import Limits, Supervisor
 from daemon.engine.sweepers.backups import BackupKeeper, BackupLimits
@@ -95,6 +97,8 @@ class Stand:
     """Text of a command -> its exit code."""
     urls: MemoryDatabases = field(default_factory=MemoryDatabases)
     """Where each URL leads."""
+    restraints: Restraints = field(init=False)
+    """What its daemon knows of freezes and holds."""
 
     def lead(self, url: str, database: MemoryDatabase) -> None:
         """Let a further URL lead to a database."""
@@ -274,7 +278,7 @@ def _build(
         logs=ports.logs,
         pods=pods,
         planning=planning,
-        doctor=Doctor(pods, deployments, facts, loaded.catalog),
+        doctor=Doctor(pods, deployments, facts, loaded.catalog, Resting(quiescing, store)),
         keeper=BackupKeeper(
             store,
             backups,
@@ -316,6 +320,7 @@ def _build(
         limits=WaitingLimits(facts=timedelta(seconds=3)),
         approvers=approvers,
     )
+    stand.restraints = drives.restraints
     driver = Driver(drives, clock)
     ready["mark"] = high_water.check
     supervisor = Supervisor(

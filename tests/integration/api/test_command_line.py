@@ -243,7 +243,11 @@ async def test_a_plan_is_printed_for_people_machines_and_shells(resetd: CommandL
         resetd.run("plan", "qa-sandbox", "-o", "sh"),
     )
     assert "seed.los-core-api.system" in table.out
-    assert yaml.safe_load(document.out)["integrations"] == ["plaid"]
+    assert "GOES BACK TO" in table.out
+    plan = yaml.safe_load(document.out)
+    assert plan["integrations"] == ["plaid"]
+    (repository,) = plan["repositories"]
+    assert repository["beside"]["pullRequests"] == []
     shell = await asyncio.create_subprocess_exec("sh", "-n", stdin=asyncio.subprocess.PIPE)
     await shell.communicate(script.out.encode())
     assert shell.returncode == 0

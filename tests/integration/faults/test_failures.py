@@ -154,7 +154,7 @@ def test_f9_a_protected_repository_is_refused_while_nothing_is_destroyed(harness
         failed = harness.wait_state(reference, "failed")
     finally:
         asyncio.run(github.protect(repository, "main"))
-    assert failed["cause"] == "repository-refused"
+    assert failed["cause"] == "repository-ruleset"
     assert "non_fast_forward" in failed["detail"]
     assert not launched(harness, reference, SEEDED[SEQUENCE])
     assert asyncio.run(github.head(repository)) == pushed

@@ -56,7 +56,10 @@ def call(harness: Harness, person: Person, path: str, **body: Any) -> httpx.Resp
 
 
 def act(harness: Harness, person: Person, reference: str, kind: str, **body: Any) -> httpx.Response:  # noqa: ANN401
-    """An act on a reset in the person's name."""
+    """An act on a reset in the person's name. Who approves types the environment's name, unless it gives another."""
+    environment, slash, _ = reference.partition("/")
+    if kind == "approve" and slash:
+        body = {"confirm": environment, **body}
     return call(harness, person, f"/api/v1/resets/{reference}/{kind}", **body)
 
 

@@ -16,8 +16,10 @@ import yaml
 from daemon.adapters.kubernetes.argocd import ArgoGate
 from daemon.adapters.kubernetes.client import KubernetesSettings, open_kubernetes
 from daemon.adapters.kubernetes.pods import KubernetesPods
+from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.adapters.store import migrations, open_store
 from daemon.engine.doctor import Doctor
+from daemon.engine.resting import Resting
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.operations import DoctorCheck
 from schemas.plan import Plan
@@ -34,6 +36,8 @@ from tests.integration.sharing.stand import (
     use_of,
 )
 from tests.integration.stand.starts import forks
+from tests.memory.store import MemoryStore
+from tests.unit.engine.drives.loop import LoopClock
 
 
 async def check(directory: Path, kubeconfig: Path, *absent: str) -> tuple[int, dict[str, Any], str]:
@@ -60,7 +64,8 @@ async def found(kubeconfig: Path, words: Sequence[str] = (), remembered: Sequenc
         open_kubernetes(KubernetesSettings(kubeconfig=str(kubeconfig))) as kubernetes,
         reader(kubeconfig, catalog(), words, remembered) as facts,
     ):
-        doctor = Doctor(KubernetesPods(kubernetes), ArgoGate(kubernetes, ""), facts, only)
+        resting = Resting(KubernetesQuiescing(kubernetes, ""), MemoryStore(LoopClock()))
+        doctor = Doctor(KubernetesPods(kubernetes), ArgoGate(kubernetes, ""), facts, only, resting)
         report = await doctor.examine(SANDBOX)
     return [finding for finding in report.findings if finding.check == "sharing"]
 

@@ -39,7 +39,7 @@ POINTS: tuple[tuple[str, str], ...] = (
     ("backups", "dump"),
     *(("repositories", name) for name in ("read", "rewind")),
     ("deployments", "gate"),
-    *(("quiescing", name) for name in ("quiesce", "find", "running", "release", "unhealthy")),
+    *(("quiescing", name) for name in ("quiesce", "find", "running", "release", "unhealthy", "ask_to_look")),
     ("outlet", "publish"),
 )
 """Where a single call may be made to fail."""

@@ -105,6 +105,12 @@ class Platform:
             }
         )
 
+    def databases_of(self, environment: str) -> tuple[ResourceKey, ...]:
+        """The databases that its services use."""
+        mine = (one for one in self.services if one.environment == environment)
+        urls = {url for one in mine for url in one.variables.values()}
+        return tuple(sorted({self.databases.at(url).key for url in urls}))
+
     def push(self, environment: str) -> None:
         """Somebody commits to the environment's repository."""
         self.repositories.make(f"{environment.rpartition('-')[0]}-workflows").push("main")

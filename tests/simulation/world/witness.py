@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from daemon.ports.store.leases import Change
 from schemas.audit import AuditAction, AuditEntry, Verdict
 from schemas.resets import ActKind, Channel, OutcomeKind, Reset, ResetState
 from schemas.wire import ResetId, ResourceKey
@@ -96,6 +97,32 @@ class Witness:
     """How many were applied."""
     _read: int = 0
     """Lines of the audit that were looked at."""
+
+    def __post_init__(self) -> None:
+        self.store.watchers.append(self.recorded)
+
+    def recorded(self, change: Change) -> None:
+        """A commit is about to be stored. None records a reset's first attempt to destroy something under a freeze.
+
+        A freeze counts for what is recorded after it. What was recorded before it may be launched at once: it is under
+        way. Whether a freeze is in force is for the store's clock to say, here as in the product; that no other clock
+        ends one early has tests of its own (`tests/unit/engine/drives/test_frozen.py`).
+        """
+        state, reset_id = self.store.state, change.reset.id
+        reset = state.entries[reset_id].reset
+        begun = [attempt for attempt in change.attempts if attempt.outcome is None]
+        plan = state.plans.get((reset_id, reset.plan_hash or ""))
+        if reset.destroyed or not begun or plan is None:
+            return
+        destroys = {step.name for step in plan.steps if step.destructive}
+        concerned = {reset.environment, *(user for each in plan.resources for user in each.users)}
+        now = self.store.clock.now()
+        for freeze in state.freezes.values():
+            in_force = freeze.ended_at is None and now < freeze.expires_at
+            about = freeze.environment is None or freeze.environment in concerned
+            for attempt in begun:
+                if in_force and about and attempt.step in destroys:
+                    self._say(f"{attempt.id} was recorded while {freeze.scope} was frozen")
 
     # -- what the platform reports ------------------------------------------------------------------------------
     def stops_of(self, attempt: str) -> int:
@@ -199,6 +226,7 @@ class Witness:
             self._locked(run.reset, key, f"{run.attempt} was started")
             if writes:
                 self._may_destroy(run, key)
+                self._not_held(run.reset, key, f"{run.attempt} was started")
         if writes:
             self._destroys(run.reset)
 
@@ -257,6 +285,14 @@ class Witness:
         if [row.reset_id for row in rows] != [reset_id]:
             holders = ", ".join(row.reset_id for row in rows) or "nobody"
             self._say(f"{what} while {holders} held {key}")
+
+    def _not_held(self, reset_id: ResetId, key: ResourceKey, what: str) -> None:
+        """Nobody else has taken the locks: no person holds the database or the environment."""
+        now, environment = self.store.clock.now(), self.store.state.entries[reset_id].reset.environment
+        for hold in self.store.state.holds.values():
+            granted = hold.granted_at is not None and hold.ended_at is None and now < hold.expires_at
+            if granted and (key in hold.keys or hold.environment == environment):
+                self._say(f"{what} although {hold.holder} held {hold.environment} and {key}")
 
     def _agreed(self, reset_id: ResetId, key: ResourceKey, what: str, stops: list[int]) -> None:
         if key not in self.protected:

@@ -31,13 +31,15 @@ WITHOUT_LOCKS = OVER | {"failed", "cancelled", "planning", "awaiting-approval"}
 STOPPED = frozenset({"failed", "needs-operator", "cancelled"})
 """The states in which a reset stopped. With a stop consents that were used end, and dumps are too old."""
 _ANYTIME = frozenset({"failed", "needs-operator", "cancelling"})
-_AT_WORK = _ANYTIME | {"awaiting-approval"}
-"""From work a reset goes back to ask where its consent got too old before it destroyed anything."""
+_AT_WORK = _ANYTIME | {"awaiting-approval", "queued", "paused"}
+"""From work a reset goes back before it destroyed anything: to ask where its consent got too old, to the queue where
+somebody froze its environment. Later such a freeze may pause it."""
 
 _NEXT: Mapping[str, frozenset[str]] = {
     "planning": frozenset({"planned", "rejected", "awaiting-approval", "queued"}) | _ANYTIME,
     "awaiting-approval": frozenset({"queued", "denied", "cancelled"}) | _ANYTIME,
     "queued": frozenset({"queued", "awaiting-approval", WORKING[0]}) | _ANYTIME,
+    "paused": frozenset({"queued"}) | _ANYTIME,
     "cancelling": frozenset({"cancelled", "needs-operator"}),
     "rolling-back": frozenset({"rolled-back", "failed", "needs-operator"}),
     # A person goes on with a stopped reset by the old plan (queued) or a new one (planning), or gives it up.

@@ -22,6 +22,7 @@ class _Due:
     reset: str
     reply: Reply
     plan: str
+    environment: str
 
 
 class Approvers:
@@ -50,7 +51,9 @@ class Approvers:
         former = known[-2] if len(known) > 1 else _NO_PLAN
         hashes = {Which.PRESENT: plan, Which.FORMER: former, Which.NONE: _NO_PLAN}
         now = time.monotonic()
-        self._due += [_Due(now + one.after, identifier, one, hashes[one.plan]) for one in said]
+        self._due += [
+            _Due(now + one.after, identifier, one, hashes[one.plan], reset["environment"]) for one in said
+        ]
 
     def answer(self) -> None:
         """Say what is due; what no daemon takes now is said again by the next call."""
@@ -61,7 +64,8 @@ class Approvers:
 
     def _say(self, due: _Due) -> bool:
         at, reply = time.time(), due.reply
-        body = {"planHash": due.plan} if reply.act == "approve" else {"reason": "torture: not this one"}
+        agrees = {"planHash": due.plan, "confirm": due.environment}
+        body = agrees if reply.act == "approve" else {"reason": "torture: not this one"}
         try:
             answer = self._post(f"/resets/{due.reset}/{reply.act}", body, by=reply.by)
         except httpx.ConnectError:

@@ -13,8 +13,10 @@ from daemon.cli.next_step import next_step
 from daemon.cli.output import Format, listed
 from daemon.cli.plan_output import show_plan
 from daemon.cli.reset_output import show_reset, step_table
+from schemas.repositories import Beside, PullRequest
 from schemas.requests import Mode
 from tests.unit.statemachines.planner.world import planned, request
+from tests.unit.statemachines.rules.test_repositories import changed
 from tests.unit.statemachines.words.test_words import knowing, made, remembered, word
 
 
@@ -37,6 +39,20 @@ def test_each_destructive_step_of_a_plan_is_called_so_also_where_a_shell_runs_it
     for step in plan.steps:
         (line,) = [printed for printed in lines if f"  {step.name}  " in printed]
         assert ("(destructive)" in line) is step.destructive
+
+
+def test_a_plan_shows_what_stands_beside_a_repository_that_it_rewinds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pulls = tuple(
+        PullRequest(number=number, title="Closing", head="closing", base="main") for number in (7, 12)
+    )
+    beside = Beside(pull_requests=pulls, more_pull_requests=31, unread=("tags",))
+    show_plan(planned(known=changed(beside=beside)).model_dump(mode="json", by_alias=True))
+    told = capsys.readouterr()
+    (line,) = [line for line in told.out.splitlines() if "Initial commit" in line]
+    assert line.split() == ["qa-workflows", "main", "a" * 12, "b" * 12, "Initial", "commit", "33", "0", "?"]
+    assert "7 (Closing, from closing to main), 12 (Closing, from closing to main), and 31 more" in told.err
 
 
 def test_c3_a_plan_shows_which_databases_a_word_without_a_list_is_taken_to_mean(

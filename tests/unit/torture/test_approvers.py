@@ -23,7 +23,13 @@ WORD = Say(
 
 def asking(plan: str = "sha256:a", expires: str = "soon") -> dict[str, Any]:
     approvals = {"required": 1, "expiresAt": expires}
-    return {"id": "r1", "state": "awaiting-approval", "planHash": plan, "approvals": approvals}
+    return {
+        "environment": "qa-sandbox",
+        "id": "r1",
+        "state": "awaiting-approval",
+        "planHash": plan,
+        "approvals": approvals,
+    }
 
 
 class Api:
@@ -66,7 +72,7 @@ def test_a_reset_is_answered_once_for_each_time_that_it_asks(one_reply: Callable
     one_reply(Reply(0.0, "ben"))
     api = Api(202, 202)
     made = answered(api, asking(), asking(), asking(expires="later"), times=2)
-    assert api.calls == [("/resets/r1/approve", {"planHash": "sha256:a"}, "ben")] * 2
+    assert api.calls == [("/resets/r1/approve", {"planHash": "sha256:a", "confirm": "qa-sandbox"}, "ben")] * 2
     assert [(act.actor, act.plan_hash) for act in made.acted] == [("ben", "sha256:a")] * 2
 
 

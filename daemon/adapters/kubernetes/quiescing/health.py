@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from daemon.adapters.kubernetes.argocd import REFRESH_ANNOTATION, is_syncing, sync_and_health, was_asked
+from daemon.adapters.kubernetes.argocd import is_syncing, sync_and_health, was_asked
 from daemon.adapters.kubernetes.documents import Document
 from daemon.adapters.kubernetes.quiescing.kinds import replicas_of
 from schemas.quiescing import ObjectRef
-
-ASK: Mapping[str, Any] = {"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}}
-"""The patch that asks ArgoCD to look at an Application, which removes it then.
-
-Source: argoproj/argo-cd, `AnnotationKeyRefresh`.
-"""
 
 
 def why_not_running(target: ObjectRef, document: Document) -> str:
@@ -25,9 +17,18 @@ def why_not_running(target: ObjectRef, document: Document) -> str:
         return f"nobody has looked at {target} since it was released"
     ready = int(status.get("readyReplicas") or 0)
     updated = int(status.get("updatedReplicas") or 0)
-    if ready < wanted or updated < wanted:
-        return f"{target} has {min(ready, updated)} of {wanted} pods ready"
+    if ready < wanted or updated < wanted - _kept_back(document):
+        return f"{target} has {min(ready, updated + _kept_back(document))} of {wanted} pods ready"
     return ""
+
+
+def _kept_back(document: Document) -> int:
+    """The pods that a StatefulSet keeps of its former template.
+
+    Source: Kubernetes reference, StatefulSet `updateStrategy.rollingUpdate.partition`.
+    """
+    strategy = (document.get("spec") or {}).get("updateStrategy") or {}
+    return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
 
 
 def is_behind(document: Document) -> bool:
@@ -43,17 +44,22 @@ def _is_unseen(document: Document) -> bool:
     return observed.isdigit() and int(observed) < generation
 
 
-def why_not_believed(document: Document, since: datetime) -> str:
-    """Say why ArgoCD's word on an Application does not count as healthy; empty where it does."""
+def why_not_believed(document: Document, since: datetime | None) -> str:
+    """Say why ArgoCD's word on an Application does not count as healthy; empty where it does.
+
+    ArgoCD takes the request to look off the Application in the very write that says what it saw. So one that bears no
+    request any more was looked at since it was asked. `since` shows that it was ArgoCD who took it off; both times are
+    in whole seconds, and neither is the daemon's.
+
+    Source: argoproj/argo-cd, `persistAppStatus`.
+    """
     name = document["metadata"]["name"]
     status = document.get("status") or {}
     try:
-        looked = datetime.fromisoformat(status.get("reconciledAt") or "")
-        # ArgoCD writes whole seconds: what it wrote in the very second may be from before.
-        fresh = looked > since
+        looked = since is not None and datetime.fromisoformat(status.get("reconciledAt") or "") >= since
     except (TypeError, ValueError):
-        fresh = False
-    if not fresh or was_asked(document):
+        looked = False
+    if not looked or was_asked(document):
         return f"ArgoCD has not looked at Application {name} since the release"
     if is_syncing(document):
         return f"ArgoCD is syncing Application {name}"

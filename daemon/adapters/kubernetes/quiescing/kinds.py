@@ -11,12 +11,20 @@ from typing import Any
 
 from daemon.adapters.kubernetes.documents import APPLICATION_KIND, ROLLOUT_KIND, Document, ObjectKind
 from daemon.adapters.kubernetes.workloads.documents import asked_for
+from schemas.quiescing import CRON_JOB, SCALED_JOB, SCALED_OBJECT
 
 Json = Mapping[str, Any]
+PAUSED = "autoscaling.keda.sh/paused"
+PAUSED_REPLICAS = "autoscaling.keda.sh/paused-replicas"
 
 
 class QuiescedKind(ObjectKind, ABC):
     """One kind of object that is quiesced."""
+
+    def template(self, document: Document) -> Json | None:
+        """Return the template of the pods that the object starts; None where it starts none itself."""
+        template: Json | None = (document.get("spec") or {}).get("template")
+        return template
 
     @abstractmethod
     def original(self, document: Document) -> Json:
@@ -41,6 +49,10 @@ class QuiescedKind(ObjectKind, ABC):
     @abstractmethod
     def rests(self, document: Document) -> bool:
         """Tell whether the object starts nothing."""
+
+    @abstractmethod
+    def started_nothing(self, original: Json) -> bool:
+        """Tell whether the object started nothing before it was quiesced."""
 
 
 class Replicas(QuiescedKind):
@@ -69,6 +81,10 @@ class Replicas(QuiescedKind):
     def rests(self, document: Document) -> bool:
         """See the base."""
         return replicas_of(document) == 0
+
+    def started_nothing(self, original: Json) -> bool:
+        """See the base."""
+        return bool(original.get("replicas", 1) == 0)
 
 
 class AutomatedSync(QuiescedKind):
@@ -107,6 +123,89 @@ class AutomatedSync(QuiescedKind):
         """See the base."""
         return not _is_on(_automated(document))
 
+    def started_nothing(self, original: Json) -> bool:
+        """See the base."""
+        return not _is_on(original.get("automated"))
+
+
+class Suspension(QuiescedKind):
+    """A CronJob, which starts no Job while it is suspended. What it has started goes on.
+
+    Source: Kubernetes reference, CronJob, "Schedule suspension".
+    """
+
+    def template(self, document: Document) -> Json | None:
+        """See the base."""
+        template: Json | None = (
+            ((document.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+        ).get("template")
+        return template
+
+    def original(self, document: Document) -> Json:
+        """See the base. Where it does not say so it is not suspended."""
+        return {"suspend": (document.get("spec") or {}).get("suspend")}
+
+    def said(self, original: Json) -> str:
+        """See the base."""
+        return "suspended" if self.started_nothing(original) else "not suspended"
+
+    def to_rest(self, document: Document) -> Json:
+        """See the base."""
+        return {} if self.rests(document) else {"spec": {"suspend": True}}
+
+    def to_undo(self, original: Json) -> Json:
+        """See the base."""
+        return {"spec": {"suspend": original.get("suspend")}}
+
+    def rests(self, document: Document) -> bool:
+        """See the base."""
+        return self.started_nothing(self.original(document))
+
+    def started_nothing(self, original: Json) -> bool:
+        """See the base."""
+        return original.get("suspend") is True
+
+
+class KedaPause(QuiescedKind):
+    """A ScaledObject or ScaledJob, which KEDA leaves alone while its annotation says `paused`.
+
+    `paused-replicas` would let KEDA scale the workload to that number, so it goes meanwhile.
+
+    Source: KEDA, Scaling Deployments, "Pausing autoscaling".
+    """
+
+    def template(self, document: Document) -> Json | None:
+        """See the base."""
+        template: Json | None = ((document.get("spec") or {}).get("jobTargetRef") or {}).get("template")
+        return template
+
+    def original(self, document: Document) -> Json:
+        """See the base."""
+        annotations = (document.get("metadata") or {}).get("annotations") or {}
+        return {name: annotations.get(name) for name in (PAUSED, PAUSED_REPLICAS)}
+
+    def said(self, original: Json) -> str:
+        """See the base."""
+        return "paused" if self.started_nothing(original) else "not paused"
+
+    def to_rest(self, document: Document) -> Json:
+        """See the base."""
+        if self.rests(document):
+            return {}
+        return {"metadata": {"annotations": {PAUSED: "true", PAUSED_REPLICAS: None}}}
+
+    def to_undo(self, original: Json) -> Json:
+        """See the base."""
+        return {"metadata": {"annotations": {name: original.get(name) for name in (PAUSED, PAUSED_REPLICAS)}}}
+
+    def rests(self, document: Document) -> bool:
+        """See the base."""
+        return self.started_nothing(self.original(document))
+
+    def started_nothing(self, original: Json) -> bool:
+        """See the base."""
+        return original.get(PAUSED) == "true" and original.get(PAUSED_REPLICAS) is None
+
 
 def replicas_of(document: Document) -> int:
     """Return the pods that a workload asks for."""
@@ -128,4 +227,15 @@ WORKLOADS = (
     Replicas("StatefulSet", "apps", "v1", "statefulsets"),
     Replicas(*ROLLOUT_KIND),
 )
-KINDS: Mapping[str, QuiescedKind] = {each.kind: each for each in (*WORKLOADS, APPLICATIONS)}
+CRON_JOBS = Suspension(CRON_JOB, "batch", "v1", "cronjobs")
+SCALED_OBJECTS = KedaPause(SCALED_OBJECT, "keda.sh", "v1alpha1", "scaledobjects")
+SCALED_JOBS = KedaPause(SCALED_JOB, "keda.sh", "v1alpha1", "scaledjobs")
+STARTING = (CRON_JOBS, SCALED_OBJECTS, SCALED_JOBS)
+KINDS: Mapping[str, QuiescedKind] = {each.kind: each for each in (*WORKLOADS, *STARTING, APPLICATIONS)}
+
+
+def with_metadata(change: Json, metadata: Json) -> dict[str, Any]:
+    """Return the patch that makes a change and writes annotations and labels."""
+    own = change.get("metadata") or {}
+    annotations = {**(own.get("annotations") or {}), **(metadata.get("annotations") or {})}
+    return {**change, "metadata": {**own, **metadata, "annotations": annotations}}

@@ -7,11 +7,10 @@ from typing import Any
 
 from daemon.adapters.kubernetes.argocd import APPLICATIONS
 from daemon.adapters.kubernetes.documents import Document, Documents, ObjectKind
+from daemon.adapters.kubernetes.quiescing.tracking import TRACKING, place_of, trackers
 from daemon.adapters.kubernetes.workloads.memory import ANNOTATION, LABEL
 from schemas.quiescing import APPLICATION, ObjectRef
 
-TRACKING = "argocd.argoproj.io/tracking-id"
-"""The annotation by which ArgoCD knows what an Application keeps: `APPLICATION:GROUP/KIND:NAMESPACE/NAME`."""
 APPLICATION_SET = "ApplicationSet"
 
 
@@ -32,12 +31,15 @@ class Undoers:
             PortError: an ApplicationSet can't be read.
         """
         found = list(_owners_that_undo(target, document))
-        if target.kind != APPLICATION and self._argocd:
+        if target.kind == APPLICATION:
+            found += await self._parents(target, document)
+        elif self._argocd:
             found += await self._tracked_elsewhere(target, document)
         made_by = application_set_of(document) if target.kind == APPLICATION else None
         if made_by is not None:
-            application_set = await self._documents.get(_APPLICATION_SETS, self._argocd, made_by)
-            if application_set_undoes(application_set, target.name):
+            namespace, _ = place_of(target.name, self._argocd)
+            application_set = await self._documents.get(_APPLICATION_SETS, namespace, made_by)
+            if application_set_undoes(application_set, str(document["metadata"]["name"])):
                 found.append(
                     f"ApplicationSet {made_by} made {target} and would undo it: give it "
                     "`ignoreApplicationDifferences: [{jsonPointers: [/spec/syncPolicy]}]` and "
@@ -45,24 +47,31 @@ class Undoers:
                 )
         return found
 
-    async def _tracked_elsewhere(self, target: ObjectRef, document: Document) -> list[str]:
-        """Say which Application keeps a workload, where it is none of those that are held with its environment."""
-        name = _tracked_by(document)
-        if name is None:
-            return []
-        application = await self._documents.get(APPLICATIONS, self._argocd, name)
-        destination = ((application or {}).get("spec") or {}).get("destination") or {}
-        if destination.get("namespace") == target.environment:
-            return []
-        why = f"no Application of that name in {self._argocd} deploys to {target.environment}"
+    async def _parents(self, target: ObjectRef, document: Document) -> list[str]:
+        """Say which Applications keep an Application. A label says so only where there is one of that name."""
         return [
-            f"Application {name} keeps {target} and would undo it, and {why}: take the workload out of it"
+            f"Application {tracker.name} keeps {target} and would undo it: let {tracker.name} ignore differences in "
+            "/spec/syncPolicy of Applications"
+            for tracker in trackers(document)
+            if tracker.name != target.name and (not tracker.by_label or await self._is_there(tracker.name))
         ]
 
+    async def _is_there(self, name: str) -> bool:
+        return await self._documents.get(APPLICATIONS, *place_of(name, self._argocd)) is not None
 
-def _tracked_by(document: Document) -> str | None:
-    tracking = ((document.get("metadata") or {}).get("annotations") or {}).get(TRACKING)
-    return str(tracking).partition(":")[0] if tracking else None
+    async def _tracked_elsewhere(self, target: ObjectRef, document: Document) -> list[str]:
+        """Say which Application keeps an object, where nobody finds it. One that is found is held with the object."""
+        found = []
+        for tracker in trackers(document):
+            namespace, name = place_of(tracker.name, self._argocd)
+            # A label alone may be Helm's: then there need not be an Application.
+            if tracker.by_label or await self._is_there(tracker.name):
+                continue
+            found.append(
+                f"Application {tracker.name} keeps {target} and would undo it, and there is no Application {name} in "
+                f"{namespace}: take the object out of it, or remove the annotation {TRACKING}"
+            )
+        return found
 
 
 def _owners_that_undo(target: ObjectRef, document: Document) -> Iterator[str]:
@@ -74,12 +83,6 @@ def _owners_that_undo(target: ObjectRef, document: Document) -> Iterator[str]:
         ):
             who = f"{owner.get('kind')} {owner.get('name')}"
             yield f"{who} owns {target} and would undo it: quiesce it by {who}, or take it out of its hands"
-    parent = _tracked_by(document)
-    if target.kind == APPLICATION and parent:
-        yield (
-            f"Application {parent} keeps {target} and would undo it: let {parent} ignore differences in "
-            "/spec/syncPolicy of Applications"
-        )
 
 
 def application_set_of(document: Document) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,16 @@ class Memory:
     uses: tuple[ResourceKey, ...] = ()
     variables: str = ""
     """Equal for templates whose pods get equal variables: `uses` is true of no others."""
+    since: str = ""
+    """When it was quiesced first, as RFC 3339; empty where that is not remembered."""
+
+    @property
+    def since_when(self) -> datetime | None:
+        """When it was quiesced first; None where the annotation does not say it in a form that can be read."""
+        try:
+            return datetime.fromisoformat(self.since)
+        except ValueError:
+            return None
 
     def joined(self, reset_id: ResetId, status: int, uses: Collection[ResourceKey]) -> Memory:
         """The same with one more reset; what was remembered of the object stays."""
@@ -46,6 +57,7 @@ class Memory:
             "resets": self.resets,
             "uses": self.uses,
             "variables": self.variables,
+            "since": self.since,
             "write": str(uuid4()),
         }
         return {"annotations": {ANNOTATION: json.dumps(text)}, "labels": {LABEL: "true"}}
@@ -83,6 +95,7 @@ def read_memory(annotations: Mapping[str, str] | None) -> Memory | None:
             {ResetId(str(each)): int(at) for each, at in read["resets"].items()},
             tuple(ResourceKey(str(each)) for each in read.get("uses") or ()),
             str(read.get("variables") or ""),
+            str(read.get("since") or ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableMemoryError(text) from error

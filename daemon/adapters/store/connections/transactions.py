@@ -35,10 +35,12 @@ _TIMEOUT_SECONDS = 25.0
 class TxLock(IntEnum):
     """Advisory locks of PostgreSQL, each held to the end of its transaction.
 
-    A transaction takes them in the order below. It locks rows of resets before all of them, and rows of environments
-    between LOCKS and IDS.
+    A transaction takes them in the order below. It locks rows of resets between FREEZES and INTAKE, and rows of
+    environments between LOCKS and IDS.
     """
 
+    FREEZES = 0x7265736574640013
+    """Shared by those who record a first destructive attempt, and taken alone by who freezes or ends a freeze."""
     INTAKE = 0x7265736574640010
     LOCKS = 0x7265736574640011
     IDS = 0x7265736574640012
@@ -65,9 +67,10 @@ class Tx:
         answers = iter(await self.connection.pipeline(every) if every else ())
         return [list(chain.from_iterable(islice(answers, len(bound)))) for bound in statements]
 
-    def lock_statement(self, lock: TxLock) -> BoundStatements:
+    def lock_statement(self, lock: TxLock, *, shared: bool = False) -> BoundStatements:
         """Make the statement that takes a lock, waiting for whoever holds it; SQLite has one writer and needs none."""
-        taking = BoundStatement("SELECT pg_advisory_xact_lock(%(key)s)", {"key": int(lock)})
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        taking = BoundStatement(f"SELECT {function}(%(key)s)", {"key": int(lock)})
         return (taking,) if self.postgres else ()
 
     async def take_lock(self, lock: TxLock) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from daemon.adapters.store import holds
 from daemon.adapters.store.connections.transactions import Tx, TxLock
 from daemon.adapters.store.tables import COUNTERS, LOCK_HISTORY, LOCKS, RESETS
 from daemon.ports.errors import LeaseLostError
@@ -17,7 +18,9 @@ from schemas.wire import ResetId, ResourceKey
 from statemachines.locks import Ask, blocked, supersedes
 
 
-async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
+async def lock(
+    tx: Tx, lease: Lease, keys: Sequence[ResourceKey], concerns: Collection[str] = ()
+) -> LockAnswer:
     """Ask for exactly these keys. Locks that the reset asked for before, and whose keys are missing now, are released.
 
     Raises:
@@ -27,13 +30,16 @@ async def lock(tx: Tx, lease: Lease, keys: Sequence[ResourceKey]) -> LockAnswer:
     await tx.take_lock(TxLock.LOCKS)
     if ticket is None:
         ticket = await _draw_ticket(tx, lease)
-    wanted = sorted(set(keys))
+    wanted: list[ResourceKey] = sorted(set(keys))
     own = select(LOCKS.c.key, LOCKS.c.granted).where(LOCKS.c.reset_id == lease.reset_id)
     granted = {row.key: row.granted for row in await tx.connection.execute(own)}
     if sorted(granted) == wanted and all(granted.values()):
         return LockAnswer(granted=True, ticket=ticket)
     if sorted(granted) != wanted:
         await _ask(tx, lease.reset_id, environment, ticket, wanted)
+    if (hold := await holds.keeping_away(tx, {environment, *concerns}, wanted)) is not None:
+        kept = tuple(key for key in wanted if key in hold.keys)
+        return LockAnswer(granted=False, ticket=ticket, resources=kept, hold=hold)
     mine = Ask(lease.reset_id, ticket, frozenset(wanted))
     if (waits := blocked(mine, await _competing_asks(tx, mine))) is not None:
         return LockAnswer(granted=False, ticket=ticket, resources=waits.resources, held_by=waits.held_by)

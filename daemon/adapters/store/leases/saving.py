@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 
-from daemon.adapters.store import auditing, queries
+from daemon.adapters.store import auditing, freezes, queries
 from daemon.adapters.store.connections.pipeline import BoundStatements, Row
 from daemon.adapters.store.connections.transactions import Tx
 from daemon.adapters.store.leases import learning, locking
@@ -23,27 +23,36 @@ from daemon.adapters.store.leases.change_statements import (
 from daemon.adapters.store.outbox import history
 from daemon.adapters.store.rows import as_document, attempt_row, holder_columns, step_row
 from daemon.adapters.store.tables import ATTEMPTS, STEPS
-from daemon.ports.errors import LeaseLostError
+from daemon.ports.errors import LeaseLostError, TemporaryError
 from daemon.ports.store.leases import Change
+from schemas.reasons import Reason
 from schemas.resets import Reset, Step
 from schemas.tables import storable
+from statemachines.freezes import sentence
 from statemachines.intake.requesters import Requester, asked_by
 
-SaveResult = Reset | LeaseLostError | ValueError
+SaveResult = Reset | LeaseLostError | TemporaryError | ValueError
 """The stored reset, or why nothing of its change was stored."""
 
 
 async def save(tx: Tx, changes: Sequence[Change]) -> list[SaveResult]:
     """Store changes of different resets, each by itself, and return what became of each, in their order.
 
-    A result is LeaseLostError where the reset has another holder or version, and ValueError where its history would
-    leave a gap.
+    A result is LeaseLostError where the reset has another holder or version, ValueError where its history would leave
+    a gap, and TemporaryError where a freeze stops it.
     """
-    rows, won = await _lock_compare_and_set(tx, changes)
+    stopped = await freezes.frozen(tx, changes)
+    rows, won = await _lock_compare_and_set(
+        tx, [change for change in changes if change.reset.id not in stopped]
+    )
     winners = [change for change in changes if change.reset.id in won]
     stored = iter(await _store(tx, winners, rows) if winners else ())
     return [
-        next(stored) if change.reset.id in won else _refusal(rows.get(change.reset.id), change)
+        TemporaryError(Reason.FROZEN, sentence(stopped[change.reset.id]))
+        if change.reset.id in stopped
+        else next(stored)
+        if change.reset.id in won
+        else _refusal(rows.get(change.reset.id), change)
         for change in changes
     ]
 

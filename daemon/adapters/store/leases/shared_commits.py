@@ -45,7 +45,7 @@ class SharedCommits:
         Raises:
             LeaseLostError: the reset has another holder or version by now.
             ValueError: a sequence would leave a gap, or a plan is not the one that its reset names.
-            TemporaryError: the database does not answer; the change may have been stored nevertheless.
+            TemporaryError: the database does not answer; the change may have been stored nevertheless. Or `frozen`.
         """
         check_commit(change.reset, change.plan, change.history)
         queued = _QueuedChange(change, asyncio.get_running_loop().create_future())

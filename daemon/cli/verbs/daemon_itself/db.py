@@ -127,6 +127,9 @@ def _show(lack: Lack) -> None:
         say(f"{len(marks)} marks {whose} are beyond it")
     if newest is not None:
         say(f"the newest: row {newest.position.number} of the outbox, {newest.at:%Y-%m-%d %H:%M:%S} UTC")
+    if lack.forgotten_before is not None:
+        until = f"{lack.forgotten_before:%Y-%m-%d %H:%M} UTC"
+        say(f"marks from before {until} are pruned: what was launched then is not listed")
     rows = [
         [f"{reset.environment}/{reset.number}", reset.state.value, _steps(lack, reset.id)]
         for reset in lack.known

@@ -21,7 +21,23 @@ PlanHash = Annotated[
 ]
 
 
-def approve(reference: Reference, plan_hash: PlanHash = None, reason: Why = None, yes: Yes = False) -> None:
+Confirm = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        metavar="ENV",
+        help="the environment's name; a plan that wipes needs it, and a terminal asks for it",
+    ),
+]
+
+
+def approve(
+    reference: Reference,
+    plan_hash: PlanHash = None,
+    typed: Confirm = None,
+    reason: Why = None,
+    yes: Yes = False,
+) -> None:
     """Approve the plan of a reset. A terminal shows it first. Nobody approves a request of their own."""
     with client() as daemon:
         reset = daemon.reset(reference)
@@ -33,7 +49,10 @@ def approve(reference: Reference, plan_hash: PlanHash = None, reason: Why = None
             show_plan(plan)
             people = ", ".join(reset["requestedBy"])
             confirm(f"Approve this plan for {reset['environment']}, asked for by {people}?", yes=yes)
-        body = {"planHash": plan_hash or plan["hash"], "confirm": reset["environment"], "reason": reason}
+        wipes = "wipe" in {plan["mode"], *plan["serviceModes"].values()}
+        if wipes and typed is None and sys.stdin.isatty():
+            typed = typer.prompt("This wipes. Type the environment's name", err=True)
+        body = {"planHash": plan_hash or plan["hash"], "confirm": typed, "reason": reason}
         taken_down(daemon.post(f"/resets/{reset['id']}/approve", body), "approval")
 
 

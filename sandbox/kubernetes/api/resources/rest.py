@@ -14,11 +14,23 @@ from sandbox.kubernetes.api.requests.queries import flag
 from sandbox.kubernetes.api.resources import scales, tables
 from sandbox.kubernetes.api.streams import watches
 from sandbox.kubernetes.objects import admission, deletion, selectors, statuses
-from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Kind, Target
+from sandbox.kubernetes.objects.kinds import (
+    CRON_JOBS,
+    DEPLOYMENTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
+    Kind,
+    Target,
+)
 from sandbox.kubernetes.objects.objects import Object, Objects, now
 from sandbox.kubernetes.objects.ownership import random_suffix
 
-TYPED = (DEPLOYMENTS, REPLICA_SETS, PODS, NAMESPACES)
+TYPED = (DEPLOYMENTS, REPLICA_SETS, PODS, NAMESPACES, CRON_JOBS, JOBS, SCALED_OBJECTS, SCALED_JOBS)
+"""Kinds whose status is written by their subresource alone."""
 
 
 class Rest:

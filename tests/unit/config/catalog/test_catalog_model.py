@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from schemas.catalog.catalog import Database, Service
+from daemon.config.catalog_file import load_catalog
+from schemas.catalog.catalog import Catalog, Database, Repository, Service
 from schemas.catalog.operations import Notification, Retry, Schedule, Window
 
 PARTS = {
@@ -92,3 +93,32 @@ def test_what_is_void_in_another_container_runs_where_the_other_steps_run() -> N
     assert service(step(scope="container", runIn="holder"), step(name="seed", runIn="holder"))
     with pytest.raises(ValidationError, match="all need one runIn"):
         service(step(scope="container"), step(name="seed", runIn="holder"))
+
+
+def test_a_repositorys_name_and_branch_are_filled_in_for_an_environment() -> None:
+    declared = Repository(pattern="{client}-workflows", branch="env/{client}-{kind}")
+    assert declared.name_for("los-demo-sandbox") == "los-demo-workflows"
+    assert declared.branch_for("los-demo-sandbox") == "env/los-demo-sandbox"
+    assert Repository(pattern="w").branch_for("los-demo-sandbox") is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"pattern": "{owner}-workflows"}, "filled in"),
+        ({"pattern": "w", "branch": "{env}"}, "filled in"),
+        ({"pattern": "w", "branch": "backup/{kind}"}, "backup branch"),
+        ({"pattern": "w", "branch": "a b"}, "pattern"),
+        ({"pattern": "w", "expectedRoot": "abc"}, "pattern"),
+    ],
+)
+def test_a_repository_that_can_not_be_meant_is_refused(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Repository.model_validate(wrong)
+
+
+def test_a_catalog_names_a_repository_once() -> None:
+    shipped = load_catalog().catalog.model_dump(mode="json", by_alias=True)
+    twice = [{"pattern": "{client}-workflows"}, {"pattern": "{client}-Workflows", "branch": "b"}]
+    with pytest.raises(ValidationError, match="listed twice"):
+        Catalog.model_validate({**shipped, "repositories": twice})

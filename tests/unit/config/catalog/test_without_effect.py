@@ -22,9 +22,6 @@ from tests.unit.engine.drives.stand import Engine, catalog
 
 SHIPPED = load_catalog().catalog.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 ASKED = {
-    "windows": [
-        {"name": "night", "environments": ["qa-*"], "opens": "0 1 * * *", "durationMinutes": 60},
-    ],
     "schedules": [{"name": "nightly", "environment": "qa-sandbox", "schedule": "0 1 * * *"}],
     "notifications": [{"url": "https://hooks.example.com/x", "secretFile": "/run/secrets/hook"}],
 }

@@ -77,7 +77,8 @@ def test_each_state_and_what_becomes_of_steps_is_a_message_that_is_sent() -> Non
     sent = DOCUMENT["channels"]["status"]["messages"]
     names = {DOCUMENT["components"]["messages"][name]["name"] for name in sent}
     events = {*(state.value for state in ResetState), "step-started", "step-finished"}
-    assert names == {f"com.fuse.environment.reset.{event}.v1" for event in events}
+    resets = {f"com.fuse.environment.reset.{event}.v1" for event in events}
+    assert names == resets | {"com.fuse.environment.hold-ending.v1"}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

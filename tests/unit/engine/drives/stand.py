@@ -84,6 +84,7 @@ def catalog(
     database: dict[str, Any] | None = None,
     kind: dict[str, Any] | None = None,
     quiesce: Sequence[Mode] = (),
+    windows: Sequence[dict[str, Any]] = (),
     **step: Any,  # noqa: ANN401 - YAML
 ) -> LoadedCatalog:
     """A catalog whose only step, in each mode, is `work`, or comes after `before`; `verify` is the only check.
@@ -105,6 +106,7 @@ def catalog(
         "order": [SERVICE],
         "services": [service],
         "failures": {"known": [_UNREACHABLE]},
+        "windows": list(windows),
         "quiesce": [mode.value for mode in quiesce],
         "retry": {"attempts": 3, "initialDelay": 1, "maximumDelay": 1},
     }
@@ -191,7 +193,8 @@ class Engine:
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
         self.proofs = MemoryProofs(self.backups)
-        repositories = MemoryRepositories()
+        repositories = self.repositories = MemoryRepositories()
+        self.deployments = MemoryDeployments()
         self.marks = MemoryMarks()
         self.quiescing = MemoryQuiescing(self.pods, self.clock.now)
         ports = Ports(
@@ -222,7 +225,7 @@ class Engine:
         drives = DriveFactory(
             store=self.store,
             ports=ports,
-            deployments=MemoryDeployments(),
+            deployments=self.deployments,
             catalog=loaded.catalog,
             facts=facts,
             planning=planning,
@@ -232,6 +235,7 @@ class Engine:
             approvers=approvers,
         )
         self.driver = Driver(drives, self.clock)
+        self.restraints = drives.restraints
         self.running: dict[str, int] = {}
         """Program -> how many of it run now."""
         self.overlapped: set[str] = set()

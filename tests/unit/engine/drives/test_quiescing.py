@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.ports.databases import Session
-from daemon.ports.errors import TemporaryError
+from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.ports.quiescing import Obstacles
 from schemas.reasons import Reason
 from schemas.requests import Mode
@@ -188,6 +188,21 @@ def test_a_right_that_quiescing_needs_and_the_account_lacks_is_named() -> None:
     run(scenario())
 
 
+def test_a_service_that_could_have_no_holder_is_refused_before_anything_goes_down() -> None:
+    async def scenario() -> None:
+        engine = quiescing_engine()
+        missing = "could not create pod: HTTP 403; missing right: create pods in qa-sandbox"
+        engine.pods.holders_refused[SERVICE] = (PermanentError(Reason.KUBERNETES_FORBIDDEN, missing),)
+        await engine.ask(Mode.WIPE)
+        refused = await engine.drive()
+        assert (refused.state, refused.cause) == (ResetState.FAILED, Reason.KUBERNETES_FORBIDDEN)
+        assert "app could have no holder" in (refused.detail or "")
+        assert missing in (refused.detail or "")
+        assert (replicas(engine), engine.quiescing.memories) == (1, {})
+
+    run(scenario())
+
+
 def test_what_another_reset_keeps_at_rest_stays_so_and_is_told() -> None:
     async def scenario() -> None:
         engine = quiescing_engine()
@@ -243,29 +258,5 @@ def test_a_session_of_somebody_else_stops_the_reset_before_it_destroys(writes: b
         engine.database.sessions = []
         await engine.act(ActKind.RESUME)
         assert (await engine.drive()).state is ResetState.DONE
-
-    run(scenario())
-
-
-def test_services_that_do_not_come_back_stop_the_reset_behind_its_work() -> None:
-    async def scenario() -> None:
-        engine = quiescing_engine()
-        service = engine.pods.service(ENVIRONMENT, SERVICE)
-        assert service is not None
-
-        async def breaks(_: Process) -> int:
-            service.ready = False
-            return 0
-
-        engine.programs["work"] = breaks
-        await engine.ask(Mode.WIPE)
-        stopped = await engine.drive()
-        assert (stopped.state, stopped.cause) == (ResetState.FAILED, Reason.NOT_HEALTHY)
-        assert stopped.stopped_in is ResetState.RELEASING
-        assert replicas(engine) == 1
-        service.ready = True
-        await engine.act(ActKind.RESUME)
-        assert (await engine.drive()).state is ResetState.DONE
-        assert len(engine.pods.launched) == 1
 
     run(scenario())

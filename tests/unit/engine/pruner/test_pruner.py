@@ -13,6 +13,7 @@ from daemon.adapters.system.clock import SystemClock
 from daemon.engine.high_water import BehindError, HighWater
 from daemon.engine.sweepers.pruner import BATCH, Pruner
 from daemon.metrics import Metrics
+from daemon.restored_state.lack import find_lack
 from schemas.marks import Mark, Position
 from schemas.reasons import Reason
 from schemas.resets import ResetState
@@ -122,6 +123,38 @@ async def test_a_state_that_was_pruned_is_none_that_was_restored() -> None:
         pass
     assert await stand.store.contains(position)
     await stand.pruner.prune()
+
+
+async def test_old_marks_go_and_a_state_that_was_restored_keeps_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand = Stand()
+    await stand.refused(3)
+    state = await stand.store.state_id()
+    for number in (1, 2, 3):
+        await stand.marks.put(state, Mark(position=stand.store._position(number), at=NOW))
+    later = NOW + timedelta(days=31)
+    monkeypatch.setattr(stand.clock, "now", lambda: later)
+    await stand.pruner.forget_marks()
+    assert await stand.marks.pruned_until(state) is not None
+    assert stand.metric("resetd_pruned_rows_total", "marks") == 1
+    assert not (await find_lack(stand.store, stand.marks)).behind
+    for _ in range(3):
+        await stand.marks.put(state, Mark(position=Position(number=1000, digest="beef"), at=NOW))
+    with pytest.raises(BehindError):
+        await stand.pruner.forget_marks()
+
+
+async def test_a_state_from_before_all_kept_marks_says_that_others_are_gone() -> None:
+    stand = Stand()
+    state = await stand.store.state_id()
+    for number in range(1000, 1004):
+        await stand.marks.put(state, Mark(position=Position(number=number, digest="beef"), at=NOW))
+    assert (await find_lack(stand.store, stand.marks)).forgotten_before is None
+    await stand.marks.prune(state, before=NOW + timedelta(days=1))
+    lack = await find_lack(stand.store, stand.marks)
+    assert lack.behind
+    assert lack.forgotten_before == NOW + timedelta(days=1)
 
 
 class Ends(MemoryStore):

@@ -9,6 +9,7 @@ import pytest
 from schemas.facts import Facts, Loss, Unreadable
 from schemas.plan import Plan
 from schemas.reasons import Reason
+from schemas.repositories import RootCommit
 from schemas.requests import Mode
 from schemas.resets import Channel, Step, StepState
 from schemas.wire import ServiceName, StepName
@@ -46,7 +47,8 @@ def emptied(known: Facts) -> Facts:
 
 def rewound(known: Facts) -> Facts:
     repositories = tuple(
-        one.model_copy(update={"head": one.root, "warnings": ("a tag",)}) for one in known.repositories
+        one.model_copy(update={"head": one.roots[0].sha, "warnings": ("a tag",)})
+        for one in known.repositories
     )
     return known.model_copy(update={"repositories": repositories})
 
@@ -85,6 +87,36 @@ def test_d1_what_the_resets_own_work_changed_changes_no_plan(what: str, state: S
     made = again(OWN[what](before), agreed, state)
     assert isinstance(made, Plan), made
     assert made.hash == agreed.hash
+
+
+def with_roots(known: Facts, *letters: str) -> Facts:
+    roots = tuple(RootCommit(sha=letter * 40) for letter in letters)
+    return known.model_copy(
+        update={"repositories": tuple(one.model_copy(update={"roots": roots}) for one in known.repositories)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "state", "same"),
+    [
+        ("b", StepState.SUCCEEDED, True),
+        ("z", StepState.SUCCEEDED, True),
+        ("b", StepState.FAILED, True),
+        ("bz", StepState.FAILED, False),
+        ("b", StepState.PENDING, False),
+    ],
+)
+def test_roots_that_the_resets_own_rewinding_took_away_speak_not_against_its_plan(
+    there: str, state: StepState, same: bool
+) -> None:
+    expected = CATALOG.repositories[0].model_copy(update={"expected_root": "b" * 40})
+    catalog = CATALOG.model_copy(update={"repositories": (expected,)})
+    agreed = plan(WIPE, Channel.HTTP, catalog, LOADED.id, with_roots(facts(), "b", "c"))
+    assert isinstance(agreed, Plan)
+    attempts = 0 if state is StepState.PENDING else 1
+    seen = as_agreed(with_roots(facts(), *there), agreed, progress(agreed, state, attempts))
+    made = plan(WIPE, Channel.HTTP, catalog, LOADED.id, seen)
+    assert (isinstance(made, Plan) and made.hash == agreed.hash) is same
 
 
 def test_d1_what_others_changed_changes_the_plan() -> None:

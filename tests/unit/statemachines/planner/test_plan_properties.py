@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.facts import Facts
 from schemas.plan import Phase, Plan, StepKind
+from schemas.repositories import Beside
 from schemas.resets import Channel
 from statemachines.planning.planner import plan_hash
 from tests.unit.statemachines.planner.world import (
@@ -156,7 +157,14 @@ def restless(known: Facts, number: int, text: str) -> Facts:
                 for fact in known.databases
             ),
             "repositories": tuple(
-                fact.model_copy(update={"head": text, "warnings": (text,)}) for fact in known.repositories
+                fact.model_copy(
+                    update={
+                        "head": text,
+                        "warnings": (text,),
+                        "beside": Beside(branches=(text,), more_tags=number),
+                    }
+                )
+                for fact in known.repositories
             ),
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.config.catalog_file import load_catalog
 from schemas.facts import BackupFact, DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact
 from schemas.plan import Plan
+from schemas.repositories import RootCommit
 from schemas.requests import Mode, Option, ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, client_of
@@ -48,7 +49,7 @@ def facts(environment: str = "qa-sandbox", **changes: object) -> Facts:
         owner="fuse",
         branch="main",
         head="a" * 40,
-        root="b" * 40,
+        roots=(RootCommit(sha="b" * 40, title="Initial commit"),),
     )
     fields: dict[str, object] = {
         "environment": environment,

@@ -6,6 +6,7 @@ from schemas.catalog.steps import VerifyEntry
 from schemas.facts import Facts, Unreadable
 from schemas.plan import Plan
 from schemas.reasons import Reason
+from schemas.repositories import RepositoryRefusal
 from schemas.wire import ServiceName
 from statemachines.planning.planner import plan
 from tests.unit.statemachines.planner.world import (
@@ -162,12 +163,11 @@ def test_core_has_to_be_one_database_for_both_services() -> None:
 
 def test_f5_what_the_hub_would_refuse_is_refused_before_anything_is_destroyed() -> None:
     known = facts()
-    archived = tuple(
-        fact.model_copy(update={"refusals": ("the repository is archived",)}) for fact in known.repositories
-    )
+    because = RepositoryRefusal(reason=Reason.REPOSITORY_ARCHIVED, detail="the repository is archived")
+    archived = tuple(fact.model_copy(update={"refusals": (because,)}) for fact in known.repositories)
     world = known.model_copy(update={"repositories": archived})
     refusal = refused(request(), world)
-    assert refusal.reason is Reason.REPOSITORY_REFUSED
+    assert refusal.reason is Reason.REPOSITORY_ARCHIVED
     assert "archived" in refusal.detail
     assert isinstance(answer(request(git=False), world), Plan)
 
