@@ -26,7 +26,6 @@ from schemas.reasons import Reason
 from schemas.wire import ResetId
 from tests.contract.backups.conftest import ENVIRONMENT
 from tests.contract.conftest import NETWORK, PASSWORD, libpq
-from  import flipped
 
 HELD = r"""
 DROP SCHEMA IF EXISTS side CASCADE;
@@ -115,6 +114,12 @@ async def stand(server: Server, tmp_path: Path) -> AsyncIterator[Stand]:
     )
     with psycopg.connect(libpq(url), autocommit=True) as connection:
         connection.execute("DROP SCHEMA side CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+def flipped(whole: bytes) -> bytes:
+    """Return the same with another bit in the middle."""
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
 
 
 def admin(on: Server, **more: object) -> AdminServer:
