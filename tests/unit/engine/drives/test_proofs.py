@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from daemon.ports.errors import PermanentError
+from schemas.audit import AuditAction
 from schemas.backups import Proof
 from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState, StepState
@@ -30,6 +31,8 @@ def test_the_receipt_of_a_restore_is_recorded_before_anything_is_destroyed() -> 
         [row] = await made.store.backups()
         assert (row["proof"], row["scratch"], row["proof_seconds"]) == (Proof.RESTORED, "scratch:5432", 1.5)
         assert made.proofs.proven == [row["sha256"]]
+        [line] = [each for each in await made.store.audit() if each.action is AuditAction.PROVE]
+        assert (line.facts["sha256"], line.facts["scratch"]) == (row["sha256"], "scratch:5432")
 
     run(story())
 
