@@ -33,6 +33,7 @@ from daemon.adapters.kubernetes.quiescing.quiescing import KubernetesQuiescing
 from daemon.adapters.postgres.backups import PostgresBackups
 from daemon.adapters.postgres.contents import PostgresContents
 from daemon.adapters.postgres.databases import PostgresDatabases
+from daemon.adapters.postgres.scratch.proofs import ScratchProofs
 from daemon.adapters.postgres.urls import Network
 from daemon.adapters.store import embedded_lock, is_missing_file, migrations, open_store
 from daemon.adapters.system import garbage_collector
@@ -42,14 +43,17 @@ from daemon.api.app import create_app
 from daemon.api.context import ApiContext
 from daemon.api.server import listen, serve_api
 from daemon.api.token_file import TokenApprovers, load_tokens
+from daemon.config.admin_servers import read_admin_servers
 from daemon.config.backup_store import backup_store, store_secrets
 from daemon.config.catalog_file import LoadedCatalog, load_catalog
 from daemon.config.environment_variables import secret_file
 from daemon.config.settings import Settings, SettingsError
 from daemon.config.without_effect import given_without_effect, warn_of_what_has_no_effect
+from daemon.config.yaml_documents import DocumentError
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.facts.survey import Survey
 from daemon.engine.high_water import HighWater
@@ -64,6 +68,7 @@ from daemon.engine.sweepers.holders import HolderSweeper
 from daemon.engine.sweepers.pruner import Pruner
 from daemon.engine.sweepers.quiesced import QuiesceSweeper
 from daemon.engine.sweepers.restraints import RestraintSweeper
+from daemon.engine.sweepers.scratch import ScratchSweeper
 from daemon.intake.consumer import Intake
 from daemon.intake.entries import IntakeRules
 from daemon.metrics import Metrics
@@ -78,9 +83,11 @@ from daemon.ports.store.outbox import StatusTopics
 from daemon.ports.store.store import Store
 from daemon.publishing.outbox import Outbox
 from daemon.redaction.known_values import KNOWN
+from schemas.admin_servers import AdminServer
 from schemas.api import Finding, FindingLevel
 from schemas.catalog.catalog import Catalog
 from schemas.protection import RememberedUse, Word
+from schemas.reasons import Reason
 from schemas.retention import Retention
 from statemachines.planning.sharing import CHECK, findings
 
@@ -214,6 +221,7 @@ def _build(
         engine.ports.quiescing, store, clock, engine.high_water, quiesces=bool(loaded.catalog.quiesce)
     )
     restraints = RestraintSweeper(engine.restraints, store, clock, engine.high_water, settings.status_topic)
+    scratch_sweeper = ScratchSweeper(engine.ports.proofs, store, clock)
     pruner = Pruner(store, engine.ports.logs, clock, engine.high_water, metrics, _retention(settings))
     branches = BackupBranchSweeper(
         engine.ports.repositories,
@@ -233,6 +241,7 @@ def _build(
             "sweeper": sweeper.run,
             "quiesce-sweeper": quiesce_sweeper.run,
             "restraint-sweeper": restraints.run,
+            "scratch-sweeper": scratch_sweeper.run,
             "pruner": pruner.run,
             "branch-pruner": branches.run,
             "backup-keeper": engine.keeper.run,
@@ -268,9 +277,19 @@ def _engine(
         marks=marks_beside_backups(settings),
         contents=PostgresContents(network),
         quiescing=KubernetesQuiescing(kubernetes, settings.argocd_namespace),
+        proofs=ScratchProofs(dumps, _admin_servers(settings), settings.pg_bin, network),
     )
     gate = ArgoGate(kubernetes, settings.argocd_namespace)
-    facts = FactsReader(pods, ports.databases, ports.repositories, store, clock, catalog, ports.quiescing)
+    facts = FactsReader(
+        pods,
+        ports.databases,
+        ports.repositories,
+        store,
+        clock,
+        catalog,
+        ports.quiescing,
+        BackupReader(ports.backups, ports.proofs, catalog),
+    )
     planning = Planning(facts, catalog, loaded.id, given_without_effect(settings), approvers)
     high_water = HighWater(store, ports.marks, clock)
     drives = DriveFactory(
@@ -293,6 +312,23 @@ def _engine(
     keeper = BackupKeeper(store, backups, dumps, clock, high_water, kept)
     doctor = Doctor(pods, gate, facts, catalog, Resting(ports.quiescing, store), dumps)
     return _Engine(ports, planning, keeper, doctor, high_water, supervisor, drives.restraints)
+
+
+def _admin_servers(settings: Settings) -> Callable[[], Sequence[AdminServer]]:
+    """Return what reads the file of administrators' accounts: none without one."""
+    path = settings.pg_admin_urls_file
+
+    def read() -> Sequence[AdminServer]:
+        if path is None:
+            return ()
+        try:
+            servers = read_admin_servers(path)
+        except DocumentError as error:
+            raise PermanentError(Reason.NO_SCRATCH_SERVER, f"RESETD_PG_ADMIN_URLS_FILE: {error}") from error
+        KNOWN.learn([server.url.get_secret_value() for server in servers])
+        return servers
+
+    return read
 
 
 def _retention(settings: Settings) -> Retention:

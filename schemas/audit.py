@@ -32,6 +32,7 @@ class AuditAction(StrEnum):
     ADOPT = "adopt"  # a state database that was restored from an older backup
     CONFIRM = "confirm"  # a word about what a protected environment uses
     FORGET = "forget"  # a word that what is remembered of a protected environment is true no more
+    PROVE = "prove"  # the daemon restored a backup and compared it with its manifest
     WITHDRAW = "withdraw"  # a word that is taken back
     FREEZE = "freeze"  # nothing new is destroyed until a moment
     UNFREEZE = "unfreeze"

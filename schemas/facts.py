@@ -79,6 +79,25 @@ class ServiceFact(Wire):
     """What makes its pods. For information; locked where the catalog quiesces and commands run in these pods."""
 
 
+class BackupObstacle(Wire):
+    """What keeps a database from being dumped, or its dump from being proven."""
+
+    reason: Reason
+    detail: str
+    of_restore: bool
+    """Whether only a restore needs it."""
+    temporary: bool = False
+
+
+class BackupFact(Wire):
+    """How a database of the plan can be backed up, and the backup be proven."""
+
+    key: ResourceKey
+    scratch: str | None = None
+    """The scratch server on which its backup would be restored. For information."""
+    obstacles: tuple[BackupObstacle, ...] = ()
+
+
 class RepositoryFact(Wire):
     """A repository whose branch the plan would rewind."""
 
@@ -156,6 +175,8 @@ class Facts(Wire):
     exists: bool
     services: tuple[ServiceFact, ...] = ()
     databases: tuple[DatabaseFact, ...] = ()
+    backups: tuple[BackupFact, ...] = ()
+    """Of the databases that the plan writes to."""
     repositories: tuple[RepositoryFact, ...] = ()
     migrations: tuple[MigrationsFact, ...] = ()
     configured_seeds: tuple[ConfiguredSeedFact, ...] = ()

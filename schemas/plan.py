@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas.backups import Proof
 from schemas.checks import PlannedCheck
 from schemas.facts import Loss
 from schemas.protection import Assurance
@@ -14,7 +15,7 @@ from schemas.wire import ResourceKey, ServiceName, StepName, Time, Wire
 
 
 class Phase(StrEnum):
-    """The part of the pipeline that a step belongs to. The step's name begins with it."""
+    """The part of the pipeline that a step belongs to. The step's name begins with it; a proof's with `prove`."""
 
     QUIESCE = "quiesce"
     BACKUP = "backup"
@@ -29,6 +30,7 @@ class StepKind(StrEnum):
     """What a step does to the world."""
 
     BACKUP_DATABASE = "backup-database"
+    PROVE_BACKUP = "prove-backup"  # the dump is restored on a scratch server and compared with its manifest
     HANDSHAKE = "handshake"  # proof that the service's tool reaches the database that was backed up
     COMMAND = "command"  # argv in a service's pod
     RESET_REPOSITORY = "reset-repository"
@@ -135,6 +137,8 @@ class PlannedStep(Wire):
     """The databases that the pods of the object use, which it remembers while it is at rest."""
     environment: str | None = None
     """The environment whose health is awaited."""
+    proof: Proof | None = None
+    """Of a backup: how it is proven before anything is destroyed; None in plans of earlier versions, which read it."""
     argv: tuple[str, ...] = ()
     client_argv: tuple[str, ...] = ()
     """Of a handshake: the client's own way to the database, where it may be another one than the tool's (`argv`)."""

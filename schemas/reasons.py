@@ -99,6 +99,8 @@ class Reason(StrEnum):
     BACKUP_FAILED = "backup-failed"
     BACKUP_UNPROVEN = "backup-unproven"
     BACKUP_OUTDATED = "backup-outdated"
+    NO_SCRATCH_SERVER = "no-scratch-server"
+    PG_DUMP_TOO_OLD = "pg-dump-too-old"
     BACKUP_STORE_UNFIT = "backup-store-unfit"
     CONSENT_SPENT = "consent-spent"
     POD_NOT_FOUND = "pod-not-found"
@@ -262,7 +264,9 @@ TEXTS: dict[Reason, str] = {
         "was planned or backed up, or its marker names other environments."
     ),
     Reason.BACKUP_FAILED: "A database could not be dumped; nothing was destroyed.",
-    Reason.BACKUP_UNPROVEN: "A dump could not be read through or is gone; nothing was destroyed without it.",
+    Reason.BACKUP_UNPROVEN: "A dump could not be proven or is gone; nothing was destroyed without it.",
+    Reason.NO_SCRATCH_SERVER: "A backup has to be restored to prove it, and no scratch server fits.",
+    Reason.PG_DUMP_TOO_OLD: "No pg_dump is as new as the database's server; nothing was destroyed.",
     Reason.BACKUP_OUTDATED: "A dump is from before the reset stopped; nothing more is destroyed before a new one.",
     Reason.BACKUP_STORE_UNFIT: "The backup store can't keep what was saved from being replaced; nothing was destroyed.",
     Reason.CONSENT_SPENT: (

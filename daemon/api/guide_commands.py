@@ -67,6 +67,9 @@ def _lines(step: PlannedStep, plan: Plan, catalog: Catalog) -> str:
             name = _resource_name(step, plan)
             dump = shlex.quote(f"{name}.dump")
             return f'pg_dump --format=custom --file={dump} "$URL_OF_{_variable(name)}"\n'
+        case StepKind.PROVE_BACKUP:
+            dump = shlex.quote(f"{_resource_name(step, plan)}.dump")
+            return f'# restore it on a scratch server, and compare: pg_restore --dbname="$URL_OF_SCRATCH" {dump}\n'
         case StepKind.HANDSHAKE:
             return f"# make sure that {step.service} reaches the database that was dumped\n"
         case StepKind.RESET_REPOSITORY:

@@ -128,7 +128,8 @@ class Settings(Environment):
     pg_bin: Path | None = None
     """Directory with pg_dump, pg_restore, psql; none: PATH, then the embedded PostgreSQL's."""
     pg_admin_urls_file: Path | None = None
-    """A file of accounts that may create and rename databases, one for each server. Nothing acts on it yet."""
+    """A file of accounts that may create databases: a list of `{server, url, scratch, maxBytes}`. Backups are
+    restored on its scratch servers to prove them."""
 
     api_host: str = "127.0.0.1"
     """Address that the HTTP API listens on."""

@@ -10,7 +10,6 @@ from schemas.catalog.catalog import Catalog
 from statemachines.planning.without_effect import fields_without_effect
 
 WITHOUT_EFFECT = (
-    "pg_admin_urls_file",
     "oidc_issuer",
     "oidc_audience",
     "oidc_roles_claim",

@@ -45,6 +45,7 @@ from daemon.engine.steps.foreign_sessions import ForeignSessions
 from daemon.engine.steps.handshake import HandshakeStep
 from daemon.engine.steps.not_frozen import NotFrozen
 from daemon.engine.steps.performer import Performer
+from daemon.engine.steps.prove_backup import ProveBackupStep
 from daemon.engine.steps.quiesce import QuiesceStep, ReleaseStep
 from daemon.engine.steps.repository import RepositoryStep
 from daemon.engine.steps.step_runner import StepRunner
@@ -198,6 +199,7 @@ class DriveFactory:
         follower = CommandFollower(ports.pods, ports.logs, ports.clock, termination)
         return {
             StepKind.BACKUP_DATABASE: BackupStep(ports, self._facts, witnesses, pod_choice, leased, recorder),
+            StepKind.PROVE_BACKUP: ProveBackupStep(ports.backups, ports.proofs, leased, recorder),
             StepKind.HANDSHAKE: HandshakeStep(proofs, pod_choice, recorder),
             StepKind.COMMAND: CommandStep(
                 follower,

@@ -10,20 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from daemon.metrics import Metrics
-from daemon.ports.backups import Backup
+from daemon.ports.backups import Backup, backup_of
 from daemon.ports.clock import Clock
 from daemon.ports.errors import LeaseLostError
 from daemon.ports.store.leases import Change, Claimed
 from daemon.ports.store.store import Store
 from schemas.audit import AuditEntry
+from schemas.backups import Proof
 from schemas.learned import Learned
 from schemas.plan import Plan, PlannedStep
 from schemas.resets import Act, Attempt, HistoryEntry, Reset, Step, StepState
 from schemas.wire import AttemptId, ResourceKey, StepName
 from statemachines.act_effects import ResetSnapshot
 from statemachines.freezes import concerned, has_crossed
+from statemachines.history.audit import proof_entry
 from statemachines.history.status import next_status
 from statemachines.lifecycle import KEEP_LOCKS, Trigger, advance
 from statemachines.reset_update import UNCHANGED, ResetUpdate, updated
@@ -135,6 +138,11 @@ class LeasedReset:
             attempts=[attempt] if attempt else [],
             step_event=(step, attempt),
             backups=backups,
+            audit=[
+                proof_entry(self.reset, _receipt(backup), at=self._clock.now())
+                for backup in backups
+                if backup.proof is Proof.RESTORED
+            ],
         )
 
     async def commit(
@@ -211,6 +219,11 @@ class LeasedReset:
         """Whether this reset has dumped the database before."""
         return any(row["resource"] == resource for row in await self._store.backups(reset_id=self.reset.id))
 
+    async def backups(self) -> tuple[Backup, ...]:
+        """All recorded backups of this reset, newest first."""
+        rows = await self._store.backups(reset_id=self.reset.id)
+        return tuple(backup_of(row) for row in rows)
+
     async def read_acts(self) -> tuple[Act, ...]:
         """Acts that await an answer, in order. The first call answers those that the claim has read."""
         if self._read_with_the_claim:
@@ -250,3 +263,14 @@ class LeasedReset:
 
     def _steps_after(self, steps: Sequence[Step]) -> dict[StepName, Step]:
         return {**self.steps, **{step.name: step for step in steps}}
+
+
+def _receipt(backup: Backup) -> dict[str, Any]:
+    """What the audit keeps of a proof."""
+    return {
+        "resource": backup.resource,
+        "path": backup.path,
+        "sha256": backup.sha256,
+        "scratch": backup.scratch,
+        "seconds": backup.proof_seconds,
+    }

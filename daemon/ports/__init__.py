@@ -14,6 +14,7 @@ from daemon.ports.marks import Marks
 from daemon.ports.pods.pods import Pods
 from daemon.ports.quiescing import Quiescing
 from daemon.ports.repositories import Repositories
+from daemon.ports.restore_proofs import RestoreProofs
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,4 @@ class Ports:
     marks: Marks
     contents: Contents
     quiescing: Quiescing
+    proofs: RestoreProofs

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from daemon.ports.databases import Witness
+from schemas.backups import Proof
 from schemas.wire import ResourceKey
 
 
@@ -27,6 +29,20 @@ class Backup:
     first: bool = False
     """Whether it shows the database as it was before its reset destroyed anything: the way back, which retention takes
     last."""
+    proof: Proof = Proof.READ
+    """The proof that it was given."""
+    proof_at: datetime | None = None
+    """When a restore proved it."""
+    proof_seconds: float | None = None
+    """How long that took."""
+    scratch: str | None = None
+    """The scratch server on which it was restored."""
+
+
+def backup_of(row: Mapping[str, Any]) -> Backup:
+    """Return a recorded backup from its row in the state database."""
+    known = {field.name: row[field.name] for field in fields(Backup)}
+    return Backup(**known | {"proof": Proof(row["proof"])})
 
 
 class Backups(Protocol):
@@ -48,6 +64,14 @@ class Backups(Protocol):
             TemporaryError: `database-unreachable`, or `backup-failed`: the disk is full.
             PermanentError: `backup-failed`, `backup-unproven`, or `database-mismatch`: another database than `resource`
                 answers, or `url` does not lead to the witness each time; others as `Databases.identify`.
+        """
+        ...
+
+    async def check_programs(self, server_version: int) -> None:
+        """Check that a server of this version (`server_version_num`) can be dumped.
+
+        Raises:
+            PermanentError: `pg-dump-too-old`: every pg_dump here is older. The error names both versions.
         """
         ...
 

@@ -156,6 +156,7 @@ class Platform:
             "RESETD_GITHUB_OWNER": self.github.owner,
             "RESETD_GITHUB_TOKEN": self.github.token,
             "RESETD_PG_BIN": str(self.directory / "pg-bin"),
+            "RESETD_PG_ADMIN_URLS_FILE": str(self.directory / "admin-urls.json"),
             "RESETD_DATABASE_HOSTS": f"{postgres.POD_HOST}={postgres.ADDRESS}",
         }
 
@@ -211,6 +212,7 @@ class Platform:
 
     def _write(self) -> None:
         urls, pod_urls = self.databases.urls(), self.databases.pod_urls()
+        (self.directory / "admin-urls.json").write_text(json.dumps(self.databases.admin_urls()))
         description: dict[str, Any] = {
             "pid": os.getpid(),
             "kafka": self.kafka.ready,

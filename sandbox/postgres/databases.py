@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from sandbox.fleet import FLEET, Environment, environment
-from sandbox.postgres.server import Server, start
+from sandbox.postgres.server import ADDRESS, POD_HOST, Server, start
 
 ROLE = "fuse"
 
@@ -52,6 +53,17 @@ class Fleet:
                     of_environment = answer.setdefault(member.name, {})
                     of_environment.setdefault(service, {})[variable] = url(place)
         return answer
+
+    def admin_urls(self) -> list[dict[str, Any]]:
+        """The file of administrators' accounts: each server is a scratch server as well."""
+        return [
+            {
+                "server": f"{POD_HOST}:{server.port}",
+                "url": server.superuser_url.replace(ADDRESS, POD_HOST),
+                "scratch": True,
+            }
+            for _, server in sorted(self.servers.items())
+        ]
 
     def places(
         self, environments: Iterable[str], wanted: Callable[[str, str], bool]

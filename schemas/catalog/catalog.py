@@ -10,7 +10,6 @@ Over 300 lines: the whole catalog, whose parts are validated against each other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import Annotated, Self
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from schemas.backups import Proof
 from schemas.catalog.elsewhere import Elsewhere, ToleratedSession
 from schemas.catalog.operations import Doctor, Notification, Queue, Retry, Schedule, Window
 from schemas.catalog.steps import (
@@ -301,13 +301,6 @@ def _filled_in(text: str, environment: str) -> str:
     return text.replace("{client}", client_of(environment)).replace("{kind}", kind_of(environment))
 
 
-class Proof(StrEnum):
-    """How a backup is proven."""
-
-    READ = "read"  # its checksum is compared, and it is read through
-    RESTORED = "restored"  # it is restored into a database of its own
-
-
 class Catalog(Wire):
     """A platform: its services in order, and what each mode runs."""
 
@@ -330,7 +323,8 @@ class Catalog(Wire):
     doctor: Doctor = Doctor()
     windows: tuple[Window, ...] = ()
     schedules: tuple[Schedule, ...] = ()
-    proof: Proof = Proof.READ
+    proof: Proof | None = None
+    """How backups are proven; none: `restored` where the database is protected, else `read`."""
     queue: Queue = Queue()
     retry: Retry = Retry()
     notifications: tuple[Notification, ...] = ()

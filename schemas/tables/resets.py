@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, UniqueConstraint, false, text
 from sqlmodel import Field
 
+from schemas.backups import Proof
 from schemas.resets import Channel, ResetState, StepState
 from schemas.tables.base import Json, Row, Words, one_of, serial
 
@@ -156,3 +157,11 @@ class BackupRow(Row, table=True):
     """How many times the reset had stopped before."""
     first: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """Whether it shows the database as it was before the reset destroyed anything. Retention takes it last."""
+    proof: str = Field(default=Proof.READ.value, sa_column_kwargs={"server_default": Proof.READ.value})
+    """How it was proven."""
+    proof_at: datetime | None = None
+    """When a restore proved it."""
+    proof_seconds: float | None = None
+    """How long that took."""
+    scratch: str | None = None
+    """The scratch server on which it was restored."""

@@ -83,6 +83,23 @@ def request_entry(
     )
 
 
+def proof_entry(reset: Reset, facts: dict[str, Any], *, at: datetime) -> AuditEntry:
+    """Make the line for a backup that the daemon restored and compared: `facts` name the dump and where it was."""
+    return AuditEntry(
+        chain=reset.id,
+        at=at,
+        action=AuditAction.PROVE,
+        verdict=Verdict.APPLIED,
+        actor=DAEMON,
+        channel=DAEMON,
+        environment=reset.environment,
+        reset_id=reset.id,
+        state=reset.state,
+        sequence=reset.sequence,
+        facts=facts,
+    )
+
+
 def content(entry: AuditEntry) -> dict[str, Any]:
     """Return what an entry's hash covers: every field but the hash."""
     return entry.model_dump(mode="json", by_alias=True, exclude={"hash"})

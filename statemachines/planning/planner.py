@@ -14,6 +14,7 @@ from schemas.requests import ResetRequested
 from schemas.resets import Channel
 from schemas.wire import ResourceKey, ServiceName, StepName
 from statemachines.canonical_json import digest
+from statemachines.planning.backups import proof_of, prove_steps
 from statemachines.planning.case import Case
 from statemachines.planning.checks import checks_after, launch_needs, verifications_by_daemon
 from statemachines.planning.commands import Command, Verification, failures_of, verifications, written
@@ -95,7 +96,7 @@ def plan_hash(of: Plan) -> str:
 
 
 def _steps(case: Case) -> tuple[PlannedStep, ...]:
-    """List all steps in order: quiescing, backups, handshakes, commands, repositories, verifications, releasing.
+    """List all steps in order: quiescing, backups with their proofs, commands, repositories, verifications, releasing.
 
     Steps that may run at the same time share a batch.
     """
@@ -105,6 +106,7 @@ def _steps(case: Case) -> tuple[PlannedStep, ...]:
         *quiesce_groups(case, backups),
         # The daemon's witness listens before the dumps begin, so a handshake need not wait for them.
         [*backups, *(_handshake(case, service, database) for service, database in pairs)],
+        prove_steps(backups),
         *([_command(case, command)] for command in case.commands),
         _repositories(case),
         [
@@ -140,6 +142,7 @@ def _backups(case: Case, pairs: Iterable[tuple[ServiceName, str]]) -> list[Plann
             database=fact.database,
             touches=(fact.key,),
             timeout=BACKUP_TIMEOUT,
+            proof=proof_of(fact.key, case.facts, case.catalog),
             run_in=case.place(fact.service),
         )
         for fact in facts.values()

@@ -15,6 +15,7 @@ from schemas.facts import Unreadable
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
+from statemachines.planning.backups import backups_can_be_taken_and_proven
 from statemachines.planning.case import Case
 from statemachines.planning.checks import launch_needs
 from statemachines.planning.commands import verifications, written
@@ -287,6 +288,7 @@ WORLD_RULES: tuple[Rule, ...] = (
     repositories_are_identified,
     repositories_take_the_rewinding,
     words_are_of_others,
+    backups_can_be_taken_and_proven,
     sharing_is_known,
     sessions_are_known,
     others_could_be_asked,

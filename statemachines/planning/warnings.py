@@ -10,6 +10,7 @@ from schemas.protection import DATABASE_KEY, Assurance, WordKind
 from schemas.reasons import Reason
 from schemas.requests import Mode, Option
 from schemas.wire import ServiceName, kind_of
+from statemachines.planning.backups import restored_where
 from statemachines.planning.case import Case
 from statemachines.planning.commands import Command, written
 from statemachines.planning.protection import ANY_KIND, protection_of
@@ -256,6 +257,7 @@ WARNINGS: tuple[Warn, ...] = (
     doubtful_words,
     foreign_sessions,
     unexpected_database,
+    restored_where,
     wiped_tables,
     lost_by_wipe,
     allowed_seeds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.catalog.catalog import Catalog, Proof
+from schemas.catalog.catalog import Catalog
 from schemas.reasons import Reason
 from statemachines.refusals import Refusal, refuse
 
@@ -13,7 +13,6 @@ def fields_without_effect(catalog: Catalog) -> tuple[str, ...]:
     """Return the catalog's fields that are given and have no effect, as a person would write them."""
     given = {
         "schedules": bool(catalog.schedules),
-        f"proof: {Proof.RESTORED.value}": catalog.proof is Proof.RESTORED,
         "notifications": bool(catalog.notifications),
     }
     return tuple(name for name, is_given in given.items() if is_given)

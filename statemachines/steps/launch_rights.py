@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from schemas.backups import Proof
 from schemas.plan import Plan, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.resets import Reset, Step, StepState
@@ -63,7 +64,7 @@ def missing_right(
     touched = {key for key in step.touches if key.startswith("database/")}
     missing = touched - dumped(reset, plan, steps).keys()
     if touched and not missing:
-        return None
+        return _unproven(reset, plan, steps, step, touched)
     old = missing & last_dumps(plan, steps).keys()
     if old and old == missing:
         return Refused(
@@ -71,6 +72,52 @@ def missing_right(
             f"{step.name} needs a dump of {', '.join(sorted(old))} from after the reset's last stop",
         )
     return no_backup(step, missing)
+
+
+def _unproven(
+    reset: Reset,
+    plan: Plan | None,
+    steps: Mapping[StepName, Step],
+    step: PlannedStep,
+    touched: Collection[ResourceKey],
+) -> Refused | None:
+    """Say which dumps lack the receipt that the plan asks for: of a restore, bound to that very dump."""
+    lacking = sorted(set(touched) & to_be_restored(plan) - restored(reset, plan, steps))
+    if not lacking:
+        return None
+    detail = (
+        f"{step.name} needs the backup of {', '.join(lacking)} restored and compared with its manifest first"
+    )
+    return Refused(Reason.BACKUP_UNPROVEN, detail)
+
+
+def to_be_restored(plan: Plan | None) -> frozenset[ResourceKey]:
+    """Return the databases whose backups the plan wants to be restored before anything is destroyed."""
+    return frozenset(
+        key
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.BACKUP_DATABASE and planned.proof is Proof.RESTORED
+        for key in planned.touches
+    )
+
+
+def restored(reset: Reset, plan: Plan | None, steps: Mapping[StepName, Step]) -> frozenset[ResourceKey]:
+    """Return the databases whose dump since the last stop has a receipt of a restore, bound to its SHA-256."""
+    dumps = dumped(reset, plan, steps)
+    return frozenset(
+        key
+        for planned in (plan.steps if plan else ())
+        if planned.kind is StepKind.PROVE_BACKUP
+        for key in planned.touches
+        if key in dumps and _same_dump(dumps[key], steps[planned.name])
+    )
+
+
+def _same_dump(dump: Step, proof: Step) -> bool:
+    if proof.state is not StepState.SUCCEEDED or proof.outcome is None or dump.outcome is None:
+        return False
+    sha256 = proof.outcome.facts.get("sha256")
+    return sha256 is not None and bool(sha256 == dump.outcome.facts.get("sha256"))
 
 
 def no_backup(step: PlannedStep, missing: Collection[ResourceKey]) -> Refused:

@@ -22,6 +22,8 @@ class MemoryBackups:
     def __init__(self, databases: MemoryDatabases) -> None:
         self._databases = databases
         self.files: dict[str, bytes] = {}
+        self.newest = 10**9
+        """The newest server that can be dumped, as `server_version_num`."""
 
     async def dump(
         self, url: str, *, environment: str, resource: ResourceKey, attempt: str, witness: Witness
@@ -37,6 +39,12 @@ class MemoryBackups:
         self.files[path] = content
         digest = hashlib.sha256(content).hexdigest()
         return Backup(resource, path, len(content), digest, datetime.now(UTC), proven=True)
+
+    async def check_programs(self, server_version: int) -> None:
+        """See the port."""
+        if server_version > self.newest:
+            detail = f"no pg_dump for {server_version}; found {self.newest}"
+            raise PermanentError(Reason.PG_DUMP_TOO_OLD, detail)
 
     async def prove(self, backup: Backup) -> Backup:
         """See the port."""

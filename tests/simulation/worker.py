@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
@@ -129,10 +130,18 @@ class Worker:
             marks=world.platform.marks,
             contents=cast("Any", RemoteContents(network, "contents", world.platform.contents)),
             quiescing=cast("Any", RemoteQuiescing(network, world.platform.quiescing, world.platform.looks)),
+            proofs=cast("Any", Remote(network, "proofs", world.platform.proofs)),
         )
         catalog = CATALOG.catalog
         facts = FactsReader(
-            pods, ports.databases, ports.repositories, store, self.clock, catalog, ports.quiescing
+            pods,
+            ports.databases,
+            ports.repositories,
+            store,
+            self.clock,
+            catalog,
+            ports.quiescing,
+            BackupReader(ports.backups, ports.proofs, catalog),
         )
         gate = cast("Any", Remote(network, "deployments", world.platform.deployments))
         high_water = HighWater(store, ports.marks, self.clock)

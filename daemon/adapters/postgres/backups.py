@@ -22,7 +22,7 @@ from urllib.parse import quote
 from daemon.adapters.postgres.databases import PostgresDatabases
 from daemon.adapters.postgres.dumping import dump_into
 from daemon.adapters.postgres.errors import one_line
-from daemon.adapters.postgres.manifest import Manifest, manifest_name, read_manifest, write_manifest
+from daemon.adapters.postgres.manifest import StoredManifest, manifest_name, read_manifest, write_manifest
 from daemon.adapters.postgres.programs import Programs, newest_programs, programs_for
 from daemon.adapters.postgres.reading import read_through
 from daemon.adapters.postgres.restoring import Dump, restore_into
@@ -32,6 +32,7 @@ from daemon.ports.backups import Backup
 from daemon.ports.databases import Witness
 from daemon.ports.dump_store import Checksum, DumpStore
 from daemon.ports.errors import PermanentError, PortError, TemporaryError
+from schemas.backups import Manifest
 from schemas.reasons import Reason
 from schemas.wire import ResourceKey
 
@@ -87,9 +88,19 @@ class PostgresBackups:
             await check_room(self._dumps, folder, tables)
             return await self._dumps.put(path, pieces, expected_bytes=tables)
 
-        sent, rows = await dump_into(put, programs, where, witness, timeout=self._timeout)
+        sent, contents = await dump_into(put, programs, where, witness, timeout=self._timeout)
         backup = Backup(identity.key, path, sent.size_bytes, sent.sha256, datetime.now(UTC), proven=False)
-        manifest = Manifest(rows)
+        whole = Manifest(
+            resource=identity.key,
+            server_version=identity.server_version,
+            pg_dump=programs.version,
+            database_bytes=identity.size_bytes,
+            size_bytes=sent.size_bytes,
+            sha256=sent.sha256,
+            taken_at=backup.taken_at,
+            contents=contents,
+        )
+        manifest = StoredManifest(contents.rows, whole)
         try:
             proven = await self._read_through(backup, programs, manifest)
             await self._dumps.put_document(manifest_name(path), write_manifest(proven, manifest))
@@ -97,6 +108,10 @@ class PostgresBackups:
             await asyncio.shield(self._discard(backup))
             raise
         return proven
+
+    async def check_programs(self, server_version: int) -> None:
+        """See the port."""
+        programs_for(server_version, self._pg_bin)
 
     async def prove(self, backup: Backup) -> Backup:
         """See the port."""
@@ -124,7 +139,9 @@ class PostgresBackups:
                 Reason.BACKUP_FAILED, f"restoring {where} took more than {self._timeout:g} s"
             ) from error
 
-    async def _read_through(self, backup: Backup, programs: Programs, manifest: Manifest | None) -> Backup:
+    async def _read_through(
+        self, backup: Backup, programs: Programs, manifest: StoredManifest | None
+    ) -> Backup:
         # Listing proves nothing: a dump that was cut still lists.
         try:
             async with asyncio.timeout(self._timeout), self._dumps.read(backup.path) as reading:

@@ -14,12 +14,14 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self, TypeAlias
 
 from daemon.adapters.postgres.errors import program_error
+from daemon.adapters.postgres.inventory.contents import between
 from daemon.adapters.postgres.programs import Programs, running
-from daemon.adapters.postgres.snapshots import Snapshot, count_rows, exported
+from daemon.adapters.postgres.snapshots import Snapshot, exported, read_in, sequences_now
 from daemon.adapters.postgres.urls import KEEPALIVE_OPTIONS, Address
 from daemon.ports.databases import Witness
 from daemon.ports.dump_store import Checksum
 from daemon.ports.errors import PermanentError, TemporaryError
+from schemas.backups import Contents
 from schemas.reasons import Reason
 
 Put: TypeAlias = Callable[[AsyncIterator[bytes], int], Awaitable[Checksum]]
@@ -37,13 +39,14 @@ _CHATTER = (b"pg_dump: error", b"pg_dump: warning", b"pg_dump: detail", b"pg_dum
 
 async def dump_into(
     put: Put, programs: Programs, where: Address, witness: Witness, *, timeout: float
-) -> tuple[Checksum, dict[str, int]]:
-    """Stream a dump of the witness' database into a store, and count what it has to hold.
+) -> tuple[Checksum, Contents]:
+    """Stream a dump of the witness' database into a store, and read what it has to hold.
 
     `put` stores what pg_dump writes. Where pg_dump fails, the stream raises at its end, so that nothing is stored.
 
     Returns:
-        What was stored, and the rows of each table in the dumped snapshot, as `count_rows`.
+        What was stored, and the contents of the dumped snapshot, with where sequences stood before pg_dump began and
+        after it ended.
 
     Raises:
         PermanentError: `database-mismatch`: a session or pg_dump is not where the witness is; `backup-failed`; others
@@ -52,17 +55,22 @@ async def dump_into(
     """
     try:
         async with asyncio.timeout(timeout), exported(where, witness) as snapshot:
-            return await _together(
-                _pg_dump(put, programs, where, witness, snapshot), count_rows(where, witness, snapshot.id)
+            before = await sequences_now(where, witness)
+            sent, contents = await _together(
+                _pg_dump(put, programs, where, witness, snapshot), read_in(where, witness, snapshot.id)
             )
+            after = await sequences_now(where, witness)
     except TimeoutError as error:
         detail = f"pg_dump of {where} took more than {timeout:g} s"
         raise TemporaryError(Reason.BACKUP_FAILED, detail) from error
+    known = contents.sequences.keys()  # those of the snapshot
+    moved = {name: each for name, each in between(before, after).items() if name in known}
+    return sent, contents.model_copy(update={"sequences": contents.sequences | moved})
 
 
 async def _together(
-    dumping: Coroutine[Any, Any, Checksum], counting: Coroutine[Any, Any, dict[str, int]]
-) -> tuple[Checksum, dict[str, int]]:
+    dumping: Coroutine[Any, Any, Checksum], counting: Coroutine[Any, Any, Contents]
+) -> tuple[Checksum, Contents]:
     """Run both; where one fails, the other one ends, too."""
     dump, count = asyncio.create_task(dumping), asyncio.create_task(counting)
     try:

@@ -20,7 +20,7 @@ from daemon.ports.errors import PermanentError
 from schemas.reasons import Reason
 
 _NEEDED = ("pg_dump", "pg_restore", "psql")
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d[\d.]*)")
 _BUFFER_BYTES = 256 * 1024
 """A program that is read more slowly than it writes fills twice as much, and waits then."""
 _NOT_THEIRS = ("PG", "AWS_", "RESETD_")
@@ -34,6 +34,11 @@ class Programs:
 
     directory: Path
     major: int
+
+    @property
+    def version(self) -> str:
+        """The version that pg_dump says of itself: `16.4`."""
+        return _version(self.directory) or str(self.major)
 
     def __getitem__(self, name: str) -> str:
         return str(self.directory / name)
@@ -49,14 +54,14 @@ def programs_for(server_version: int, pg_bin: Path | None) -> Programs:
         pg_bin: Where they are; None: PATH, then the embedded PostgreSQL's.
 
     Raises:
-        PermanentError: `backup-failed`: none fits.
+        PermanentError: `pg-dump-too-old`: none fits.
     """
     wanted = server_version // 10_000
     installed = _installed(pg_bin)
     fitting = [programs for programs in installed if programs.major >= wanted]
     if fitting:
         return min(fitting, key=lambda programs: programs.major)
-    raise _none_fits(f"PostgreSQL {wanted} or newer", installed)
+    raise _none_fits(f"PostgreSQL {wanted} or newer", installed, Reason.PG_DUMP_TOO_OLD)
 
 
 def newest_programs(pg_bin: Path | None) -> Programs:
@@ -78,10 +83,12 @@ def _installed(pg_bin: Path | None) -> list[Programs]:
     ]
 
 
-def _none_fits(wanted: str, installed: Sequence[Programs]) -> PermanentError:
+def _none_fits(
+    wanted: str, installed: Sequence[Programs], reason: Reason = Reason.BACKUP_FAILED
+) -> PermanentError:
     have = ", ".join(f"{programs.major} in {programs.directory}" for programs in installed) or "none at all"
     return PermanentError(
-        Reason.BACKUP_FAILED,
+        reason,
         f"no pg_dump, pg_restore and psql for {wanted}; found {have}",
         hint="Install the PostgreSQL client programs, or point RESETD_PG_BIN at them.",
     )
@@ -96,8 +103,13 @@ def _default_directories() -> Iterator[Path]:
         yield from sorted(Path(spec.origin).parent.glob("pginstall*/bin"))
 
 
-@lru_cache(maxsize=32)
 def _major(directory: Path) -> int | None:
+    version = _version(directory)
+    return int(version.partition(".")[0]) if version else None
+
+
+@lru_cache(maxsize=32)
+def _version(directory: Path) -> str | None:
     if not all(os.access(directory / name, os.X_OK) for name in _NEEDED):
         return None
     try:
@@ -107,7 +119,7 @@ def _major(directory: Path) -> int | None:
     except (OSError, subprocess.SubprocessError):
         return None
     match = _VERSION.search(version)
-    return int(match[1]) if match else None
+    return match[1] if match else None
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from daemon.adapters.postgres.programs import Programs, running
 from daemon.adapters.postgres.snapshots import table_name
+from daemon.adapters.postgres.urls import Address
 
 _CHUNK_BYTES = 1024 * 1024
 _NAME = rb'("(?:[^"]|"")*"|[^\s."(]+)'
@@ -76,9 +77,11 @@ class Feeding:
 
 
 @asynccontextmanager
-async def reading(argv: Sequence[str], dump: AsyncIterable[bytes]) -> AsyncGenerator[Feeding]:
-    """Run pg_restore on a dump from a store for as long as the block runs."""
-    async with running(argv, stdin=PIPE, stdout=PIPE) as process:
+async def reading(
+    argv: Sequence[str], dump: AsyncIterable[bytes], where: Address | None = None
+) -> AsyncGenerator[Feeding]:
+    """Run pg_restore on a dump from a store for as long as the block runs; `where` it restores, if anywhere."""
+    async with running(argv, where, stdin=PIPE, stdout=PIPE) as process:
         feeding = Feeding(process, dump)
         try:
             yield feeding

@@ -15,12 +15,15 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 
 from daemon.adapters.postgres.errors import ALL_ROWS, one_line
+from daemon.adapters.postgres.inventory.contents import read_contents
+from daemon.adapters.postgres.inventory.sequences import read_sequences
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import Address
 from daemon.adapters.postgres.witness import recognises
 from daemon.ports.databases import Witness
 from daemon.ports.errors import PermanentError
+from schemas.backups import Contents, SequenceState
 from schemas.reasons import Reason
 
 _AT_ONCE = 50
@@ -74,35 +77,55 @@ async def exported(where: Address, witness: Witness) -> AsyncIterator[Snapshot]:
         yield Snapshot(str(row[0]), int(size[0]))
 
 
-async def count_rows(where: Address, witness: Witness, snapshot: str) -> dict[str, int]:
-    """Count the rows of each table in the snapshot, in a session that ends before the answer.
+async def read_in(where: Address, witness: Witness, snapshot: str) -> Contents:
+    """Read all that a manifest tells of the snapshot, in a session that ends before the answer.
 
     Returns:
-        `table_name` of each table -> how many rows it has.
+        Rows by `table_name` of each table; sequences as they stand now, which are in no snapshot.
 
     Raises:
-        PermanentError: as `exported`; `backup-failed`: a table, or some of its rows, are hidden from the role.
+        PermanentError: as `exported`; `backup-failed`: something, or some rows of a table, are hidden from the role.
         TemporaryError: `database-unreachable`.
     """
     async with _transaction(where, witness, snapshot) as connection:
         with as_port_errors(where):
-            tables = await (await connection.execute(_TABLES.encode())).fetchall()
-            found: dict[str, int] = {}
-            for first in range(0, len(tables), _AT_ONCE):
-                some = tables[first : first + _AT_ONCE]
-                counts = [
-                    sql.SQL("SELECT {}, count(*) FROM ONLY {}").format(number, sql.Identifier(*table))
-                    for number, table in enumerate(some)
-                ]
-                try:
-                    rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
-                except InsufficientPrivilege as error:
-                    detail = f"{where}: not all rows can be read: {one_line(str(error))}"
-                    raise PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS) from error
-                codec = connection.info.encoding
-                for number, count in rows:
-                    schema, name = (part.encode(codec) for part in some[number])
-                    found[table_name(schema, name)] = count
+            try:
+                return await read_contents(connection, await count_rows(connection))
+            except InsufficientPrivilege as error:
+                detail = f"{where}: not all can be read: {one_line(str(error))}"
+                raise PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS) from error
+
+
+async def sequences_now(where: Address, witness: Witness) -> dict[str, SequenceState]:
+    """Read where the sequences stand, in a session that ends before the answer. Raises as `read_in`."""
+    async with _transaction(where, witness) as connection:
+        with as_port_errors(where):
+            try:
+                return await read_sequences(connection)
+            except InsufficientPrivilege as error:
+                detail = f"{where}: not all sequences can be read: {one_line(str(error))}"
+                raise PermanentError(Reason.BACKUP_FAILED, detail, hint=ALL_ROWS) from error
+
+
+async def count_rows(connection: AsyncConnection[TupleRow]) -> dict[str, int]:
+    """Count the rows of each table, by its `table_name`.
+
+    Raises:
+        psycopg.Error: the role may not read one, or the server does not answer.
+    """
+    tables = await (await connection.execute(_TABLES.encode())).fetchall()
+    found: dict[str, int] = {}
+    for first in range(0, len(tables), _AT_ONCE):
+        some = tables[first : first + _AT_ONCE]
+        counts = [
+            sql.SQL("SELECT {}, count(*) FROM ONLY {}").format(number, sql.Identifier(*table))
+            for number, table in enumerate(some)
+        ]
+        rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
+        codec = connection.info.encoding
+        for number, count in rows:
+            schema, name = (part.encode(codec) for part in some[number])
+            found[table_name(schema, name)] = count
     return found
 
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.consumers import ConsumerReader
 from daemon.engine.facts.holders import HolderReader
 from daemon.engine.facts.markers import check_marker
@@ -32,6 +33,7 @@ from daemon.ports.store.store import Store
 from schemas.catalog.catalog import Catalog, Database, Service
 from schemas.facts import (
     AbsentService,
+    BackupFact,
     ConfiguredSeedFact,
     DatabaseFact,
     Facts,
@@ -107,7 +109,10 @@ class FactsReader:
         clock: Clock,
         catalog: Catalog,
         quiescing: Quiescing,
+        backups: BackupReader | None = None,
     ) -> None:
+        """Without `backups` nobody looks how databases are dumped and proven; a plan that restores is refused then."""
+        self._backups = backups
         self._consumers = ConsumerReader(quiescing, catalog)
         self._holders = HolderReader(pods)
         self._pods = pods
@@ -140,11 +145,13 @@ class FactsReader:
         selection = select(request, self._catalog)
         await self._read_wipes(findings, slots, environment, selection)
         await self._read_consumers(findings, slots, environment, selection)
-        repositories, sessions = await asyncio.gather(
+        repositories, sessions, backups = await asyncio.gather(
             self._read_repositories(findings, request, names),
             self._read_sessions(findings, slots, environment),
+            self._read_backups(findings, slots, selection),
         )
-        return await self._facts(findings, environment, repositories, sessions)
+        facts = await self._facts(findings, environment, repositories, sessions)
+        return facts.model_copy(update={"backups": backups})
 
     async def sharing(self, environment: str) -> tuple[Facts, list[str]]:
         """Read who uses which database, as for a plan of all services of an environment. Return the namespaces, too.
@@ -503,6 +510,16 @@ class FactsReader:
             gap = self._survey.unreadable(error, environment, None, f"{UNREAD}{names[key]}")
             findings.unreadable.append(gap.model_copy(update={"protected": False}))
         return tuple(found.sessions)
+
+    async def _read_backups(
+        self, findings: _Findings, slots: asyncio.Semaphore, selection: Selection
+    ) -> tuple[BackupFact, ...]:
+        """Read how the databases that the selection writes to are dumped and proven."""
+        if self._backups is None:
+            return ()
+        pairs = written(commands(selection))
+        databases = [fact for fact in findings.databases if (fact.service, fact.database) in pairs]
+        return await self._backups.read(databases, slots)
 
     async def _read_repositories(
         self, findings: _Findings, request: ResetRequested, names: Sequence[str]

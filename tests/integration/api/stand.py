@@ -30,6 +30,7 @@ from daemon.config.settings import Settings, load
 from daemon.engine.doctor import Doctor
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.planning import Planning
@@ -51,6 +52,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
 from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
+from tests.memory.restore_proofs import MemoryProofs
 from tests.memory.services import MemoryService
 from tests.memory.store import MemoryStore
 
@@ -245,11 +247,29 @@ def _build(
     databases, repositories = MemoryDatabases(), MemoryRepositories()
     logs, backups = FileLogs(settings.logs_dir), MemoryBackups(databases)
     backups.files = saved
-    quiescing = MemoryQuiescing(pods, clock.now)
+    quiescing, proofs = MemoryQuiescing(pods, clock.now), MemoryProofs(backups)
     ports = Ports(
-        pods, databases, backups, repositories, logs, clock, marks, MemoryContents(databases), quiescing
+        pods,
+        databases,
+        backups,
+        repositories,
+        logs,
+        clock,
+        marks,
+        MemoryContents(databases),
+        quiescing,
+        proofs,
     )
-    facts = FactsReader(pods, databases, repositories, store, clock, loaded.catalog, quiescing)
+    facts = FactsReader(
+        pods,
+        databases,
+        repositories,
+        store,
+        clock,
+        loaded.catalog,
+        quiescing,
+        BackupReader(backups, proofs, loaded.catalog),
+    )
     tokens_known = load_tokens(settings)
     approvers = TokenApprovers(tokens_known, clock)
     planning = Planning(facts, loaded.catalog, loaded.id, approvers=approvers)

@@ -9,7 +9,7 @@ from daemon.adapters.system.clock import SystemClock
 from daemon.config.catalog_file import load_catalog
 from daemon.ports.errors import PermanentError, TemporaryError
 from daemon.publishing.outbox import BATCH_SIZE, Outbox
-from schemas.catalog.catalog import Proof
+from schemas.catalog.operations import Schedule
 from schemas.reasons import Reason
 from schemas.records import Message
 from tests.integration.api.stand import SECRET, Stand, running
@@ -80,12 +80,13 @@ async def test_a_part_that_does_not_answer_makes_the_daemon_unready(stand: Stand
 async def test_a_configuration_that_asks_for_what_nothing_does_makes_it_degraded_and_not_unready(
     tmp_path: Path,
 ) -> None:
-    catalog = load_catalog().catalog.model_copy(update={"proof": Proof.RESTORED})
+    nightly = Schedule(name="nightly", environment="qa-sandbox", schedule="0 2 * * *")
+    catalog = load_catalog().catalog.model_copy(update={"schedules": (nightly,)})
     async with running(tmp_path, catalog=catalog) as stand, stand.client("ana") as client:
         answer = await client.get("http://resetd/readyz")
         planned = await client.post("/plans", json={"environment": "qa-sandbox"})
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert "proof" in answer.json()["checks"]["configuration"]
+    assert "schedules" in answer.json()["checks"]["configuration"]
     assert planned.json()["code"] == "without-effect"
 
 

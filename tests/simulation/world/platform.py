@@ -29,6 +29,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
 from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
+from tests.memory.restore_proofs import MemoryProofs
 from tests.memory.services import MemoryService
 from tests.simulation.world.looks import Looks
 from tests.simulation.world.witness import Witness
@@ -80,6 +81,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.backups = _Backups(self)
+        self.proofs = MemoryProofs(self.backups)
         self.contents = MemoryContents(self.databases)
         self.quiescing = MemoryQuiescing(self.pods, self.now)
         self.repositories = _Repositories(self)

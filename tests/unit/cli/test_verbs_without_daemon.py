@@ -88,7 +88,6 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
         "RESETD_GITHUB_OWNER": "nobody",
         "RESETD_API_PORT": "0",
         "RESETD_LOG_FORMAT": "json",
-        "RESETD_PG_ADMIN_URLS_FILE": "/nowhere",
         "RESETD_OIDC_AUDIENCE": "resetd-of-example",
         "RESETD_BACKUP_AGE_RECIPIENTS_FILE": str(tmp_path / "recipients"),
         "RESETD_BACKUP_AGE_IDENTITIES_FILE": str(tmp_path / "lost"),
@@ -107,10 +106,7 @@ def test_serve_names_what_was_given_and_has_no_effect_before_it_has_started(tmp_
         rest = serving.stderr.read()
     assert lines[-1]["event"] == "daemon.started", lines
     warned = [line for line in lines if line["event"] == "settings.without-effect"]
-    assert [(line["level"], line["setting"]) for line in warned] == [
-        ("warning", "RESETD_PG_ADMIN_URLS_FILE"),
-        ("warning", "RESETD_OIDC_AUDIENCE"),
-    ]
+    assert [(line["level"], line["setting"]) for line in warned] == [("warning", "RESETD_OIDC_AUDIENCE")]
     assert "resetd-of-example" not in f"{lines}{rest}"
     assert "settings.without-effect" not in rest
     [lost] = [line for line in lines if line["event"] == "backups.keys-unusable"]

@@ -199,6 +199,10 @@ def _backup_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
             "proven": backup.proven,
             "stops": backup.stops,
             "first": backup.first,
+            "proof": backup.proof.value,
+            "proof_at": backup.proof_at,
+            "proof_seconds": backup.proof_seconds,
+            "scratch": backup.scratch,
         }
         for change in changes
         for backup in change.backups

@@ -32,10 +32,14 @@ def list_backups(
             ("RESET", lambda row: row["reset"]),
             ("AGE", lambda row: age(row["takenAt"])),
             ("BYTES", lambda row: row["sizeBytes"]),
-            ("PROVEN", lambda row: "yes" if row["proven"] else "no"),
+            ("PROVEN", lambda row: row.get("proof", "read") if row["proven"] else "no"),
             ("PATH", lambda row: row["path"]),
         ),
-        wide=(("SHA256", lambda row: row["sha256"]),),
+        wide=(
+            ("RESTORED", lambda row: age(row["proofAt"]) if row.get("proofAt") else "-"),
+            ("SECONDS", lambda row: row.get("proofSeconds") or "-"),
+            ("SHA256", lambda row: row["sha256"]),
+        ),
         empty="no backups",
     )
 

@@ -47,11 +47,11 @@ def test_a_missing_field_is_named_where_it_should_be() -> None:
 
 
 def test_a_key_that_is_given_twice_is_refused_and_not_overwritten() -> None:
-    text = changed("proof: read", "proof: read\nproof: restored")
+    text = changed("queue: {waiting: 3}", "queue: {waiting: 3}\nqueue: {waiting: 4}")
     found = flaw(text)
     assert (found.line, found.field, found.message) == (
-        line_of(text, "proof: restored"),
-        "proof",
+        line_of(text, "queue: {waiting: 4}"),
+        "queue",
         "given twice",
     )
 

@@ -24,7 +24,6 @@ SHIPPED = load_catalog().catalog.model_dump(mode="json", by_alias=True, exclude_
 ASKED = {
     "schedules": [{"name": "nightly", "environment": "qa-sandbox", "schedule": "0 1 * * *"}],
     "notifications": [{"url": "https://hooks.example.com/x", "secretFile": "/run/secrets/hook"}],
-    "proof": "restored",
 }
 
 

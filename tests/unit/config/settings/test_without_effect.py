@@ -19,7 +19,6 @@ SETTINGS = ROOM / "config/settings.py"
 SHOWN = ROOM / "config/masked_settings.py"
 """This module shows every setting. To be shown is no effect."""
 VALUES = {
-    "pg_admin_urls_file": "/run/secrets/admin-urls",
     "oidc_issuer": "https://id.example.com",
     "oidc_audience": "resetd-of-example",
     "oidc_roles_claim": "groups-of-example",
@@ -85,9 +84,9 @@ def test_each_that_is_given_is_warned_of_by_name_and_never_by_value(monkeypatch:
 def test_one_that_is_given_is_given_and_an_empty_one_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RESETD_PG_ADMIN_URLS_FILE", "/run/secrets/admin-urls")
+    monkeypatch.setenv("RESETD_OIDC_AUDIENCE", "resetd-of-example")
     monkeypatch.setenv("RESETD_OIDC_ROLES_CLAIM", "")
-    assert given_without_effect(load()) == ("RESETD_PG_ADMIN_URLS_FILE",)
+    assert given_without_effect(load()) == ("RESETD_OIDC_AUDIENCE",)
 
 
 def test_what_is_acted_on_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

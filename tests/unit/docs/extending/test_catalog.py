@@ -11,7 +11,7 @@ import pytest
 from daemon.api.guide_commands import script
 from daemon.cli.verbs.daemon_itself.catalog import check_catalog
 from daemon.config.catalog_file import load_catalog
-from schemas.facts import DatabaseFact, Facts, MigrationsFact, ServiceFact
+from schemas.facts import BackupFact, DatabaseFact, Facts, MigrationsFact, ServiceFact
 from schemas.plan import Plan
 from schemas.requests import Mode, Option, ResetRequested
 from schemas.resets import Channel
@@ -48,6 +48,7 @@ def facts(environment: str) -> Facts:
             )
             for name in names
         ),
+        backups=tuple(BackupFact(key=key_of(name), scratch="scratch:5432") for name in names),
         migrations=(MigrationsFact(service=ServiceName("ledger"), database="ledger", ids=("1",)),),
         users={key_of(name): (environment,) for name in names},
     )

@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 from daemon.config.catalog_file import LoadedCatalog, parse_catalog
 from daemon.engine.drive import DriveFactory
 from daemon.engine.driver import Driver
+from daemon.engine.facts.backups import BackupReader
 from daemon.engine.facts.reader import FactsReader
 from daemon.engine.high_water import HighWater
 from daemon.engine.leased_reset import LeaseDeadline
@@ -61,6 +62,7 @@ from tests.memory.pods import MemoryPods
 from tests.memory.processes import Process, sent_nonce
 from tests.memory.quiescing import MemoryQuiescing
 from tests.memory.repositories import MemoryRepositories
+from tests.memory.restore_proofs import MemoryProofs
 from tests.memory.store import MemoryStore
 from tests.unit.engine.drives.loop import LoopClock
 
@@ -190,6 +192,7 @@ class Engine:
         self.contents = MemoryContents(self.databases)
         self.logs = logs or MemoryLogs()
         self.backups = MemoryBackups(self.databases)
+        self.proofs = MemoryProofs(self.backups)
         repositories = self.repositories = MemoryRepositories()
         self.deployments = MemoryDeployments()
         self.marks = MemoryMarks()
@@ -204,9 +207,17 @@ class Engine:
             marks=self.marks,
             contents=contents or self.contents,
             quiescing=self.quiescing,
+            proofs=self.proofs,
         )
         facts = FactsReader(
-            self.pods, ports.databases, repositories, self.store, self.clock, loaded.catalog, self.quiescing
+            self.pods,
+            ports.databases,
+            repositories,
+            self.store,
+            self.clock,
+            loaded.catalog,
+            self.quiescing,
+            BackupReader(ports.backups, ports.proofs, loaded.catalog),
         )
         planning = _ForgetfulPlanning(facts, loaded.catalog, loaded.id, without_effect)
         self.forget = planning.forget

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schemas.plan import Phase, StepKind
+from schemas.plan import Phase, PlannedStep, StepKind
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import (
@@ -39,6 +39,7 @@ TTL = timedelta(hours=24)
 PLAN = planned(request("qa-production", mode=Mode.WIPE), facts("qa-production"))
 DESTRUCTIVE = [step for step in PLAN.steps if step.destructive]
 DUMPS = [step for step in PLAN.steps if step.kind is StepKind.BACKUP_DATABASE]
+PROOFS = [step for step in PLAN.steps if step.kind is StepKind.PROVE_BACKUP]
 ID = ResetId("01890000-0000-7000-8000-000000000001")
 
 
@@ -64,7 +65,19 @@ def unstarted() -> dict[StepName, Step]:
 
 
 def dump(stops: int) -> Outcome:
-    return Outcome(kind=OutcomeKind.SUCCEEDED, facts={TAKEN_AFTER: stops, "path": "p", "sizeBytes": 1})
+    facts = {TAKEN_AFTER: stops, "path": "p", "sizeBytes": 1, "sha256": f"{stops:064}"}
+    return Outcome(kind=OutcomeKind.SUCCEEDED, facts=facts)
+
+
+def taken_and_proven(
+    steps: dict[StepName, Step], which: PlannedStep, stops: int, receipt_of: int | None = None
+) -> None:
+    """Let a dump succeed, and the proof of it; `receipt_of` the dump after that many stops, if of another one."""
+    steps[which.name] = resolved(steps[which.name], StepState.SUCCEEDED, dump(stops))
+    for proof in PROOFS:
+        if proof.touches == which.touches:
+            receipt = dump(stops if receipt_of is None else receipt_of)
+            steps[proof.name] = resolved(steps[proof.name], StepState.SUCCEEDED, receipt)
 
 
 class Stops(RuleBasedStateMachine):
@@ -92,7 +105,7 @@ class Stops(RuleBasedStateMachine):
         name = which.name  # type: ignore[attr-defined]
         if self.steps[name].state is StepState.SUCCEEDED:
             return
-        self.steps[name] = resolved(self.steps[name], StepState.SUCCEEDED, dump(self.reset.stops))
+        taken_and_proven(self.steps, which, self.reset.stops)  # type: ignore[arg-type]
         self.dumped.update(dict.fromkeys(which.touches, self.stops))  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.reset.state not in STOPPED)
@@ -208,7 +221,7 @@ def test_d2_the_age_of_a_consent_counts_until_it_is_used() -> None:
     reset = reset.model_copy(update={"approval_expires_at": until})
     steps = unstarted()
     for step in DUMPS:
-        steps[step.name] = resolved(steps[step.name], StepState.SUCCEEDED, dump(0))
+        taken_and_proven(steps, step, 0)
     for late, reason in ((timedelta(seconds=-1), None), (timedelta(), Reason.APPROVAL_EXPIRED)):
         lacking = missing_right(reset, PLAN, steps, DESTRUCTIVE[0], now=NOW + TTL + late)
         assert (lacking and lacking.reason) is reason
@@ -228,12 +241,31 @@ def test_d1_a_dump_from_before_the_last_stop_is_no_dump_wherever_the_plan_has_it
         (stops, None),
     ):
         for step in DUMPS:
-            steps[step.name] = resolved(steps[step.name], StepState.SUCCEEDED, dump(taken_after))
+            taken_and_proven(steps, step, taken_after)
         lacking = missing_right(reset, PLAN, steps, command, now=NOW)
         assert (lacking and lacking.reason) is reason
     gone = missing_right(reset, PLAN, unstarted(), command, now=NOW)
     assert gone is not None
     assert gone.reason is Reason.BACKUP_UNPROVEN
+
+
+@pytest.mark.parametrize("proof", ["missing", "failed", "of another dump"])
+def test_a_backup_of_what_is_protected_needs_the_receipt_of_its_restore(proof: str) -> None:
+    given = (Approval(actor="ben", plan_hash=PLAN.hash, at=NOW),)
+    reset, steps = production(approvals=given, stops=1), unstarted()
+    command = next(step for step in DESTRUCTIVE if step.kind is StepKind.COMMAND)
+    for step in DUMPS:
+        taken_and_proven(steps, step, 1, receipt_of=0 if proof == "of another dump" else None)
+    for step in PROOFS:
+        if proof == "missing":
+            steps[step.name] = unstarted()[step.name]
+        if proof == "failed":
+            steps[step.name] = resolved(steps[step.name], StepState.FAILED, dump(1))
+    lacking = missing_right(reset, PLAN, steps, command, now=NOW)
+    assert lacking is not None
+    assert lacking.reason is Reason.BACKUP_UNPROVEN
+    unplanned = PLAN.model_copy(update={"steps": tuple(step for step in PLAN.steps if step not in PROOFS)})
+    assert missing_right(reset, unplanned, steps, command, now=NOW) is not None
 
 
 def test_what_destroys_nothing_needs_no_right() -> None:

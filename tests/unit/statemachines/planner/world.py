@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.config.catalog_file import load_catalog
-from schemas.facts import DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact
+from schemas.facts import BackupFact, DatabaseFact, Facts, MigrationsFact, RepositoryFact, ServiceFact
 from schemas.plan import Plan
 from schemas.repositories import RootCommit
 from schemas.requests import Mode, Option, ResetRequested
@@ -69,7 +69,15 @@ def facts(environment: str = "qa-sandbox", **changes: object) -> Facts:
         ),
         "users": dict.fromkeys([*(database.key for database in databases), repository.key], (environment,)),
     }
-    return Facts.model_validate(fields | changes)
+    known = Facts.model_validate(fields | changes)
+    return known if "backups" in changes else with_scratch(known)
+
+
+def with_scratch(known: Facts) -> Facts:
+    """The same facts, with a scratch server on which the backup of each database can be restored."""
+    keys = dict.fromkeys(database.key for database in known.databases)
+    backups = tuple(BackupFact(key=key, scratch="scratch:5432") for key in keys)
+    return known.model_copy(update={"backups": backups})
 
 
 def used_by(known: Facts, key: ResourceKey, *environments: str) -> Facts:

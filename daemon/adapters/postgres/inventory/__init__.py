@@ -1,0 +1,1 @@
+"""What a database holds beside its rows, as a manifest tells it."""

@@ -1,0 +1,1 @@
+"""Databases of scratch servers, into which backups are restored to prove them."""

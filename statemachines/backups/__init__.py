@@ -1,0 +1,1 @@
+"""What backups are compared with, and what follows."""
