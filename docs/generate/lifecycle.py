@@ -15,8 +15,17 @@ from textwrap import fill
 from docs.generate.incomplete import Incomplete
 from docs.generate.tested import table
 from schemas.resets import ResetState
-from statemachines.intake.admission import WAITING
-from statemachines.lifecycle import AT_REST, KEEP_LOCKS, PHASE_OF, TERMINAL, WORKING, Trigger, advance, allows
+from statemachines.lifecycle import (
+    AT_REST,
+    KEEP_LOCKS,
+    PHASE_OF,
+    TERMINAL,
+    WAITING,
+    WORKING,
+    Trigger,
+    advance,
+    allows,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "docs/reference/lifecycle.md"
