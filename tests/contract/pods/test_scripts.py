@@ -245,7 +245,7 @@ def test_a_killed_wrapper_is_interrupted_and_its_child_is_not_gone(box: Box) -> 
     assert (last.started, last.alive, last.exit_code) == (True, False, None)
     assert box.gone(place).stdout.startswith(b"left")
     box.stop(place, "KILL")
-    assert box.gone(place).stdout == b"gone\n"
+    until(lambda: box.gone(place).stdout == b"gone\n")
 
 
 def test_a_child_in_a_session_of_its_own_is_found_by_its_marker(box: Box) -> None:

@@ -58,6 +58,7 @@ def catalog(*absent: str, **kinds: Mapping[str, Any]) -> LoadedCatalog:
     protected = {"protected": True, "approvers": 1, "approversUnattended": 2}
     document = {
         "name": "sharing",
+        "proof": "read",
         "kinds": {"sandbox": {}, "production": protected, **kinds},
         "order": ["app"],
         "services": [
