@@ -230,6 +230,7 @@ def _build(
         engine.high_water,
         metrics,
         loaded.catalog,
+        timedelta(days=settings.backup_keep_days),
     )
     return Daemon(
         owner,

@@ -33,8 +33,6 @@ FIRST_SWEEP = 3600.0
 """Seconds until the first sweep."""
 SWEEP_INTERVAL = 6 * 3600.0
 """Seconds between two sweeps. Each asks the hub a few times for each repository, and the hub counts that."""
-KEEP = timedelta(days=30)
-"""How long a branch stays at least after its reset ended."""
 _PAGE = 500
 _NONE_MADE = frozenset({Reason.REPOSITORY_EMPTY, Reason.REPOSITORY_UNIDENTIFIED})
 """Why a repository has no backup branch to look at: it is none, or is gone."""
@@ -57,13 +55,16 @@ class BackupBranchSweeper:
         high_water: HighWater,
         metrics: Metrics,
         catalog: Catalog,
+        keep: timedelta = timedelta(days=30),
     ) -> None:
+        """`keep`: how long a branch stays at least after its reset ended."""
         self._repositories = repositories
         self._store = store
         self._clock = clock
         self._high_water = high_water
         self._metrics = metrics
         self._catalog = catalog
+        self._keep = keep
         self._told: dict[str, tuple[Reason, str]] = {}
         """Repository -> why its branches are kept, as it was told last."""
 
@@ -82,7 +83,7 @@ class BackupBranchSweeper:
             PortError: the state database could not be asked. Or the state is older than what it launched.
         """
         await self._high_water.check()
-        before = self._clock.now() - KEEP
+        before = self._clock.now() - self._keep
         for name in await self._names(before):
             try:
                 await self._sweep_one(name, before)
