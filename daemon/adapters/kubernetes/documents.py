@@ -73,11 +73,39 @@ class Documents:
         dry_run: bool = False,
     ) -> Document | None:
         """Patch an object of this version. None: it has another one by now, or is gone. Return it as it is then."""
-        body = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
+        answer = await self._patch(kind, namespace, name, patch, version=version, dry_run=dry_run)
+        return None if answer is None else answer[0]
+
+    async def annotate(
+        self, kind: ObjectKind, namespace: str, name: str, annotation: str, value: str
+    ) -> datetime | None:
+        """Write an annotation. Return when, by the API server's clock, in whole seconds; None: there is no object.
+
+        Raises:
+            TemporaryError: what answered does not say when.
+        """
+        body = {"metadata": {"annotations": {annotation: value}}}
+        answer = await self._patch(kind, namespace, name, body)
+        # A proxy in between may be late, and never early: what was seen before does not pass for seen since.
+        return None if answer is None else parsedate_to_datetime(answer[1]["Date"])
+
+    async def _patch(
+        self,
+        kind: ObjectKind,
+        namespace: str,
+        name: str,
+        patch: Document,
+        *,
+        version: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[Document, Mapping[str, str]] | None:
+        """Patch an object. Return it and the answer's headers; None: it is gone, or of another version."""
+        compared = {} if version is None else {"resourceVersion": version}
+        body = {**patch, "metadata": {**patch.get("metadata", {}), **compared}}
         asked: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
         with translated(f"patch {kind.kind} {namespace}/{name}", f"patch {kind.resource} in {namespace}"):
             try:
-                changed = await self._objects.patch_namespaced_custom_object(
+                changed, _, headers = await self._objects.patch_namespaced_custom_object_with_http_info(
                     kind.group,
                     kind.version,
                     namespace,
@@ -89,38 +117,10 @@ class Documents:
                     **asked,
                 )
             except ApiException as error:
-                if is_missing(error) or is_conflict(error):
+                if is_missing(error) or (version is not None and is_conflict(error)):
                     return None
                 raise
-        return cast("Document", changed)
-
-    async def annotate(
-        self, kind: ObjectKind, namespace: str, name: str, annotation: str, value: str
-    ) -> datetime | None:
-        """Write an annotation. Return when, by the API server's clock, in whole seconds; None: there is no object.
-
-        Raises:
-            TemporaryError: what answered does not say when.
-        """
-        body = {"metadata": {"annotations": {annotation: value}}}
-        with translated(f"patch {kind.kind} {namespace}/{name}", f"patch {kind.resource} in {namespace}"):
-            try:
-                answer = await self._objects.patch_namespaced_custom_object_with_http_info(
-                    kind.group,
-                    kind.version,
-                    namespace,
-                    kind.plural,
-                    name,
-                    body,
-                    _request_timeout=REQUEST_TIMEOUT_SECONDS,
-                    **MERGE_PATCH,
-                )
-            except ApiException as error:
-                if is_missing(error):
-                    return None
-                raise
-            # A proxy in between may be late, and never early: what was seen before does not pass for seen since.
-            return parsedate_to_datetime(answer[2]["Date"])
+        return changed, headers
 
     async def is_served(self, kind: ObjectKind) -> bool:
         """Tell whether the cluster has such a kind. Every account may ask that."""
