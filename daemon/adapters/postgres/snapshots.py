@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from daemon.adapters.postgres.errors import ALL_ROWS, one_line
 from daemon.adapters.postgres.inventory.contents import read_contents
 from daemon.adapters.postgres.inventory.sequences import read_sequences
+from daemon.adapters.postgres.numbered_reads import read_each
 from daemon.adapters.postgres.pooling import standby
 from daemon.adapters.postgres.sessions import as_port_errors, connect
 from daemon.adapters.postgres.urls import Address
@@ -26,7 +27,6 @@ from daemon.ports.errors import PermanentError
 from schemas.backups import Contents, SequenceState
 from schemas.reasons import Reason
 
-_AT_ONCE = 50
 # What a role or a database may have set for its sessions. A table that hides rows from the role is an error then.
 _SETTINGS = """
 SET LOCAL row_security = off;
@@ -114,19 +114,13 @@ async def count_rows(connection: AsyncConnection[TupleRow]) -> dict[str, int]:
         psycopg.Error: the role may not read one, or the server does not answer.
     """
     tables = await (await connection.execute(_TABLES.encode())).fetchall()
-    found: dict[str, int] = {}
-    for first in range(0, len(tables), _AT_ONCE):
-        some = tables[first : first + _AT_ONCE]
-        counts = [
-            sql.SQL("SELECT {}, count(*) FROM ONLY {}").format(number, sql.Identifier(*table))
-            for number, table in enumerate(some)
-        ]
-        rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(counts))).fetchall()
-        codec = connection.info.encoding
-        for number, count in rows:
-            schema, name = (part.encode(codec) for part in some[number])
-            found[table_name(schema, name)] = count
-    return found
+    counts = [sql.SQL("count(*) FROM ONLY {}").format(sql.Identifier(*table)) for table in tables]
+    rows = await read_each(connection, counts)
+    codec = connection.info.encoding
+    return {
+        table_name(*(part.encode(codec) for part in table)): count
+        for table, (count,) in zip(tables, rows, strict=True)
+    }
 
 
 def table_name(schema: bytes, name: bytes) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
+from daemon.adapters.postgres.numbered_reads import read_each
 from schemas.backups import SequenceState
 
-_AT_ONCE = 100
 _SEQUENCES = """
 SELECT n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -25,14 +25,9 @@ async def read_sequences(connection: AsyncConnection[TupleRow]) -> dict[str, Seq
         psycopg.Error: the role may not read one, or the server does not answer.
     """
     known = await (await connection.execute(_SEQUENCES.encode())).fetchall()
-    found: dict[str, SequenceState] = {}
-    for first in range(0, len(known), _AT_ONCE):
-        some = known[first : first + _AT_ONCE]
-        reads = [
-            sql.SQL("SELECT {}, last_value, is_called FROM {}").format(number, sql.Identifier(*place[:2]))
-            for number, place in enumerate(some)
-        ]
-        rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(reads))).fetchall()
-        for number, last, is_called in rows:
-            found[str(some[number][2])] = SequenceState(last, is_called)
-    return found
+    reads = [sql.SQL("last_value, is_called FROM {}").format(sql.Identifier(*place[:2])) for place in known]
+    rows = await read_each(connection, reads)
+    return {
+        str(place[2]): SequenceState(last, is_called)
+        for place, (last, is_called) in zip(known, rows, strict=True)
+    }
