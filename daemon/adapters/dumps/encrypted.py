@@ -6,6 +6,7 @@ it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from io import BytesIO
@@ -50,7 +51,11 @@ class EncryptedDumps:
     async def read(self, name: str) -> AsyncGenerator[Reading]:
         """See the port."""
         async with self._inner.read(name) as stored:
-            yield _Decrypting(name, stored, self._read_identities)
+            pieces = _Pieces(stored)
+            try:
+                yield _Decrypting(name, stored, pieces, self._read_identities)
+            finally:
+                await pieces.settle()
 
     async def check(self) -> None:
         """See the port. The keys are checked, too."""
@@ -123,16 +128,50 @@ class EncryptedDumps:
         return found
 
 
+class _Pieces:
+    """The pieces of a stream. Who stops waiting for one in the middle leaves it to whoever comes next: none is lost."""
+
+    def __init__(self, stored: Reading) -> None:
+        self._pieces = aiter(stored)
+        self._coming: asyncio.Future[bytes | None] | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        coming = self._coming = self._coming or asyncio.ensure_future(anext(self._pieces, None))
+        try:
+            piece = await asyncio.shield(coming)
+        finally:
+            if coming.done() and self._coming is coming:
+                self._coming = None
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def settle(self) -> None:
+        """Wait for what is still being read."""
+        if self._coming is not None:
+            await asyncio.wait({self._coming})
+
+
 class _Decrypting:
     """Implements `daemon.ports.dump_store.Reading`."""
 
-    def __init__(self, name: str, stored: Reading, identities: Any) -> None:  # noqa: ANN401 - the library has no types
+    def __init__(
+        self,
+        name: str,
+        stored: Reading,
+        pieces: _Pieces,
+        identities: Any,  # noqa: ANN401 - the library has no types
+    ) -> None:
         self._name = name
         self._stored = stored
+        self._pieces = pieces
         self._identities = identities
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = aiter(self._stored)
+        pieces = self._pieces
         first = b""
         while len(first) < len(_MAGIC) and (piece := await anext(pieces, None)) is not None:
             first += piece
@@ -155,6 +194,8 @@ class _Decrypting:
             raise PermanentError(Reason.BACKUP_UNPROVEN, detail, hint=_HINT) from error
 
     async def checksum(self) -> Checksum:
+        async for _ in self._pieces:
+            pass
         return await self._stored.checksum()
 
 
