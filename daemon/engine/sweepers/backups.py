@@ -109,22 +109,21 @@ class BackupKeeper:
         return await self._dumps.document(f"{path}.json")
 
     async def _kept(self) -> list[KeptDump]:
-        found: list[KeptDump] = []
-        for row in await self._store.backups():
-            reset = await self._store.find(row["reset_id"])
-            if reset is not None:
-                found.append(
-                    KeptDump(
-                        row["path"],
-                        ResourceKey(row["resource"]),
-                        ResetId(row["reset_id"]),
-                        reset.state,
-                        row["taken_at"],
-                        first=row["first"],
-                        proven=row["proven"],
-                    )
-                )
-        return found
+        rows = await self._store.backups()
+        takers = {each: await self._store.find(each) for each in {row["reset_id"] for row in rows}}
+        return [
+            KeptDump(
+                row["path"],
+                ResourceKey(row["resource"]),
+                ResetId(row["reset_id"]),
+                taker.state,
+                row["taken_at"],
+                first=row["first"],
+                proven=row["proven"],
+            )
+            for row in rows
+            if (taker := takers[row["reset_id"]]) is not None
+        ]
 
 
 def _failed(error: PortError, seconds: float) -> None:
