@@ -17,10 +17,10 @@ from pathlib import Path
 
 import structlog
 
+from daemon.adapters.dumps.directory_marks import FileMarks
 from daemon.adapters.dumps.opening import AgeKeys, check_keys, open_bucket_marks, open_dumps
 from daemon.adapters.dumps.s3_connection import S3Connection
 from daemon.adapters.files.logs import FileLogs
-from daemon.adapters.files.marks import FileMarks
 from daemon.adapters.github.connection import Connection as GitHubConnection
 from daemon.adapters.github.repositories import GitHubRepositories
 from daemon.adapters.kafka.connection import Connection

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from daemon.adapters.dumps.hashing import Hashing
 from daemon.ports.dump_store import Checksum
 
 _CHUNK_BYTES = 1024 * 1024
@@ -36,14 +36,13 @@ class Checksums:
         Raises:
             OSError: it is gone, or can't be read.
         """
-        digest, size = hashlib.sha256(), 0
+        hashing = Hashing()
         with path.open("rb") as file:
             before = _marks(os.fstat(file.fileno()))
             while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
+                hashing.feed(chunk)
             after = _marks(os.fstat(file.fileno()))
-        found = Checksum(size, digest.hexdigest())
+        found = hashing.checksum()
         self._read.pop(path, None)
         if before == after and self._now() - max(after[-2:]) > _SETTLES_AFTER_NS:
             while len(self._read) >= _MOST:

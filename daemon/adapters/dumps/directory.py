@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from daemon.adapters.dumps.checksums import Checksums
+from daemon.adapters.dumps.durable import make_durably, sync
 from daemon.adapters.dumps.hashing import Hashing
 from daemon.ports.dump_store import Checksum, StoredObject
 from daemon.ports.errors import PermanentError, TemporaryError
@@ -116,7 +117,7 @@ class DirectoryDumps:
         It is removed only once it is older than any dump can be.
         """
         directory = final.parent
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_durably(directory)
         own = f".{final.name.rsplit('.', _DUMP_SUFFIXES)[0]}."
         oldest = time.time() - 2 * self._longest
         for left in directory.glob(f".*{_PARTIAL}"):
@@ -129,7 +130,7 @@ class DirectoryDumps:
         return partial, opened.enter_context(partial.open("wb", 0))
 
     def _put_document(self, final: Path, document: bytes) -> None:
-        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_durably(final.parent)
         fresh = final.with_name(f".document.{secrets.token_hex(8)}{_PARTIAL}")
         try:
             fresh.touch(mode=0o600, exist_ok=False)
@@ -144,7 +145,7 @@ class DirectoryDumps:
                     raise PermanentError(Reason.BACKUP_FAILED, f"{final.name} is there already") from error
         finally:
             fresh.unlink(missing_ok=True)
-        _fsync(final.parent)
+        sync(final.parent)
 
     def _stored(self, folder: Path) -> Iterator[StoredObject]:
         for path in sorted(folder.rglob("*")):
@@ -203,7 +204,7 @@ def _next(file: FileIO, hashing: Hashing) -> bytes:
 
 def _rename(partial: Path, final: Path) -> None:
     _name_unless_named(partial, final)
-    _fsync(final.parent)
+    sync(final.parent)
 
 
 def _name_unless_named(fresh: Path, final: Path) -> None:
@@ -233,19 +234,11 @@ def _free(root: Path) -> int:
 
 
 def _probe(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_durably(path.parent)
     try:
         path.touch(mode=0o600, exist_ok=False)
     finally:
         path.unlink(missing_ok=True)
-
-
-def _fsync(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 @contextmanager

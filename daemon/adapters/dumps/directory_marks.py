@@ -1,31 +1,21 @@
-"""Marks as files: `{root}/marks/{state}/{bucket}/{position}-{digest}-{writer}.json`, each written once.
-
-The name of a file says what is compared. Positions fall into buckets, so that finding the newest mark lists two short
-directories, however many marks there are. Nobody changes or replaces a file, so several daemons need no lock.
-"""
+"""Marks as files: `{root}/marks/{state}/`, and then as `mark_names` says, each written once."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 
+from daemon.adapters.dumps.durable import make_durably, sync
+from daemon.adapters.dumps.mark_names import PRUNED, SET_ASIDE, buckets, is_mark, name_of, prunable
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import StoredMark
 from schemas.marks import Mark
 from schemas.reasons import Reason
-
-_BUCKET_SIZE = 1000
-_SET_ASIDE = "set-aside"
-_PRUNED = "pruned"
-"""Folder of files whose names say from before which time marks may be gone. None of them ends in `.json`."""
-_KEPT_BUCKETS = 2
-"""The newest ones with a mark stay, however old they are: the guard against a restored state needs the newest mark."""
 
 
 class FileMarks:
@@ -40,12 +30,9 @@ class FileMarks:
 
     async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
         """See the port."""
-        for bucket in await asyncio.to_thread(_list_newest_first, self._root / state):
-            if not bucket.isdigit():
-                continue
-            for name in await asyncio.to_thread(_list_newest_first, self._root / state / bucket):
-                if name.endswith(".json"):
-                    yield await asyncio.to_thread(self._read, state, f"{bucket}/{name}")
+        for bucket in buckets(await asyncio.to_thread(_list_newest_first, self._root / state)):
+            for name in await asyncio.to_thread(_marks_in, self._root / state / bucket):
+                yield await asyncio.to_thread(self._read, state, f"{bucket}/{name}")
 
     async def states(self) -> frozenset[str]:
         """See the port."""
@@ -61,22 +48,22 @@ class FileMarks:
 
     async def pruned_until(self, state: str) -> datetime | None:
         """See the port."""
-        names = await asyncio.to_thread(_list_newest_first, self._root / state / _PRUNED)
+        names = await asyncio.to_thread(_list_newest_first, self._root / state / PRUNED)
         with _translated():
             return max((datetime.fromisoformat(name) for name in names), default=None)
 
     def _prune(self, state: str, before: datetime) -> int:
         root = self._root / state
-        filled = [name for name in _list_newest_first(root) if name.isdigit() and _marks_in(root / name)]
-        oldest_first = [root / name for name in filled[_KEPT_BUCKETS:]][::-1]
+        filled = [name for name in buckets(_list_newest_first(root)) if _marks_in(root / name)]
+        oldest_first = (root / name for name in prunable(filled))
         going = [*takewhile(lambda bucket: self._is_older(state, bucket, before), oldest_first)]
         if not going:
             return 0
         with _translated():
-            _make_durably(root / _PRUNED)
-            (root / _PRUNED / before.isoformat()).touch()
-            _fsync(root / _PRUNED)
-            for earlier in (root / _PRUNED).iterdir():
+            make_durably(root / PRUNED)
+            (root / PRUNED / before.isoformat()).touch()
+            sync(root / PRUNED)
+            for earlier in (root / PRUNED).iterdir():
                 if datetime.fromisoformat(earlier.name) < before:
                     earlier.unlink(missing_ok=True)
         return sum(_remove(bucket) for bucket in going)
@@ -86,31 +73,29 @@ class FileMarks:
         return all(self._read(state, f"{bucket.name}/{name}").mark.at < before for name in _marks_in(bucket))
 
     def _put(self, state: str, mark: Mark) -> None:
-        number = mark.position.number
-        folder = self._root / state / f"{number // _BUCKET_SIZE:015d}"
-        name = f"{number:018d}-{mark.position.digest or 'none'}-{secrets.token_hex(4)}.json"
+        final = self._root / state / name_of(mark)
+        folder, partial = final.parent, final.with_name(f"{final.name}.partial")
         with _translated():
-            _make_durably(folder)
-            partial = folder / f"{name}.partial"
+            make_durably(folder)
             with partial.open("xb") as file:
                 file.write(mark.model_dump_json(by_alias=True).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(folder / name)
-            _fsync(folder)
+            partial.rename(final)
+            sync(folder)
 
     def _read(self, state: str, name: str) -> StoredMark:
         with _translated():
             return StoredMark(name, Mark.model_validate_json((self._root / state / name).read_bytes()))
 
     def _set_aside(self, state: str, marks: Sequence[StoredMark]) -> None:
-        aside = self._root / state / _SET_ASIDE
+        aside = self._root / state / SET_ASIDE
         with _translated():
-            _make_durably(aside)
+            make_durably(aside)
             for mark in marks:
                 with suppress(FileNotFoundError):
                     (self._root / state / mark.name).rename(aside / mark.name.rpartition("/")[2])
-            _fsync(aside)
+            sync(aside)
 
 
 def _list_newest_first(folder: Path) -> list[str]:
@@ -122,7 +107,7 @@ def _list_newest_first(folder: Path) -> list[str]:
 
 
 def _marks_in(bucket: Path) -> list[str]:
-    return [name for name in _list_newest_first(bucket) if name.endswith(".json")]
+    return [name for name in _list_newest_first(bucket) if is_mark(name)]
 
 
 def _remove(bucket: Path) -> int:
@@ -132,27 +117,10 @@ def _remove(bucket: Path) -> int:
         for name in reversed(_list_newest_first(bucket)):
             with suppress(FileNotFoundError):
                 (bucket / name).unlink()
-                removed += name.endswith(".json")
+                removed += is_mark(name)
         with suppress(FileNotFoundError):
             bucket.rmdir()
     return removed
-
-
-def _make_durably(folder: Path) -> None:
-    """Make a folder that is there after a crash of the machine: each new one is synced into the folder above."""
-    if folder.is_dir():
-        return
-    _make_durably(folder.parent)
-    folder.mkdir(exist_ok=True, mode=0o700)
-    _fsync(folder.parent)
-
-
-def _fsync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

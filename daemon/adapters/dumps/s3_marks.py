@@ -1,12 +1,10 @@
-"""Marks in a bucket: `marks/{state}/{bucket}/{position}-{digest}-{writer}.json`, each put once.
+"""Marks in a bucket: `marks/{state}/`, and then as `mark_names` says, each put once.
 
-The name says what is compared. Positions fall into folders, so that finding the newest mark lists two short ones. A
-mark that is set aside is put into `marks/{state}/set-aside/` before it is removed.
+A mark that is set aside is put into its folder before it is removed.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,18 +13,13 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
+from daemon.adapters.dumps.mark_names import PRUNED, SET_ASIDE, buckets, is_mark, name_of, prunable
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import StoredMark
 from schemas.marks import Mark
 from schemas.reasons import Reason
 from schemas.wire import Time
 
-_BUCKET_SIZE = 1000
-_SET_ASIDE = "set-aside"
-_PRUNED = "pruned"
-"""Folder of objects whose names say from before which time marks may be gone."""
-_KEPT_FOLDERS = 2
-"""The newest ones with a mark stay, however old they are: the guard against a restored state needs the newest mark."""
 _ROOT = "marks"
 _GONE = (FileNotFoundError, NotFoundError)
 
@@ -39,18 +32,15 @@ class S3Marks:
 
     async def put(self, state: str, mark: Mark) -> None:
         """See the port."""
-        number = mark.position.number
-        digest = mark.position.digest or "none"
-        name = f"{number // _BUCKET_SIZE:015d}/{number:018d}-{digest}-{secrets.token_hex(4)}.json"
         content = mark.model_dump_json(by_alias=True).encode()
         with _translated():
-            await obstore.put_async(self._store, f"{_ROOT}/{state}/{name}", content, use_multipart=False)
+            await obstore.put_async(
+                self._store, f"{_ROOT}/{state}/{name_of(mark)}", content, use_multipart=False
+            )
 
     async def newest_first(self, state: str) -> AsyncGenerator[StoredMark]:
         """See the port."""
-        for folder in await self._folders(f"{_ROOT}/{state}"):
-            if not folder.isdigit():
-                continue
+        for folder in buckets(await self._folders(f"{_ROOT}/{state}")):
             for name in await self._names(f"{_ROOT}/{state}/{folder}"):
                 yield await self._read(state, f"{folder}/{name}")
 
@@ -62,7 +52,7 @@ class S3Marks:
         """See the port."""
         for mark in marks:
             name = f"{_ROOT}/{state}/{mark.name}"
-            aside = f"{_ROOT}/{state}/{_SET_ASIDE}/{mark.name.rpartition('/')[2]}"
+            aside = f"{_ROOT}/{state}/{SET_ASIDE}/{mark.name.rpartition('/')[2]}"
             with _translated(), suppress(*_GONE):
                 content = await (await obstore.get_async(self._store, name)).bytes_async()
                 await obstore.put_async(self._store, aside, bytes(content), use_multipart=False)
@@ -70,9 +60,8 @@ class S3Marks:
 
     async def prune(self, state: str, *, before: Time) -> int:
         """See the port. Whole folders go, the oldest first."""
-        oldest_first = sorted(name for name in await self._folders(f"{_ROOT}/{state}") if name.isdigit())
         going: list[str] = []
-        for folder in oldest_first[:-_KEPT_FOLDERS]:
+        for folder in prunable(buckets(await self._folders(f"{_ROOT}/{state}"))):
             names = [f"{folder}/{name}" for name in await self._names(f"{_ROOT}/{state}/{folder}")]
             read = [await self._read(state, name) for name in names]
             if any(stored.mark.at >= before for stored in read):
@@ -81,7 +70,7 @@ class S3Marks:
         if not going:
             return 0
         with _translated():
-            said = f"{_ROOT}/{state}/{_PRUNED}/{before.timestamp():017.6f}.txt"
+            said = f"{_ROOT}/{state}/{PRUNED}/{before.timestamp():017.6f}.txt"
             await obstore.put_async(self._store, said, b"", use_multipart=False)
             for name in going:
                 with suppress(*_GONE):
@@ -91,7 +80,7 @@ class S3Marks:
     async def pruned_until(self, state: str) -> Time | None:
         """See the port."""
         with _translated():
-            folder = f"{_ROOT}/{state}/{_PRUNED}/"
+            folder = f"{_ROOT}/{state}/{PRUNED}/"
             found = await obstore.list_with_delimiter_async(self._store, prefix=folder)
             said = [meta["path"].rpartition("/")[2].removesuffix(".txt") for meta in found["objects"]]
             return max((datetime.fromtimestamp(float(name), UTC) for name in said), default=None)
@@ -105,7 +94,7 @@ class S3Marks:
         with _translated():
             found = await obstore.list_with_delimiter_async(self._store, prefix=f"{folder}/")
         names = [meta["path"].rpartition("/")[2] for meta in found["objects"]]
-        return sorted((name for name in names if name.endswith(".json")), reverse=True)
+        return sorted(filter(is_mark, names), reverse=True)
 
     async def _read(self, state: str, name: str) -> StoredMark:
         with _translated():

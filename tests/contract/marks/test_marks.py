@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.adapters.dumps.directory_marks import FileMarks
 from daemon.adapters.dumps.s3_connection import S3Connection, open_bucket
 from daemon.adapters.dumps.s3_marks import S3Marks
-from daemon.adapters.files.marks import FileMarks
 from daemon.ports.errors import TemporaryError
 from daemon.ports.marks import Marks, StoredMark
 from sandbox.s3.server import S3, serving
