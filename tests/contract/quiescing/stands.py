@@ -6,7 +6,7 @@ Each has an environment with one Deployment `app` that asks for one pod, and an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -139,3 +139,17 @@ async def cluster_stand(kubeconfig: str, argocd: str, *, acts: bool = False) -> 
             yield stand
         finally:
             await stand.clean()
+
+
+async def until(look: Callable[[], Awaitable[object]], within: float = 30) -> None:
+    """Wait until `look` finds something: 1 replica, a name."""
+    async with asyncio.timeout(within):
+        while not await look():  # noqa: ASYNC110 - asked of a cluster
+            await asyncio.sleep(0.1)
+
+
+async def until_nothing(look: Callable[[], Awaitable[object]], within: float = 30) -> None:
+    """Wait until `look` finds nothing any more."""
+    async with asyncio.timeout(within):
+        while await look():  # noqa: ASYNC110 - asked of a cluster
+            await asyncio.sleep(0.1)

@@ -16,7 +16,7 @@ from daemon.ports.errors import PermanentError
 from sandbox.kubernetes.launch import Running
 from sandbox.kubernetes.objects.kinds import APPLICATIONS
 from schemas.reasons import Reason
-from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, SYNC, ClusterStand, MemoryStand
+from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, SYNC, ClusterStand, MemoryStand, until
 from tests.contract.quiescing.test_quiescing import FIRST, SECOND
 from tests.contract.quiescing.workload_kinds import objects_of
 
@@ -53,9 +53,7 @@ async def test_automated_sync_is_held_and_set_free_by_the_last_reset(
 
 async def test_self_heal_scales_up_what_rests_unless_argocd_is_held_first(on_double: ClusterStand) -> None:
     await on_double.quiescing.quiesce(DEPLOYMENT, FIRST, status=1)
-    async with asyncio.timeout(30):
-        while await on_double.replicas() == 0:  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until(on_double.replicas)
     found = await on_double.quiescing.find(DEPLOYMENT)
     assert found is not None
     assert not found.held

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from daemon.ports.errors import PermanentError
 from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import ResetId, ResourceKey
-from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, Stand
+from tests.contract.quiescing.stands import DEPLOYMENT, ENVIRONMENT, Stand, until_nothing
 
 FIRST = ResetId("01900000-0000-7000-8000-000000000001")
 SECOND = ResetId("01900000-0000-7000-8000-000000000002")
@@ -18,9 +16,7 @@ DATABASE = ResourceKey("database/7001/app")
 
 
 async def until_nothing_runs(stand: Stand) -> None:
-    async with asyncio.timeout(60):
-        while await stand.quiescing.running(DEPLOYMENT):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until_nothing(lambda: stand.quiescing.running(DEPLOYMENT), within=60)
 
 
 async def test_a_workload_rests_and_gets_back_what_it_asked_for(stand: Stand) -> None:

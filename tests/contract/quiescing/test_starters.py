@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +21,7 @@ from sandbox.kubernetes.launch import Running
 from sandbox.kubernetes.objects.kinds import CRON_JOBS, DEPLOYMENTS, JOBS, SCALED_JOBS, SCALED_OBJECTS
 from schemas.quiescing import ObjectRef
 from schemas.wire import ResourceKey
-from tests.contract.quiescing.stands import ClusterStand
+from tests.contract.quiescing.stands import ClusterStand, until, until_nothing
 from tests.contract.quiescing.test_quiescing import FIRST, SECOND
 from tests.contract.quiescing.workload_kinds import LABELS, NAMESPACE, TEMPLATE, Objects, objects_of
 
@@ -116,15 +115,11 @@ async def test_it_starts_no_job_while_it_rests_and_the_run_that_it_missed_once_i
     await on_double.quiescing.quiesce(NIGHTLY, FIRST, status=1)
     assert await objects.names(JOBS) == []
     await objects.change(CRON_JOBS, "nightly", {"spec": {"suspend": False}})
-    async with asyncio.timeout(30):
-        while not await objects.names(JOBS):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until(lambda: objects.names(JOBS))
     found = await on_double.quiescing.find(NIGHTLY)
     assert found is not None
     assert not found.held
-    async with asyncio.timeout(30):
-        while await on_double.quiescing.running(NIGHTLY):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until_nothing(lambda: on_double.quiescing.running(NIGHTLY))
     await on_double.quiescing.release(NIGHTLY, FIRST, status=2)
 
 

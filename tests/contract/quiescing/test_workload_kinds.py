@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from sandbox.kubernetes.objects.kinds import DEPLOYMENTS, ROLLOUTS, STATEFUL_SET
 from schemas.quiescing import ObjectRef
 from schemas.reasons import Reason
 from schemas.wire import AttemptId
-from tests.contract.quiescing.stands import ENVIRONMENT, ClusterStand
+from tests.contract.quiescing.stands import ENVIRONMENT, ClusterStand, until_nothing
 from tests.contract.quiescing.test_quiescing import FIRST
 from tests.contract.quiescing.workload_kinds import (
     LABELS,
@@ -70,18 +69,12 @@ async def test_it_rests_until_its_last_pod_is_gone_and_comes_back(
 ) -> None:
     await (make_stateful_set if target is STATEFUL_SET else make_borrowing_rollout)(objects)
     quiescing = on_double.quiescing
-    async with asyncio.timeout(30):
-        while await quiescing.unhealthy([target], None):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until_nothing(lambda: quiescing.unhealthy([target], None))
     assert await quiescing.obstacles(target) == Obstacles()
     assert (await quiescing.quiesce(target, FIRST, status=1)).original == said
-    async with asyncio.timeout(30):
-        while await quiescing.running(target):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until_nothing(lambda: quiescing.running(target))
     await quiescing.release(target, FIRST, status=2)
-    async with asyncio.timeout(30):
-        while await quiescing.unhealthy([target], None):  # noqa: ASYNC110 - asked of a cluster
-            await asyncio.sleep(0.1)
+    await until_nothing(lambda: quiescing.unhealthy([target], None))
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "Rollout"])

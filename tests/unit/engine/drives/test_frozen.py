@@ -3,87 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from uuid_utils import uuid7
 
-from schemas.audit import AuditAction, AuditEntry, Verdict
-from schemas.freezes import Freeze
 from schemas.reasons import Reason
 from schemas.requests import Mode
 from schemas.resets import ActKind, ResetState, StepState
 from tests.memory.processes import Process
-from tests.unit.engine.drives.loop import LoopClock, run
+from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.resting import quiescing_engine, replicas, sweep
+from tests.unit.engine.drives.restraining import (
+    HOUR,
+    Ahead,
+    at_first,
+    freeze,
+    unfreeze,
+    until_recorded_and_not_launched,
+    waits,
+)
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine, catalog
-
-HOUR = 3600.0
-
-
-class Ahead:
-    """A clock that was set forward."""
-
-    def __init__(self, right: LoopClock, ahead: timedelta) -> None:
-        self._right = right
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return self._right.now() + self._ahead
-
-    async def sleep(self, seconds: float) -> None:
-        await self._right.sleep(seconds)
-
-
-async def freeze(
-    engine: Engine, environment: str | None = ENVIRONMENT, seconds: float = HOUR, *, at_once: bool = False
-) -> Freeze:
-    """A person freezes an environment, or all of them."""
-    now = engine.store._clock.now()
-    given = Freeze(
-        id=str(uuid7()),
-        environment=environment,
-        now=at_once,
-        reason="month's end",
-        given_by="olga",
-        given_at=now,
-        expires_at=now + timedelta(seconds=seconds),
-    )
-    await engine.store.freeze(given, line(engine, AuditAction.FREEZE))
-    return given
-
-
-async def unfreeze(engine: Engine, environment: str | None = ENVIRONMENT) -> None:
-    await engine.store.unfreeze(environment, line(engine, AuditAction.UNFREEZE))
-
-
-def line(engine: Engine, action: AuditAction) -> AuditEntry:
-    return AuditEntry(
-        chain="resetd",
-        at=engine.clock.now(),
-        action=action,
-        verdict=Verdict.APPLIED,
-        actor="olga",
-        channel="http",
-    )
-
-
-async def waits(engine: Engine) -> str:
-    """Drive until the reset waits, and say for what."""
-
-    async def seen() -> bool:
-        reset = await engine.reset()
-        return reset.state is ResetState.QUEUED and reset.waiting_for is not None
-
-    driving = asyncio.create_task(engine.drive())
-    while not await seen():
-        await asyncio.sleep(0.5)
-        assert not driving.done(), f"it came to rest: {driving.result()}"
-    driving.cancel()
-    await asyncio.gather(driving, return_exceptions=True)
-    waiting = (await engine.reset()).waiting_for
-    assert waiting is not None
-    return f"{waiting.reason}: {waiting.detail}"
 
 
 @pytest.mark.parametrize("environment", [None, ENVIRONMENT])
@@ -170,16 +109,7 @@ def test_its_services_come_back_meanwhile_and_rest_again_afterwards() -> None:
             return 0
 
         engine.programs["work"] = work
-        find, frozen = engine.quiescing.running, False
-
-        async def running(*arguments: object) -> object:
-            nonlocal frozen
-            if not frozen:
-                frozen = True
-                await freeze(engine)
-            return await find(*arguments)  # type: ignore[arg-type]
-
-        engine.quiescing.running = running  # type: ignore[method-assign, assignment]
+        at_first(engine.quiescing, "running", lambda: freeze(engine))
         await engine.ask(Mode.WIPE)
         assert (await waits(engine)).startswith("freeze")
         await sweep(engine)
@@ -193,17 +123,7 @@ def test_its_services_come_back_meanwhile_and_rest_again_afterwards() -> None:
 def test_a_freeze_in_the_very_moment_before_the_record_lets_nothing_be_recorded() -> None:
     async def scenario() -> None:
         engine = Engine(catalog())
-        started = engine.pods.prepare
-        frozen = False
-
-        async def prepare(*arguments: object) -> object:
-            nonlocal frozen
-            if not frozen:
-                frozen = True
-                await freeze(engine)
-            return await started(*arguments)  # type: ignore[arg-type]
-
-        engine.pods.prepare = prepare  # type: ignore[method-assign, assignment]
+        at_first(engine.pods, "prepare", lambda: freeze(engine))
         await engine.ask()
         assert (await waits(engine)).startswith("freeze")
         assert await engine.attempts() == []
@@ -219,17 +139,7 @@ def test_an_attempt_that_was_recorded_and_never_launched_is_given_up_and_nothing
 ):
     async def scenario() -> None:
         engine = Engine(catalog())
-        launch, asked = engine.pods.launch, 0
-
-        async def never(*_: object) -> None:
-            nonlocal asked
-            asked += 1
-            await asyncio.sleep(10 * HOUR)
-
-        engine.pods.launch = never  # type: ignore[method-assign, assignment]
-        await engine.ask()
-        await engine.drive_until(lambda: asked == 1)
-        engine.pods.launch = launch  # type: ignore[method-assign]
+        await until_recorded_and_not_launched(engine)
         assert (await engine.reset()).destroyed
         await freeze(engine)
         assert (await waits(engine)).startswith("freeze")

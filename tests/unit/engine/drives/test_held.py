@@ -18,8 +18,8 @@ from schemas.wire import ResourceKey
 from statemachines.history.hold_record import HOLD_ENDING
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
+from tests.unit.engine.drives.restraining import HOUR, Ahead, line, waits
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine, catalog
-from tests.unit.engine.drives.test_frozen import HOUR, Ahead, line, waits
 
 DATABASE = ResourceKey("database/7001/app")
 

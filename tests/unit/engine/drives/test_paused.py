@@ -11,8 +11,8 @@ from schemas.wire import StepName
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import run
 from tests.unit.engine.drives.resting import replicas, sweep
+from tests.unit.engine.drives.restraining import HOUR, at_first, freeze, unfreeze
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine, catalog
-from tests.unit.engine.drives.test_frozen import HOUR, freeze, unfreeze
 
 FIRST = StepName("seed.app.first")
 
@@ -124,17 +124,12 @@ def test_one_that_has_destroyed_nothing_goes_back_to_the_queue_at_once() -> None
     async def scenario() -> None:
         engine = Engine(catalog(quiesce=[Mode.WIPE]))
         engine.quiescing.add_application(ENVIRONMENT)
-        running, frozen = engine.quiescing.running, False
 
-        async def slow(*arguments: object) -> object:
-            nonlocal frozen
-            if not frozen:
-                frozen = True
-                await freeze(engine, at_once=True)
-                await engine.restraints.look()
-            return await running(*arguments)  # type: ignore[arg-type]
+        async def frozen_at_once() -> None:
+            await freeze(engine, at_once=True)
+            await engine.restraints.look()
 
-        engine.quiescing.running = slow  # type: ignore[method-assign, assignment]
+        at_first(engine.quiescing, "running", frozen_at_once)
         await engine.ask(Mode.WIPE)
         assert (await engine.drive()).state is ResetState.DONE
         states = [entry.data["state"] for entry in await engine.store.history(engine.id)]

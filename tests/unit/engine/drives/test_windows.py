@@ -10,8 +10,8 @@ from schemas.reasons import Reason
 from schemas.resets import ActKind, ResetState
 from tests.memory.processes import Process
 from tests.unit.engine.drives.loop import BEGAN, run
+from tests.unit.engine.drives.restraining import HOUR, until_recorded_and_not_launched, waits
 from tests.unit.engine.drives.stand import ENVIRONMENT, Engine, catalog
-from tests.unit.engine.drives.test_frozen import HOUR, waits
 
 PROTECTED = {"protected": True, "approvers": 1, "approversUnattended": 2}
 
@@ -99,17 +99,7 @@ def test_one_whose_dumps_outlast_the_window_goes_back_to_the_queue_for_the_next_
 def test_an_attempt_that_was_never_launched_is_given_up_once_the_window_has_closed() -> None:
     async def scenario() -> None:
         engine = Engine(catalog(windows=[night("30 5 * * *", 5)]))
-        launch, asked = engine.pods.launch, 0
-
-        async def never(*_: object) -> None:
-            nonlocal asked
-            asked += 1
-            await asyncio.sleep(10 * HOUR)
-
-        engine.pods.launch = never  # type: ignore[method-assign, assignment]
-        await engine.ask()
-        await engine.drive_until(lambda: asked == 1)
-        engine.pods.launch = launch  # type: ignore[method-assign]
+        await until_recorded_and_not_launched(engine)
         await asyncio.sleep(600.0)
         assert (await waits(engine)).startswith("window")
         [attempt] = await engine.attempts()
