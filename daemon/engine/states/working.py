@@ -1,7 +1,4 @@
-"""The working states: each runs the steps of its phase, batch by batch, until they succeeded or the reset stops.
-
-Over 300 lines: one loop runs a phase, and all that may end a batch of it stands beside that loop.
-"""
+"""The working states: each runs the steps of its phase, batch by batch, until they succeeded or the reset stops."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from daemon.engine.leased_reset import LeasedReset
 from daemon.engine.pod_choice import PodChoice
 from daemon.engine.restraints import Restraints
 from daemon.engine.states.asking import ask_again
-from daemon.engine.states.holding_back import back_to_queue, waits_for_freeze, waits_for_window
+from daemon.engine.states.holding_back import HoldingBack
 from daemon.engine.states.stopping import stop_at_step
 from daemon.engine.states.waiting import WaitingLimits
 from daemon.engine.steps.attempt_recorder import AttemptRecorder
@@ -30,13 +27,12 @@ from daemon.engine.steps.performer import Performer
 from daemon.engine.steps.step_runner import AttemptResult
 from daemon.ports.clock import Clock
 from schemas.catalog.operations import Retry
-from schemas.freezes import Freeze
 from schemas.plan import Phase, PlannedStep
 from schemas.reasons import Reason
 from schemas.resets import Outcome, OutcomeKind, Step, StepState
 from schemas.wire import StepName
 from statemachines.consent import expired, lacks_consent
-from statemachines.freezes import concerned, has_crossed, never_crossed, pauses
+from statemachines.freezes import never_crossed
 from statemachines.lifecycle import PHASE_OF, WORKING, Trigger
 from statemachines.reset_update import UNCHANGED, ResetUpdate
 from statemachines.steps.container_scope import needed_before
@@ -89,7 +85,7 @@ class WorkingState:
         self._pod_choice = pod_choice
         self._acts = acts
         self._consents = consents
-        self._restraints = restraints
+        self._restraining = HoldingBack(leased, restraints, limits, clock)
         self._retry = retry
         self._clock = clock
         self._output = output
@@ -108,7 +104,10 @@ class WorkingState:
         for batch in filter(None, self._batches()):
             finished = False
             while not finished:
-                if await self._asked_again(batch) or await self._held_back(batch):
+                destroys = any(step.destructive and not self._is_finished(step) for step in batch)
+                if destroys and await self._asked_again():
+                    return
+                if await self._restraining.stops(destroys=destroys):
                     return
                 try:
                     finished = await self._run_batch(batch)
@@ -132,51 +131,15 @@ class WorkingState:
         known = await leased.learned()
         return taken_at_done(leased.plan, leased.steps, known, leased.reset, at=self._clock.now())
 
-    async def _asked_again(self, batch: list[PlannedStep]) -> bool:
-        """Ask for consent again, where it got too old or void before this batch, the first to destroy something."""
+    async def _asked_again(self) -> bool:
+        """Ask for consent again, where it got too old or void before something is destroyed."""
         leased, now = self._leased, self._clock.now()
-        destroys = any(step.destructive and not self._is_finished(step) for step in batch)
-        if not destroys:
-            return False
         if await self._consents.drop_void(leased) and lacks_consent(leased.reset):
             await ask_again(leased, now, self._limits, reason=Reason.CONSENT_VOID)
             return True
         if not expired(leased.reset, now):
             return False
         await ask_again(leased, now, self._limits, reason=Reason.APPROVAL_EXPIRED)
-        return True
-
-    async def _held_back(self, batch: list[PlannedStep]) -> bool:
-        """Go back to the queue where a freeze or a window stops this batch, the first to destroy something; or pause.
-
-        A freeze that says `now` stops every batch.
-        """
-        leased, environments = self._leased, concerned(self._leased.reset.environment, self._leased.plan)
-        freeze = None
-        if pauses(leased.plan, leased.steps) and not leased.open_attempts:
-            freeze = self._restraints.seen_pausing(environments)
-        if has_crossed(leased.reset):
-            return freeze is not None and await self._pause(freeze)
-        if any(step.destructive and not self._is_finished(step) for step in batch):
-            freeze = await self._restraints.stopping(environments)
-            now = self._clock.now()
-            window = self._limits.bound(leased.reset, leased.plan, now)
-            if freeze is None and window is not None and not window.is_open:
-                log.info(
-                    "reset.held-back", window=window.opening.name, until=window.opening.opens.isoformat()
-                )
-                await back_to_queue(leased, waits_for_window(window.opening, now))
-                return True
-        if freeze is None:
-            return False
-        log.info("reset.held-back", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
-        await back_to_queue(leased, waits_for_freeze(freeze, self._clock.now()))
-        return True
-
-    async def _pause(self, freeze: Freeze) -> bool:
-        log.warning("reset.paused", freeze=freeze.id, by=freeze.given_by, until=freeze.expires_at.isoformat())
-        waiting = waits_for_freeze(freeze, self._clock.now())
-        await self._leased.commit(ResetUpdate(waiting_for=waiting), trigger=Trigger.PAUSE)
         return True
 
     def _batches(self) -> Iterator[list[PlannedStep]]:
