@@ -16,7 +16,8 @@ STEPS = 40
 def simulate(machine: type[Simulation], histories: int, *, start: int, shrink: bool) -> Counter[str]:
     """Run histories; what took place in them, by name.
 
-    Hypothesis is told to forget: each run makes the same histories. With `shrink` a failing one is made small.
+    Hypothesis is told to forget, but what it draws also follows from the modules that are imported already: each run in
+    a process of its own (`batches`) makes the same histories. With `shrink` a failing one is made small.
 
     Raises:
         AssertionError: one of them went wrong; its notes are the history as Python code.
